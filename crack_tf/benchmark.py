@@ -1,0 +1,45 @@
+"""`python -m crack_tf.benchmark`: the device's benchmark (see `tflite.benchmark`) on any data source of this package.
+
+python -m crack_tf.benchmark opnet-int8.tflite --data synthetic --threads 1,2
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tflite import benchmark
+from tflite.cli import non_negative_int, run_main
+from tflite.manifest import Manifest, read_manifest
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m crack_tf.benchmark", description=(benchmark.__doc__ or "").split("\n\n")[0]
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--data", metavar="SOURCE", help="manifest, data set name, or folder with one sub-folder per class"
+    )
+    source.add_argument("--manifest", metavar="M.csv", help="split manifest")
+    parser.add_argument(
+        "--policy", default="grouped", choices=("grouped", "plain"), help="of the split, when SOURCE has to be split"
+    )
+    parser.add_argument("--seed", type=non_negative_int, default=0, help="of the split, when SOURCE has to be split")
+    benchmark.add_arguments(parser)
+    args = parser.parse_args(argv)
+    return run_main(lambda: benchmark.run(args, _manifest(args)), interrupted=benchmark.interrupted_message(args))
+
+
+def _manifest(args: argparse.Namespace) -> Manifest | None:
+    if args.manifest is not None:
+        return read_manifest(args.manifest)
+    if args.data is None:
+        return None
+    from crack_tf.data.registry import prepare
+
+    return prepare(args.data, policy=args.policy, seed=args.seed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

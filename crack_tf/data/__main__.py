@@ -1,0 +1,199 @@
+"""`python -m crack_tf.data list | fetch | audit | split`: get a data set, look at it, cut it into train, val and test."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tflite.cli import non_negative_int, positive_int, run_main
+from tflite.errors import CrackError
+from tflite.files import refuse_existing, write_csv, write_json
+from tflite.manifest import LABELS, SPLITS, Manifest, write_manifest
+
+if TYPE_CHECKING:
+    from crack_tf.data.audit import Audit
+
+_SOURCE = "data set (see `list`), or a folder with one sub-folder per class"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = _parser().parse_args(argv)
+    return run_main(lambda: options.run(options), interrupted=options.interrupted)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="crack-tf data", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="list | fetch | audit | split")
+
+    verb = verbs.add_parser("list", help="the data sets by name, and where they are on this machine")
+    verb.set_defaults(run=_list, interrupted="")
+
+    verb = verbs.add_parser("fetch", help="generate, find or download a data set")
+    verb.add_argument("name", help="data set, see `list`")
+    verb.add_argument("--out", type=Path, help="folder to put it in; default: the cache")
+    verb.add_argument("--count", type=positive_int, help="synthetic only: number of tiles")
+    verb.add_argument("--size", type=positive_int, help="synthetic only: side of a tile in pixels")
+    verb.add_argument("--seed", type=non_negative_int, help="synthetic only: the same seed gives the same tiles")
+    verb.add_argument("--overwrite", action="store_true", help="replace what is in --out")
+    verb.set_defaults(run=_fetch, interrupted="The same command goes on with, or starts again, what was being fetched.")
+
+    verb = verbs.add_parser("audit", help="counts, sizes, unreadable files, copies; tables and plots")
+    verb.add_argument("source", help=_SOURCE)
+    verb.add_argument(
+        "--out", type=Path, required=True, help="folder for audit.csv, copies.csv, summary.* and the plots"
+    )
+    verb.add_argument("--threads", type=positive_int, help="that decode; default: one per core")
+    verb.add_argument("--overwrite", action="store_true", help="replace an audit in --out")
+    verb.set_defaults(run=_audit, interrupted="Nothing was written; run the same command again.")
+
+    verb = verbs.add_parser("split", help="write a manifest: train, val and test with hashes and groups")
+    verb.add_argument("source", help=_SOURCE)
+    verb.add_argument(
+        "--policy", choices=("grouped", "plain"), default="grouped", help="default: grouped, no copy on two sides"
+    )
+    verb.add_argument("--seed", type=non_negative_int, default=0, help="default: 0")
+    verb.add_argument("--out", type=Path, required=True, help="manifest file, .csv")
+    verb.add_argument("--threads", type=positive_int, help="that decode; default: one per core")
+    verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
+    verb.set_defaults(run=_split, interrupted="Nothing was written; run the same command again.")
+    return parser
+
+
+def _list(_: argparse.Namespace) -> None:
+    from crack_tf.data.registry import DATASETS
+
+    for entry in DATASETS.values():
+        local = entry.local_copy()
+        place = (
+            f"here: {local}" if local else "made on first use" if entry.kaggle is None else f"Kaggle: {entry.kaggle}"
+        )
+        print(
+            f"{entry.name:<10} {entry.summary}\n{'':<10} licence {entry.licence}; {place}\n{'':<10} cite: {entry.citation}"
+        )
+    print(f"{'FOLDER':<10} any folder with one sub-folder per class, such as crack and no_crack")
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    settings = {key: getattr(options, key) for key in ("count", "size", "seed") if getattr(options, key) is not None}
+    if settings and options.name != "synthetic":
+        names = ", ".join(f"--{key}" for key in settings)
+        raise CrackError(f"{names}: only the synthetic data set is generated; {options.name} comes as it is.")
+    if options.name == "synthetic" and options.out is not None:
+        from crack_tf.data.synthetic import write_dataset
+
+        folder = write_dataset(options.out, overwrite=options.overwrite, **settings)
+    elif settings:
+        raise CrackError("--count, --size and --seed need --out DIR: the cached synthetic set has its own.")
+    else:
+        from crack_tf.data.registry import fetch
+
+        folder = fetch(options.name, options.out, options.overwrite)
+    print(f"images: {folder}\nnext: python -m crack_tf.data audit {folder} --out audit")
+
+
+def _audit(options: argparse.Namespace) -> None:
+    refuse_existing(options.out, options.overwrite)
+    result = _run_audit(options)
+    write_audit(result, options.out)
+    _print_audit(result)
+    print(
+        f"written to {options.out}: audit.csv copies.csv summary.json summary.csv overview.png samples.png copies.png"
+    )
+
+
+def _split(options: argparse.Namespace) -> None:
+    from crack_tf.data.split import leaks, split
+
+    if options.out.suffix != ".csv":
+        raise CrackError(f"--out {options.out}: a manifest's name must end in .csv.")
+    refuse_existing(options.out, options.overwrite)
+    result = _run_audit(options)
+    manifest = split(result, options.policy, options.seed)
+    write_manifest(options.out, manifest, options.overwrite)
+    _print_split(manifest, leaks(result, manifest))
+    _print_unreadable(result)
+    print(f"written: {options.out}")
+
+
+def write_audit(result: Audit, folder: Path) -> None:
+    """Write an audit's tables (CSV, JSON) and plots (PNG) into a folder."""
+    from dataclasses import asdict, fields
+
+    from crack_tf.data import plots
+    from crack_tf.data.audit import Record, copy_rows, summary
+
+    # The plots read images again and can fail; the tables come last, so that a folder with a summary is a whole audit.
+    plots.overview(result, folder / "overview.png")
+    plots.sample_grid(result, folder / "samples.png")
+    plots.copies_gallery(result, folder / "copies.png")
+    write_csv(folder / "audit.csv", map(asdict, result.records), [field.name for field in fields(Record)])
+    columns = ["first", "second", "kind", "transform", "correlation", "detail", "across_classes"]
+    write_csv(folder / "copies.csv", copy_rows(result), columns)
+    write_csv(folder / "summary.csv", _summary_rows(result), ["quantity", *LABELS, "across", "total"])
+    write_json(folder / "summary.json", summary(result))
+
+
+def _run_audit(options: argparse.Namespace) -> Audit:
+    from crack_tf.data.audit import audit
+    from crack_tf.data.registry import locate
+
+    return audit(locate(options.source), options.threads)
+
+
+def _summary_rows(result: Audit) -> list[dict[str, Any]]:
+    """The summary as a table: one quantity per row, one column per class."""
+    from crack_tf.data.audit import summary
+
+    numbers = summary(result)
+    rows: list[dict[str, Any]] = []
+    for quantity in next(iter(numbers["classes"].values())):
+        row: dict[str, Any] = {"quantity": quantity} | {name: numbers["classes"][name][quantity] for name in LABELS}
+        if not quantity.startswith("brightness"):
+            row["total"] = sum(row[name] for name in LABELS)
+        rows.append(row)
+    # A picture with copies in both classes counts in each, once in the total.
+    next(row for row in rows if row["quantity"] == "distinct_pictures")["total"] = numbers["distinct_pictures"]
+    for entry in numbers["copies"]:
+        kind = entry["kind"] if entry["transform"] == "none" else entry["transform"]
+        counts = {name: entry[name] for name in (*LABELS, "across")}
+        rows.append({"quantity": f"pairs_{kind}"} | counts | {"total": sum(counts.values())})
+    return rows
+
+
+def _print_audit(result: Audit) -> None:
+    rows = _summary_rows(result)
+    print(f"{result.source.name} in {result.source.folder}")
+    print(f"{'':<24}{LABELS[0]:>12}{LABELS[1]:>12}{'across':>12}{'total':>12}")
+    for row in rows:
+        cells = "".join(f"{row.get(name, ''):>12}" for name in (*LABELS, "across", "total"))
+        print(f"{row['quantity'].replace('_', ' '):<24}{cells}")
+    _print_unreadable(result)
+    print(f"seconds: read {result.seconds['read']}, compare {result.seconds['compare']}")
+
+
+def _print_unreadable(result: Audit, shown: int = 10) -> None:
+    if not result.unreadable:
+        return
+    print(f"{len(result.unreadable)} unreadable files, left out of every split:")
+    for record in result.unreadable[:shown]:
+        print(f"  {record.path}: {record.error}")
+    if len(result.unreadable) > shown:
+        print(f"  and {len(result.unreadable) - shown} more")
+
+
+def _print_split(manifest: Manifest, leaks: dict[str, int]) -> None:
+    groups = len({item.group for item in manifest.items})
+    print(
+        f"{manifest.name}, seed {manifest.seed}: {len(manifest.items)} files in {groups} groups, sha256 {manifest.sha256[:12]}"
+    )
+    print(f"{'':<8}{LABELS[0]:>10}{LABELS[1]:>10}{'of them copies of a train picture':>36}")
+    for name in SPLITS:
+        counts = [sum(item.split == name and item.label == label for item in manifest.items) for label in range(2)]
+        print(f"{name:<8}{counts[0]:>10}{counts[1]:>10}{leaks.get(name, ''):>36}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""Audit of a folder of tiles: one pass over the files, then the search for copies.
+
+Nothing is judged here: unreadable files are listed with their reason, copies with their kind, and the split decides.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from crack_tf.data.duplicates import CORRELATION, DETAIL, FLAT, KINDS, THUMBNAIL, Copy, find_copies, groups
+from crack_tf.data.folders import Source
+from tflite.errors import CrackError, ImageError
+from tflite.files import sha256_bytes
+from tflite.images import FORMATS, decode_rgb
+from tflite.manifest import LABELS
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one file is.
+
+    Attributes:
+        path: relative to the audited folder, with "/".
+        label: 0 clean, 1 cracked.
+        size: in bytes.
+        sha256: of the bytes; empty when the file cannot be opened.
+        width, height: in pixels after EXIF rotation; 0 when unreadable.
+        mode, format: Pillow's names before conversion to RGB; empty when unreadable.
+        brightness: mean grey level, 0 to 255.
+        error: why it is unreadable, or empty.
+    """
+
+    path: str
+    label: int
+    size: int
+    sha256: str
+    width: int = 0
+    height: int = 0
+    mode: str = ""
+    format: str = ""
+    brightness: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Result of `audit`.
+
+    Attributes:
+        source: what was audited.
+        records: every file, sorted by path, unreadable ones included.
+        copies: pairs of positions in `readable`.
+        seconds: wall-clock time by step, "read" and "compare".
+    """
+
+    source: Source
+    records: tuple[Record, ...]
+    copies: tuple[Copy, ...]
+    seconds: dict[str, float]
+
+    @property
+    def readable(self) -> list[Record]:
+        """The records without an error, in order; positions in `copies` count these."""
+        return [record for record in self.records if not record.error]
+
+    @property
+    def unreadable(self) -> list[Record]:
+        """The records with an error."""
+        return [record for record in self.records if record.error]
+
+    def copy_groups(self) -> list[int]:
+        """For each readable record the position of the first copy of its picture (its own when there is none)."""
+        return groups(len(self.readable), ((copy.first, copy.second) for copy in self.copies))
+
+
+def audit(source: Source, threads: int | None = None, progress: bool = True) -> Audit:
+    """Read every file of a data set once and find the copies.
+
+    Args:
+        source: data set or folder, see `crack_tf.data.registry.locate`.
+        threads: that decode; None for one per core.
+        progress: show bars when stderr is a terminal.
+
+    Raises:
+        CrackError: if the folder lacks images of both classes, or none of a class can be read.
+    """
+    from tqdm import tqdm
+
+    quiet = None if progress else True  # None: only when stderr is a terminal
+    files = source.files()
+    started = time.perf_counter()
+    records, thumbnails = _read_all(source.folder, files, threads, quiet)
+    for label, name in enumerate(LABELS):
+        if not any(record.label == label and not record.error for record in records):
+            reason = next(record.error for record in records if record.label == label)
+            raise CrackError(f"no {name} image in {source.folder} can be read (the first one: {reason})")
+    read = time.perf_counter()
+    hashes = [record.sha256 for record in records if not record.error]
+
+    def bar(blocks: Iterable[int]) -> Iterable[int]:
+        return tqdm(list(blocks), desc="comparing", unit="block", disable=quiet)
+
+    copies = find_copies(thumbnails, hashes, progress=bar)
+    seconds = {"read": round(read - started, 1), "compare": round(time.perf_counter() - read, 1)}
+    return Audit(source, tuple(records), tuple(copies), seconds)
+
+
+def read_record(folder: Path, path: str, label: int) -> tuple[Record, np.ndarray | None]:
+    """One file's record and its grey thumbnail, uint8 (64, 64); None when it is unreadable."""
+    try:
+        data = (folder / path).read_bytes()
+    except OSError as error:
+        return Record(path, label, 0, "", error=f"cannot be opened: {error.strerror}"), None
+    digest = sha256_bytes(data)
+    try:
+        pixels = decode_rgb(data, path)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            mode, kind = image.mode, image.format or ""
+    except ImageError as error:
+        return Record(path, label, len(data), digest, error=str(error)), None
+    grey = Image.fromarray(pixels).convert("L")
+    # The box filter treats left and right, top and bottom alike, so that a mirrored tile has the mirrored thumbnail.
+    thumbnail = np.asarray(grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX))
+    height, width = pixels.shape[:2]
+    brightness = round(float(np.asarray(grey).mean()), 2)
+    return Record(path, label, len(data), digest, width, height, mode, kind, brightness), thumbnail
+
+
+def summary(result: Audit) -> dict[str, Any]:
+    """The audit in numbers, JSON-ready. Counts per class are in the order no_crack, crack."""
+    readable, heads = result.readable, result.copy_groups()
+    sizes = Counter(heads)
+    per_class: dict[str, dict[str, Any]] = {}
+    for label, name in enumerate(LABELS):
+        rows = [record for record in result.records if record.label == label]
+        good = [record for record in rows if not record.error]
+        per_class[name] = {
+            "files": len(rows),
+            "unreadable": len(rows) - len(good),
+            "bytes": sum(record.size for record in rows),
+            "byte_identical_copies": len(good) - len({record.sha256 for record in good}),
+            "distinct_pictures": len(
+                {head for head, record in zip(heads, readable, strict=True) if record.label == label}
+            ),
+            "brightness_mean": round(float(np.mean([record.brightness for record in good])), 1),
+            "brightness_std": round(float(np.std([record.brightness for record in good])), 1),
+        }
+    return {
+        "dataset": result.source.name,
+        "licence": result.source.licence,
+        "files": len(result.records),
+        "unreadable": len(result.unreadable),
+        "classes": per_class,
+        "distinct_pictures": len(sizes),
+        "files_with_a_copy": sum(size for size in sizes.values() if size > 1),
+        "largest_copy_group": max(sizes.values()),
+        "copies": copy_counts(result),
+        "image_sizes": _counts(f"{record.width}x{record.height}" for record in readable),
+        "formats": _counts(f"{record.format} {record.mode}" for record in readable),
+        "method": {
+            "thumbnail_correlation_above": CORRELATION,
+            "detail_correlation_above": DETAIL,
+            "flat_below_grey_levels": FLAT,
+        },
+        "seconds": result.seconds,
+    }
+
+
+def copy_counts(result: Audit) -> list[dict[str, Any]]:
+    """Pairs of copies by kind and transform: within no_crack, within crack, and across classes."""
+    readable = result.readable
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for copy in result.copies:
+        one, other = readable[copy.first].label, readable[copy.second].label
+        where = LABELS[one] if one == other else "across"
+        counts[copy.kind, copy.transform, where] += 1
+    kinds = sorted({key[:2] for key in counts}, key=lambda key: (KINDS.index(key[0]), key[1]))
+    return [
+        {"kind": kind, "transform": transform}
+        | {where: counts[kind, transform, where] for where in (*LABELS, "across")}
+        for kind, transform in kinds
+    ]
+
+
+def copy_rows(result: Audit) -> list[dict[str, Any]]:
+    """One row per pair of copies, with the files' paths."""
+    readable = result.readable
+    rows = []
+    for copy in result.copies:
+        row = asdict(copy) | {"first": readable[copy.first].path, "second": readable[copy.second].path}
+        row["correlation"], row["detail"] = f"{copy.correlation:.4f}", f"{copy.detail:.4f}"
+        row["across_classes"] = int(readable[copy.first].label != readable[copy.second].label)
+        rows.append(row)
+    return rows
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(values).most_common())
+
+
+def _read_all(
+    folder: Path, files: Sequence[tuple[str, int]], threads: int | None, quiet: bool | None
+) -> tuple[list[Record], np.ndarray]:
+    from tqdm import tqdm
+
+    records: list[Record] = []
+    thumbnails = np.empty((len(files), THUMBNAIL, THUMBNAIL), np.uint8)
+    count = 0
+    # Threads are enough: Pillow and hashlib work without the interpreter lock.
+    pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
+    try:
+        results = pool.map(lambda file: read_record(folder, *file), files)
+        for record, thumbnail in tqdm(results, desc="reading", total=len(files), unit="file", disable=quiet):
+            records.append(record)
+            if thumbnail is not None:
+                thumbnails[count] = thumbnail
+                count += 1
+    finally:
+        # After Ctrl-C the files still queued must not be read to the end.
+        pool.shutdown(wait=True, cancel_futures=True)
+    return records, thumbnails[:count]

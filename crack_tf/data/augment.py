@@ -1,0 +1,109 @@
+"""Training augmentation: random numbers drawn in numpy, pixels changed by one Keras layer.
+
+Drawing apart from applying gives both input paths (tf.data and PyDataset) the same tiles for the same (seed, epoch), and
+makes an interrupted run resume exactly. All geometry is one affine map, so a tile is resampled once, not four times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+PARAMETERS = 11  # eight of the affine map, then brightness, contrast, saturation
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far training tiles are changed. Defaults are the classification study's.
+
+    Attributes:
+        crop_scale: least share of the area kept by a random resized crop; 1 keeps all.
+        crop_ratio: greatest aspect ratio of the crop (least is its inverse).
+        flip: mirror and flip, each with probability one half.
+        rotation: greatest rotation either way, in degrees.
+        brightness: pixels are multiplied by 1 plus or minus up to this.
+        contrast: likewise for the distance from the tile's mean grey.
+        saturation: likewise for the distance from each pixel's own grey.
+    """
+
+    crop_scale: float = 0.8
+    crop_ratio: float = 4 / 3
+    flip: bool = True
+    rotation: float = 45.0
+    brightness: float = 0.3
+    contrast: float = 0.3
+    saturation: float = 0.2
+
+    def scaled(self, strength: float) -> Augmentation:
+        """The same augmentation, `strength` times as far: 0 is none, 1 is this one."""
+        return Augmentation(
+            crop_scale=max(0.05, 1 - (1 - self.crop_scale) * strength),
+            crop_ratio=self.crop_ratio if strength else 1.0,
+            flip=self.flip and strength > 0,
+            rotation=min(180.0, self.rotation * strength),
+            brightness=min(0.95, self.brightness * strength),
+            contrast=min(0.95, self.contrast * strength),
+            saturation=min(1.0, self.saturation * strength),
+        )
+
+    def draw(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Parameters for `count` tiles of `size` pixels: float32 (count, PARAMETERS)."""
+        area = rng.uniform(self.crop_scale, 1, count)
+        stretch = np.exp(rng.uniform(-0.5, 0.5, count) * 2 * np.log(self.crop_ratio))
+        # A crop side longer than the tile is cut to the tile, as torchvision's fallback does.
+        width = np.minimum(1.0, np.sqrt(area * stretch))
+        height = np.minimum(1.0, np.sqrt(area / stretch))
+        left = rng.uniform(0, 1, count) * (1 - width)
+        top = rng.uniform(0, 1, count) * (1 - height)
+        mirror_x = np.where(self.flip & (rng.uniform(size=count) < 0.5), -1.0, 1.0)
+        mirror_y = np.where(self.flip & (rng.uniform(size=count) < 0.5), -1.0, 1.0)
+        angle = np.deg2rad(rng.uniform(-self.rotation, self.rotation, count))
+        colours = [1 + rng.uniform(-a, a, count) for a in (self.brightness, self.contrast, self.saturation)]
+        # Output pixel (x, y) -> input pixel, around the tile's centre: rotate and flip first, then shrink into the crop.
+        centre = (size - 1) / 2
+        a0, a1 = width * mirror_x * np.cos(angle), -width * mirror_x * np.sin(angle)
+        b0, b1 = height * mirror_y * np.sin(angle), height * mirror_y * np.cos(angle)
+        middle_x = (left + width / 2) * size - 0.5
+        middle_y = (top + height / 2) * size - 0.5
+        a2 = middle_x - centre * (a0 + a1)
+        b2 = middle_y - centre * (b0 + b1)
+        zero = np.zeros(count)
+        return np.stack([a0, a1, a2, b0, b1, b2, zero, zero, *colours], axis=1).astype(np.float32)
+
+
+@keras.saving.register_keras_serializable("crack_tf")
+class Augment(keras.layers.Layer):
+    """Applies drawn parameters to a batch: one bilinear warp with reflected borders, then the three colour changes.
+
+    Borders are reflected rather than black, because a black wedge has edges that look like a crack.
+    """
+
+    def call(self, images: Any, parameters: Any) -> Any:
+        """Change a batch.
+
+        Args:
+            images: (n, size, size, 3), pixels 0..255, any numeric dtype.
+            parameters: float32 (n, PARAMETERS) from `Augmentation.draw`.
+
+        Returns:
+            float32 (n, size, size, 3), pixels 0..255.
+        """
+        ops = keras.ops
+        images = ops.cast(images, "float32")
+        images = ops.image.affine_transform(
+            images, parameters[:, :8], interpolation="bilinear", fill_mode="reflect", data_format="channels_last"
+        )
+        brightness, contrast, saturation = (ops.reshape(parameters[:, i], (-1, 1, 1, 1)) for i in (8, 9, 10))
+        images = ops.clip(images * brightness, 0, 255)
+        mean = ops.mean(_grey(images), axis=(1, 2, 3), keepdims=True)
+        images = ops.clip((images - mean) * contrast + mean, 0, 255)
+        grey = _grey(images)
+        return ops.clip((images - grey) * saturation + grey, 0, 255)
+
+
+def _grey(images: Any) -> Any:
+    """Luma (ITU-R BT.601), shape (n, h, w, 1)."""
+    return 0.299 * images[..., 0:1] + 0.587 * images[..., 1:2] + 0.114 * images[..., 2:3]

@@ -1,0 +1,103 @@
+"""Decode once: a split's tiles as one uint8 array on disk, memory-mapped by everything that trains or evaluates."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from tflite.errors import CrackError
+from tflite.files import atomic_path, sha256_bytes
+from tflite.images import decode_rgb, resize_rgb
+from tflite.manifest import Item, Manifest
+
+_VERSION = 1  # raise when decoding or resizing changes
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A split in memory.
+
+    Attributes:
+        images: uint8 (n, size, size, 3), memory-mapped.
+        labels: int8 (n,), 1 is cracked.
+        items: the manifest rows, in the same order.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    items: list[Item]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+def cache_folder() -> Path:
+    """Where decoded tiles and built-in data sets are kept: $CRACK_TF_CACHE, or ~/.cache/crack_tf."""
+    return Path(os.environ.get("CRACK_TF_CACHE") or Path.home() / ".cache" / "crack_tf")
+
+
+def load_split(manifest: Manifest, split: str, image_size: int, limit: int | None = None, seed: int = 0) -> Tiles:
+    """Tiles of one split at the model's size, from the cache or decoded into it.
+
+    Args:
+        manifest: names the files.
+        split: "train", "val", "test" or "all".
+        image_size: side in pixels; the whole tile is resized.
+        limit: at most this many tiles, with the split's own class balance, drawn by `seed`.
+        seed: of that draw.
+
+    Raises:
+        CrackError: if the split is empty, or a file is missing, changed or unreadable.
+    """
+    items = subset(manifest.split(split), limit, seed)
+    labels = np.array([item.label for item in items], dtype=np.int8)
+    content = "\n".join(item.sha256 for item in items)
+    key = sha256_bytes(f"{_VERSION} {image_size}\n{content}".encode())[:16]
+    path = cache_folder() / "tiles" / f"{manifest.name}-{split}-{image_size}-{key}.npy"
+    if not path.exists():
+        _decode(manifest, items, image_size, path)
+    try:
+        images = np.load(path, mmap_mode="r")
+    except (ValueError, OSError, EOFError) as error:
+        raise CrackError(f"cached tiles {path} are damaged ({error}). Delete the file; it is made again.") from None
+    return Tiles(images, labels, items)
+
+
+def subset(items: Sequence[Item], limit: int | None, seed: int) -> list[Item]:
+    """At most `limit` items with the classes' shares kept, in their own order; the same seed draws the same ones."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    rng = np.random.default_rng(seed)
+    positives = [i for i, item in enumerate(items) if item.label]
+    negatives = [i for i, item in enumerate(items) if not item.label]
+    share = round(limit * len(positives) / len(items))
+    # A class that is there stays there, however small the sample.
+    share = min(max(share, min(1, len(positives))), limit - min(1, len(negatives))) if limit > 1 else share
+    chosen = [*rng.permutation(positives)[:share], *rng.permutation(negatives)[: limit - share]]
+    return [items[int(i)] for i in sorted(chosen)]
+
+
+def _decode(manifest: Manifest, items: Sequence[Item], image_size: int, path: Path) -> None:
+    shape = (len(items), image_size, image_size, 3)
+
+    def tile(item: Item) -> np.ndarray:
+        return resize_rgb(decode_rgb(manifest.read(item), item.path), image_size)
+
+    with atomic_path(path) as temporary:
+        images = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        # Pillow releases the interpreter lock while it decodes, so threads use every core.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            tiles = pool.map(tile, items)
+            # disable=None: no bar where the output is a log file
+            for index, image in enumerate(
+                tqdm(tiles, f"decode {manifest.name}", len(items), unit="tile", leave=False, disable=None)
+            ):
+                images[index] = image
+        images.flush()
+        del images

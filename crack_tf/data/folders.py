@@ -1,0 +1,115 @@
+"""Tiles in folders: which sub-folder is which class, and how a manifest names the place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from crack_tf.data.neighbours import NeighbourRule
+from tflite.errors import CrackError
+from tflite.images import list_images
+from tflite.manifest import LABELS
+
+DATA_VARIABLE = "CRACK_TF_DATA"
+_CRACK = {"crack", "cracks", "cracked", "positive", "positives", "with_crack", "with_cracks", "cd", "cp", "cw"}
+_NO_CRACK = {
+    *("no_crack", "no_cracks", "nocrack", "non_crack", "noncrack", "non_cracked", "noncracked", "not_cracked"),
+    *("uncracked", "un_cracked", "negative", "negatives", "without_crack", "without_cracks", "ud", "up", "uw"),
+}
+_ASIDE = {"mask", "masks", "label", "labels", "annotation", "annotations", "ground_truth", "gt"}
+_DEPTH = 3  # SDNET2018 keeps its classes one level down (Walls/Cracked), Kaggle archives add another
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the images of a data set lie on this machine.
+
+    Attributes:
+        name: registry name or folder name.
+        folder: that exists and holds the class folders.
+        root: the folder as a manifest writes it; starts with $CRACK_TF_DATA when it lies below that.
+        licence: of the images, as far as known.
+        neighbours: rule for files that belong together besides copies, or None.
+    """
+
+    name: str
+    folder: Path
+    root: str
+    licence: str
+    neighbours: NeighbourRule | None = None
+
+    def files(self) -> list[tuple[str, int]]:
+        """(path relative to the folder, label) of every image in a class folder, sorted.
+
+        Raises:
+            CrackError: see `class_folders`; also when a class folder holds no image.
+        """
+        files = []
+        for label, folders in enumerate(class_folders(self.folder)):
+            images = [path for folder in folders for path in list_images(folder)]
+            if not images:
+                raise CrackError(
+                    f"the {LABELS[label]} folder {folders[0]} holds no image. Put the {LABELS[label]} tiles there."
+                )
+            files += [(path.relative_to(self.folder).as_posix(), label) for path in images]
+        return sorted(files)
+
+
+def class_folders(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folders of clean and of cracked tiles below `folder`, recognised by name whatever their case.
+
+    Raises:
+        CrackError: if a class is missing, or a folder of images beside the class folders has an unknown name.
+    """
+    found: tuple[list[Path], list[Path]] = ([], [])
+    strangers: list[Path] = []
+    _sort_folders(folder, _DEPTH, found, strangers)
+    if not all(found):
+        seen = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        loose = sum(path.parent == folder for path in list_images(folder))
+        held = f"sub-folders: {', '.join(seen) or 'none'}; images outside them: {loose}"
+        if any(found):
+            missing = LABELS[0] if not found[0] else LABELS[1]
+            raise CrackError(
+                f"{folder} has only one class: no {missing} folder ({held}). Both crack and no_crack are needed."
+            )
+        raise CrackError(
+            f"{folder} has no class folders ({held}). Expected one sub-folder per class, such as crack and no_crack, "
+            "or Positive and Negative."
+        )
+    if strangers:
+        known = ", ".join(path.name for side in found for path in side)
+        names = ", ".join(path.name for path in strangers)
+        raise CrackError(
+            f"{folder} is ambiguous: besides the class folders ({known}) it holds images in {names}. "
+            "Move those away, or rename them to crack or no_crack."
+        )
+    return found
+
+
+def portable_root(folder: Path) -> str:
+    """$CRACK_TF_DATA/name for folders below it, so that a manifest serves every machine; else the full path."""
+    root = os.environ.get(DATA_VARIABLE)
+    if root and folder.is_relative_to(Path(root).resolve()):
+        relative = folder.relative_to(Path(root).resolve()).as_posix()
+        return f"${DATA_VARIABLE}" if relative == "." else f"${DATA_VARIABLE}/{relative}"
+    return folder.as_posix()
+
+
+def _sort_folders(folder: Path, depth: int, found: tuple[list[Path], list[Path]], strangers: list[Path]) -> None:
+    others = []
+    known = False
+    for path in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        name = path.name.lower().replace("-", "_").replace(" ", "_")
+        if name in _CRACK or name in _NO_CRACK:
+            found[name in _CRACK].append(path)
+            known = True
+        elif name not in _ASIDE:
+            others.append(path)
+    for path in others:
+        if known:
+            if list_images(path):
+                strangers.append(path)
+        elif depth > 1:
+            _sort_folders(path, depth - 1, found, strangers)

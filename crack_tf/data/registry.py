@@ -1,0 +1,218 @@
+"""The data sets by name, and any folder with one sub-folder per class.
+
+A name, a folder or a manifest file is accepted wherever a command takes data; `prepare` turns each into a manifest.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from crack_tf.data.audit import audit
+from crack_tf.data.cache import cache_folder
+from crack_tf.data.folders import DATA_VARIABLE, Source, portable_root
+from crack_tf.data.neighbours import NeighbourRule, metu_blocks, photograph_keys
+from crack_tf.data.split import check_policy, split
+from tflite.errors import CrackError
+from tflite.files import refuse_existing, sha256_bytes
+from tflite.manifest import Manifest, read_manifest, write_manifest
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One entry of the registry.
+
+    Attributes:
+        name: on the command line.
+        summary: one line.
+        licence: of the images.
+        citation: what to quote.
+        local: folder below $CRACK_TF_DATA where a copy is looked for, or None.
+        kaggle: handle for kagglehub, or None when the set is generated.
+        neighbours: rule for files that belong together besides copies, or None.
+    """
+
+    name: str
+    summary: str
+    licence: str
+    citation: str
+    local: str | None
+    kaggle: str | None
+    neighbours: NeighbourRule | None = None
+
+    def fetch(self) -> Path:
+        """The folder of the images: generated, found below $CRACK_TF_DATA, or downloaded with kagglehub.
+
+        Raises:
+            CrackError: if it has to be downloaded and cannot be.
+        """
+        if self.kaggle is None:
+            return _generate()
+        return self.local_copy() or _download(self)
+
+    def local_copy(self) -> Path | None:
+        """The copy below $CRACK_TF_DATA, if there is one."""
+        root = os.environ.get(DATA_VARIABLE)
+        if root and self.local and (Path(root) / self.local).is_dir():
+            return Path(root) / self.local
+        return None
+
+
+DATASETS: dict[str, DataSet] = {
+    entry.name: entry
+    for entry in (
+        DataSet(
+            name="synthetic",
+            summary="procedural concrete with cracks, shadows, stains, joints; made on this machine from a seed",
+            licence="CC0-1.0",
+            citation="none needed: drawn by crack_tf.data.synthetic",
+            local=None,
+            kaggle=None,
+        ),
+        DataSet(
+            name="metu",
+            summary="Concrete Crack Images for Classification: 40,000 RGB tiles 227x227, half of them cracked",
+            licence="CC-BY-4.0",
+            citation="Ozgenel, C. F. (2019), Concrete Crack Images for Classification, Mendeley Data, doi 10.17632/5y9wdsg2zt.2",
+            local="metu",
+            kaggle="arnavr10880/concrete-crack-images-for-classification",
+            neighbours=metu_blocks,
+        ),
+        DataSet(
+            name="sdnet2018",
+            summary="SDNET2018: tiles 256x256 of bridge decks, pavements and walls; labels are noisy",
+            licence="CC-BY-4.0",
+            citation="Dorafshan, Thomas, Maguire (2018), SDNET2018, Data in Brief 21, doi 10.1016/j.dib.2018.11.015",
+            local="sdnet2018_walls",
+            kaggle="aniruddhsharma/structural-defects-network-concrete-crack-images",
+            neighbours=photograph_keys,
+        ),
+    )
+}
+
+
+def locate(source: str, root: str | None = None) -> Source:
+    """Find a data set by registry name, or a folder by path; fetches what is missing.
+
+    Args:
+        source: registry name, or a folder with one sub-folder per class.
+        root: folder to use instead of where the named data set would be looked for.
+
+    Raises:
+        CrackError: if it is neither, or cannot be fetched.
+    """
+    entry = DATASETS.get(source)
+    # A name wins over a folder of that name; "./metu" means the folder.
+    folder = Path(root or source).expanduser() if entry is None or root else entry.fetch()
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise CrackError(
+            f"{folder} {what}. Give a data set ({', '.join(DATASETS)}), a folder with one sub-folder per class, or a manifest .csv."
+        )
+    folder = folder.resolve()
+    if entry is None:
+        # A path to the local copy of a known data set must not lose that set's neighbour rule.
+        entry = next((known for known in DATASETS.values() if _same(known.local_copy(), folder)), None)
+    if entry is None:
+        return Source(folder.name, folder, portable_root(folder), "not stated")
+    return Source(entry.name, folder, portable_root(folder), entry.licence, entry.neighbours)
+
+
+def fetch(name: str, out: str | Path | None = None, overwrite: bool = False) -> Path:
+    """Get a named data set, and copy it to a folder of the user's choice if one is given.
+
+    Args:
+        name: registry name.
+        out: where to copy the images, or None to leave them where they were found or downloaded to.
+        overwrite: replace `out`.
+
+    Returns:
+        The folder that holds the images.
+
+    Raises:
+        CrackError: if the name is unknown, `out` exists, or the download fails.
+    """
+    if name not in DATASETS:
+        raise CrackError(f"data set {name!r} is unknown: choose one of {', '.join(DATASETS)}.")
+    if out is None:
+        return locate(name).folder
+    out = Path(out)
+    refuse_existing(out, overwrite)
+    place = locate(name)
+    if out.resolve().is_relative_to(place.folder) or place.folder.is_relative_to(out.resolve()):
+        raise CrackError(
+            f"--out {out} and the data set's own folder {place.folder} lie in one another. Choose another folder."
+        )
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        shutil.copytree(place.folder, partial, copy_function=shutil.copyfile)
+        if out.exists():
+            shutil.rmtree(out)
+        partial.replace(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return out
+
+
+def prepare(source: str, policy: str = "grouped", seed: int = 0, root: str | None = None) -> Manifest:
+    """The manifest of a data set, made when it is not there yet.
+
+    Args:
+        source: path of a manifest .csv, a registry name, or a folder with one sub-folder per class.
+        policy: "grouped" or "plain"; not used for a manifest file.
+        seed: of the split; not used for a manifest file.
+        root: folder of a named data set's images, if not the usual one.
+
+    Raises:
+        CrackError: if the source is none of these, or its images cannot be audited and split.
+    """
+    if source.lower().endswith(".csv"):
+        return read_manifest(source)
+    check_policy(policy)
+    place = locate(source, root)
+    kept = cache_folder() / "manifests" / f"{place.name}-{policy}-{seed}-{_listing_hash(place)}.csv"
+    if not kept.exists():
+        write_manifest(kept, split(audit(place), policy, seed), overwrite=True)
+    return read_manifest(kept)
+
+
+def _listing_hash(place: Source) -> str:
+    """Changes when a file is added, removed, renamed or rewritten, so that a kept manifest never describes other files."""
+    lines = [str(place.folder)]
+    for path, _ in place.files():
+        status = (place.folder / path).stat()
+        lines.append(f"{path}\t{status.st_size}\t{status.st_mtime_ns}")
+    return sha256_bytes("\n".join(lines).encode("utf-8"))[:12]
+
+
+def _generate() -> Path:
+    from crack_tf.data.synthetic import write_dataset
+
+    # Goes on where an interrupted run stopped and does nothing when the set is whole. The folder is this program's own, so
+    # a set of an older generator is replaced.
+    return write_dataset(cache_folder() / "synthetic", overwrite=True)
+
+
+def _same(one: Path | None, other: Path) -> bool:
+    return one is not None and one.resolve() == other
+
+
+def _download(entry: DataSet) -> Path:
+    by_hand = (
+        f"Download https://www.kaggle.com/datasets/{entry.kaggle} in a browser, unpack it to a folder named {entry.local} "
+        f"and set {DATA_VARIABLE} to the folder above it."
+    )
+    try:
+        import kagglehub
+    except ImportError:
+        raise CrackError(f"data set {entry.name} needs kagglehub (pip install kagglehub). Or: {by_hand}") from None
+    try:
+        return Path(kagglehub.dataset_download(entry.kaggle))
+    except Exception as error:  # kagglehub raises its own, requests' and urllib3's errors, without a common base
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CrackError(
+            f"data set {entry.name} could not be downloaded from Kaggle ({reason[:200]}). {by_hand}"
+        ) from None

@@ -1,0 +1,141 @@
+"""Cut an audited data set into train, val and test (70/15/15).
+
+`plain` shuffles the files of each class, as published METU figures do; copies of one picture then lie on both sides.
+`grouped` keeps every group whole. A group holds the copies of a picture, and its neighbours where the data set has a rule
+for them: SDNET2018 tiles of one photograph , METU positives of one stretch of numbers .
+Both policies record the group of each file, so that the leak of a plain split can be counted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from crack_tf.data.audit import Audit
+from crack_tf.data.duplicates import groups
+from tflite.errors import CrackError
+from tflite.manifest import LABELS, SPLITS, Item, Manifest
+
+POLICIES = ("grouped", "plain")
+SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
+
+
+def split(result: Audit, policy: str = "grouped", seed: int = 0) -> Manifest:
+    """Assign every readable file to a split. The same audit, policy and seed give the same manifest.
+
+    Raises:
+        CrackError: if the policy is unknown, or a split would lack one of the classes.
+    """
+    check_policy(policy)
+    readable = result.readable
+    labels = [record.label for record in readable]
+    heads = group_heads(result)
+    rng = np.random.default_rng(seed)
+    names = assign_plain(labels, rng) if policy == "plain" else assign_grouped(labels, heads, rng)
+    _check(labels, heads, names, policy, result.source.name)
+    numbers = {head: f"g{number:05d}" for number, head in enumerate(sorted(set(heads)))}
+    items = [
+        Item(record.path, record.sha256, record.label, numbers[head], name)
+        for record, head, name in zip(readable, heads, names, strict=True)
+    ]
+    source = result.source
+    return Manifest(source.name, policy, seed, source.root, source.licence, tuple(sorted(items)))
+
+
+def check_policy(policy: str) -> None:
+    """Raise a CrackError unless there is such a policy."""
+    if policy not in POLICIES:
+        raise CrackError(f"--policy {policy!r}: choose one of {', '.join(POLICIES)}.")
+
+
+def group_heads(result: Audit) -> list[int]:
+    """Group of each readable file: copies and, where the data set has a rule, neighbours. Named by its first member."""
+    pairs = [(copy.first, copy.second) for copy in result.copies]
+    rule = result.source.neighbours
+    if rule is not None:
+        first_of: dict[str, int] = {}
+        paths = [record.path for record in result.readable]
+        for position, key in enumerate(rule(paths, result.copy_groups())):
+            if key is not None:
+                pairs.append((first_of.setdefault(key, position), position))
+    return groups(len(result.readable), pairs)
+
+
+def assign_plain(labels: Sequence[int], rng: np.random.Generator) -> list[str]:
+    """Stratified 70/15/15 by file: each class is shuffled and cut at the rounded shares."""
+    names = [""] * len(labels)
+    for label in range(len(LABELS)):
+        members = rng.permutation([position for position, value in enumerate(labels) if value == label])
+        cuts = np.rint(np.cumsum(list(SHARES.values())) * len(members)).astype(int)
+        for split_name, part in zip(SPLITS, np.split(members, cuts[:-1]), strict=True):
+            for position in part:
+                names[position] = split_name
+    return names
+
+
+def assign_grouped(labels: Sequence[int], heads: Sequence[int], rng: np.random.Generator) -> list[str]:
+    """70/15/15 by whole groups, each class as near its share as the groups allow.
+
+    Groups are dealt in random order, those of similar size together and large ones first, so that the small ones level the
+    counts in the end. Each goes where its classes lack most, relative to the share, among the splits that have room for it.
+
+    Args:
+        labels: 0 or 1 of each file.
+        heads: group of each file.
+        rng: decides the order.
+    """
+    members: dict[int, list[int]] = defaultdict(list)
+    for position, head in enumerate(heads):
+        members[head].append(position)
+    shuffled = rng.permutation(sorted(members)).tolist()
+    # Powers of four as size classes: blocks of neighbours before groups of copies before single files.
+    shuffled.sort(key=lambda head: -((len(members[head]).bit_length() + 1) // 2))
+    target = np.outer(list(SHARES.values()), np.bincount(labels, minlength=len(LABELS)))
+    filled = np.zeros_like(target)
+    names = [""] * len(labels)
+    for head in shuffled:
+        size = np.bincount([labels[position] for position in members[head]], minlength=len(LABELS))
+        lack = target - filled
+        # Half a file of slack: targets are fractions, counts are not.
+        room = np.all((size == 0) | (lack + 0.5 >= size), axis=1)
+        if room.any():
+            need = np.where(room, (lack / np.maximum(target, 1)) @ size, -np.inf)
+        else:
+            need = lack @ size
+        chosen = int(np.argmax(need))
+        filled[chosen] += size
+        for position in members[head]:
+            names[position] = SPLITS[chosen]
+    return names
+
+
+def leaks(result: Audit, manifest: Manifest) -> dict[str, int]:
+    """How many files of val and of test show a picture that train also holds, in any orientation or encoding.
+
+    0 in a grouped split; in a plain one it is what flatters the figures.
+    """
+    head_of = {record.path: head for record, head in zip(result.readable, result.copy_groups(), strict=True)}
+    trained = {head_of[item.path] for item in manifest.items if item.split == "train"}
+    return {
+        name: sum(head_of[item.path] in trained for item in manifest.items if item.split == name)
+        for name in SPLITS
+        if name != "train"
+    }
+
+
+def _check(labels: Sequence[int], heads: Sequence[int], names: Sequence[str], policy: str, dataset: str) -> None:
+    for split_name in SPLITS:
+        present = {label for label, name in zip(labels, names, strict=True) if name == split_name}
+        for label, label_name in enumerate(LABELS):
+            if label not in present:
+                raise CrackError(
+                    f"data set {dataset} with --policy {policy} leaves no {label_name} image for {split_name}: "
+                    f"it has too few images or too few groups ({len(set(heads))}). Add images."
+                )
+    if policy == "grouped":
+        sides: dict[int, set[str]] = defaultdict(set)
+        for head, name in zip(heads, names, strict=True):
+            sides[head].add(name)
+        assert all(len(side) == 1 for side in sides.values()), "a group lies on two sides of the split"

@@ -1,0 +1,241 @@
+"""What lies beside an exported model for people: a model card in Markdown, and a picture of float against quantised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tflite.compare import Comparison
+from tflite.files import atomic_path
+from tflite.graph import Graph
+from tflite.sidecar import Sidecar
+
+SCHEME_TEXT = {
+    "float32": "None: float32 weights and activations.",
+    "float16": "Weights stored as float16, computed in float32.",
+    "dynamic": "Weights int8; activations are quantised while it runs. Input and output are float32.",
+    "int8-ptq": "Full int8, per-channel weights, by post-training quantisation.",
+    "int8-qat": "Full int8, per-channel weights, by quantisation-aware training (tfmot).",
+}
+_COLOURS = {1: "#D55E00", 0: "#0072B2"}  # crack and clean as in crack_tf.plots (Okabe and Ito)
+
+
+def model_card(sidecar: Sidecar, comparison: Comparison, graph: Graph, measured_on: str) -> str:
+    """The card of an exported model.
+
+    Args:
+        sidecar: final, with threshold and metrics.
+        comparison: against the float model.
+        graph: of the file.
+        measured_on: name of the manifest, such as "metu-grouped".
+
+    Returns:
+        Markdown.
+    """
+    training = sidecar.training
+    sections = [
+        f"# {sidecar.model}, {sidecar.scheme}",
+        f"Tells concrete tiles with a crack from tiles without. `{sidecar.file}`, {graph.file_bytes / 1000:,.0f} kB, "
+        f"{graph.parameters:,} parameters, {graph.macs / 1e6:,.1f} M multiply-accumulates, "
+        f"{sidecar.image_size} x {sidecar.image_size} pixels. Made {sidecar.created} with crack_tf.",
+        "## Run it",
+        _how_to_run(sidecar),
+        "## Decision",
+        _decision(sidecar),
+        "## Measured",
+        f"On {comparison.tiles:,} tiles of {measured_on}, split {sidecar.metrics['split']}, each model at its own threshold; "
+        "Wilson 95 % intervals in brackets.",
+        _table(comparison),
+        _drift(comparison),
+        "## Quantisation",
+        _quantisation(sidecar),
+        "## Training data",
+        _bullets(
+            {
+                "Data set": f"{training.get('dataset', 'not recorded')}, split policy {training.get('policy', 'not recorded')}",
+                "Manifest sha256": f"`{training.get('manifest_sha256', 'not recorded')}`",
+                "Run": f"{training.get('run', 'not recorded')}, seed {training.get('seed', 'not recorded')}",
+                "Hyperparameters": ", ".join(f"{k}={v}" for k, v in sidecar.hyperparameters.items()) or "defaults",
+                "Licence of data and weights": sidecar.licence,
+            }
+        ),
+        "## Limits",
+        _limits(training),
+        "## Origin",
+        _bullets(
+            {
+                "Model sha256": f"`{sidecar.sha256}`",
+                "Made from": f"{training.get('source', 'not recorded')}, sha256 `{training.get('source_sha256', 'not recorded')}`",
+                "Code": sidecar.git_revision or "not in a git checkout",
+                "Versions": ", ".join(f"{name} {version}" for name, version in sidecar.versions.items()),
+            }
+        ),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def comparison_plot(
+    reference: np.ndarray,
+    quantised: np.ndarray,
+    labels: np.ndarray,
+    comparison: Comparison,
+    title: str,
+    path: str | Path,
+) -> None:
+    """Float against quantised logits, tile by tile, and how both are distributed.
+
+    Args:
+        reference: float model's logits, shape (n,).
+        quantised: quantised model's logits, shape (n,).
+        labels: 0 or 1, shape (n,).
+        comparison: of the same logits; gives the thresholds.
+        title: of the picture.
+        path: PNG to write.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    figure.suptitle(title)
+    scatter, histogram = figure.subplots(1, 2)
+    names = {1: "crack", 0: "clean"}
+    low, high = float(min(reference.min(), quantised.min())), float(max(reference.max(), quantised.max()))
+    margin = max(0.5, 0.03 * (high - low))
+    for label, colour in _COLOURS.items():
+        chosen = labels == label
+        scatter.scatter(
+            reference[chosen], quantised[chosen], s=10, alpha=0.5, linewidths=0, color=colour,
+            label=f"{names[label]} ({int(chosen.sum()):,})",
+        )  # fmt: skip
+    scatter.plot([low, high], [low, high], color="black", linewidth=0.7, label="equal")
+    scatter.axvline(comparison.reference_threshold, color="0.4", linestyle="--", linewidth=0.9, label="thresholds")
+    scatter.axhline(comparison.quantised_threshold, color="0.4", linestyle="--", linewidth=0.9)
+    sqnr = "equal" if comparison.sqnr_db is None else f"SQNR {comparison.sqnr_db:.1f} dB"
+    scatter.set(
+        xlabel="float logit", ylabel="quantised logit", xlim=(low - margin, high + margin), ylim=(low - margin, high + margin),
+        title=f"agreement {comparison.agreeing:,}/{comparison.tiles:,}, {sqnr}",
+    )  # fmt: skip
+    scatter.legend(fontsize=8, loc="upper left")
+    edges = np.linspace(low, high if high > low else low + 1, 61)
+    for label, colour in _COLOURS.items():
+        chosen = labels == label
+        histogram.hist(quantised[chosen], edges, color=colour, alpha=0.45, label=f"{names[label]}, quantised")
+        histogram.hist(
+            reference[chosen], edges, color=colour, histtype="step", linewidth=1.3, label=f"{names[label]}, float"
+        )
+    histogram.axvline(
+        comparison.quantised_threshold, color="0.4", linestyle="--", linewidth=0.9, label="threshold, quantised"
+    )
+    # A few tiles near the threshold matter more than the thousands far from it.
+    histogram.set_yscale("symlog", linthresh=1)
+    histogram.set_ylim(bottom=0)
+    histogram.set(xlabel="logit", ylabel="tiles (logarithmic above 1)", title=_drift_title(comparison))
+    histogram.legend(fontsize=8)
+    with atomic_path(path) as temporary:
+        FigureCanvasAgg(figure).figure.savefig(temporary, dpi=120, format="png")
+
+
+def _how_to_run(sidecar: Sidecar) -> str:
+    pixels = {
+        "uint8": "raw RGB bytes",
+        "int8": "raw RGB bytes minus 128 (the byte with its top bit flipped)",
+        "float32": "raw RGB values 0 to 255 as float32",
+    }[sidecar.input.dtype]
+    return (
+        "```python\n"
+        "from tflite.images import load_rgb\n"
+        "from tflite.runtime import Classifier\n\n"
+        f'classifier = Classifier("{sidecar.file}")  # reads {sidecar.file}.json beside it\n'
+        'print(classifier.is_crack(load_rgb("tile.jpg", classifier.image_size)))\n'
+        "```\n\n"
+        f"Needs only `requirements-device.txt`. Input: {pixels}, shape {list(sidecar.input.shape)}; the whole tile is resized, "
+        "not cropped, and normalisation is part of the model. Output: one logit, "
+        f"{_format(sidecar.output.dtype, sidecar.output.scale, sidecar.output.zero_point)}."
+    )
+
+
+def _decision(sidecar: Sidecar) -> str:
+    threshold = sidecar.threshold
+    chosen = (
+        f" It was chosen on split {threshold.split} to find {100 * threshold.target_recall:g} % of the cracks."
+        if threshold.target_recall is not None
+        else ""
+    )
+    raw = f", which is raw output >= {threshold.raw}" if threshold.raw is not None else ""
+    return f"Crack when logit >= {threshold.logit:.4f} (probability {threshold.probability:.4g}){raw}.{chosen}"
+
+
+def _table(comparison: Comparison) -> str:
+    from tflite.metrics import summary
+
+    rows = ["| | recall | specificity | accuracy | F1 |", "|---|---|---|---|---|"]
+    for name, counts in (("float", comparison.reference), ("this file", comparison.quantised)):
+        values: Mapping[str, Any] = summary(counts)
+        recall = _rate(values, "recall", counts.true_positive, counts.positives)
+        specificity = _rate(values, "specificity", counts.true_negative, counts.negatives)
+        rest = " | ".join("none" if values[key] is None else f"{values[key]:.4f}" for key in ("accuracy", "f1"))
+        rows.append(f"| {name} | {recall} | {specificity} | {rest} |")
+    return "\n".join(rows)
+
+
+def _rate(values: Mapping[str, Any], name: str, part: int, whole: int) -> str:
+    if not whole:
+        return "no tiles"
+    return f"{values[name]:.4f} ({part:,}/{whole:,}) [{values[f'{name}_low']:.4f}, {values[f'{name}_high']:.4f}]"
+
+
+def _drift(comparison: Comparison) -> str:
+    sqnr = "the logits are equal" if comparison.sqnr_db is None else f"SQNR of the logits {comparison.sqnr_db:.1f} dB"
+    return (
+        f"Both decide alike on {comparison.agreeing:,} of {comparison.tiles:,} tiles ({100 * comparison.agreement:.2f} %). "
+        f"Confidence drift |p_float - p| is {comparison.drift_mean:.4f} on average, {comparison.drift_p95:.4f} at the 95th "
+        f"percentile; {sqnr}."
+    )
+
+
+def _drift_title(comparison: Comparison) -> str:
+    return f"confidence drift: mean {comparison.drift_mean:.4f}, p95 {comparison.drift_p95:.4f}"
+
+
+def _quantisation(sidecar: Sidecar) -> str:
+    lines = [SCHEME_TEXT[sidecar.scheme]]
+    pixels = sidecar.input
+    if pixels.quantised:
+        lines.append(
+            f"Input {_format(pixels.dtype, pixels.scale, pixels.zero_point)}: a raw pixel is its own quantised value "
+            "(pixel / 128 - 1), no arithmetic is needed on the device."
+        )
+    if calibration := sidecar.training.get("calibration"):
+        lines.append(
+            f"Ranges from {calibration['tiles']} tiles of split {calibration['split']}, seed {calibration['seed']}."
+        )
+    if qat := sidecar.training.get("qat"):
+        lines.append(
+            f"Fine-tuned for {qat['steps']} steps of {qat['batch']} tiles at learning rate {qat['learning_rate']:g}, "
+            "batch normalisation frozen."
+        )
+    return " ".join(lines)
+
+
+def _limits(training: Mapping[str, Any]) -> str:
+    return "\n".join(
+        (
+            f"- Trained on {training.get('dataset', 'unrecorded')} tiles only. Other surfaces, distances and cameras score worse, "
+            "often far worse: joints, shadows, brick and asphalt are known to be mistaken for cracks. Measure on your own "
+            "photographs first (`python -m crack_tf.evaluate`).",
+            "- One tile, one answer: no length, no width, no position within the tile.",
+            "- The numbers above hold for the share of cracked tiles in that split; where cracks are rare, most alarms are false.",
+            "- Not a statement about structural safety. A tile called clean has not been inspected; an engineer decides.",
+        )
+    )
+
+
+def _bullets(rows: Mapping[str, str]) -> str:
+    return "\n".join(f"- {name}: {text}" for name, text in rows.items())
+
+
+def _format(dtype: str, scale: float, zero_point: int) -> str:
+    return f"{dtype}, scale {scale:.6g}, zero point {zero_point}" if scale else dtype

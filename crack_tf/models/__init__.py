@@ -1,0 +1,113 @@
+"""The model registry: one entry per model drives the command lines, the tests and the benchmark.
+
+A model is a pure function `build(keras, *, image_size, raw_pixels, **hyperparameters)` of a Keras namespace, so that the same
+code builds the Keras 3 model that is trained and the tf_keras twin that is quantised. To add one, write such a function and
+add a line to `MODELS`.
+"""
+
+from __future__ import annotations
+
+import inspect as _introspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from crack_tf.models import mobilenet_v2, opnet
+from tflite.errors import CrackError
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One registered model.
+
+    Attributes:
+        name: on the command line and in sidecars.
+        summary: one line for `--help`.
+        build: the pure builder; its keyword arguments beyond image_size and raw_pixels are the hyperparameters.
+        smallest: least image_size for which the network keeps at least one feature pixel.
+        pretrained: fills in pretrained weights, or None when there are none to be had.
+        set_trainable: freezes all but the last blocks, or None when the model is always trained whole.
+        blocks: how many blocks `set_trainable` knows.
+        licence_note: obligations that pretrained weights bring along.
+    """
+
+    name: str
+    summary: str
+    build: Callable[..., Any]
+    smallest: int
+    pretrained: Callable[..., None] | None = None
+    set_trainable: Callable[[Any, int], None] | None = None
+    blocks: int = 0
+    licence_note: str = ""
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """Names and defaults of the builder's keyword arguments, besides image_size and raw_pixels."""
+        parameters = _introspect.signature(self.build).parameters
+        return {n: p.default for n, p in parameters.items() if n not in ("keras", "image_size", "raw_pixels")}
+
+    @property
+    def image_size(self) -> int:
+        """Default side of the input in pixels."""
+        return int(_introspect.signature(self.build).parameters["image_size"].default)
+
+
+MODELS: dict[str, ModelSpec] = {
+    spec.name: spec
+    for spec in (
+        ModelSpec("opnet", "OPNet as published: four plain convolution blocks, trained from scratch", opnet.build, 16),
+        ModelSpec(
+            "mobilenet_v2",
+            "MobileNetV2 with a crack head, transfer learning from ImageNet",
+            mobilenet_v2.build,
+            32,
+            pretrained=mobilenet_v2.load_pretrained,
+            set_trainable=mobilenet_v2.set_trainable,
+            blocks=mobilenet_v2.BLOCKS,
+            licence_note="Backbone initialised from ImageNet weights (Apache-2.0).",
+        ),
+    )
+}
+
+
+def get_model(name: str) -> ModelSpec:
+    """Registry entry of a model.
+
+    Raises:
+        CrackError: if there is none of that name.
+    """
+    if name not in MODELS:
+        raise CrackError(f"model {name!r} is unknown: choose one of {', '.join(MODELS)}.")
+    return MODELS[name]
+
+
+def build_model(
+    name: str, keras: Any, *, image_size: int | None = None, raw_pixels: bool = True, **hyperparameters: Any
+) -> Any:
+    """Build a registered model with untrained weights.
+
+    Args:
+        name: registry name.
+        keras: the Keras namespace, `keras` or `tf_keras`.
+        image_size: side of the square input in pixels; None for the model's own.
+        raw_pixels: True takes float32 pixels 0..255; False takes pixel/128 - 1 and has the same weight list.
+        hyperparameters: the builder's keyword arguments.
+
+    Returns:
+        Model from float32 (batch, image_size, image_size, 3) to a float32 (batch, 1) logit.
+
+    Raises:
+        CrackError: for an unknown model or hyperparameter, or an image too small for the network.
+    """
+    spec = get_model(name)
+    size = spec.image_size if image_size is None else image_size
+    if size < spec.smallest:
+        raise CrackError(f"image_size {size} is too small for {name}: give at least {spec.smallest}.")
+    unknown = sorted(set(hyperparameters) - set(spec.hyperparameters))
+    if unknown:
+        known = ", ".join(f"{key}={value}" for key, value in spec.hyperparameters.items())
+        raise CrackError(f"{name} has no hyperparameter {unknown[0]!r}; it has {known}.")
+    try:
+        return spec.build(keras, image_size=size, raw_pixels=raw_pixels, **hyperparameters)
+    except (TypeError, ValueError) as error:
+        raise CrackError(f"{name} cannot be built with {hyperparameters or 'its defaults'}: {error}") from None

@@ -1,0 +1,101 @@
+"""MobileNetV2 (Sandler et al., CVPR 2018) with a crack head: the classification study's transfer-learning baseline.
+
+Head: dropout 0.2 and one linear unit on the pooled features. With alpha 1.0: 2,225,153 trainable parameters and 299.53 M
+multiply-adds at 224 pixels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from crack_tf.models.layers import logit_head, pixel_input
+from tflite.errors import CrackError
+
+BLOCKS = 17  # inverted residuals: expanded_conv (number 0) and block_1 ... block_16
+_HEAD = ("features", "dropout", "logit")
+
+
+def build(
+    keras: Any,
+    *,
+    image_size: int = 224,
+    raw_pixels: bool = True,
+    alpha: float = 1.0,
+    dropout: float = 0.2,
+    bn_momentum: float = 0.9,
+) -> Any:
+    """Build MobileNetV2 with untrained weights; `load_pretrained` fills the backbone.
+
+    Args:
+        keras: the Keras namespace, `keras` or `tf_keras`.
+        image_size: side of the square input in pixels, at least 32.
+        raw_pixels: see `crack_tf.models.layers.pixel_input`.
+        alpha: width multiplier; ImageNet weights exist for 0.35, 0.5, 0.75, 1.0, 1.3 and 1.4.
+        dropout: share of pooled features dropped in training.
+        bn_momentum: of the running statistics. Keras's own 0.999 needs thousands of steps to follow the weights, more
+            than a fine-tune has; validation would then run on stale statistics.
+
+    Returns:
+        Model from float32 (batch, image_size, image_size, 3) to a float32 (batch, 1) logit.
+    """
+    inputs, x = pixel_input(keras, image_size, raw_pixels)
+    backbone = keras.applications.MobileNetV2(input_tensor=x, alpha=alpha, include_top=False, weights=None)
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = bn_momentum
+    x = keras.layers.GlobalAveragePooling2D(name="features")(backbone.output)
+    return keras.Model(inputs, logit_head(keras, x, dropout), name="mobilenet_v2")
+
+
+def load_pretrained(keras: Any, model: Any, source: str, *, image_size: int, alpha: float = 1.0, **_: Any) -> None:
+    """Copy backbone weights into `model`; the head keeps its own.
+
+    Args:
+        keras: the Keras namespace the model was built with.
+        model: from `build`.
+        source: "imagenet" (Keras's own download) or a path of a `notop` weights file.
+        image_size: side of the input in pixels.
+        alpha: width multiplier of the model.
+
+    Raises:
+        CrackError: if the weights cannot be had or do not fit the width.
+    """
+    if source != "imagenet" and not Path(source).is_file():
+        raise CrackError(f"--weights {source!r}: no such file. Give a weights file, 'imagenet' or 'none'.")
+    try:
+        backbone = keras.applications.MobileNetV2(
+            input_shape=(image_size, image_size, 3), alpha=alpha, include_top=False, weights=source
+        )
+    except Exception as error:  # Keras raises bare Exception without a network, ValueError or OSError for a wrong file
+        raise CrackError(
+            f"--weights {source!r} cannot be loaded into MobileNetV2 with alpha {alpha} ({_first_line(error)}). "
+            "Give a 'notop' weights file of the same alpha, or 'none' to train from scratch."
+        ) from None
+    pretrained = backbone.get_weights()
+    model.set_weights(pretrained + model.get_weights()[len(pretrained) :])
+
+
+def set_trainable(model: Any, blocks: int) -> None:
+    """Freeze the backbone but for its last `blocks` inverted residuals; the head always trains.
+
+    Args:
+        model: from `build`.
+        blocks: 0 trains the head alone, 17 the whole network with its stem.
+    """
+    first = BLOCKS - blocks
+    for layer in model.layers:
+        layer.trainable = blocks >= BLOCKS or layer.name in _HEAD or (blocks > 0 and _block_of(layer.name) >= first)
+
+
+def _block_of(name: str) -> int:
+    """Number of the inverted residual a layer belongs to: -1 for the stem, 17 for the last 1x1 convolution."""
+    if name.startswith("block_"):
+        return int(name.split("_")[1])
+    if name.startswith("expanded_conv"):
+        return 0
+    return BLOCKS if name in ("Conv_1", "Conv_1_bn", "out_relu") else -1
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

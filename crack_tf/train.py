@@ -1,0 +1,279 @@
+"""`python -m crack_tf.train`: train a registered model on a data set, resumably, into a run folder.
+
+The run folder holds config.json, history.csv, curves.png, confusion_val.png, val_metrics.json, checkpoints/, and at the end
+model.keras with its sidecar model.keras.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
+from tflite.errors import CrackError
+from tflite.files import atomic_path, read_json, refuse_existing, sha256_file, write_json
+from tflite.manifest import LABELS, Manifest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from crack_tf.training import TrainConfig
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line's options."""
+    parser = argparse.ArgumentParser(prog="crack-tf train", description="Train a crack classifier.")
+    add = parser.add_argument
+    add("--model", default="mobilenet_v2", help="registered model: mobilenet_v2 (default) or opnet")
+    add("--data", default="synthetic", help="manifest .csv, data set name, or folder with one sub-folder per class")
+    add("--policy", default="grouped", choices=("grouped", "plain"), help="split policy when --data is no manifest")
+    add("--out", default=None, help="run folder (default: runs/MODEL)")
+    add("--image-size", type=positive_int, default=None, help="side of the input in pixels (default: the model's own)")
+    add(
+        "--hp", action="append", default=[], metavar="NAME=VALUE", help="hyperparameter of the model, as Python literal"
+    )
+    add("--weights", default=None, help="imagenet, none, or a weights file (default: imagenet where the model has it)")
+    add("--init-from", default=None, help="trained .keras or run folder to start from, of any image size")
+    add("--epochs", type=positive_int, default=10)
+    add("--steps-per-epoch", type=positive_int, default=None, help="shorter epochs, for very large data sets")
+    add("--batch", type=positive_int, default=64)
+    add("--learning-rate", type=positive_float, default=1e-3)
+    add("--schedule", default="cosine", choices=("cosine", "constant"))
+    add("--warmup-steps", type=non_negative_int, default=0)
+    add("--optimizer", default="adam", choices=("adam", "adamw", "sgd", "rmsprop"))
+    add("--positive-weight", type=positive_float, default=1.0, help="weight of cracked tiles in the loss")
+    add("--negative-weight", type=positive_float, default=1.0, help="weight of clean tiles in the loss")
+    add("--augmentation", type=float, default=1.0, help="strength: 1 is the study's, 0 none")
+    add("--freeze-epochs", type=non_negative_int, default=0, help="first epochs in which only the head trains")
+    add("--unfreeze-blocks", type=non_negative_int, default=None, help="backbone blocks trained then (default: all)")
+    add("--patience", type=non_negative_int, default=5, help="epochs without progress before stopping; 0 never stops")
+    add(
+        "--target-recall", type=fraction, default=0.998, help="recall that the decision threshold reaches on validation"
+    )
+    add("--precision", default="float32", choices=("float32", "bfloat16"))
+    add("--limit", type=positive_int, default=None, help="use at most this many training tiles")
+    add("--seed", type=non_negative_int, default=0)
+    add("--resume", action="store_true", help="go on with an interrupted run in --out")
+    add("--overwrite", action="store_true", help="delete the run in --out and start again")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    args = make_parser().parse_args(argv)
+    again = "Go on with the same command and --resume."
+    return run_main(lambda: run(args), interrupted=f"The epoch in progress is lost. {again}")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train as the parsed options say."""
+    from crack_tf.data.cache import load_split
+    from crack_tf.data.registry import prepare
+    from crack_tf.provenance import created, environment
+
+    folder = Path(args.out or f"runs/{args.model}")
+    if args.resume and args.overwrite:
+        raise CrackError("--resume and --overwrite exclude each other: go on with the run, or delete it.")
+    if not args.resume:
+        refuse_existing(folder, args.overwrite, "Add --resume to go on with it, or --overwrite to start again.")
+    config = make_config(args)
+    manifest = prepare(args.data, args.policy, args.seed)
+    require_both_classes(manifest)
+    record = {
+        "train": config.as_dict(),
+        "limit": args.limit,
+        "data": {
+            "dataset": manifest.dataset,
+            "policy": manifest.policy,
+            "manifest": str(manifest.source),
+            "manifest_sha256": manifest.sha256,
+        },
+    }
+    if args.resume:
+        check_same_run(folder, record)
+    elif folder.exists():
+        shutil.rmtree(folder)
+    if not (folder / "config.json").exists():
+        write_json(folder / "config.json", record | {"created": created(), **environment()})
+
+    from crack_tf.training import fit  # after all checks: importing Keras takes seconds
+
+    train = load_split(manifest, "train", config.image_size, limit=args.limit, seed=args.seed)
+    val = load_split(manifest, "val", config.image_size)
+    print(f"{config.model} at {config.image_size} px: {len(train)} training and {len(val)} validation tiles")
+    model = fit(config, train, val, folder)
+    finish(config, manifest, model, val.images, val.labels, folder)
+
+
+def make_config(args: argparse.Namespace) -> TrainConfig:
+    """Check the options that argparse cannot check alone and fill in the model's own defaults."""
+    from crack_tf.models import get_model
+
+    spec = get_model(args.model)
+    if args.unfreeze_blocks is not None and (spec.set_trainable is None or args.unfreeze_blocks > spec.blocks):
+        raise CrackError(
+            f"--unfreeze-blocks {args.unfreeze_blocks}: {args.model} has {spec.blocks} blocks to unfreeze."
+        )
+    if args.freeze_epochs and spec.set_trainable is None:
+        raise CrackError(f"--freeze-epochs {args.freeze_epochs}: {args.model} has no pretrained backbone to freeze.")
+    if not 0 < args.target_recall <= 1:
+        raise CrackError(f"--target-recall {args.target_recall}: give a share above 0 and at most 1, such as 0.998.")
+    if not 0 <= args.augmentation <= 4:
+        raise CrackError(f"--augmentation {args.augmentation}: give a strength from 0 (none) to 4.")
+    weights = args.weights
+    if weights is None:
+        weights = "imagenet" if spec.pretrained and not args.init_from else "none"
+    init_from = args.init_from
+    if init_from and Path(init_from).is_dir():
+        init_from = str(Path(init_from) / "model.keras")
+    hyperparameters = spec.hyperparameters | parse_hyperparameters(args.hp, spec.hyperparameters)
+
+    from crack_tf.training import TrainConfig
+
+    taken = {name: getattr(args, name) for name in TrainConfig.__dataclass_fields__ if hasattr(args, name)}
+    return TrainConfig(
+        **taken
+        | {
+            "image_size": args.image_size or spec.image_size,
+            "hyperparameters": hyperparameters,
+            "weights": weights,
+            "init_from": init_from,
+        }
+    )
+
+
+def parse_hyperparameters(texts: list[str], known: dict[str, Any]) -> dict[str, Any]:
+    """Turn ["alpha=0.35"] into {"alpha": 0.35}.
+
+    Raises:
+        CrackError: for a text without "=", an unknown name, or a value that is no Python literal.
+    """
+    import ast
+
+    values = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name not in known:
+            raise CrackError(f"--hp {text!r}: write NAME=VALUE with one of {', '.join(known)}.")
+        try:
+            values[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            raise CrackError(
+                f"--hp {text!r}: {value!r} is not a number, list or string in Python's notation."
+            ) from None
+    return values
+
+
+def require_both_classes(manifest: Manifest) -> None:
+    """Refuse a manifest whose training or validation split lacks a class: neither loss nor threshold would mean anything.
+
+    Raises:
+        CrackError: naming the split and the class.
+    """
+    for split in ("train", "val"):
+        present = {item.label for item in manifest.split(split)}
+        for label, name in enumerate(LABELS):
+            if label not in present:
+                raise CrackError(
+                    f"split {split!r} of manifest {manifest.name} has no {name!r} tile: add some, split again."
+                )
+
+
+def check_same_run(folder: Path, record: dict[str, Any]) -> None:
+    """Refuse to go on with a run under other settings.
+
+    Raises:
+        CrackError: if there is no run in the folder, or a setting differs.
+    """
+    if not (folder / "config.json").exists():
+        raise CrackError(f"--resume: there is no run in {folder}. Leave --resume out to start one.")
+    old, new = (flatten(value) for value in (read_json(folder / "config.json"), record))
+    for name, value in new.items():
+        if name != "data.manifest" and old.get(name) != value:  # the manifest may have moved; its hash may not change
+            raise CrackError(
+                f"--resume: {folder} was started with {name} = {old.get(name)!r}, now it is {value!r}. "
+                "Use the same settings, or another --out."
+            )
+
+
+def flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one, keys joined by dots, tuples as lists (as JSON gives them back)."""
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, dict):
+            flat |= flatten(item, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = list(item) if isinstance(item, tuple) else item
+    return flat
+
+
+def finish(
+    config: TrainConfig, manifest: Manifest, model: Any, images: np.ndarray, labels: np.ndarray, folder: Path
+) -> None:
+    """Choose the threshold on validation and write the model, its sidecar, metrics and pictures."""
+    from crack_tf import plots
+    from crack_tf.provenance import created, environment
+    from crack_tf.thresholds import select_threshold, threshold_record
+    from crack_tf.training import best_epoch, predict_logits, read_history
+    from tflite.metrics import confusion, summary
+    from tflite.sidecar import Sidecar, TensorSpec, write_sidecar
+
+    logits = predict_logits(model, images)
+    threshold = select_threshold(logits, labels, config.target_recall)
+    counts = confusion(logits, labels, threshold)
+    history = read_history(folder)
+    metrics = {
+        "split": "val",
+        "epoch": best_epoch(history),
+        "at_threshold": summary(counts),
+        "at_half": summary(confusion(logits, labels, 0.0)),
+    }
+    write_json(folder / "val_metrics.json", metrics)
+    plots.history_curves(history, folder / "curves.png")
+    plots.confusion_plot(counts, f"{config.model}, validation, threshold {threshold:.2f}", folder / "confusion_val.png")
+
+    path = folder / "model.keras"
+    with atomic_path(path) as temporary:
+        model.save(temporary)
+    size = config.image_size
+    sidecar = Sidecar(
+        model=config.model,
+        scheme="keras",
+        file=path.name,
+        sha256=sha256_file(path),
+        image_size=size,
+        labels=LABELS,
+        hyperparameters=dict(config.hyperparameters or {}),
+        input=TensorSpec((1, size, size, 3), "float32", 0.0, 0),
+        output=TensorSpec((1, 1), "float32", 0.0, 0),
+        threshold=threshold_record(threshold, target_recall=config.target_recall, split="val"),
+        golden=None,
+        training={
+            "dataset": manifest.dataset,
+            "policy": manifest.policy,
+            "manifest": manifest.source.name if manifest.source else None,
+            "manifest_sha256": manifest.sha256,
+            "run": folder.name,
+            "seed": config.seed,
+            "positive_weight": config.positive_weight,
+            "negative_weight": config.negative_weight,
+        },
+        metrics=metrics,
+        licence=manifest.licence,
+        versions=environment()["versions"],
+        git_revision=environment()["git_revision"],
+        created=created(),
+    )
+    write_sidecar(path, sidecar)
+    print(
+        f"{path}: best epoch {metrics['epoch']}, validation recall {counts.recall:.4f} "
+        f"({counts.true_positive}/{counts.positives}), specificity {counts.specificity:.4f} "
+        f"({counts.true_negative}/{counts.negatives}) at logit {threshold:.3f}; see {folder / 'curves.png'}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,337 @@
+"""The training loop: one epoch at a time, each a function of (seed, epoch, checkpoint), so that any epoch can be resumed.
+
+A killed run loses at most the epoch in progress: on resume the newest whole checkpoint is loaded (weights and optimizer), the
+next epoch draws the same batches, augmentation and dropout it would have drawn, and training ends with the same weights.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from crack_tf.data.augment import Augmentation
+from crack_tf.data.cache import Tiles
+from crack_tf.data.pipeline import plan_epoch, training_batches
+from crack_tf.losses import WeightedBinaryCrossentropy
+from crack_tf.models import build_model, get_model
+from crack_tf.thresholds import specificity_at_recall
+from tflite.errors import CrackError
+from tflite.files import atomic_path, write_csv
+from tflite.metrics import confusion
+
+DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides how a model comes out, besides the tiles.
+
+    Attributes:
+        model: registry name.
+        image_size: side of the input in pixels.
+        hyperparameters: keyword arguments of the model's builder.
+        weights: "none", "imagenet", or a path of pretrained backbone weights.
+        init_from: a trained `.keras` of the same model to start from, at any image size, or None.
+        epochs: at most this many.
+        steps_per_epoch: batches per epoch, or None for the whole split.
+        batch: tiles per step.
+        learning_rate: peak rate.
+        schedule: "cosine" (to zero over each phase) or "constant".
+        warmup_steps: linear warm-up at the start of each phase.
+        optimizer: "adam", "adamw", "sgd" (momentum 0.9) or "rmsprop".
+        positive_weight: weight of cracked tiles in the loss.
+        negative_weight: weight of clean tiles in the loss.
+        augmentation: strength; 1 is the study's, 0 none.
+        freeze_epochs: first epochs in which only the head trains.
+        unfreeze_blocks: backbone blocks trained afterwards, or None for all.
+        patience: stop after this many epochs without a better validation result; 0 never stops early.
+        target_recall: the decision threshold is chosen on validation to reach it.
+        precision: "float32" or "bfloat16" (mixed).
+        seed: of weights, batches, augmentation and dropout.
+    """
+
+    model: str = "mobilenet_v2"
+    image_size: int = 224
+    hyperparameters: dict[str, Any] | None = None
+    weights: str = "none"
+    init_from: str | None = None
+    epochs: int = 10
+    steps_per_epoch: int | None = None
+    batch: int = 64
+    learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    warmup_steps: int = 0
+    optimizer: str = "adam"
+    positive_weight: float = 1.0
+    negative_weight: float = 1.0
+    augmentation: float = 1.0
+    freeze_epochs: int = 0
+    unfreeze_blocks: int | None = None
+    patience: int = 5
+    target_recall: float = 0.998
+    precision: str = "float32"
+    seed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def say_now(line: str) -> None:
+    """Print a progress line at once, also into a log file."""
+    print(line, flush=True)
+
+
+def fit(config: TrainConfig, train: Tiles, val: Tiles, folder: Path, say: Callable[[str], None] = say_now) -> Any:
+    """Train, or go on training, in a run folder.
+
+    Writes `history.csv` and `checkpoints/epoch-NNN.keras` after every epoch.
+
+    Args:
+        config: how.
+        train: training tiles at config.image_size.
+        val: validation tiles, both classes present.
+        folder: run folder; checkpoints found there are gone on from.
+        say: takes progress lines.
+
+    Returns:
+        The best epoch's model, rebuilt in float32, uncompiled.
+
+    Raises:
+        CrackError: if the loss is not finite, or pretrained weights do not load.
+    """
+    checkpoints = folder / "checkpoints"
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    history, model = _newest_checkpoint(folder, say)
+    if model is None:
+        model = initial_model(config)
+    steps = plan_epoch(len(train), config.batch, config.image_size, Augmentation(), config.seed, 0).steps
+    steps = min(steps, config.steps_per_epoch or steps)
+    augmentation = Augmentation().scaled(config.augmentation)
+    verbose = 1 if sys.stderr.isatty() else 2
+    for epoch in range(len(history), config.epochs):
+        if stopped_early(history, config.patience):
+            say(f"no better validation result for {config.patience} epochs: stopping after epoch {len(history)}.")
+            break
+        started = time.monotonic()
+        if epoch == 0 or epoch == config.freeze_epochs:
+            _start_phase(model, config, epoch, steps)
+        reseed_dropout(model, config.seed, epoch)
+        plan = plan_epoch(
+            len(train), config.batch, config.image_size, augmentation, config.seed, epoch, config.steps_per_epoch
+        )
+        log = model.fit(
+            training_batches(train, plan),
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            shuffle=False,
+            verbose=verbose,
+            callbacks=[keras.callbacks.TerminateOnNaN()],
+        )
+        loss = float(log.history["loss"][-1])
+        if not math.isfinite(loss):
+            raise CrackError(
+                f"the loss became {loss} in epoch {epoch + 1}. Lower --learning-rate (it was {config.learning_rate}), "
+                "then go on from the last whole epoch in a new run with --init-from."
+            )
+        logits = predict_logits(model, val.images)
+        row = {"epoch": epoch + 1, "lr": float(np.asarray(keras.ops.convert_to_numpy(model.optimizer.learning_rate)))}
+        row |= {"loss": loss, **validation_row(logits, val.labels, config)}
+        row["seconds"] = round(time.monotonic() - started, 1)
+        history.append(row)
+        # History first: a checkpoint without its row could not be resumed, a row without its checkpoint is just redone.
+        write_csv(folder / "history.csv", history)
+        with atomic_path(_checkpoint(folder, epoch + 1)) as temporary:
+            model.save(temporary)
+        left = (config.epochs - epoch - 1) * row["seconds"] / 60
+        say(
+            f"epoch {epoch + 1}/{config.epochs}: loss {loss:.4f}, val loss {row['val_loss']:.4f}, recall "
+            f"{row['recall']:.4f}, specificity {row['specificity']:.4f}, AUC {row['auc']:.4f}, "
+            f"{row['seconds']:.0f} s, at most {left:.0f} min left"
+        )
+    return _float32_twin(config, _checkpoint(folder, best_epoch(history)))
+
+
+def initial_model(config: TrainConfig) -> Any:
+    """The model before its first step: seeded, with pretrained or earlier weights filled in."""
+    keras.utils.set_random_seed(config.seed)
+    spec = get_model(config.model)
+    hyperparameters = dict(config.hyperparameters or {})
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(DTYPES[config.precision])
+        model = build_model(config.model, keras, image_size=config.image_size, **hyperparameters)
+    finally:
+        keras.config.set_dtype_policy(before)
+    if config.weights != "none":
+        if spec.pretrained is None:
+            raise CrackError(f"--weights {config.weights!r}: {config.model} has no pretrained weights. Use 'none'.")
+        values = spec.hyperparameters | hyperparameters
+        spec.pretrained(keras, model, config.weights, image_size=config.image_size, **values)
+    if config.init_from:
+        earlier = load_keras(config.init_from)
+        try:
+            model.set_weights(earlier.get_weights())
+        except ValueError:
+            raise CrackError(
+                f"--init-from {config.init_from!r} holds another architecture than {config.model} {hyperparameters}."
+            ) from None
+    return model
+
+
+def load_keras(path: str | Path, compile: bool = False) -> Any:
+    """Load a `.keras` file.
+
+    Raises:
+        CrackError: if it is missing or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CrackError(f"{path} does not exist.")
+    try:
+        return keras.models.load_model(path, compile=compile)
+    except Exception as error:  # zipfile, h5py, json and Keras each raise their own kinds on a damaged file
+        raise CrackError(f"{path} is not a whole .keras model ({type(error).__name__}: {str(error)[:200]}).") from None
+
+
+def predict_logits(model: Any, images: np.ndarray, batch: int = 64) -> np.ndarray:
+    """Logits of uint8 tiles (n, s, s, 3) as float32 (n,), a batch at a time so that memory stays bounded."""
+    parts = []
+    for start in range(0, len(images), batch):
+        pixels = np.asarray(images[start : start + batch], dtype=np.float32)
+        parts.append(np.asarray(model.predict_on_batch(pixels), dtype=np.float32)[:, 0])
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def validation_row(logits: np.ndarray, labels: np.ndarray, config: TrainConfig) -> dict[str, float]:
+    """Loss and metrics of one epoch: recall, specificity, accuracy and F1 at probability 0.5, AUC, and the specificity
+    at the threshold that reaches the target recall, which is what epochs are chosen by."""
+    from sklearn.metrics import roc_auc_score
+
+    counts = confusion(logits, labels, 0.0)
+    wide = logits.astype(np.float64)
+    losses = np.where(
+        labels == 1,
+        config.positive_weight * np.logaddexp(0, -wide),
+        config.negative_weight * np.logaddexp(0, wide),
+    )
+    return {
+        "val_loss": float(losses.mean()),
+        "recall": counts.recall,
+        "specificity": counts.specificity,
+        "accuracy": counts.accuracy,
+        "f1": counts.f1,
+        "auc": float(roc_auc_score(labels, wide)) if np.isfinite(wide).all() else math.nan,
+        "specificity_at_target": specificity_at_recall(logits, labels, config.target_recall),
+    }
+
+
+def best_epoch(history: list[dict[str, Any]]) -> int:
+    """Number (from 1) of the epoch with the highest specificity at the target recall; ties go to the lower loss."""
+    return int(max(history, key=_merit)["epoch"])
+
+
+def stopped_early(history: list[dict[str, Any]], patience: int) -> bool:
+    """Whether the last `patience` epochs brought nothing better. A function of the history, so it survives a resume."""
+    return bool(history) and patience > 0 and len(history) - best_epoch(history) >= patience
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """Rows of `history.csv`, oldest first; empty when there is none."""
+    path = folder / "history.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+    return [{**row, "epoch": int(row["epoch"])} for row in rows]
+
+
+def reseed_dropout(model: Any, seed: int, epoch: int) -> None:
+    """Set every dropout layer's generator from (seed, epoch): its state is then the same after a resume."""
+    for number, layer in enumerate(model.layers):
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            generator.state.assign(np.array([seed + 7919 * number, epoch], dtype="uint32"))
+
+
+def _merit(row: dict[str, Any]) -> tuple[float, float]:
+    return row["specificity_at_target"], -row["val_loss"]
+
+
+def _checkpoint(folder: Path, epoch: int) -> Path:
+    return folder / "checkpoints" / f"epoch-{epoch:03d}.keras"
+
+
+def _newest_checkpoint(folder: Path, say: Callable[[str], None]) -> tuple[list[dict[str, Any]], Any]:
+    """History up to the newest checkpoint that loads, and its compiled model; ([], None) at the start."""
+    history = read_history(folder)
+    for epoch in range(len(history), 0, -1):
+        path = _checkpoint(folder, epoch)
+        if not path.exists():
+            continue
+        try:
+            model = load_keras(path, compile=True)
+        except CrackError as error:
+            say(f"checkpoint passed over: {error}")
+            continue
+        say(f"resuming after epoch {epoch} from {path}")
+        return history[:epoch], model
+    return [], None
+
+
+def _start_phase(model: Any, config: TrainConfig, epoch: int, steps: int) -> None:
+    """Choose what trains and compile with a fresh optimizer. Phases: the head alone, then the unfrozen blocks."""
+    spec = get_model(config.model)
+    head_only = epoch < config.freeze_epochs
+    if spec.set_trainable is not None:
+        blocks = 0 if head_only else spec.blocks if config.unfreeze_blocks is None else config.unfreeze_blocks
+        spec.set_trainable(model, blocks)
+    epochs = config.freeze_epochs if head_only else config.epochs - epoch
+    compile_model(model, config, steps * epochs)
+
+
+def compile_model(model: Any, config: TrainConfig, total_steps: int) -> None:
+    """Compile with the configured loss and a fresh optimizer scheduled over `total_steps`."""
+    model.compile(
+        make_optimizer(config, total_steps),
+        loss=WeightedBinaryCrossentropy(config.positive_weight, config.negative_weight),
+        # XLA was measured slower on the processors this was written on (OPNet, 128 px: 9 against 24 tiles/s).
+        jit_compile=keras.backend.backend() == "jax",
+    )
+
+
+def make_optimizer(config: TrainConfig, total_steps: int) -> Any:
+    """Optimizer with its learning-rate schedule over one phase."""
+    rate: Any = config.learning_rate
+    warmup = min(config.warmup_steps, max(0, total_steps - 1))
+    if config.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if warmup else config.learning_rate,
+            decay_steps=max(1, total_steps - warmup),
+            warmup_target=config.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    elif warmup:
+        rate = keras.optimizers.schedules.PolynomialDecay(0.0, warmup, config.learning_rate)
+    optimizers = {
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "rmsprop": keras.optimizers.RMSprop,
+        "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9),
+    }
+    return optimizers[config.optimizer](rate)
+
+
+def _float32_twin(config: TrainConfig, checkpoint: Path) -> Any:
+    trained = load_keras(checkpoint)
+    twin = build_model(config.model, keras, image_size=config.image_size, **(config.hyperparameters or {}))
+    twin.set_weights(trained.get_weights())
+    return twin

@@ -1,0 +1,73 @@
+"""Fixtures shared by all tests. Everything small; real data only where `data_root` is asked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from tflite.files import sha256_file
+from tflite.manifest import LABELS, Item, Manifest, read_manifest, write_manifest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests neither read nor fill the user's cache."""
+    os.environ["CRACK_TF_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """Folder of the real data sets, or skip."""
+    value = os.environ.get("CRACK_TF_DATA")
+    if not value or not Path(value).is_dir():
+        pytest.skip("CRACK_TF_DATA is not set: this test needs the real images")
+    return Path(value)
+
+
+def draw_tile(label: int, seed: int, size: int = 64) -> Image.Image:
+    """Noise with, for a crack, a dark line: enough to learn from, with no dependency on the synthetic data set."""
+    rng = np.random.default_rng(seed)
+    image = Image.fromarray(rng.normal(160, 12, (size, size, 3)).clip(0, 255).astype(np.uint8))
+    if label:
+        start, end = rng.integers(0, size, 2)
+        ImageDraw.Draw(image).line([(0, int(start)), (size, int(end))], fill=(30, 30, 30), width=4)
+    return image
+
+
+@pytest.fixture(scope="session")
+def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """48 tiles of 64x64 on disk, 24 per class, split 32/8/8, read back from a manifest file."""
+    root = tmp_path_factory.mktemp("tiny")
+    items = []
+    for label, name in enumerate(LABELS):
+        (root / name).mkdir()
+        for number in range(24):
+            path = root / name / f"{number:03d}.png"
+            draw_tile(label, seed=100 * label + number).save(path)
+            split = "train" if number < 16 else "val" if number < 20 else "test"
+            relative = path.relative_to(root).as_posix()
+            items.append(Item(relative, sha256_file(path), label, f"{name}{number}", split))
+    path = root / "tiny.csv"
+    write_manifest(path, Manifest("tiny", "plain", 0, ".", "CC0-1.0", tuple(sorted(items))))
+    return read_manifest(path)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run folder of an OPNet trained one epoch at 32 px: model.keras, its sidecar and everything training writes."""
+    pytest.importorskip("tensorflow")
+    from crack_tf.train import main
+
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    source = str(tiny_manifest.source)
+    code = main(
+        ["--model", "opnet", "--data", source, "--image-size", "32", "--epochs", "1", "--batch", "8", "--out", str(out)]
+    )
+    assert code == 0
+    return out

@@ -1,0 +1,197 @@
+"""Finding data: registry names, class folders by many names, clear errors, manifests kept in the cache."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crack_tf.data.folders import class_folders
+from crack_tf.data.neighbours import metu_blocks, photograph_keys
+from crack_tf.data.registry import DATASETS, fetch, locate, prepare
+from tflite.errors import CrackError
+from tflite.manifest import Manifest
+
+
+def fill(folder: Path, count: int = 1, seed: int = 0) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng([seed, *folder.name.encode()])
+    for k in range(count):
+        Image.fromarray(rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)).save(folder / f"{k:03d}.png")
+
+
+@pytest.mark.parametrize(
+    ("crack", "clean"),
+    [
+        ("crack", "no_crack"),
+        ("Positive", "Negative"),
+        ("CRACKED", "Uncracked"),
+        ("Cracked", "Non-cracked"),
+        ("CD", "UD"),
+        ("cracks", "No Cracks"),
+    ],
+)
+def test_class_folders_are_recognised_by_name(tmp_path: Path, crack: str, clean: str) -> None:
+    fill(tmp_path / crack)
+    fill(tmp_path / clean)
+    assert locate(str(tmp_path)).files() == sorted([(f"{crack}/000.png", 1), (f"{clean}/000.png", 0)])
+
+
+def test_nested_classes_are_found_and_masks_ignored(tmp_path: Path) -> None:
+    for part in ("Decks/Cracked", "Decks/Non-cracked", "Walls/Cracked", "Walls/Non-cracked"):
+        fill(tmp_path / "archive" / part)
+    fill(tmp_path / "archive/Walls/masks")
+    assert [label for _, label in locate(str(tmp_path)).files()] == [1, 0, 1, 0]
+
+
+def test_missing_folder_names_the_data_sets() -> None:
+    with pytest.raises(CrackError, match="nowhere does not exist. Give a data set .synthetic, metu, sdnet2018"):
+        locate("nowhere")
+
+
+def test_file_instead_of_folder_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tiles.zip"
+    path.touch()
+    with pytest.raises(CrackError, match="is a file, not a folder"):
+        locate(str(path))
+
+
+def test_folder_without_classes_lists_what_it_holds(tmp_path: Path) -> None:
+    fill(tmp_path / "left")
+    fill(tmp_path / "right")
+    fill(tmp_path, 2)
+    with pytest.raises(CrackError, match="no class folders .sub-folders: left, right; images outside them: 2"):
+        class_folders(tmp_path)
+
+
+def test_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CrackError, match="sub-folders: none; images outside them: 0"):
+        class_folders(tmp_path)
+
+
+@pytest.mark.parametrize(("present", "missing"), [("crack", "no_crack"), ("Negative", "crack")])
+def test_one_class_is_refused(tmp_path: Path, present: str, missing: str) -> None:
+    fill(tmp_path / present)
+    with pytest.raises(CrackError, match=f"only one class: no {missing} folder .sub-folders: {present}"):
+        class_folders(tmp_path)
+
+
+def test_class_folder_without_images_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "crack")
+    (tmp_path / "no_crack").mkdir()
+    (tmp_path / "no_crack/notes.txt").touch()
+    with pytest.raises(CrackError, match="no_crack folder .* holds no image"):
+        locate(str(tmp_path)).files()
+
+
+def test_images_beside_the_classes_are_ambiguous(tmp_path: Path) -> None:
+    for name in ("crack", "no_crack", "unsure"):
+        fill(tmp_path / name)
+    with pytest.raises(CrackError, match="ambiguous: .* holds images in unsure"):
+        class_folders(tmp_path)
+
+
+def test_local_copy_is_found_below_the_variable_and_keeps_its_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "metu/Positive")
+    fill(tmp_path / "metu/Negative")
+    monkeypatch.setenv("CRACK_TF_DATA", str(tmp_path))
+    by_name, by_path = locate("metu"), locate(str(tmp_path / "metu"))
+    assert by_name == by_path
+    assert (by_name.root, by_name.licence) == ("$CRACK_TF_DATA/metu", "CC-BY-4.0")
+    assert by_name.neighbours is metu_blocks
+    assert DATASETS["sdnet2018"].neighbours is photograph_keys
+
+
+def stub_kagglehub(monkeypatch: pytest.MonkeyPatch, download: object) -> None:
+    monkeypatch.delenv("CRACK_TF_DATA", raising=False)
+    monkeypatch.setitem(sys.modules, "kagglehub", types.SimpleNamespace(dataset_download=download))
+
+
+def test_kaggle_download_is_used_when_there_is_no_local_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / "1/Positive")
+    fill(tmp_path / "1/Negative")
+    asked = []
+    stub_kagglehub(monkeypatch, lambda handle: asked.append(handle) or str(tmp_path / "1"))
+    place = locate("metu")
+    assert asked == ["arnavr10880/concrete-crack-images-for-classification"]
+    assert (place.name, len(place.files())) == ("metu", 2)
+
+
+def test_failed_download_says_how_to_do_it_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(handle: str) -> str:
+        raise ConnectionError("Failed to resolve 'api.kaggle.com'")
+
+    stub_kagglehub(monkeypatch, fail)
+    with pytest.raises(
+        CrackError, match=r"(?s)Failed to resolve.*kaggle.com/datasets/.*folder named metu.*CRACK_TF_DATA"
+    ):
+        locate("metu")
+
+
+def test_missing_kagglehub_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CRACK_TF_DATA", raising=False)
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    with pytest.raises(CrackError, match="pip install kagglehub"):
+        locate("sdnet2018")
+
+
+def test_fetch_copies_and_refuses_to_overwrite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / "data/metu/Positive")
+    fill(tmp_path / "data/metu/Negative")
+    monkeypatch.setenv("CRACK_TF_DATA", str(tmp_path / "data"))
+    out = fetch("metu", tmp_path / "mine")
+    assert locate(str(out)).files() == locate("metu").files()
+    with pytest.raises(CrackError, match="exists already"):
+        fetch("metu", out)
+    (out / "old.txt").touch()
+    fetch("metu", out, overwrite=True)
+    assert not (out / "old.txt").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "mine"]  # no partial copy left
+
+
+def test_fetch_refuses_unknown_names_and_a_target_around_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "metu/Positive")
+    fill(tmp_path / "metu/Negative")
+    monkeypatch.setenv("CRACK_TF_DATA", str(tmp_path))
+    with pytest.raises(CrackError, match="'imagenet' is unknown: choose one of synthetic, metu, sdnet2018"):
+        fetch("imagenet")
+    with pytest.raises(CrackError, match="lie in one another"):
+        fetch("metu", tmp_path, overwrite=True)
+    assert (tmp_path / "metu/Positive/000.png").exists()
+
+
+def test_prepare_reads_a_manifest_as_it_is(tiny_manifest: Manifest) -> None:
+    assert prepare(str(tiny_manifest.source), policy="plain", seed=9) == tiny_manifest
+
+
+def test_prepare_splits_a_folder_once_and_again_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "crack", 20)
+    fill(tmp_path / "no_crack", 20)
+    first = prepare(str(tmp_path), "plain", 1)
+    assert (first.dataset, first.policy, first.seed, len(first.items)) == (tmp_path.name, "plain", 1, 40)
+    assert first.read(first.items[0])
+    with monkeypatch.context() as patch:
+        patch.setattr("crack_tf.data.registry.audit", None)  # a second audit would fail
+        assert prepare(str(tmp_path), "plain", 1) == first
+    fill(tmp_path / "crack", 21)
+    assert len(prepare(str(tmp_path), "plain", 1).items) == 41
+
+
+def test_prepare_refuses_an_unknown_policy(tmp_path: Path) -> None:
+    with pytest.raises(CrackError, match="--policy 'random'"):
+        prepare(str(tmp_path), "random")
+
+
+def test_prepare_of_a_missing_manifest_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(CrackError, match="does not exist. Make one with: python -m crack_tf.data split"):
+        prepare(str(tmp_path / "none.csv"))

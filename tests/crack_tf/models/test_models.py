@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from crack_tf.models import MODELS, build_model, get_model, mobilenet_v2
+from tflite.errors import CrackError
+
+keras = pytest.importorskip("keras")
+
+
+def trainable_parameters(model) -> int:
+    return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+
+
+def test_opnet_has_the_published_parameters_layer_by_layer() -> None:
+    model = build_model("opnet", keras)
+    convolutions = [model.get_layer(f"conv{i}").count_params() for i in (1, 2, 3, 4)]
+    trained_norms = [
+        sum(int(np.prod(v.shape)) for v in model.get_layer(f"bn{i}").trainable_variables) for i in (1, 2, 3, 4)
+    ]
+    assert convolutions == [896, 18_496, 73_856, 295_168]
+    assert trained_norms == [64, 128, 256, 512]
+    assert model.get_layer("logit").count_params() == 257
+    assert trainable_parameters(model) == 389_633
+    shapes = [tuple(model.get_layer(f"pool{i}").output.shape[1:]) for i in (1, 2, 3, 4)]
+    assert shapes == [(112, 112, 32), (56, 56, 64), (28, 28, 128), (14, 14, 256)]
+
+
+def test_mobilenet_v2_has_the_published_parameters() -> None:
+    assert trainable_parameters(build_model("mobilenet_v2", keras)) == 2_225_153
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_model_is_flat_and_gives_one_float32_logit(name: str) -> None:
+    model = build_model(name, keras, image_size=32)
+    assert model.input_shape == (None, 32, 32, 3)
+    assert model.output_shape == (None, 1)
+    assert not any(isinstance(layer, keras.Model | keras.layers.Lambda) for layer in model.layers)
+    output = model.predict_on_batch(np.zeros((2, 32, 32, 3), np.float32))
+    assert output.dtype == np.float32
+    assert np.isfinite(output).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_normalisation_inside_the_graph_equals_normalised_input(name: str) -> None:
+    raw = build_model(name, keras, image_size=32)
+    core = build_model(name, keras, image_size=32, raw_pixels=False)
+    core.set_weights(raw.get_weights())
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_allclose(
+        raw.predict_on_batch(pixels), core.predict_on_batch(pixels / 128 - 1), rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_saved_model_loads_with_equal_outputs(name: str, tmp_path) -> None:
+    model = build_model(name, keras, image_size=32)
+    model.save(tmp_path / "m.keras")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(model.predict_on_batch(pixels), loaded.predict_on_batch(pixels))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_batch_norm_follows_convolution_directly_so_that_it_folds(name: str) -> None:
+    model = build_model(name, keras, image_size=32)
+    convolutions = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms
+    for norm in norms:
+        before = norm.input._keras_history.operation
+        assert isinstance(before, convolutions)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_too_small_an_image_is_refused_with_the_least_size(name: str) -> None:
+    with pytest.raises(CrackError, match=str(get_model(name).smallest)):
+        build_model(name, keras, image_size=get_model(name).smallest - 1)
+
+
+def test_unknown_model_and_hyperparameter_name_the_choices() -> None:
+    with pytest.raises(CrackError, match=r"'vgg'.*opnet"):
+        build_model("vgg", keras)
+    with pytest.raises(CrackError, match=r"'depth'.*widths"):
+        build_model("opnet", keras, depth=3)
+    with pytest.raises(CrackError, match="cannot be built"):
+        build_model("opnet", keras, widths=(0,))
+
+
+@pytest.mark.parametrize(("blocks", "trained"), [(0, {"logit"}), (1, {"block_16_project", "Conv_1", "logit"})])
+def test_frozen_backbone_trains_only_its_last_blocks(blocks: int, trained: set[str]) -> None:
+    model = build_model("mobilenet_v2", keras, image_size=32, alpha=0.35)
+    mobilenet_v2.set_trainable(model, blocks)
+    owners = {layer.name for layer in model.layers if layer.trainable_variables}
+    assert trained <= owners
+    assert not any(name.startswith(("Conv1", "expanded_conv", "block_15")) for name in owners)
+    mobilenet_v2.set_trainable(model, mobilenet_v2.BLOCKS)
+    assert all(layer.trainable for layer in model.layers)
+
+
+def test_missing_or_foreign_weights_are_refused(tmp_path) -> None:
+    model = build_model("mobilenet_v2", keras, image_size=32, alpha=0.35)
+    with pytest.raises(CrackError, match="no such file"):
+        mobilenet_v2.load_pretrained(keras, model, "nowhere.h5", image_size=32, alpha=0.35)
+    path = tmp_path / "broken.weights.h5"
+    path.write_bytes(b"not an hdf5 file")
+    with pytest.raises(CrackError, match="cannot be loaded"):
+        mobilenet_v2.load_pretrained(keras, model, str(path), image_size=32, alpha=0.35)
+
+
+def test_imagenet_weights_fill_the_backbone_and_leave_the_head(data_root) -> None:
+    model = build_model("mobilenet_v2", keras, image_size=96, alpha=0.35)
+    head = model.get_layer("logit").get_weights()[0].copy()
+    before = model.get_layer("Conv1").get_weights()[0].copy()
+    path = data_root / "weights" / "mobilenet_v2_0.35_224_imagenet_notop.weights.h5"
+    mobilenet_v2.load_pretrained(keras, model, str(path), image_size=96, alpha=0.35)
+    assert np.abs(model.get_layer("Conv1").get_weights()[0] - before).max() > 0.01
+    np.testing.assert_array_equal(model.get_layer("logit").get_weights()[0], head)
+    other = build_model("mobilenet_v2", keras, image_size=96, alpha=1.0)
+    with pytest.raises(CrackError, match="alpha"):
+        mobilenet_v2.load_pretrained(keras, other, str(path), image_size=96, alpha=1.0)

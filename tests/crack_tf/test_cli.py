@@ -1,0 +1,102 @@
+"""The dispatcher: fast help, every verb reachable, unknown verbs refused."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from crack_tf import __version__, cli
+from tflite.errors import CrackError
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "tf_keras",
+    "tensorflow_model_optimization",
+    "matplotlib",
+    "sklearn",
+    "jax",
+    "kagglehub",
+}
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("arguments", [[], *([verb] for verb in cli.VERBS)], ids=["crack-tf", *cli.VERBS])
+def test_help_is_quick_and_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom crack_tf.cli import main\n"
+        f"try:\n    code = main({[*arguments, '--help']!r})\nexcept SystemExit as stop:\n    code = stop.code\n"
+        f"print('heavy:', sorted({HEAVY!r} & set(sys.modules)))\nsys.exit(code)\n"
+    )
+    seconds = []
+    for _ in range(3):  # the quickest of three: the machine may be busy
+        started = time.monotonic()
+        result = python("-c", code)
+        seconds.append(time.monotonic() - started)
+        assert result.returncode == 0, result.stderr
+        assert "usage:" in result.stdout
+        assert result.stdout.endswith("heavy: []\n")
+        if seconds[-1] < 0.5:
+            break
+    assert min(seconds) < 1.5
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_is_also_a_module_to_run(verb: str) -> None:
+    result = python("-m", f"crack_tf.{verb}", "--help")
+    assert result.returncode == 0, result.stderr
+    assert "usage:" in result.stdout
+
+
+def test_package_itself_runs_as_a_module() -> None:
+    result = python("-m", "crack_tf", "--help")
+    assert result.returncode == 0
+    assert all(f"  {verb}  " in result.stdout for verb in cli.VERBS)
+
+
+def test_unknown_verb_exits_2_with_the_list_and_a_guess(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["trian"]) == 2
+    message = capsys.readouterr().err
+    assert "'trian'" in message
+    assert "Did you mean train?" in message
+    assert ", ".join(cli.VERBS) in message
+
+
+def test_no_verb_exits_2_with_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    assert "verbs:" in capsys.readouterr().err
+
+
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"crack-tf {__version__}\n"
+
+
+def test_verb_gets_the_rest_of_the_line_and_its_exit_code_comes_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "fake_verb_module.py").write_text("def main(argv):\n    return 7 if argv == ['a', '--b'] else 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(cli.VERBS, "fake", cli.Verb("fake_verb_module", "for this test"))
+    assert cli.main(["fake", "a", "--b"]) == 7
+
+
+@pytest.mark.parametrize(("error", "code"), [(CrackError("mend this"), 2), (KeyboardInterrupt(), 130)])
+def test_what_stops_a_verb_becomes_an_exit_code(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(importlib, "import_module", stop)
+    assert cli.main(["train"]) == code
+    assert "Traceback" not in capsys.readouterr().err

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from crack_tf.train import main
+from tflite.files import sha256_file
+from tflite.manifest import Manifest, write_manifest
+
+pytest.importorskip("tensorflow")
+
+QUICK = ["--model", "opnet", "--image-size", "32", "--hp", "widths=(4, 8)", "--batch", "8"]
+
+
+def test_run_folder_holds_everything_a_result_needs(tiny_run, tiny_manifest: Manifest) -> None:
+    names = {path.name for path in tiny_run.iterdir()}
+    assert {
+        "config.json",
+        "history.csv",
+        "curves.png",
+        "confusion_val.png",
+        "val_metrics.json",
+        "checkpoints",
+        "model.keras",
+        "model.keras.json",
+    } <= names
+    config = json.loads((tiny_run / "config.json").read_text())
+    assert config["data"]["manifest_sha256"] == tiny_manifest.sha256
+    assert config["train"]["seed"] == 0
+    assert {"python", "keras", "tensorflow", "numpy"} <= set(config["versions"])
+    assert "git_revision" in config
+    sidecar = json.loads((tiny_run / "model.keras.json").read_text())
+    assert sidecar["sha256"] == sha256_file(tiny_run / "model.keras")
+    assert sidecar["threshold"]["target_recall"] == 0.998
+    assert sidecar["metrics"]["at_threshold"]["recall"] >= 0.998
+    with (tiny_run / "history.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    assert {"loss", "val_loss", "recall", "specificity", "accuracy", "f1", "auc"} <= set(row)
+
+
+def test_existing_run_is_refused_and_left_alone(tiny_run, tiny_manifest, capsys) -> None:
+    before = sha256_file(tiny_run / "model.keras")
+    assert main([*QUICK, "--data", str(tiny_manifest.source), "--out", str(tiny_run)]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert sha256_file(tiny_run / "model.keras") == before
+
+
+def test_resume_under_other_settings_names_the_setting(tiny_run, tiny_manifest, capsys) -> None:
+    command = ["--data", str(tiny_manifest.source), "--out", str(tiny_run), "--resume", "--model", "opnet"]
+    assert main([*command, "--image-size", "32", "--epochs", "1", "--batch", "4"]) == 2
+    assert "train.batch = 8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--hp", "depth=3"], "--hp 'depth=3'"),
+        (["--hp", "dropout=high"], "'high'"),
+        (["--freeze-epochs", "2"], "--freeze-epochs 2"),
+        (["--unfreeze-blocks", "3"], "--unfreeze-blocks 3"),
+        (["--weights", "imagenet"], "--weights 'imagenet'"),
+        (["--init-from", "nowhere.keras"], "nowhere.keras"),
+        (["--target-recall", "0"], "--target-recall"),
+        (["--augmentation", "9"], "--augmentation"),
+        (["--model", "vgg"], "'vgg'"),
+        (["--resume"], "there is no run"),
+        (["--resume", "--overwrite"], "exclude each other"),
+        (["--data", "no/such/folder"], "no/such/folder"),
+        (["--data", "no/such.csv"], "no/such.csv"),
+    ],
+)
+def test_impossible_option_exits_2_with_one_line_that_names_it(
+    options, message, tiny_manifest, tmp_path, capsys
+) -> None:
+    out = tmp_path / "run"
+    assert main([*QUICK, "--data", str(tiny_manifest.source), "--out", str(out), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert not (out / "model.keras").exists()
+
+
+def test_one_class_in_validation_is_refused(tiny_manifest: Manifest, tmp_path, capsys) -> None:
+    items = tuple(replace(i, split="test") if i.split == "val" and i.label else i for i in tiny_manifest.items)
+    path = tmp_path / "one.csv"
+    write_manifest(path, replace(tiny_manifest, items=items, root=str(tiny_manifest.folder())))
+    assert main([*QUICK, "--data", str(path), "--out", str(tmp_path / "run")]) == 2
+    assert "'val'" in capsys.readouterr().err
+
+
+def _start(command: list[str]) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "crack_tf.train", *command],
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _wait_for_epoch(folder, number: int, process: subprocess.Popen) -> None:
+    path = folder / "checkpoints" / f"epoch-{number:03d}.keras"
+    deadline = time.monotonic() + 240
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_killed_run_resumes_to_the_end(how: signal.Signals, tiny_manifest: Manifest, tmp_path) -> None:
+    out = tmp_path / "run"
+    command = [*QUICK, "--data", str(tiny_manifest.source), "--out", str(out), "--epochs", "40", "--patience", "0"]
+    process = _start(command)
+    _wait_for_epoch(out, 2, process)
+    process.send_signal(how)
+    output, _ = process.communicate(timeout=120)
+    assert not (out / "model.keras").exists()
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+        assert "--resume" in output
+        assert "Traceback" not in output
+    assert main([*command, "--resume"]) == 0
+    with (out / "history.csv").open() as stream:
+        assert [int(row["epoch"]) for row in csv.DictReader(stream)] == list(range(1, 41))
+    assert not list(out.rglob("*.partial*"))

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from crack_tf.data.cache import Tiles  # noqa: E402
+from crack_tf.models import MODELS  # noqa: E402
+from crack_tf.training import (  # noqa: E402
+    TrainConfig,
+    best_epoch,
+    fit,
+    initial_model,
+    load_keras,
+    make_optimizer,
+    predict_logits,
+    read_history,
+    stopped_early,
+)
+from tflite.errors import CrackError  # noqa: E402
+
+SMALL = {"opnet": {"widths": (4, 8)}, "mobilenet_v2": {"alpha": 0.35}}
+
+
+def separable_tiles(count: int = 32, size: int = 32) -> Tiles:
+    rng = np.random.default_rng(0)
+    images = rng.integers(100, 200, (count, size, size, 3), dtype=np.uint8)
+    labels = (np.arange(count) % 2).astype(np.int8)
+    images[labels == 1, 12:20] = 0
+    return Tiles(images, labels, [None] * count)
+
+
+def config(model: str = "opnet", **changes) -> TrainConfig:
+    return TrainConfig(**{"model": model, "image_size": 32, "hyperparameters": SMALL[model], "batch": 8} | changes)
+
+
+def last_weights(folder, epoch: int) -> list[np.ndarray]:
+    return load_keras(folder / "checkpoints" / f"epoch-{epoch:03d}.keras").get_weights()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(name: str, tmp_path) -> None:
+    tiles = separable_tiles()
+    freeze = 1 if MODELS[name].set_trainable else 0
+    settings = config(name, epochs=3, freeze_epochs=freeze)
+    fit(settings, tiles, tiles, tmp_path / "whole")
+    # What a kill -9 in epoch 3 leaves: two checkpoints, and the history row of an epoch whose checkpoint is missing.
+    cut = tmp_path / "cut"
+    shutil.copytree(tmp_path / "whole", cut)
+    (cut / "checkpoints" / "epoch-003.keras").unlink()
+    fit(settings, tiles, tiles, cut)
+    for whole, resumed in zip(last_weights(tmp_path / "whole", 3), last_weights(cut, 3), strict=True):
+        np.testing.assert_allclose(resumed, whole, rtol=1e-4, atol=1e-5)
+    assert [row["epoch"] for row in read_history(cut)] == [1, 2, 3]
+
+
+def test_torn_checkpoint_is_passed_over(tmp_path) -> None:
+    tiles = separable_tiles()
+    fit(config(epochs=2), tiles, tiles, tmp_path)
+    path = tmp_path / "checkpoints" / "epoch-002.keras"
+    path.write_bytes(path.read_bytes()[:500])
+    said: list[str] = []
+    fit(config(epochs=2), tiles, tiles, tmp_path, said.append)
+    assert any("passed over" in line for line in said)
+    assert any("resuming after epoch 1" in line for line in said)
+    load_keras(path)
+
+
+def test_training_learns_a_plain_task(tmp_path) -> None:
+    tiles = separable_tiles(64)
+    model = fit(config(epochs=8, learning_rate=3e-3, augmentation=0.0, patience=0), tiles, tiles, tmp_path)
+    logits = predict_logits(model, tiles.images)
+    assert ((logits >= 0) == tiles.labels).mean() > 0.95
+
+
+def test_bfloat16_training_gives_a_float32_model(tmp_path) -> None:
+    tiles = separable_tiles(16)
+    model = fit(config(epochs=1, precision="bfloat16"), tiles, tiles, tmp_path)
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_nan_loss_stops_with_advice_and_keeps_whole_epochs(tmp_path) -> None:
+    tiles = separable_tiles()
+    fit(config(epochs=1), tiles, tiles, tmp_path)
+    with pytest.raises(CrackError, match=r"loss became .* Lower --learning-rate"):
+        fit(config(epochs=4, learning_rate=1e36, optimizer="sgd"), tiles, tiles, tmp_path / "diverging")
+    assert len(read_history(tmp_path)) == 1
+    assert not list((tmp_path / "diverging" / "checkpoints").glob("*.partial*"))
+
+
+def test_frozen_epochs_leave_the_backbone_alone(tmp_path) -> None:
+    tiles = separable_tiles(16)
+    settings = config("mobilenet_v2", epochs=1, freeze_epochs=1)
+    before = initial_model(settings).get_layer("Conv1").get_weights()[0]
+    fit(settings, tiles, tiles, tmp_path)
+    after = load_keras(tmp_path / "checkpoints" / "epoch-001.keras")
+    np.testing.assert_array_equal(after.get_layer("Conv1").get_weights()[0], before)
+    assert not np.array_equal(
+        after.get_layer("logit").get_weights()[0], initial_model(settings).get_layer("logit").get_weights()[0]
+    )
+
+
+def test_warm_start_takes_weights_across_image_sizes_and_refuses_another_architecture(tmp_path) -> None:
+    tiles = separable_tiles(16)
+    model = fit(config(epochs=1), tiles, tiles, tmp_path)
+    path = tmp_path / "m.keras"
+    model.save(path)
+    warm = initial_model(config(image_size=48, init_from=str(path)))
+    for a, b in zip(warm.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(CrackError, match="another architecture"):
+        initial_model(config("mobilenet_v2", init_from=str(path)))
+
+
+def test_best_epoch_prefers_specificity_then_lower_loss_and_early_stop_counts_from_it() -> None:
+    rows = [
+        {"epoch": i + 1, "specificity_at_target": s, "val_loss": v}
+        for i, (s, v) in enumerate([(0.8, 0.1), (0.9, 0.3), (0.9, 0.2), (0.7, 0.1)])
+    ]
+    assert best_epoch(rows) == 3
+    assert stopped_early(rows, 1)
+    assert not stopped_early(rows, 2)
+    assert not stopped_early(rows, 0)
+    assert not stopped_early([], 1)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
+def test_schedule_warms_up_and_falls_to_zero(name: str) -> None:
+    optimizer = make_optimizer(config(optimizer=name, warmup_steps=5, learning_rate=0.01), 50)
+    schedule = optimizer._learning_rate
+    assert float(schedule(0)) == pytest.approx(0, abs=1e-8)
+    assert float(schedule(5)) == pytest.approx(0.01, rel=1e-3)
+    assert float(schedule(50)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a zip"])
+def test_damaged_keras_file_is_named(damage: bytes, tmp_path) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes(damage)
+    with pytest.raises(CrackError, match=r"m\.keras is not a whole"):
+        load_keras(path)

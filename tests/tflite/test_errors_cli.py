@@ -1,0 +1,152 @@
+"""Exit codes and messages of `run_main`, and the argparse types."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
+from tflite.errors import CrackError, ImageError, ModelFileError
+
+
+def raising(error: BaseException) -> Callable[[], int]:
+    def body() -> int:
+        raise error
+
+    return body
+
+
+@pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (1, 1), (3, 3)])
+def test_run_main_passes_the_bodys_code_on(returned: int | None, code: int) -> None:
+    assert run_main(lambda: returned) == code
+
+
+@pytest.mark.parametrize("kind", [CrackError, ImageError, ModelFileError])
+def test_every_project_error_is_one_line_and_exit_2(kind: type[CrackError], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main(raising(kind("--size 3: choose 32 or more."))) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "error: --size 3: choose 32 or more.\n"
+
+
+def test_ctrl_c_is_exit_130_and_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main(raising(KeyboardInterrupt()), interrupted="Resume with --resume.") == 130
+    assert "Resume with --resume." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT])
+def test_full_disk_and_read_only_folder_are_exit_2_and_name_the_file(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_main(raising(OSError(number, "ignored", "runs/a/model.keras"))) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert "runs/a/model.keras" in err
+    assert err.count("\n") == 1
+
+
+def test_full_disk_without_a_file_name_has_a_message_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main(raising(OSError(errno.ENOSPC, "No space left on device"))) == 2
+    assert "No space left on device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EBADF, "bad"), FileNotFoundError("x"), ValueError("x"), KeyError("x")])
+def test_bugs_keep_their_traceback(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        run_main(raising(error))
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_that_goes_away_is_no_error(lines: int) -> None:
+    """As in `crack-tf ... | head -0`: also when the output fits in the buffer and is only written at the end."""
+    code = (
+        "import sys, time\nfrom tflite.cli import run_main\n"
+        f"def body():\n    sys.stdin.read()\n    for i in range({lines}):\n        print(i)\n"
+        "sys.exit(run_main(body))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    process.stdout.close()
+    process.stdin.close()  # only now does the body print
+    err = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=60), err) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "value"),
+    [
+        (positive_int, "1", 1),
+        (positive_int, "64", 64),
+        (non_negative_int, "0", 0),
+        (positive_float, "1e-3", 0.001),
+        (positive_float, "3", 3.0),
+        (fraction, "0", 0.0),
+        (fraction, "1", 1.0),
+        (fraction, "0.995", 0.995),
+    ],
+)
+def test_types_parse_what_they_should(parse: Callable[[str], Any], text: str, value: float) -> None:
+    parsed = parse(text)
+    assert parsed == value
+    assert type(parsed) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (positive_int, "0"),
+        (positive_int, "-3"),
+        (positive_int, "2.5"),
+        (positive_int, "many"),
+        (positive_int, ""),
+        (non_negative_int, "-1"),
+        (non_negative_int, "1e3"),
+        (positive_float, "0"),
+        (positive_float, "-0.1"),
+        (positive_float, "inf"),
+        (positive_float, "nan"),
+        (positive_float, "x"),
+        (fraction, "1.0001"),
+        (fraction, "-0.1"),
+        (fraction, "nan"),
+        (fraction, "95%"),
+    ],
+)
+def test_types_refuse_and_repeat_the_text(parse: Callable[[str], Any], text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError) as caught:
+        parse(text)
+    assert text in str(caught.value)
+    assert str(caught.value).startswith("must ")
+
+
+@pytest.mark.parametrize("parse", [positive_int, non_negative_int, positive_float, fraction])
+@settings(deadline=None)
+@given(text=st.text(max_size=12))
+def test_types_raise_nothing_but_their_own_error(parse: Callable[[str], Any], text: str) -> None:
+    try:
+        value = parse(text)
+    except argparse.ArgumentTypeError:
+        return
+    assert value >= 0
+
+
+def test_argparse_turns_a_refusal_into_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=positive_int)
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args(["--epochs", "0"])
+    assert caught.value.code == 2
+    assert "--epochs: must be at least 1, got 0" in capsys.readouterr().err

@@ -1,0 +1,184 @@
+"""Files are whole or absent, and nothing is overwritten by accident."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tflite.errors import CrackError
+from tflite.files import (
+    atomic_path,
+    read_json,
+    refuse_existing,
+    sha256_bytes,
+    sha256_file,
+    write_bytes,
+    write_csv,
+    write_json,
+    write_text,
+)
+
+
+def test_atomic_path_appears_under_its_name_only_when_whole(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "model.keras"
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(b"half")
+        assert not target.exists()
+        assert temporary.parent == target.parent
+        assert temporary.suffix == ".keras"
+        assert temporary.name.startswith("."), "a listing of the folder passes over it"
+    assert target.read_bytes() == b"half"
+    assert [p.name for p in target.parent.iterdir()] == ["model.keras"]
+
+
+def write_half(path: Path, error: BaseException) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), SystemExit(1)])
+def test_atomic_path_leaves_nothing_on_an_exception(tmp_path: Path, error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        write_half(tmp_path / "a.txt", error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_atomic_path_leaves_the_old_file_on_an_exception(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError):
+        write_half(target, RuntimeError())
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    code = (
+        "import os, signal, sys\nfrom tflite.files import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('new')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(target)], check=False).returncode < 0
+    assert target.read_text() == "old"
+
+
+def test_a_new_file_follows_the_umask(tmp_path: Path) -> None:
+    code = "import os, sys\nos.umask(0o027)\nfrom tflite.files import write_text\nwrite_text(sys.argv[1], 'x')"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], check=True)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
+    target = tmp_path / "secret.json"
+    target.write_text("{}")
+    target.chmod(mode)
+    write_json(target, {"a": 1})
+    assert target.stat().st_mode & 0o777 == mode
+    assert read_json(target) == {"a": 1}
+
+
+def test_writing_onto_a_folder_or_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(CrackError, match="is a folder"):
+        write_text(tmp_path / "folder", "x")
+    for below in ("file/a.txt", "file/deeper/a.txt"):
+        with pytest.raises(CrackError, match="is a file"):
+            write_text(tmp_path / below, "x")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+json_values = st.recursive(st.integers() | st.text() | st.booleans() | st.none(), st.lists, max_leaves=5)
+
+
+@settings(deadline=None, max_examples=40)
+@given(value=st.dictionaries(st.text(), json_values, max_size=4))
+def test_json_comes_back_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, value: dict[str, Any]) -> None:
+    path = tmp_path_factory.getbasetemp() / "round.json"
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # a lone surrogate is no text
+        return
+    write_json(path, value)
+    assert read_json(path) == value
+    assert path.read_bytes().endswith(b"\n")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_json_refuses_what_json_has_no_word_for(tmp_path: Path, value: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"auc": value})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not valid JSON"),
+        (b'{"a": 1', "not valid JSON"),
+        (b"\xff\xfe\x00", "not valid JSON"),
+        (b"[" * 200_000, "not valid JSON"),
+        (b"[1, 2]", "holds a JSON list"),
+        (b"3", "holds a JSON int"),
+        (b"null", "holds a JSON NoneType"),
+    ],
+)
+def test_read_json_names_the_file_and_the_problem(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(content)
+    with pytest.raises(CrackError, match=message) as caught:
+        read_json(path)
+    assert str(path) in str(caught.value)
+
+
+def test_read_json_of_a_missing_file_or_a_folder_is_a_user_error(tmp_path: Path) -> None:
+    with pytest.raises(CrackError, match="does not exist"):
+        read_json(tmp_path / "absent.json")
+    with pytest.raises(CrackError, match="cannot be read"):
+        read_json(tmp_path)
+
+
+def test_csv_takes_the_union_of_columns_in_order(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", [{"model": "opnet", "ms": 3.5}, {"model": 'a,"b"', "kB": 1}])
+    assert (tmp_path / "a.csv").read_text() == 'model,ms,kB\nopnet,3.5,\n"a,""b""",,1\n'
+
+
+def test_csv_refuses_an_unknown_column_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="extra"):
+        write_csv(tmp_path / "a.csv", [{"a": 1, "extra": 2}], columns=["a"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sha256_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    data = os.urandom(300_000)
+    write_bytes(tmp_path / "a.bin", data)
+    assert sha256_file(tmp_path / "a.bin") == sha256_bytes(data) == hashlib.sha256(data).hexdigest()
+
+
+def test_refuse_existing_lets_absent_paths_and_empty_folders_through(tmp_path: Path) -> None:
+    refuse_existing(tmp_path / "absent", overwrite=False)
+    refuse_existing(tmp_path, overwrite=False)
+
+
+def test_refuse_existing_refuses_files_and_full_folders_unless_told(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("")
+    for path in (file, tmp_path):
+        with pytest.raises(CrackError, match=r"exists already\. Add --resume") as caught:
+            refuse_existing(path, overwrite=False, hint="Add --resume.")
+        assert str(path) in str(caught.value)
+        refuse_existing(path, overwrite=True)

@@ -1,0 +1,87 @@
+"""What every command line of the project does the same way: errors, exit codes, number parsing."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Callable
+
+from tflite.errors import CrackError
+
+EXIT_USER_ERROR = 2  # argparse's own code for a bad option
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell convention
+
+
+def run_main(body: Callable[[], int | None], interrupted: str = "Nothing was left half-written.") -> int:
+    """Run a command's body and turn what the user can mend into one line on stderr.
+
+    Args:
+        body: the command; returns an exit code or None for 0.
+        interrupted: what to tell the user after Ctrl-C, usually how to resume.
+
+    Returns:
+        The exit code: 0, 2 for a user error or a full disk, 130 for Ctrl-C.
+    """
+    try:
+        code = body() or 0
+        # Here, not at the interpreter's exit: a reader that went away is then still caught below.
+        sys.stdout.flush()
+        return code
+    except CrackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except BrokenPipeError:
+        # `crack-tf ... | head` is not an error. Point stdout elsewhere so that the interpreter's last flush is quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        # A full disk or a read-only folder is the user's to mend; any other OSError is a bug and keeps its traceback.
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        print(f"error: cannot use {error.filename or 'a file'}: {os.strerror(error.errno)}.", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print(f"\ninterrupted. {interrupted}", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def positive_int(text: str) -> int:
+    """argparse type: an integer of at least 1."""
+    value = _number(text, int)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return int(value)
+
+
+def non_negative_int(text: str) -> int:
+    """argparse type: an integer of at least 0."""
+    value = _number(text, int)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, got {text}")
+    return int(value)
+
+
+def positive_float(text: str) -> float:
+    """argparse type: a finite number above 0."""
+    value = _number(text, float)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text}")
+    return float(value)
+
+
+def fraction(text: str) -> float:
+    """argparse type: a number in [0, 1]."""
+    value = _number(text, float)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, got {text}")
+    return float(value)
+
+
+def _number(text: str, kind: type[int] | type[float]) -> float:
+    try:
+        return kind(text)
+    except ValueError:
+        wanted = "a whole number" if kind is int else "a number"
+        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}") from None

@@ -1,0 +1,17 @@
+"""The one exception a user is meant to read."""
+
+
+class CrackError(Exception):
+    """A problem the user can mend.
+
+    The message names the argument, the value received and what to do about it. Command lines print it
+    without a traceback and exit with code 2 (see `tflite.cli`).
+    """
+
+
+class ImageError(CrackError):
+    """An image that cannot be read. A survey records it as a gap, never as crack-free."""
+
+
+class ModelFileError(CrackError):
+    """A model file that is missing, altered, or not what its sidecar says."""

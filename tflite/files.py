@@ -1,0 +1,129 @@
+"""Files that are whole or absent: temporary name, fsync, rename. Nothing is overwritten by accident."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tflite.errors import CrackError
+
+# Reading the umask means setting it, for all threads at once: done a single time, while there is one.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path` that becomes `path` when the block ends well, and is removed when it does not.
+
+    The temporary name keeps the suffix, since Keras, matplotlib and Pillow choose their format by it. A file that is
+    replaced hands its permissions on; a new one follows the user's umask.
+
+    Raises:
+        CrackError: if `path` is a folder, or a file stands where a folder above it should be.
+
+    Example:
+        with atomic_path("model.keras") as temporary:
+            model.save(temporary)
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise CrackError(f"{path} is a folder, and a file of that name is to be written. Choose another name.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise CrackError(f"{path} cannot be written: part of {path.parent} is a file. Choose another name.") from None
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".partial{path.suffix}", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        # mkstemp makes files private.
+        temporary.chmod(path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_UMASK)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write `data` to `path` atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text to `path` atomically."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON with a two-space indent and a final newline. NaN and infinity are refused: they are not JSON."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        CrackError: if the file is missing or unreadable, is not JSON, or is not an object.
+    """
+    path = Path(path)
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CrackError(f"{path} does not exist.") from None
+    except OSError as error:
+        raise CrackError(f"{path} cannot be read: {error.strerror}.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise CrackError(f"{path} is not valid JSON ({error}). It may be truncated; make it again.") from None
+    if not isinstance(value, dict):
+        raise CrackError(f"{path} holds a JSON {type(value).__name__}, expected an object. Is it the right file?")
+    return value
+
+
+def write_csv(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Write dictionaries as CSV rows; columns are those given, or the union over the rows in order of appearance."""
+    rows = list(rows)
+    if columns is None:
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n", extrasaction="raise")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hex sha256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: str | Path) -> str:
+    """Hex sha256 of a file, read in blocks. hashlib.file_digest would do, but devices may run Python 3.10."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def refuse_existing(path: str | Path, overwrite: bool, hint: str = "Choose another name, or add --overwrite.") -> None:
+    """Raise when `path` exists and may not be replaced. An empty folder counts as absent.
+
+    Raises:
+        CrackError: if the path exists and `overwrite` is false.
+    """
+    path = Path(path)
+    if overwrite or not path.exists():
+        return
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    raise CrackError(f"{path} exists already. {hint}")

@@ -1,0 +1,186 @@
+"""Split manifests: which files belong to which split, with their hashes. Every number this project reports names one.
+
+A manifest is a CSV with one comment line of JSON on top:
+
+    # {"format": "crack_tf.manifest/1", "dataset": "metu", "policy": "grouped", "root": "$CRACK_TF_DATA/metu", ...}
+    path,sha256,label,group,split
+    Negative/00001.jpg,ab12...,0,n00001,train
+
+`pandas.read_csv(path, comment="#")` reads it. Paths are relative to `root`, use "/", and are sorted.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from tflite.errors import CrackError, ImageError
+from tflite.files import refuse_existing, sha256_bytes, write_text
+
+FORMAT = "crack_tf.manifest/1"
+SPLITS = ("train", "val", "test")
+LABELS = ("no_crack", "crack")  # index is the label: 1 is cracked
+_COLUMNS = ("path", "sha256", "label", "group", "split")
+
+
+@dataclass(frozen=True, order=True)
+class Item:
+    """One tile.
+
+    Attributes:
+        path: relative to the manifest's root, with "/".
+        sha256: of the file's bytes.
+        label: 0 clean, 1 cracked.
+        group: duplicates and neighbours share it; a group stays on one side of a grouped split.
+        split: "train", "val" or "test".
+    """
+
+    path: str
+    sha256: str
+    label: int
+    group: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A data set cut into splits.
+
+    Attributes:
+        dataset: registry name or folder name.
+        policy: "plain" (stratified) or "grouped".
+        seed: that drew the splits.
+        root: folder of the images as written; may start with an environment variable, or be relative to the manifest.
+        licence: of the images, as far as known.
+        items: sorted by path.
+        source: file it was read from, or None.
+    """
+
+    dataset: str
+    policy: str
+    seed: int
+    root: str
+    licence: str
+    items: tuple[Item, ...]
+    source: Path | None = field(default=None, compare=False)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the rows: the same wherever the images lie and whatever the file is called."""
+        return sha256_bytes(_rows_text(self.items).encode("utf-8"))
+
+    def split(self, name: str) -> list[Item]:
+        """The items of one split; "all" gives every item.
+
+        Raises:
+            CrackError: if there is no such split or it is empty.
+        """
+        if name not in (*SPLITS, "all"):
+            raise CrackError(f"--split {name!r}: choose one of {', '.join(SPLITS)}, all.")
+        items = [item for item in self.items if name in ("all", item.split)]
+        if not items:
+            raise CrackError(f"split {name!r} of manifest {self.name} is empty.")
+        return items
+
+    @property
+    def name(self) -> str:
+        """Short name for messages and result rows, such as "metu-grouped"."""
+        return f"{self.dataset}-{self.policy}"
+
+    def folder(self) -> Path:
+        """The images' folder with environment variables and `~` filled in.
+
+        Raises:
+            CrackError: if it does not exist.
+        """
+        expanded = Path(os.path.expanduser(os.path.expandvars(self.root)))
+        if not expanded.is_absolute() and self.source is not None:
+            expanded = self.source.parent / expanded
+        if not expanded.is_dir():
+            hint = "Move them back, or split again."
+            if "$" in self.root:
+                hint = "Set CRACK_TF_DATA to the folder that holds the data sets."
+            place = f"{self.root} ({expanded})"
+            raise CrackError(f"the images of manifest {self.source or self.name} are not in {place}. {hint}")
+        return expanded
+
+    def read(self, item: Item, verify: bool = True) -> bytes:
+        """Bytes of one item's file.
+
+        Raises:
+            ImageError: if it is missing, or (with `verify`) its bytes are not those that were split.
+        """
+        path = self.folder() / item.path
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ImageError(f"cannot read {path} of manifest {self.name}: {error.strerror}.") from None
+        if verify and sha256_bytes(data) != item.sha256:
+            raise ImageError(
+                f"{path} changed since manifest {self.name} was written (sha256 differs). Restore it, or split again."
+            )
+        return data
+
+
+def write_manifest(path: str | Path, manifest: Manifest, overwrite: bool = False) -> None:
+    """Write a manifest atomically.
+
+    Raises:
+        CrackError: if the file exists and `overwrite` is false.
+    """
+    refuse_existing(path, overwrite)
+    head: dict[str, Any] = {"format": FORMAT}
+    head |= {f.name: getattr(manifest, f.name) for f in fields(manifest) if f.name not in ("items", "source")}
+    head["sha256"] = manifest.sha256
+    write_text(path, f"# {json.dumps(head)}\n{_rows_text(manifest.items)}")
+
+
+def read_manifest(path: str | Path) -> Manifest:
+    """Read a manifest and check it is whole.
+
+    Raises:
+        CrackError: if the file is missing, is not a manifest, or its rows do not match the hash in its head.
+    """
+    path = Path(path)
+    try:
+        first, _, body = path.read_text(encoding="utf-8").partition("\n")
+    except FileNotFoundError:
+        raise CrackError(f"manifest {path} does not exist. Make one with: python -m crack_tf.data split") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CrackError(f"manifest {path} cannot be read ({error}).") from None
+    try:
+        head = json.loads(first.removeprefix("# "))
+        if not first.startswith("# ") or head.get("format") != FORMAT:
+            raise ValueError(f"its first line does not say {FORMAT}")
+        rows = list(csv.DictReader(io.StringIO(body)))
+        items = tuple(Item(r["path"], r["sha256"], int(r["label"]), r["group"], r["split"]) for r in rows)
+        for item in items:
+            if item.label not in (0, 1) or item.split not in SPLITS:
+                raise ValueError(f"{item.path} has label {item.label} and split {item.split!r}")
+        manifest = Manifest(
+            head["dataset"], head["policy"], int(head["seed"]), head["root"], head["licence"], items, path
+        )
+        expected = head["sha256"]
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        raise CrackError(
+            f"{path} is not a crack_tf manifest ({error}). Make one with: python -m crack_tf.data split"
+        ) from None
+    if manifest.sha256 != expected:
+        raise CrackError(
+            f"manifest {path} was changed after it was written: its rows do not match its own sha256. Split again."
+        )
+    return manifest
+
+
+def _rows_text(items: Sequence[Item]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(item) for item in items)
+    return out.getvalue()

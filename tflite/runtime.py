@@ -1,0 +1,267 @@
+"""Run a crack classifier from a .tflite file on a Raspberry Pi, a Coral or this machine. numpy and LiteRT only.
+
+A file is trusted by hash: LiteRT refuses a truncated file but loads one with a flipped byte in silence. So `Classifier`
+compares the sha256 with the sidecar first, then shapes and quantisation, and then asks one question it knows the answer to.
+
+Example:
+    classifier = Classifier("opnet-int8-qat.tflite", threads=4)
+    tile = load_rgb("tile.jpg", classifier.image_size)
+    if classifier.is_crack(tile): ...
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tflite.errors import CrackError, ModelFileError
+from tflite.sidecar import Sidecar, TensorSpec, dequantise, golden_input, read_sidecar, verify_file
+
+DELEGATES = ("xnnpack", "none", "edgetpu")
+EDGETPU_LIBRARY = "libedgetpu.so.1"
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """What became of the graph's operators when the tensors were allocated.
+
+    Attributes:
+        total: operators in the file.
+        delegates: DELEGATE nodes that replaced some of them; 0 proves that no delegate ran.
+        remaining: operators left to LiteRT's own kernels.
+    """
+
+    total: int
+    delegates: int
+    remaining: int
+
+
+class Classifier:
+    """A loaded, checked model that answers crack or no crack, one tile at a time.
+
+    Args:
+        path: the .tflite file; its sidecar lies beside it.
+        threads: CPU threads, at least 1.
+        delegate: "xnnpack" (LiteRT's default), "none" (built-in kernels only) or "edgetpu" (Coral; compiled models only).
+        trust: skip the sha256 comparison. Only for files made by this very process: a damaged file may crash the interpreter.
+
+    Raises:
+        CrackError: if an argument is out of range, LiteRT is not installed, or the Edge TPU cannot be opened.
+        ModelFileError: if the file or its sidecar is missing, damaged, or not what the other describes.
+    """
+
+    def __init__(self, path: str | Path, *, threads: int = 1, delegate: str = "xnnpack", trust: bool = False) -> None:
+        if threads < 1:
+            raise CrackError(f"threads must be at least 1, got {threads}.")
+        if delegate not in DELEGATES:
+            raise CrackError(f"delegate {delegate!r}: choose one of {', '.join(DELEGATES)}.")
+        self.path = Path(path)
+        _check_readable(self.path)
+        self.sidecar: Sidecar = read_sidecar(self.path)
+        if not trust:
+            verify_file(self.path, self.sidecar)
+        self._interpreter = _load(self.path, threads, delegate)
+        self._input, self._output = self._check_tensors()
+        # The private call is the only way to see DELEGATE nodes: LiteRT has no public one, and get_tensor_details hides them.
+        self.nodes: Nodes = count_nodes(self._interpreter._get_ops_details())
+        if delegate == "edgetpu" and self.nodes.delegates == 0:
+            raise ModelFileError(
+                f"the Edge TPU took no operator of {self.path}: compile the model with edgetpu_compiler first, "
+                'or use delegate "xnnpack".'
+            )
+        self._check_golden()
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input tile in pixels."""
+        return self.sidecar.image_size
+
+    @property
+    def delegate_nodes(self) -> int:
+        """DELEGATE nodes found after allocation; 0 means that no delegate runs, whatever was asked for."""
+        return self.nodes.delegates
+
+    def raw(self, tile: np.ndarray) -> float:
+        """One inference on raw pixels.
+
+        Args:
+            tile: uint8 RGB of shape (image_size, image_size, 3).
+
+        Returns:
+            The output tensor's value in its own units: an integer value for int8 and uint8, a logit for float32.
+
+        Raises:
+            CrackError: if the tile has another shape or dtype.
+        """
+        size = self.image_size
+        if tile.shape != (size, size, 3) or tile.dtype != np.uint8:
+            raise CrackError(
+                f"a tile must be uint8 of shape ({size}, {size}, 3), got {tile.dtype} of shape {tile.shape}. "
+                "tflite.images.load_rgb(path, size) makes one."
+            )
+        self._interpreter.set_tensor(self._input, _as_input(tile, self.sidecar.input.dtype)[np.newaxis])
+        self._interpreter.invoke()
+        return float(self._interpreter.get_tensor(self._output).reshape(-1)[0])
+
+    def decide(self, raw: float) -> bool:
+        """Whether a `raw` output means crack. Quantised models compare integers; nothing is dequantised."""
+        threshold = self.sidecar.threshold
+        if threshold.raw is not None:
+            return int(raw) >= threshold.raw
+        return bool(np.float32(raw) >= np.float32(threshold.logit))
+
+    def to_logit(self, raw: float) -> float:
+        """The logit that a `raw` output stands for."""
+        output = self.sidecar.output
+        return float(dequantise(int(raw), output.scale, output.zero_point)) if output.quantised else raw
+
+    def logit(self, tile: np.ndarray) -> float:
+        """Logit of one tile, uint8 (image_size, image_size, 3)."""
+        return self.to_logit(self.raw(tile))
+
+    def logits(self, tiles: np.ndarray) -> np.ndarray:
+        """Logits of many tiles, one inference each: uint8 (n, image_size, image_size, 3) to float32 (n,)."""
+        return np.array([self.logit(tile) for tile in tiles], dtype=np.float32)
+
+    def is_crack(self, tile: np.ndarray) -> bool:
+        """The decision for one tile, uint8 (image_size, image_size, 3), at the sidecar's threshold."""
+        return self.decide(self.raw(tile))
+
+    def _check_tensors(self) -> tuple[int, int]:
+        """Compare the file's tensors with the sidecar's; returns the input and output tensor numbers."""
+        numbers = []
+        for name, expected, details in (
+            ("input", self.sidecar.input, self._interpreter.get_input_details()),
+            ("output", self.sidecar.output, self._interpreter.get_output_details()),
+        ):
+            if len(details) != 1:
+                raise ModelFileError(
+                    f"{self.path} has {len(details)} {name}s, expected one. It is not a tile classifier."
+                )
+            found = tensor_spec(details[0])
+            if found != expected:
+                raise ModelFileError(
+                    f"{self.path}: the {name} is {_describe(found)}, its sidecar says {_describe(expected)}. "
+                    "The two do not belong together: copy both again or export the model again."
+                )
+            numbers.append(int(details[0]["index"]))
+        if self.sidecar.input.shape[0] != 1 or math.prod(self.sidecar.output.shape) != 1:
+            raise ModelFileError(
+                f"{self.path} maps {self.sidecar.input.shape} to {self.sidecar.output.shape}, expected one tile and one logit."
+            )
+        return numbers[0], numbers[1]
+
+    def _check_golden(self) -> None:
+        golden = self.sidecar.golden
+        if golden is None:
+            return
+        answer = self.raw(golden_input(self.image_size))
+        if not abs(answer - golden.output) <= golden.tolerance:  # written so that NaN fails too
+            raise ModelFileError(
+                f"{self.path} answers {answer:g} to the golden tile, its sidecar says {golden.output:g} +- {golden.tolerance:g}. "
+                'The file or this runtime is faulty: try delegate "none", and export the model again if that differs too.'
+            )
+
+
+def tensor_spec(details: Mapping[str, Any]) -> TensorSpec:
+    """The `TensorSpec` of one entry of the interpreter's get_input_details() or get_output_details()."""
+    scale, zero_point = details["quantization"]
+    shape = tuple(int(side) for side in details["shape"])
+    return TensorSpec(shape, np.dtype(details["dtype"]).name, float(scale), int(zero_point))
+
+
+def count_nodes(operators: Sequence[Mapping[str, Any]]) -> Nodes:
+    """Count what a delegate took.
+
+    LiteRT keeps replaced operators in its list and appends DELEGATE nodes behind them. Which ones were replaced follows from
+    the tensors: everything between a DELEGATE node's outputs and its inputs.
+
+    Args:
+        operators: the interpreter's _get_ops_details(): "op_name", "inputs" and "outputs" (tensor numbers) per node.
+    """
+    originals = [node for node in operators if node["op_name"] != "DELEGATE"]
+    delegates = [node for node in operators if node["op_name"] == "DELEGATE"]
+    producer = {int(tensor): number for number, node in enumerate(originals) for tensor in node["outputs"]}
+    taken: set[int] = set()
+    for delegate in delegates:
+        border = {int(tensor) for tensor in delegate["inputs"]}
+        pending = [int(tensor) for tensor in delegate["outputs"]]
+        while pending:
+            number = producer.get(pending.pop())
+            if number is None or number in taken:
+                continue
+            taken.add(number)
+            pending += [int(tensor) for tensor in originals[number]["inputs"] if int(tensor) not in border]
+    return Nodes(total=len(originals), delegates=len(delegates), remaining=len(originals) - len(taken))
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        with path.open("rb") as stream:
+            empty = not stream.read(1)
+    except OSError as error:
+        raise ModelFileError(f"cannot read model {path}: {error.strerror}.") from None
+    if empty:
+        raise ModelFileError(f"model {path} is empty (0 bytes). Copy it again.")
+
+
+def _load(path: Path, threads: int, delegate: str) -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    except ImportError as error:
+        raise CrackError(f"LiteRT is not installed ({error}). Run: pip install -r requirements-device.txt") from None
+    options: dict[str, Any] = {"num_threads": threads}
+    if delegate == "none":
+        options["experimental_op_resolver_type"] = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    elif delegate == "edgetpu":
+        options["experimental_delegates"] = [_edgetpu()]
+    try:
+        interpreter = Interpreter(model_path=str(path), **options)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        hint = (
+            "Compiled Edge TPU models need --delegate edgetpu."
+            if "edgetpu-custom-op" in reason
+            else "Export or copy it again."
+        )
+        raise ModelFileError(f"LiteRT cannot load {path} ({reason}). {hint}") from None
+    return interpreter
+
+
+def _edgetpu() -> Any:
+    from ai_edge_litert.interpreter import load_delegate
+
+    try:
+        # Tried by hand first: when the library is missing, load_delegate leaves a half-built object whose destructor complains.
+        ctypes.CDLL(EDGETPU_LIBRARY)
+    except OSError as error:
+        raise CrackError(
+            f'delegate "edgetpu": {EDGETPU_LIBRARY} cannot be loaded ({error}). Install libedgetpu1-std from Coral\'s apt '
+            'repository (https://coral.ai/software), or use delegate "xnnpack".'
+        ) from None
+    try:
+        return load_delegate(EDGETPU_LIBRARY)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise CrackError(
+            f'delegate "edgetpu": no Edge TPU answered ({" ".join(str(error).split())}). Plug the stick in, check that this user '
+            "is in the plugdev group and that no other process holds it."
+        ) from None
+
+
+def _as_input(tile: np.ndarray, dtype: str) -> np.ndarray:
+    """Raw pixels in the input's type. int8 models take pixel - 128, which is the same byte with its top bit flipped."""
+    if dtype == "uint8":
+        return tile
+    return (tile ^ 0x80).view(np.int8) if dtype == "int8" else tile.astype(np.float32)
+
+
+def _describe(spec: TensorSpec) -> str:
+    quantisation = f" with scale {spec.scale:g}, zero point {spec.zero_point}" if spec.quantised else ""
+    return f"{spec.dtype} {list(spec.shape)}{quantisation}"

@@ -1,0 +1,312 @@
+"""The JSON beside every model file: what it expects, what it answers, where it came from and how to tell it is whole.
+
+`opnet-int8-qat.tflite` has `opnet-int8-qat.tflite.json`; `model.keras` has `model.keras.json`. The sidecar carries a hash
+of the model and a hash of itself: one flipped byte in a weight or in the threshold would otherwise load in silence.
+Imports numpy and the standard library only, since it travels to the device.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tflite.errors import CrackError, ModelFileError
+from tflite.files import read_json, sha256_bytes, sha256_file, write_json
+from tflite.metrics import sigmoid
+
+FORMAT = "crack_tf.sidecar/1"
+SCHEMES = ("keras", "float32", "float16", "dynamic", "int8-ptq", "int8-qat")
+DTYPES = ("float32", "int8", "uint8")
+_DIGEST = "sidecar_sha256"
+_PROBABILITY_SLACK = 1e-4  # the stored probability may be rounded; the logit is what counts
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Shape and number format of a model's input or output.
+
+    Attributes:
+        shape: with the batch axis, such as (1, 224, 224, 3).
+        dtype: "float32", "int8" or "uint8".
+        scale: value of one integer step; 0.0 when the tensor is not quantised.
+        zero_point: integer that stands for 0.0.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero_point: int
+
+    @property
+    def quantised(self) -> bool:
+        return self.scale != 0.0
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Where the model says "crack": output >= threshold.
+
+    Attributes:
+        probability: sigmoid of `logit`.
+        logit: compared with a float output.
+        raw: compared with an integer output (see `raw_threshold`); None for a float output.
+        target_recall: recall the threshold was chosen for, or None.
+        split: on which split it was chosen, or None.
+    """
+
+    probability: float
+    logit: float
+    raw: int | None
+    target_recall: float | None
+    split: str | None
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One known answer.
+
+    Attributes:
+        output: what the model answered to `golden_input(image_size)`, in units of its output tensor (int8: integers).
+        tolerance: largest accepted difference, same units; covers kernels that round differently on another CPU.
+    """
+
+    output: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """Everything known about one model file.
+
+    Attributes:
+        model: registry name, such as "opnet".
+        scheme: one of `SCHEMES`.
+        file: name of the model file, without folder.
+        sha256: of the model file.
+        image_size: side of the square input, pixels.
+        labels: names of output below and above the threshold.
+        hyperparameters: keyword arguments that rebuild the model, besides the image size.
+        input, output: tensors as the file declares them.
+        threshold: the decision.
+        golden: a known answer, or None.
+        training: data set, policy, manifest hash, run, seed...
+        metrics: measured rates, free form.
+        licence: of the weights.
+        versions: of Python and the packages that wrote the file.
+        git_revision: of the code, or None outside a checkout.
+        created: ISO time, UTC.
+    """
+
+    model: str
+    scheme: str
+    file: str
+    sha256: str
+    image_size: int
+    labels: tuple[str, ...]
+    hyperparameters: dict[str, Any]
+    input: TensorSpec
+    output: TensorSpec
+    threshold: Threshold
+    golden: Golden | None
+    training: dict[str, Any]
+    metrics: dict[str, Any]
+    licence: str
+    versions: dict[str, Any]
+    git_revision: str | None
+    created: str
+
+
+def sidecar_path(model_path: str | Path) -> Path:
+    """`model.tflite` -> `model.tflite.json`."""
+    path = Path(model_path)
+    return path.with_name(path.name + ".json")
+
+
+def write_sidecar(model_path: str | Path, sidecar: Sidecar) -> None:
+    """Write the sidecar of `model_path` atomically, replacing an older one.
+
+    Raises:
+        CrackError: if its fields contradict each other (see `read_sidecar`) or hold NaN or infinity.
+    """
+    path = sidecar_path(model_path)
+    try:
+        record = _jsonable(sidecar)
+        _check(_from_json(Sidecar, record, ""))
+        write_json(path, {"format": FORMAT, **record, _DIGEST: _digest(record)})
+    except (ValueError, TypeError) as error:
+        raise CrackError(f"cannot write {path}: {error}.") from None
+
+
+def read_sidecar(model_path: str | Path) -> Sidecar:
+    """Read and check the sidecar of a model file.
+
+    Args:
+        model_path: the model's path, not the sidecar's.
+
+    Raises:
+        ModelFileError: if the sidecar is missing, not a sidecar, was changed after it was written, or contradicts itself.
+    """
+    path = sidecar_path(model_path)
+    if not path.is_file():
+        raise ModelFileError(
+            f"{model_path} has no sidecar {path.name} (labels, threshold, hash). "
+            "python -m crack_tf.export and python -m crack_tf.train write one: copy both files."
+        )
+    try:
+        record = read_json(path)
+    except (CrackError, OSError) as error:
+        raise ModelFileError(f"sidecar {path} cannot be read: {error}") from None
+    if record.pop("format", None) != FORMAT:
+        raise ModelFileError(
+            f'{path} is not a model sidecar (no "format": "{FORMAT}"). Copy it again or export the model again.'
+        )
+    digest = record.pop(_DIGEST, None)
+    try:
+        if digest != _digest(record):
+            raise ValueError("its content does not match its own sha256")
+        sidecar: Sidecar = _from_json(Sidecar, record, "")
+        _check(sidecar)
+    except (ValueError, TypeError) as error:
+        raise ModelFileError(
+            f"sidecar {path} is damaged or was edited ({error}). Copy it again or export the model again."
+        ) from None
+    return sidecar
+
+
+def verify_file(model_path: str | Path, sidecar: Sidecar) -> None:
+    """Compare the model file's sha256 with the sidecar's.
+
+    Raises:
+        ModelFileError: if the file cannot be read or differs.
+    """
+    try:
+        found = sha256_file(model_path)
+    except OSError as error:
+        raise ModelFileError(f"cannot read model {model_path}: {error.strerror}.") from None
+    if found != sidecar.sha256:
+        raise ModelFileError(
+            f"{model_path} is not the file its sidecar describes (sha256 {found[:12]}..., expected {sidecar.sha256[:12]}...). "
+            "It is damaged or belongs to another sidecar: copy both files again."
+        )
+
+
+def golden_input(size: int) -> np.ndarray:
+    """The tile every model answers once when it is exported and once whenever it is loaded.
+
+    A textured grey surface crossed by a dark line; integer arithmetic only, so that it has the same bytes on every machine.
+
+    Args:
+        size: side in pixels, > 0.
+
+    Returns:
+        uint8 array of shape (size, size, 3).
+    """
+    row, column, channel = np.ogrid[:size, :size, :3]
+    texture = (row * 7919 + column * 6101 + row * column * 31 + channel * 17) % 64
+    line = np.abs(row * 3 - column * 2) <= size // 16
+    return np.where(line, 20 + texture // 4, 130 + texture).astype(np.uint8)
+
+
+def dequantise(raw: np.ndarray | int, scale: float, zero_point: int) -> np.ndarray:
+    """float32 value of quantised integers: scale * (raw - zero_point).
+
+    The product of a float32 scale and a 9-bit integer is exact in float64, so the single rounding to float32 makes the
+    result the same everywhere, the device's C code included.
+    """
+    return (float(scale) * (np.asarray(raw, dtype=np.int64) - zero_point)).astype(np.float32)
+
+
+def raw_threshold(logit: float, scale: float, zero_point: int, dtype: str = "int8") -> int:
+    """Smallest integer output that counts as a crack, so that `raw >= raw_threshold` decides what `logit >= threshold` would.
+
+    Values are compared as float32, the type the logits have: a threshold taken from the model's own logits keeps its tile.
+
+    Args:
+        logit: threshold in logits; may be infinite.
+        scale: of the output tensor, > 0.
+        zero_point: of the output tensor.
+        dtype: "int8" or "uint8".
+
+    Returns:
+        An integer of the dtype's range, or one past its maximum (128 or 256) when even the largest output lies below the
+        threshold: compared in a wider type, nothing is then called a crack.
+
+    Raises:
+        CrackError: if the logit is NaN, the scale is not positive, or the dtype is neither int8 nor uint8.
+    """
+    if dtype not in ("int8", "uint8"):
+        raise CrackError(f"dtype {dtype!r}: a raw threshold exists for int8 and uint8 outputs only.")
+    if math.isnan(logit) or not 0 < scale < math.inf:
+        raise CrackError(f"a raw threshold needs a number and a positive scale, got logit {logit} and scale {scale}.")
+    limits = np.iinfo(dtype)
+    values = dequantise(np.arange(limits.min, limits.max + 1), scale, zero_point)
+    # `values` never falls, so the first index at or above the threshold is the number of values below it.
+    return int(limits.min) + int(np.searchsorted(values, np.float32(logit), side="left"))
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    return sha256_bytes(json.dumps(record, sort_keys=True, allow_nan=False).encode())
+
+
+def _jsonable(sidecar: Sidecar) -> dict[str, Any]:
+    """Plain JSON types, as they will read back: tuples become lists, and the digest is taken over the same values."""
+    record = json.loads(json.dumps(asdict(sidecar), allow_nan=False))
+    return typing.cast(dict[str, Any], record)
+
+
+def _from_json(kind: Any, value: Any, name: str) -> Any:
+    """Build dataclasses from JSON by their annotations, refusing what does not fit.
+
+    Raises:
+        ValueError: naming the field that is missing, unknown, or of another type.
+    """
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        inner = next(option for option in typing.get_args(kind) if option is not type(None))
+        return None if value is None else _from_json(inner, value, name)
+    if isinstance(kind, type) and is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise ValueError(f"{name or 'the file'} is not an object")
+        hints = typing.get_type_hints(kind)
+        names = [item.name for item in fields(kind)]
+        if different := sorted(set(names) ^ set(value)):
+            raise ValueError(f"missing or unknown in {name or 'the file'}: {', '.join(different)}")
+        return kind(**{key: _from_json(hints[key], value[key], f"{name}.{key}".lstrip(".")) for key in names})
+    if typing.get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{name} is not a list")
+        return tuple(_from_json(typing.get_args(kind)[0], item, name) for item in value)
+    plain = typing.get_origin(kind) or kind
+    if plain is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, plain) or (isinstance(value, bool) and plain is not bool):
+        raise ValueError(f"{name} is {value!r}, expected {plain.__name__}")
+    return value
+
+
+def _check(sidecar: Sidecar) -> None:
+    """Refuse fields that contradict each other; raises ValueError."""
+    if sidecar.scheme not in SCHEMES:
+        raise ValueError(f"scheme is {sidecar.scheme!r}, expected one of {', '.join(SCHEMES)}")
+    for name, tensor in (("input", sidecar.input), ("output", sidecar.output)):
+        if tensor.dtype not in DTYPES:
+            raise ValueError(f"{name}.dtype is {tensor.dtype!r}, expected one of {', '.join(DTYPES)}")
+        if tensor.scale < 0 or tensor.quantised != (tensor.dtype != "float32"):
+            raise ValueError(f"{name}.scale is {tensor.scale} for {tensor.dtype}")
+    size = sidecar.image_size
+    if size < 1 or sidecar.input.shape[1:] != (size, size, 3):
+        raise ValueError(f"input.shape is {list(sidecar.input.shape)} for image_size {size}")
+    threshold = sidecar.threshold
+    if abs(float(sigmoid(threshold.logit)) - threshold.probability) > _PROBABILITY_SLACK:
+        raise ValueError(f"threshold.probability {threshold.probability} is not the sigmoid of logit {threshold.logit}")
+    output = sidecar.output
+    raw = raw_threshold(threshold.logit, output.scale, output.zero_point, output.dtype) if output.quantised else None
+    if threshold.raw != raw:
+        raise ValueError(f"threshold.raw is {threshold.raw}, logit {threshold.logit} gives {raw}")
