@@ -7,12 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image, ImageDraw
 
 from tflite.files import sha256_file
 from tflite.manifest import LABELS, Item, Manifest, read_manifest, write_manifest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# A loaded machine takes longer than hypothesis's 200 ms over a first call that imports scikit-learn.
+settings.register_profile("crack_tf", deadline=None)
+settings.load_profile("crack_tf")
 
 
 @pytest.fixture(scope="session", autouse=True)

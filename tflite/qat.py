@@ -238,7 +238,7 @@ class _State:
         arrays["step"] = np.array(step)
         arrays["fingerprint"] = np.array(json.dumps(self._fingerprint))
         with atomic_path(self._path) as temporary:
-            np.savez(temporary, **arrays)  # type: ignore[arg-type]
+            np.savez(temporary, **arrays)
 
     def load(self) -> int:
         again = "Add --overwrite instead of --resume to start the fine-tune again."
@@ -287,8 +287,12 @@ def _per_channel_scheme() -> tuple[Any, dict[str, Any]]:
     import tensorflow as tf
 
     quantisation = tfmot.quantization.keras
+    last_value: Any = quantisation.quantizers.LastValueQuantizer
+    default_config: Any = quantisation.QuantizeConfig
+    default_registry: Any = quantisation.default_8bit.Default8BitQuantizeRegistry
+    default_scheme: Any = quantisation.default_8bit.Default8BitQuantizeScheme
 
-    class DepthwiseKernelQuantizer(quantisation.quantizers.LastValueQuantizer):  # type: ignore[misc]
+    class DepthwiseKernelQuantizer(last_value):
         """Symmetric int8 with one range per channel of an (h, w, channels, multiplier) kernel."""
 
         def __init__(self) -> None:
@@ -310,11 +314,11 @@ def _per_channel_scheme() -> tuple[Any, dict[str, Any]]:
         def get_config(self) -> dict[str, Any]:
             return {}
 
-    class DepthwiseConfig(quantisation.QuantizeConfig):  # type: ignore[misc]
+    class DepthwiseConfig(default_config):
         """What tfmot does with a depthwise convolution, but for the kernel's quantiser."""
 
         def _default(self, layer: Any) -> Any:
-            return quantisation.default_8bit.Default8BitQuantizeRegistry().get_quantize_config(layer)
+            return default_registry().get_quantize_config(layer)
 
         def get_weights_and_quantizers(self, layer: Any) -> list[tuple[Any, Any]]:
             return [(layer.depthwise_kernel, DepthwiseKernelQuantizer())]
@@ -334,12 +338,12 @@ def _per_channel_scheme() -> tuple[Any, dict[str, Any]]:
         def get_config(self) -> dict[str, Any]:
             return {}
 
-    class Registry(quantisation.default_8bit.Default8BitQuantizeRegistry):  # type: ignore[misc]
+    class Registry(default_registry):
         def get_quantize_config(self, layer: Any) -> Any:
             is_depthwise = isinstance(layer, tf_keras.layers.DepthwiseConv2D)
             return DepthwiseConfig() if is_depthwise else super().get_quantize_config(layer)
 
-    class Scheme(quantisation.default_8bit.Default8BitQuantizeScheme):  # type: ignore[misc]
+    class Scheme(default_scheme):
         def get_quantize_registry(self) -> Any:
             return Registry()
 

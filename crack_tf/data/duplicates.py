@@ -7,8 +7,10 @@ Two stages, both on grey thumbnails:
 2. Two smooth tiles lit from the same side also correlate at 32x32. A candidate is confirmed on the *detail* of the 64x64
    thumbnails (what is left after taking away the mean of each 8x8 cell), whose correlation must exceed `DETAIL`.
 
-On 11,000 METU tiles every pair above 0.98 has a detail correlation above 0.93, and no pair between 0.90 and 0.98 one
-above 0.87, so neither threshold is delicate there. A tile whose thumbnail is almost constant (standard deviation below
+Measured on 11,000 METU tiles: every pair above 0.98 has a detail correlation above 0.93, and no pair between 0.90 and 0.98
+one above 0.87, so neither threshold is delicate there. Looked at side by side, the 20 weakest pairs and 20 random ones
+all show one picture; the strongest of those refused are the same crack cut out some pixels further on, which are
+overlapping tiles and not copies. A tile whose thumbnail is almost constant (standard deviation below
 `FLAT`) has no correlation worth the name: it is compared by its bytes only.
 """
 

@@ -33,6 +33,9 @@ def photograph_keys(paths: Sequence[str], copies: Sequence[int]) -> list[str | N
 
 
 METU_BLOCK = 100  # file numbers per block, see `metu_blocks`
+METU_REACH = (
+    500  # numbers; a tile farther than this from every tile with a copy keeps its own place (330 at most occur)
+)
 METU_ORDERED = 15000  # the positives up to this number follow the source photographs in order
 _METU_POSITIVE = re.compile(r"positive/(\d+)(?:_\d+)?\.\w+$", re.IGNORECASE)
 
@@ -51,7 +54,10 @@ def metu_blocks(paths: Sequence[str], copies: Sequence[int]) -> list[str | None]
     (one series). A block of 100 is several photographs long, so few photographs are cut by its ends, and 11,000 tiles
     still give some 85 blocks to deal out.
 
-    Positives above 15000 are turned copies: they follow their original through `copies` and get no block of their own.
+    Positives above 15000 are turned copies: they follow their original through `copies` and get no block of their own. In a
+    selection of METU that lacks the original, such a tile stands alone (or with its other copies), on any side: its
+    photograph is not known. Nor does the rule see tiles that overlap without being copies, the same crack some pixels
+    further on; a pair of those is on two sides when its originals are far apart in number.
 
     Args:
         paths: of the files, relative to the data set's folder.
@@ -80,7 +86,8 @@ def metu_blocks(paths: Sequence[str], copies: Sequence[int]) -> list[str | None]
             near = min(
                 (k for k in (right - 1, right) if 0 <= k < len(anchors)), key=lambda k: abs(anchors[k][0] - value)
             )
-            place = max(1, value - anchors[near][1])
+            reached = abs(anchors[near][0] - value) <= METU_REACH
+            place = max(1, value - anchors[near][1]) if reached else value
         else:
             place = value
         keys[position] = f"block {(place - 1) // METU_BLOCK}"

@@ -13,7 +13,7 @@ from crack_tf.data.audit import Audit, summary
 from crack_tf.data.duplicates import KINDS, TRANSFORMS, Copy
 from tflite.files import atomic_path
 from tflite.images import load_rgb
-from tflite.manifest import LABELS, SPLITS, Manifest
+from tflite.manifest import LABELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,27 +78,6 @@ def copies_gallery(result: Audit, path: str | Path, side: int = 96, per_kind: in
     _save_sheet(tiles, captions, 2 * per_kind, side, path)
 
 
-def split_overview(manifest: Manifest, path: str | Path) -> None:
-    """Files per class and split, and the sizes of groups, one PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axis = pyplot.subplots(figsize=(6, 3.2), layout="constrained")
-    for label, name in enumerate(LABELS):
-        counts = [sum(item.label == label and item.split == split for item in manifest.items) for split in SPLITS]
-        bars = axis.bar(np.arange(3) + 0.4 * label - 0.2, counts, 0.38, color=COLOURS[name], label=name)
-        axis.bar_label(bars, fmt="{:,.0f}")
-    axis.set_xticks(range(3), SPLITS)
-    axis.set_ylabel("files")
-    axis.set_title(f"{manifest.name}, seed {manifest.seed}: {len({item.group for item in manifest.items}):,} groups")
-    axis.legend(frameon=False)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=100)
-    pyplot.close(figure)
-
-
 def _balance(axis: Axes, result: Audit) -> None:
     classes = summary(result)["classes"]
     bottom = np.zeros(len(LABELS))
@@ -135,7 +114,7 @@ def _histogram(axis: Axes, result: Audit, field: str, scale: float, title: str) 
     values = {
         name: [getattr(r, field) * scale for r in result.readable if r.label == k] for k, name in enumerate(LABELS)
     }
-    edges = np.histogram_bin_edges(np.concatenate(list(values.values())), 40)
+    edges = np.histogram_bin_edges(np.concatenate(list(values.values())), 40).tolist()
     for name, numbers in values.items():
         axis.hist(numbers, edges, color=COLOURS[name], alpha=0.55, label=name)
     axis.set_xlabel(title)

@@ -100,10 +100,8 @@ def assign_grouped(labels: Sequence[int], heads: Sequence[int], rng: np.random.G
         lack = target - filled
         # Half a file of slack: targets are fractions, counts are not.
         room = np.all((size == 0) | (lack + 0.5 >= size), axis=1)
-        if room.any():
-            need = np.where(room, (lack / np.maximum(target, 1)) @ size, -np.inf)
-        else:
-            need = lack @ size
+        # With room nowhere, the split that lacks most takes the group.
+        need = np.where(room, (lack / np.maximum(target, 1)) @ size, -np.inf) if room.any() else lack @ size
         chosen = int(np.argmax(need))
         filled[chosen] += size
         for position in members[head]:

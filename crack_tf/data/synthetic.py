@@ -209,7 +209,7 @@ class _Surface:
                 box = [(x - a) * unit, (y - b) * unit, (x + a) * unit, (y + b) * unit]
                 pen.ellipse(box, fill=int(rng.integers(100, 256)))
 
-        self.carve(_coverage(self.size, draw), depth=rng.uniform(0.6, 0.97), rim=rng.uniform(0, 0.2))
+        self.carve(_coverage(self.size, draw), depth=rng.uniform(0.75, 0.98), rim=rng.uniform(0, 0.2), floor=0.25)
 
     def carve(self, coverage: np.ndarray, depth: float, rim: float, floor: float = 0.4) -> None:
         """Cut a hollow: darken by `depth` where covered, brighten the far lip by `rim` (shares of brightness, 0 to 1).

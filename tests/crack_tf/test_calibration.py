@@ -8,7 +8,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import brier_score_loss, log_loss
@@ -23,6 +23,9 @@ from crack_tf.calibration import (
 from tflite.errors import CrackError
 from tflite.metrics import Confusion, logit, sigmoid
 
+# A busy machine is not a failure: a deadline per example would make it one.
+SETTINGS = settings(deadline=None, max_examples=50)
+
 
 @st.composite
 def scored_tiles(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
@@ -31,6 +34,7 @@ def scored_tiles(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return logits, draw(hnp.arrays(np.int8, count, elements=st.integers(0, 1)))
 
 
+@SETTINGS
 @given(scored_tiles(), st.integers(1, 20))
 def test_bins_hold_every_tile_once_and_rise(tiles: tuple[np.ndarray, np.ndarray], bins: int) -> None:
     logits, labels = tiles
@@ -43,6 +47,7 @@ def test_bins_hold_every_tile_once_and_rise(tiles: tuple[np.ndarray, np.ndarray]
     assert probabilities == sorted(probabilities)
 
 
+@SETTINGS
 @given(scored_tiles(), st.integers(1, 20), st.randoms())
 def test_the_order_of_tiles_does_not_change_the_error(
     tiles: tuple[np.ndarray, np.ndarray], bins: int, random: Random
@@ -80,6 +85,7 @@ def test_a_calibrated_model_has_almost_no_error_and_an_overconfident_one_does() 
     assert expected_calibration_error(3 * logits, labels) > 0.08
 
 
+@SETTINGS
 @given(scored_tiles())
 def test_brier_and_likelihood_agree_with_scikit_learn(tiles: tuple[np.ndarray, np.ndarray]) -> None:
     logits, labels = tiles
@@ -99,6 +105,7 @@ def test_likelihood_stays_finite_for_huge_logits() -> None:
 COUNTS = st.builds(Confusion, *[st.integers(0, 500)] * 4)
 
 
+@SETTINGS
 @given(COUNTS.filter(lambda c: c.positives and c.negatives and c.true_positive + c.false_positive))
 def test_at_the_measured_prevalence_the_table_gives_the_measured_precision(counts: Confusion) -> None:
     total = counts.positives + counts.negatives
@@ -111,6 +118,7 @@ def test_at_the_measured_prevalence_the_table_gives_the_measured_precision(count
         assert row["npv"] == pytest.approx(counts.true_negative / calls)
 
 
+@SETTINGS
 @given(COUNTS, st.floats(0.001, 0.999))
 def test_rates_stay_rates_and_precision_lies_in_its_range(counts: Confusion, prevalence: float) -> None:
     (row,) = prevalence_table(counts, [prevalence])

@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -16,6 +16,8 @@ from tflite.errors import CrackError
 from tflite.metrics import confusion, sigmoid
 from tflite.sidecar import dequantise
 
+# A busy machine is not a failure: a deadline per example would make it one.
+SETTINGS = settings(deadline=None, max_examples=50)
 # Few distinct values as well as many: ties are what int8 outputs are made of.
 VALUES = st.one_of(st.integers(-4, 4).map(float), st.floats(-50, 50, width=32))
 
@@ -32,11 +34,13 @@ def scored_tiles(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 TARGETS = st.one_of(st.sampled_from([0.5, 0.9, 0.998, 1.0]), st.floats(0.01, 1.0))
 
 
+@SETTINGS
 @given(scored_tiles(), TARGETS)
 def test_recall_reaches_the_target(tiles: tuple[np.ndarray, np.ndarray], target: float) -> None:
     assert confusion(*tiles, select_threshold(*tiles, target)).recall >= target
 
 
+@SETTINGS
 @given(scored_tiles(), TARGETS)
 def test_no_other_threshold_with_that_recall_has_a_better_specificity(
     tiles: tuple[np.ndarray, np.ndarray], target: float
@@ -48,6 +52,7 @@ def test_no_other_threshold_with_that_recall_has_a_better_specificity(
     assert chosen.true_negative == best
 
 
+@SETTINGS
 @given(scored_tiles(), TARGETS, st.randoms())
 def test_the_order_of_tiles_does_not_matter(
     tiles: tuple[np.ndarray, np.ndarray], target: float, random: Random
@@ -58,6 +63,7 @@ def test_the_order_of_tiles_does_not_matter(
     assert select_threshold(logits, labels, target) == select_threshold(logits[order], labels[order], target)
 
 
+@SETTINGS
 @given(scored_tiles(), TARGETS)
 def test_a_threshold_survives_the_move_to_float32(tiles: tuple[np.ndarray, np.ndarray], target: float) -> None:
     threshold = select_threshold(*tiles, target)
@@ -114,6 +120,7 @@ def test_bad_input_is_named(logits: list, labels: list, target: float, words: st
         select_threshold(np.array(logits), np.array(labels), target)
 
 
+@SETTINGS
 @given(st.floats(-20, 20, width=32), st.floats(0.01, 0.5), st.sampled_from(["int8", "uint8"]), st.data())
 def test_the_raw_threshold_decides_as_the_logit_does(
     logit: float, scale: float, dtype: str, data: st.DataObject

@@ -146,19 +146,24 @@ def test_killed_and_resumed_fine_tune_ends_with_the_same_weights(tmp_path: Path)
     uninterrupted = make_twin("opnet")
     tune(uninterrupted, whole)
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def dying(step: int) -> qat.Batch:
         if step == 3:  # one step after the checkpoint: that step is lost and done again
-            raise Killed
+            raise KilledError
         return batch_at(step)
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         tune(make_twin("opnet"), parts, batch_at=dying)
     resumed = make_twin("opnet")
     seen: list[int] = []
-    tune(resumed, parts, resume=True, batch_at=lambda step: (seen.append(step), batch_at(step))[1])
+
+    def watched(step: int) -> qat.Batch:
+        seen.append(step)
+        return batch_at(step)
+
+    tune(resumed, parts, resume=True, batch_at=watched)
     assert seen == [2, 3]
     for a, b in zip(uninterrupted.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
+from crack_tf.data.audit import grey_thumbnail
 from crack_tf.data.duplicates import TRANSFORMS, Copy, find_copies, groups
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes
@@ -27,7 +28,7 @@ def texture(seed: int, contrast: float = 18.0) -> Image.Image:
 
 
 def thumbnails(images: list[Image.Image]) -> np.ndarray:
-    return np.stack([np.asarray(image.resize((64, 64), Image.Resampling.BOX)) for image in images])
+    return np.stack([grey_thumbnail(image) for image in images])
 
 
 def search(images: list[Image.Image], hashes: list[str] | None = None) -> list[Copy]:
@@ -57,6 +58,13 @@ def test_turned_copy_is_found_with_the_transform_that_makes_it(name: str, operat
     (copy,) = search(images)
     assert (copy.first, copy.second, copy.kind, copy.transform) == (0, 2, "transformed", name)
     assert np.array_equal(TRANSFORMS[name](np.asarray(images[0])), np.asarray(texture(1).transpose(operation)))
+
+
+@pytest.mark.parametrize("size", [40, 65, 96, 100, 227, 256])
+def test_thumbnail_of_a_mirrored_image_is_the_mirrored_thumbnail(size: int) -> None:
+    image = texture(3).resize((size, size))
+    mirrored = grey_thumbnail(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)).astype(int)
+    assert np.abs(mirrored[:, ::-1] - grey_thumbnail(image)).max() <= 1
 
 
 def test_jpeg_at_quality_70_is_a_re_encoded_copy() -> None:

@@ -49,7 +49,7 @@ def test_nested_classes_are_found_and_masks_ignored(tmp_path: Path) -> None:
 
 
 def test_missing_folder_names_the_data_sets() -> None:
-    with pytest.raises(CrackError, match="nowhere does not exist. Give a data set .synthetic, metu, sdnet2018"):
+    with pytest.raises(CrackError, match=r"nowhere does not exist. Give a data set .synthetic, metu, sdnet2018"):
         locate("nowhere")
 
 
@@ -64,7 +64,7 @@ def test_folder_without_classes_lists_what_it_holds(tmp_path: Path) -> None:
     fill(tmp_path / "left")
     fill(tmp_path / "right")
     fill(tmp_path, 2)
-    with pytest.raises(CrackError, match="no class folders .sub-folders: left, right; images outside them: 2"):
+    with pytest.raises(CrackError, match=r"no class folders .sub-folders: left, right; images outside them: 2"):
         class_folders(tmp_path)
 
 
@@ -84,14 +84,14 @@ def test_class_folder_without_images_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "crack")
     (tmp_path / "no_crack").mkdir()
     (tmp_path / "no_crack/notes.txt").touch()
-    with pytest.raises(CrackError, match="no_crack folder .* holds no image"):
+    with pytest.raises(CrackError, match=r"no_crack folder .* holds no image"):
         locate(str(tmp_path)).files()
 
 
 def test_images_beside_the_classes_are_ambiguous(tmp_path: Path) -> None:
     for name in ("crack", "no_crack", "unsure"):
         fill(tmp_path / name)
-    with pytest.raises(CrackError, match="ambiguous: .* holds images in unsure"):
+    with pytest.raises(CrackError, match=r"ambiguous: .* holds images in unsure"):
         class_folders(tmp_path)
 
 
@@ -193,5 +193,5 @@ def test_prepare_refuses_an_unknown_policy(tmp_path: Path) -> None:
 
 
 def test_prepare_of_a_missing_manifest_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(CrackError, match="does not exist. Make one with: python -m crack_tf.data split"):
+    with pytest.raises(CrackError, match=r"does not exist. Make one with: python -m crack_tf.data split"):
         prepare(str(tmp_path / "none.csv"))
