@@ -1,4 +1,4 @@
-"""`python -m crack_tf.data list | fetch | audit | split`: get a data set, look at it, cut it into train, val and test."""
+"""`python -m crack_tf.data list | fetch | audit | split | joint`: get a data set, look at it, cut it into splits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tflite.cli import non_negative_int, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import refuse_existing, write_csv, write_json
-from tflite.manifest import LABELS, SPLITS, Manifest, write_manifest
+from tflite.manifest import LABELS, SPLITS, Manifest, read_manifest, write_manifest
 
 if TYPE_CHECKING:
     from crack_tf.data.audit import Audit
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="crack-tf data", description=__doc__)
-    verbs = parser.add_subparsers(required=True, metavar="list | fetch | audit | split")
+    verbs = parser.add_subparsers(required=True, metavar="list | fetch | audit | split | joint")
 
     verb = verbs.add_parser("list", help="the data sets by name, and where they are on this machine")
     verb.set_defaults(run=_list, interrupted="")
@@ -59,6 +59,15 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--threads", type=positive_int, help="that decode; default: one per core")
     verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
     verb.set_defaults(run=_split, interrupted="Nothing was written; run the same command again.")
+
+    verb = verbs.add_parser(
+        "joint", help="one training set that is honest for a plain and a grouped test split at once"
+    )
+    verb.add_argument("plain", type=Path, help="manifest of the plain split")
+    verb.add_argument("grouped", type=Path, help="manifest of the grouped split of the same files")
+    verb.add_argument("--out", type=Path, required=True, help="manifest file, .csv")
+    verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
+    verb.set_defaults(run=_joint, interrupted="Nothing was written; run the same command again.")
     return parser
 
 
@@ -107,15 +116,29 @@ def _audit(options: argparse.Namespace) -> None:
 def _split(options: argparse.Namespace) -> None:
     from crack_tf.data.split import leaks, split
 
-    if options.out.suffix != ".csv":
-        raise CrackError(f"--out {options.out}: a manifest's name must end in .csv.")
-    refuse_existing(options.out, options.overwrite)
+    _check_manifest_name(options)
     result = _run_audit(options)
     manifest = split(result, options.policy, options.seed)
     write_manifest(options.out, manifest, options.overwrite)
     _print_split(manifest, leaks(result, manifest))
     _print_unreadable(result)
     print(f"written: {options.out}")
+
+
+def _joint(options: argparse.Namespace) -> None:
+    from crack_tf.data.joint import joint_manifest
+
+    _check_manifest_name(options)
+    manifest = joint_manifest(read_manifest(options.plain), read_manifest(options.grouped))
+    write_manifest(options.out, manifest, options.overwrite)
+    _print_split(manifest, {})
+    print(f"written: {options.out}")
+
+
+def _check_manifest_name(options: argparse.Namespace) -> None:
+    if options.out.suffix != ".csv":
+        raise CrackError(f"--out {options.out}: a manifest's name must end in .csv.")
+    refuse_existing(options.out, options.overwrite)
 
 
 def write_audit(result: Audit, folder: Path) -> None:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crack_tf.data.__main__ import main
 from crack_tf.data.joint import joint_manifest
 from tflite.errors import CrackError
-from tflite.manifest import SPLITS, Item, Manifest
+from tflite.manifest import SPLITS, Item, Manifest, read_manifest, write_manifest
 
 splits = st.sampled_from(SPLITS)
 
@@ -39,3 +41,13 @@ def test_manifests_of_different_files_are_refused() -> None:
     changed = replace(plain, items=(replace(plain.items[0], sha256="other"), plain.items[1]))
     with pytest.raises(CrackError, match="same files"):
         joint_manifest(plain, changed)
+
+
+def test_command_writes_the_joint_manifest_and_refuses_to_replace_it(tmp_path: Path) -> None:
+    plain, grouped, out = (tmp_path / name for name in ("plain.csv", "grouped.csv", "joint.csv"))
+    write_manifest(plain, manifest("plain", ["train", "train", "test", "val"]))
+    write_manifest(grouped, manifest("grouped", ["train", "val", "train", "test"]))
+    command = ["joint", str(plain), str(grouped), "--out", str(out)]
+    assert main(command) == 0
+    assert [item.split for item in read_manifest(out).items] == ["train", "val", "test", "test"]
+    assert main(command) == 2

@@ -117,7 +117,12 @@ def test_kaggle_download_is_used_when_there_is_no_local_copy(tmp_path: Path, mon
     fill(tmp_path / "1/Positive")
     fill(tmp_path / "1/Negative")
     asked = []
-    stub_kagglehub(monkeypatch, lambda handle: asked.append(handle) or str(tmp_path / "1"))
+
+    def download(handle: str) -> str:
+        asked.append(handle)
+        return str(tmp_path / "1")
+
+    stub_kagglehub(monkeypatch, download)
     place = locate("metu")
     assert asked == ["arnavr10880/concrete-crack-images-for-classification"]
     assert (place.name, len(place.files())) == ("metu", 2)
