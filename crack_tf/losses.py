@@ -24,7 +24,7 @@ class WeightedBinaryCrossentropy(keras.losses.Loss):
         positive_weight: float = 1.0,
         negative_weight: float = 1.0,
         name: str = "weighted_bce",
-        reduction: str = "sum_over_batch_size",
+        reduction: str | None = "sum_over_batch_size",
         dtype: Any = None,
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)

@@ -224,7 +224,7 @@ def _limits(training: Mapping[str, Any]) -> str:
     return "\n".join(
         (
             f"- Trained on {training.get('dataset', 'unrecorded')} tiles only. Other surfaces, distances and cameras score worse, "
-            "often far worse: joints, shadows, brick and asphalt are known to be mistaken for cracks. Measure on your own "
+            "often far worse: brickwork and joints are known to be taken for cracks. Measure on your own "
             "photographs first (`python -m crack_tf.evaluate`).",
             "- One tile, one answer: no length, no width, no position within the tile.",
             "- The numbers above hold for the share of cracked tiles in that split; where cracks are rare, most alarms are false.",

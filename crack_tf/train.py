@@ -215,6 +215,7 @@ def finish(
 ) -> None:
     """Choose the threshold on validation and write the model, its sidecar, metrics and pictures."""
     from crack_tf import plots
+    from crack_tf.models import get_model
     from crack_tf.provenance import created, environment
     from crack_tf.thresholds import select_threshold, threshold_record
     from crack_tf.training import best_epoch, predict_logits, read_history
@@ -239,6 +240,8 @@ def finish(
     with atomic_path(path) as temporary:
         model.save(temporary)
     size = config.image_size
+    note = get_model(config.model).licence_note if config.weights != "none" else ""
+    licence = f"{manifest.licence}. {note}" if note else manifest.licence
     sidecar = Sidecar(
         model=config.model,
         scheme="keras",
@@ -262,7 +265,7 @@ def finish(
             "negative_weight": config.negative_weight,
         },
         metrics=metrics,
-        licence=manifest.licence,
+        licence=licence,
         versions=environment()["versions"],
         git_revision=environment()["git_revision"],
         created=created(),

@@ -22,8 +22,8 @@ from crack_tf.cli import VERBS
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("crack_tf", "tflite")
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-# Imported, but brought along by a pinned package: flatbuffers belongs to LiteRT's reader of model files.
-BROUGHT_ALONG = {"flatbuffers": "ai-edge-litert"}
+# Imported to speak to the pinned package that brings it along: LiteRT's model files, TensorFlow's logging.
+BROUGHT_ALONG = {"flatbuffers": "ai-edge-litert", "absl": "tensorflow"}
 
 
 @functools.cache

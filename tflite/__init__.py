@@ -2,10 +2,10 @@
 
 Two halves, told apart by what they import:
 
-* device side (`cli`, `errors`, `files`, `images`, `manifest`, `metrics`, `sidecar`, `runtime`, `graph`, `hardware`, `compare`,
+* device side (`cli`, `errors`, `files`, `images`, `manifest`, `metrics`, `sidecar`, `runtime`, `graph`, `hardware`,
   `benchmark`): numpy, Pillow and the LiteRT interpreter only. This is what is copied to a Raspberry Pi;
   `requirements-device.txt` is all it needs.
-* host side (`qat`, `convert`, `plots`): TensorFlow, tfmot and matplotlib, on the workstation.
+* host side (`qat`, `convert`, `compare`, `plots`): TensorFlow, tfmot and matplotlib, on the workstation.
 
 `tflite` never imports `crack_tf`; `crack_tf` imports `tflite`.
 """

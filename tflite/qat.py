@@ -4,8 +4,8 @@ The only module that imports tf_keras and tfmot (tfmot accepts no Keras 3 model)
 each because a fine-tune here has a few hundred steps, not tens of thousands:
 
 * Batch normalisation is frozen at the statistics of training: what is trained is then what is converted.
-* Activation observers start at ranges measured on calibration tiles. tfmot starts them at [-6, 6] and moves them by a
-  thousandth per step, which would still show after hundreds of steps.
+* Activation ranges are measured once, on calibration tiles, and held. tfmot's observers start at [-6, 6] and move by a
+  thousandth of the way per step, which would still show after hundreds of steps.
 * Depthwise kernels are quantised per channel. tfmot's ranges follow the last axis, which for them has length 1.
 * The input range is fixed to [-1, 127/128], so that the converted input has scale 1/128 and takes raw pixels.
 """
@@ -17,7 +17,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -108,37 +108,36 @@ def build_twin(build: Callable[[Any], Any], weights: Sequence[np.ndarray], calib
 def calibrate(model: Any, images: np.ndarray) -> None:
     """Set every range of a quantised model: activations from tiles, weights from themselves, input from the pixel range.
 
-    An activation range is the mean over batches of the batch's extremes, which is where tfmot's observers settle.
+    An activation's range spans its extremes over all tiles, so that neither their order nor the batch size matters.
 
     Args:
         model: from `quantize_apply`.
         images: uint8 (n, s, s, 3), n > 0.
     """
-    seen: dict[int, list[tuple[float, float]]] = {}
     ranges: dict[int, tuple[Any, Any]] = {}
+    # TensorFlow Lite needs 0 inside every range.
+    extremes: dict[int, tuple[float, float]] = {}
 
-    def record(inputs: Any, weights: Mapping[str, Any]) -> None:
+    def record(_: Any, inputs: Any, weights: Mapping[str, Any]) -> Any:
         key = id(weights["min_var"])
         ranges[key] = (weights["min_var"], weights["max_var"])
-        values = inputs.numpy()
-        # TensorFlow Lite needs 0 inside every range.
-        seen.setdefault(key, []).append((min(0.0, float(values.min())), max(0.0, float(values.max()))))
+        values, (low, high) = inputs.numpy(), extremes.get(key, (0.0, 0.0))
+        extremes[key] = (min(low, float(values.min())), max(high, float(values.max())))
+        return inputs
 
     fix_input_range(model)
     with _observers(record):
         for start in range(0, len(images), _OBSERVER_BATCH):
             model(normalise(images[start : start + _OBSERVER_BATCH]), training=True)
     for key, (low, high) in ranges.items():
-        mean = np.mean(seen[key], axis=0)
-        low.assign(mean[0])
-        high.assign(mean[1])
-    fix_input_range(model)
+        low.assign(extremes[key][0])
+        high.assign(extremes[key][1])
 
 
 def refresh_weight_ranges(model: Any) -> None:
     """Take the weights' ranges from the weights as they are now. The last optimizer step left them one step behind."""
     size = model.input_shape[1]
-    with _observers(lambda inputs, weights: None):
+    with _held_observers():
         model(np.zeros((1, size, size, 3), np.float32), training=True)
 
 
@@ -194,7 +193,8 @@ def fine_tune(
     @tf.function
     def train(images: Any, labels: Any) -> Any:
         with tf.GradientTape() as tape:
-            logits = model(images, training=True)[:, 0]
+            with _held_observers():
+                logits = model(images, training=True)[:, 0]
             missed = settings.positive_weight * labels * tf.math.softplus(-logits)
             false_alarm = settings.negative_weight * (1 - labels) * tf.math.softplus(logits)
             loss = tf.reduce_mean(missed + false_alarm)
@@ -259,21 +259,30 @@ class _State:
 
 
 @contextmanager
-def _observers(record: Callable[[Any, Mapping[str, Any]], None]) -> Iterator[None]:
-    """While open, activation quantisers of models called eagerly hand what they see to `record` and quantise nothing."""
+def _observers(call: Callable[[Any, Any, Mapping[str, Any]], Any]) -> Iterator[None]:
+    """While open, activation quantisers do `call(quantiser, inputs, range variables)` instead of observing and quantising.
+
+    Graphs traced meanwhile keep it.
+    """
     _, tfmot = _frameworks()
     kind = tfmot.quantization.keras.quantizers.MovingAverageQuantizer
     original = kind.__call__
 
-    def observe(self: Any, inputs: Any, training: bool, weights: Mapping[str, Any], **_: Any) -> Any:
-        record(inputs, weights)
-        return inputs
+    def replacement(self: Any, inputs: Any, training: bool, weights: Mapping[str, Any], **_: Any) -> Any:
+        return call(self, inputs, weights)
 
-    kind.__call__ = observe
+    kind.__call__ = replacement
     try:
         yield
     finally:
         kind.__call__ = original
+
+
+def _held_observers() -> AbstractContextManager[None]:
+    """While open, activation quantisers quantise with the ranges they have, in training too."""
+    _, tfmot = _frameworks()
+    quantise = tfmot.quantization.keras.quantizers.MovingAverageQuantizer.__call__
+    return _observers(lambda quantiser, inputs, weights: quantise(quantiser, inputs, False, weights))
 
 
 def _is_batch_norm(layer: Any) -> bool:

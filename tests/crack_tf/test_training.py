@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +22,12 @@ from crack_tf.training import (  # noqa: E402
     stopped_early,
 )
 from tflite.errors import CrackError  # noqa: E402
+from tflite.manifest import Item  # noqa: E402
 
 SMALL = {"opnet": {"widths": (4, 8)}, "mobilenet_v2": {"alpha": 0.35}}
+
+# Items name files; batches come from the arrays alone.
+TILE = Item("", "", 0, "", "train")
 
 
 def separable_tiles(count: int = 32, size: int = 32) -> Tiles:
@@ -30,11 +35,12 @@ def separable_tiles(count: int = 32, size: int = 32) -> Tiles:
     images = rng.integers(100, 200, (count, size, size, 3), dtype=np.uint8)
     labels = (np.arange(count) % 2).astype(np.int8)
     images[labels == 1, 12:20] = 0
-    return Tiles(images, labels, [None] * count)
+    return Tiles(images, labels, [TILE] * count)
 
 
 def config(model: str = "opnet", **changes) -> TrainConfig:
-    return TrainConfig(**{"model": model, "image_size": 32, "hyperparameters": SMALL[model], "batch": 8} | changes)
+    settings: dict[str, Any] = {"model": model, "image_size": 32, "hyperparameters": SMALL[model], "batch": 8}
+    return TrainConfig(**settings | changes)
 
 
 def last_weights(folder, epoch: int) -> list[np.ndarray]:

@@ -130,6 +130,29 @@ def test_fine_tuning_lowers_the_loss_and_leaves_batch_norm_alone(tmp_path: Path)
         np.testing.assert_array_equal(old, new)
 
 
+def test_activation_ranges_span_the_calibration_tiles_in_any_order_and_are_held(tmp_path: Path) -> None:
+    def build(keras: Any) -> Any:
+        return build_model("opnet", keras, image_size=SIZE, raw_pixels=False, **HYPERPARAMETERS["opnet"])
+
+    def ranges(model: Any) -> dict[str, float]:
+        wanted = ("output_m", "activation_m")
+        return {v.name: float(v.numpy()) for v in model.variables if any(part in v.name for part in wanted)}
+
+    raw, _, weights = build_pair("opnet")
+    tiles = make_tiles(80, seed=5)
+    tiles = tiles[np.argsort(predict(raw, tiles))]  # one kind of tile after the other, as on disk
+    twin, reverse = qat.build_twin(build, weights, tiles), qat.build_twin(build, weights, tiles[::-1])
+    found = ranges(twin)
+    assert len(found) == 12
+    assert found == pytest.approx(ranges(reverse), rel=1e-5)
+    logits = predict(raw, tiles)
+    # Weights are quantised already while activations are measured, hence the tolerance.
+    assert found["quant_logit/post_activation_min:0"] == pytest.approx(min(0.0, logits.min()), rel=0.05, abs=0.5)
+    assert found["quant_logit/post_activation_max:0"] == pytest.approx(max(0.0, logits.max()), rel=0.05, abs=0.5)
+    tune(twin, tmp_path)
+    assert ranges(twin) == found
+
+
 def test_positive_weight_pulls_logits_up(tmp_path: Path) -> None:
     means = []
     for number, weight in enumerate((1.0, 50.0)):

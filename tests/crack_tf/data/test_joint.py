@@ -21,7 +21,7 @@ def manifest(policy: str, names: list[str]) -> Manifest:
 
 
 @given(st.lists(st.tuples(splits, splits), min_size=1, max_size=20))
-def test_no_test_tile_of_either_split_is_trained_or_selected_on(pairs) -> None:  # type: ignore[no-untyped-def]
+def test_no_test_tile_of_either_split_is_trained_or_selected_on(pairs) -> None:
     plain, grouped = manifest("plain", [p for p, _ in pairs]), manifest("grouped", [g for _, g in pairs])
     joint = {item.path: item.split for item in joint_manifest(plain, grouped).items}
     for one, other in zip(plain.items, grouped.items, strict=True):

@@ -12,12 +12,16 @@ pytest.importorskip("tensorflow")
 from crack_tf.data.augment import Augmentation
 from crack_tf.data.cache import Tiles
 from crack_tf.data.pipeline import PlannedTiles, plan_epoch, training_batches
+from tflite.manifest import Item
+
+# Items name files; batches come from the arrays alone.
+TILE = Item("", "", 0, "", "train")
 
 
 def some_tiles(count: int = 20, size: int = 16) -> Tiles:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-    return Tiles(images, (np.arange(count) % 2).astype(np.int8), [None] * count)
+    return Tiles(images, (np.arange(count) % 2).astype(np.int8), [TILE] * count)
 
 
 def test_tf_data_and_pydataset_give_the_same_tiles() -> None:
