@@ -215,7 +215,8 @@ def _quantisation(sidecar: Sidecar) -> str:
     if qat := sidecar.training.get("qat"):
         lines.append(
             f"Fine-tuned for {qat['steps']} steps of {qat['batch']} tiles at learning rate {qat['learning_rate']:g}, "
-            "batch normalisation frozen."
+            "batch normalisation frozen. It went on learning meanwhile, so the difference from the float model above is not rounding "
+            "alone."
         )
     return " ".join(lines)
 
