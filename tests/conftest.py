@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from tflite.manifest import LABELS, Item, Manifest, read_manifest, write_manifes
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # A loaded machine takes longer than hypothesis's 200 ms over a first call that imports scikit-learn.
-settings.register_profile("crack_tf", deadline=None)
+settings.register_profile("crack_tf", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("crack_tf")
 
 
@@ -32,6 +34,12 @@ def data_root() -> Path:
     if not value or not Path(value).is_dir():
         pytest.skip("CRACK_TF_DATA is not set: this test needs the real images")
     return Path(value)
+
+
+@pytest.fixture
+def hears_ctrl_c() -> Callable[[], object]:
+    """For `Popen(preexec_fn=...)`: a child of a shell's background job ignores SIGINT until told otherwise."""
+    return lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def draw_tile(label: int, seed: int, size: int = 64) -> Image.Image:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -96,13 +97,14 @@ def test_one_class_in_validation_is_refused(tiny_manifest: Manifest, tmp_path, c
     assert "'val'" in capsys.readouterr().err
 
 
-def _start(command: list[str]) -> subprocess.Popen:
+def _start(command: list[str], prepare: Callable[[], object]) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "crack_tf.train", *command],
         env=dict(os.environ),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=prepare,
     )
 
 
@@ -116,10 +118,10 @@ def _wait_for_epoch(folder, number: int, process: subprocess.Popen) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_killed_run_resumes_to_the_end(how: signal.Signals, tiny_manifest: Manifest, tmp_path) -> None:
+def test_killed_run_resumes_to_the_end(how: signal.Signals, tiny_manifest: Manifest, tmp_path, hears_ctrl_c) -> None:
     out = tmp_path / "run"
     command = [*QUICK, "--data", str(tiny_manifest.source), "--out", str(out), "--epochs", "40", "--patience", "0"]
-    process = _start(command)
+    process = _start(command, hears_ctrl_c)
     _wait_for_epoch(out, 2, process)
     process.send_signal(how)
     output, _ = process.communicate(timeout=120)

@@ -262,7 +262,7 @@ def test_without_matplotlib_a_line_says_that_plots_need_it(
     assert not result_path(tmp_path, ".png").exists()
 
 
-def test_ctrl_c_keeps_the_rows_finished_before(models: dict[str, Path], tmp_path: Path) -> None:
+def test_ctrl_c_keeps_the_rows_finished_before(models: dict[str, Path], tmp_path: Path, hears_ctrl_c) -> None:
     command = [sys.executable, "-m", "tflite.benchmark", str(models["uint8"]), str(models["int8"])]
     process = subprocess.Popen(
         [*command, "--runs", "50", "--threads", ",".join(["1"] * 40), "--out", str(tmp_path)],
@@ -270,6 +270,7 @@ def test_ctrl_c_keeps_the_rows_finished_before(models: dict[str, Path], tmp_path
         stdout=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
+        preexec_fn=hears_ctrl_c,
         cwd=Path(benchmark.__file__).parents[1],
     )
     path = result_path(tmp_path, ".csv")
