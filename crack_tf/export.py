@@ -412,6 +412,7 @@ def convert_scheme(
 
 def quantise_aware(args: argparse.Namespace, source: Source, data: Data, stem: Path) -> tuple[Any, dict[str, Any]]:
     """Fine-tune the quantised twin, resumably; returns it with a record of how."""
+    from crack_tf.training import say_now
     from tflite import qat
 
     assert data.train is not None
@@ -439,6 +440,7 @@ def quantise_aware(args: argparse.Namespace, source: Source, data: Data, stem: P
         qat_checkpoint(stem),
         fingerprint=fingerprint,
         resume=args.resume,
+        say=say_now,
     )
     record: dict[str, Any] = {"steps": settings.steps, "batch": batch, "learning_rate": settings.learning_rate}
     return twin, record | {"final_loss": round(loss, 6) if np.isfinite(loss) else None, "seed": args.seed}

@@ -1,0 +1,52 @@
+"""The README quotes results/*.csv to the last digit: these tests rebuild each quoted line from the files."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = ROOT / "results"
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def rate(row: dict[str, str], name: str, hits: str, misses: str) -> str:
+    total = int(row[hits]) + int(row[misses])
+    low, high = float(row[f"{name}_low"]), float(row[f"{name}_high"])
+    return f"{float(row[name]):.4f} ({row[hits]}/{total}) [{low:.4f}, {high:.4f}]"
+
+
+@pytest.mark.parametrize("split", ["plain", "grouped"])
+def test_readme_quotes_every_model_of_the_evaluation(split: str) -> None:
+    for row in rows(RESULTS / f"metu-{split}" / "metrics.csv"):
+        recall, specificity = rate(row, "recall", "tp", "fn"), rate(row, "specificity", "tn", "fp")
+        assert f"| {row['name']} | {split} | {recall} | {specificity} | {float(row['auc']):.5f} |" in README
+
+
+@pytest.mark.parametrize("split", ["plain", "grouped"])
+def test_readme_names_the_hash_of_each_test_split(split: str) -> None:
+    (digest,) = {row["manifest_sha256"] for row in rows(RESULTS / f"metu-{split}" / "metrics.csv")}
+    assert digest[:12] in README
+
+
+def test_readme_quotes_every_row_of_the_benchmark() -> None:
+    (path,) = (RESULTS / "benchmark").glob("benchmark-*.csv")
+    for row in rows(path):
+        times = " | ".join(f"{float(row[f'{share}_ms']):.1f}" for share in ("p50", "p90", "p99"))
+        whole = f"{float(row['total_p50_ms']):.1f}"
+        nodes = f"{row['delegate_nodes']} + {row['nodes_remaining']}"
+        size = f"{int(row['file_bytes']) / 1000:,.0f}"
+        assert f"| {row['model']} | {row['threads']} | {times} | {whole} | {nodes} | {size} |" in README
+
+
+def test_readme_quotes_the_throughput() -> None:
+    for row in rows(RESULTS / "throughput.csv"):
+        stages = " | ".join(row[f"{stage}_per_s"] for stage in ("decode", "pipeline", "training"))
+        assert f"| {row['model']} | {row['image_size']} | {stages} | {row['pipeline_over_training']} |" in README
