@@ -123,6 +123,11 @@ metu: $(VENV)/.base
 	done
 	@$(BIN)/python -m tflite.benchmark $(METU)/opnet/export/*.tflite $(METU)/mobilenet_v2/export/*.tflite \
 	    --manifest $(SPLITS)/metu-grouped.csv --threads 1,2 --compare --out results/benchmark --overwrite
+	@mkdir -p results/training results/export
+	@for run in opnet-112 opnet mobilenet_v2; do \
+	    cp $(METU)/$$run/history.csv results/training/$$run.csv && cp $(METU)/$$run/curves.png results/training/$$run.png; \
+	done
+	@cp $(METU)/*/export/*.md $(METU)/*/export/*.comparison.* results/export
 	@$(CRACK_TF) throughput --model opnet mobilenet_v2 --data $(SPLITS)/metu-joint.csv --batch 32 \
 	    --out results/throughput.csv --overwrite
 
