@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -99,7 +99,10 @@ class KerasPredictor:
         self.sidecar = read_sidecar(path)
         if not trust:
             verify_file(path, self.sidecar)
-        self._model = _load_keras(path)
+
+        from crack_tf.training import load_keras  # after the cheap checks: importing Keras takes seconds
+
+        self._model = load_keras(path)
         size = self.image_size
         shapes = (self._model.input_shape, self._model.output_shape)
         if shapes != ((None, size, size, 3), (None, 1)):
@@ -155,15 +158,6 @@ class TflitePredictor:
         """
         _check_tiles(images, self.image_size)
         return self.classifier.logits(images)
-
-
-def _load_keras(path: Path) -> Any:
-    from crack_tf.training import load_keras
-
-    try:
-        return load_keras(path)
-    except CrackError as error:
-        raise ModelFileError(str(error)) from None
 
 
 def _name(sidecar: Sidecar) -> str:

@@ -240,6 +240,7 @@ def finish(
     with atomic_path(path) as temporary:
         model.save(temporary)
     size = config.image_size
+    here = environment()
     note = get_model(config.model).licence_note if config.weights != "none" else ""
     licence = f"{manifest.licence}. {note}" if note else manifest.licence
     sidecar = Sidecar(
@@ -266,8 +267,8 @@ def finish(
         },
         metrics=metrics,
         licence=licence,
-        versions=environment()["versions"],
-        git_revision=environment()["git_revision"],
+        versions=here["versions"],
+        git_revision=here["git_revision"],
         created=created(),
     )
     write_sidecar(path, sidecar)

@@ -20,11 +20,11 @@ import numpy as np
 
 from crack_tf.data.augment import Augmentation
 from crack_tf.data.cache import Tiles
-from crack_tf.data.pipeline import plan_epoch, training_batches
+from crack_tf.data.pipeline import EpochPlan, plan_epoch, training_batches
 from crack_tf.losses import WeightedBinaryCrossentropy
 from crack_tf.models import build_model, get_model
 from crack_tf.thresholds import specificity_at_recall
-from tflite.errors import CrackError
+from tflite.errors import CrackError, ModelFileError
 from tflite.files import atomic_path, write_csv
 from tflite.metrics import confusion
 
@@ -113,9 +113,13 @@ def fit(config: TrainConfig, train: Tiles, val: Tiles, folder: Path, say: Callab
     history, model = _newest_checkpoint(folder, say)
     if model is None:
         model = initial_model(config)
-    steps = plan_epoch(len(train), config.batch, config.image_size, Augmentation(), config.seed, 0).steps
-    steps = min(steps, config.steps_per_epoch or steps)
     augmentation = Augmentation().scaled(config.augmentation)
+
+    def plan(epoch: int) -> EpochPlan:
+        count, limit = len(train), config.steps_per_epoch
+        return plan_epoch(count, config.batch, config.image_size, augmentation, config.seed, epoch, limit)
+
+    steps = plan(0).steps
     verbose = 1 if sys.stderr.isatty() else 2
     for epoch in range(len(history), config.epochs):
         if stopped_early(history, config.patience):
@@ -125,11 +129,8 @@ def fit(config: TrainConfig, train: Tiles, val: Tiles, folder: Path, say: Callab
         if epoch == 0 or epoch == config.freeze_epochs:
             _start_phase(model, config, epoch, steps)
         reseed_dropout(model, config.seed, epoch)
-        plan = plan_epoch(
-            len(train), config.batch, config.image_size, augmentation, config.seed, epoch, config.steps_per_epoch
-        )
         log = model.fit(
-            training_batches(train, plan),
+            training_batches(train, plan(epoch)),
             initial_epoch=epoch,
             epochs=epoch + 1,
             shuffle=False,
@@ -191,15 +192,17 @@ def load_keras(path: str | Path, compile: bool = False) -> Any:
     """Load a `.keras` file.
 
     Raises:
-        CrackError: if it is missing or damaged.
+        ModelFileError: if it is missing or damaged.
     """
     path = Path(path)
     if not path.is_file():
-        raise CrackError(f"{path} does not exist.")
+        raise ModelFileError(f"{path} does not exist.")
     try:
         return keras.models.load_model(path, compile=compile)
     except Exception as error:  # zipfile, h5py, json and Keras each raise their own kinds on a damaged file
-        raise CrackError(f"{path} is not a whole .keras model ({type(error).__name__}: {str(error)[:200]}).") from None
+        raise ModelFileError(
+            f"{path} is not a whole .keras model ({type(error).__name__}: {str(error)[:200]})."
+        ) from None
 
 
 def predict_logits(model: Any, images: np.ndarray, batch: int = 64) -> np.ndarray:

@@ -15,3 +15,8 @@ class ImageError(CrackError):
 
 class ModelFileError(CrackError):
     """A model file that is missing, altered, or not what its sidecar says."""
+
+
+def first_line(error: Exception, limit: int = 300) -> str:
+    """The first line of another library's error, at most `limit` characters; its type's name when it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:limit]

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from tflite.errors import CrackError
+from tflite.errors import CrackError, first_line
 from tflite.files import atomic_path
 
 PIXEL_RANGE = (-1.0, 127 / 128)  # of pixel / 128 - 1 over 0..255
@@ -82,7 +82,7 @@ def build_twin(build: Callable[[Any], Any], weights: Sequence[np.ndarray], calib
         twin.set_weights(list(weights))
     except ValueError as error:
         raise CrackError(
-            f"the trained weights do not fit the model built for quantisation: {_first_line(error)}"
+            f"the trained weights do not fit the model built for quantisation: {first_line(error)}"
         ) from None
     for layer in twin.layers:
         if isinstance(layer, tf_keras.layers.Dropout):
@@ -95,9 +95,7 @@ def build_twin(build: Callable[[Any], Any], weights: Sequence[np.ndarray], calib
         with quantisation.quantize_scope(scope):
             model = quantisation.quantize_apply(quantisation.quantize_annotate_model(twin), scheme)
     except (RuntimeError, ValueError) as error:
-        raise CrackError(
-            f"tfmot cannot quantise this model ({_first_line(error)}). Use --int8 --ptq instead."
-        ) from None
+        raise CrackError(f"tfmot cannot quantise this model ({first_line(error)}). Use --int8 --ptq instead.") from None
     for layer in model.layers:
         if _is_batch_norm(layer):
             layer.trainable = False  # inference mode even while the rest trains
@@ -255,7 +253,7 @@ class _State:
                     variable.assign(arrays[f"v{number}"])
                 return int(arrays["step"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise CrackError(f"QAT checkpoint {self._path} is damaged ({_first_line(error)}). {again}") from None
+            raise CrackError(f"QAT checkpoint {self._path} is damaged ({first_line(error)}). {again}") from None
 
 
 @contextmanager
@@ -371,7 +369,3 @@ def _frameworks() -> tuple[Any, Any]:
             "Run: pip install -r requirements.txt, or use --int8 --ptq."
         ) from None
     return tf_keras, tfmot
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crack_tf.models.layers import logit_head, pixel_input
-from tflite.errors import CrackError
+from tflite.errors import CrackError, first_line
 
 BLOCKS = 17  # inverted residuals: expanded_conv (number 0) and block_1 ... block_16
 _HEAD = ("features", "dropout", "logit")
@@ -69,7 +69,7 @@ def load_pretrained(keras: Any, model: Any, source: str, *, image_size: int, alp
         )
     except Exception as error:  # Keras raises bare Exception without a network, ValueError or OSError for a wrong file
         raise CrackError(
-            f"--weights {source!r} cannot be loaded into MobileNetV2 with alpha {alpha} ({_first_line(error)}). "
+            f"--weights {source!r} cannot be loaded into MobileNetV2 with alpha {alpha} ({first_line(error, 200)}). "
             "Give a 'notop' weights file of the same alpha, or 'none' to train from scratch."
         ) from None
     pretrained = backbone.get_weights()
@@ -95,7 +95,3 @@ def _block_of(name: str) -> int:
     if name.startswith("expanded_conv"):
         return 0
     return BLOCKS if name in ("Conv_1", "Conv_1_bn", "out_relu") else -1
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
