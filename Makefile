@@ -107,9 +107,9 @@ endef
 
 metu: $(VENV)/.base
 	# OPNet learns at half size first, where a step costs a quarter, and ends at its own 224 pixels.
-	$(call train-run,$(METU)/opnet-112,--model opnet --image-size 112 --epochs 2)
-	$(call train-run,$(METU)/opnet,--model opnet --init-from $(METU)/opnet-112 --epochs 4 --steps-per-epoch 40 \
-	    --batch 32 --learning-rate 3e-4)
+	$(call train-run,$(METU)/opnet-112,--model opnet --image-size 112 --epochs 5)
+	$(call train-run,$(METU)/opnet,--model opnet --init-from $(METU)/opnet-112 --epochs 4 --steps-per-epoch 60 \
+	    --batch 32 --learning-rate 5e-4)
 	$(call train-run,$(METU)/mobilenet_v2,--model mobilenet_v2 --weights $(WEIGHTS) --freeze-epochs 1 --epochs 4 \
 	    --steps-per-epoch 50 --batch 32 --learning-rate 5e-4)
 	@for model in opnet mobilenet_v2; do \

@@ -14,11 +14,11 @@ TARGET_RECALL = 0.998
 
 
 def select_threshold(logits: np.ndarray, labels: np.ndarray, target_recall: float = TARGET_RECALL) -> float:
-    """The largest threshold that still finds `target_recall` of the cracks, so the one with the best specificity.
+    """The threshold with the best specificity that finds `target_recall` of the cracks, and every crack that costs none.
 
-    Every value between two neighbouring scores gives the same counts on these tiles. The one returned lies midway: a
-    threshold that equals the lowest accepted score would lose that crack to the first rounding step of quantisation.
-    Where no score lies below, it is the lowest accepted score itself.
+    The specificity is that of the largest threshold that reaches the target. With that specificity kept, the threshold
+    is lowered to midway between the highest rejected clean tile and the next score above it: the cracks in between are
+    found for nothing, and neither side is lost to the first rounding step of quantisation.
 
     Args:
         logits: float, shape (n,), finite.
@@ -42,14 +42,14 @@ def select_threshold(logits: np.ndarray, labels: np.ndarray, target_recall: floa
     # The tolerance undoes binary rounding (0.07 * 100 > 7); the second line makes sure of `recall >= target`.
     needed = max(1, math.ceil(target_recall * positives.size - 1e-9))
     needed += needed / positives.size < target_recall
-    accepted = positives[needed - 1]
-    below = scores[scores < accepted]
-    if not below.size:
-        return float(accepted)
-    rejected = below.max()
-    midway = scores.dtype.type((float(accepted) + float(rejected)) / 2)
+    rejected = scores[~cracked & (scores < positives[needed - 1])]
+    if not rejected.size:
+        return float(scores.min())
+    highest = rejected.max()
+    lowest = scores[scores > highest].min()
+    midway = scores.dtype.type((float(lowest) + float(highest)) / 2)
     # Between adjacent floats there is no midway: rounding may land on the rejected score.
-    return float(midway if rejected < midway <= accepted else accepted)
+    return float(midway if highest < midway <= lowest else lowest)
 
 
 def specificity_at_recall(logits: np.ndarray, labels: np.ndarray, target_recall: float = TARGET_RECALL) -> float:

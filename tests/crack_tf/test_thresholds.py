@@ -70,11 +70,25 @@ def test_a_threshold_survives_the_move_to_float32(tiles: tuple[np.ndarray, np.nd
     assert float(np.float32(threshold)) == threshold
 
 
-def test_the_threshold_lies_midway_between_the_last_crack_found_and_the_next_score() -> None:
+@SETTINGS
+@given(scored_tiles(), TARGETS)
+def test_a_lower_threshold_would_cost_a_false_alarm_or_find_no_crack_more(
+    tiles: tuple[np.ndarray, np.ndarray], target: float
+) -> None:
+    logits, labels = tiles
+    chosen = confusion(logits, labels, select_threshold(logits, labels, target))
+    every = [confusion(logits, labels, value) for value in np.unique(logits)]
+    same = [counts.true_positive for counts in every if counts.true_negative == chosen.true_negative]
+    assert chosen.true_positive == max(same)
+
+
+def test_the_threshold_lies_midway_between_the_highest_rejected_clean_tile_and_the_next_score() -> None:
     logits = np.array([3.0, 1.0, -1.0, -2.0], np.float32)
     assert select_threshold(logits, np.array([1, 1, 0, 0]), 1.0) == 0.0
-    # The next score counts whatever its label: below 1.0 comes the crack that the target allows to miss.
-    assert select_threshold(logits, np.array([1, 1, 1, 0]), 0.6) == 0.0
+    # Two of three cracks reach the target; the third lies above every clean tile, so finding it costs nothing.
+    assert select_threshold(logits, np.array([1, 1, 1, 0]), 0.6) == -1.5
+    # Here it lies below a clean tile: finding it would cost a false alarm.
+    assert select_threshold(logits, np.array([1, 1, 0, 1]), 0.6) == 0.0
 
 
 def test_adjacent_floats_have_no_midway_and_the_accepted_score_is_kept() -> None:
@@ -84,15 +98,16 @@ def test_adjacent_floats_have_no_midway_and_the_accepted_score_is_kept() -> None
     assert threshold == float(high)
 
 
-def test_a_split_of_cracks_only_takes_the_lowest_accepted_score() -> None:
+def test_a_split_of_cracks_only_takes_the_lowest_score() -> None:
     assert select_threshold(np.array([2.0, 1.0]), np.array([1, 1]), 1.0) == 1.0
     assert math.isnan(specificity_at_recall(np.array([2.0, 1.0]), np.array([1, 1]), 1.0))
 
 
 def test_two_in_a_thousand_may_be_missed_at_0_998() -> None:
-    logits = np.arange(1000, dtype=np.float32)
-    labels = np.ones(1000, np.int8)
-    assert confusion(logits, labels, select_threshold(logits, labels, 0.998)).false_negative == 2
+    logits = np.arange(2000, dtype=np.float32)
+    labels = np.arange(2000) % 2
+    counts = confusion(logits, labels, select_threshold(logits, labels, 0.998))
+    assert (counts.false_negative, counts.true_negative) == (2, 3)
 
 
 def test_specificity_at_recall_counts_the_clean_tiles_below_the_threshold() -> None:
