@@ -29,6 +29,7 @@ class Verb:
 VERBS = {
     "data": Verb("crack_tf.data.__main__", "fetch, audit and split a data set into a manifest"),
     "train": Verb("crack_tf.train", "train a model on a manifest; resumes after an interruption"),
+    "tune": Verb("crack_tf.tune", "search for the best model within a budget, with Keras Tuner; resumes by itself"),
     "evaluate": Verb("crack_tf.evaluate", "measure .keras and .tflite models on a split, with confidence intervals"),
     "export": Verb("crack_tf.export", "quantise a trained run and write a .tflite file with its sidecar"),
     "benchmark": Verb("crack_tf.benchmark", "time .tflite models on this machine, with their accuracy"),
@@ -42,7 +43,7 @@ def usage() -> str:
     rows = "\n".join(f"  {name:<{width}}  {verb.help}" for name, verb in VERBS.items())
     return (
         "usage: crack-tf VERB [options]\n\n"
-        "Finds cracks in concrete: data -> train -> export -> benchmark.\n\n"
+        "Finds cracks in concrete: data -> train -> tune -> export -> benchmark.\n\n"
         f"verbs:\n{rows}\n\n"
         "crack-tf VERB --help lists the options of a verb. --version prints the version.\n"
     )

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 
 SIZE = 32
-HYPERPARAMETERS: dict[str, dict[str, Any]] = {"opnet": {"widths": (8, 8, 16, 16)}, "mobilenet_v2": {"alpha": 0.35}}
+HYPERPARAMETERS: dict[str, dict[str, Any]] = {
+    "opnet": {"widths": (8, 8, 16, 16)},
+    "opnet_lite": {"width": 8, "blocks": 3},
+    "mobilenet_v2": {"alpha": 0.35},
+}
 
 
 def make_tiles(count: int, seed: int = 0) -> np.ndarray:

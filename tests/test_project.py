@@ -20,7 +20,7 @@ from packaging.specifiers import SpecifierSet
 from crack_tf.cli import VERBS
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("crack_tf", "tflite")
+PACKAGES = ("crack_tf", "tflite", "tuning")
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 # Imported to speak to the pinned package that brings it along: LiteRT's model files, TensorFlow's logging.
 BROUGHT_ALONG = {"flatbuffers": "ai-edge-litert", "absl": "tensorflow"}

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import inspect as _introspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from crack_tf.models import mobilenet_v2, opnet
+from crack_tf.models import mobilenet_v2, opnet, opnet_lite
+from crack_tf.models.space import Space
 from tflite.errors import CrackError
 
 
@@ -29,6 +30,7 @@ class ModelSpec:
         set_trainable: freezes all but the last blocks, or None when the model is always trained whole.
         blocks: how many blocks `set_trainable` knows.
         licence_note: obligations that pretrained weights bring along.
+        space: what a search may vary about this model, besides its training.
     """
 
     name: str
@@ -39,6 +41,7 @@ class ModelSpec:
     set_trainable: Callable[[Any, int], None] | None = None
     blocks: int = 0
     licence_note: str = ""
+    space: Space = field(default_factory=dict)
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -55,7 +58,20 @@ class ModelSpec:
 MODELS: dict[str, ModelSpec] = {
     spec.name: spec
     for spec in (
-        ModelSpec("opnet", "OPNet as published: four plain convolution blocks, trained from scratch", opnet.build, 16),
+        ModelSpec(
+            "opnet",
+            "OPNet as published: four plain convolution blocks, trained from scratch",
+            opnet.build,
+            16,
+            space=opnet.SPACE,
+        ),
+        ModelSpec(
+            "opnet_lite",
+            "OPNet's plan for small boards: strided separable blocks, trained from scratch",
+            opnet_lite.build,
+            16,
+            space=opnet_lite.SPACE,
+        ),
         ModelSpec(
             "mobilenet_v2",
             "MobileNetV2 with a crack head, transfer learning from ImageNet",
@@ -65,6 +81,7 @@ MODELS: dict[str, ModelSpec] = {
             set_trainable=mobilenet_v2.set_trainable,
             blocks=mobilenet_v2.BLOCKS,
             licence_note="Backbone initialised from ImageNet weights (Apache-2.0).",
+            space=mobilenet_v2.SPACE,
         ),
     )
 }

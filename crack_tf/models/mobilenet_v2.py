@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from crack_tf.models.layers import logit_head, pixel_input
+from crack_tf.models.space import Choice, Space
 from tflite.errors import CrackError, first_line
 
 BLOCKS = 17  # inverted residuals: expanded_conv (number 0) and block_1 ... block_16
 _HEAD = ("features", "dropout", "logit")
+
+SPACE: Space = {
+    "image_size": Choice((96, 128, 160, 224), 224),
+    "alpha": Choice((0.35, 0.5, 0.75, 1.0), 1.0),
+    "unfreeze_blocks": Choice((0, 4, 8, BLOCKS), BLOCKS),
+    "dropout": Choice((0.0, 0.2, 0.5), 0.2),
+}
 
 
 def build(

@@ -10,6 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from crack_tf.models.layers import logit_head, pixel_input
+from crack_tf.models.space import Choice, Space
+
+SPACE: Space = {
+    "image_size": Choice((64, 96, 128, 160, 224), 224),
+    "widths": Choice(
+        ((16, 32, 64), (8, 16, 32, 64), (16, 32, 64, 128), (32, 64, 128, 256), (16, 32, 64, 128, 256)),
+        (32, 64, 128, 256),
+    ),
+    "dropout": Choice((0.0, 0.2, 0.5), 0.5),
+}
 
 
 def build(

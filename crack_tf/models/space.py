@@ -1,0 +1,65 @@
+"""What may be searched: small declared objects that stand beside each model and say nothing of any tuner.
+
+A search space is a dictionary from a name to a dimension. The name is a hyperparameter of the model's builder or a field of
+`crack_tf.training.TrainConfig` (image_size, learning_rate, ...).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few values.
+
+    Attributes:
+        values: in the order in which a grid tries them; numbers, strings, booleans or tuples.
+        default: the published or customary one, among the values.
+    """
+
+    values: tuple[Any, ...]
+    default: Any
+
+    def __post_init__(self) -> None:
+        assert self.default in self.values, f"default {self.default} is not among {self.values}"
+
+    def __str__(self) -> str:
+        return " | ".join(f"[{v}]" if v == self.default else str(v) for v in self.values)
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number between two bounds, both included.
+
+    Attributes:
+        low: lower bound.
+        high: upper bound, above low.
+        default: the published or customary one.
+        log: drawn evenly on a logarithmic scale; low is then above 0.
+    """
+
+    low: float
+    high: float
+    default: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        assert self.low < self.high, f"{self.low} is not below {self.high}"
+        assert self.low <= self.default <= self.high, f"default {self.default} lies outside"
+
+    def __str__(self) -> str:
+        return f"{self.low:g} ... {self.high:g}{' (log)' if self.log else ''}, default {self.default:g}"
+
+
+Space = dict[str, Choice | Range]
+
+# How any of the models is trained.
+TRAINING: Space = {
+    "learning_rate": Range(1e-4, 1e-2, 1e-3, log=True),
+    "batch": Choice((16, 32, 64), 32),
+    "optimizer": Choice(("adam", "adamw", "rmsprop"), "adam"),
+    "positive_weight": Choice((1.0, 2.0, 3.0), 1.0),
+    "augmentation": Choice((0.5, 1.0, 1.5), 1.0),
+}

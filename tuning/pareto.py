@@ -1,0 +1,58 @@
+"""The Pareto front: models that no other model beats in everything, and the knee, where giving up more stops paying."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from tuning.objective import Outcome
+
+AXES = ("recall", "specificity", "latency_ms", "kilobytes")
+
+
+def costs(outcome: Outcome) -> tuple[float, ...]:
+    """(1 - recall, 1 - specificity, latency, size): all to be small."""
+    assert outcome.recall is not None
+    assert outcome.specificity is not None
+    return (1 - outcome.recall, 1 - outcome.specificity, float(outcome.latency_ms or 0), float(outcome.kilobytes or 0))
+
+
+def front(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Outcomes within the budget that are not dominated, fastest first.
+
+    One dominates another when it is nowhere worse and somewhere better. Of equals, the first stays.
+    """
+    fine = [outcome for outcome in outcomes if outcome.status == "ok"]
+    points = [costs(outcome) for outcome in fine]
+    kept = [
+        number
+        for number, point in enumerate(points)
+        if not any(
+            all(a <= b for a, b in zip(other, point, strict=True)) and (other != point or index < number)
+            for index, other in enumerate(points)
+            if index != number
+        )
+    ]
+    return sorted((fine[number] for number in kept), key=lambda outcome: float(outcome.latency_ms or 0))
+
+
+def knee(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """The front's best compromise: nearest to the point that has the best of everything.
+
+    Errors are scaled between the front's extremes, latency and size likewise on a logarithmic scale (twice as fast is worth the
+    same anywhere). Recall is bound by the floor already; of trials that share it, specificity, latency and size decide.
+
+    Args:
+        outcomes: a front.
+
+    Returns:
+        One of them, or None when there is none.
+    """
+    if not outcomes:
+        return None
+    points = np.array([(*costs(o)[:2], *(math.log(max(value, 1e-9)) for value in costs(o)[2:])) for o in outcomes])
+    low, span = points.min(axis=0), np.ptp(points, axis=0)
+    scaled = (points - low) / np.where(span > 0, span, 1)
+    return outcomes[int(np.argmin((scaled**2).sum(axis=1)))]

@@ -1,0 +1,150 @@
+"""A search's folder: what was asked for, what has been found, and who may work in it.
+
+OUT/project.json         what is searched, with what; a folder made otherwise is refused
+OUT/search/              Keras Tuner's own state and one folder per trial (see `tuning.trial`)
+OUT/reference/           int8 OPNet with random weights: the speed that speeds are relative to
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tflite.errors import CrackError
+from tflite.files import read_json, write_json
+from tuning.objective import Outcome, outcome_from
+from tuning.trial import RESULT, Recipe
+
+PROJECT, SEARCH = "project.json", "search"
+FORMAT = "crack_tf.search/1"
+_CHIEF_STARTS = 120  # seconds that a worker waits for the chief to begin a project
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search as asked for.
+
+    Attributes:
+        recipe: what its trials share.
+        algorithm: one of `tuning.oracles.ALGORITHMS`.
+        trials: at most this many, where the algorithm does not say itself.
+        factor: of Hyperband.
+        iterations: of Hyperband.
+        manifest_sha256: of the manifest's content.
+    """
+
+    recipe: Recipe
+    algorithm: str
+    trials: int
+    factor: int
+    iterations: int
+    manifest_sha256: str
+
+    def with_weights(self, weights: str | None) -> Plan:
+        """The same search with other pretrained weights."""
+        return replace(self, recipe=replace(self.recipe, weights=weights))
+
+    def record(self) -> dict[str, Any]:
+        """What must be equal for a search to be gone on with."""
+        recipe = asdict(self.recipe)
+        del recipe["manifest"], recipe["reference"]  # the files may have moved; their content may not change
+        recipe["space"] = {name: str(dimension) for name, dimension in self.recipe.space.items()}
+        return {
+            "format": FORMAT,
+            "algorithm": self.algorithm,
+            "trials": self.trials,
+            "factor": self.factor,
+            "iterations": self.iterations,
+            "manifest_sha256": self.manifest_sha256,
+            "recipe": recipe,
+            "keras_tuner": metadata.version("keras-tuner"),
+        }
+
+
+def open_project(plan: Plan, out: Path, worker: bool = False) -> None:
+    """Start a search's folder, or make sure that the one found is the same search.
+
+    Args:
+        plan: the search.
+        out: its folder.
+        worker: of a chief on some machine, which starts the folder; this process only looks.
+
+    Raises:
+        CrackError: naming what differs.
+    """
+    from crack_tf.provenance import created, environment
+    from crack_tf.train import flatten
+
+    path, record = out / PROJECT, plan.record()
+    deadline = time.monotonic() + _CHIEF_STARTS
+    while worker and not path.exists():
+        if time.monotonic() > deadline:
+            raise CrackError(
+                f"there is no {path}. Start the chief first, and give all machines of a search one shared --out folder."
+            )
+        time.sleep(0.5)
+    if not path.exists():
+        if (out / SEARCH).exists():
+            raise CrackError(f"{out} holds a search without its {PROJECT}. Add --overwrite, or choose another --out.")
+        write_json(path, record | {"created": created(), **environment()})
+        return
+    old, new = flatten(read_json(path)), flatten(record)
+    for name in sorted(set(new) | {n for n in old if n.startswith("recipe.")}):
+        if old.get(name) != new.get(name):
+            raise CrackError(
+                f"{out} holds a search with {name} = {old.get(name)!r}, now it is {new.get(name)!r}. Trials of the two cannot be "
+                "compared: use the same settings to go on, another --out, or --overwrite."
+            )
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Keep a second search, or a second chief, out of the folder while this one runs.
+
+    Raises:
+        CrackError: if there is one.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    handle = os.open(out / "search.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CrackError(
+                f"another process is searching in {out}. Wait for it, end it, or choose another --out."
+            ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def no_budget_message(plan: Plan, outcomes: list[Outcome]) -> str:
+    """What to say when nothing met the budget."""
+    nearest = max(outcomes, key=lambda outcome: outcome.score)
+    return (
+        f"none of {len(outcomes)} trials met the budget ({plan.recipe.budget}). Nearest: trial {nearest.trial} with "
+        f"{nearest.latency_ms:.2f} ms, {nearest.kilobytes:.0f} kB, {nearest.speedup:.1f} times the reference's speed. "
+        "Loosen the budget, or widen the space towards smaller models with --vary."
+    )
+
+
+def read_outcomes(search: Path) -> list[Outcome]:
+    """Outcomes of all finished trials, in the order of their numbers."""
+    return [outcome_from(read_json(path)) for path in sorted(search.glob(f"trial_*/{RESULT}"))]
+
+
+def prune(out: Path, kept: set[str]) -> None:
+    """Delete weights and files of trials that are not on the front; their results stay."""
+    for folder in (out / SEARCH).glob("trial_*"):
+        if folder.name not in kept:
+            shutil.rmtree(folder / "run" / "export", ignore_errors=True)
+            for name in ("model.keras", "model.keras.json"):
+                (folder / "run" / name).unlink(missing_ok=True)

@@ -1,0 +1,112 @@
+"""From declared search spaces (`crack_tf.models.space`) and the command line to Keras Tuner's hyperparameters, and back."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from crack_tf.models import get_model
+from crack_tf.models.space import TRAINING, Choice, Range, Space
+from tflite.errors import CrackError
+
+
+def search_space(
+    model: str, fixed: Sequence[str] = (), varied: Sequence[str] = (), only: str | None = None
+) -> tuple[Space, dict[str, Any]]:
+    """What is searched and what is held.
+
+    Args:
+        model: registry name; its own space and the training's are the start.
+        fixed: texts NAME=VALUE: held at that value, inside or outside the declared ones.
+        varied: texts NAME=VALUE,VALUE,...: searched over these values instead of the declared ones.
+        only: names with commas between: search these, hold the rest at their defaults.
+
+    Returns:
+        (space, values held).
+
+    Raises:
+        CrackError: for a name that cannot be searched, a malformed text, or a space with nothing left to vary.
+    """
+    space: Space = {**get_model(model).space, **TRAINING}
+    held: dict[str, Any] = {}
+    for text in varied:
+        name, values = _parse("--vary", text, space)
+        options = values if isinstance(values, tuple) else (values,)
+        if len(set(map(repr, options))) < 2:
+            raise CrackError(f"--vary {text!r}: give at least two different values, or use --fix.")
+        default = space[name].default
+        space[name] = Choice(options, default if default in options else options[0])
+    for text in fixed:
+        name, value = _parse("--fix", text, space)
+        held[name] = value
+    if only is not None:
+        wanted = [name.strip() for name in only.split(",") if name.strip()]
+        for name in wanted:
+            _known("--only", name, space)
+        held = {name: dimension.default for name, dimension in space.items() if name not in wanted} | held
+    space = {name: dimension for name, dimension in space.items() if name not in held}
+    if not space:
+        raise CrackError("nothing is left to search: every dimension is held. Drop a --fix, or name more with --only.")
+    return space, held
+
+
+def describe(space: Space, held: dict[str, Any]) -> str:
+    """The space as aligned text, defaults in brackets."""
+    width = max(map(len, (*space, *held)))
+    lines = [f"{name:<{width}}  {dimension}" for name, dimension in space.items()]
+    lines += [f"{name:<{width}}  {value} (held)" for name, value in held.items()]
+    return "\n".join(lines)
+
+
+def declare(space: Space) -> Any:
+    """The space as a `keras_tuner.HyperParameters`."""
+    import keras_tuner
+
+    hyperparameters = keras_tuner.HyperParameters()
+    for name, dimension in space.items():
+        if isinstance(dimension, Range):
+            sampling = "log" if dimension.log else "linear"
+            hyperparameters.Float(name, dimension.low, dimension.high, sampling=sampling, default=dimension.default)
+        else:
+            values = [_encode(dimension, value) for value in dimension.values]
+            hyperparameters.Choice(name, values, default=_encode(dimension, dimension.default))
+    return hyperparameters
+
+
+def decode(space: Space, values: dict[str, Any]) -> dict[str, Any]:
+    """Values as Keras Tuner gives them, back to the declared ones; its own ("tuner/...") are left out."""
+    decoded = {}
+    for name, dimension in space.items():
+        value = values.get(name)
+        if isinstance(dimension, Choice) and value is not None:
+            value = next(v for v in dimension.values if _encode(dimension, v) == value)
+        decoded[name] = dimension.default if value is None else value
+    return decoded
+
+
+def _encode(dimension: Choice, value: Any) -> Any:
+    """Keras Tuner takes choices of one plain type only; anything else goes by its label."""
+    kinds = {type(v) for v in dimension.values}
+    return value if kinds in ({int}, {float}, {str}) else str(value)
+
+
+def _parse(option: str, text: str, space: Space) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise CrackError(f"{option} {text!r}: write NAME=VALUE.")
+    _known(option, name, space)
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        pass
+    # Bare words (adam, rmsprop) are strings: nobody likes to quote twice in a shell.
+    words = tuple(word.strip() for word in value.split(","))
+    if not all(word.isidentifier() for word in words):
+        raise CrackError(f"{option} {text!r}: {value!r} is neither a number, a word, nor several with commas between.")
+    return name, words if len(words) > 1 else words[0]
+
+
+def _known(option: str, name: str, space: Space) -> None:
+    if name not in space:
+        raise CrackError(f"{option} {name!r} cannot be searched here; what can: {', '.join(space)}.")

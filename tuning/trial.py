@@ -1,0 +1,287 @@
+"""One trial: train, quantise, time, score. It is an ordinary run folder, so every other command takes what it leaves behind.
+
+trial_0003/run/          as `crack_tf.train` writes it
+trial_0003/run/export/   int8 by PTQ, as `crack_tf.export` writes it
+trial_0003/trial.log     what both printed
+trial_0003/result.json   the outcome; where it lies, the trial is finished and never runs again
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from crack_tf.models import get_model
+from crack_tf.models.space import Space
+from tflite.errors import CrackError, first_line
+from tflite.files import read_json, write_json
+from tuning.objective import FAILED_SCORE, Budget, Outcome, feasible_score, outcome_from, over_budget_score
+from tuning.timing import Cost, measure_cost, write_untrained
+
+FIDELITIES = ("epochs", "data", "size")
+RESULT = "result.json"
+_MULTIPLE = 16  # reduced input sizes are multiples of this
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What all trials of a search share.
+
+    Attributes:
+        model: registry name.
+        manifest: path of the split manifest; trials use its train and val splits, never test.
+        space: what is searched.
+        held: hyperparameters and training settings that are not.
+        epochs: of a trial at full fidelity.
+        fidelity: what a cheap trial saves: "epochs", "data" or "size" (side of the input).
+        limit: training tiles of a trial, or None for all.
+        steps_per_epoch: batches per epoch, or None for all.
+        target_recall: recall floor.
+        budget: limits on cost.
+        weights: see `crack_tf.train --weights`; None for the model's default.
+        reference: int8 .tflite that speeds are relative to.
+        seed: of every training.
+        experiments: settings by name, where the space is a study's list of "experiment" names instead of dimensions.
+    """
+
+    model: str
+    manifest: str
+    space: Space
+    held: dict[str, Any]
+    epochs: int
+    fidelity: str
+    limit: int | None
+    steps_per_epoch: int | None
+    target_recall: float
+    budget: Budget
+    weights: str | None
+    reference: str
+    seed: int
+    experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def settings(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Everything a trial sets: what is held, what was drawn, and what a study's experiment changes."""
+        settings = self.held | values
+        return settings | self.experiments.get(settings.pop("experiment", ""), {})
+
+
+@dataclass(frozen=True)
+class Rung:
+    """How far a trial goes. Searches without rungs have one, at full fidelity.
+
+    Attributes:
+        start: resource spent before, by the trial it continues.
+        end: resource spent at its end.
+        most: of the last rung.
+        parent: folder of the trial it continues, or None.
+    """
+
+    start: int
+    end: int
+    most: int
+    parent: Path | None = None
+
+
+def run_trial(trial: str, values: dict[str, Any], rung: Rung, recipe: Recipe, folder: Path) -> Outcome:
+    """Run a trial, go on with an interrupted one, or return a finished one's outcome.
+
+    Args:
+        trial: its id.
+        values: hyperparameters by name, decoded.
+        rung: how far it goes.
+        recipe: what trials share.
+        folder: of the trial.
+
+    Returns:
+        The outcome, also written to `folder`/result.json. A trial whose training diverges, or that cannot be built, has the
+        status "failed"; the search goes on.
+
+    Raises:
+        OSError: when the disk is full: the search must stop, nothing is lost.
+    """
+    if (folder / RESULT).exists():
+        return outcome_from(read_json(folder / RESULT))
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    outcome = Outcome(trial, "failed", FAILED_SCORE, values, folder=folder.name)
+    with quiet(folder / "trial.log"):
+        try:
+            outcome = _attempt(outcome, rung, recipe, folder)
+        except CrackError as error:
+            outcome = replace(outcome, message=str(error))
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            outcome = replace(outcome, message=f"{type(error).__name__}: {first_line(error)}")
+        except (
+            Exception
+        ) as error:  # TensorFlow's own: out of memory, shapes that do not fit; the next trial may well run
+            outcome = replace(outcome, message=f"{type(error).__name__}: {first_line(error)}")
+    outcome = replace(outcome, seconds=round(time.monotonic() - started, 1))
+    write_json(folder / RESULT, outcome.as_dict())
+    shutil.rmtree(folder / "run" / "checkpoints", ignore_errors=True)  # optimizer state: three times the model's size
+    return outcome
+
+
+@contextlib.contextmanager
+def quiet(log: Path) -> Iterator[None]:
+    """Send what a trial prints to its log, what TensorFlow's C++ writes to stderr included."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with log.open("a", encoding="utf-8") as stream, contextlib.redirect_stdout(stream):
+            os.dup2(stream.fileno(), 2)
+            try:
+                yield
+            finally:
+                sys.stderr.flush()
+                os.dup2(kept, 2)
+    finally:
+        os.close(kept)
+
+
+def _attempt(outcome: Outcome, rung: Rung, recipe: Recipe, folder: Path) -> Outcome:
+    import keras
+
+    from crack_tf.export import use_tensorflow
+
+    use_tensorflow()
+    keras.backend.clear_session()  # graphs of earlier trials would fill the memory
+    run = folder / "run"
+    lock = folder.parent.parent / "timing.lock"
+    if recipe.budget and rung.parent is None:
+        size, hyperparameters = architecture(recipe, dict(outcome.values))
+        probe = folder / "untrained" / f"{recipe.model}.tflite"
+        write_untrained(recipe.model, size, hyperparameters, probe)
+        cost = measure_cost(probe, Path(recipe.reference), lock)
+        shutil.rmtree(probe.parent)
+        if excess := recipe.budget.excess(cost.latency_ms, cost.kilobytes, cost.speedup):
+            # Latency does not depend on weights, so a hopeless trial is known before it costs any training.
+            return _over_budget(outcome, cost, excess, recipe, 0)
+    train(recipe, dict(outcome.values), rung, run)
+    model = export(run, recipe)
+    return judge(outcome, run, model, measure_cost(model, Path(recipe.reference), lock), rung, recipe)
+
+
+def train(recipe: Recipe, values: dict[str, Any], rung: Rung, run: Path) -> None:
+    """Train a trial's run folder, resuming where it was interrupted.
+
+    Raises:
+        CrackError: if training diverges or a setting is impossible.
+    """
+    from crack_tf import train as trainer
+
+    trainer.run(trainer.make_parser().parse_args(train_arguments(recipe, values, rung, run)))
+
+
+def train_arguments(recipe: Recipe, values: dict[str, Any], rung: Rung, run: Path) -> list[str]:
+    """The `crack-tf train` options of a trial: what a person would type to repeat it."""
+    settings = recipe.settings(values)
+    known = get_model(recipe.model).hyperparameters
+    size, _ = architecture(recipe, values)
+    limit, epochs = recipe.limit, recipe.epochs
+    if recipe.fidelity == "epochs":
+        epochs = rung.end - rung.start
+    elif recipe.fidelity == "size":
+        size = reduced_size(size, rung, get_model(recipe.model).smallest)
+    elif rung.end < rung.most:
+        from tflite.manifest import read_manifest
+
+        tiles = recipe.limit or len(read_manifest(recipe.manifest).split("train"))
+        limit = max(2, round(tiles * rung.end / rung.most))
+    arguments = ["--model", recipe.model, "--data", recipe.manifest, "--out", str(run), "--patience", "0"]
+    arguments += ["--image-size", str(size), "--epochs", str(epochs), "--seed", str(recipe.seed)]
+    arguments += ["--target-recall", repr(recipe.target_recall)]
+    for option, value in (("--limit", limit), ("--steps-per-epoch", recipe.steps_per_epoch)):
+        arguments += [option, str(value)] if value is not None else []
+    if rung.parent is not None and recipe.fidelity != "data":
+        arguments += ["--init-from", str(rung.parent / "run" / "model.keras")]
+    elif recipe.weights is not None:
+        arguments += ["--weights", recipe.weights]
+    for name, value in settings.items():
+        if name in known:
+            arguments += ["--hp", f"{name}={value!r}"]
+        elif name != "image_size":
+            arguments += [f"--{name.replace('_', '-')}", str(value)]
+    return arguments + (["--resume"] if (run / "config.json").exists() else [])
+
+
+def export(run: Path, recipe: Recipe) -> Path:
+    """Quantise a trained run by PTQ, measured on validation; returns the .tflite file."""
+    from crack_tf import export as exporter
+
+    options = [str(run), "--int8", "--ptq", "--measure-split", "val", "--max-recall-drop", "100", "--resume"]
+    options += ["--calibration-samples", "100", "--seed", str(recipe.seed)]
+    exporter.run(exporter.make_parser().parse_args(options))
+    return run / "export" / f"{recipe.model}-int8-ptq.tflite"
+
+
+def judge(outcome: Outcome, run: Path, model: Path, cost: Cost, rung: Rung, recipe: Recipe) -> Outcome:
+    """Fill in an outcome from what training, export and timing left behind."""
+    from tflite.sidecar import read_sidecar
+
+    counts = read_sidecar(model).metrics["at_threshold"]
+    epoch = read_json(run / "val_metrics.json")["epoch"]
+    row = next(row for row in _history(run) if row["epoch"] == epoch)
+    epochs = rung.end if recipe.fidelity == "epochs" else recipe.epochs
+    outcome = replace(
+        outcome,
+        status="ok",
+        epochs=epochs,
+        auc=row["auc"],
+        val_loss=row["val_loss"],
+        **{name: counts[name] for name in ("recall", "specificity", "tp", "fn", "tn", "fp")},
+        **asdict(cost),
+    )
+    if excess := recipe.budget.excess(cost.latency_ms, cost.kilobytes, cost.speedup):
+        return _over_budget(outcome, cost, excess, recipe, epochs)
+    score = feasible_score(counts["recall"], counts["specificity"], row["val_loss"], recipe.target_recall)
+    return replace(outcome, score=score)
+
+
+def architecture(recipe: Recipe, values: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Input size and builder arguments of a trial at full fidelity."""
+    spec = get_model(recipe.model)
+    settings = recipe.settings(values)
+    return int(settings.get("image_size", spec.image_size)), {
+        k: v for k, v in settings.items() if k in spec.hyperparameters
+    }
+
+
+def reduced_size(size: int, rung: Rung, smallest: int) -> int:
+    """Side of the input on a rung: pixels, hence work, are in proportion to the resource spent.
+
+    Args:
+        size: side at full fidelity.
+        rung: how far the trial goes.
+        smallest: least side the model takes.
+    """
+    if rung.end >= rung.most:
+        return size
+    side = size * (rung.end / rung.most) ** 0.5
+    return min(size, max(smallest, _MULTIPLE, round(side / _MULTIPLE) * _MULTIPLE))
+
+
+def _over_budget(outcome: Outcome, cost: Cost, excess: float, recipe: Recipe, epochs: int) -> Outcome:
+    return replace(
+        outcome,
+        status="over budget",
+        score=over_budget_score(excess),
+        epochs=epochs,
+        message=f"budget exceeded by {excess:.0%} (allowed: {recipe.budget})",
+        **asdict(cost),
+    )
+
+
+def _history(run: Path) -> list[dict[str, Any]]:
+    from crack_tf.training import read_history
+
+    return read_history(run)
