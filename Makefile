@@ -1,5 +1,6 @@
 # make demo   set up, then the whole chain on made-up tiles: data, training, int8 export, benchmark
 # make metu   the README's figures: both models on the METU tiles in $CRACK_TF_DATA (hours; goes on after a stop)
+# make metu-tune   the README's search and study on METU, after make metu (about an hour and a half; goes on after a stop)
 # make test   set up, then lint, format, types and tests
 #
 # PYTHON=/path/to/python3.12 picks an interpreter; otherwise the newest of 3.13, 3.12 and 3.11 that works is used.
@@ -7,7 +8,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo metu test lint format types pytest clean
+.PHONY: help setup setup-dev demo metu metu-tune test lint format types pytest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -130,6 +131,24 @@ metu: $(VENV)/.base
 	@cp $(METU)/*/export/*.md $(METU)/*/export/*.comparison.* results/export
 	@$(CRACK_TF) throughput --model opnet mobilenet_v2 --data $(SPLITS)/metu-joint.csv --batch 32 \
 	    --out results/throughput.csv --overwrite
+
+# ---------------------------------------------------------------------------------------------------------- tune
+
+# A search of the small OPNet family against int8 OPNet, on half of the training tiles; its finalists train on all of them.
+TUNE := runs/tune-metu
+STUDY := runs/study-metu
+
+metu-tune: $(VENV)/.base
+	@$(CRACK_TF) tune --data $(SPLITS)/metu-joint.csv --out $(TUNE) --limit 2700 --min-speedup 4 \
+	    --vary image_size=64,96,128 --vary optimizer=adam,adamw --vary batch=32,64 --fix positive_weight=1.0 \
+	    --reference $(METU)/opnet/export/opnet-int8-ptq.tflite --finalists 3 --final-epochs 6
+	@mkdir -p results/tuning/finalists
+	@cp $(TUNE)/trials.csv $(TUNE)/pareto.csv $(TUNE)/pareto.png $(TUNE)/search.json results/tuning
+	@cp $(TUNE)/finalists/test/metrics.csv $(TUNE)/finalists/benchmark/benchmark-* results/tuning/finalists
+	# The published study at a reduced scale, which its last line states.
+	@$(CRACK_TF) tune --study all --data $(SPLITS)/metu-plain.csv --limit 1500 --epochs 4 --fix image_size=112 \
+	    --weights $(WEIGHTS) --out $(STUDY)
+	@cp $(STUDY)/study.csv results/tuning/study.csv
 
 # -------------------------------------------------------------------------------------------------------- test
 

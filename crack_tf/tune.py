@@ -209,8 +209,9 @@ def search(plan: Plan, out: Path, args: argparse.Namespace, arguments: list[str]
     print(f"{out / 'pareto.csv'}, {out / 'pareto.png'}, {out / 'trials.csv'}")
     if args.finalists and here is None:
         from tuning.finalists import finish_models
+        from tuning.pareto import finalists
 
-        chosen = sorted(best, key=lambda outcome: -outcome.score)[: args.finalists]
+        chosen = finalists(best, args.finalists)
         finish_models(chosen, plan.recipe, args.final_epochs, out / project.SEARCH, out / "finalists", say)
     project.prune(out, {outcome.folder for outcome in best})
 

@@ -67,7 +67,7 @@ class Durable(keras_tuner.Oracle):
                 path.unlink()
         try:
             super().reload()
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise CrackError(
                 f"{state} is damaged ({type(error).__name__}: {error}). Start again with --overwrite."
             ) from None
@@ -75,6 +75,9 @@ class Durable(keras_tuner.Oracle):
         self._retry_queue = [
             name for name in dict.fromkeys([*self._retry_queue, *self.start_order]) if name not in finished
         ]
+        for name in self._retry_queue:
+            # Figures reported just before the kill are reported again; Keras Tuner would take them for a second execution.
+            self.trials[name].metrics = type(self.trials[name].metrics)()
         # `create_trial` takes from the end: the oldest first.
         self._retry_queue.reverse()
         again = f", going on with trial {', '.join(reversed(self._retry_queue))}" if self._retry_queue else ""

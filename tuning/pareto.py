@@ -9,7 +9,9 @@ import numpy as np
 
 from tuning.objective import Outcome
 
-AXES = ("recall", "specificity", "latency_ms", "kilobytes")
+# Differences that begin to matter: half a point of recall, a point of specificity, a factor of two in latency or size. A front
+# that spans less on some axis is not stretched to fill it, or a microsecond would weigh as much as a crack.
+_LEAST_SPANS = (0.005, 0.01, math.log(2), math.log(2))
 
 
 def costs(outcome: Outcome) -> tuple[float, ...]:
@@ -41,8 +43,8 @@ def front(outcomes: Sequence[Outcome]) -> list[Outcome]:
 def knee(outcomes: Sequence[Outcome]) -> Outcome | None:
     """The front's best compromise: nearest to the point that has the best of everything.
 
-    Errors are scaled between the front's extremes, latency and size likewise on a logarithmic scale (twice as fast is worth the
-    same anywhere). Recall is bound by the floor already; of trials that share it, specificity, latency and size decide.
+    Errors are scaled between the front's extremes, latency and size likewise on a logarithmic scale: twice as fast is worth the
+    same anywhere.
 
     Args:
         outcomes: a front.
@@ -53,6 +55,18 @@ def knee(outcomes: Sequence[Outcome]) -> Outcome | None:
     if not outcomes:
         return None
     points = np.array([(*costs(o)[:2], *(math.log(max(value, 1e-9)) for value in costs(o)[2:])) for o in outcomes])
-    low, span = points.min(axis=0), np.ptp(points, axis=0)
-    scaled = (points - low) / np.where(span > 0, span, 1)
+    scaled = (points - points.min(axis=0)) / np.maximum(np.ptp(points, axis=0), _LEAST_SPANS)
     return outcomes[int(np.argmin((scaled**2).sum(axis=1)))]
+
+
+def finalists(best: Sequence[Outcome], count: int) -> list[Outcome]:
+    """Which of a front to finish: the highest score, the knee, then the next highest scores.
+
+    Args:
+        best: the front.
+        count: at most this many.
+    """
+    by_score = sorted(best, key=lambda outcome: -outcome.score)
+    choice = knee(best)
+    ordered = [*by_score[:1], *([choice] if choice else []), *by_score[1:]]
+    return list({outcome.trial: outcome for outcome in ordered}.values())[:count]

@@ -1,0 +1,82 @@
+"""Search spaces: what the command line can narrow, and that nothing is lost on the way to Keras Tuner and back."""
+
+from __future__ import annotations
+
+import pytest
+
+from crack_tf.models import MODELS, get_model
+from crack_tf.models.space import TRAINING, Choice, Range
+from tflite.errors import CrackError
+from tuning.space import declare, decode, describe, search_space
+
+pytest.importorskip("keras_tuner")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_models_space_names_its_own_settings_and_their_defaults(name: str) -> None:
+    spec = get_model(name)
+    known = {**spec.hyperparameters, "image_size": spec.image_size, "unfreeze_blocks": spec.blocks}
+    assert spec.space
+    for dimension, what in spec.space.items():
+        assert what.default == known[dimension]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_value_survives_the_way_to_keras_tuner_and_back(name: str) -> None:
+    space, _ = search_space(name)
+    declared = declare(space)
+    assert decode(space, declared.values) == {key: dimension.default for key, dimension in space.items()}
+    for hyperparameter in declared.space:
+        dimension = space[hyperparameter.name]
+        if isinstance(dimension, Choice):
+            back = [decode(space, {hyperparameter.name: v})[hyperparameter.name] for v in hyperparameter.values]
+            assert back == list(dimension.values)
+
+
+def test_keras_tuners_own_values_are_left_out() -> None:
+    space, _ = search_space("opnet_lite", only="width")
+    assert decode(space, {"width": 8, "tuner/epochs": 3, "tuner/trial_id": "0001"}) == {"width": 8}
+
+
+def test_fix_vary_and_only_narrow_the_space() -> None:
+    space, held = search_space(
+        "opnet_lite", ["batch=64"], ["width=8,16", "optimizer=adam,sgd"], "width,optimizer,batch"
+    )
+    assert set(space) == {"width", "optimizer"}
+    assert space["width"] == Choice((8, 16), 16)
+    assert space["optimizer"] == Choice(("adam", "sgd"), "adam")
+    assert held["batch"] == 64
+    assert held["learning_rate"] == TRAINING["learning_rate"].default
+    assert "batch" in describe(space, held)
+    assert "64 (held)" in describe(space, held)
+
+
+def test_a_value_outside_the_declared_ones_may_be_held() -> None:
+    assert search_space("opnet", ["widths=(4, 8)"])[1] == {"widths": (4, 8)}
+
+
+@pytest.mark.parametrize(
+    ("fixed", "varied", "only", "words"),
+    [
+        (["depth=3"], [], None, r"--fix 'depth' cannot be searched.*width"),
+        (["width"], [], None, "NAME=VALUE"),
+        ([], ["width=8"], None, "two different values"),
+        ([], ["width=8,8"], None, "two different values"),
+        ([], ["width=8,(("], None, "neither a number"),
+        ([], [], "widht", "cannot be searched"),
+        (["width=8"], [], "width", "nothing is left to search"),
+        ([], [], ",", "nothing is left to search"),
+    ],
+)
+def test_a_space_that_cannot_be_is_named(fixed: list[str], varied: list[str], only: str | None, words: str) -> None:
+    with pytest.raises(CrackError, match=words):
+        search_space("opnet_lite", fixed, varied, only)
+
+
+def test_dimensions_refuse_defaults_outside_themselves() -> None:
+    with pytest.raises(AssertionError):
+        Choice((1, 2), 3)
+    with pytest.raises(AssertionError):
+        Range(0.0, 1.0, 2.0)
+    with pytest.raises(AssertionError):
+        Range(1.0, 1.0, 1.0)
