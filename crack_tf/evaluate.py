@@ -21,7 +21,7 @@ from tflite.cli import fraction, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import read_json, refuse_existing, write_csv, write_json
 from tflite.manifest import SPLITS, Item, Manifest, read_manifest
-from tflite.metrics import Confusion, confusion, logit, sigmoid, summary
+from tflite.metrics import Confusion, confusion, logit, roc_auc, sigmoid, summary
 
 if TYPE_CHECKING:
     from crack_tf.calibration import ReliabilityBin
@@ -212,16 +212,13 @@ def measure(logits: np.ndarray, labels: np.ndarray, threshold: float) -> dict[st
     Raises:
         CrackError: if there are no tiles or a logit is not finite.
     """
-    from sklearn.metrics import roc_auc_score
-
     from crack_tf.calibration import brier_score, expected_calibration_error, negative_log_likelihood
 
     brier = brier_score(logits, labels)  # first, since it refuses what is not finite
-    both = 0 < np.sum(np.asarray(labels) == 1) < len(labels)
     at_half = summary(confusion(logits, labels, 0.0))
     return {
         **summary(confusion(logits, labels, threshold)),
-        "auc": float(roc_auc_score(labels, logits)) if both else None,
+        "auc": roc_auc(logits, labels),
         "ece": expected_calibration_error(logits, labels),
         "brier": brier,
         "nll": negative_log_likelihood(logits, labels),

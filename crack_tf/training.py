@@ -26,7 +26,7 @@ from crack_tf.models import build_model, get_model
 from crack_tf.thresholds import specificity_at_recall
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import atomic_path, write_csv
-from tflite.metrics import confusion
+from tflite.metrics import confusion, roc_auc
 
 DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -217,9 +217,8 @@ def predict_logits(model: Any, images: np.ndarray, batch: int = 64) -> np.ndarra
 def validation_row(logits: np.ndarray, labels: np.ndarray, config: TrainConfig) -> dict[str, float]:
     """Loss and metrics of one epoch: recall, specificity, accuracy and F1 at probability 0.5, AUC, and the specificity
     at the threshold that reaches the target recall, which is what epochs are chosen by."""
-    from sklearn.metrics import roc_auc_score
-
     counts = confusion(logits, labels, 0.0)
+    auc = roc_auc(logits, labels) if np.isfinite(logits).all() else None
     wide = logits.astype(np.float64)
     losses = np.where(
         labels == 1,
@@ -232,7 +231,7 @@ def validation_row(logits: np.ndarray, labels: np.ndarray, config: TrainConfig) 
         "specificity": counts.specificity,
         "accuracy": counts.accuracy,
         "f1": counts.f1,
-        "auc": float(roc_auc_score(labels, wide)) if np.isfinite(wide).all() else math.nan,
+        "auc": math.nan if auc is None else auc,
         "specificity_at_target": specificity_at_recall(logits, labels, config.target_recall),
     }
 

@@ -1,6 +1,9 @@
 """Latency, memory and accuracy of .tflite crack classifiers on this machine, with the same code the device runs.
 
     python -m tflite.benchmark opnet-int8.tflite mobilenet-int8.tflite --manifest metu.csv --threads 1,2 --compare
+    python -m tflite.benchmark opnet-int8.tflite --sustained 10 --fps 15 --power-file /sys/class/hwmon/hwmon2/power1_input
+    python -m tflite.benchmark                                       # in an unpacked bundle: all of its models
+    python -m tflite.benchmark --report results/boards --out report  # merge what several boards wrote
 
 Each row (model, threads, delegate) is measured in a process of its own, so that peak memory belongs to that row alone.
 Writes benchmark-<hardware>-litert<version>.json, .csv and, where matplotlib is installed, .png.
@@ -9,246 +12,50 @@ Writes benchmark-<hardware>-litert<version>.json, .csv and, where matplotlib is 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
 import platform
-import resource
-import signal
-import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from tflite import hardware
-from tflite.cli import non_negative_int, positive_int, run_main
+from tflite.cli import non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
-from tflite.files import refuse_existing, write_csv, write_json
-from tflite.graph import read_graph
-from tflite.manifest import SPLITS, Item, Manifest, read_manifest
-from tflite.metrics import confusion, summary
+from tflite.files import refuse_existing
+from tflite.graph import EDGETPU_OPERATOR, read_graph
+from tflite.isolate import can_spawn, in_child
+from tflite.manifest import SPLITS, Manifest, read_manifest
+from tflite.measure import MIN_RUNS, Job, TileSet, compare, measure, select_tiles
+from tflite.power import UNITS, power_source
+from tflite.results import FORMAT, board_name, result_path, write_result
 from tflite.runtime import DELEGATES, Classifier
-from tflite.sidecar import golden_input
+from tflite.sustained import Load
+from tflite.tables import format_table, number
 
-FORMAT = "crack_tf.benchmark/1"
-MIN_RUNS = 50  # below this the 95th percentile is a guess
-MEGABYTE = 1e6
-_STAGES = ("decode", "resize", "inference", "total")
-_ACCURACY_COLUMNS = (
-    *("manifest", "manifest_sha256", "split", "tiles", "auc", "tp", "fn", "tn", "fp"),
-    *("recall", "recall_low", "recall_high", "specificity", "specificity_low", "specificity_high"),
-    *("precision", "accuracy", "f1"),
-    *(f"{stage}_{quantile}_ms" for stage in _STAGES for quantile in ("p50", "p90")),
-)
-Result = TypeVar("Result")
+__all__ = [
+    "FORMAT",
+    "Job",
+    "TileSet",
+    "add_arguments",
+    "compare",
+    "environment",
+    "format_table",
+    "interrupted_message",
+    "main",
+    "measure",
+    "result_path",
+    "run",
+    "select_tiles",
+]
 
-
-@dataclass(frozen=True)
-class TileSet:
-    """The tiles that accuracy and end-to-end time are measured on.
-
-    Attributes:
-        manifest: where they are; its items are left out, since the set travels to a child process.
-        sha256: of the whole manifest.
-        split: "train", "val", "test" or "all".
-        items: the tiles used.
-    """
-
-    manifest: Manifest
-    sha256: str
-    split: str
-    items: tuple[Item, ...]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One row to measure.
-
-    Attributes:
-        path: the .tflite file.
-        name: what the row is called.
-        threads: CPU threads.
-        delegate: one of `tflite.runtime.DELEGATES`.
-        runs: timed inferences, at least `MIN_RUNS`.
-        warmup: inferences before them, not timed.
-        tiles: for accuracy and end-to-end time, or None.
-    """
-
-    path: Path
-    name: str
-    threads: int
-    delegate: str
-    runs: int
-    warmup: int
-    tiles: TileSet | None
-
-
-def select_tiles(manifest: Manifest, split: str, limit: int | None = None) -> TileSet:
-    """The tiles of a split; with `limit`, that many spread evenly over the sorted split, so that classes keep their shares.
-
-    Raises:
-        CrackError: if the split is unknown or empty, or the images' folder does not exist.
-    """
-    manifest.folder()
-    items = manifest.split(split)
-    if limit is not None and limit < len(items):
-        items = [items[number] for number in np.linspace(0, len(items) - 1, limit).round().astype(int)]
-    return TileSet(replace(manifest, items=()), manifest.sha256, split, tuple(items))
-
-
-def check_models(paths: Sequence[Path], threads: int, delegates: Sequence[str]) -> None:
-    """Load every model once with every delegate, so that a bad one is named before any time is spent.
-
-    Raises:
-        CrackError: naming the first file or delegate that does not work.
-    """
-    for path in dict.fromkeys(paths):
-        for delegate in delegates:
-            Classifier(path, threads=threads, delegate=delegate)
-        read_graph(path)
-
-
-def measure(job: Job) -> dict[str, Any]:
-    """Measure one row in this process.
-
-    Returns:
-        One flat row (times in ms, memory in MB of 1e6 bytes), and under "latencies_ms" every timed run.
-
-    Raises:
-        CrackError: if the number of runs is below `MIN_RUNS`, or the model or a tile cannot be read.
-    """
-    if job.runs < MIN_RUNS:
-        raise CrackError(f"--runs {job.runs}: at least {MIN_RUNS} are needed for percentiles that mean something.")
-    _import_runtime()
-    base = peak_rss_mb()
-    started = time.perf_counter_ns()
-    classifier = Classifier(job.path, threads=job.threads, delegate=job.delegate)
-    load_ms = _milliseconds(started)
-    tile = golden_input(classifier.image_size)
-    for _ in range(job.warmup):
-        classifier.raw(tile)
-    latencies = [_timed(classifier, tile) for _ in range(job.runs)]
-    peak = peak_rss_mb()  # before any photograph is decoded: Pillow's memory is not the model's
-    graph = read_graph(job.path)
-    row: dict[str, Any] = {
-        "model": job.name,
-        "scheme": classifier.sidecar.scheme,
-        "image_size": classifier.image_size,
-        "threads": job.threads,
-        "delegate": job.delegate,
-        "delegate_nodes": classifier.nodes.delegates,
-        "nodes_total": classifier.nodes.total,
-        "nodes_remaining": classifier.nodes.remaining,
-        "runs": job.runs,
-        "warmup": job.warmup,
-        **latency_statistics(latencies),
-        "load_ms": round(load_ms, 4),
-        "peak_rss_mb": round(peak, 3),
-        "base_rss_mb": round(base, 3),
-        "file_bytes": graph.file_bytes,
-        "parameters": graph.parameters,
-        "macs": graph.macs,
-        "activations": graph.activations,
-        "load_average": round(os.getloadavg()[0], 2),
-        "sha256": classifier.sidecar.sha256,
-        **dict.fromkeys(_ACCURACY_COLUMNS),
-    }
-    if job.tiles is not None:
-        row |= _accuracy(classifier, job.tiles)
-    return row | {"latencies_ms": [round(value, 4) for value in latencies]}
-
-
-def compare(jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    """Load all models in this process and run them in turn: A B C A B C...
-
-    Whatever slows the machine for a moment slows neighbours alike, so ratios are steadier than the latencies themselves.
-
-    Args:
-        jobs: one per model, alike in threads, delegate, runs and warm-up.
-
-    Returns:
-        One row per model; "ratio" is its median over the first model's median, "paired_ratio" the median over rounds of its
-        time over the first model's time in the same round. Below 1 is faster.
-
-    Raises:
-        CrackError: if a model cannot be loaded or the number of runs is below `MIN_RUNS`.
-    """
-    first = jobs[0]
-    if first.runs < MIN_RUNS:
-        raise CrackError(f"--runs {first.runs}: at least {MIN_RUNS} are needed for percentiles that mean something.")
-    classifiers = [Classifier(job.path, threads=job.threads, delegate=job.delegate) for job in jobs]
-    tiles = [golden_input(classifier.image_size) for classifier in classifiers]
-    for _ in range(first.warmup):
-        for classifier, tile in zip(classifiers, tiles, strict=True):
-            classifier.raw(tile)
-    rounds = np.array(
-        [[_timed(c, tile) for c, tile in zip(classifiers, tiles, strict=True)] for _ in range(first.runs)]
-    )
-    medians = np.median(rounds, axis=0)
-    paired = np.median(rounds / rounds[:, :1], axis=0)
-    return [
-        {
-            "model": job.name,
-            "threads": job.threads,
-            "delegate": job.delegate,
-            "runs": job.runs,
-            "p50_ms": round(float(medians[number]), 4),
-            "ratio": round(float(medians[number] / medians[0]), 4),
-            "paired_ratio": round(float(paired[number]), 4),
-        }
-        for number, job in enumerate(jobs)
-    ]
-
-
-def latency_statistics(latencies: Sequence[float]) -> dict[str, float]:
-    """Mean, sample standard deviation, minimum and percentiles of at least two times, in the unit given (ms)."""
-    percentiles = {f"p{share}_ms": float(np.percentile(latencies, share)) for share in (50, 90, 95, 99)}
-    values = {
-        "mean_ms": statistics.fmean(latencies),
-        "stdev_ms": statistics.stdev(latencies),
-        "min_ms": min(latencies),
-        **percentiles,
-    }
-    return {name: round(value, 4) for name, value in values.items()}
-
-
-def roc_auc(logits: np.ndarray, labels: np.ndarray) -> float | None:
-    """Area under the ROC curve: the chance that a random crack scores above a random clean tile, ties counted half.
-
-    Args:
-        logits: float, shape (n,).
-        labels: 0 or 1, shape (n,).
-
-    Returns:
-        A number in [0, 1], or None when a class is absent.
-    """
-    cracked = np.asarray(labels) == 1
-    positives, negatives = int(cracked.sum()), int((~cracked).sum())
-    if not positives or not negatives:
-        return None
-    _, place, counts = np.unique(logits, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # tied scores share their mean rank
-    return float((ranks[cracked].sum() - positives * (positives + 1) / 2) / (positives * negatives))
-
-
-def peak_rss_mb() -> float:
-    """Largest resident memory of this process so far, in MB of 1e6 bytes.
-
-    VmHWM starts at zero when a program starts. ru_maxrss does not: on Linux a child inherits its parent's peak, which would
-    charge TensorFlow in the parent to a model in the child. It is the fallback where /proc is missing.
-    """
-    try:
-        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024 / MEGABYTE
-    except OSError:
-        pass
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEGABYTE
+IDLE_SECONDS = 10.0  # of rest before a load, where there is a power reading
+ENERGY_SECONDS = 20.0  # of load for a power reading where no --sustained asks for more
+LEAST_MINUTES = 0.05
+BUNDLE = Path("bundle.json")  # names the folder of an unpacked bundle
+_BUNDLE_THREADS = (1, 2, 4)
 
 
 def environment() -> dict[str, Any]:
@@ -257,6 +64,7 @@ def environment() -> dict[str, Any]:
 
     return {
         "hardware": hardware.describe(),
+        "board": hardware.board(),
         "os": platform.platform(),
         "python": platform.python_version(),
         "litert": hardware.runtime_version(),
@@ -265,43 +73,17 @@ def environment() -> dict[str, Any]:
     }
 
 
-def result_path(folder: str | Path, suffix: str) -> Path:
-    """Where this machine's results go: benchmark-<hardware>-litert<version><suffix> in `folder`."""
-    return Path(folder) / f"benchmark-{hardware.describe()['slug']}-litert{hardware.runtime_version()}{suffix}"
-
-
-def format_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Callable[[Mapping[str, Any]], str]]) -> str:
-    """Rows as aligned text.
-
-    Args:
-        rows: dictionaries.
-        columns: heading -> function from a row to its cell. The first column is flush left, the others flush right.
-    """
-    cells = [list(columns), *([cell(row) for cell in columns.values()] for row in rows)]
-    widths = [max(len(line[number]) for line in cells) for number in range(len(columns))]
-    lines = []
-    for line in cells:
-        first, *others = (
-            text.ljust(w) if n == 0 else text.rjust(w) for n, (text, w) in enumerate(zip(line, widths, strict=True))
-        )
-        lines.append("  ".join([first, *others]).rstrip())
-    return "\n".join(lines)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line shared by tflite.benchmark and crack_tf.benchmark, all but the source of the tiles."""
-    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.tflite", help="with its sidecar beside it")
+    parser.add_argument("models", nargs="*", type=Path, metavar="MODEL.tflite", help="with its sidecar beside it")
     parser.add_argument("--split", default="test", choices=(*SPLITS, "all"), help="of the manifest (default: test)")
     parser.add_argument("--limit", type=positive_int, metavar="N", help="use N tiles, spread evenly over the split")
-    parser.add_argument(
-        "--threads", type=_thread_list, default=[1], metavar="1,2", help="CPU threads, one row each (default: 1)"
-    )
+    parser.add_argument("--threads", type=_thread_list, metavar="1,2", help="CPU threads, one row each (default: 1)")
     parser.add_argument(
         "--delegate",
         type=_delegate_list,
-        default=["xnnpack"],
         metavar="NAME,...",
-        help=f"of {', '.join(DELEGATES)} (default: xnnpack)",
+        help=f"of {', '.join(DELEGATES)} (default: xnnpack; edgetpu for models compiled for it)",
     )
     parser.add_argument(
         "--runs", type=positive_int, default=100, help=f"timed runs per row, at least {MIN_RUNS} (default: 100)"
@@ -310,14 +92,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare", action="store_true", help="also run all models in turn in one process and print ratios"
     )
+    heat = parser.add_argument_group("heat and energy")
+    heat.add_argument(
+        "--sustained",
+        type=positive_float,
+        metavar="MINUTES",
+        help="then go on deciding for so long, and record latency, temperature, clock and throttling over time",
+    )
+    heat.add_argument(
+        "--fps", type=positive_float, help="decisions per second to keep up meanwhile (default: as fast as they go)"
+    )
+    heat.add_argument(
+        "--power-file", type=Path, metavar="FILE", help="holds the board's present power: joules per decision are added"
+    )
+    heat.add_argument(
+        "--power-command", metavar="COMMAND", help="prints it; on a Pi 5 also 'vcgencmd pmic_read_adc' (its rails)"
+    )
+    heat.add_argument(
+        "--power-unit",
+        choices=tuple(UNITS),
+        help="of a reading without one (default: W; uW for power1_input and power_now, as Linux gives them)",
+    )
+    parser.add_argument(
+        "--report",
+        nargs="+",
+        type=Path,
+        metavar="FILE_OR_DIR",
+        help="measure nothing: merge result files (.json) of many boards into one table and plots in --out",
+    )
     parser.add_argument(
         "--out", type=Path, default=Path("benchmarks"), metavar="DIR", help="for the results (default: benchmarks)"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace this machine's earlier results in DIR")
+    parser.add_argument("--overwrite", action="store_true", help="replace earlier results of the same name in DIR")
 
 
 def run(args: argparse.Namespace, manifest: Manifest | None) -> None:
-    """Measure what the command line asks for; results are written again after every row.
+    """Measure what the command line asks for, or report on earlier results. Rows are written as soon as they are measured.
 
     Args:
         args: parsed `add_arguments`.
@@ -326,17 +136,33 @@ def run(args: argparse.Namespace, manifest: Manifest | None) -> None:
     Raises:
         CrackError: if anything is wrong with the arguments, the manifest or a model; before the first measurement.
     """
+    if args.report:
+        if args.models:
+            raise CrackError(f"--report measures nothing: leave out {args.models[0]}, or leave out --report.")
+        from tflite.report import write_report
+
+        write_report(args.report, args.out, args.overwrite)
+        return
+    load = _load(args)
     if args.runs < MIN_RUNS:
         raise CrackError(f"--runs {args.runs}: at least {MIN_RUNS} are needed for percentiles that mean something.")
+    if not args.models:
+        raise CrackError("no model given: name .tflite files, or give --report with the results of earlier runs.")
     if args.compare and len(args.models) < 2:
         raise CrackError("--compare needs at least two models, got one.")
     json_path, csv_path, plot_path = (result_path(args.out, suffix) for suffix in (".json", ".csv", ".png"))
-    for path in (json_path, csv_path, plot_path):
+    for path in (json_path, csv_path, plot_path, _sustained_path(plot_path)):
         refuse_existing(path, args.overwrite, "Choose another --out, or add --overwrite.")
     tiles = select_tiles(manifest, args.split, args.limit) if manifest is not None else None
-    check_models(args.models, max(args.threads), args.delegate)
+    jobs = _jobs(args, tiles, load)
+    _check(jobs)
     surroundings = environment()
     _warn_about_clock(surroundings["hardware"]["governor"])
+    _warn_about_history(surroundings["board"]["throttled_since_boot"])
+    isolated = can_spawn()
+    if not isolated:
+        _warn("this Python cannot start itself again (an emulator?): all rows share one process and its peak memory.")
+    elsewhere = in_child if isolated else _in_process
 
     record: dict[str, Any] = {
         "format": FORMAT,
@@ -345,37 +171,40 @@ def run(args: argparse.Namespace, manifest: Manifest | None) -> None:
         "rows": [],
         "compare": [],
     }
-    names = _names(args.models)
-    settings = [(threads, delegate) for threads in args.threads for delegate in args.delegate]
-    for path, name in zip(args.models, names, strict=True):
-        for threads, delegate in settings:
-            print(f"measuring {name}, {threads} thread(s), {delegate}", file=sys.stderr)
-            row = _in_child(measure, Job(path, name, threads, delegate, args.runs, args.warmup, tiles))
-            record["rows"].append(row | {"temperature_c": hardware.temperature()})
-            _write(record, json_path, csv_path)
+    for job in jobs:
+        print(f"measuring {_title(job)}", file=sys.stderr)
+        row = elsewhere(measure, job) | {"isolated": isolated}
+        record["rows"].append(row)
+        write_result(record, json_path, csv_path)
+        _warn_about_row(row)
     if args.compare:
-        for threads, delegate in settings:
-            print(f"comparing {len(names)} models, {threads} thread(s), {delegate}", file=sys.stderr)
-            jobs = [
-                Job(p, n, threads, delegate, args.runs, args.warmup, None)
-                for p, n in zip(args.models, names, strict=True)
-            ]
-            record["compare"] += _in_child(compare, jobs)
-            _write(record, json_path, csv_path)
-    _report(record, csv_path, json_path, plot_path)
+        for group in _alike(jobs):
+            print(f"comparing {len(group)} models, {_setting(group[0])}", file=sys.stderr)
+            record["compare"] += elsewhere(compare, group)
+            write_result(record, json_path, csv_path)
+    _print(record)
+    print(f"\n{csv_path}\n{json_path}")
+    _draw(record, plot_path)
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tflite.benchmark", description=(__doc__ or "").split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tflite.benchmark",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--manifest", type=Path, metavar="M.csv", help="split manifest of the tiles for accuracy and end-to-end time"
     )
     add_arguments(parser)
     args = parser.parse_args(argv)
-    return run_main(
-        lambda: run(args, read_manifest(args.manifest) if args.manifest is not None else None),
-        interrupted=interrupted_message(args),
-    )
+
+    def body() -> None:
+        if not args.models and not args.report and BUNDLE.exists():
+            _take_bundle(args)
+        run(args, read_manifest(args.manifest) if args.manifest is not None else None)
+
+    return run_main(body, interrupted=interrupted_message(args))
 
 
 def interrupted_message(args: argparse.Namespace) -> str:
@@ -383,120 +212,103 @@ def interrupted_message(args: argparse.Namespace) -> str:
     return f"Rows finished before are in {result_path(args.out, '.csv')}, if there were any."
 
 
-def _accuracy(classifier: Classifier, tiles: TileSet) -> dict[str, Any]:
-    """Classify every tile from the bytes of its file, as the device does, timing each stage."""
-    from tflite.images import decode_rgb, resize_rgb  # brings Pillow, which --help does not need
-
-    # The first image makes Pillow import its decoder: not part of any tile's time.
-    resize_rgb(decode_rgb(tiles.manifest.read(tiles.items[0])), classifier.image_size)
-    times = np.empty((len(tiles.items), len(_STAGES)))
-    logits = np.empty(len(tiles.items), dtype=np.float32)
-    decisions = np.empty(len(tiles.items), dtype=np.int8)
-    for number, item in enumerate(tiles.items):
-        data = tiles.manifest.read(item)
-        start = time.perf_counter_ns()
-        image = decode_rgb(data, item.path)
-        decoded = time.perf_counter_ns()
-        tile = resize_rgb(image, classifier.image_size)
-        resized = time.perf_counter_ns()
-        raw = classifier.raw(tile)
-        decisions[number] = classifier.decide(raw)
-        done = time.perf_counter_ns()
-        logits[number] = classifier.to_logit(raw)
-        times[number] = (decoded - start, resized - decoded, done - resized, done - start)
-    times /= 1e6
-    labels = np.array([item.label for item in tiles.items])
-    # The decisions themselves are counted (integers compared with the raw threshold), not logits compared once more.
-    rates = summary(confusion(decisions, labels, threshold=1))
-    auc = roc_auc(logits, labels)
-    return {
-        "manifest": tiles.manifest.name,
-        "manifest_sha256": tiles.sha256,
-        "split": tiles.split,
-        "tiles": len(tiles.items),
-        "auc": None if auc is None else round(auc, 6),
-        **{name: round(value, 6) if isinstance(value, float) else value for name, value in rates.items()},
-        **{
-            f"{stage}_p{share}_ms": round(float(np.percentile(times[:, number], share)), 4)
-            for number, stage in enumerate(_STAGES)
-            for share in (50, 90)
-        },
-    }
-
-
-def _timed(classifier: Classifier, tile: np.ndarray) -> float:
-    """Milliseconds of one inference: pixels copied in, invoked, output copied out."""
-    started = time.perf_counter_ns()
-    classifier.raw(tile)
-    return _milliseconds(started)
-
-
-def _milliseconds(started: int) -> float:
-    return (time.perf_counter_ns() - started) / 1e6
-
-
-def _import_runtime() -> None:
-    """Import LiteRT now, so that neither load time nor the memory attributed to the model contains it."""
-    try:
-        import ai_edge_litert.interpreter  # noqa: F401
-    except ImportError as error:
-        raise CrackError(f"LiteRT is not installed ({error}). Run: pip install -r requirements-device.txt") from None
-
-
-def _in_child(function: Callable[[Any], Result], argument: Any) -> Result:
-    """Call a module-level function in a fresh process and return its result, or raise its CrackError."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, function, argument), daemon=True)
-    try:
-        # Ctrl-C reaches the whole process group. The child inherits the blocked signal and never sees it; the parent gets
-        # it when the block is lifted, at the latest, and ends the child.
-        previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _take_bundle(args: argparse.Namespace) -> None:
+    """Fill in an unpacked bundle's models and evaluation set, and thread counts and delegates worth knowing."""
+    args.models = sorted(Path("models").glob("*.tflite"))
+    if not args.models:
+        raise CrackError("this bundle holds no model: models/*.tflite is empty. Unpack it again.")
+    manifest = Path("evaluation/manifest.csv")
+    if args.manifest is None and manifest.exists():
+        args.manifest = manifest
+    if args.threads is None:
+        cores = hardware.describe()["cores"]
+        args.threads = [threads for threads in _BUNDLE_THREADS if threads <= cores]
+    if args.delegate is None:
+        args.delegate = ["xnnpack", "none", "edgetpu"]
+    for path in filter(_compiled, args.models[:]):
         try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, previous)
-        sender.close()
-        outcome = receiver.recv()
-    except EOFError:
-        process.join()
-        raise CrackError(
-            f"the measuring process ended with code {process.exitcode} and no result "
-            "(-9 usually means that memory ran out). Try fewer models or threads."
-        ) from None
-    finally:
-        if process.pid is not None:
-            process.terminate()
-            process.join()
-        receiver.close()
-    if isinstance(outcome, CrackError):
-        raise outcome
-    result: Result = outcome
-    return result
+            Classifier(path, delegate="edgetpu")
+        except CrackError as error:
+            _warn(f"left out {path}: {error}")
+            args.models.remove(path)
 
 
-def _child(sender: Any, function: Callable[[Any], Any], argument: Any) -> None:
+def _load(args: argparse.Namespace) -> Load | None:
+    """The load that --sustained and a power reading ask for; a first reading is taken, so that a bad one is named now."""
+    power = power_source(args.power_file, args.power_command, args.power_unit)
+    if args.sustained is None:
+        if args.fps is not None:
+            raise CrackError(f"--fps {args.fps:g}: say for how long, with --sustained MINUTES.")
+        if power is None:
+            return None
+    elif args.sustained < LEAST_MINUTES:
+        raise CrackError(f"--sustained {args.sustained:g}: at least {LEAST_MINUTES:g} minutes; heat takes ten or more.")
+    if power is not None:
+        print(f"power reading {power}: {power.watts():.3f} W now", file=sys.stderr)
+    seconds = ENERGY_SECONDS if args.sustained is None else args.sustained * 60
+    return Load(seconds, args.fps, power, IDLE_SECONDS)
+
+
+def _jobs(args: argparse.Namespace, tiles: TileSet | None, load: Load | None) -> list[Job]:
+    """One job per model, thread count and delegate.
+
+    A model compiled for the Edge TPU runs nowhere else, and no other model runs there: of several delegates each model gets
+    those that can run it. Asked for a single wrong one, it keeps that, and loading it says what is wrong.
+    """
+    jobs = []
+    for path, name in zip(args.models, _names(args.models), strict=True):
+        compiled = _compiled(path)
+        asked = args.delegate or ["edgetpu" if compiled else "xnnpack"]
+        fitting = [delegate for delegate in asked if compiled == (delegate == "edgetpu")]
+        for threads in args.threads or [1]:
+            for delegate in fitting or asked:
+                jobs.append(Job(path, name, threads, delegate, args.runs, args.warmup, tiles, load))
+    return jobs
+
+
+def _compiled(path: Path) -> bool:
+    """Whether a file was compiled for the Edge TPU. False for one that cannot be read: `_check` says why."""
     try:
-        outcome = function(argument)
-    except CrackError as error:
-        outcome = error
-    sender.send(outcome)
-    sender.close()
+        return any(operator.name == EDGETPU_OPERATOR for operator in read_graph(path).operators)
+    except CrackError:
+        return False
 
 
-def _write(record: Mapping[str, Any], json_path: Path, csv_path: Path) -> None:
-    write_json(json_path, record)
-    surroundings = record["environment"]
-    head = {
-        "hardware": surroundings["hardware"]["slug"],
-        "litert": surroundings["litert"],
-        "python": surroundings["python"],
-    }
-    rows = ({name: value for name, value in row.items() if name != "latencies_ms"} for row in record["rows"])
-    write_csv(csv_path, [head | row for row in rows])
+def _check(jobs: Sequence[Job]) -> None:
+    """Load every model once with every delegate, so that a bad one is named before any time is spent.
+
+    Raises:
+        CrackError: naming the first file or delegate that does not work.
+    """
+    threads = max(job.threads for job in jobs)
+    for path, delegate in dict.fromkeys((job.path, job.delegate) for job in jobs):
+        Classifier(path, threads=threads, delegate=delegate)
+        read_graph(path)
 
 
-def _report(record: Mapping[str, Any], csv_path: Path, json_path: Path, plot_path: Path) -> None:
+def _in_process(function: Callable[[Any], Any], argument: Any) -> Any:
+    return function(argument)
+
+
+def _alike(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs of equal threads and delegate together, where there are at least two models to compare."""
+    groups: dict[tuple[int, str], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault((job.threads, job.delegate), []).append(job)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _setting(job: Job) -> str:
+    return f"{job.threads} thread(s), {job.delegate}"
+
+
+def _title(job: Job) -> str:
+    rate = "" if job.load is None or job.load.fps is None else f" at {job.load.fps:g} per second"
+    load = "" if job.load is None else f", then {job.load.seconds:g} s of load{rate}"
+    return f"{job.name}, {_setting(job)}{load}"
+
+
+def _print(record: Mapping[str, Any]) -> None:
     rows = record["rows"]
     columns: dict[str, Callable[[Mapping[str, Any]], str]] = {
         "model": lambda row: str(row["model"]),
@@ -504,20 +316,23 @@ def _report(record: Mapping[str, Any], csv_path: Path, json_path: Path, plot_pat
         "delegate": lambda row: (
             f"{row['delegate']} ({row['nodes_total'] - row['nodes_remaining']}/{row['nodes_total']})"
         ),
-        "p50 ms": lambda row: f"{row['p50_ms']:.2f}",
-        "p90 ms": lambda row: f"{row['p90_ms']:.2f}",
-        "peak MB": lambda row: f"{row['peak_rss_mb']:.0f}",
-        "file kB": lambda row: f"{row['file_bytes'] / 1e3:.0f}",
-        "MMAC": lambda row: f"{row['macs'] / 1e6:.1f}",
+        "p50 ms": lambda row: number(row["p50_ms"]),
+        "p90 ms": lambda row: number(row["p90_ms"]),
+        "peak MB": lambda row: number(row["peak_rss_mb"], 0),
+        "file kB": lambda row: number(row["file_bytes"] / 1e3, 0),
+        "MMAC": lambda row: number(row["macs"] / 1e6, 1),
     }
     if rows[0]["manifest"] is not None:
         columns |= {
-            "recall": lambda row: _rate(row["recall"]),
-            "specificity": lambda row: _rate(row["specificity"]),
-            "AUC": lambda row: _rate(row["auc"]),
-            "JPEG->decision p50 ms": lambda row: f"{row['total_p50_ms']:.2f}",
+            "recall": lambda row: number(row["recall"], 4),
+            "specificity": lambda row: number(row["specificity"], 4),
+            "AUC": lambda row: number(row["auc"], 4),
+            "JPEG->decision p50 ms": lambda row: number(row["total_p50_ms"]),
         }
     print(format_table(rows, columns))
+    if rows[0]["sustained"] is not None:
+        print("\nUnder load:")
+        print(format_table(rows, _load_columns(rows)))
     if record["compare"]:
         print(f"\nRun in turn in one process; ratios against {record['compare'][0]['model']}, below 1 is faster:")
         print(
@@ -527,40 +342,90 @@ def _report(record: Mapping[str, Any], csv_path: Path, json_path: Path, plot_pat
                     "model": lambda row: str(row["model"]),
                     "threads": lambda row: str(row["threads"]),
                     "delegate": lambda row: str(row["delegate"]),
-                    "p50 ms": lambda row: f"{row['p50_ms']:.2f}",
-                    "ratio of medians": lambda row: f"{row['ratio']:.3f}",
-                    "median of paired ratios": lambda row: f"{row['paired_ratio']:.3f}",
+                    "p50 ms": lambda row: number(row["p50_ms"]),
+                    "ratio of medians": lambda row: number(row["ratio"], 3),
+                    "median of paired ratios": lambda row: number(row["paired_ratio"], 3),
                 },
             )
         )
-    print(f"\n{csv_path}\n{json_path}")
-    from tflite.plots import benchmark_plot
+
+
+def _load_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Callable[[Mapping[str, Any]], str]]:
+    columns: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "model": lambda row: str(row["model"]),
+        "threads": lambda row: str(row["threads"]),
+        "decisions": lambda row: str(row["decisions"]),
+        "per s": lambda row: number(row["decisions_per_s"]),
+        "late": lambda row: str(row["late"]),
+        "dropped": lambda row: str(row["dropped"]),
+        "p50 ms": lambda row: number(row["sustained_p50_ms"]),
+        "p99 ms": lambda row: number(row["sustained_p99_ms"]),
+        "first -> last tenth, p50 ms": lambda row: (
+            f"{number(row['sustained_first_p50_ms'])} -> {number(row['sustained_last_p50_ms'])}"
+        ),
+        "max C": lambda row: number(row["temperature_max_c"], 1),
+        "min MHz": lambda row: number(row["clock_min_mhz"], 0),
+    }
+    if rows[0]["power_load_w"] is not None:
+        columns |= {
+            "idle W": lambda row: number(row["power_idle_w"]),
+            "load W": lambda row: number(row["power_load_w"]),
+            "mJ/decision": lambda row: number(row["joules_per_decision"] * 1e3, 1),
+            "gross mJ": lambda row: number(row["joules_per_decision_gross"] * 1e3, 1),
+        }
+    return columns
+
+
+def _draw(record: Mapping[str, Any], path: Path) -> None:
+    from tflite.plots import benchmark_plot, sustained_plot
 
     machine = record["environment"]["hardware"]
-    try:
-        benchmark_plot(
-            rows,
-            plot_path,
-            title=f"{machine['cpu']}, {machine['cores']} cores, LiteRT {record['environment']['litert']}",
-        )
-    except CrackError as error:
-        plot_path.unlink(missing_ok=True)  # an earlier run's picture would not show these rows
-        print(f"no picture: {error}")
-    else:
-        print(plot_path)
+    title = f"{board_name(record)}, {machine['cores']} cores, LiteRT {record['environment']['litert']}"
+    loaded = any(row["sustained"] is not None for row in record["rows"])
+    for picture, plot in ((path, benchmark_plot), (_sustained_path(path), sustained_plot if loaded else None)):
+        picture.unlink(missing_ok=True)  # an earlier run's picture would not show these rows
+        if plot is None:
+            continue
+        try:
+            plot(record["rows"], picture, title=title)
+        except CrackError as error:
+            print(f"no picture: {error}")
+            return
+        print(picture)
 
 
-def _rate(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def _sustained_path(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-sustained{path.suffix}")
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
 
 
 def _warn_about_clock(governor: str | None) -> None:
     if governor not in (None, "performance"):
-        print(
-            f"warning: the clock governor is {governor!r}, so early runs are slower than late ones. "
-            "For steady numbers: sudo cpufreq-set -g performance",
-            file=sys.stderr,
+        _warn(
+            f"the clock governor is {governor!r}, so early runs are slower than late ones. For steady numbers: "
+            "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
         )
+
+
+def _warn_about_history(since_boot: Sequence[str] | None) -> None:
+    if since_boot:
+        _warn(
+            f"since it started, this board has been slowed by: {', '.join(since_boot)}. The firmware tells of another time only "
+            "while it lasts, so restart the board for results that can be trusted."
+        )
+
+
+def _warn_about_row(row: Mapping[str, Any]) -> None:
+    if row["throttled_during"]:
+        _warn(
+            f"the board was slowed while {row['model']} was measured: {row['throttled_during']}. "
+            "These times are not what it can do: cool it, or give it a stronger power supply, and measure again."
+        )
+    if row.get("joules_per_decision") is not None and row["joules_per_decision"] <= 0:
+        _warn("the board drew no more power under load than idle. Does the reading belong to this board?")
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -83,7 +83,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
         raise CrackError(f"{path} does not exist.") from None
     except OSError as error:
         raise CrackError(f"{path} cannot be read: {error.strerror}.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or a number of thousands of digits
         raise CrackError(f"{path} is not valid JSON ({error}). It may be truncated; make it again.") from None
     if not isinstance(value, dict):
         raise CrackError(f"{path} holds a JSON {type(value).__name__}, expected an object. Is it the right file?")

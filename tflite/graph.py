@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tflite.errors import CrackError, ModelFileError
 from tflite.sidecar import TensorSpec
@@ -21,6 +22,8 @@ _WEIGHTS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1, "TRANSPO
 _BIAS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
 # Constants of these types are weights; integers of other types are shapes, axes and paddings, unless they are a bias.
 _WEIGHT_TYPES = frozenset({"float32", "float16", "int8", "uint8", "int16", "int4", "int2", "bfloat16"})
+EDGETPU_OPERATOR = "CUSTOM:edgetpu-custom-op"  # what Coral's compiler replaces the mapped operators with
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Operator:
     """One operator.
 
     Attributes:
-        name: LiteRT's name, such as "CONV_2D"; custom ones as "CUSTOM:edgetpu-custom-op".
+        name: LiteRT's name, such as "CONV_2D"; custom ones as "CUSTOM:PosenetDecoderOp".
         outputs: its output tensors.
         macs: multiply-accumulates of one inference; 0 for operators that are not counted.
         activations: output elements, for counted operators.
@@ -76,6 +79,20 @@ def read_graph(path: str | Path) -> Graph:
         CrackError: if LiteRT is not installed.
         ModelFileError: if the file cannot be read or is not a LiteRT flatbuffer.
     """
+    return read_flatbuffer(path, _read)
+
+
+def read_flatbuffer(path: str | Path, read: Callable[[Any, int], Result]) -> Result:
+    """Open a .tflite file and turn what its reader stumbles over into one clear error.
+
+    Args:
+        path: the model file.
+        read: takes the generated schema's Model and the file's size in bytes.
+
+    Raises:
+        CrackError: if LiteRT is not installed.
+        ModelFileError: if the file cannot be read or is not a LiteRT flatbuffer.
+    """
     try:
         from ai_edge_litert import schema_py_generated as schema
     except ImportError as error:
@@ -88,8 +105,8 @@ def read_graph(path: str | Path) -> Graph:
     if data[4:8] != b"TFL3":
         raise ModelFileError(f"{path} is not a .tflite file (no TFL3 mark). Export or copy it again.")
     try:
-        return _read(schema.Model.GetRootAs(data, 0), len(data))
-    except (struct.error, AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        return read(schema.Model.GetRootAs(data, 0), len(data))
+    except (struct.error, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # The generated reader checks nothing: a damaged offset ends in any of these.
         raise ModelFileError(f"{path} is damaged ({error}). Export or copy it again.") from None
 
@@ -97,13 +114,13 @@ def read_graph(path: str | Path) -> Graph:
 def _read(model: Any, file_bytes: int) -> Graph:
     subgraph = model.Subgraphs(0)
     tensors = [subgraph.Tensors(number) for number in range(subgraph.TensorsLength())]
-    specs = [_spec(tensor) for tensor in tensors]
-    constants = {number for number, tensor in enumerate(tensors) if _is_constant(model, tensor)}
+    specs = [read_spec(tensor) for tensor in tensors]
+    constants = {number for number, tensor in enumerate(tensors) if is_constant(model, tensor)}
     parameters = {number for number in constants if specs[number].dtype in _WEIGHT_TYPES}
     operators = []
     for position in range(subgraph.OperatorsLength()):
         operator = subgraph.Operators(position)
-        name = _operator_name(model.OperatorCodes(operator.OpcodeIndex()))
+        name = operator_name(model.OperatorCodes(operator.OpcodeIndex()))
         inputs = [operator.Inputs(slot) for slot in range(operator.InputsLength())]
         outputs = [specs[operator.Outputs(slot)] for slot in range(operator.OutputsLength())]
         bias = _BIAS.get(name)
@@ -136,7 +153,8 @@ def _macs(name: str, inputs: list[tuple[int, ...]], outputs: list[TensorSpec]) -
     return math.prod(inputs[2]) * math.prod(weights[:3])
 
 
-def _spec(tensor: Any) -> TensorSpec:
+def read_spec(tensor: Any) -> TensorSpec:
+    """Shape, type and quantisation of a schema tensor."""
     shape = tuple(int(tensor.Shape(axis)) for axis in range(tensor.ShapeLength()))
     quantisation = tensor.Quantization()
     scale, zero_point = 0.0, 0
@@ -146,13 +164,15 @@ def _spec(tensor: Any) -> TensorSpec:
     return TensorSpec(shape, _type_names()[tensor.Type()], scale, zero_point)
 
 
-def _is_constant(model: Any, tensor: Any) -> bool:
+def is_constant(model: Any, tensor: Any) -> bool:
+    """Whether a schema tensor's value is stored in the file."""
     buffer = model.Buffers(tensor.Buffer())
     # Files beyond 2 GB keep the bytes outside the flatbuffer and store their place (Offset is 0 or 1 otherwise).
     return bool(buffer.DataLength() > 0 or buffer.Offset() > 1)
 
 
-def _operator_name(code: Any) -> str:
+def operator_name(code: Any) -> str:
+    """LiteRT's name of a schema operator code, such as "CONV_2D" or "CUSTOM:edgetpu-custom-op"."""
     # Operators numbered below 127 may be in the old one-byte field only; the larger of the two is the right one.
     name = _operator_names()[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
     return f"CUSTOM:{code.CustomCode().decode('utf-8', 'replace')}" if name == "CUSTOM" else name

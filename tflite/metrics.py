@@ -113,6 +113,25 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
     return low, high
 
 
+def roc_auc(logits: np.ndarray, labels: np.ndarray) -> float | None:
+    """Area under the ROC curve: the chance that a random crack scores above a random clean tile, ties counted half.
+
+    Args:
+        logits: float, shape (n,).
+        labels: 0 or 1, shape (n,).
+
+    Returns:
+        A number in [0, 1], or None when a class is absent.
+    """
+    cracked = np.asarray(labels) == 1
+    positives, negatives = int(cracked.sum()), int((~cracked).sum())
+    if not positives or not negatives:
+        return None
+    _, place, counts = np.unique(logits, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # tied scores share their mean rank
+    return float((ranks[cracked].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
 def summary(counts: Confusion) -> dict[str, float | int | None]:
     """Counts, rates and Wilson 95 % intervals as one flat row. A rate over nothing is None, never 0 or NaN."""
     row: dict[str, float | int | None] = {

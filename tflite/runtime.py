@@ -21,10 +21,24 @@ from typing import Any
 import numpy as np
 
 from tflite.errors import CrackError, ModelFileError
+from tflite.graph import EDGETPU_OPERATOR, read_graph
 from tflite.sidecar import Sidecar, TensorSpec, dequantise, golden_input, read_sidecar, verify_file
 
 DELEGATES = ("xnnpack", "none", "edgetpu")
 EDGETPU_LIBRARY = "libedgetpu.so.1"
+# What LiteRT says when a compiled model and its surroundings do not fit, most telling first, and what to do about it. The texts
+# are from GitHub: jsk-ros-pkg/coral_usb_ros pull 78, google-coral/pycoral issue 5 and google-coral/tflite issue 2.
+_EDGETPU_HINTS = (
+    (
+        "requires runtime version",
+        "The model was compiled for a newer Edge TPU runtime: install libedgetpu 16.0 or newer.",
+    ),
+    (
+        "in custom op handler",
+        f"{EDGETPU_LIBRARY} was built for another LiteRT: install a newer build of it (README, Coral).",
+    ),
+    ("edgetpu-custom-op", "Compiled Edge TPU models need --delegate edgetpu."),
+)
 
 
 @dataclass(frozen=True)
@@ -70,10 +84,10 @@ class Classifier:
         self._input, self._output = self._check_tensors()
         # The private call is the only way to see DELEGATE nodes: LiteRT has no public one, and get_tensor_details hides them.
         self.nodes: Nodes = count_nodes(self._interpreter._get_ops_details())
-        if delegate == "edgetpu" and self.nodes.delegates == 0:
+        if delegate == "edgetpu" and not (self.nodes.delegates and _is_compiled(self.path)):
             raise ModelFileError(
-                f"the Edge TPU took no operator of {self.path}: compile the model with edgetpu_compiler first, "
-                'or use delegate "xnnpack".'
+                f"the Edge TPU took no operator of {self.path}: compile the model with edgetpu_compiler first "
+                '(python -m tflite.edgetpu compile), or use delegate "xnnpack".'
             )
         self._check_golden()
 
@@ -226,13 +240,14 @@ def _load(path: Path, threads: int, delegate: str) -> Any:
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        hint = (
-            "Compiled Edge TPU models need --delegate edgetpu."
-            if "edgetpu-custom-op" in reason
-            else "Export or copy it again."
-        )
+        hint = next((hint for text, hint in _EDGETPU_HINTS if text in reason), "Export or copy it again.")
         raise ModelFileError(f"LiteRT cannot load {path} ({reason}). {hint}") from None
     return interpreter
+
+
+def _is_compiled(path: Path) -> bool:
+    """Whether a file was compiled for the Edge TPU. DELEGATE nodes do not tell: XNNPACK takes what the Edge TPU leaves."""
+    return any(operator.name == EDGETPU_OPERATOR for operator in read_graph(path).operators)
 
 
 def _edgetpu() -> Any:

@@ -74,7 +74,7 @@ class Outcome:
         auc: of the float model on validation.
         val_loss: of the float model on validation.
         latency_ms: median of one int8 inference, one thread.
-        speedup: reference latency / this latency, paired in one process.
+        speedup: over the reference, see `tuning.timing.Cost`.
         kilobytes: of the int8 file.
         parameters, macs, activations: of the int8 graph.
         seconds: the trial took.

@@ -27,7 +27,8 @@ class Cost:
 
     Attributes:
         latency_ms: median of one inference on one thread.
-        speedup: the reference's time over this one's, median over rounds in which both ran.
+        speedup: the reference's fastest run over this one's fastest, both timed in turn. Medians would flatter small models
+            when other work shares the machine, as a search's own workers do: a long inference is interrupted more often.
         kilobytes: of the file, in units of 1000 bytes.
         parameters: numbers stored.
         macs: multiply-adds.
@@ -62,7 +63,7 @@ def measure_cost(path: Path, reference: Path, lock: Path) -> Cost:
     graph = read_graph(path)
     return Cost(
         latency_ms=rows[1]["p50_ms"],
-        speedup=round(1 / max(rows[1]["paired_ratio"], 1e-9), 3),
+        speedup=round(1 / max(rows[1]["min_ratio"], 1e-4), 3),
         kilobytes=graph.file_bytes / 1000,
         parameters=graph.parameters,
         macs=graph.macs,

@@ -24,7 +24,7 @@ from crack_tf.training import (  # noqa: E402
 from tflite.errors import CrackError  # noqa: E402
 from tflite.manifest import Item  # noqa: E402
 
-SMALL = {"opnet": {"widths": (4, 8)}, "mobilenet_v2": {"alpha": 0.35}}
+SMALL = {"opnet": {"widths": (4, 8)}, "opnet_lite": {"width": 4, "blocks": 2}, "mobilenet_v2": {"alpha": 0.35}}
 
 # Items name files; batches come from the arrays alone.
 TILE = Item("", "", 0, "", "train")

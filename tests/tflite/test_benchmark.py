@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
-import platform
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tflite import benchmark, hardware
-from tflite.benchmark import (
-    Job,
-    compare,
-    format_table,
-    latency_statistics,
-    measure,
-    peak_rss_mb,
-    result_path,
-    roc_auc,
-    select_tiles,
-)
+from tflite.benchmark import Job, compare, measure, result_path
 from tflite.errors import CrackError
 from tflite.images import load_rgb
 from tflite.manifest import Manifest
+from tflite.measure import peak_rss_mb
 from tflite.runtime import Classifier
 from tflite.sidecar import sidecar_path
 
@@ -138,27 +127,6 @@ def test_compare_covers_every_setting_against_the_first_model(finished: Path) ->
     assert record["compare"][0]["ratio"] == record["compare"][0]["paired_ratio"] == 1.0
 
 
-def test_a_model_compared_with_itself_is_about_as_fast(models: dict[str, Path]) -> None:
-    job = Job(models["float32"], "a", 1, "xnnpack", 200, 20, None)
-    first, second = compare([job, replace(job, name="b")])
-    assert first["ratio"] == 1.0
-    assert 0.5 < second["ratio"] < 2.0
-    assert 0.5 < second["paired_ratio"] < 2.0
-
-
-def test_a_slower_model_has_a_ratio_above_one(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    original = benchmark._timed
-
-    def slowed(classifier: Classifier, tile: np.ndarray) -> float:
-        return original(classifier, tile) + (50.0 if classifier.sidecar.scheme == "float32" else 0.0)
-
-    monkeypatch.setattr(benchmark, "_timed", slowed)
-    job = Job(models["uint8"], "fast", 1, "xnnpack", 50, 1, None)
-    rows = compare([job, replace(job, path=models["float32"], name="slow")])
-    assert rows[1]["ratio"] > 5
-    assert rows[1]["paired_ratio"] > 5
-
-
 def test_without_manifest_the_accuracy_columns_are_empty(
     models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -216,13 +184,6 @@ def test_a_missing_or_changed_manifest_is_refused(
     assert run(models["uint8"], "--manifest", moved, "--out", tmp_path / "out") == 2
     assert "gone" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-
-
-def test_an_image_that_changed_since_the_split_is_named(models: dict[str, Path], tiny_manifest: Manifest) -> None:
-    item = replace(tiny_manifest.split("test")[0], sha256="0" * 64)
-    tiles = replace(select_tiles(tiny_manifest, "test"), items=(item,))
-    with pytest.raises(CrackError, match="changed since manifest"):
-        measure(Job(models["uint8"], "a", 1, "xnnpack", 50, 0, tiles))
 
 
 def test_earlier_results_are_kept_unless_told_otherwise(
@@ -288,84 +249,198 @@ def test_ctrl_c_keeps_the_rows_finished_before(models: dict[str, Path], tmp_path
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_measuring_process_that_dies_is_reported() -> None:
-    with pytest.raises(CrackError, match="ended with code 3"):
-        benchmark._in_child(os._exit, 3)
-
-
 def test_models_of_one_name_are_told_apart_by_their_folder() -> None:
     paths = [Path("/a/model.tflite"), Path("/b/model.tflite"), Path("/b/other.tflite"), Path("/b/other.tflite")]
     assert benchmark._names(paths) == ["a/model", "b/model", "other", "other"]
 
 
-def test_a_limit_spreads_over_both_classes(tiny_manifest: Manifest) -> None:
-    tiles = select_tiles(tiny_manifest, "all", 10)
-    assert len(tiles.items) == 10 == len(set(tiles.items))
-    assert sum(item.label for item in tiles.items) == 5
-    assert len(select_tiles(tiny_manifest, "test", 1000).items) == 8
-    assert tiles.sha256 == tiny_manifest.sha256
-    with pytest.raises(CrackError, match="'exam'"):
-        select_tiles(tiny_manifest, "exam")
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=40))
-def test_auc_is_the_share_of_pairs_in_the_right_order(pairs: list[tuple[int, bool]]) -> None:
-    scores = np.array([score for score, _ in pairs], dtype=np.float32)
-    labels = np.array([label for _, label in pairs], dtype=int)
-    cracked, clean = scores[labels == 1], scores[labels == 0]
-    if not len(cracked) or not len(clean):
-        assert roc_auc(scores, labels) is None
-        return
-    difference = cracked[:, None] - clean[None, :]
-    assert roc_auc(scores, labels) == pytest.approx(float(np.mean((difference > 0) + 0.5 * (difference == 0))))
-
-
-def test_latency_statistics_of_known_times() -> None:
-    found = latency_statistics([float(value) for value in range(1, 102)])
-    assert found["mean_ms"] == found["p50_ms"] == 51
-    assert (found["min_ms"], found["p90_ms"], found["p95_ms"], found["p99_ms"]) == (1, 91, 96, 100)
-    assert found["stdev_ms"] == pytest.approx(29.3002, abs=1e-4)
-
-
-def test_the_table_is_aligned() -> None:
-    text = format_table(
-        [{"a": "x", "b": 1.0}, {"a": "longer", "b": 10.0}], {"name": lambda r: r["a"], "ms": lambda r: f"{r['b']:.1f}"}
-    )
-    assert text.splitlines() == ["name      ms", "x        1.0", "longer  10.0"]
-
-
-def test_a_raspberry_pi_is_described_by_its_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {
-        "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
-        "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "ondemand\n",
-        "sys/class/thermal/thermal_zone0/temp": "48312\n",
-    }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3})
-    found = hardware.describe(tmp_path)
-    assert found["cpu"] == "Raspberry Pi 4 Model B Rev 1.4"
-    assert (found["governor"], found["temperature_c"], found["cores"]) == ("ondemand", 48.312, 4)
-    assert found["slug"] == "aarch64-raspberry-pi-4-model-b-4cores"
-
-
-def test_a_pc_is_described_by_its_cpu_and_unknown_things_are_none(tmp_path: Path) -> None:
-    (tmp_path / "proc").mkdir()
-    (tmp_path / "proc/cpuinfo").write_text(
-        "processor\t: 0\nmodel\t\t: 85\nmodel name\t: Intel(R) Xeon(R) CPU @ 2.20GHz\n"
-    )
-    found = hardware.describe(tmp_path)
-    assert found["cpu"] == "Intel(R) Xeon(R) CPU @ 2.20GHz"
-    assert "-intel-xeon-" in found["slug"]
-    assert found["governor"] is None
-    assert found["temperature_c"] is None
-
-
 def test_a_clock_that_changes_speed_is_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
     benchmark._warn_about_clock("ondemand")
-    assert "'ondemand'" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "'ondemand'" in error
+    assert "scaling_governor" in error
     benchmark._warn_about_clock("performance")
     benchmark._warn_about_clock(None)
     assert capsys.readouterr().err == ""
+
+
+def test_throttling_is_warned_about_before_and_after(capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark._warn_about_history(["under-voltage"])
+    assert "since it started" in capsys.readouterr().err
+    benchmark._warn_about_row({"model": "opnet", "throttled_during": "under-voltage; throttled"})
+    error = capsys.readouterr().err
+    assert "opnet" in error
+    assert "under-voltage; throttled" in error
+    benchmark._warn_about_history([])
+    benchmark._warn_about_history(None)
+    benchmark._warn_about_row({"model": "opnet", "throttled_during": "", "joules_per_decision": 0.1})
+    benchmark._warn_about_row({"model": "opnet", "throttled_during": None})
+    assert capsys.readouterr().err == ""
+    benchmark._warn_about_row({"model": "opnet", "throttled_during": None, "joules_per_decision": -0.1})
+    assert "no more power under load" in capsys.readouterr().err
+
+
+@pytest.fixture
+def emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under an emulator: no child process can be started."""
+    monkeypatch.setattr(benchmark, "can_spawn", lambda: False)
+    monkeypatch.setattr(benchmark, "in_child", None)
+
+
+def test_every_row_tells_of_the_board(finished: Path) -> None:
+    record, rows = results(finished)
+    assert record["environment"]["board"] | {"temperature_c": None, "clock_mhz": None} == hardware.board() | {
+        "temperature_c": None,
+        "clock_mhz": None,
+    }
+    for row in rows:
+        assert row["board"] == hardware.describe()["cpu"]
+        assert row["isolated"] == "True"
+        assert row["clock_before_mhz"] == str(record["rows"][0]["clock_before_mhz"] or "")
+        assert "sustained" not in row
+
+
+def test_where_no_process_can_be_started_rows_are_measured_in_this_one(
+    models: dict[str, Path], tmp_path: Path, emulated: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(models["uint8"], models["float32"], "--runs", 50, "--compare", "--out", tmp_path) == 0
+    record, rows = results(tmp_path)
+    assert [row["isolated"] for row in rows] == ["False", "False"]
+    assert len(record["compare"]) == 2
+    assert "cannot start itself" in capsys.readouterr().err
+
+
+def test_sustained_load_and_energy_are_measured_written_and_drawn(
+    models: dict[str, Path],
+    tmp_path: Path,
+    emulated: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("matplotlib")
+    meter = tmp_path / "power1_input"
+    meter.write_text("2500000\n")
+    options = ["--sustained", 0.05, "--fps", 20, "--power-file", meter, "--out", tmp_path / "out", "--runs", 50]
+    monkeypatch.setattr(benchmark, "IDLE_SECONDS", 0.2)
+    assert run(models["uint8"], *options) == 0
+    record, rows = results(tmp_path / "out")
+    (row,) = rows
+    assert (row["sustained_s"], row["sustained_fps"], row["power_idle_w"]) == ("3.0", "20.0", "2.5")
+    assert int(row["decisions"]) + int(row["dropped"]) == 60
+    assert float(row["joules_per_decision"]) == pytest.approx(0, abs=1e-6)
+    assert float(row["joules_per_decision_gross"]) == pytest.approx(2.5 * 3.0 / int(row["decisions"]), rel=0.01)
+    assert len(record["rows"][0]["sustained"]["bins"]["t_s"]) == 3
+    assert result_path(tmp_path / "out", "-sustained.png").read_bytes().startswith(b"\x89PNG")
+    captured = capsys.readouterr()
+    assert "mJ/decision" in captured.out
+    assert "2.500 W now" in captured.err
+    assert "no more power under load" in captured.err
+    assert run(models["uint8"], "--runs", 50, "--out", tmp_path / "out", "--overwrite") == 0
+    assert not result_path(tmp_path / "out", "-sustained.png").exists()  # it showed another run
+
+
+def test_a_power_reading_alone_asks_for_a_short_load() -> None:
+    parser = argparse.ArgumentParser()
+    benchmark.add_arguments(parser)
+    args = parser.parse_args(["m.tflite", "--power-command", "echo 3.5", "--power-unit", "W"])
+    load = benchmark._load(args)
+    assert load is not None
+    assert (load.seconds, load.fps, load.power is not None) == (benchmark.ENERGY_SECONDS, None, True)
+    assert benchmark._load(parser.parse_args(["m.tflite"])) is None
+    load = benchmark._load(parser.parse_args(["--sustained", "10", "--fps", "15", "m.tflite"]))
+    assert load is not None
+    assert (load.seconds, load.fps, load.power) == (600, 15, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--fps", "10"], "--sustained MINUTES"),
+        (["--sustained", "0.01"], "at least 0.05 minutes"),
+        (["--power-unit", "mW"], "--power-file or --power-command"),
+        (["--power-file", "absent"], "No such file"),
+        (["--power-command", "echo three"], "'three' is not a number"),
+        (["--power-command", "echo 3", "--power-file", "absent"], "one of them"),
+        (["--report", "results"], "--report measures nothing"),
+    ],
+)
+def test_requests_that_make_no_sense_stop_before_any_timing(
+    models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    assert run(models["uint8"], *options, "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert "measuring" not in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_model_one_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run() == 2
+    assert "no model given" in capsys.readouterr().err
+    (tmp_path / "bundle.json").write_text("{}")
+    assert run() == 2
+    assert "models/*.tflite is empty" in capsys.readouterr().err
+
+
+def test_in_an_unpacked_bundle_no_argument_is_needed(
+    models: dict[str, Path], tiny_manifest: Manifest, tmp_path: Path, emulated: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tiny_manifest.source is not None
+    shutil.copytree(tiny_manifest.source.parent, tmp_path / "evaluation")
+    (tmp_path / "evaluation" / tiny_manifest.source.name).rename(tmp_path / "evaluation/manifest.csv")
+    shutil.copytree(models["uint8"].parent, tmp_path / "models")
+    for name in ("int8", "float32"):
+        (tmp_path / "models" / models[name].name).unlink()
+    (tmp_path / "bundle.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hardware, "_cores", lambda: 3)
+    assert run("--runs", 50) == 0
+    _, rows = results(tmp_path / "benchmarks")
+    found = [(row["model"], row["threads"], row["delegate"], row["tiles"]) for row in rows]
+    assert found == [("tiny-uint8", threads, name, "8") for threads in "12" for name in ("xnnpack", "none")]
+
+
+def test_compiled_models_run_on_the_edge_tpu_and_others_do_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], models: dict[str, Path]
+) -> None:
+    monkeypatch.setattr(benchmark, "_compiled", lambda path: "edgetpu" in path.name)
+    parser = argparse.ArgumentParser()
+    benchmark.add_arguments(parser)
+
+    def planned(*options: str) -> list[tuple[str, str]]:
+        args = parser.parse_args(["a.tflite", "a_edgetpu.tflite", *options])
+        return [(job.path.name, job.delegate) for job in benchmark._jobs(args, None, None)]
+
+    assert planned() == [("a.tflite", "xnnpack"), ("a_edgetpu.tflite", "edgetpu")]
+    assert planned("--delegate", "none,edgetpu") == [("a.tflite", "none"), ("a_edgetpu.tflite", "edgetpu")]
+    # A single wrong one is kept: loading the model says what is wrong with it.
+    assert planned("--delegate", "edgetpu") == [("a.tflite", "edgetpu"), ("a_edgetpu.tflite", "edgetpu")]
+    (tmp_path / "models").mkdir()
+    shutil.copy(models["uint8"], tmp_path / "models/a.tflite")
+    shutil.copy(models["uint8"], tmp_path / "models/a_edgetpu.tflite")
+    monkeypatch.chdir(tmp_path)
+    args = argparse.Namespace(models=[], manifest=None, threads=[1], delegate=None)
+    benchmark._take_bundle(args)
+    assert [path.name for path in args.models] == ["a.tflite"]  # no stick here
+    assert "left out models/a_edgetpu.tflite" in capsys.readouterr().err
+
+
+def test_a_report_needs_results_and_no_model(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--report", finished, "--out", tmp_path) == 0
+    assert "tiny-uint8" in capsys.readouterr().out
+    assert (tmp_path / "report.csv").exists()
+    assert run("--report", finished, "--out", tmp_path) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_help_names_every_mode(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("--help")
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(option in printed for option in ("--sustained", "--fps", "--power-file", "--power-command", "--report"))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tflite.errors import CrackError
-from tflite.metrics import Confusion, confusion, logit, sigmoid, summary, wilson_interval
+from tflite.metrics import Confusion, confusion, logit, roc_auc, sigmoid, summary, wilson_interval
 
 counts = st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -183,3 +183,15 @@ def test_sigmoid_is_quiet_and_exact_at_the_ends() -> None:
 
 def test_logit_is_infinite_at_the_ends() -> None:
     assert (logit(0.0), logit(1.0), logit(0.5)) == (-math.inf, math.inf, 0.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=40))
+def test_auc_is_the_share_of_pairs_in_the_right_order(pairs: list[tuple[int, bool]]) -> None:
+    scores = np.array([score for score, _ in pairs], dtype=np.float32)
+    labels = np.array([label for _, label in pairs], dtype=int)
+    cracked, clean = scores[labels == 1], scores[labels == 0]
+    if not len(cracked) or not len(clean):
+        assert roc_auc(scores, labels) is None
+        return
+    difference = cracked[:, None] - clean[None, :]
+    assert roc_auc(scores, labels) == pytest.approx(float(np.mean((difference > 0) + 0.5 * (difference == 0))))

@@ -1,0 +1,327 @@
+"""Measure one .tflite model in this process: latency, memory, accuracy, and on request how it stands up to minutes of work."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tflite import hardware
+from tflite.errors import CrackError
+from tflite.graph import read_graph
+from tflite.hardware import Snapshot
+from tflite.manifest import Item, Manifest
+from tflite.metrics import confusion, roc_auc, summary
+from tflite.runtime import Classifier
+from tflite.sidecar import golden_input
+from tflite.sustained import Load, sustain
+
+MIN_RUNS = 50  # below this the 95th percentile is a guess
+MEGABYTE = 1e6
+SUSTAINED_TILES = 64  # kept in memory as files and decided in turn
+_STAGES = ("decode", "resize", "inference", "total")
+_ACCURACY_COLUMNS = (
+    *("manifest", "manifest_sha256", "split", "tiles", "auc", "tp", "fn", "tn", "fp"),
+    *("recall", "recall_low", "recall_high", "specificity", "specificity_low", "specificity_high"),
+    *("precision", "accuracy", "f1"),
+    *(f"{stage}_{quantile}_ms" for stage in _STAGES for quantile in ("p50", "p90")),
+)
+
+
+@dataclass(frozen=True)
+class TileSet:
+    """The tiles that accuracy and end-to-end time are measured on.
+
+    Attributes:
+        manifest: where they are; its items are left out, since the set travels to a child process.
+        sha256: of the whole manifest.
+        split: "train", "val", "test" or "all".
+        items: the tiles used.
+    """
+
+    manifest: Manifest
+    sha256: str
+    split: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row to measure.
+
+    Attributes:
+        path: the .tflite file.
+        name: what the row is called.
+        threads: CPU threads.
+        delegate: one of `tflite.runtime.DELEGATES`.
+        runs: timed inferences, at least `MIN_RUNS`.
+        warmup: inferences before them, not timed.
+        tiles: for accuracy and end-to-end time, or None.
+        load: to keep up afterwards, for heat and energy, or None.
+    """
+
+    path: Path
+    name: str
+    threads: int
+    delegate: str
+    runs: int
+    warmup: int
+    tiles: TileSet | None
+    load: Load | None = None
+
+
+def select_tiles(manifest: Manifest, split: str, limit: int | None = None) -> TileSet:
+    """The tiles of a split; with `limit`, that many spread evenly over the sorted split, so that classes keep their shares.
+
+    Raises:
+        CrackError: if the split is unknown or empty, or the images' folder does not exist.
+    """
+    manifest.folder()
+    items = manifest.split(split)
+    if limit is not None:
+        items = _spread(items, limit)
+    return TileSet(replace(manifest, items=()), manifest.sha256, split, tuple(items))
+
+
+def measure(job: Job) -> dict[str, Any]:
+    """Measure one row in this process.
+
+    Returns:
+        One flat row (times in ms, memory in MB of 1e6 bytes, temperatures in degrees Celsius, clocks in MHz), under
+        "latencies_ms" every timed run, and under "sustained" the series of the load (see `tflite.sustained.series`), or None.
+
+    Raises:
+        CrackError: if the number of runs is below `MIN_RUNS`, or the model, a tile or the power cannot be read.
+    """
+    _check_runs(job.runs)
+    _import_runtime()
+    before = hardware.snapshot()
+    base = peak_rss_mb()
+    started = time.perf_counter_ns()
+    classifier = Classifier(job.path, threads=job.threads, delegate=job.delegate)
+    load_ms = _milliseconds(started)
+    tile = golden_input(classifier.image_size)
+    for _ in range(job.warmup):
+        classifier.raw(tile)
+    latencies = [_timed(classifier, tile) for _ in range(job.runs)]
+    peak = peak_rss_mb()  # before any photograph is decoded: Pillow's memory is not the model's
+    timed = hardware.snapshot()
+    graph = read_graph(job.path)
+    row: dict[str, Any] = {
+        "model": job.name,
+        "scheme": classifier.sidecar.scheme,
+        "image_size": classifier.image_size,
+        "threads": job.threads,
+        "delegate": job.delegate,
+        "delegate_nodes": classifier.nodes.delegates,
+        "nodes_total": classifier.nodes.total,
+        "nodes_remaining": classifier.nodes.remaining,
+        "runs": job.runs,
+        "warmup": job.warmup,
+        **latency_statistics(latencies),
+        "load_ms": round(load_ms, 4),
+        "peak_rss_mb": round(peak, 3),
+        "base_rss_mb": round(base, 3),
+        "file_bytes": graph.file_bytes,
+        "parameters": graph.parameters,
+        "macs": graph.macs,
+        "activations": graph.activations,
+        "load_average": round(os.getloadavg()[0], 2),
+        "sha256": classifier.sidecar.sha256,
+        **dict.fromkeys(_ACCURACY_COLUMNS),
+    }
+    series = None
+    if job.tiles is not None:
+        row |= _accuracy(classifier, job.tiles)
+    if job.load is not None:
+        work, decide = _decision(classifier, job.tiles)
+        columns, series = sustain(decide, job.load)
+        row |= {"sustained_work": work, **columns}
+    row |= _board_columns(before, hardware.snapshot(), [timed.throttled, *_sustained_bits(series)])
+    return row | {"latencies_ms": [round(value, 4) for value in latencies], "sustained": series}
+
+
+def compare(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """Load all models in this process and run them in turn: A B C A B C...
+
+    Whatever slows the machine for a moment slows neighbours alike, so ratios are steadier than the latencies themselves.
+
+    Args:
+        jobs: one per model, alike in threads, delegate, runs and warm-up.
+
+    Returns:
+        One row per model; "ratio" is its median over the first model's median, "paired_ratio" the median over rounds of its
+        time over the first model's time in the same round. Below 1 is faster. "min_ratio" compares the fastest runs: on a busy
+        machine it is the fairest, since a long inference is interrupted more often than a short one.
+
+    Raises:
+        CrackError: if a model cannot be loaded or the number of runs is below `MIN_RUNS`.
+    """
+    first = jobs[0]
+    _check_runs(first.runs)
+    classifiers = [Classifier(job.path, threads=job.threads, delegate=job.delegate) for job in jobs]
+    tiles = [golden_input(classifier.image_size) for classifier in classifiers]
+    for _ in range(first.warmup):
+        for classifier, tile in zip(classifiers, tiles, strict=True):
+            classifier.raw(tile)
+    rounds = np.array(
+        [[_timed(c, tile) for c, tile in zip(classifiers, tiles, strict=True)] for _ in range(first.runs)]
+    )
+    medians = np.median(rounds, axis=0)
+    fastest = rounds.min(axis=0)
+    paired = np.median(rounds / rounds[:, :1], axis=0)
+    return [
+        {
+            "model": job.name,
+            "threads": job.threads,
+            "delegate": job.delegate,
+            "runs": job.runs,
+            "p50_ms": round(float(medians[number]), 4),
+            "ratio": round(float(medians[number] / medians[0]), 4),
+            "paired_ratio": round(float(paired[number]), 4),
+            "min_ms": round(float(fastest[number]), 4),
+            "min_ratio": round(float(fastest[number] / fastest[0]), 4),
+        }
+        for number, job in enumerate(jobs)
+    ]
+
+
+def latency_statistics(latencies: Sequence[float]) -> dict[str, float]:
+    """Mean, sample standard deviation, minimum and percentiles of at least two times, in the unit given (ms)."""
+    percentiles = {f"p{share}_ms": float(np.percentile(latencies, share)) for share in (50, 90, 95, 99)}
+    values = {
+        "mean_ms": statistics.fmean(latencies),
+        "stdev_ms": statistics.stdev(latencies),
+        "min_ms": min(latencies),
+        **percentiles,
+    }
+    return {name: round(value, 4) for name, value in values.items()}
+
+
+def peak_rss_mb() -> float:
+    """Largest resident memory of this process so far, in MB of 1e6 bytes.
+
+    VmHWM starts at zero when a program starts. ru_maxrss does not: on Linux a child inherits its parent's peak, which would
+    charge TensorFlow in the parent to a model in the child. It is the fallback where /proc is missing.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / MEGABYTE
+    except OSError:
+        pass
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEGABYTE
+
+
+def _check_runs(runs: int) -> None:
+    if runs < MIN_RUNS:
+        raise CrackError(f"--runs {runs}: at least {MIN_RUNS} are needed for percentiles that mean something.")
+
+
+def _spread(items: list[Item], count: int) -> list[Item]:
+    if count >= len(items):
+        return items
+    return [items[number] for number in np.linspace(0, len(items) - 1, count).round().astype(int)]
+
+
+def _accuracy(classifier: Classifier, tiles: TileSet) -> dict[str, Any]:
+    """Classify every tile from the bytes of its file, as the device does, timing each stage."""
+    from tflite.images import decode_rgb, resize_rgb  # brings Pillow, which --help does not need
+
+    # The first image makes Pillow import its decoder: not part of any tile's time.
+    resize_rgb(decode_rgb(tiles.manifest.read(tiles.items[0])), classifier.image_size)
+    times = np.empty((len(tiles.items), len(_STAGES)))
+    logits = np.empty(len(tiles.items), dtype=np.float32)
+    decisions = np.empty(len(tiles.items), dtype=np.int8)
+    for number, item in enumerate(tiles.items):
+        data = tiles.manifest.read(item)
+        start = time.perf_counter_ns()
+        image = decode_rgb(data, item.path)
+        decoded = time.perf_counter_ns()
+        tile = resize_rgb(image, classifier.image_size)
+        resized = time.perf_counter_ns()
+        raw = classifier.raw(tile)
+        decisions[number] = classifier.decide(raw)
+        done = time.perf_counter_ns()
+        logits[number] = classifier.to_logit(raw)
+        times[number] = (decoded - start, resized - decoded, done - resized, done - start)
+    times /= 1e6
+    labels = np.array([item.label for item in tiles.items])
+    # The decisions themselves are counted (integers compared with the raw threshold), not logits compared once more.
+    rates = summary(confusion(decisions, labels, threshold=1))
+    auc = roc_auc(logits, labels)
+    return {
+        "manifest": tiles.manifest.name,
+        "manifest_sha256": tiles.sha256,
+        "split": tiles.split,
+        "tiles": len(tiles.items),
+        "auc": None if auc is None else round(auc, 6),
+        **{name: round(value, 6) if isinstance(value, float) else value for name, value in rates.items()},
+        **{
+            f"{stage}_p{share}_ms": round(float(np.percentile(times[:, number], share)), 4)
+            for number, stage in enumerate(_STAGES)
+            for share in (50, 90)
+        },
+    }
+
+
+def _decision(classifier: Classifier, tiles: TileSet | None) -> tuple[str, Callable[[], bool]]:
+    """One decision of the sustained load, and what it comprises: all from a file's bytes, or the inference alone."""
+    if tiles is None:
+        tile = golden_input(classifier.image_size)
+        return "inference", lambda: classifier.is_crack(tile)
+    from tflite.images import decode_rgb, resize_rgb
+
+    files = [tiles.manifest.read(item) for item in _spread(list(tiles.items), SUSTAINED_TILES)]
+    turn = itertools.cycle(files)
+    return "file to decision", lambda: classifier.is_crack(resize_rgb(decode_rgb(next(turn)), classifier.image_size))
+
+
+def _board_columns(before: Snapshot, after: Snapshot, between: Sequence[int | None]) -> dict[str, Any]:
+    """The board before and after; "throttled_during" names what slowed it ("" for nothing, None where it is unknown)."""
+    known = before.throttled is not None and after.throttled is not None
+    during = hardware.throttling(before.throttled, *between, after.throttled)
+    return {
+        "governor": before.governor,
+        "temperature_before_c": before.temperature_c,
+        "temperature_c": after.temperature_c,
+        "clock_before_mhz": before.clock_mhz,
+        "clock_after_mhz": after.clock_mhz,
+        "throttled_before": hardware.throttled_text(before.throttled),
+        "throttled_after": hardware.throttled_text(after.throttled),
+        "throttled_during": "; ".join(during) if known else None,
+    }
+
+
+def _sustained_bits(series: dict[str, Any] | None) -> list[int | None]:
+    """The firmware's throttling bits that were read during the load."""
+    return [None if text is None else int(text, 16) for text in series["samples"]["throttled"]] if series else []
+
+
+def _timed(classifier: Classifier, tile: np.ndarray) -> float:
+    """Milliseconds of one inference: pixels copied in, invoked, output copied out."""
+    started = time.perf_counter_ns()
+    classifier.raw(tile)
+    return _milliseconds(started)
+
+
+def _milliseconds(started: int) -> float:
+    return (time.perf_counter_ns() - started) / 1e6
+
+
+def _import_runtime() -> None:
+    """Import LiteRT now, so that neither load time nor the memory attributed to the model contains it."""
+    try:
+        import ai_edge_litert.interpreter  # noqa: F401
+    except ImportError as error:
+        raise CrackError(f"LiteRT is not installed ({error}). Run: pip install -r requirements-device.txt") from None

@@ -1,0 +1,31 @@
+"""Rows as aligned text for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Columns = Mapping[str, Callable[[Mapping[str, Any]], str]]
+
+
+def format_table(rows: Sequence[Mapping[str, Any]], columns: Columns) -> str:
+    """Rows as aligned text.
+
+    Args:
+        rows: dictionaries.
+        columns: heading -> function from a row to its cell. The first column is flush left, the others flush right.
+    """
+    cells = [list(columns), *([cell(row) for cell in columns.values()] for row in rows)]
+    widths = [max(len(line[number]) for line in cells) for number in range(len(columns))]
+    lines = []
+    for line in cells:
+        first, *others = (
+            text.ljust(w) if n == 0 else text.rjust(w) for n, (text, w) in enumerate(zip(line, widths, strict=True))
+        )
+        lines.append("  ".join([first, *others]).rstrip())
+    return "\n".join(lines)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number with that many decimals, or "-" for None."""
+    return "-" if value is None else f"{value:.{digits}f}"
