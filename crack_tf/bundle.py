@@ -1,0 +1,512 @@
+"""`python -m crack_tf.bundle`: one zip with everything a board needs to check and measure models, and nothing else.
+
+    crack-tf bundle runs/opnet runs/mobilenet_v2 --out crack_tf-bundle.zip
+    crack-tf bundle --out crack_tf-bundle.zip --ssh pi@raspberrypi     # copy, run, and bring the results back
+
+Unzipped, the folder holds:
+
+    bundle.json                 every other file with size and sha256 (tflite.device.bundle)
+    README.txt                  the few commands
+    requirements-device.txt     what to install
+    tflite/                     the device side of the code
+    models/                     .tflite files with their sidecars; in models/edgetpu those compiled for a Coral stick
+    evaluation/manifest.csv     a small class-balanced set of test tiles, in evaluation/images
+    evaluation/reference.json   what the float models and these files answered on the workstation
+
+The same inputs give the same bytes: names are sorted, time stamps fixed, and `created` is that of the newest model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tflite.cli import non_negative_int, positive_int, run_main
+from tflite.device.bundle import (
+    COMPILED,
+    FORMAT,
+    INDEX,
+    MANIFEST,
+    MODELS,
+    REFERENCE,
+    REFERENCE_FORMAT,
+    is_plain,
+    sealed,
+)
+from tflite.errors import CrackError
+from tflite.files import atomic_path, refuse_existing, sha256_bytes
+from tflite.manifest import LABELS, SPLITS, Item, Manifest, write_manifest
+from tflite.sidecar import Sidecar, read_sidecar, sidecar_path, verify_file
+
+if TYPE_CHECKING:
+    import numpy as np
+
+REQUIREMENTS = "requirements-device.txt"
+# Of tflite/: what needs TensorFlow or tfmot stays on the workstation.
+HOST_MODULES = ("compare.py", "convert.py", "qat.py")
+_DELEGATES = ("xnnpack", "none")
+_TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold
+_DIGITS = 5  # of float logits: more than any comparison needs
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One model of the bundle.
+
+    Attributes:
+        path: the .tflite file.
+        sidecar: beside it.
+        source: the .keras file it was made from, whose sha256 is the one the sidecar records.
+        source_sidecar: beside that.
+        twin: the file that a model for the Edge TPU was compiled from, which runs on this machine; else `path` itself.
+    """
+
+    path: Path
+    sidecar: Sidecar
+    source: Path
+    source_sidecar: Sidecar
+    twin: Path
+
+    @property
+    def folder(self) -> str:
+        """Where it lies in the bundle."""
+        return MODELS if self.twin == self.path else COMPILED
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line's options."""
+    parser = argparse.ArgumentParser(
+        prog="crack-tf bundle",
+        description="Pack models, code and test tiles for a board into one zip; with --ssh, run it.",
+    )
+    add = parser.add_argument
+    add(
+        "models",
+        nargs="*",
+        type=Path,
+        metavar="RUN_OR_TFLITE",
+        help="run folder (all of its export/*.tflite) or .tflite file; none with --ssh: send the bundle that is there",
+    )
+    add("--out", type=Path, default=Path("crack_tf-bundle.zip"), metavar="FILE", help="(default: crack_tf-bundle.zip)")
+    add(
+        "--data",
+        help="manifest .csv, data set or folder for the tiles (default: the manifest the models were trained on)",
+    )
+    add("--policy", default="grouped", choices=("grouped", "plain"), help="split policy when --data is no manifest")
+    add("--split", default="test", choices=(*SPLITS, "all"), help="that the tiles are from (default: test)")
+    add("--tiles", type=positive_int, default=64, metavar="N", help="half cracked, half clean (default: 64)")
+    add("--seed", type=non_negative_int, default=0, help="of the draw of the tiles")
+    add(
+        "--float-model",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="MODEL.keras",
+        help="a model's float original, where it is not in the run folder; repeat for several",
+    )
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace the bundle; with --ssh, also measure again and replace results",
+    )
+    add("--ssh", metavar="USER@HOST[:PORT]", help="then copy the bundle to a board, run it there, fetch the results")
+    add(
+        "--results",
+        type=Path,
+        default=Path("results/boards"),
+        metavar="DIR",
+        help="where --ssh puts results, in a folder named after the board (default: results/boards)",
+    )
+    add("--threads", default="1,2,4", metavar="1,2,4", help="for the benchmark of --ssh (default: 1,2,4)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    args = make_parser().parse_args(argv)
+    return run_main(lambda: run(args), interrupted="Run the same command again; with --ssh it goes on where it was.")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Pack, send, or both, as the parsed options say."""
+    if args.models:
+        hint = "Choose another --out, or add --overwrite."
+        if args.ssh is not None:
+            hint = "To send it as it is, leave the models out; to make it again, add --overwrite."
+        refuse_existing(args.out, args.overwrite, hint)
+    elif args.ssh is None:
+        raise CrackError("no model given: name run folders or .tflite files.")
+    if args.ssh is None:
+        pack(args)
+        return
+
+    from crack_tf import ssh
+
+    host = ssh.parse_host(args.ssh)
+    threads = ssh.parse_threads(args.threads)
+    ssh.require_programs()
+    if args.models:
+        pack(args)
+    ssh.measure_on_board(args.out, host, args.results, threads, args.overwrite)
+
+
+def pack(args: argparse.Namespace) -> None:
+    """Make the bundle of the parsed options.
+
+    Raises:
+        CrackError: if there is no model, a model's float original or the tiles are not found, or tiles trained a model.
+    """
+    from crack_tf.data.registry import prepare
+
+    models = find_models(args.models, args.float_model)
+    manifest = prepare(args.data, args.policy) if args.data else common_manifest(models)
+    items = choose_tiles(manifest, args.split, args.tiles, args.seed)
+    refuse_trained(models, manifest, items)
+    images = {f"evaluation/images/{item.path}": manifest.read(item) for item in items}
+    content = code_files() | model_files(models) | images
+    content[MANIFEST] = manifest_bytes(manifest, items)
+    content[REFERENCE] = json_bytes(reference(models, items, list(images.values())))
+    content["README.txt"] = readme(models, manifest, items).encode()
+    content[INDEX] = json_bytes(index(content, models, manifest, items, args.split, args.seed))
+    write_zip(args.out, content)
+    size = args.out.stat().st_size
+    print(
+        f"{args.out}: {size / 1e6:.1f} MB, {len(models)} model(s), {len(items)} tiles of {manifest.name} {args.split}"
+    )
+
+
+def find_models(paths: Sequence[Path], originals: Sequence[Path]) -> list[Packed]:
+    """The .tflite files that the paths stand for, each with the float model it was made from, sorted by name.
+
+    Args:
+        paths: .tflite files, and run folders that stand for all of their export/*.tflite.
+        originals: further .keras files to look among.
+
+    Raises:
+        CrackError: if there is none, one is damaged, two have one name, or a float model is not found.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted((path / "export").glob("*.tflite")) or sorted(path.glob("*.tflite"))
+            if not found:
+                raise CrackError(f"{path} has no export/*.tflite. Make one with: crack-tf export {path} --int8")
+            files += found
+        elif path.suffix != ".tflite":
+            raise CrackError(f"{path}: name a run folder or a .tflite file. crack-tf export makes .tflite files.")
+        else:
+            files.append(path)
+    by_name: dict[str, Path] = {}
+    for file in files:
+        other = by_name.setdefault(file.name, file)
+        if other.resolve() != file.resolve():
+            raise CrackError(f"{other} and {file} have one name. Put them into two bundles.")
+    models = [_packed(file, originals) for file in by_name.values()]
+    # What was compiled for the Edge TPU comes with the file that the CPU runs, to be compared with.
+    models += [_packed(model.twin, originals) for model in models if model.twin.name not in by_name]
+    return sorted(models, key=lambda model: model.path.name)
+
+
+def common_manifest(models: Sequence[Packed]) -> Manifest:
+    """The manifest that all models were trained on.
+
+    Raises:
+        CrackError: if they were trained on different ones, or it is not found.
+    """
+    from crack_tf.export import run_manifest
+
+    manifests = {model.path: run_manifest(model.source, model.source_sidecar) for model in models}
+    first, *others = manifests.items()
+    for path, manifest in others:
+        if manifest.sha256 != first[1].sha256:
+            raise CrackError(
+                f"{first[0].name} was trained on {first[1].source} and {path.name} on {manifest.source}: name one with "
+                "--data, whose test tiles trained neither, or make two bundles."
+            )
+    return first[1]
+
+
+def choose_tiles(manifest: Manifest, split: str, count: int, seed: int) -> list[Item]:
+    """Half cracked and half clean tiles of a split, sorted by path; the same seed draws the same ones.
+
+    Raises:
+        CrackError: if the split is empty or holds one class only, or fewer than two tiles are asked for.
+    """
+    from crack_tf.data.cache import subset
+
+    if count < 2:
+        raise CrackError(f"--tiles {count}: at least 2 are needed, one cracked and one clean.")
+    items = manifest.split(split)
+    chosen = []
+    for label, name in enumerate(LABELS):
+        of_class = [item for item in items if item.label == label]
+        if not of_class:
+            raise CrackError(
+                f"split {split!r} of {manifest.name} has no {name} tile. Choose another --split or --data."
+            )
+        drawn = subset(of_class, count // 2, seed)
+        if len(drawn) < count // 2:
+            print(f"note: only {len(drawn)} {name} tiles in split {split!r} of {manifest.name}", file=sys.stderr)
+        chosen += drawn
+    for item in chosen:
+        if not is_plain(item.path):
+            raise CrackError(
+                f"tile {item.path!r} of {manifest.name} lies outside its folder. Split the data set again."
+            )
+    return sorted(chosen)
+
+
+def refuse_trained(models: Sequence[Packed], manifest: Manifest, items: Sequence[Item]) -> None:
+    """Compare the tiles with what trained each model.
+
+    Raises:
+        CrackError: if one of them trained a model: its answers would look better than they are.
+    """
+    from crack_tf.evaluate import lineage, notes
+
+    # Once per float model: what was made from it has seen the same tiles.
+    for source, sidecar in {model.source: model.source_sidecar for model in models}.items():
+        origin = lineage(sidecar, source, manifest, items)
+        if origin.trained:
+            raise CrackError(
+                f"{origin.trained} of the {len(items)} tiles trained {source}: accuracy on the board would be flattered. "
+                "Choose another --split or --data."
+            )
+        for note in notes(sidecar.model, sidecar, manifest, origin):
+            print(f"note: {note}", file=sys.stderr)
+
+
+def reference(models: Sequence[Packed], items: Sequence[Item], images: Sequence[bytes]) -> dict[str, Any]:
+    """What every model answers on this machine: the float original, and the .tflite file with each delegate.
+
+    Args:
+        models: to be asked.
+        items: the tiles.
+        images: their files' bytes, in the same order.
+    """
+    import platform
+
+    import numpy as np
+
+    from crack_tf.predictor import load_predictor
+    from tflite.images import load_rgb
+
+    sizes = sorted({model.sidecar.image_size for model in models})
+    tiles = {size: np.stack([load_rgb(data, size) for data in images]) for size in sizes}
+    labels = np.array([item.label for item in items])
+    floats: dict[str, np.ndarray] = {}
+    records = {}
+    for model in models:
+        print(f"recording the answers of {model.path.stem}", file=sys.stderr)
+        here = tiles[model.sidecar.image_size]
+        sha256 = model.source_sidecar.sha256
+        if sha256 not in floats:
+            floats[sha256] = load_predictor(model.source).logits(here)
+        logits = floats[sha256]
+        assert model.sidecar.golden is not None
+        records[model.path.name] = {
+            "sha256": model.sidecar.sha256,
+            "image_size": model.sidecar.image_size,
+            "tolerance": model.sidecar.golden.tolerance,
+            "float": {
+                "file": model.source.name,
+                "sha256": sha256,
+                "threshold": model.source_sidecar.threshold.logit,
+                "logits": [round(float(value), _DIGITS) for value in logits],
+            },
+            # The clearest crack and the clearest clean tile in the float model's eyes: no rounding may turn them.
+            "golden_tiles": {
+                "crack": int(np.argmax(np.where(labels == 1, logits, -np.inf))),
+                "no_crack": int(np.argmin(np.where(labels == 0, logits, np.inf))),
+            },
+            "delegates": {delegate: outputs(model, here, delegate) for delegate in _DELEGATES},
+        }
+    return {
+        "format": REFERENCE_FORMAT,
+        "machine": platform.machine(),
+        "tiles": [item.path for item in items],
+        "labels": labels.tolist(),
+        "pixels": {str(size): [sha256_bytes(tile.tobytes()) for tile in tiles[size]] for size in sizes},
+        "models": records,
+    }
+
+
+def outputs(model: Packed, tiles: np.ndarray, delegate: str) -> dict[str, Any]:
+    """Raw outputs of a .tflite file for uint8 tiles (n, s, s, 3) and the golden input, and what the delegate took."""
+    from dataclasses import asdict
+
+    from tflite.runtime import Classifier
+    from tflite.sidecar import golden_input
+
+    classifier = Classifier(model.twin, delegate=delegate)
+    convert = int if model.sidecar.output.quantised else float
+    return {
+        "raw": [convert(classifier.raw(tile)) for tile in tiles],
+        "golden": convert(classifier.raw(golden_input(classifier.image_size))),
+        "nodes": asdict(classifier.nodes),
+    }
+
+
+def code_files() -> dict[str, bytes]:
+    """The device side of tflite/, what to install for it, and the licence.
+
+    Raises:
+        CrackError: if this is not a checkout of the project.
+    """
+    import tflite
+
+    package = Path(tflite.__file__).parent
+    root = package.parent
+    content = {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(package.rglob("*.py"))
+        if path.relative_to(package).as_posix() not in HOST_MODULES
+    }
+    for name in (REQUIREMENTS, "LICENSE", "NOTICE"):
+        if not (root / name).is_file():
+            raise CrackError(f"{name} is not beside {package}: make bundles in a checkout of the project.")
+        content[name] = (root / name).read_bytes()
+    return content
+
+
+def model_files(models: Sequence[Packed]) -> dict[str, bytes]:
+    """The .tflite files and their sidecars."""
+    return {
+        f"{model.folder}/{file.name}": file.read_bytes()
+        for model in models
+        for file in (model.path, sidecar_path(model.path))
+    }
+
+
+def manifest_bytes(manifest: Manifest, items: Sequence[Item]) -> bytes:
+    """The manifest of the evaluation tiles, all in its test split, with the images beside it."""
+    chosen = tuple(replace(item, split="test") for item in items)
+    policy = f"{manifest.policy}-bundle"  # so that no result row passes for one on the whole split
+    small = Manifest(manifest.dataset, policy, manifest.seed, "images", manifest.licence, chosen)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "manifest.csv"
+        write_manifest(path, small)
+        return path.read_bytes()
+
+
+def index(
+    content: Mapping[str, bytes],
+    models: Sequence[Packed],
+    manifest: Manifest,
+    items: Sequence[Item],
+    split: str,
+    seed: int,
+) -> dict[str, Any]:
+    """What bundle.json holds; see `tflite.device.bundle`."""
+    from crack_tf.provenance import environment
+
+    surroundings = environment()
+    cracked = sum(item.label for item in items)
+    return sealed(
+        {
+            "format": FORMAT,
+            # Of the newest model: the time of packing would change the bytes of an unchanged bundle.
+            "created": max(model.sidecar.created for model in models),
+            "git_revision": surroundings["git_revision"],
+            "versions": surroundings["versions"],
+            "evaluation": {
+                "manifest": MANIFEST,
+                "from": manifest.name,
+                "from_sha256": manifest.sha256,
+                "split": split,
+                "seed": seed,
+                "tiles": len(items),
+                "cracked": cracked,
+                "licence": manifest.licence,
+            },
+            "models": [f"{model.folder}/{model.path.name}" for model in models],
+            "files": [
+                {"path": path, "bytes": len(data), "sha256": sha256_bytes(data)}
+                for path, data in sorted(content.items())
+            ],
+        }
+    )
+
+
+def readme(models: Sequence[Packed], manifest: Manifest, items: Sequence[Item]) -> str:
+    """The commands to run on the board."""
+    names = "\n".join(f"  {model.folder}/{model.path.name}" for model in models)
+    on_cpu = sum(model.folder == MODELS for model in models)
+    compare = " --compare" if on_cpu > 1 else ""  # one model has nothing to be compared with
+    coral = f"""
+With a Coral stick and libedgetpu (https://coral.ai/software):
+
+  .venv/bin/python -m tflite.device check --delegate edgetpu --out check-edgetpu.json
+  .venv/bin/python -m tflite.benchmark {COMPILED}/*.tflite --delegate edgetpu --manifest {MANIFEST} --out results-edgetpu
+"""
+    return f"""Crack classifiers for a Raspberry Pi (64-bit system) or another Linux board, with what is needed to check and measure them.
+
+In this folder:
+
+  python3 -m venv .venv
+  .venv/bin/pip install -r {REQUIREMENTS}
+  .venv/bin/python -m tflite.device check
+  .venv/bin/python -m tflite.benchmark models/*.tflite --manifest {MANIFEST} --threads 1,2,4{compare} --out results
+
+Bring back check.json and the folder results. Every command has --help.
+{coral if on_cpu < len(models) else ""}
+Models:
+{names}
+
+The {len(items)} tiles in evaluation/images are from {manifest.name}. Licence: {manifest.licence}
+They show that the models work here, and are too few to say how good they are.
+"""
+
+
+def write_zip(path: Path, content: Mapping[str, bytes]) -> None:
+    """Write a zip atomically, the same bytes for the same content."""
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, data in sorted(content.items()):
+            entry = zipfile.ZipInfo(name, _TIMESTAMP)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, whatever this machine is
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, data, compresslevel=9)
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON as `tflite.files.write_json` writes it."""
+    return (json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def _packed(path: Path, originals: Sequence[Path]) -> Packed:
+    if not path.is_file():
+        raise CrackError(f"model {path} does not exist.")
+    sidecar = read_sidecar(path)
+    verify_file(path, sidecar)
+    if sidecar.golden is None:
+        raise CrackError(f"{path} has no golden answer in its sidecar, so nothing could be checked. Export it again.")
+    twin, compiled_from = path, sidecar.training.get("compiled_from")
+    if compiled_from is not None:
+        twin = path.with_name(str(compiled_from["file"]))
+        if not twin.is_file() or read_sidecar(twin).sha256 != compiled_from["sha256"]:
+            raise CrackError(f"{path} was compiled from {twin.name}, which is not beside it. Copy that there again.")
+        verify_file(twin, read_sidecar(twin))
+    name, wanted = sidecar.training.get("source"), sidecar.training.get("source_sha256")
+    around = [folder / str(name) for folder in (path.parent, path.parent.parent)]
+    for source in [*originals, *around]:
+        if source.is_file() and sidecar_path(source).is_file():
+            found = read_sidecar(source)
+            if found.sha256 == wanted:
+                verify_file(source, found)
+                return Packed(path, sidecar, source, found, twin)
+    raise CrackError(
+        f"the float model {name} that {path} was made from is not in {path.parent.parent}. "
+        "Name the .keras file, with its sidecar beside it: --float-model FILE."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

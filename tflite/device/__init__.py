@@ -1,0 +1,1 @@
+"""What runs on the board: checking a bundle, and the classifier loop."""

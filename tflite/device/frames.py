@@ -1,0 +1,511 @@
+"""Where frames come from: a folder of photographs, a video, a camera, or JPEGs on standard input.
+
+Folders, videos and a file redirected to standard input wait for the classifier: no frame is lost. A camera and a pipe are
+live: while the classifier is busy the newest frame waits and older ones are dropped, counted, and told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tflite.device.mjpeg import JpegSplitter
+from tflite.device.nmea import Fix
+from tflite.errors import CrackError, ImageError
+from tflite.files import sha256_bytes
+
+FOLLOW_SECONDS = 1.0  # between two looks at a folder that is being filled
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".avi", ".m4v", ".webm", ".ts", ".mjpeg", ".mjpg"})
+_STDIN = 0
+_BLOCK = 1 << 16
+_HEAD = 1 << 20  # bytes at its beginning that tell one recording from another
+_WAIT_SECONDS = 0.2
+_CAMERA_FAILURES = 50  # reads in a row
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture, not yet decoded where that can wait.
+
+    Attributes:
+        name: its own within a run.
+        time: when it was taken, seconds since 1970 UTC.
+        time_source: how that is known: "exif", "exif gps", "exif no zone" (see `tflite.device.exif`), "file" (when the file
+            was last changed), "video" (the file's time and the place in the video) or "clock" (of this machine).
+        load: decodes it to uint8 RGB (height, width, 3); raises ImageError.
+        fix: the position it carries, or None.
+        size: of its file in bytes, or None.
+        dropped: frames of a live source lost since the one before.
+    """
+
+    name: str
+    time: float
+    time_source: str
+    load: Callable[[], np.ndarray]
+    fix: Fix | None = None
+    size: int | None = None
+    dropped: int = 0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which frames to take: every n-th, or at most so many per second, or all."""
+
+    every: int = 1
+    fps: float | None = None
+
+    def takes(self, number: int, rate: float) -> bool:
+        """Whether to take the frame of that number (from 0) from a recording of `rate` frames per second."""
+        if self.fps is None or self.fps >= rate:
+            return number % self.every == 0
+        return number == 0 or int(number * self.fps / rate) != int((number - 1) * self.fps / rate)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the source needs to know of the run.
+
+    Attributes:
+        done: frames that earlier sessions classified, by name, with the size of their file in bytes or None.
+        gaps: frames that they could not read, likewise. A file that is of another size now is tried again.
+        session: number of this session, part of the names of live frames.
+        stop: set when the run is to end.
+    """
+
+    done: Mapping[str, int | None]
+    gaps: Mapping[str, int | None]
+    session: int
+    stop: threading.Event
+
+    def knows(self, name: str, size: int | None) -> bool:
+        """Whether an earlier session is done with this frame."""
+        return name in self.done or (name in self.gaps and self.gaps[name] == size)
+
+
+class Source:
+    """A source of frames.
+
+    Attributes:
+        identity: what tells it from another source, JSON values; part of the run's settings.
+        skipped: frames left out by sampling.
+        resumed: frames left out because an earlier session is done with them.
+        dropped: frames lost because the classifier was busy.
+    """
+
+    def __init__(self, kind: str, name: str, sampling: Sampling, **more: Any) -> None:
+        self.identity: dict[str, Any] = {
+            "source": name,
+            "source_kind": kind,
+            "every": sampling.every,
+            "fps": sampling.fps,
+            **more,
+        }
+        self.sampling = sampling
+        self.skipped = self.resumed = self.dropped = 0
+
+    def frames(self, progress: Progress) -> Iterator[Frame]:
+        """The frames in order, until the source ends or `progress.stop` is set.
+
+        Raises:
+            CrackError: if the source breaks off, or a file is not the one that an earlier session has classified.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of devices. `progress.stop` is set by then."""
+
+
+def open_source(spec: str, sampling: Sampling, follow: bool = False, utc_offset: float = 0.0) -> Source:
+    """Open what --source names.
+
+    Args:
+        spec: a folder, a video file, a camera such as /dev/video0, or "-" for JPEGs on standard input.
+        sampling: which frames to take.
+        follow: keep watching a folder for new files.
+        utc_offset: hours that the photographs' camera is ahead of UTC.
+
+    Raises:
+        CrackError: if it does not exist, cannot be opened, or an option does not go with it.
+    """
+    path = Path(spec)
+    folder = spec != "-" and path.is_dir()
+    if follow and not folder:
+        raise CrackError(f"--follow watches a folder, and --source {spec} is none. Leave --follow out.")
+    if spec == "-":
+        return _standard_input(sampling)
+    if folder:
+        if sampling.fps is not None:
+            raise CrackError(f"--fps {sampling.fps:g}: photographs in a folder have no rate. Use --every N.")
+        if follow and sampling.every > 1:
+            raise CrackError(
+                "--every and --follow do not go together: in a growing folder no file is the n-th for good."
+            )
+        return FolderSource(path, sampling, follow, utc_offset)
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise CrackError(
+            f"--source {spec}: {error.strerror}. Give a folder, a video, /dev/video0 or - for standard input."
+        ) from None
+    if stat.S_ISCHR(mode):
+        return CameraSource(spec, sampling)
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        raise CrackError(
+            f"--source {spec} is neither a folder nor a video ({', '.join(sorted(VIDEO_SUFFIXES))}). "
+            "Photographs are given as the folder that holds them."
+        )
+    return VideoSource(path, sampling)
+
+
+class FolderSource(Source):
+    """Photographs in a folder and the folders in it, by name; with `follow`, new ones as they appear and stop growing."""
+
+    def __init__(self, path: Path, sampling: Sampling, follow: bool, utc_offset: float) -> None:
+        super().__init__("folder", str(path.resolve()), sampling, utc_offset=utc_offset)
+        self._folder, self._follow, self._utc_offset = path, follow, utc_offset
+
+    def frames(self, progress: Progress) -> Iterator[Frame]:
+        from tflite.images import list_images
+
+        paths = list_images(self._folder)
+        if not paths and not self._follow:
+            raise CrackError(f"--source {self._folder} holds no images.")
+        if not self._follow:
+            paths, everything = paths[:: self.sampling.every], len(paths)
+            self.skipped = everything - len(paths)
+        self._check_unchanged(paths, progress.done)
+        known: set[str] = set()
+        growing: dict[str, tuple[int, int]] = {}
+        while True:
+            for path in paths:
+                name = path.relative_to(self._folder).as_posix()
+                if name in known:
+                    continue
+                if progress.stop.is_set():
+                    return
+                if progress.knows(name, _size(path)):
+                    self.resumed += 1
+                elif self._follow and not _at_rest(path, name, growing):
+                    continue
+                else:
+                    yield self._read(path, name)
+                known.add(name)
+            if not self._follow or progress.stop.wait(FOLLOW_SECONDS):
+                return
+            paths = list_images(self._folder)
+
+    def _read(self, path: Path, name: str) -> Frame:
+        from tflite.device.exif import read_exif
+        from tflite.images import decode_rgb
+
+        try:
+            data, changed = path.read_bytes(), path.stat().st_mtime
+        except OSError as error:
+            reason = f"cannot read image {name}: {error.strerror}."
+            return Frame(name, time.time(), "clock", partial(_fail, reason))
+        taken, source, fix = read_exif(data, self._utc_offset)
+        if taken is None or source is None:
+            taken, source = changed, "file"
+        return Frame(name, taken, source, partial(decode_rgb, data, name), fix, len(data))
+
+    def _check_unchanged(self, paths: list[Path], done: Mapping[str, int | None]) -> None:
+        for path in paths:
+            name = path.relative_to(self._folder).as_posix()
+            size = done.get(name)
+            if size is not None and size != _size(path):
+                raise CrackError(
+                    f"{path} is not the file that was classified before ({_size(path):,} bytes, then {size:,}). "
+                    "Choose another --out."
+                )
+
+
+class VideoSource(Source):
+    """A video file, through OpenCV."""
+
+    def __init__(self, path: Path, sampling: Sampling) -> None:
+        super().__init__("video", str(path.resolve()), sampling, source_bytes=_size(path))
+        cv2 = _import_opencv(path)
+        self._path = path
+        self._capture = cv2.VideoCapture(str(path))
+        self._rate = float(self._capture.get(cv2.CAP_PROP_FPS))
+        self._count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        if not self._capture.isOpened():
+            raise CrackError(
+                f"--source {path}: OpenCV cannot open this video. It may be truncated or of a rare format."
+            )
+        if not 0 < self._rate < 10_000:
+            if sampling.fps is not None:
+                raise CrackError(f"--fps {sampling.fps:g}: {path} does not say its frame rate. Use --every N.")
+            self._rate = 25.0
+        # A recorder closes its file after the last frame.
+        self._began = path.stat().st_mtime - max(self._count, 0) / self._rate
+
+    def frames(self, progress: Progress) -> Iterator[Frame]:
+        number = 0
+        while not progress.stop.is_set() and self._capture.grab():
+            name = f"{self._path.name}#{number:06d}"
+            if not self.sampling.takes(number, self._rate):
+                self.skipped += 1
+            elif progress.knows(name, None):
+                self.resumed += 1
+            else:
+                yield Frame(name, self._began + number / self._rate, "video", self._picture(name))
+            number += 1
+        # Containers round the number of frames; one that lacks more than a few was cut off.
+        if not progress.stop.is_set() and self._count - number > max(2, self._count // 100):
+            name = f"{self._path.name}#{number:06d}-{self._count - 1:06d}"
+            if not progress.knows(name, None):
+                reason = (
+                    f"{self._path} announces {self._count} frames and gives {number}: it may be damaged or truncated."
+                )
+                yield Frame(name, self._began + number / self._rate, "video", partial(_fail, reason))
+
+    def close(self) -> None:
+        self._capture.release()
+
+    def _picture(self, name: str) -> Callable[[], np.ndarray]:
+        def load() -> np.ndarray:
+            whole, pixels = self._capture.retrieve()
+            return _bgr_to_rgb(pixels) if whole else _fail(f"{name} cannot be decoded.")
+
+        return load
+
+
+class LiveSource(Source):
+    """A source that does not wait. A thread takes every frame as it comes; the newest one waits for the classifier.
+
+    Subclasses implement `_arrivals`, called in that thread.
+    """
+
+    _thread: threading.Thread | None = None
+
+    def frames(self, progress: Progress) -> Iterator[Frame]:
+        slot = _Slot()
+        self._thread = threading.Thread(target=self._collect, args=(slot, progress.stop), daemon=True, name="frames")
+        self._thread.start()
+        while not progress.stop.is_set():
+            entry = slot.take(_WAIT_SECONDS)
+            if entry is None:
+                continue
+            if entry.last:
+                self.dropped += entry.dropped
+                if entry.error is not None:
+                    raise entry.error
+                return
+            self.dropped += entry.dropped
+            name = f"session{progress.session:03d}-{entry.number:07d}"
+            yield Frame(name, entry.time, "clock", partial(entry.load, name), None, None, entry.dropped)
+
+    def _collect(self, slot: _Slot, stop: threading.Event) -> None:
+        error: Exception | None = None
+        try:
+            started, taken = time.monotonic(), 0
+            for number, load in enumerate(self._arrivals(stop)):
+                if self.sampling.fps is not None:
+                    # By the clock: as many as are due, so that the rate holds on average.
+                    wanted = taken <= (time.monotonic() - started) * self.sampling.fps
+                else:
+                    wanted = number % self.sampling.every == 0
+                if wanted:
+                    taken += 1
+                    slot.put(_Arrival(number, time.time(), load))
+                else:
+                    self.skipped += 1
+        except Exception as caught:  # handed to the thread that classifies
+            error = caught
+        slot.put(_Arrival(0, 0.0, _fail, last=True, error=error))
+
+    def _arrivals(self, stop: threading.Event) -> Iterator[Callable[[str], np.ndarray]]:
+        """Decoders of the frames, as they arrive."""
+        raise NotImplementedError
+
+
+class CameraSource(LiveSource):
+    """A camera, through OpenCV."""
+
+    def __init__(self, device: str, sampling: Sampling) -> None:
+        super().__init__("camera", device, sampling)
+        cv2 = _import_opencv(device)
+        self._device = device
+        self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+        if not self._capture.isOpened():
+            raise CrackError(
+                f"--source {device}: no camera answers. Is another program using it? Raspberry Pi camera modules are read "
+                "with: rpicam-vid -t 0 --codec mjpeg -o - | python -m tflite.device run --source - ..."
+            )
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._thread.join(timeout=5)  # OpenCV must not lose its device within a read
+        self._capture.release()
+
+    def _arrivals(self, stop: threading.Event) -> Iterator[Callable[[str], np.ndarray]]:
+        failures = 0
+        while not stop.is_set():
+            whole, pixels = self._capture.read()
+            if whole:
+                failures = 0
+                yield partial(_camera_picture, pixels)
+                continue
+            failures += 1
+            if failures == 1:
+                yield partial(_camera_picture, None)
+            if failures >= _CAMERA_FAILURES:
+                raise CrackError(f"camera {self._device} stopped giving pictures. Check its cable and its power.")
+            time.sleep(0.02)
+
+
+class PipeSource(LiveSource):
+    """JPEGs that another program writes to standard input."""
+
+    def __init__(self, sampling: Sampling) -> None:
+        super().__init__("pipe", "-", sampling)
+
+    def _arrivals(self, stop: threading.Event) -> Iterator[Callable[[str], np.ndarray]]:
+        from tflite.images import decode_rgb
+
+        for data in _jpegs(_STDIN):
+            if stop.is_set():
+                return
+            yield partial(decode_rgb, data)
+
+
+class StreamFileSource(Source):
+    """A recorded stream of JPEGs redirected to standard input."""
+
+    def __init__(self, sampling: Sampling) -> None:
+        if sampling.fps is not None:
+            raise CrackError(f"--fps {sampling.fps:g}: a file of JPEGs has no rate. Use --every N.")
+        self._file = _STDIN
+        state = os.fstat(self._file)
+        head = sha256_bytes(os.pread(self._file, _HEAD, 0))
+        super().__init__("stream file", "-", sampling, source_bytes=state.st_size, source_head=head)
+        self._changed = state.st_mtime
+
+    def frames(self, progress: Progress) -> Iterator[Frame]:
+        from tflite.device.exif import read_exif
+        from tflite.images import decode_rgb
+
+        for number, data in enumerate(_jpegs(self._file)):
+            if progress.stop.is_set():
+                return
+            name = f"frame-{number:07d}"
+            if number % self.sampling.every:
+                self.skipped += 1
+            elif progress.knows(name, len(data)):
+                self.resumed += 1
+            else:
+                taken, source, fix = read_exif(data)
+                if taken is None or source is None:
+                    taken, source = self._changed, "file"
+                yield Frame(name, taken, source, partial(decode_rgb, data, name), fix, len(data))
+
+
+@dataclass
+class _Arrival:
+    number: int
+    time: float
+    load: Callable[[str], np.ndarray]
+    dropped: int = 0
+    last: bool = False
+    error: Exception | None = None
+
+
+class _Slot:
+    """Holds one waiting frame, the newest. The end of the source waits behind it."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._waiting: _Arrival | None = None
+        self._end: _Arrival | None = None
+
+    def put(self, arrival: _Arrival) -> None:
+        with self._condition:
+            if arrival.last:
+                self._end = arrival
+            else:
+                if self._waiting is not None:
+                    arrival.dropped = self._waiting.dropped + 1
+                self._waiting = arrival
+            self._condition.notify()
+
+    def take(self, seconds: float) -> _Arrival | None:
+        with self._condition:
+            self._condition.wait_for(lambda: self._waiting is not None or self._end is not None, seconds)
+            arrival, self._waiting = self._waiting, None
+            return arrival if arrival is not None else self._end
+
+
+def _standard_input(sampling: Sampling) -> Source:
+    try:
+        mode = os.fstat(_STDIN).st_mode
+    except OSError:
+        raise CrackError("--source -: standard input is closed. Pipe JPEGs into it.") from None
+    if stat.S_ISREG(mode):
+        return StreamFileSource(sampling)
+    if os.isatty(_STDIN):
+        raise CrackError(
+            "--source -: standard input is the keyboard. Pipe JPEGs into it: rpicam-vid ... -o - | python ..."
+        )
+    return PipeSource(sampling)
+
+
+def _jpegs(file: int) -> Iterator[bytes]:
+    splitter = JpegSplitter()
+    while data := os.read(file, _BLOCK):
+        yield from splitter.feed(data)
+    if (rest := splitter.finish()) is not None:
+        yield rest
+
+
+def _at_rest(path: Path, name: str, growing: dict[str, tuple[int, int]]) -> bool:
+    """Whether a file is as it was at the last look: until then somebody may be writing it."""
+    with contextlib.suppress(FileNotFoundError):
+        state = path.stat()
+        now = (state.st_size, state.st_mtime_ns)
+        if growing.get(name) == now:
+            del growing[name]
+            return True
+        growing[name] = now
+    return False
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _fail(reason: str) -> np.ndarray:
+    raise ImageError(reason)
+
+
+def _camera_picture(pixels: np.ndarray | None, name: str) -> np.ndarray:
+    return _fail(f"{name}: the camera gave no picture.") if pixels is None else _bgr_to_rgb(pixels)
+
+
+def _bgr_to_rgb(pixels: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(pixels[:, :, ::-1])
+
+
+def _import_opencv(source: str | Path) -> Any:
+    try:
+        import cv2
+    except ImportError as error:
+        raise CrackError(
+            f"--source {source} needs OpenCV ({error}). Run: pip install opencv-python-headless. Without it: a folder of "
+            "photographs, or JPEGs on standard input."
+        ) from None
+    return cv2

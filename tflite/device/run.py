@@ -1,0 +1,488 @@
+"""`python -m tflite.device run`: frames -> tiles -> decisions, every crack journalled with time and place. No TensorFlow.
+
+    python -m tflite.device run --source DCIM --model opnet-int8-qat.tflite --out flight1 --gps exif
+
+One process, one model, one frame at a time in memory and, from a live source, one that waits. `tflite.device.journal`
+describes what is written and what survives a power cut. The same command again goes on where the last one stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tflite.cli import EXIT_INTERRUPTED, positive_float, positive_int, run_main
+from tflite.errors import CrackError, ImageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tflite.device.frames import Frame, Progress, Source
+    from tflite.device.gps import Gps
+    from tflite.device.hook import Action
+    from tflite.device.journal import Journal
+    from tflite.device.tiles import Box
+    from tflite.runtime import Classifier
+
+MIN_SIDE = 16  # pixels; a smaller "frame" shows no concrete
+STAGES = ("read", "resize", "inference", "record", "frame")
+_TIMES_KEPT = 10_000  # frames that the percentiles are taken over, the newest
+_STATUS_SECONDS = 10.0
+
+
+@dataclass
+class Tally:
+    """What a session did.
+
+    Attributes:
+        counts: "classified", "unreadable", "tiles", "positives", "positives kept" (recorded by an earlier session that was
+            stopped within a frame).
+        times: milliseconds per frame and stage: read (file, waiting excluded, and decoding), resize (all its tiles),
+            inference (all its tiles), record (pictures, journal, starting hooks), frame (all of these).
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    times: dict[str, deque[float]] = field(
+        default_factory=lambda: {stage: deque(maxlen=_TIMES_KEPT) for stage in STAGES}
+    )
+
+    def summary(self, seconds: float, source: Source, actions: dict[str, Action]) -> dict[str, Any]:
+        """The session in numbers, as the journal keeps it; times in ms, memory in MB of 1e6 bytes.
+
+        Args:
+            seconds: that the frames took, without waiting for the last hooks.
+            source: what the frames came from.
+            actions: what was done at positives.
+        """
+        import numpy as np
+
+        from tflite.measure import peak_rss_mb
+
+        handled = self.counts["classified"] + self.counts["unreadable"]
+        stages = {
+            stage: {f"p{share}": round(float(np.percentile(times, share)), 3) for share in (50, 95)} if times else None
+            for stage, times in self.times.items()
+        }
+        return {
+            "seen": handled + source.dropped,
+            "classified": self.counts["classified"],
+            "unreadable": self.counts["unreadable"],
+            "dropped": source.dropped,
+            "left_out": source.skipped,
+            "done_before": source.resumed,
+            "tiles": self.counts["tiles"],
+            "positives": self.counts["positives"],
+            "seconds": round(seconds, 3),
+            "frames_per_second": round(handled / seconds, 3),
+            "stages_ms": stages,
+            "peak_memory_mb": round(peak_rss_mb(), 1),
+            "actions": {name: dict(action.counts) for name, action in actions.items()},
+        }
+
+
+class Loop:
+    """Classifies frames one after the other and records what it finds.
+
+    Args:
+        classifier: the model.
+        journal: opened for this run.
+        gps: where frames were taken.
+        actions: what to do at a positive, by name.
+        side, overlap: of the tiles, see `tflite.device.tiles`.
+        stop: ends the work after the tile in progress.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        journal: Journal,
+        gps: Gps,
+        actions: dict[str, Action],
+        side: int,
+        overlap: float,
+        stop: threading.Event,
+    ) -> None:
+        self.tally = Tally()
+        self._classifier, self._journal, self._gps, self._actions = classifier, journal, gps, actions
+        self._side, self._overlap, self._stop = side, overlap, stop
+        sidecar = classifier.sidecar
+        limit = sidecar.threshold
+        self._constant = {
+            "threshold": {"raw": limit.raw, "logit": limit.logit, "probability": limit.probability},
+            "model_sha256": sidecar.sha256,
+        }
+
+    def take(self, frame: Frame, read_ms: float) -> None:
+        """Classify one frame and record it; a frame that cannot be read is recorded as a gap.
+
+        Args:
+            frame: the frame.
+            read_ms: what reading its file took so far.
+
+        Raises:
+            CrackError: if the record cannot be written.
+        """
+        from tflite.device.journal import iso_time
+
+        started = time.perf_counter()
+        told: dict[str, Any] = {"time": iso_time(frame.time), "time_source": frame.time_source}
+        size = {"bytes": frame.size, "dropped": frame.dropped}
+        try:
+            image = frame.load()
+            if min(image.shape[:2]) < MIN_SIDE:
+                raise ImageError(
+                    f"{frame.name} has {image.shape[1]}x{image.shape[0]} pixels: too small to show anything."
+                )
+        except ImageError as error:
+            self._journal.gap(frame.name, {**told, "reason": str(error), **size})
+            self.tally.counts["unreadable"] += 1
+            print(f"warning: {error} Recorded as a gap.", file=sys.stderr)
+            return
+        spent = {"read": read_ms + _since(started), "resize": 0.0, "inference": 0.0, "record": 0.0}
+        told["frame_size"] = {"w": image.shape[1], "h": image.shape[0]}
+        tiles, positives = self._classify(frame, image, told, spent)
+        if tiles is None:
+            return
+        began = time.perf_counter()
+        self._journal.frame(frame.name, {**told, "tiles": tiles, "positives": positives, **size})
+        spent["record"] += _since(began)
+        self.tally.counts.update({"classified": 1, "tiles": tiles, "positives": positives})
+        for stage, milliseconds in {**spent, "frame": sum(spent.values())}.items():
+            self.tally.times[stage].append(milliseconds)
+
+    def _classify(
+        self, frame: Frame, image: np.ndarray, told: dict[str, Any], spent: dict[str, float]
+    ) -> tuple[int | None, int]:
+        """Number of tiles, or None when the run was stopped among them, and of positives."""
+        from tflite.device.tiles import tile_boxes
+        from tflite.images import resize_rgb
+
+        boxes = tile_boxes(image.shape[1], image.shape[0], self._side, self._overlap)
+        positives = 0
+        for box in boxes:
+            if self._stop.is_set():
+                return None, positives
+            times = [time.perf_counter()]
+            pixels = image[box.y : box.y + box.h, box.x : box.x + box.w]
+            tile = resize_rgb(pixels, self._classifier.image_size)
+            times.append(time.perf_counter())
+            raw = self._classifier.raw(tile)
+            times.append(time.perf_counter())
+            if self._classifier.decide(raw):
+                positives += 1
+                self._record(frame, box, pixels, raw, told)
+            times.append(time.perf_counter())
+            for number, stage in enumerate(("resize", "inference", "record")):
+                spent[stage] += (times[number + 1] - times[number]) * 1000
+        return len(boxes), positives
+
+    def _record(self, frame: Frame, box: Box, pixels: np.ndarray, raw: float, told: dict[str, Any]) -> None:
+        from tflite.metrics import sigmoid
+
+        logit = self._classifier.to_logit(raw)
+        record = {
+            **told,
+            "score": {"raw": raw, "logit": logit, "probability": float(sigmoid(logit))},
+            **self._constant,
+            "gps": self._gps.at(frame.time, frame.fix),
+        }
+        line = self._journal.positive(frame.name, box, record, _png(pixels))
+        if line is not None:  # an action for a tile of an earlier session was started then
+            for action in self._actions.values():
+                action.fire({**line, "folder": str(self._journal.folder.resolve())})
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line's options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tflite.device run",
+        description="Classify the tiles of every frame and journal those with a crack, with time and place.",
+        epilog="The same command again continues an interrupted run. tflite/device/journal.py describes what is written.",
+    )
+    parser.add_argument(
+        "--source",
+        required=True,
+        metavar="DIR|VIDEO|/dev/video0|-",
+        help="photographs, a video, a camera, or JPEGs on standard input; a camera or pipe that is faster than the model "
+        "loses frames, which are counted",
+    )
+    parser.add_argument("--model", required=True, type=Path, metavar="X.tflite", help="with its sidecar beside it")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="for journal.jsonl and tiles/")
+    parser.add_argument(
+        "--delegate", default="xnnpack", metavar="NAME", help="xnnpack, none or edgetpu (default: xnnpack)"
+    )
+    parser.add_argument(
+        "--threads", type=positive_int, default=os.cpu_count() or 1, help="CPU threads (default: all cores)"
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--tile-size", type=positive_int, metavar="PX", help="side of a tile in pixels of the frame")
+    size.add_argument(
+        "--tile-scale",
+        type=positive_float,
+        default=1.0,
+        metavar="K",
+        help="the same in units of the model's input; 2 looks at areas twice as wide, half as sharp (default: 1)",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="least overlap of neighbouring tiles, 0 to 0.9 (default: 0)",
+    )
+    rate = parser.add_mutually_exclusive_group()
+    rate.add_argument(
+        "--fps", type=positive_float, metavar="F", help="of a video, camera or pipe, take F frames a second"
+    )
+    rate.add_argument("--every", type=positive_int, default=1, metavar="N", help="take every N-th frame")
+    parser.add_argument(
+        "--follow", action="store_true", help="keep watching the folder for new photographs, until Ctrl-C"
+    )
+    parser.add_argument(
+        "--gps", metavar="WHERE", help="exif, FILE.nmea, /dev/ttyUSB0[@BAUD] (default: 9600) or gpsd://host:port"
+    )
+    parser.add_argument(
+        "--gps-max-age",
+        type=positive_float,
+        default=5.0,
+        metavar="S",
+        help="leave out positions further than S seconds from the frame (default: 5); EXIF positions are always kept",
+    )
+    parser.add_argument(
+        "--utc-offset",
+        type=float,
+        default=0.0,
+        metavar="H",
+        help="hours a camera's clock is ahead of UTC, for photographs that do not say (default: 0)",
+    )
+    parser.add_argument(
+        "--hook",
+        metavar="'CMD ...'",
+        help="command per positive: gets it as JSON on standard input; no shell; in quotes",
+    )
+    parser.add_argument(
+        "--hook-timeout",
+        type=positive_float,
+        default=5.0,
+        metavar="S",
+        help="kill the command after S seconds (default: 5)",
+    )
+    parser.add_argument(
+        "--gpio", type=_pin, metavar="PIN[,S]", help="switch a Raspberry Pi's pin on for S seconds (default: 0.5)"
+    )
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the command line asks for.
+
+    Returns:
+        0, or 130 after Ctrl-C or SIGTERM.
+
+    Raises:
+        CrackError: if an argument, the model, the source or the output folder is not usable, or the disk is full.
+    """
+    from tflite.device.frames import Progress, Sampling, open_source
+    from tflite.device.gps import open_gps
+    from tflite.device.journal import Journal
+    from tflite.device.tiles import MAX_OVERLAP
+    from tflite.runtime import Classifier
+
+    if not 0 <= args.overlap <= MAX_OVERLAP:
+        raise CrackError(f"--overlap {args.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
+    if not -14 <= args.utc_offset <= 14:
+        raise CrackError(f"--utc-offset {args.utc_offset:g}: hours from -14 to 14.")
+    classifier = Classifier(args.model, threads=args.threads, delegate=args.delegate)
+    side = args.tile_size or max(1, round(args.tile_scale * classifier.image_size))
+    if side < MIN_SIDE:
+        raise CrackError(f"tiles of {side} pixels are too small: at least {MIN_SIDE}.")
+    with contextlib.ExitStack() as stack:
+        source = open_source(args.source, Sampling(args.every, args.fps), args.follow, args.utc_offset)
+        stop = threading.Event()
+        stack.callback(source.close)
+        stack.callback(stop.set)  # called before source.close
+        _refuse_nested(args.out, args.source)
+        actions = _actions(args)
+        for action in actions.values():
+            stack.callback(action.close)
+        gps = open_gps(args.gps, args.gps_max_age)
+        stack.callback(gps.close)
+        settings = _settings(args, classifier, source, side)
+        journal = stack.enter_context(Journal(args.out, settings, _environment(args, classifier)))
+        loop = Loop(classifier, journal, gps, actions, side, args.overlap, stop)
+        found = journal.found
+        done = {} if found is None else {name: record["bytes"] for name, record in found.frames.items()}
+        gaps = {} if found is None else {name: record["bytes"] for name, record in found.gaps.items()}
+        with _stopped_by_signals(stop) as interrupted:
+            problem: CrackError | None = None
+            began = time.monotonic()
+            try:
+                _work(loop, source, Progress(done, gaps, journal.session, stop))
+            except CrackError as error:  # the camera was unplugged, the disk is full: what was done counts all the same
+                problem = error
+            seconds = time.monotonic() - began
+            for action in actions.values():
+                action.close()
+            summary = loop.tally.summary(seconds, source, actions)
+            with contextlib.suppress(CrackError):  # a full disk has been noticed already
+                journal.end(str(problem or ("interrupted" if interrupted.is_set() else "finished")), summary)
+            _print_summary(summary, journal)
+            if problem is not None:
+                raise problem
+        return EXIT_INTERRUPTED if interrupted.is_set() else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = make_parser().parse_args(argv)
+    return run_main(lambda: run(args), interrupted="The same command again continues the run.")
+
+
+def _work(loop: Loop, source: Source, progress: Progress) -> None:
+    told = time.monotonic()
+    frames = source.frames(progress)
+    while True:
+        began = time.perf_counter()
+        frame = next(frames, None)
+        # A live source's time is waiting, not reading.
+        read_ms = _since(began) if frame is not None and frame.size is not None else 0.0
+        if frame is None or progress.stop.is_set():
+            return
+        loop.take(frame, read_ms)
+        if time.monotonic() - told >= _STATUS_SECONDS:
+            told = time.monotonic()
+            counts = loop.tally.counts
+            print(
+                f"{counts['classified']} frames, {counts['positives']} positives, {counts['unreadable']} unreadable, "
+                f"{source.dropped} dropped",
+                file=sys.stderr,
+            )
+
+
+def _settings(args: argparse.Namespace, classifier: Classifier, source: Source, side: int) -> dict[str, Any]:
+    """What decides the results: a run is continued with the same ones only."""
+    return {
+        "model": args.model.name,
+        "model_sha256": classifier.sidecar.sha256,
+        "threshold_logit": classifier.sidecar.threshold.logit,
+        "delegate": args.delegate,
+        "tile_side": side,
+        "overlap": args.overlap,
+        **source.identity,
+        "gps": args.gps,
+        "gps_max_age": args.gps_max_age,
+    }
+
+
+def _environment(args: argparse.Namespace, classifier: Classifier) -> dict[str, Any]:
+    import platform
+
+    from tflite import hardware
+
+    return {
+        "threads": args.threads,
+        "delegate_nodes": classifier.nodes.delegates,
+        "nodes_remaining": classifier.nodes.remaining,
+        "litert": hardware.runtime_version(),
+        "python": platform.python_version(),
+        "cpu": hardware.describe()["cpu"],
+    }
+
+
+def _actions(args: argparse.Namespace) -> dict[str, Action]:
+    from tflite.device.hook import CommandHook, PinPulse
+
+    actions: dict[str, Action] = {}
+    if args.hook is not None:
+        actions["hook"] = CommandHook(args.hook, args.hook_timeout)
+    if args.gpio is not None:
+        actions["gpio"] = PinPulse(*args.gpio)
+    return actions
+
+
+def _refuse_nested(out: Path, source: str) -> None:
+    """The saved tiles of a run must not become its frames."""
+    if Path(source).is_dir() and Path(source).resolve() in (out.resolve(), *out.resolve().parents):
+        raise CrackError(
+            f"--out {out} lies in --source {source}: its tiles would be classified too. Choose another folder."
+        )
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM set `stop` and the event that is yielded; a second Ctrl-C raises KeyboardInterrupt.
+
+    A KeyboardInterrupt at a moment of its own choosing could fall between writing a line and counting it.
+    """
+    interrupted = threading.Event()
+
+    def handle(number: int, _: Any) -> None:
+        if interrupted.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        interrupted.set()
+        stop.set()
+
+    # A shell's background job ignores Ctrl-C, and goes on doing so.
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield interrupted
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _print_summary(summary: dict[str, Any], journal: Journal) -> None:
+    lines = [
+        f"frames      {summary['seen']} seen, {summary['classified']} classified, {summary['unreadable']} unreadable, "
+        f"{summary['dropped']} dropped",
+        f"tiles       {summary['tiles']}, {summary['positives']} positive",
+        f"speed       {summary['frames_per_second']:g} frames/s over {summary['seconds']:g} s",
+    ]
+    if summary["left_out"] or summary["done_before"]:
+        lines.insert(1, f"            {summary['done_before']} done before, {summary['left_out']} left out by sampling")
+    for stage, times in summary["stages_ms"].items():
+        if times is not None:
+            lines.append(f"{stage:<10}  p50 {times['p50']:.1f} ms, p95 {times['p95']:.1f} ms per frame")
+    for name, counts in summary["actions"].items():
+        lines.append(
+            f"{name:<10}  {', '.join(f'{count} {outcome}' for outcome, count in counts.items()) or 'not called'}"
+        )
+    lines += [f"memory      {summary['peak_memory_mb']:g} MB at most", f"journal     {journal.path}"]
+    print("\n".join(lines))
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    """Lossless, so that the saved tile gives the same score again; light compression, the disk is not the limit."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def _since(started: float) -> float:
+    """Milliseconds since a `time.perf_counter()`."""
+    return (time.perf_counter() - started) * 1000
+
+
+def _pin(text: str) -> tuple[int, float]:
+    """argparse type: PIN or PIN,SECONDS."""
+    pin, _, seconds = text.partition(",")
+    try:
+        number = int(pin)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected PIN or PIN,SECONDS such as 17,0.5, got {text!r}") from None
+    if not 0 <= number <= 53:
+        raise argparse.ArgumentTypeError(f"a GPIO number is 0 to 53, got {number}")
+    return number, positive_float(seconds) if seconds else 0.5

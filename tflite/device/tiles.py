@@ -1,0 +1,65 @@
+"""Cut a frame into square tiles that cover every pixel. Knows nothing of cracks or models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tflite.errors import CrackError
+
+MAX_OVERLAP = 0.9
+
+
+@dataclass(frozen=True, order=True)
+class Box:
+    """A tile's place in its frame, in pixels.
+
+    Attributes:
+        y, x: of the upper left corner; y comes first so that boxes sort in reading order.
+        h, w: height and width.
+    """
+
+    y: int
+    x: int
+    h: int
+    w: int
+
+    def as_json(self) -> dict[str, int]:
+        """The journal's form: x, y, w, h."""
+        return {"x": self.x, "y": self.y, "w": self.w, "h": self.h}
+
+
+def tile_boxes(width: int, height: int, side: int, overlap: float = 0.0) -> list[Box]:
+    """Square boxes inside a frame, in reading order; together they cover every pixel.
+
+    They are spread evenly, so neighbours overlap by at least `overlap` and usually a little more. In a frame smaller than
+    `side` the boxes are as large as its shorter side: the picture is enlarged for the model, never squeezed.
+
+    Args:
+        width, height: of the frame in pixels, at least 1.
+        side: of a box in pixels, at least 1.
+        overlap: least share of a box that its neighbour repeats, in [0, 0.9]; a crack on a border is then whole in one.
+
+    Raises:
+        CrackError: if an argument is out of range.
+
+    Example:
+        [(box.x, box.y) for box in tile_boxes(500, 224, 224)]  # [(0, 0), (138, 0), (276, 0)]
+    """
+    if min(width, height, side) < 1:
+        raise CrackError(f"width {width}, height {height} and side {side} must all be at least 1 pixel.")
+    if not 0 <= overlap <= MAX_OVERLAP:
+        raise CrackError(f"overlap must lie between 0 and {MAX_OVERLAP}, got {overlap}.")
+    side = min(side, width, height)
+    columns, rows = (_starts(length, side, overlap) for length in (width, height))
+    return [Box(y, x, side, side) for y in rows for x in columns]
+
+
+def _starts(length: int, side: int, overlap: float) -> list[int]:
+    """First pixels of the boxes along one axis: 0, ..., length - side."""
+    rest = length - side
+    if rest == 0:
+        return [0]
+    stride = max(1, int(side * (1 - overlap)))
+    steps = -(-rest // stride)
+    # Whole-number division keeps each step at most `stride`, since the exact step is and `stride` is whole.
+    return [number * rest // steps for number in range(steps + 1)]
