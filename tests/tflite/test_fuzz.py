@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tflite.device.exif import read_exif
-from tflite.device.journal import FILE_NAME, Journal, read_journal
+from tflite.device.journal import FILE_NAME, Journal, read_journal, read_tile
 from tflite.device.tiles import Box
 from tflite.errors import CrackError, ImageError, ModelFileError
 from tflite.files import sha256_bytes
@@ -154,6 +154,16 @@ def test_damaged_journals_are_refused_or_give_what_they_gave_or_say_that_they_en
         assert all(positive in whole.positives for positive in rest.positives)
         assert len(rest.positives) == len(whole.positives) or rest.damage or not rest.finished
         assert rest.frames.items() <= whole.frames.items()
+
+
+@FUZZ
+@given(data=st.data())
+def test_a_damaged_tile_of_a_journal_is_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    whole = encoded("PNG")
+    folder = tmp_path_factory.mktemp("tile")
+    (folder / "t.png").write_bytes(data.draw(damaged(whole)))
+    positive = {"image": "t.png", "image_sha256": sha256_bytes(whole)}
+    refused_or(whole, lambda: read_tile(folder, positive), ImageError)
 
 
 @FUZZ
