@@ -9,9 +9,9 @@ import numpy as np
 
 from tuning.objective import Outcome
 
-# Differences that begin to matter: half a point of recall, a point of specificity, a factor of two in latency or size. A front
-# that spans less on some axis is not stretched to fill it, or a microsecond would weigh as much as a crack.
-_LEAST_SPANS = (0.005, 0.01, math.log(2), math.log(2))
+# A factor of two begins to matter, in missed cracks, false alarms, latency or size. A front that spans less on some axis is not
+# stretched to fill it, or a microsecond would weigh as much as a crack.
+_LEAST_SPAN = math.log(2)
 
 
 def costs(outcome: Outcome) -> tuple[float, ...]:
@@ -43,8 +43,8 @@ def front(outcomes: Sequence[Outcome]) -> list[Outcome]:
 def knee(outcomes: Sequence[Outcome]) -> Outcome | None:
     """The front's best compromise: nearest to the point that has the best of everything.
 
-    Errors are scaled between the front's extremes, latency and size likewise on a logarithmic scale: twice as fast is worth the
-    same anywhere.
+    All four axes are logarithmic (half as many false alarms, or twice as fast, is worth the same anywhere) and scaled between the
+    front's extremes. No miss and no false alarm count as half a tile.
 
     Args:
         outcomes: a front.
@@ -54,9 +54,21 @@ def knee(outcomes: Sequence[Outcome]) -> Outcome | None:
     """
     if not outcomes:
         return None
-    points = np.array([(*costs(o)[:2], *(math.log(max(value, 1e-9)) for value in costs(o)[2:])) for o in outcomes])
-    scaled = (points - points.min(axis=0)) / np.maximum(np.ptp(points, axis=0), _LEAST_SPANS)
+    points = np.log([(*errors(o), *costs(o)[2:]) for o in outcomes])
+    scaled = (points - points.min(axis=0)) / np.maximum(np.ptp(points, axis=0), _LEAST_SPAN)
     return outcomes[int(np.argmin((scaled**2).sum(axis=1)))]
+
+
+def errors(outcome: Outcome) -> tuple[float, float]:
+    """(share of cracks missed, share of clean tiles called cracked), each at least half a tile, so that it has a logarithm."""
+    assert outcome.tp is not None
+    assert outcome.fn is not None
+    assert outcome.tn is not None
+    assert outcome.fp is not None
+    return (
+        max(outcome.fn, 0.5) / max(1, outcome.tp + outcome.fn),
+        max(outcome.fp, 0.5) / max(1, outcome.tn + outcome.fp),
+    )
 
 
 def finalists(best: Sequence[Outcome], count: int) -> list[Outcome]:

@@ -10,7 +10,7 @@ from tflite.benchmark import format_table
 from tflite.files import atomic_path, write_csv, write_json
 from tflite.metrics import wilson_interval
 from tuning.objective import Outcome
-from tuning.pareto import front, knee
+from tuning.pareto import errors, front, knee
 
 _VERMILION, _BLUE, _GREY = "#D55E00", "#0072B2", "#7F7F7F"  # Okabe and Ito
 
@@ -77,53 +77,40 @@ def front_table(best: Sequence[Outcome]) -> str:
 
 
 def pareto_plot(outcomes: Sequence[Outcome], best: Sequence[Outcome], choice: Outcome | None, path: Path) -> None:
-    """Specificity at the recall floor against latency and against size: every trial, the front, the knee."""
+    """False alarms at the recall floor against latency and against size: every trial, the front, the knee.
+
+    Both axes are logarithmic, since the interesting trials differ by factors; no false alarm at all is drawn at half a tile.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 2, sharey=True)
     fine = [o for o in outcomes if o.status == "ok"]
+    layers = [("trials", fine, _GREY, "o", 22), ("not dominated", best, _BLUE, "o", 34)]
+    if choice is not None:
+        layers.append((f"knee: trial {choice.trial}", [choice], _VERMILION, "*", 150))
     for axes, name, label in (
         (panels[0], "latency_ms", "latency, int8, one thread, p50 [ms]"),
         (panels[1], "kilobytes", "file size [kB]"),
     ):
-        axes.scatter(
-            [getattr(o, name) for o in fine],
-            [o.specificity for o in fine],
-            s=22,
-            color=_GREY,
-            alpha=0.6,
-            label="trials",
-            zorder=2,
-        )
-        on_front = sorted(best, key=lambda o: getattr(o, name))
-        axes.scatter(
-            [getattr(o, name) for o in on_front],
-            [o.specificity for o in on_front],
-            s=34,
-            color=_BLUE,
-            label="not dominated",
-            zorder=3,
-        )
-        if choice is not None:
-            axes.scatter(
-                [getattr(choice, name)],
-                [choice.specificity],
-                s=150,
-                marker="*",
-                color=_VERMILION,
-                label=f"knee: trial {choice.trial}",
-                zorder=4,
-            )
+        for order, (title, shown, colour, marker, area) in enumerate(layers, start=2):
+            x, y = [getattr(o, name) for o in shown], [100 * errors(o)[1] for o in shown]
+            axes.scatter(x, y, s=area, color=colour, marker=marker, label=title, zorder=order)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(label)
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel("specificity at the recall floor, validation, int8")
-    panels[1].legend(loc="lower right", frameon=False)
+    panels[0].set_yscale("log")
+    panels[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panels[0].set_ylabel("false alarms per 100 clean tiles\n(validation, int8, at the recall floor)")
+    panels[1].legend(loc="upper right", framealpha=0.9)
     figure.suptitle(
-        f"{len(fine)} trials within the budget, {len(best)} of them not dominated in recall, specificity, latency, size"
+        f"{len(fine)} trials within the budget, {len(best)} not dominated in recall, specificity, latency and size"
     )
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120)

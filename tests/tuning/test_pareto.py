@@ -9,11 +9,26 @@ from tuning.objective import Outcome
 from tuning.pareto import costs, finalists, front, knee
 
 
+TILES = 1000
+
+
 def outcome(
     name: str, specificity: float, latency: float, size: float, recall: float = 1.0, status: str = "ok"
 ) -> Outcome:
+    hits, clean = round(recall * TILES), round(specificity * TILES)
     return Outcome(
-        name, status, specificity, {}, recall=recall, specificity=specificity, latency_ms=latency, kilobytes=size
+        name,
+        status,
+        specificity,
+        {},
+        recall=recall,
+        specificity=specificity,
+        tp=hits,
+        fn=TILES - hits,
+        tn=clean,
+        fp=TILES - clean,
+        latency_ms=latency,
+        kilobytes=size,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import threading
 import time
@@ -337,7 +338,9 @@ class CameraSource(LiveSource):
         super().__init__("camera", device, sampling)
         cv2 = _import_opencv(device)
         self._device = device
-        self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+        # Names such as /dev/v4l/by-id/... are links. OpenCV's V4L2 reader wants the number of the device.
+        number = re.fullmatch(r"/dev/video(\d+)", os.path.realpath(device))
+        self._capture = cv2.VideoCapture(int(number[1]) if number else device, cv2.CAP_V4L2)
         if not self._capture.isOpened():
             raise CrackError(
                 f"--source {device}: no camera answers. Is another program using it? Raspberry Pi camera modules are read "

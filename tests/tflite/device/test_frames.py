@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -326,6 +327,70 @@ def test_a_live_source_that_breaks_off_gives_its_last_frame_and_then_the_error()
     with pytest.raises(CrackError, match="camera stopped"):
         consume()
     assert found == ["session001-0000000"]
+
+
+class Camera:
+    """What OpenCV's VideoCapture does, without a camera."""
+
+    opened: list[Any] = []  # noqa: RUF012
+    pictures = 3
+
+    def __init__(self, device: int | str, backend: int) -> None:
+        Camera.opened.append(device)
+        self._left = Camera.pictures
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return self._left > 0
+
+    def set(self, option: int, value: float) -> bool:
+        return False
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        time.sleep(0.02)
+        self._left -= 1
+        return (True, picture(self._left)[:, :, ::-1]) if self._left >= 0 else (False, None)
+
+    def release(self) -> None:
+        Camera.opened.append("released")
+
+
+@pytest.fixture
+def camera(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A device file that an OpenCV of ours opens."""
+    module = types.ModuleType("cv2")
+    vars(module).update(VideoCapture=Camera, CAP_V4L2=200, CAP_PROP_BUFFERSIZE=38)
+    monkeypatch.setitem(sys.modules, "cv2", module)
+    monkeypatch.setattr(Camera, "opened", [])
+    monkeypatch.setattr("os.path.realpath", lambda path: "/dev/video7")
+    return "/dev/null"
+
+
+def test_a_camera_gives_rgb_frames_and_a_gap_and_an_error_when_it_is_unplugged(
+    camera: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CAMERA_FAILURES", 3)
+    source = open_source(camera, Sampling())
+    known, found = progress(), []
+
+    def consume() -> None:
+        for frame in source.frames(known):
+            found.append(frame)
+
+    with pytest.raises(CrackError, match="camera /dev/null stopped giving pictures"):
+        consume()
+    known.stop.set()
+    source.close()
+    assert Camera.opened == [7, "released"]
+    np.testing.assert_array_equal(found[0].load(), picture(2))
+    with pytest.raises(ImageError, match="the camera gave no picture"):
+        found[-1].load()
+    assert len(found) + source.dropped == 4
+
+
+def test_a_camera_that_does_not_open_is_refused(camera: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Camera, "pictures", 0)
+    with pytest.raises(CrackError, match=r"no camera answers.*rpicam-vid"):
+        open_source(camera, Sampling())
 
 
 # Videos, where OpenCV is installed
