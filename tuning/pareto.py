@@ -9,7 +9,7 @@ import numpy as np
 
 from tuning.objective import Outcome
 
-# A factor of two begins to matter, in missed cracks, false alarms, latency or size. A front that spans less on some axis is not
+# A factor of two begins to matter, in false alarms, latency or size. A front that spans less on some axis is not
 # stretched to fill it, or a microsecond would weigh as much as a crack.
 _LEAST_SPAN = math.log(2)
 
@@ -43,8 +43,9 @@ def front(outcomes: Sequence[Outcome]) -> list[Outcome]:
 def knee(outcomes: Sequence[Outcome]) -> Outcome | None:
     """The front's best compromise: nearest to the point that has the best of everything.
 
-    All four axes are logarithmic (half as many false alarms, or twice as fast, is worth the same anywhere) and scaled between the
-    front's extremes. No miss and no false alarm count as half a tile.
+    The axes are false alarms, latency and size, logarithmic (half as many false alarms, or twice as fast, is worth the same
+    anywhere) and scaled between the front's extremes. Recall is no axis: every trial reaches its floor, and the one or two tiles
+    above it are chance.
 
     Args:
         outcomes: a front.
@@ -54,21 +55,16 @@ def knee(outcomes: Sequence[Outcome]) -> Outcome | None:
     """
     if not outcomes:
         return None
-    points = np.log([(*errors(o), *costs(o)[2:]) for o in outcomes])
+    points = np.log([(false_alarms(o), *costs(o)[2:]) for o in outcomes])
     scaled = (points - points.min(axis=0)) / np.maximum(np.ptp(points, axis=0), _LEAST_SPAN)
     return outcomes[int(np.argmin((scaled**2).sum(axis=1)))]
 
 
-def errors(outcome: Outcome) -> tuple[float, float]:
-    """(share of cracks missed, share of clean tiles called cracked), each at least half a tile, so that it has a logarithm."""
-    assert outcome.tp is not None
-    assert outcome.fn is not None
+def false_alarms(outcome: Outcome) -> float:
+    """Share of clean tiles called cracked; half a tile stands for none, which has no logarithm."""
     assert outcome.tn is not None
     assert outcome.fp is not None
-    return (
-        max(outcome.fn, 0.5) / max(1, outcome.tp + outcome.fn),
-        max(outcome.fp, 0.5) / max(1, outcome.tn + outcome.fp),
-    )
+    return max(outcome.fp, 0.5) / max(1, outcome.tn + outcome.fp)
 
 
 def finalists(best: Sequence[Outcome], count: int) -> list[Outcome]:

@@ -10,7 +10,7 @@ from tflite.benchmark import format_table
 from tflite.files import atomic_path, write_csv, write_json
 from tflite.metrics import wilson_interval
 from tuning.objective import Outcome
-from tuning.pareto import errors, front, knee
+from tuning.pareto import false_alarms, front, knee
 
 _VERMILION, _BLUE, _GREY = "#D55E00", "#0072B2", "#7F7F7F"  # Okabe and Ito
 
@@ -97,7 +97,7 @@ def pareto_plot(outcomes: Sequence[Outcome], best: Sequence[Outcome], choice: Ou
         (panels[1], "kilobytes", "file size [kB]"),
     ):
         for order, (title, shown, colour, marker, area) in enumerate(layers, start=2):
-            x, y = [getattr(o, name) for o in shown], [100 * errors(o)[1] for o in shown]
+            x, y = [getattr(o, name) for o in shown], [100 * false_alarms(o) for o in shown]
             axes.scatter(x, y, s=area, color=colour, marker=marker, label=title, zorder=order)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

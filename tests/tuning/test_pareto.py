@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from tuning.objective import Outcome
 from tuning.pareto import costs, finalists, front, knee
 
-
 TILES = 1000
 
 
