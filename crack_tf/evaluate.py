@@ -19,7 +19,7 @@ import numpy as np
 
 from tflite.cli import fraction, positive_int, run_main
 from tflite.errors import CrackError
-from tflite.files import read_json, refuse_existing, write_csv, write_json
+from tflite.files import read_json, refuse_existing, run_name, write_csv, write_json
 from tflite.manifest import SPLITS, Item, Manifest, read_manifest
 from tflite.metrics import Confusion, confusion, logit, roc_auc, sigmoid, summary
 
@@ -323,13 +323,13 @@ def refuse_twice(files: Sequence[Path]) -> None:
 
 
 def unique_names(predictors: Sequence[Predictor]) -> list[str]:
-    """The models' names, with their folder in front where two have the same, and a number where that is the same too."""
+    """The models' names, with their run's in front where two have the same, and a number where that is the same too."""
     plain = [predictor.name for predictor in predictors]
     names: list[str] = []
     for predictor in predictors:
         name = predictor.name
         if plain.count(name) > 1:
-            name = f"{predictor.path.resolve().parent.name}-{name}"
+            name = f"{run_name(predictor.path)}-{name}"
         number = sum(re.fullmatch(rf"{re.escape(name)}(-\d+)?", other) is not None for other in names)
         names.append(f"{name}-{number + 1}" if number else name)
     return names

@@ -50,3 +50,23 @@ def test_readme_quotes_the_throughput() -> None:
     for row in rows(RESULTS / "throughput.csv"):
         stages = " | ".join(row[f"{stage}_per_s"] for stage in ("decode", "pipeline", "training"))
         assert f"| {row['model']} | {row['image_size']} | {stages} | {row['pipeline_over_training']} |" in README
+
+
+def test_readme_quotes_every_trial_of_the_searchs_front() -> None:
+    for row in rows(RESULTS / "tuning" / "pareto.csv"):
+        knee = " (knee)" if row["knee"] == "1" else ""
+        rates = " | ".join(
+            f"{row[hits]}/{int(row[hits]) + int(row[misses])}" for hits, misses in (("tp", "fn"), ("tn", "fp"))
+        )
+        cost = f"{float(row['latency_ms']):.2f} | {float(row['kilobytes']):,.0f} | {float(row['macs']) / 1e6:.1f}"
+        assert f"| {row['trial']}{knee} | {rates} | {cost} | {row['epochs']} |" in README
+
+
+def test_readme_quotes_the_finalists_on_the_test_split_and_their_speed() -> None:
+    folder = RESULTS / "tuning" / "finalists"
+    for row in rows(folder / "metrics.csv"):
+        recall, specificity = rate(row, "recall", "tp", "fn"), rate(row, "specificity", "tn", "fp")
+        assert f"| {row['name']} | {recall} | {specificity} |" in README
+    (path,) = folder.glob("benchmark-*.csv")
+    for row in rows(path):
+        assert f"| {row['model']} | {float(row['p50_ms']):.2f} | {int(row['file_bytes']) / 1000:,.0f} |" in README

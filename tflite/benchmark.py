@@ -24,7 +24,7 @@ import numpy as np
 from tflite import hardware
 from tflite.cli import non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
-from tflite.files import refuse_existing
+from tflite.files import refuse_existing, run_name
 from tflite.graph import EDGETPU_OPERATOR, read_graph
 from tflite.isolate import can_spawn, in_child
 from tflite.manifest import SPLITS, Manifest, read_manifest
@@ -429,9 +429,9 @@ def _warn_about_row(row: Mapping[str, Any]) -> None:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """File names without suffix; the folder's name in front where two different files share one."""
+    """File names without suffix; the run's in front where two different files share one."""
     shared = {path.stem for path in paths for other in paths if other.stem == path.stem and other != path}
-    return [f"{path.resolve().parent.name}/{path.stem}" if path.stem in shared else path.stem for path in paths]
+    return [f"{run_name(path)}/{path.stem}" if path.stem in shared else path.stem for path in paths]
 
 
 def _thread_list(text: str) -> list[int]:

@@ -90,6 +90,12 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return value
 
 
+def run_name(path: str | Path) -> str:
+    """Name of the folder a model belongs to: the one it lies in, or the one above where that is a run's export folder."""
+    folder = Path(path).resolve().parent
+    return folder.parent.name if folder.name == "export" else folder.name
+
+
 def write_csv(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
     """Write dictionaries as CSV rows; columns are those given, or the union over the rows in order of appearance."""
     rows = list(rows)

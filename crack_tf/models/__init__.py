@@ -7,9 +7,10 @@ add a line to `MODELS`.
 
 from __future__ import annotations
 
+import functools
 import inspect as _introspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crack_tf.models import mobilenet_v2, opnet, opnet_lite
@@ -55,6 +56,28 @@ class ModelSpec:
         return int(_introspect.signature(self.build).parameters["image_size"].default)
 
 
+def variant(family: ModelSpec, size: str, settings: dict[str, Any]) -> ModelSpec:
+    """A named member of a family: the same builder with other defaults.
+
+    Args:
+        family: the entry it derives from.
+        size: put behind the family's name.
+        settings: the defaults that differ.
+    """
+    space = {name: replace(what, default=settings.get(name, what.default)) for name, what in family.space.items()}
+    summary = f"{family.name} with " + ", ".join(f"{name}={value}" for name, value in settings.items())
+    build = functools.partial(family.build, **settings)
+    return replace(family, name=f"{family.name}_{size}", summary=summary, build=build, space=space)
+
+
+_OPNET_LITE = ModelSpec(
+    "opnet_lite",
+    "OPNet's plan for small boards: strided blocks, trained from scratch",
+    opnet_lite.build,
+    16,
+    space=opnet_lite.SPACE,
+)
+
 MODELS: dict[str, ModelSpec] = {
     spec.name: spec
     for spec in (
@@ -65,13 +88,8 @@ MODELS: dict[str, ModelSpec] = {
             16,
             space=opnet.SPACE,
         ),
-        ModelSpec(
-            "opnet_lite",
-            "OPNet's plan for small boards: strided separable blocks, trained from scratch",
-            opnet_lite.build,
-            16,
-            space=opnet_lite.SPACE,
-        ),
+        _OPNET_LITE,
+        *(variant(_OPNET_LITE, size, settings) for size, settings in opnet_lite.VARIANTS.items()),
         ModelSpec(
             "mobilenet_v2",
             "MobileNetV2 with a crack head, transfer learning from ImageNet",

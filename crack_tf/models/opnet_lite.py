@@ -24,6 +24,21 @@ SPACE: Space = {
     "dropout": Choice((0.0, 0.2, 0.5), 0.2),
 }
 
+# Winners of the search on METU (`make metu-tune`, results/tuning): trials 0010 (the knee), 0018 and 0019.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "nano": {"image_size": 64, "width": 12, "blocks": 3, "separable": False, "dropout": 0.5},
+    "small": {
+        "image_size": 96,
+        "width": 8,
+        "blocks": 5,
+        "repeats": 2,
+        "separable": False,
+        "stem_stride": 1,
+        "dropout": 0.5,
+    },
+    "base": {"image_size": 96, "width": 32, "blocks": 3, "repeats": 2, "stem_stride": 1, "dropout": 0.5},
+}
+
 
 def build(
     keras: Any,

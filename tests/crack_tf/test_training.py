@@ -39,7 +39,7 @@ def separable_tiles(count: int = 32, size: int = 32) -> Tiles:
 
 
 def config(model: str = "opnet", **changes) -> TrainConfig:
-    settings: dict[str, Any] = {"model": model, "image_size": 32, "hyperparameters": SMALL[model], "batch": 8}
+    settings: dict[str, Any] = {"model": model, "image_size": 32, "hyperparameters": SMALL.get(model), "batch": 8}
     return TrainConfig(**settings | changes)
 
 

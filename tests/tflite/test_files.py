@@ -20,6 +20,7 @@ from tflite.files import (
     atomic_path,
     read_json,
     refuse_existing,
+    run_name,
     sha256_bytes,
     sha256_file,
     write_bytes,
@@ -182,3 +183,7 @@ def test_refuse_existing_refuses_files_and_full_folders_unless_told(tmp_path: Pa
             refuse_existing(path, overwrite=False, hint="Add --resume.")
         assert str(path) in str(caught.value)
         refuse_existing(path, overwrite=True)
+
+
+def test_a_model_is_named_after_its_run_not_after_the_export_folder() -> None:
+    assert run_name("runs/a/export/m.tflite") == run_name("runs/a/model.keras") == "a"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crack_tf.models import MODELS, build_model, get_model, mobilenet_v2
+from crack_tf.models import MODELS, build_model, get_model, mobilenet_v2, opnet_lite
 from tflite.errors import CrackError
 
 keras = pytest.importorskip("keras")
@@ -25,6 +25,18 @@ def test_opnet_has_the_published_parameters_layer_by_layer() -> None:
     assert trainable_parameters(model) == 389_633
     shapes = [tuple(model.get_layer(f"pool{i}").output.shape[1:]) for i in (1, 2, 3, 4)]
     assert shapes == [(112, 112, 32), (56, 56, 64), (28, 28, 128), (14, 14, 256)]
+
+
+@pytest.mark.parametrize("size", opnet_lite.VARIANTS)
+def test_a_variant_is_its_family_with_other_defaults(size: str) -> None:
+    settings = dict(opnet_lite.VARIANTS[size])
+    spec = get_model(f"opnet_lite_{size}")
+    assert spec.image_size == settings.pop("image_size")
+    assert spec.hyperparameters == {**get_model("opnet_lite").hyperparameters, **settings}
+    named = build_model(spec.name, keras)
+    spelled_out = build_model("opnet_lite", keras, image_size=spec.image_size, **settings)
+    assert [w.shape for w in named.get_weights()] == [w.shape for w in spelled_out.get_weights()]
+    assert named.input_shape == spelled_out.input_shape
 
 
 def test_mobilenet_v2_has_the_published_parameters() -> None:
