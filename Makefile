@@ -141,7 +141,7 @@ STUDY := runs/study-metu
 metu-tune: $(VENV)/.base
 	@$(CRACK_TF) tune --data $(SPLITS)/metu-joint.csv --out $(TUNE) --limit 2700 --min-speedup 4 \
 	    --vary image_size=64,96,128 --vary optimizer=adam,adamw --vary batch=32,64 --fix positive_weight=1.0 \
-	    --reference $(METU)/opnet/export/opnet-int8-ptq.tflite --finalists 2 --final-epochs 4
+	    --reference $(METU)/opnet/export/opnet-int8-ptq.tflite --finalists 3 --final-epochs 6
 	@mkdir -p results/tuning/finalists
 	@cp $(TUNE)/trials.csv $(TUNE)/pareto.csv $(TUNE)/pareto.png $(TUNE)/search.json results/tuning
 	@cp $(TUNE)/finalists/test/metrics.csv $(TUNE)/finalists/benchmark/benchmark-* results/tuning/finalists

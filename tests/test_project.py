@@ -22,6 +22,9 @@ from crack_tf.cli import VERBS
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("crack_tf", "tflite", "tuning")
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+WITH_SUBCOMMANDS = {"crack_tf.data", "crack_tf.zoo", "tflite.device", "tflite.edgetpu"}
+# Imported where a board has them, and only by the option that needs them: a pin, a camera.
+BOARD_ONLY = {"gpiozero"}
 # Imported to speak to the pinned package that brings it along: LiteRT's model files, TensorFlow's logging.
 BROUGHT_ALONG = {"flatbuffers": "ai-edge-litert", "absl": "tensorflow"}
 
@@ -114,7 +117,7 @@ def test_legacy_keras_is_imported_in_the_quantisation_module_only() -> None:
 def test_every_third_party_import_is_pinned() -> None:
     pins = requirements("requirements.txt") | requirements("requirements-jax.txt")
     distributions = metadata.packages_distributions()
-    ours = {*sys.stdlib_module_names, *PACKAGES}
+    ours = {*sys.stdlib_module_names, *PACKAGES, *BOARD_ONLY}
     missing = {
         f"{path.relative_to(ROOT)}: {name}"
         for path in modules()
@@ -206,7 +209,7 @@ def test_documents_name_only_commands_and_options_that_exist() -> None:
         assert importlib.util.find_spec(module), text
         if module.startswith("crack_tf."):
             assert module.removeprefix("crack_tf.") in VERBS, text
-        subcommand = rest[:1] if module == "crack_tf.data" else []
+        subcommand = rest[:1] if module in WITH_SUBCOMMANDS else []
         page = help_text(module, *subcommand)
         for option in (word.partition("=")[0] for word in rest if word.startswith("--")):
             assert re.search(rf"{re.escape(option)}\b", page), f"{text}: no option {option}"
