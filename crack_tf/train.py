@@ -27,7 +27,11 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
     parser = argparse.ArgumentParser(prog="crack-tf train", description="Train a crack classifier.")
     add = parser.add_argument
-    add("--model", default="mobilenet_v2", help="registered model: mobilenet_v2 (default), opnet, opnet_lite, opnet_lite_nano, _small or _base")
+    add(
+        "--model",
+        default="mobilenet_v2",
+        help="registered model, such as mobilenet_v2 (default), opnet or opnet_lite_small",
+    )
     add("--data", default="synthetic", help="manifest .csv, data set name, or folder with one sub-folder per class")
     add("--policy", default="grouped", choices=("grouped", "plain"), help="split policy when --data is no manifest")
     add("--out", default=None, help="run folder (default: runs/MODEL)")

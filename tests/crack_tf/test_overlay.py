@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crack_tf.overlay import CRACK, MAX_OPACITY, MAX_SIDE, MIN_WIDTH, draw_overlay, heat_map
@@ -16,7 +16,8 @@ def tile(y: int, x: int, side: int, probability: float, crack: bool = False) -> 
     return Tile(Box(y, x, side, side), 0.0, probability, crack)
 
 
-@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 90), st.floats(0.1, 4), st.floats(0, 1))
+@settings(max_examples=60)
+@given(st.integers(8, 200), st.integers(8, 200), st.integers(8, 90), st.floats(0.2, 3), st.floats(0, 1))
 def test_equal_tiles_give_an_even_heat_without_seams(
     width: int, height: int, side: int, scale: float, probability: float
 ) -> None:
@@ -24,8 +25,7 @@ def test_equal_tiles_give_an_even_heat_without_seams(
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     heat, cracked = heat_map(tiles, size, scale)
     assert heat.shape == cracked.shape == (size[1], size[0])
-    if round(side * scale) >= 1 and round(min(width, height) * scale) >= 1:
-        np.testing.assert_allclose(heat, probability, atol=1e-5)
+    np.testing.assert_allclose(heat, probability, atol=1e-5)
     assert not cracked.any()
 
 
@@ -75,7 +75,7 @@ def test_pictures_are_large_enough_to_read_and_small_enough_to_mail(
 
 def test_the_legend_names_the_threshold() -> None:
     image = np.zeros((700, 700, 3), np.uint8)
-    legends = [
+    low, high = (
         np.asarray(draw_overlay(image, [tile(0, 0, 700, 0.5)], threshold, "title"))[700:] for threshold in (0.2, 0.3)
-    ]
-    assert not np.array_equal(*legends)
+    )
+    assert not np.array_equal(low, high)
