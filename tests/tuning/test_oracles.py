@@ -34,7 +34,7 @@ class CountingTuner(base_tuner.BaseTuner):
             space, _ = search_space("opnet_lite", varied=["width=8,16,24"], only="width,separable")
         oracle = make_oracle(algorithm, declare(space), seed=seed, trials=TRIALS, most=MOST, factor=2)
         oracle.verbose = 0
-        oracle.say = lambda line: None  # type: ignore[method-assign, assignment]
+        oracle.say = lambda line: None
         self.durable = oracle
         super().__init__(oracle, directory=str(folder), project_name="search")
 

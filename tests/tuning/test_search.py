@@ -163,7 +163,7 @@ def test_a_folder_of_another_search_is_refused(change: dict[str, Any], words: st
 
 def test_a_folder_of_another_keras_tuner_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project.open_project(make_plan(), tmp_path)
-    monkeypatch.setattr(project.metadata, "version", lambda _: "9.9")
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "9.9")
     with pytest.raises(CrackError, match=r"keras_tuner = .*now it is '9.9'"):
         project.open_project(make_plan(), tmp_path)
 
