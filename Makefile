@@ -1,6 +1,7 @@
 # make demo   set up, then the whole chain on made-up tiles: data, training, int8 export, benchmark
 # make metu   the README's figures: both models on the METU tiles in $CRACK_TF_DATA (hours; goes on after a stop)
 # make metu-tune   the README's search and study on METU, after make metu (about an hour and a half; goes on after a stop)
+# make reports   executes all notebooks on made-up tiles and writes HTML to runs/reports (minutes)
 # make test   set up, then lint, format, types and tests
 #
 # PYTHON=/path/to/python3.12 picks an interpreter; otherwise the newest of 3.13, 3.12 and 3.11 that works is used.
@@ -8,7 +9,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo metu metu-tune test lint format types pytest clean
+.PHONY: help setup setup-dev demo metu metu-tune reports test lint format types pytest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,8 +54,8 @@ $(VENV)/.base: $(VENV)/.created requirements.txt pyproject.toml
 	@$(call install,--no-deps -e .)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.base requirements-dev.txt requirements-jax.txt
-	@$(call install,-r requirements-dev.txt -r requirements-jax.txt)
+$(VENV)/.dev: $(VENV)/.base requirements-dev.txt requirements-jax.txt requirements-report.txt
+	@$(call install,-r requirements-dev.txt -r requirements-jax.txt -r requirements-report.txt)
 	@touch $@
 
 # -------------------------------------------------------------------------------------------------------- demo
@@ -149,6 +150,17 @@ metu-tune: $(VENV)/.base
 	@$(CRACK_TF) tune --study all --data $(SPLITS)/metu-plain.csv --limit 1000 --epochs 3 --fix image_size=96 \
 	    --weights $(WEIGHTS) --out $(STUDY)
 	@cp $(STUDY)/study.csv results/tuning/study.csv
+
+# ------------------------------------------------------------------------------------------------------- reports
+
+$(VENV)/.report: $(VENV)/.base requirements-report.txt
+	@$(call install,-r requirements-report.txt)
+	@touch $@
+
+reports: $(VENV)/.report
+	@for notebook in notebooks/*.ipynb; do \
+	    $(CRACK_TF) report --notebook `basename $$notebook .ipynb` --overwrite || exit; \
+	done
 
 # -------------------------------------------------------------------------------------------------------- test
 

@@ -27,6 +27,7 @@ class Verb:
 
 
 VERBS = {
+    "predict": Verb("crack_tf.predict", "find cracks in photographs with a shipped model; no training, no TensorFlow"),
     "data": Verb("crack_tf.data.__main__", "fetch, audit and split a data set into a manifest"),
     "train": Verb("crack_tf.train", "train a model on a manifest; resumes after an interruption"),
     "tune": Verb("crack_tf.tune", "search for the best model within a budget, with Keras Tuner; resumes by itself"),
@@ -34,6 +35,7 @@ VERBS = {
     "export": Verb("crack_tf.export", "quantise a trained run and write a .tflite file with its sidecar"),
     "benchmark": Verb("crack_tf.benchmark", "time .tflite models on this machine, with their accuracy"),
     "bundle": Verb("crack_tf.bundle", "pack models, code and test tiles for a board into one zip; --ssh runs it there"),
+    "report": Verb("crack_tf.report", "execute the notebook that fits a run and write one self-contained HTML file"),
     "throughput": Verb("crack_tf.throughput", "tiles per second of each stage of training on this machine"),
 }
 

@@ -25,8 +25,13 @@ DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 WITH_SUBCOMMANDS = {"crack_tf.data", "crack_tf.zoo", "tflite.device", "tflite.edgetpu"}
 # Imported where a board has them, and only by the option that needs them: a pin, a camera.
 BOARD_ONLY = {"gpiozero"}
-# Imported to speak to the pinned package that brings it along: LiteRT's model files, TensorFlow's logging.
-BROUGHT_ALONG = {"flatbuffers": "ai-edge-litert", "absl": "tensorflow"}
+# Imported to speak to the pinned package that brings it along: LiteRT's model files, TensorFlow's logging, errors of cells.
+BROUGHT_ALONG = {
+    "flatbuffers": "ai-edge-litert",
+    "absl": "tensorflow",
+    "nbclient": "papermill",
+    "jinja2": "nbconvert",
+}
 
 
 @functools.cache
@@ -115,7 +120,9 @@ def test_legacy_keras_is_imported_in_the_quantisation_module_only() -> None:
 
 
 def test_every_third_party_import_is_pinned() -> None:
-    pins = requirements("requirements.txt") | requirements("requirements-jax.txt")
+    pins = {}
+    for name in ("requirements.txt", "requirements-jax.txt", "requirements-report.txt"):
+        pins |= requirements(name)
     distributions = metadata.packages_distributions()
     ours = {*sys.stdlib_module_names, *PACKAGES, *BOARD_ONLY}
     missing = {
@@ -129,7 +136,7 @@ def test_every_third_party_import_is_pinned() -> None:
 
 
 def test_requirement_files_are_pinned_and_each_pin_of_the_workstation_says_why() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt", "requirements-jax.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-jax.txt", "requirements-report.txt"):
         assert requirements(name), name
     for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
         assert not line or "#" in line, f"{line}: say why"
@@ -152,7 +159,7 @@ def test_pyproject_takes_its_dependencies_from_the_requirement_files() -> None:
     dynamic = project["tool"]["setuptools"]["dynamic"]
     assert dynamic["dependencies"]["file"] == ["requirements.txt"]
     extras = dynamic["optional-dependencies"]
-    assert set(extras) == {"dev", "jax"}
+    assert set(extras) == {"dev", "jax", "report"}
     assert all((ROOT / name).is_file() for extra in extras.values() for name in extra["file"])
     module, _, function = project["project"]["scripts"]["crack-tf"].partition(":")
     assert callable(getattr(importlib.import_module(module), function))

@@ -1,0 +1,220 @@
+"""Classify whole photographs with a tile classifier: cut, score on all cores, put together. LiteRT only, no TensorFlow.
+
+Tiles are spread over threads, each with an interpreter of its own: LiteRT and Pillow let other threads run while they
+compute. On two cores two threads score twice as many tiles as one, and processes no more than threads.
+
+Example:
+    with PhotoClassifier("opnet-int8-qat.tflite", jobs=2) as classifier, classifier.photo("pier.jpg") as photo:
+        print(photo.crack, photo.highest.probability)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from PIL import Image
+
+from tflite.device.run import MIN_SIDE
+from tflite.device.tiles import Box, tile_boxes
+from tflite.errors import ImageError
+from tflite.images import FORMATS, load_rgb, resize_rgb
+from tflite.metrics import sigmoid
+from tflite.runtime import Classifier
+from tflite.sidecar import Sidecar
+
+# Sides of the public data sets' tiles in pixels: what a model trained on them was shown, whatever its input size.
+TILE_SIDES = {"metu": 227, "sdnet2018": 256}
+# Up to here a picture counts as one tile. A larger one would be shrunk so far that hairline cracks vanish, a longer one squeezed.
+WHOLE_SIDE = 1.5  # times the tile's side
+WHOLE_ASPECT = 1.5  # longer side to shorter side
+CHUNK = 8  # tiles handed to a thread at a time: few enough to keep all threads busy until the end
+PIXEL_BUDGET = (
+    100_000_000  # of photographs in memory at once; decoding takes 11 bytes per pixel, the largest JPEGs 1 GB
+)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One answer.
+
+    Attributes:
+        box: place in the photograph, pixels of the upright picture.
+        logit: the model's.
+        probability: sigmoid of the logit; not calibrated.
+        crack: the decision at the model's threshold.
+    """
+
+    box: Box
+    logit: float
+    probability: float
+    crack: bool
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A classified photograph.
+
+    Attributes:
+        image: uint8 (height, width, 3), upright.
+        tiles: in reading order; together they cover every pixel.
+    """
+
+    image: np.ndarray
+    tiles: tuple[Tile, ...]
+
+    @property
+    def crack(self) -> bool:
+        """Whether any tile is cracked."""
+        return any(tile.crack for tile in self.tiles)
+
+    @cached_property
+    def highest(self) -> Tile:
+        """The tile most likely to be cracked."""
+        return max(self.tiles, key=lambda tile: tile.logit)
+
+
+def training_side(sidecar: Sidecar) -> int:
+    """Side in pixels of the tiles a model was trained on; its input size where the data set is not a known one."""
+    return TILE_SIDES.get(str(sidecar.training.get("dataset")), sidecar.image_size)
+
+
+def photo_boxes(width: int, height: int, side: int, overlap: float) -> list[Box]:
+    """Where to look in a photograph: all of it at once if it is about the size and shape of a tile, else a grid of tiles.
+
+    Args:
+        width, height: of the photograph in pixels, at least 1.
+        side: of a tile in pixels, at least 1.
+        overlap: least share of a tile that its neighbour repeats, in [0, 0.9].
+
+    Raises:
+        CrackError: if an argument is out of range.
+
+    Example:
+        len(photo_boxes(4000, 3000, 227, 0.25))  # 432
+    """
+    longer, shorter = max(width, height), min(width, height)
+    if longer <= WHOLE_SIDE * side and longer <= WHOLE_ASPECT * shorter:
+        return [Box(0, 0, height, width)]
+    return tile_boxes(width, height, side, overlap)
+
+
+class PhotoClassifier:
+    """A checked model that classifies photographs on several threads. `photo` may be called from several threads too.
+
+    Args:
+        path: the .tflite file, its sidecar beside it.
+        jobs: threads that run the model, at least 1.
+        side: of a tile in pixels, or None for `training_side`.
+        overlap: see `photo_boxes`.
+
+    Raises:
+        CrackError: see `tflite.runtime.Classifier`.
+    """
+
+    def __init__(self, path: str | Path, *, jobs: int, side: int | None = None, overlap: float = 0.25) -> None:
+        first = Classifier(path)
+        self.sidecar = first.sidecar
+        self.side = side or training_side(first.sidecar)
+        self.overlap = overlap
+        self._path = path
+        self._spare = [first]
+        self._own = threading.local()
+        self._room = _PixelBudget(PIXEL_BUDGET)
+        self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="tiles")
+
+    def __enter__(self) -> PhotoClassifier:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def stop(self) -> None:
+        """Score no further tiles: photographs in progress end with an error."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @contextmanager
+    def photo(self, path: str | Path, advance: Callable[[int, int], None] | None = None) -> Iterator[Photo]:
+        """Decode, cut and score one photograph. Waits while others, until their blocks end, fill the memory set aside.
+
+        Args:
+            path: of the image file.
+            advance: called now and then with the number of tiles just scored and the number of all tiles.
+
+        Raises:
+            ImageError: if the photograph cannot be read, or is smaller than 16 pixels.
+        """
+        with self._room.taken(_pixels(path)):
+            image = load_rgb(path)
+            height, width = image.shape[:2]
+            if min(height, width) < MIN_SIDE:
+                raise ImageError(f"{path} has {width}x{height} pixels: too small to show anything.")
+            boxes = photo_boxes(width, height, self.side, self.overlap)
+            chunks = [boxes[start : start + CHUNK] for start in range(0, len(boxes), CHUNK)]
+            tiles: list[Tile] = []
+            # A single chunk stays in the caller's thread: handing it over would cost a fast model a tenth of its speed.
+            work = map if len(chunks) == 1 else self._threads.map
+            for scored in work(lambda chunk: self._score(image, chunk), chunks):
+                tiles += scored
+                if advance is not None:
+                    advance(len(scored), len(boxes))
+            yield Photo(image, tuple(tiles))
+
+    def _score(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Tile]:
+        classifier = self._classifier()
+        tiles = []
+        for box in boxes:
+            pixels = image[box.y : box.y + box.h, box.x : box.x + box.w]
+            raw = classifier.raw(resize_rgb(pixels, classifier.image_size))
+            logit = classifier.to_logit(raw)
+            tiles.append(Tile(box, logit, float(sigmoid(logit)), classifier.decide(raw)))
+        return tiles
+
+    def _classifier(self) -> Classifier:
+        """This thread's own: an interpreter serves one thread at a time."""
+        found: Classifier | None = getattr(self._own, "classifier", None)
+        if found is None:
+            try:
+                found = self._spare.pop()
+            except IndexError:
+                found = Classifier(self._path, trust=True)  # the file was compared with its sidecar a moment ago
+            self._own.classifier = found
+        return found
+
+
+class _PixelBudget:
+    """Lets photographs into memory while their pixels together stay within a limit; a single one always enters."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._used = limit, 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._used == 0 or self._used + pixels <= self._limit)
+            self._used += pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= pixels
+                self._changed.notify_all()
+
+
+def _pixels(path: str | Path) -> int:
+    """Pixels of a photograph by its header; 0 if it cannot be read, which decoding will then report in words."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return image.width * image.height
+    except Exception:  # damaged headers raise nearly anything, see tflite.images
+        return 0

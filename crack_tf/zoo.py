@@ -1,0 +1,324 @@
+"""The models that come with the package: a manifest with the sha256 of every file, and `load`, which compares them.
+
+    python -m crack_tf.zoo list
+    python -m crack_tf.zoo check                              hashes, and two known answers of every model
+    python -m crack_tf.zoo add RUN --name NAME [--default]    for maintainers: ship a finished run
+
+`zoo_models/zoo.json` describes the models, `zoo_models/NAME/` holds one: model.keras and its sidecar, the int8 .tflite file,
+its sidecar and its model card, and two golden tiles, one cracked and one clean, with the answers they are to get. The tiles are
+drawn by `crack_tf.data.synthetic`, so that no data set's picture is passed on.
+
+Example:
+    from crack_tf.zoo import load
+    from tflite.runtime import Classifier
+
+    classifier = Classifier(load().tflite)
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tflite.cli import positive_int, run_main
+from tflite.errors import CrackError, ModelFileError
+from tflite.files import read_json, sha256_file, write_json
+
+FORMAT = "crack_tf.zoo/1"
+FOLDER = Path(__file__).parent / "zoo_models"
+MANIFEST = "zoo.json"
+LIMIT_BYTES = 25_000_000  # of all models together: they are in git
+ROLES = ("keras", "keras_sidecar", "tflite", "tflite_sidecar", "card", "golden_crack", "golden_no_crack")
+GOLDEN = {"golden_crack": True, "golden_no_crack": False}
+
+
+@dataclass(frozen=True)
+class ZooFile:
+    """One file of the zoo.
+
+    Attributes:
+        path: below the zoo's folder, with forward slashes.
+        bytes: its length.
+        sha256: hexadecimal.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ZooModel:
+    """One entry of the manifest.
+
+    Attributes:
+        name: what `load` and `--model` take.
+        model: registry name, such as "opnet".
+        scheme: of the .tflite file, "int8-qat" or "int8-ptq".
+        image_size: side of the square input, pixels.
+        tile_side: side in pixels of the tiles it was trained on, before they were resized; `predict` cuts such tiles.
+        summary: one line.
+        trained_on: data set, split policy, hash of the split manifest, and what to quote.
+        licence: of the weights.
+        default: whether `load()` means this model.
+        files: by role, one of `ROLES`.
+        golden: by role, the raw output to the golden tile.
+        tolerance: largest accepted difference from it.
+        folder: of the zoo it came from; not in the manifest.
+    """
+
+    name: str
+    model: str
+    scheme: str
+    image_size: int
+    tile_side: int
+    summary: str
+    trained_on: dict[str, Any]
+    licence: str
+    default: bool
+    files: dict[str, ZooFile]
+    golden: dict[str, float]
+    tolerance: float
+    folder: Path
+
+    def path(self, role: str) -> Path:
+        """Where the file of a role lies."""
+        return self.folder / self.files[role].path
+
+    @property
+    def keras(self) -> Path:
+        """The Keras model."""
+        return self.path("keras")
+
+    @property
+    def tflite(self) -> Path:
+        """The int8 model for LiteRT."""
+        return self.path("tflite")
+
+    @property
+    def card(self) -> Path:
+        """The model card, Markdown."""
+        return self.path("card")
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.bytes for file in self.files.values())
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A .tflite model to predict with.
+
+    Attributes:
+        path: of the file.
+        tile_side: of the photographs' tiles in pixels; None if nothing is known beyond the sidecar.
+    """
+
+    path: Path
+    tile_side: int | None
+
+
+def load(name: str | None = None, *, roles: Collection[str] = ROLES, folder: Path = FOLDER) -> ZooModel:
+    """A shipped model, its files compared with the manifest.
+
+    Args:
+        name: of the model; None for the default.
+        roles: files to compare; the others are taken on trust.
+        folder: of another zoo.
+
+    Raises:
+        CrackError: if the zoo is empty or has no such model; the message lists the names.
+        ModelFileError: if a file is missing or is not the one the manifest describes.
+    """
+    models = read_zoo(folder)[1]
+    if not models:
+        raise CrackError("no model is shipped with this copy of crack_tf. Name a .tflite file: --model FILE.tflite.")
+    if name is None:
+        model = next(model for model in models.values() if model.default)
+    elif name in models:
+        model = models[name]
+    else:
+        raise CrackError(
+            f"model {name!r} is not in the zoo: choose one of {', '.join(models)}, or name a .tflite file."
+        )
+    for role in roles:
+        verify(model, role)
+    return model
+
+
+def find_model(text: str | None, folder: Path = FOLDER) -> Chosen:
+    """What the user's `--model` stands for: a .tflite file, a name in the zoo, or its default.
+
+    Raises:
+        CrackError: see `load`; also if there is no such file.
+    """
+    if text is not None and text.endswith(".tflite"):
+        path = Path(text)
+        if not path.is_file():
+            raise CrackError(f"--model {text} does not exist.")
+        return Chosen(path, None)
+    if text is not None and Path(text).exists():
+        raise CrackError(f"--model {text}: name a .tflite file, such as one in a run's export folder.")
+    model = load(text, roles=("tflite", "tflite_sidecar"), folder=folder)
+    return Chosen(model.tflite, model.tile_side)
+
+
+def read_zoo(folder: Path = FOLDER) -> tuple[int, dict[str, ZooModel]]:
+    """The manifest: its version, raised with every change, and the models by name.
+
+    Raises:
+        CrackError: if it is missing or not a zoo's manifest.
+    """
+    path = folder / MANIFEST
+    record = read_json(path)
+    if record.get("format") != FORMAT:
+        raise CrackError(f'{path} is not a zoo\'s manifest (no "format": "{FORMAT}"). Install crack_tf again.')
+    try:
+        models = [
+            ZooModel(
+                **{**entry, "files": {role: ZooFile(**file) for role, file in entry["files"].items()}, "folder": folder}
+            )
+            for entry in record["models"]
+        ]
+        if any(set(model.files) != set(ROLES) or set(model.golden) != set(GOLDEN) for model in models):
+            raise ValueError("a model lacks a file")
+        if models and [model.default for model in models].count(True) != 1:
+            raise ValueError("one model must be the default")
+        return int(record["version"]), {model.name: model for model in models}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CrackError(f"{path} is damaged ({error}). Install crack_tf again.") from None
+
+
+def write_zoo(folder: Path, version: int, models: Collection[ZooModel]) -> None:
+    """Write the manifest atomically, models sorted by name."""
+    entries = []
+    for model in sorted(models, key=lambda model: model.name):
+        entry = asdict(model)
+        del entry["folder"]
+        entries.append(entry)
+    write_json(folder / MANIFEST, {"format": FORMAT, "version": version, "models": entries})
+
+
+def verify(model: ZooModel, role: str) -> None:
+    """Compare one file with the manifest.
+
+    Raises:
+        ModelFileError: if it is missing or differs.
+    """
+    path = model.path(role)
+    if not path.is_file():
+        raise ModelFileError(f"{path} of the shipped model {model.name} is missing. Install crack_tf again.")
+    if sha256_file(path) != model.files[role].sha256:
+        raise ModelFileError(
+            f"{path} of the shipped model {model.name} was changed or damaged. Install crack_tf again."
+        )
+
+
+def check(model: ZooModel) -> dict[str, float]:
+    """Compare all files of a model with the manifest and ask it about its golden tiles.
+
+    Returns:
+        Its raw outputs by role.
+
+    Raises:
+        ModelFileError: if a file or an answer differs.
+    """
+    from tflite.images import load_rgb
+    from tflite.runtime import Classifier
+
+    for role in ROLES:
+        verify(model, role)
+    classifier = Classifier(model.tflite)
+    answers = {}
+    for role, crack in GOLDEN.items():
+        raw = classifier.raw(load_rgb(model.path(role), classifier.image_size))
+        if classifier.decide(raw) != crack or not abs(raw - model.golden[role]) <= model.tolerance:
+            raise ModelFileError(
+                f"{model.tflite} answers {raw:g} to {model.path(role).name}, the manifest says {model.golden[role]:g} "
+                f"+- {model.tolerance:g}. The file or this machine's runtime is faulty."
+            )
+        answers[role] = raw
+    return answers
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m crack_tf.zoo", description="The models that come with crack_tf.")
+    parser.add_argument("--zoo", type=Path, default=FOLDER, metavar="DIR", help="another zoo than the package's own")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="name, size and summary of every model")
+    commands.add_parser("check", help="compare all files with the manifest and ask every model about its golden tiles")
+    add = commands.add_parser("add", help="for maintainers: copy a finished run into the zoo")
+    add.add_argument("run", type=Path, metavar="RUN", help="run folder with an exported int8 model")
+    add.add_argument("--name", required=True, help="what load() and --model will take")
+    add.add_argument("--default", action="store_true", help="make it the default; the first model always is")
+    add.add_argument(
+        "--tflite", type=Path, metavar="FILE", help="which export (default: export/*-int8-qat.tflite, else *-int8-ptq)"
+    )
+    add.add_argument(
+        "--tile-side",
+        type=positive_int,
+        metavar="PX",
+        help="side of the training tiles before resizing (default: by data set)",
+    )
+    add.add_argument("--summary", help="one line (default: made from the sidecar)")
+    add.add_argument("--citation", help="what to quote for the training data (default: the registry's)")
+    add.add_argument("--overwrite", action="store_true", help="replace a model of that name")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = make_parser().parse_args(argv)
+    return run_main(lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do what the command line asks for.
+
+    Raises:
+        CrackError: see `load`, `check` and `crack_tf.zoo_add.add`.
+    """
+    if args.command == "add":
+        from crack_tf.zoo_add import add
+
+        model = add(
+            args.run,
+            args.name,
+            zoo=args.zoo,
+            default=args.default,
+            tflite=args.tflite,
+            tile_side=args.tile_side,
+            summary=args.summary,
+            citation=args.citation,
+            overwrite=args.overwrite,
+        )
+        print(f"{model.name}: {model.size / 1000:,.0f} kB, {model.summary}")
+        return
+    version, models = read_zoo(args.zoo)
+    total = sum(model.size for model in models.values())
+    for line in _listed(models) if args.command == "list" else _checked(models):
+        print(line, flush=True)
+    print(f"zoo version {version}: {len(models)} models, {total / 1e6:.1f} MB")
+
+
+def _listed(models: dict[str, ZooModel]) -> Iterator[str]:
+    width = max(map(len, models), default=0)
+    for name, model in models.items():
+        kilobytes = model.files["tflite"].bytes / 1000
+        yield f"{name:<{width}}  {kilobytes:>7,.0f} kB{' default' if model.default else '        '}  {model.summary}"
+
+
+def _checked(models: dict[str, ZooModel]) -> Iterator[str]:
+    for name, model in models.items():
+        answers = check(model)
+        yield f"{name}: {len(ROLES)} files as described, " + ", ".join(
+            f"{role} {raw:g}" for role, raw in answers.items()
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

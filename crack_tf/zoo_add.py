@@ -1,0 +1,239 @@
+"""Ship a finished run: copy its files into the zoo, find two golden tiles it answers clearly, write the manifest."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from crack_tf.predictor import model_file
+from crack_tf.zoo import GOLDEN, LIMIT_BYTES, MANIFEST, ROLES, ZooFile, ZooModel, check, read_zoo, write_zoo
+from tflite.errors import CrackError
+from tflite.files import refuse_existing, sha256_file
+from tflite.sidecar import Sidecar, read_sidecar, sidecar_path, verify_file
+
+CANDIDATES = 40  # synthetic tiles of each class among which the clearest is taken
+CLEAR = (
+    4  # times the tolerance: how far from the threshold a golden answer must lie, so that no CPU's rounding turns it
+)
+# Licences of training data whose models may be passed on, the data being named.
+LICENCES = frozenset({"CC0-1.0", "CC-BY-4.0", "Apache-2.0", "MIT"})
+_SEED = 20_260_101  # of the golden tiles; nothing is trained on this set
+
+
+def add(
+    run: Path,
+    name: str,
+    *,
+    zoo: Path,
+    default: bool = False,
+    tflite: Path | None = None,
+    tile_side: int | None = None,
+    summary: str | None = None,
+    citation: str | None = None,
+    overwrite: bool = False,
+) -> ZooModel:
+    """Copy a finished run into a zoo, atomically: the manifest names it when all its files are there and checked.
+
+    Args:
+        run: folder with model.keras, and exports in `export`.
+        name: of the model; lower-case letters, digits, dots, hyphens and underscores.
+        zoo: folder of the zoo; made if missing.
+        default: whether `load()` shall mean this model; the first one always is.
+        tflite: which export; default: the quantisation-aware int8 one, else the post-training one.
+        tile_side: of the training tiles in pixels; default: by data set, see `crack_tf.tiled.training_side`.
+        summary: one line; default: made from the sidecar.
+        citation: of the training data; default: the registry's.
+        overwrite: replace a model of that name.
+
+    Returns:
+        The new entry.
+
+    Raises:
+        CrackError: if a file is missing, the files do not belong together, the licence does not allow it, the model answers
+            no synthetic tile clearly, the name is taken, or the zoo would grow too large.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        raise CrackError(f"--name {name!r}: use lower-case letters, digits, dots, hyphens and underscores.")
+    zoo.mkdir(parents=True, exist_ok=True)
+    version, models = read_zoo(zoo) if (zoo / MANIFEST).is_file() else (0, {})
+    target, partial = zoo / name, zoo / f".{name}.partial"
+    refuse_existing(target, overwrite)
+    sources = find_files(run, tflite)
+    sidecar = read_sidecar(sources["tflite"])
+    _check_origin(sources, sidecar)
+
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        for source in sources.values():
+            shutil.copyfile(source, partial / source.name)
+        golden = write_golden_tiles(partial / sources["tflite"].name, partial)
+        names = {role: source.name for role, source in sources.items()} | {role: f"{role}.png" for role in GOLDEN}
+        model = ZooModel(
+            name=name,
+            model=sidecar.model,
+            scheme=sidecar.scheme,
+            image_size=sidecar.image_size,
+            tile_side=tile_side or _tile_side(sidecar),
+            summary=summary or _summary(sidecar),
+            trained_on=_trained_on(sidecar, citation),
+            licence=sidecar.licence,
+            default=default or not any(other.default for other in models.values() if other.name != name),
+            files={role: _describe(partial / names[role], name) for role in ROLES},
+            golden=golden,
+            tolerance=_tolerance(sidecar),
+            folder=zoo,
+        )
+        others = [
+            _with_default(other, other.default and not model.default) for other in models.values() if other.name != name
+        ]
+        total = model.size + sum(other.size for other in others)
+        if total >= LIMIT_BYTES:
+            raise CrackError(
+                f"the zoo would hold {total / 1e6:.1f} MB, its limit is {LIMIT_BYTES / 1e6:.0f} MB. Leave a model out."
+            )
+        if target.exists():
+            shutil.rmtree(target)
+        partial.replace(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    check(model)
+    write_zoo(zoo, version + 1, [*others, model])
+    return model
+
+
+def find_files(run: Path, tflite: Path | None) -> dict[str, Path]:
+    """A run's files by role, all of `ROLES` but the golden tiles.
+
+    Raises:
+        CrackError: if one is missing, or several exports could be meant.
+    """
+    keras = model_file(run)
+    if tflite is None:
+        exports = next(
+            (found for kind in ("qat", "ptq") if (found := sorted(run.glob(f"export/*-int8-{kind}.tflite")))), []
+        )
+        if len(exports) != 1:
+            raise CrackError(
+                f"{run / 'export'} has {len(exports) or 'no'} int8 models"
+                f"{': name one with --tflite FILE.' if exports else '. Make one: python -m crack_tf.export RUN --int8'}"
+            )
+        tflite = exports[0]
+    files = {
+        "keras": keras,
+        "keras_sidecar": sidecar_path(keras),
+        "tflite": tflite,
+        "tflite_sidecar": sidecar_path(tflite),
+        "card": tflite.with_suffix(".md"),
+    }
+    for role, path in files.items():
+        if not path.is_file():
+            raise CrackError(f"{path} ({role.replace('_', ' ')}) does not exist: export the run again.")
+    return files
+
+
+def write_golden_tiles(path: Path, folder: Path) -> dict[str, float]:
+    """Save the synthetic tile that a model most clearly calls cracked, and the one it most clearly calls clean.
+
+    Args:
+        path: the .tflite file, its sidecar beside it.
+        folder: where to write golden_crack.png and golden_no_crack.png, at the model's input size.
+
+    Returns:
+        Raw outputs by role.
+
+    Raises:
+        CrackError: if the model is wrong or unsure about all of a class.
+    """
+    from PIL import Image
+
+    from crack_tf.data.synthetic import render_tile
+    from tflite.runtime import Classifier
+
+    classifier = Classifier(path)
+    threshold = classifier.sidecar.threshold
+    border = float(threshold.logit if threshold.raw is None else threshold.raw)
+    margin = CLEAR * _tolerance(classifier.sidecar)
+    golden = {}
+    for role, crack in GOLDEN.items():
+        tiles = (render_tile(_SEED, index, crack, classifier.image_size).image for index in range(CANDIDATES))
+        scored = [(classifier.raw(tile), tile) for tile in tiles]
+        raw, tile = (max if crack else min)(scored, key=lambda pair: pair[0])
+        if (raw - border if crack else border - raw) < margin:
+            raise CrackError(
+                f"{path.name} answers no {'cracked' if crack else 'clean'} synthetic tile clearly: its best raw output is {raw:g}, "
+                f"the threshold {border:g}. Such a model has no golden tile to guard it."
+            )
+        Image.fromarray(tile).save(folder / f"{role}.png", optimize=True)
+        golden[role] = raw
+    return golden
+
+
+def _check_origin(sources: dict[str, Path], sidecar: Sidecar) -> None:
+    """Refuse files that do not belong together, or that must not be passed on."""
+    keras = read_sidecar(sources["keras"])
+    verify_file(sources["keras"], keras)
+    verify_file(sources["tflite"], sidecar)
+    if not sidecar.scheme.startswith("int8"):
+        raise CrackError(f"{sources['tflite']} is {sidecar.scheme}: the zoo ships int8 models.")
+    if sidecar.training.get("source_sha256") != keras.sha256:
+        raise CrackError(f"{sources['tflite']} was not made from {sources['keras']}: export the run again.")
+    for found in (keras, sidecar):
+        # The data's licence, then perhaps a sentence on pretrained weights with theirs in brackets.
+        data, _, note = found.licence.partition(". ")
+        unknown = {*re.split(r"\s*(?:,|;|\bAND\b)\s*", data), *re.findall(r"\(([^()]+)\)", note)} - LICENCES
+        if unknown:
+            raise CrackError(
+                f"{found.file} has licence {found.licence!r}: only models under {', '.join(sorted(LICENCES))} may ship."
+            )
+
+
+def _tile_side(sidecar: Sidecar) -> int:
+    from crack_tf.tiled import training_side
+
+    return training_side(sidecar)
+
+
+def _tolerance(sidecar: Sidecar) -> float:
+    if sidecar.golden is None:
+        raise CrackError(f"{sidecar.file} has no golden answer in its sidecar: export the run again.")
+    return sidecar.golden.tolerance
+
+
+def _summary(sidecar: Sidecar) -> str:
+    rates = sidecar.metrics.get("at_threshold", {})
+    measured = ", ".join(f"{rate} {rates[rate]:.4f}" for rate in ("recall", "specificity") if rate in rates)
+    text = f"{sidecar.model}, {sidecar.scheme}, {sidecar.image_size} px, trained on {sidecar.training.get('dataset')}"
+    return (
+        f"{text}: {measured} on {sidecar.metrics.get('split')} of {sidecar.metrics.get('dataset')}"
+        if measured
+        else text
+    )
+
+
+def _trained_on(sidecar: Sidecar, citation: str | None) -> dict[str, str]:
+    from crack_tf.data.registry import DATASETS
+
+    training = sidecar.training
+    dataset = str(training.get("dataset"))
+    if citation is None and dataset not in DATASETS:
+        raise CrackError(
+            f"the model was trained on {dataset!r}, whose source is not known here: name it with --citation TEXT."
+        )
+    return {
+        "dataset": dataset,
+        "policy": str(training.get("policy")),
+        "manifest_sha256": str(training.get("manifest_sha256")),
+        "citation": citation or DATASETS[dataset].citation,
+    }
+
+
+def _describe(path: Path, name: str) -> ZooFile:
+    return ZooFile(f"{name}/{path.name}", path.stat().st_size, sha256_file(path))
+
+
+def _with_default(model: ZooModel, default: bool) -> ZooModel:
+    from dataclasses import replace
+
+    return replace(model, default=default)

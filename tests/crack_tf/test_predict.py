@@ -1,0 +1,338 @@
+"""`crack-tf predict`: what it says and records about photographs, what it refuses, and that it needs no TensorFlow."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crack_tf import predict
+from crack_tf.predict import find_photos, main
+from crack_tf.zoo import read_zoo
+from tests.dark_model import SIZE, write_dark_model
+from tflite.errors import CrackError
+from tflite.runtime import Classifier
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "sklearn", "scipy", "tqdm", "jax", "crack_tf.data.registry")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """The model that calls dark tiles cracked, 32 pixels."""
+    path = tmp_path / "dark.tflite"
+    write_dark_model(path)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with a cracked tile, a clean large photograph, a cracked one below, a damaged one and other files."""
+    folder = tmp_path / "photos"
+    (folder / "below").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    save(folder / "a_tile.png", 20)
+    save(folder / "b_clean.jpg", 200, 100, 80)
+    save(folder / "below/c_dark.png", 60, 64, 64)
+    save(folder / ".hidden/x.png", 20)
+    (folder / "d_damaged.jpg").write_bytes((folder / "b_clean.jpg").read_bytes()[:300])
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def save(path: Path, brightness: int, width: int = SIZE, height: int = SIZE) -> Path:
+    Image.fromarray(np.full((height, width, 3), brightness, np.uint8)).save(path)
+    return path
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_photograph_gets_one_line_and_nothing_is_written(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = set(tmp_path.rglob("*"))
+    assert main([str(save(tmp_path / "a.png", 20)), "--model", str(model)]) == 0
+    line, *summary = capsys.readouterr().out.splitlines()
+    assert line.split() == ["crack", "0.999", "1/1", "tiles", str(tmp_path / "a.png")]
+    assert summary[0] == "1 photographs: 1 crack, 0 no crack, 0 NOT READ"
+    assert set(tmp_path.rglob("*")) - before == {tmp_path / "a.png"}
+
+
+def test_a_folder_is_classified_in_order_and_what_cannot_be_read_is_no_clean_photograph(
+    model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(photos), "--model", str(model), "--jobs", "3"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["crack", "no", "crack", "NOT"]
+    assert "damaged or truncated" in lines[3]
+    assert lines[4] == "4 photographs: 2 crack, 1 no crack, 1 NOT READ; 1 other files passed over"
+
+
+def test_results_are_recorded_with_place_answer_threshold_and_model(model: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main([str(photos), "--model", str(model), "--out", str(out)]) == 1
+    sidecar = Classifier(model).sidecar
+    head, *records = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    assert (head["model_sha256"], head["tile_side"], head["overlap"]) == (sidecar.sha256, SIZE, 0.25)
+    assert [record["status"] for record in records] == ["classified", "classified", "classified", "unreadable"]
+    clean = records[1]
+    assert (clean["width"], clean["height"], clean["decision"], clean["positive_tiles"]) == (100, 80, "no_crack", 0)
+    assert len(clean["tiles"]) == 12
+    assert clean["tiles"][0] == {
+        "x": 0,
+        "y": 0,
+        "w": SIZE,
+        "h": SIZE,
+        "logit": -4.5,
+        "probability": pytest.approx(0.0110, abs=1e-4),
+        "decision": "no_crack",
+    }
+    assert clean["threshold"] == {"probability": 0.5, "logit": 0.0}
+    assert {record["model_sha256"] for record in records} == {sidecar.sha256}
+    assert "decision" not in records[3]
+    assert [row["decision"] for row in rows(out / "photos.csv")] == ["crack", "no_crack", "crack", ""]
+    tiles = rows(out / "tiles.csv")
+    assert len(tiles) == sum(len(record.get("tiles", [None])) for record in records)
+    assert {row["threshold"] for row in tiles if row["status"] == "classified"} == {"0.5"}
+
+
+def test_overlays_are_drawn_for_what_could_be_read(model: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main([str(photos), "--model", str(model), "--out", str(out), "--overlay"]) == 1
+    drawn = {path.relative_to(out).as_posix() for path in out.rglob("*.png")}
+    assert drawn == {"overlays/a_tile.png.png", "overlays/b_clean.jpg.png", "overlays/below/c_dark.png.png"}
+    assert {row["overlay"] for row in rows(out / "photos.csv")} == {*drawn, ""}
+    with Image.open(out / "overlays/b_clean.jpg.png") as picture:
+        assert picture.width == 640
+
+
+def test_tile_and_overlap_choose_the_grid(model: Path, photos: Path, tmp_path: Path) -> None:
+    for tile, overlap, count in (("auto", "0", 12), ("40", "0", 6), ("80", "0.25", 1)):
+        out = tmp_path / f"{tile}-{overlap}"
+        options = ["--tile", tile, "--overlap", overlap, "--out", str(out)]
+        assert main([str(photos / "b_clean.jpg"), "--model", str(model), *options]) == 0
+        assert rows(out / "photos.csv")[0]["tiles"] == str(count)
+
+
+def test_resume_passes_over_what_is_done_and_tries_the_unreadable_again(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [str(photos), "--model", str(model), "--out", str(tmp_path / "out")]
+    assert main(command) == 1
+    (photos / "d_damaged.jpg").unlink()
+    save(photos / "d_damaged.jpg", 200)  # copied again from the camera
+    save(photos / "e_new.png", 20)
+    capsys.readouterr()
+    assert main([*command, "--resume"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [Path(line.split()[-1]).name for line in lines[:2]] == ["d_damaged.jpg", "e_new.png"]
+    assert lines[2] == "2 photographs: 1 crack, 1 no crack, 0 NOT READ; 3 done before; 1 other files passed over"
+    assert [row["decision"] for row in rows(tmp_path / "out/photos.csv")] == [
+        *("crack", "no_crack", "crack", "no_crack", "crack"),
+    ]
+    assert main([*command, "--resume"]) == 0
+    assert capsys.readouterr().out.startswith("0 photographs")
+
+
+def test_a_photograph_that_changed_is_classified_again(model: Path, tmp_path: Path) -> None:
+    photo = save(tmp_path / "a.png", 200)
+    command = [str(photo), "--model", str(model), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    save(photo, 20, 48, 48)
+    assert main([*command, "--resume"]) == 0
+    assert [row["decision"] for row in rows(tmp_path / "out/photos.csv")] == ["crack"]
+
+
+def test_an_earlier_run_is_neither_replaced_nor_mixed_unasked(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [str(save(tmp_path / "a.png", 20)), "--model", str(model), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    assert main(command) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main([*command, "--tile", "20", "--resume"]) == 2
+    assert "tile_side = 32, now it is 20" in capsys.readouterr().err
+    assert main([*command, "--tile", "20", "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--overlay"], "need --out"),
+        (["--resume"], "need --out"),
+        (["--overlap", "0.95"], "--overlap 0.95: choose a share"),
+        (["--overlap", "nan"], "--overlap nan: choose a share"),
+        (["--out", "PHOTOS/out"], "its overlays would become photographs"),
+        (["--model", "none.tflite"], "none.tflite does not exist"),
+        (["--model", "PHOTOS"], "name a .tflite file"),
+        (["--out", "OUT", "--resume"], "there is no run in"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    options: list[str],
+    message: str,
+    model: Path,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    placed = [text.replace("PHOTOS", str(photos)).replace("OUT", str(tmp_path / "out")) for text in options]
+    assert main([str(photos), "--model", str(model), *placed]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("error:") == 1
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize("value", ["0", "8", "half", "-4"])
+def test_a_tile_is_auto_or_a_sensible_number_of_pixels(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["a.png", "--tile", value])
+    assert stop.value.code == 2
+    assert "argument --tile" in capsys.readouterr().err
+
+
+def test_a_missing_path_and_a_folder_without_photographs_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(CrackError, match=r"no photograph in .*\.jpeg"):
+        find_photos([tmp_path], None)
+    with pytest.raises(CrackError, match="nowhere does not exist"):
+        find_photos([tmp_path / "nowhere"], None)
+
+
+def test_each_photograph_counts_once_and_equal_names_get_different_overlays(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        save(tmp_path / folder / "a.png", 20)
+    found, skipped = find_photos([tmp_path / "one/a.png", tmp_path / "one", tmp_path / "two"], tmp_path / "out")
+    assert [photo.path for photo in found] == [tmp_path / "one/a.png", tmp_path / "two/a.png"]
+    assert len({photo.overlay for photo in found}) == 2
+    assert skipped == 0
+
+
+def test_a_file_without_a_pictures_suffix_is_read_when_it_is_named(model: Path, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", 20).rename(tmp_path / "picture")
+    assert main([str(path), "--model", str(model)]) == 0
+
+
+def test_a_name_of_any_bytes_is_reported_and_recorded(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"w\xffll.png")
+    try:
+        save(path, 20)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    assert main([str(path), "--model", str(model), "--out", str(tmp_path / "out"), "--overlay"]) == 0
+    assert rows(tmp_path / "out/photos.csv")[0]["photo"].endswith("w\\udcffll.png")
+
+
+def test_on_a_terminal_a_bar_runs_and_every_photograph_keeps_its_line(
+    model: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    for paths, count in (([photos], 4), ([photos / "b_clean.jpg"], 1)):
+        main([*map(str, paths), "--model", str(model)])
+        captured = capsys.readouterr()
+        assert len([line for line in captured.out.splitlines() if str(photos) in line]) == count
+    assert "tiles" in captured.err
+
+
+def test_predicting_imports_no_tensorflow_and_nothing_else_that_is_slow(
+    model: Path, photos: Path, tmp_path: Path
+) -> None:
+    program = (
+        "import sys\nfrom crack_tf.cli import main\nfrom crack_tf import predict\n"
+        "code = predict.main(sys.argv[1:])\n"
+        f"print('heavy:', [name for name in {HEAVY!r} if name in sys.modules])\nsys.exit(code)\n"
+    )
+    command = [str(photos / "b_clean.jpg"), "--model", str(model), "--out", str(tmp_path / "out"), "--overlay"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("heavy: []\n")
+
+
+def test_the_first_answer_costs_less_than_a_second_of_processor_time(model: Path, photos: Path) -> None:
+    before = os.times()
+    command = [sys.executable, "-m", "crack_tf.predict", str(photos / "b_clean.jpg"), "--model", str(model)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    after = os.times()
+    assert done.returncode == 0, done.stderr
+    # Processor time, not wall time: other tests and trainings may run beside this one.
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 1.5
+
+
+def test_ctrl_c_leaves_results_that_a_resumed_run_completes(
+    model: Path, tmp_path: Path, hears_ctrl_c: Callable[[], object]
+) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    for number in range(16):
+        save(folder / f"{number:02d}.png", 20, 320, 240)
+    command = [
+        "-m",
+        "crack_tf.predict",
+        str(folder),
+        "--model",
+        str(model),
+        "--out",
+        str(out),
+        "--overlay",
+        "--jobs",
+        "1",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hears_ctrl_c,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    done = len(rows(out / "photos.csv"))
+    assert 1 <= done < 16
+    started = time.time()
+    assert main([*command[2:], "--resume"]) == 0
+    photos = rows(out / "photos.csv")
+    assert len(photos) == 16
+    assert {row["decision"] for row in photos} == {"crack"}
+    again = [path for path in (out / "overlays").iterdir() if path.stat().st_mtime > started]
+    assert len(again) == 16 - done
+
+
+def test_without_a_model_the_zoos_default_answers_or_its_absence_is_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main([str(save(tmp_path / "a.png", 150, 96, 96))])
+    captured = capsys.readouterr()
+    if read_zoo()[1]:
+        assert code == 0
+        assert "1 photographs" in captured.out
+    else:
+        assert code == 2
+        assert "no model is shipped" in captured.err
+
+
+def test_the_help_explains_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        predict.main(["--help"])
+    assert "never as clean" in capsys.readouterr().out

@@ -1,0 +1,274 @@
+"""The zoo gives out only files that are what its manifest says, and every shipped model gives its golden answers.
+
+The tests of shipped models take their names from the manifest. While it lists none they are skipped by name; what holds for the
+zoo as a whole (its size, no stray files) is tested all the same.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from crack_tf import zoo
+from crack_tf.zoo import FOLDER, LIMIT_BYTES, ROLES, ZooModel, check, find_model, load, main, read_zoo
+from tests.dark_model import SIZE, write_dark_model
+from tflite.errors import CrackError, ModelFileError
+from tflite.files import read_json, sha256_file, write_json
+from tflite.runtime import Classifier
+from tflite.sidecar import Threshold, read_sidecar, sidecar_path, write_sidecar
+
+SHIPPED: list[Any] = sorted(read_zoo()[1]) or [
+    pytest.param("", marks=pytest.mark.skip(reason="this version's manifest lists no model yet"), id="none-yet")
+]
+
+
+def make_run(folder: Path, export: str = "dark-int8-ptq", **changes: Any) -> Path:
+    """A finished run as `add` finds it: model.keras, an int8 export, sidecars and a model card."""
+    (folder / "export").mkdir(parents=True, exist_ok=True)
+    keras, tflite = folder / "model.keras", folder / "export" / f"{export}.tflite"
+    keras.write_bytes(b"stands for a Keras model")
+    sidecar = write_dark_model(tflite)
+    write_sidecar(keras, replace(sidecar, file=keras.name, sha256=sha256_file(keras), scheme="int8-ptq"))
+    training = {**sidecar.training, "source_sha256": sha256_file(keras), **changes.pop("training", {})}
+    write_sidecar(tflite, replace(sidecar, training=training, **changes))
+    tflite.with_suffix(".md").write_text("# dark\n")
+    return folder
+
+
+def add(folder: Path, run: Path, name: str, *options: str) -> int:
+    return main(["--zoo", str(folder), "add", str(run), "--name", name, *options])
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "run")
+
+
+@pytest.fixture
+def small_zoo(run: Path, tmp_path: Path) -> Path:
+    """A zoo of two models, "one" the default."""
+    folder = tmp_path / "zoo"
+    assert add(folder, run, "one") == 0
+    assert add(folder, run, "two") == 0
+    return folder
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_is_whole_and_gives_its_golden_answers(name: str) -> None:
+    model = load(name)
+    assert set(check(model)) == {"golden_crack", "golden_no_crack"}
+    sidecar = Classifier(model.tflite).sidecar
+    assert (model.model, model.scheme, model.image_size) == (sidecar.model, sidecar.scheme, sidecar.image_size)
+    assert model.licence == sidecar.licence
+    assert model.trained_on["citation"]
+    assert sidecar.training["source_sha256"] == model.files["keras"].sha256 == read_sidecar(model.keras).sha256
+    assert find_model(name).tile_side == model.tile_side
+
+
+def test_the_zoo_is_small_enough_for_git_and_holds_no_other_files() -> None:
+    models = read_zoo()[1].values()
+    listed = {FOLDER / file.path for model in models for file in model.files.values()}
+    assert {path for path in FOLDER.rglob("*") if path.is_file()} == {FOLDER / "zoo.json", *listed}
+    assert sum(path.stat().st_size for path in listed) < LIMIT_BYTES
+
+
+def test_a_run_is_added_with_all_that_belongs_to_it(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "zoo"
+    options = ["--default", "--tile-side", "100", "--summary", "calls dark tiles cracked", "--citation", "nobody"]
+    assert add(folder, run, "dark-1.0", *options) == 0
+    version, models = read_zoo(folder)
+    assert version == 1
+    model = models["dark-1.0"]
+    assert (model.model, model.scheme, model.image_size, model.tile_side) == ("dark", "int8-ptq", SIZE, 100)
+    assert (model.summary, model.trained_on["citation"], model.default) == ("calls dark tiles cracked", "nobody", True)
+    assert set(model.files) == set(ROLES)
+    assert {path.name for path in (folder / "dark-1.0").iterdir()} == {
+        *("model.keras", "model.keras.json", "dark-int8-ptq.tflite", "dark-int8-ptq.tflite.json", "dark-int8-ptq.md"),
+        *("golden_crack.png", "golden_no_crack.png"),
+    }
+    assert model.tflite.read_bytes() == (run / "export/dark-int8-ptq.tflite").read_bytes()
+    with Image.open(model.path("golden_crack")) as tile:
+        assert tile.size == (SIZE, SIZE)
+    assert set(check(model)) == set(zoo.GOLDEN)
+
+
+def test_the_version_rises_and_there_is_one_default(small_zoo: Path, run: Path) -> None:
+    version, models = read_zoo(small_zoo)
+    assert version == 2
+    assert [model.name for model in models.values() if model.default] == ["one"]
+    assert add(small_zoo, run, "three", "--default") == 0
+    version, models = read_zoo(small_zoo)
+    assert (version, sorted(models)) == (3, ["one", "three", "two"])
+    assert load(folder=small_zoo).name == "three"
+    assert add(small_zoo, run, "three", "--overwrite") == 0
+    assert load(folder=small_zoo).name == "three"  # there has to be one
+
+
+def test_load_gives_paths_by_name_or_the_default(small_zoo: Path) -> None:
+    model = load("two", folder=small_zoo)
+    assert model.tflite == small_zoo / "two/dark-int8-ptq.tflite"
+    assert model.keras.is_file()
+    assert model.card.read_text() == "# dark\n"
+    assert load(folder=small_zoo).name == "one"
+    assert find_model(None, small_zoo).path == small_zoo / "one/dark-int8-ptq.tflite"
+    assert find_model("two", small_zoo).tile_side == SIZE
+
+
+def test_an_unknown_name_lists_the_known_ones(small_zoo: Path) -> None:
+    with pytest.raises(CrackError, match="'opent' is not in the zoo: choose one of one, two"):
+        load("opent", folder=small_zoo)
+
+
+def test_an_empty_zoo_says_what_to_do(tmp_path: Path) -> None:
+    shutil.copy(FOLDER / "zoo.json", tmp_path)
+    record = read_json(tmp_path / "zoo.json")
+    write_json(tmp_path / "zoo.json", {**record, "models": []})
+    with pytest.raises(CrackError, match=r"no model is shipped .* --model FILE\.tflite"):
+        load(folder=tmp_path)
+    assert main(["--zoo", str(tmp_path), "list"]) == 0
+    assert main(["--zoo", str(tmp_path), "check"]) == 0
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_missing_or_changed_file_is_named(role: str, small_zoo: Path) -> None:
+    path = read_zoo(small_zoo)[1]["one"].path(role)
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(ModelFileError, match=f"{path.name} of the shipped model one was changed"):
+        load("one", folder=small_zoo)
+    path.unlink()
+    with pytest.raises(ModelFileError, match=f"{path.name} of the shipped model one is missing"):
+        load("one", folder=small_zoo)
+    assert load("two", folder=small_zoo)
+    assert load("one", folder=small_zoo, roles=set(ROLES) - {role})
+
+
+def test_files_of_a_model_by_path_are_taken_as_they_are(run: Path) -> None:
+    path = run / "export/dark-int8-ptq.tflite"
+    assert find_model(str(path)) == zoo.Chosen(path, None)
+    with pytest.raises(CrackError, match=r"gone\.tflite does not exist"):
+        find_model("gone.tflite")
+
+
+def test_check_notices_another_answer(small_zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--zoo", str(small_zoo), "check"]) == 0
+    assert "7 files as described" in capsys.readouterr().out
+    record = read_json(small_zoo / "zoo.json")
+    record["models"][0]["golden"]["golden_crack"] += 3
+    write_json(small_zoo / "zoo.json", record)
+    assert main(["--zoo", str(small_zoo), "check"]) == 2
+    assert "golden_crack.png, the manifest says" in capsys.readouterr().err
+
+
+def test_list_names_size_default_and_summary(small_zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--zoo", str(small_zoo), "list"]) == 0
+    first, second, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("one")
+    assert "default" in first
+    assert "default" not in second
+    assert last.startswith("zoo version 2: 2 models, 0.0 MB")
+
+
+def damage_unknown(record: dict[str, Any]) -> None:
+    record["models"][0]["colour"] = "grey"
+
+
+def damage_missing(record: dict[str, Any]) -> None:
+    del record["models"][0]["files"]["card"]
+
+
+def damage_default(record: dict[str, Any]) -> None:
+    record["models"][0]["default"] = False
+
+
+@pytest.mark.parametrize("damage", [damage_unknown, damage_missing, damage_default])
+def test_a_damaged_manifest_is_refused(damage: Any, small_zoo: Path) -> None:
+    record = read_json(small_zoo / "zoo.json")
+    damage(record)
+    write_json(small_zoo / "zoo.json", record)
+    with pytest.raises(CrackError, match=r"zoo\.json is damaged"):
+        read_zoo(small_zoo)
+    write_json(small_zoo / "zoo.json", {"format": "other"})
+    with pytest.raises(CrackError, match="not a zoo's manifest"):
+        read_zoo(small_zoo)
+
+
+def refused(folder: Path, run: Path, capsys: pytest.CaptureFixture[str], *options: str, name: str = "new") -> str:
+    assert add(folder, run, name, *options) == 2
+    assert not list(folder.glob(".*"))
+    assert not (folder / name).exists() or name == "one"
+    return capsys.readouterr().err
+
+
+def test_a_name_is_not_taken_twice_and_fit_for_a_folder(
+    small_zoo: Path, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "exists already" in refused(small_zoo, run, capsys, name="one")
+    assert "use lower-case letters" in refused(small_zoo, run, capsys, name="A b")
+    assert "use lower-case letters" in refused(small_zoo, run, capsys, name="../x")
+
+
+def test_files_that_do_not_belong_together_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(tmp_path / "run", training={"source_sha256": "0" * 64})
+    assert "was not made from" in refused(tmp_path / "zoo", run, capsys)
+
+
+def test_a_model_that_must_not_be_passed_on_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(tmp_path / "run", licence="research only")
+    assert "licence 'research only': only models under" in refused(tmp_path / "zoo", run, capsys)
+
+
+def test_an_unknown_data_set_needs_its_source_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(tmp_path / "run", training={"dataset": "mix"})
+    assert "--citation TEXT" in refused(tmp_path / "zoo", run, capsys)
+    assert add(tmp_path / "zoo", run, "new", "--citation", "both of them") == 0
+
+
+def test_a_model_that_cannot_tell_synthetic_tiles_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tflite.metrics import sigmoid
+
+    always = Threshold(float(sigmoid(-7.0)), -7.0, 16, None, None)
+    run = make_run(tmp_path / "run", threshold=always)
+    assert "answers no clean synthetic tile clearly" in refused(tmp_path / "zoo", run, capsys)
+
+
+def test_missing_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(tmp_path / "run")
+    (run / "export/dark-int8-ptq.md").unlink()
+    assert "(card) does not exist" in refused(tmp_path / "zoo", run, capsys)
+    (run / "export/dark-int8-ptq.tflite").unlink()
+    assert "has no int8 models. Make one" in refused(tmp_path / "zoo", run, capsys)
+
+
+def test_the_quantisation_aware_export_is_preferred_and_several_need_a_choice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path / "run", "a-int8-ptq")
+    make_run(run, "b-int8-ptq")
+    assert "has 2 int8 models: name one with --tflite" in refused(tmp_path / "zoo", run, capsys)
+    make_run(run, "a-int8-qat")
+    for options, name in (([], "a-int8-qat"), (["--tflite", str(run / "export/b-int8-ptq.tflite")], "b-int8-ptq")):
+        assert add(tmp_path / "zoo", run, "one", "--overwrite", *options) == 0
+        assert load(folder=tmp_path / "zoo").tflite.stem == name
+
+
+def test_the_limit_of_the_zoo_is_kept_and_what_was_there_stays(
+    small_zoo: Path, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (small_zoo / "zoo.json").read_bytes()
+    monkeypatch.setattr("crack_tf.zoo_add.LIMIT_BYTES", 1000)
+    assert "its limit is" in refused(small_zoo, run, capsys, "--overwrite", name="one")
+    assert (small_zoo / "zoo.json").read_bytes() == before
+    assert load("one", folder=small_zoo)
+
+
+def test_the_paths_of_an_entry_follow_its_folder(small_zoo: Path, tmp_path: Path) -> None:
+    moved = small_zoo.rename(tmp_path / "moved")
+    model: ZooModel = load("one", folder=moved)
+    assert sidecar_path(model.tflite) == model.path("tflite_sidecar")
