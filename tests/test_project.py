@@ -22,7 +22,7 @@ from crack_tf.cli import VERBS
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("crack_tf", "tflite", "tuning")
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-WITH_SUBCOMMANDS = {"crack_tf.data", "crack_tf.zoo", "tflite.device", "tflite.edgetpu"}
+WITH_SUBCOMMANDS = {"crack_tf.data", "crack_tf.photo", "crack_tf.zoo", "tflite.device", "tflite.edgetpu"}
 # Imported where a board has them, and only by the option that needs them: a pin, a camera.
 BOARD_ONLY = {"gpiozero"}
 # Imported to speak to the pinned package that brings it along: LiteRT's model files, TensorFlow's logging, errors of cells.
@@ -120,8 +120,8 @@ def test_legacy_keras_is_imported_in_the_quantisation_module_only() -> None:
 
 
 def test_every_third_party_import_is_pinned() -> None:
-    pins = {}
-    for name in ("requirements.txt", "requirements-jax.txt", "requirements-report.txt"):
+    pins: dict[str, str] = {}
+    for name in ("requirements.txt", "requirements-jax.txt", "requirements-report.txt", "requirements-sam.txt"):
         pins |= requirements(name)
     distributions = metadata.packages_distributions()
     ours = {*sys.stdlib_module_names, *PACKAGES, *BOARD_ONLY}
@@ -136,7 +136,13 @@ def test_every_third_party_import_is_pinned() -> None:
 
 
 def test_requirement_files_are_pinned_and_each_pin_of_the_workstation_says_why() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt", "requirements-jax.txt", "requirements-report.txt"):
+    for name in (
+        "requirements.txt",
+        "requirements-dev.txt",
+        "requirements-jax.txt",
+        "requirements-report.txt",
+        "requirements-sam.txt",
+    ):
         assert requirements(name), name
     for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
         assert not line or "#" in line, f"{line}: say why"
@@ -159,7 +165,7 @@ def test_pyproject_takes_its_dependencies_from_the_requirement_files() -> None:
     dynamic = project["tool"]["setuptools"]["dynamic"]
     assert dynamic["dependencies"]["file"] == ["requirements.txt"]
     extras = dynamic["optional-dependencies"]
-    assert set(extras) == {"dev", "jax", "report"}
+    assert set(extras) == {"dev", "jax", "report", "sam"}
     assert all((ROOT / name).is_file() for extra in extras.values() for name in extra["file"])
     module, _, function = project["project"]["scripts"]["crack-tf"].partition(":")
     assert callable(getattr(importlib.import_module(module), function))

@@ -1,0 +1,80 @@
+"""Measured cracks drawn on their photograph, for a person to check the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from crack_tf.photo.cracks import Crack
+from crack_tf.photo.masks import check_mask
+from tflite.errors import CrackError
+
+# Of the palette of Okabe and Ito, which most colour-blind people can tell apart.
+_MASK, _LINE, _WIDEST = (213, 94, 0), (240, 228, 66), (0, 158, 255)
+_MASK_WEIGHT = 0.35
+
+
+def draw_cracks(
+    photo: np.ndarray, cracks: Sequence[Crack], mask: np.ndarray | None = None, labels: bool = True
+) -> Image.Image:
+    """Draw mask, centrelines and the place of the maximum width, with number, length and widths beside each crack.
+
+    Args:
+        photo: uint8 (height, width, 3).
+        cracks: measured on this photograph's mask.
+        mask: (height, width), tinted, or None.
+        labels: whether to write numbers; without, only lines are drawn.
+
+    Returns:
+        A Pillow RGB image of the photograph's size.
+
+    Raises:
+        CrackError: if photograph and mask are none or differ in size.
+
+    Example:
+        draw_cracks(photo, measure_cracks(mask, mm_per_pixel=0.1), mask).save("overlay.png")
+    """
+    if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
+        raise CrackError(f"photo is {photo.dtype} {photo.shape}: give uint8 RGB of shape (height, width, 3).")
+    pixels = photo.copy()
+    if mask is not None:
+        inside = check_mask(mask, (photo.shape[0], photo.shape[1]))
+        tinted = (1 - _MASK_WEIGHT) * pixels[inside] + _MASK_WEIGHT * np.array(_MASK)
+        pixels[inside] = tinted.round().astype(np.uint8)
+    image = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(image)
+    unit = max(1, round(max(photo.shape[:2]) / 700))  # line width: visible when the whole photograph is on a screen
+    for crack in cracks:
+        for line in crack.centreline:
+            draw.line(line, fill=_LINE, width=unit)
+        for x, y in crack.branch_points:
+            draw.ellipse((x - 2 * unit, y - 2 * unit, x + 2 * unit, y + 2 * unit), outline=_LINE, width=unit)
+        x, y = crack.max_width_at
+        around = crack.max_width_px / 2 + 3 * unit
+        draw.ellipse((x - around, y - around, x + around, y + around), outline=_WIDEST, width=unit)
+    if labels:
+        font = ImageFont.load_default(size=max(11, 12 * unit))
+        for crack in cracks:
+            _write(draw, crack, font, image.size)
+    return image
+
+
+def caption(crack: Crack) -> str:
+    """Number, length and widths in one line, in millimetres when they are known."""
+    if crack.mm_per_pixel is None:
+        return f"{crack.number}: {crack.length_px:.0f} px, {crack.mean_width_px:.1f} / {crack.max_width_px:.1f} px"
+    return f"{crack.number}: {crack.length_mm:.0f} mm, {crack.mean_width_mm:.2f} / {crack.max_width_mm:.2f} mm"
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, crack: Crack, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, size: tuple[int, int]
+) -> None:
+    text = caption(crack)
+    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+    # Beside the widest place, moved inside where it would leave the picture.
+    x = min(max(0.0, crack.max_width_at[0] + crack.max_width_px), size[0] - right)
+    y = min(max(0.0, crack.max_width_at[1] + crack.max_width_px), size[1] - bottom)
+    draw.rectangle((x + left - 2, y + top - 2, x + right + 2, y + bottom + 2), fill=(0, 0, 0))
+    draw.text((x, y), text, fill=(255, 255, 255), font=font)

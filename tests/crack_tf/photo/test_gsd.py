@@ -1,0 +1,150 @@
+"""Millimetres per pixel from a camera's numbers and from EXIF data; what is missing is asked for."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
+
+from crack_tf.photo.gsd import (
+    GroundSampling,
+    from_camera,
+    from_equivalent_focal,
+    from_photo,
+    from_value,
+    needed_mm_per_pixel,
+)
+from tflite.errors import CrackError, ImageError
+
+FOCAL, FOCAL_35MM, DISTANCE, ZOOM, PIXEL_X, PIXEL_Y = 0x920A, 0xA405, 0x9206, 0xA404, 0xA002, 0xA003
+
+
+def photograph(tags: dict[int, Any], size: tuple[int, int] = (400, 300)) -> bytes:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update(tags)
+    out = io.BytesIO()
+    Image.new("RGB", size, (90, 90, 90)).save(out, "JPEG", exif=exif)
+    return out.getvalue()
+
+
+def test_a_known_camera_gives_the_textbook_value() -> None:
+    # A 1-inch sensor (13.2 mm, 5472 pixels) with 8.8 mm lens, 3 m away: 2.4 um pixels times (3000 - 8.8) / 8.8.
+    scale = from_camera(8.8, 3.0, 13.2, 5472)
+    assert scale.mm_per_pixel == pytest.approx(13.2 / 5472 * (3000 - 8.8) / 8.8)
+    assert scale.mm_per_pixel == pytest.approx(0.82, abs=0.005)
+
+
+def test_the_equivalent_focal_length_agrees_with_the_real_one_on_any_aspect_ratio() -> None:
+    for sensor, pixels in (((13.2, 8.8), (5472, 3648)), ((17.3, 13.0), (5280, 3968))):
+        diagonal = (sensor[0] ** 2 + sensor[1] ** 2) ** 0.5
+        real = from_camera(10.0, 20.0, sensor[0], pixels[0])
+        equivalent = from_equivalent_focal(10.0 * 43.2666 / diagonal, 20.0, *pixels)
+        assert equivalent.mm_per_pixel == pytest.approx(real.mm_per_pixel, rel=2e-3)
+
+
+@given(
+    focal=st.floats(2, 200),
+    distance=st.floats(0.5, 100),
+    sensor=st.floats(3, 60),
+    width=st.integers(100, 20000),
+    factor=st.integers(2, 10),
+)
+def test_twice_the_pixels_is_half_the_scale_and_farther_is_coarser(
+    focal: float, distance: float, sensor: float, width: int, factor: int
+) -> None:
+    scale = from_camera(focal, distance, sensor, width).mm_per_pixel
+    assert from_camera(focal, distance, sensor, width * factor).mm_per_pixel == pytest.approx(scale / factor)
+    assert from_camera(focal, distance * factor, sensor, width).mm_per_pixel > scale * factor * 0.999
+
+
+def test_a_tenth_of_a_millimetre_per_pixel_is_needed_for_cracks_of_three_tenths() -> None:
+    assert needed_mm_per_pixel(0.3) == pytest.approx(0.1)
+    assert from_value(0.1).smallest_width_mm() == pytest.approx(0.3)
+    text = from_value(0.1).describe()
+    assert "0.1 mm per pixel (given)" in text
+    assert "0.3 mm" in text
+
+
+def test_exif_with_the_equivalent_focal_length_and_distance_is_enough() -> None:
+    data = photograph({FOCAL_35MM: 24, DISTANCE: IFDRational(25, 10)})
+    expected = from_equivalent_focal(24, 2.5, 400, 300)
+    scale = from_photo(data)
+    assert scale.mm_per_pixel == pytest.approx(expected.mm_per_pixel)
+    assert "EXIF distance" in scale.source
+
+
+def test_a_given_distance_wins_and_a_given_sensor_takes_the_real_focal_length(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(photograph({FOCAL: IFDRational(88, 10), FOCAL_35MM: 24, DISTANCE: IFDRational(25, 10)}))
+    scale = from_photo(path, distance_m=4.0, sensor_width_mm=13.2)
+    assert scale.mm_per_pixel == pytest.approx(from_camera(8.8, 4.0, 13.2, 400).mm_per_pixel)
+    assert "given distance" in scale.source
+
+
+def test_portrait_and_landscape_have_the_same_scale() -> None:
+    tags = {FOCAL: IFDRational(88, 10), DISTANCE: IFDRational(3, 1)}
+    portrait = from_photo(photograph(tags, (300, 400)), sensor_width_mm=13.2)
+    landscape = from_photo(photograph(tags, (400, 300)), sensor_width_mm=13.2)
+    assert portrait.mm_per_pixel == pytest.approx(landscape.mm_per_pixel)
+
+
+def test_a_resized_photograph_is_fine_and_a_cropped_one_is_refused() -> None:
+    tags = {FOCAL_35MM: 24, DISTANCE: IFDRational(3, 1), PIXEL_X: 4000, PIXEL_Y: 3000}
+    full = from_equivalent_focal(24, 3, 4000, 3000).mm_per_pixel
+    assert from_photo(photograph(tags)).mm_per_pixel == pytest.approx(10 * full)
+    with pytest.raises(CrackError, match="it was cropped"):
+        from_photo(photograph(tags, (400, 200)))
+
+
+@pytest.mark.parametrize(
+    ("tags", "sensor", "message"),
+    [
+        ({}, None, "no subject distance"),
+        ({FOCAL_35MM: 24}, None, "no subject distance"),
+        ({FOCAL_35MM: 24, DISTANCE: IFDRational(0, 1)}, None, "unusable subject distance"),
+        ({FOCAL_35MM: 24, DISTANCE: IFDRational(0xFFFFFFFF, 1)}, None, "unusable subject distance"),
+        ({FOCAL_35MM: 24, DISTANCE: IFDRational(1, 0)}, None, "no subject distance"),
+        ({DISTANCE: IFDRational(3, 1)}, None, "no focal length"),
+        ({DISTANCE: IFDRational(3, 1)}, 13.2, "no focal length"),
+        ({FOCAL: IFDRational(88, 10), DISTANCE: IFDRational(3, 1)}, None, "sensor's width"),
+        (
+            {FOCAL: IFDRational(8, 1), FOCAL_35MM: 48388, DISTANCE: IFDRational(3, 1)},
+            None,
+            "no usable 35 mm equivalent",
+        ),
+        ({FOCAL_35MM: 24, DISTANCE: IFDRational(3, 1), ZOOM: IFDRational(2, 1)}, None, "digital zoom 2"),
+        ({FOCAL: IFDRational(88, 10), DISTANCE: IFDRational(1, 1000)}, 13.2, "within the focal length"),
+    ],
+)
+def test_missing_and_absurd_exif_data_says_what_to_give(tags, sensor, message: str) -> None:
+    with pytest.raises(CrackError, match=message):
+        from_photo(photograph(tags), sensor_width_mm=sensor)
+
+
+def test_files_that_are_no_photographs_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="cannot read image"):
+        from_photo(tmp_path / "missing.jpg", 3.0)
+    with pytest.raises(ImageError, match="not a readable photograph"):
+        from_photo(b"no photograph", 3.0)
+
+
+@pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf")])
+def test_numbers_that_are_not_above_zero_are_refused(bad: float) -> None:
+    for call in (
+        lambda: from_value(bad),
+        lambda: GroundSampling(bad, "x"),
+        lambda: from_camera(bad, 3, 13.2, 4000),
+        lambda: from_camera(8.8, bad, 13.2, 4000),
+        lambda: from_camera(8.8, 3, bad, 4000),
+        lambda: from_equivalent_focal(bad, 3, 4000, 3000),
+        lambda: from_equivalent_focal(24, bad, 4000, 3000),
+        lambda: needed_mm_per_pixel(bad),
+    ):
+        with pytest.raises(CrackError, match="must be a number above 0"):
+            call()

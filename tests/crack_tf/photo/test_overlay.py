@@ -1,0 +1,47 @@
+"""The overlay has the photograph's size and shows where cracks were measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from crack_tf.photo.cracks import measure_cracks
+from crack_tf.photo.overlay import caption, draw_cracks
+from tflite.errors import CrackError
+
+
+@pytest.fixture
+def mask() -> np.ndarray:
+    result = np.zeros((80, 120), bool)
+    result[40:46, 10:110] = True
+    return result
+
+
+def test_the_overlay_changes_pixels_on_the_crack_and_leaves_the_photograph_alone(mask: np.ndarray) -> None:
+    photo = np.full((80, 120, 3), 128, np.uint8)
+    image = draw_cracks(photo, measure_cracks(mask), mask, labels=False)
+    assert image.size == (120, 80)
+    changed = (np.asarray(image) != 128).any(axis=2)
+    assert changed[mask].mean() > 0.99
+    assert changed[~mask].mean() < 0.1
+    assert (photo == 128).all()
+    assert (np.asarray(draw_cracks(photo, measure_cracks(mask), mask)) != np.asarray(image)).any()
+
+
+def test_captions_are_in_millimetres_when_the_scale_is_known(mask: np.ndarray) -> None:
+    assert caption(measure_cracks(mask)[0]) == "1: 100 px, 6.0 / 6.0 px"
+    assert caption(measure_cracks(mask, mm_per_pixel=0.1)[0]) == "1: 10 mm, 0.60 / 0.60 mm"
+
+
+def test_labels_at_the_border_and_no_cracks_are_drawn_too(mask: np.ndarray) -> None:
+    edge = np.zeros((30, 60), bool)
+    edge[27:30, 20:60] = True
+    draw_cracks(np.zeros((30, 60, 3), np.uint8), measure_cracks(edge), edge)
+    draw_cracks(np.zeros((30, 60, 3), np.uint8), [], None)
+
+
+def test_a_mask_of_another_size_and_a_grey_photograph_are_refused(mask: np.ndarray) -> None:
+    with pytest.raises(CrackError, match="photograph 50x50"):
+        draw_cracks(np.zeros((50, 50, 3), np.uint8), [], mask)
+    with pytest.raises(CrackError, match="uint8 RGB"):
+        draw_cracks(np.zeros((80, 120), np.uint8), [], mask)
