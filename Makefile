@@ -1,6 +1,7 @@
 # make demo   set up, then the whole chain on made-up tiles: data, training, int8 export, benchmark
 # make metu   the README's figures: both models on the METU tiles in $CRACK_TF_DATA (hours; goes on after a stop)
 # make metu-tune   the README's search and study on METU, after make metu (about an hour and a half; goes on after a stop)
+# make emulated-pi   the device bundle on an emulated Raspberry Pi 4 and 5 (arm64 under qemu); Debian or Ubuntu, no root
 # make reports   executes all notebooks on made-up tiles and writes HTML to runs/reports (minutes)
 # make test   set up, then lint, format, types and tests
 #
@@ -9,7 +10,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo metu metu-tune reports test lint format types pytest clean
+.PHONY: help setup setup-dev demo metu metu-tune emulated-pi reports test lint format types pytest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -161,6 +162,16 @@ reports: $(VENV)/.report
 	@for notebook in notebooks/*.ipynb; do \
 	    $(CRACK_TF) report --notebook `basename $$notebook .ipynb` --overwrite || exit; \
 	done
+
+# ------------------------------------------------------------------------------------------------- emulated Pi
+
+# An arm64 user-space from Debian packages, kept in the user's cache, runs a bundle of small models made here, or the one
+# given: make emulated-pi BUNDLE=crack_tf-bundle.zip. What it answered is in runs/emulated-pi.
+EMULATED := runs/emulated-pi
+
+emulated-pi: $(VENV)/.dev
+	@$(BIN)/python -m tests.emulated_pi.prepare --out $(EMULATED) $(if $(BUNDLE),--bundle $(BUNDLE))
+	@CRACK_TF_EMULATED_PI=$(EMULATED) $(BIN)/python -m pytest -q tests/emulated_pi
 
 # -------------------------------------------------------------------------------------------------------- test
 
