@@ -224,7 +224,6 @@ def test_blots_of_any_size_are_measured(shape: tuple[int, int]) -> None:
     crack = only(mask, min_area=1)
     assert crack.length_px == pytest.approx(max(shape), abs=0.5 + 0.5 * min(shape))
     assert crack.length_px * crack.mean_width_px == pytest.approx(crack.area_px, rel=0.5)
-    assert crack.max_width_px >= 0.5 * crack.mean_width_px
 
 
 @settings(max_examples=25)
@@ -238,7 +237,7 @@ def test_noise_is_measured_without_complaint(seed: int, share: float, size: int)
         row = crack.as_dict(geometry=True)
         json.dumps(row, allow_nan=False)
         assert row["length_px"] > 0
-        assert row["mean_width_px"] > 0
+        assert row["max_width_px"] >= row["mean_width_px"] > 0
         assert 0 <= row["orientation_deg"] <= 180  # rounded
         assert sum(map(len, crack.centreline)) >= 2
 
