@@ -39,8 +39,8 @@ class Cpu:
 
 
 # Names as qemu knows them. Values: /proc/cpuinfo of a Raspberry Pi 4 Model B (BCM2711) and a Raspberry Pi 5 (BCM2712). The second
-# has the int8 dot product (asimddp), for which XNNPACK has kernels of its own. Not qemu's "max": qemu 7.2 with SVE gives wrong
-# int8 sums, which the golden question catches.
+# has the int8 dot product (asimddp), for which XNNPACK has kernels of its own. qemu's "max" is not here: no Pi has its SVE and SME,
+# and with them LiteRT 2.3.0 under qemu 7.2 answers wrongly (the golden question notices; with sve=off it is right).
 CPUS = {
     "cortex-a72": Cpu("0xd08", "0x0", 3, "fp asimd evtstrm crc32 cpuid"),
     "cortex-a76": Cpu(
