@@ -28,7 +28,9 @@ class Verb:
 
 VERBS = {
     "predict": Verb("crack_tf.predict", "find cracks in photographs with a shipped model; no training, no TensorFlow"),
-    "photo": Verb("crack_tf.photo.__main__", "foreground of a photograph, and length and width of the cracks in a mask"),
+    "photo": Verb(
+        "crack_tf.photo.__main__", "foreground of a photograph, and length and width of the cracks in a mask"
+    ),
     "zoo": Verb("crack_tf.zoo", "list and check the shipped models"),
     "data": Verb("crack_tf.data.__main__", "fetch, audit and split a data set into a manifest"),
     "train": Verb("crack_tf.train", "train a model on a manifest; resumes after an interruption"),

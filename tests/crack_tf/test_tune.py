@@ -126,7 +126,19 @@ def test_a_search_killed_in_a_trial_goes_on_with_it(tiny_manifest: Manifest, tmp
     pytest.importorskip("tensorflow")
     out = tmp_path / "search"
     command = [sys.executable, "-m", "crack_tf.tune", "--data", str(tiny_manifest.source), "--out", str(out)]
-    command += ["--algorithm", "grid", "--only", "width", "--vary", "width=4,8", *TINY, "--epochs", "3", "--trials", "2"]
+    command += [
+        "--algorithm",
+        "grid",
+        "--only",
+        "width",
+        "--vary",
+        "width=4,8",
+        *TINY,
+        "--epochs",
+        "3",
+        "--trials",
+        "2",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     checkpoint = out / "search" / "trial_1" / "run" / "checkpoints" / "epoch-001.keras"
     try:
