@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
+from tuning import ALGORITHMS, FIDELITIES, STUDIES
 
 if TYPE_CHECKING:
     from tflite.manifest import Manifest
     from tuning.project import Plan
-
-ALGORITHMS = ("hyperband", "random", "bayesian", "grid")
-FIDELITIES = ("epochs", "data", "size")
-STUDIES = ("learning-rate", "batch", "positive-weight", "all")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -100,7 +97,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
     if args.show_space:
         print(describe(space, held))
         return
-    plan = make_plan(args, out, model, space, held)
+    plan = make_plan(args, out, model, space, held, args.weights)
     search(plan, out, args, arguments)
 
 
@@ -136,6 +133,7 @@ def make_plan(
     model: str,
     space: Any,
     held: dict[str, Any],
+    weights: str | None,
     experiments: dict[str, dict[str, Any]] | None = None,
 ) -> Plan:
     """Settle data and reference and put the search's settings together."""
@@ -160,7 +158,7 @@ def make_plan(
         steps_per_epoch=args.steps_per_epoch,
         target_recall=args.target_recall,
         budget=Budget(args.max_latency_ms, args.max_kb, args.min_speedup),
-        weights=args.weights,
+        weights=weights,
         reference=str(args.reference or out / "reference" / "opnet-int8.tflite"),
         seed=args.seed,
         experiments=experiments or {},
@@ -248,6 +246,8 @@ def crew(out: Path, count: int, arguments: list[str]) -> None:
 
 def run_study(args: argparse.Namespace, arguments: list[str], out: Path) -> None:
     """Run a study's experiments for each of its models and print them beside the published figures."""
+    from tuning.project import SEARCH, read_outcomes
+    from tuning.space import search_space
     from tuning.studies import MODELS, study, study_rows, study_table, write_study
 
     chosen = study(args.study)
@@ -257,15 +257,10 @@ def run_study(args: argparse.Namespace, arguments: list[str], out: Path) -> None
         raise CrackError(f"--model {args.model}: the study is about {' and '.join(MODELS)}.")
     rows = []
     for model in [args.model] if args.model else MODELS:
-        from tuning.space import search_space
-
         fixed = search_space(model, args.fix)[1] if args.fix else {}
-        plan = make_plan(args, out / model, model, chosen.space, chosen.held | fixed, chosen.experiments)
-        weights_for = plan.recipe.weights if model == "mobilenet_v2" else None
-        plan = plan.with_weights(weights_for)
+        weights = args.weights if model == "mobilenet_v2" else None  # OPNet has none to start from
+        plan = make_plan(args, out / model, model, chosen.space, chosen.held | fixed, weights, chosen.experiments)
         search(plan, out / model, args, arguments)
-
-        from tuning.project import SEARCH, read_outcomes
 
         rows += study_rows(model, read_outcomes(out / model / SEARCH), out / model / SEARCH)
     write_study(rows, out / "study.csv")

@@ -3,3 +3,8 @@
 A trial is a run: `crack_tf.train` trains it, `crack_tf.export` quantises it, LiteRT times it. What a trial leaves behind can be
 given to every other command. `tuning` imports `crack_tf` and `tflite`; of them only the thin `crack_tf.tune` imports it.
 """
+
+# Here, where importing them costs nothing: the command line lists them in its help, the modules implement them.
+ALGORITHMS = ("hyperband", "random", "bayesian", "grid")
+FIDELITIES = ("epochs", "data", "size")
+STUDIES = ("learning-rate", "batch", "positive-weight", "all")

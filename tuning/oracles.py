@@ -25,7 +25,6 @@ from tflite.errors import CrackError
 from tflite.files import read_json, write_json
 
 OBJECTIVE = keras_tuner.Objective("score", "max")
-ALGORITHMS = ("hyperband", "random", "bayesian", "grid")
 # Failures are counted by the search itself: Keras Tuner raises with its lock held, after which a chief hangs.
 _NEVER = 10**9
 _FINISHED = ("COMPLETED", "FAILED")
@@ -131,7 +130,7 @@ class Bayesian(Durable, algorithms.BayesianOptimizationOracle):
 def make_oracle(
     algorithm: str, hyperparameters: Any, *, seed: int, trials: int, most: int, factor: int = 3, iterations: int = 1
 ) -> Durable:
-    """An oracle of one of `ALGORITHMS`.
+    """An oracle of one of `tuning.ALGORITHMS`.
 
     Args:
         algorithm: its name.

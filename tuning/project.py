@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ class Plan:
 
     Attributes:
         recipe: what its trials share.
-        algorithm: one of `tuning.oracles.ALGORITHMS`.
+        algorithm: one of `tuning.ALGORITHMS`.
         trials: at most this many, where the algorithm does not say itself.
         factor: of Hyperband.
         iterations: of Hyperband.
@@ -47,10 +47,6 @@ class Plan:
     factor: int
     iterations: int
     manifest_sha256: str
-
-    def with_weights(self, weights: str | None) -> Plan:
-        """The same search with other pretrained weights."""
-        return replace(self, recipe=replace(self.recipe, weights=weights))
 
     def record(self) -> dict[str, Any]:
         """What must be equal for a search to be gone on with."""

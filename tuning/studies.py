@@ -14,6 +14,7 @@ from typing import Any
 from crack_tf.models.space import Choice, Space
 from tflite.errors import CrackError
 from tflite.files import read_json, write_csv
+from tuning import STUDIES
 from tuning.objective import Outcome
 
 BASELINE = {"learning_rate": 1e-3, "batch": 64, "positive_weight": 1.0, "optimizer": "adam", "augmentation": 1.0}
@@ -36,7 +37,6 @@ PUBLISHED: dict[tuple[str, str], tuple[float, float, float, float]] = {
     ("opnet", "positive-weight"): (0.9963, 0.9980, 0.9972, 0.9972),
 }
 MODELS = ("mobilenet_v2", "opnet")
-STUDIES = ("learning-rate", "batch", "positive-weight", "all")
 
 
 @dataclass(frozen=True)

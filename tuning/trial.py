@@ -26,7 +26,6 @@ from tflite.files import read_json, write_json
 from tuning.objective import FAILED_SCORE, Budget, Outcome, feasible_score, outcome_from, over_budget_score
 from tuning.timing import Cost, measure_cost, write_untrained
 
-FIDELITIES = ("epochs", "data", "size")
 RESULT = "result.json"
 _MULTIPLE = 16  # reduced input sizes are multiples of this
 
@@ -226,11 +225,12 @@ def export(run: Path, recipe: Recipe) -> Path:
 
 def judge(outcome: Outcome, run: Path, model: Path, cost: Cost, rung: Rung, recipe: Recipe) -> Outcome:
     """Fill in an outcome from what training, export and timing left behind."""
+    from crack_tf.training import read_history
     from tflite.sidecar import read_sidecar
 
     counts = read_sidecar(model).metrics["at_threshold"]
     epoch = read_json(run / "val_metrics.json")["epoch"]
-    row = next(row for row in _history(run) if row["epoch"] == epoch)
+    row = next(row for row in read_history(run) if row["epoch"] == epoch)
     epochs = rung.end if recipe.fidelity == "epochs" else recipe.epochs
     outcome = replace(
         outcome,
@@ -279,9 +279,3 @@ def _over_budget(outcome: Outcome, cost: Cost, excess: float, recipe: Recipe, ep
         message=f"budget exceeded by {excess:.0%} (allowed: {recipe.budget})",
         **asdict(cost),
     )
-
-
-def _history(run: Path) -> list[dict[str, Any]]:
-    from crack_tf.training import read_history
-
-    return read_history(run)

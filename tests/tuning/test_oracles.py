@@ -14,8 +14,8 @@ from keras_tuner.engine import base_tuner
 
 from tflite.errors import CrackError
 from tflite.files import write_json
-from tuning import oracles
-from tuning.oracles import ALGORITHMS, make_oracle, planned_rungs
+from tuning import ALGORITHMS, oracles
+from tuning.oracles import make_oracle, planned_rungs
 from tuning.space import declare, search_space
 
 TRIALS, MOST = 6, 4

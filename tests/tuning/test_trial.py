@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from crack_tf.models.space import Choice
 from crack_tf.train import make_parser
 from tflite.manifest import Manifest
+from tuning import FIDELITIES
 from tuning.objective import Budget
 from tuning.timing import write_untrained
-from tuning.trial import FIDELITIES, Recipe, Rung, reduced_size, run_trial, train_arguments
+from tuning.trial import Recipe, Rung, reduced_size, run_trial, train_arguments
 
 HELD = {"image_size": 32, "width": 4, "blocks": 2, "learning_rate": 1e-3, "batch": 8, "dropout": 0.0}
 
