@@ -23,15 +23,12 @@ import numpy as np
 from PIL import Image
 
 from tflite.device.run import MIN_SIDE
-from tflite.device.tiles import Box, tile_boxes
+from tflite.device.tiles import Box, tile_boxes, training_side
 from tflite.errors import ImageError
 from tflite.images import FORMATS, load_rgb, resize_rgb
 from tflite.metrics import sigmoid
 from tflite.runtime import Classifier
-from tflite.sidecar import Sidecar
 
-# Sides of the public data sets' tiles in pixels: what a model trained on them was shown, whatever its input size.
-TILE_SIDES = {"metu": 227, "sdnet2018": 256}
 # Up to here a picture counts as one tile. A larger one would be shrunk so far that hairline cracks vanish, a longer one squeezed.
 WHOLE_SIDE = 1.5  # times the tile's side
 WHOLE_ASPECT = 1.5  # longer side to shorter side
@@ -79,11 +76,6 @@ class Photo:
     def highest(self) -> Tile:
         """The tile most likely to be cracked."""
         return max(self.tiles, key=lambda tile: tile.logit)
-
-
-def training_side(sidecar: Sidecar) -> int:
-    """Side in pixels of the tiles a model was trained on; its input size where the data set is not a known one."""
-    return TILE_SIDES.get(str(sidecar.training.get("dataset")), sidecar.image_size)
 
 
 def photo_boxes(width: int, height: int, side: int, overlap: float) -> list[Box]:

@@ -232,7 +232,8 @@ def make_parser() -> argparse.ArgumentParser:
         type=positive_float,
         default=1.0,
         metavar="K",
-        help="the same in units of the model's input; 2 looks at areas twice as wide, half as sharp (default: 1)",
+        help="the same in units of the tiles the model was trained on; 2 looks at areas twice as wide, half as sharp "
+        "(default: 1)",
     )
     parser.add_argument(
         "--overlap",
@@ -296,7 +297,7 @@ def run(args: argparse.Namespace) -> int:
     from tflite.device.frames import Progress, Sampling, open_source
     from tflite.device.gps import open_gps
     from tflite.device.journal import Journal
-    from tflite.device.tiles import MAX_OVERLAP
+    from tflite.device.tiles import MAX_OVERLAP, training_side
     from tflite.runtime import Classifier
 
     if not 0 <= args.overlap <= MAX_OVERLAP:
@@ -304,7 +305,7 @@ def run(args: argparse.Namespace) -> int:
     if not -14 <= args.utc_offset <= 14:
         raise CrackError(f"--utc-offset {args.utc_offset:g}: hours from -14 to 14.")
     classifier = Classifier(args.model, threads=args.threads, delegate=args.delegate)
-    side = args.tile_size or max(1, round(args.tile_scale * classifier.image_size))
+    side = args.tile_size or max(1, round(args.tile_scale * training_side(classifier.sidecar)))
     if side < MIN_SIDE:
         raise CrackError(f"tiles of {side} pixels are too small: at least {MIN_SIDE}.")
     with contextlib.ExitStack() as stack:

@@ -1,12 +1,15 @@
-"""Cut a frame into square tiles that cover every pixel. Knows nothing of cracks or models."""
+"""Cut a frame into square tiles that cover every pixel, and which side those should have."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from tflite.errors import CrackError
+from tflite.sidecar import Sidecar
 
 MAX_OVERLAP = 0.9
+# Sides of the public data sets' tiles in pixels: what a model trained on them was shown, whatever its input size.
+TILE_SIDES = {"metu": 227, "sdnet2018": 256}
 
 
 @dataclass(frozen=True, order=True)
@@ -63,3 +66,12 @@ def _starts(length: int, side: int, overlap: float) -> list[int]:
     steps = -(-rest // stride)
     # Whole-number division keeps each step at most `stride`, since the exact step is and `stride` is whole.
     return [number * rest // steps for number in range(steps + 1)]
+
+
+def training_side(sidecar: Sidecar) -> int:
+    """Side in pixels of the tiles a model was trained on: the area to show it, whatever its input size.
+
+    Of a mix of data sets ("metu+sdnet2018") the first known one counts; the input size where none is known.
+    """
+    names = str(sidecar.training.get("dataset")).split("+")
+    return next((TILE_SIDES[name] for name in names if name in TILE_SIDES), sidecar.image_size)

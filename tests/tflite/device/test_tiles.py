@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tflite.device.tiles import MAX_OVERLAP, Box, tile_boxes
+from tests.dark_model import SIZE, write_dark_model
+from tflite.device.tiles import MAX_OVERLAP, Box, tile_boxes, training_side
 from tflite.errors import CrackError
 
 SIDES = st.integers(1, 90)
@@ -53,3 +55,12 @@ def test_a_frame_smaller_than_a_tile_gives_square_tiles_of_its_shorter_side() ->
 def test_sizes_and_overlaps_out_of_range_are_refused(arguments: tuple[int, ...]) -> None:
     with pytest.raises(CrackError, match=r"at least 1 pixel|overlap must lie"):
         tile_boxes(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "side"),
+    [("metu", 227), ("sdnet2018", 256), ("metu+sdnet2018", 227), ("mine+sdnet2018", 256), ("mine", SIZE)],
+)
+def test_the_side_is_that_of_the_training_tiles(dataset: str, side: int, tmp_path: Path) -> None:
+    sidecar = write_dark_model(tmp_path / "model.tflite", training={"dataset": dataset})
+    assert training_side(sidecar) == side
