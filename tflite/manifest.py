@@ -6,7 +6,8 @@ A manifest is a CSV with one comment line of JSON on top:
     path,sha256,label,group,split
     Negative/00001.jpg,ab12...,0,n00001,train
 
-`pandas.read_csv(path, comment="#")` reads it. Paths are relative to `root`, use "/", and are sorted.
+`pandas.read_csv(path, comment="#")` reads it. Paths are relative to `root`, use "/", and are sorted. A segmentation set has two
+columns more, `mask` and `mask_sha256`; a manifest without masks is written, and hashed, without them.
 """
 
 from __future__ import annotations
@@ -27,18 +28,21 @@ FORMAT = "crack_tf.manifest/1"
 SPLITS = ("train", "val", "test")
 LABELS = ("no_crack", "crack")  # index is the label: 1 is cracked
 _COLUMNS = ("path", "sha256", "label", "group", "split")
+_MASK_COLUMNS = ("mask", "mask_sha256")
 
 
 @dataclass(frozen=True, order=True)
 class Item:
-    """One tile.
+    """One tile, or one photograph with its mask.
 
     Attributes:
         path: relative to the manifest's root, with "/".
         sha256: of the file's bytes.
-        label: 0 clean, 1 cracked.
+        label: 0 clean, 1 cracked; of a pair 1 when its mask holds a crack.
         group: duplicates and neighbours share it; a group stays on one side of a grouped split.
         split: "train", "val" or "test".
+        mask: the mask's file like `path`; empty in a classification set.
+        mask_sha256: of the mask file's bytes; empty in a classification set.
     """
 
     path: str
@@ -46,6 +50,8 @@ class Item:
     label: int
     group: str
     split: str
+    mask: str = ""
+    mask_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,11 @@ class Manifest:
         return items
 
     @property
+    def task(self) -> str:
+        """ "segment" when the items have masks, "classify" when they have none."""
+        return "segment" if any(item.mask for item in self.items) else "classify"
+
+    @property
     def name(self) -> str:
         """Short name for messages and result rows, such as "metu-grouped"."""
         return f"{self.dataset}-{self.policy}"
@@ -116,12 +127,26 @@ class Manifest:
         Raises:
             ImageError: if it is missing, or (with `verify`) its bytes are not those that were split.
         """
-        path = self.folder() / item.path
+        return self._read(item.path, item.sha256 if verify else "")
+
+    def read_mask(self, item: Item) -> bytes:
+        """Bytes of one item's mask file.
+
+        Raises:
+            CrackError: if the item has no mask.
+            ImageError: if the file is missing, or its bytes are not those that were split.
+        """
+        if not item.mask:
+            raise CrackError(f"{item.path} of manifest {self.name} has no mask: it is a classification set.")
+        return self._read(item.mask, item.mask_sha256)
+
+    def _read(self, name: str, sha256: str) -> bytes:
+        path = self.folder() / name
         try:
             data = path.read_bytes()
         except OSError as error:
             raise ImageError(f"cannot read {path} of manifest {self.name}: {error.strerror}.") from None
-        if verify and sha256_bytes(data) != item.sha256:
+        if sha256 and sha256_bytes(data) != sha256:
             raise ImageError(
                 f"{path} changed since manifest {self.name} was written (sha256 differs). Restore it, or split again."
             )
@@ -159,7 +184,9 @@ def read_manifest(path: str | Path) -> Manifest:
         if not first.startswith("# ") or head.get("format") != FORMAT:
             raise ValueError(f"its first line does not say {FORMAT}")
         rows = list(csv.DictReader(io.StringIO(body)))
-        items = tuple(Item(r["path"], r["sha256"], int(r["label"]), r["group"], r["split"]) for r in rows)
+        items = tuple(_item(row) for row in rows)
+        if len({bool(item.mask) for item in items}) > 1:
+            raise ValueError("some rows have a mask and others have none")
         for item in items:
             if item.label not in (0, 1) or item.split not in SPLITS:
                 raise ValueError(f"{item.path} has label {item.label} and split {item.split!r}")
@@ -178,9 +205,19 @@ def read_manifest(path: str | Path) -> Manifest:
     return manifest
 
 
+def _item(row: dict[str, str]) -> Item:
+    # A classification set has no mask columns; csv fills short rows with None.
+    masks = (row.get(column) or "" for column in _MASK_COLUMNS)
+    item = Item(row["path"], row["sha256"], int(row["label"]), row["group"], row["split"], *masks)
+    if bool(item.mask) != bool(item.mask_sha256):
+        raise ValueError(f"{item.path} has a mask without a sha256, or the other way round")
+    return item
+
+
 def _rows_text(items: Sequence[Item]) -> str:
     out = io.StringIO()
-    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
+    columns = _COLUMNS + (_MASK_COLUMNS if any(item.mask for item in items) else ())
+    writer = csv.DictWriter(out, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(asdict(item) for item in items)
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""`python -m crack_tf.data list | fetch | audit | split | joint`: get a data set, look at it, cut it into splits."""
+"""`python -m crack_tf.data list | fetch | flight | audit | split | joint | mix`: get a data set, look at it, cut it into splits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crack_tf.data.flight import add_options
+from crack_tf.data.flight import run as flight
 from tflite.cli import non_negative_int, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import refuse_existing, write_csv, write_json
@@ -15,7 +17,8 @@ from tflite.manifest import LABELS, SPLITS, Manifest, read_manifest, write_manif
 if TYPE_CHECKING:
     from crack_tf.data.audit import Audit
 
-_SOURCE = "data set (see `list`), or a folder with one sub-folder per class"
+_SOURCE = "data set (see `list`), or a folder with one sub-folder per class, or with images and masks"
+_SYNTHETIC = ("synthetic", "synthetic_masks")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="crack-tf data", description=__doc__)
-    verbs = parser.add_subparsers(required=True, metavar="list | fetch | audit | split | joint")
+    verbs = parser.add_subparsers(required=True, metavar="list | fetch | flight | audit | split | joint | mix")
 
     verb = verbs.add_parser("list", help="the data sets by name, and where they are on this machine")
     verb.set_defaults(run=_list, interrupted="")
@@ -34,17 +37,22 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("fetch", help="generate, find or download a data set")
     verb.add_argument("name", help="data set, see `list`")
     verb.add_argument("--out", type=Path, help="folder to put it in; default: the cache")
-    verb.add_argument("--count", type=positive_int, help="synthetic only: number of tiles")
-    verb.add_argument("--size", type=positive_int, help="synthetic only: side of a tile in pixels")
-    verb.add_argument("--seed", type=non_negative_int, help="synthetic only: the same seed gives the same tiles")
+    verb.add_argument("--count", type=positive_int, help="synthetic sets only: number of tiles")
+    verb.add_argument("--size", type=positive_int, help="synthetic sets only: side of a tile in pixels")
+    verb.add_argument("--seed", type=non_negative_int, help="synthetic sets only: the same seed gives the same tiles")
     verb.add_argument("--overwrite", action="store_true", help="replace what is in --out")
     verb.set_defaults(run=_fetch, interrupted="The same command goes on with, or starts again, what was being fetched.")
+
+    verb = verbs.add_parser("flight", help="draw a drone's photographs of piers with known cracks, from a seed")
+    add_options(verb)
+    verb.set_defaults(run=flight, interrupted="The same command with --overwrite starts again.")
 
     verb = verbs.add_parser("audit", help="counts, sizes, unreadable files, copies; tables and plots")
     verb.add_argument("source", help=_SOURCE)
     verb.add_argument(
         "--out", type=Path, required=True, help="folder for audit.csv, copies.csv, summary.* and the plots"
     )
+    verb.add_argument("--threshold-masks", action="store_true", help="accept soft masks: crack from grey level 128 on")
     verb.add_argument("--threads", type=positive_int, help="that decode; default: one per core")
     verb.add_argument("--overwrite", action="store_true", help="replace an audit in --out")
     verb.set_defaults(run=_audit, interrupted="Nothing was written; run the same command again.")
@@ -55,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
         "--policy", choices=("grouped", "plain"), default="grouped", help="default: grouped, no copy on two sides"
     )
     verb.add_argument("--seed", type=non_negative_int, default=0, help="default: 0")
+    verb.add_argument("--threshold-masks", action="store_true", help="accept soft masks: crack from grey level 128 on")
+    verb.add_argument(
+        "--leave-out",
+        action="store_true",
+        help="leave out pairs whose photograph or mask has a problem, instead of stopping",
+    )
     verb.add_argument("--out", type=Path, required=True, help="manifest file, .csv")
     verb.add_argument("--threads", type=positive_int, help="that decode; default: one per core")
     verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
@@ -68,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--out", type=Path, required=True, help="manifest file, .csv")
     verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
     verb.set_defaults(run=_joint, interrupted="Nothing was written; run the same command again.")
+
+    verb = verbs.add_parser("mix", help="one manifest from several, each split from the splits of that name")
+    verb.add_argument("manifests", nargs="+", type=Path, metavar="MANIFEST", help="two or more, of the same task")
+    verb.add_argument("--out", type=Path, required=True, help="manifest file, .csv")
+    verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
+    verb.set_defaults(run=_mix, interrupted="Nothing was written; run the same command again.")
     return parser
 
 
@@ -76,24 +96,25 @@ def _list(_: argparse.Namespace) -> None:
 
     for entry in DATASETS.values():
         local = entry.local_copy()
-        place = (
-            f"here: {local}" if local else "made on first use" if entry.kaggle is None else f"Kaggle: {entry.kaggle}"
-        )
-        print(
-            f"{entry.name:<10} {entry.summary}\n{'':<10} licence {entry.licence}; {place}\n{'':<10} cite: {entry.citation}"
-        )
-    print(f"{'FOLDER':<10} any folder with one sub-folder per class, such as crack and no_crack")
+        place = f"by hand: {entry.page}" if entry.kaggle is None else f"Kaggle: {entry.kaggle}"
+        if local or entry.generated:
+            place = f"here: {local}" if local else "made on first use"
+        print(f"{entry.name:<16}{entry.summary}")
+        print(f"{'':<16}licence {entry.licence}; {place}\n{'':<16}cite: {entry.citation}")
+    print(f"{'FOLDER':<16}any folder with one sub-folder per class, such as crack and no_crack,")
+    print(f"{'':<16}or with images and masks of the same names")
 
 
 def _fetch(options: argparse.Namespace) -> None:
     settings = {key: getattr(options, key) for key in ("count", "size", "seed") if getattr(options, key) is not None}
-    if settings and options.name != "synthetic":
+    if settings and options.name not in _SYNTHETIC:
         names = ", ".join(f"--{key}" for key in settings)
-        raise CrackError(f"{names}: only the synthetic data set is generated; {options.name} comes as it is.")
-    if options.name == "synthetic" and options.out is not None:
-        from crack_tf.data.synthetic import write_dataset
+        raise CrackError(f"{names}: only the synthetic data sets are generated; {options.name} comes as it is.")
+    if options.name in _SYNTHETIC and options.out is not None:
+        from crack_tf.data.synthetic import write_dataset, write_pairs
 
-        folder = write_dataset(options.out, overwrite=options.overwrite, **settings)
+        write = write_dataset if options.name == "synthetic" else write_pairs
+        folder = write(options.out, overwrite=options.overwrite, **settings)
     elif settings:
         raise CrackError("--count, --size and --seed need --out DIR: the cached synthetic set has its own.")
     else:
@@ -108,9 +129,9 @@ def _audit(options: argparse.Namespace) -> None:
     result = _run_audit(options)
     write_audit(result, options.out)
     _print_audit(result)
-    print(
-        f"written to {options.out}: audit.csv copies.csv summary.json summary.csv overview.png samples.png copies.png"
-    )
+    names = "audit.csv copies.csv summary.json summary.csv overview.png samples.png copies.png"
+    more = " misaligned.png" if result.source.task == "segment" else ""
+    print(f"written to {options.out}: {names}{more}")
 
 
 def _split(options: argparse.Namespace) -> None:
@@ -118,7 +139,7 @@ def _split(options: argparse.Namespace) -> None:
 
     _check_manifest_name(options)
     result = _run_audit(options)
-    manifest = split(result, options.policy, options.seed)
+    manifest = split(result, options.policy, options.seed, options.leave_out)
     write_manifest(options.out, manifest, options.overwrite)
     _print_split(manifest, leaks(result, manifest))
     _print_unreadable(result)
@@ -135,6 +156,16 @@ def _joint(options: argparse.Namespace) -> None:
     print(f"written: {options.out}")
 
 
+def _mix(options: argparse.Namespace) -> None:
+    from crack_tf.data.mix import mix
+
+    _check_manifest_name(options)
+    manifest = mix([read_manifest(path) for path in options.manifests])
+    write_manifest(options.out, manifest, options.overwrite)
+    _print_split(manifest, {})
+    print(f"root: {manifest.root}\nwritten: {options.out}")
+
+
 def _check_manifest_name(options: argparse.Namespace) -> None:
     if options.out.suffix != ".csv":
         raise CrackError(f"--out {options.out}: a manifest's name must end in .csv.")
@@ -146,13 +177,19 @@ def write_audit(result: Audit, folder: Path) -> None:
     from dataclasses import asdict, fields
 
     from crack_tf.data import plots
-    from crack_tf.data.audit import Record, copy_rows, summary
+    from crack_tf.data.audit import copy_rows, summary
 
     # The plots read images again and can fail; the tables come last, so that a folder with a summary is a whole audit.
     plots.overview(result, folder / "overview.png")
-    plots.sample_grid(result, folder / "samples.png")
+    if result.source.task == "segment":
+        from crack_tf.segmentation.plots import misaligned_sheet, pair_sheet
+
+        pair_sheet(result, folder / "samples.png")
+        misaligned_sheet(result, folder / "misaligned.png")
+    else:
+        plots.sample_grid(result, folder / "samples.png")
     plots.copies_gallery(result, folder / "copies.png")
-    write_csv(folder / "audit.csv", map(asdict, result.records), [field.name for field in fields(Record)])
+    write_csv(folder / "audit.csv", map(asdict, result.records), [field.name for field in fields(result.records[0])])
     columns = ["first", "second", "kind", "transform", "correlation", "detail", "across_classes"]
     write_csv(folder / "copies.csv", copy_rows(result), columns)
     write_csv(folder / "summary.csv", _summary_rows(result), ["quantity", *LABELS, "across", "total"])
@@ -163,7 +200,7 @@ def _run_audit(options: argparse.Namespace) -> Audit:
     from crack_tf.data.audit import audit
     from crack_tf.data.registry import locate
 
-    return audit(locate(options.source), options.threads)
+    return audit(locate(options.source, threshold_masks=options.threshold_masks), options.threads)
 
 
 def _summary_rows(result: Audit) -> list[dict[str, Any]]:
@@ -191,16 +228,42 @@ def _print_audit(result: Audit) -> None:
     print(f"{result.source.name} in {result.source.folder}")
     print(f"{'':<24}{LABELS[0]:>12}{LABELS[1]:>12}{'across':>12}{'total':>12}")
     for row in rows:
-        cells = "".join(f"{row.get(name, ''):>12}" for name in (*LABELS, "across", "total"))
+        values = (row.get(name) for name in (*LABELS, "across", "total"))
+        cells = "".join(f"{'' if value is None else value:>12}" for value in values)
         print(f"{row['quantity'].replace('_', ' '):<24}{cells}")
+    if result.source.task == "segment":
+        _print_masks(result)
     _print_unreadable(result)
     print(f"seconds: read {result.seconds['read']}, compare {result.seconds['compare']}")
+
+
+def _print_masks(result: Audit, shown: int = 10) -> None:
+    from crack_tf.segmentation.pairs import PairRecord, pair_summary
+
+    numbers = pair_summary(result.records)
+    quartiles = ", ".join(f"{share:.2%}" for share in numbers["crack_share_quartiles"])
+    print(f"{numbers['pairs']} pairs, {numbers['crack_free']} of them crack-free")
+    print(
+        f"crack pixels: {numbers['crack_pixels_share'] or 0:.2%} of all; quartiles of the cracked photographs: {quartiles}"
+    )
+    print(f"cracks no darker than their surroundings: {numbers['not_darker_than_surroundings']}")
+    for problem, count in numbers["problems"].items():
+        print(f"problem: {count} {problem}")
+    moved = [record for record in result.records if isinstance(record, PairRecord) and record.misaligned]
+    print(f"masks that fit much better when moved: {len(moved)}{', the largest moves:' if moved else ''}")
+    moved.sort(key=lambda record: -max(abs(record.shift_x), abs(record.shift_y)))
+    for record in moved[:shown]:
+        move = f"{record.shift_x:+d} right, {record.shift_y:+d} down"
+        print(f"  {record.mask}: {move} (contrast {record.contrast:.0f} -> {record.shifted_contrast:.0f} grey levels)")
 
 
 def _print_unreadable(result: Audit, shown: int = 10) -> None:
     if not result.unreadable:
         return
-    print(f"{len(result.unreadable)} unreadable files, left out of every split:")
+    if result.source.task == "segment":
+        print(f"{len(result.unreadable)} pairs with a problem:")
+    else:
+        print(f"{len(result.unreadable)} unreadable files, left out of every split:")
     for record in result.unreadable[:shown]:
         print(f"  {record.path}: {record.error}")
     if len(result.unreadable) > shown:

@@ -1,56 +1,26 @@
-"""Audit of a folder of tiles: one pass over the files, then the search for copies.
+"""Audit of a data set: one pass over the files, then the search for copies.
 
-Nothing is judged here: unreadable files are listed with their reason, copies with their kind, and the split decides.
+Nothing is judged here: files that cannot be used are listed with their reason, copies with their kind, and the split decides.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from crack_tf.data.duplicates import CORRELATION, DETAIL, FLAT, KINDS, THUMBNAIL, Copy, find_copies, groups
-from crack_tf.data.folders import Source
-from tflite.errors import CrackError, ImageError
-from tflite.files import sha256_bytes
-from tflite.images import FORMATS, decode_rgb
+from crack_tf.data.folders import Reader, Source
+from crack_tf.data.records import Record
+from crack_tf.segmentation.pairs import pair_summary
+from tflite.errors import CrackError
 from tflite.manifest import LABELS
-
-
-@dataclass(frozen=True)
-class Record:
-    """What one file is.
-
-    Attributes:
-        path: relative to the audited folder, with "/".
-        label: 0 clean, 1 cracked.
-        size: in bytes.
-        sha256: of the bytes; empty when the file cannot be opened.
-        width, height: in pixels after EXIF rotation; 0 when unreadable.
-        mode, format: Pillow's names before conversion to RGB; empty when unreadable.
-        brightness: mean grey level, 0 to 255.
-        error: why it is unreadable, or empty.
-    """
-
-    path: str
-    label: int
-    size: int
-    sha256: str
-    width: int = 0
-    height: int = 0
-    mode: str = ""
-    format: str = ""
-    brightness: float = 0.0
-    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +29,7 @@ class Audit:
 
     Attributes:
         source: what was audited.
-        records: every file, sorted by path, unreadable ones included.
+        records: every file (of pairs every photograph, as a `PairRecord`), sorted by path, unusable ones included.
         copies: pairs of positions in `readable`.
         seconds: wall-clock time by step, "read" and "compare".
     """
@@ -93,15 +63,17 @@ def audit(source: Source, threads: int | None = None, progress: bool = True) -> 
         progress: show bars when stderr is a terminal.
 
     Raises:
-        CrackError: if the folder lacks images of both classes, or none of a class can be read.
+        CrackError: if the folder lacks images of both classes, or none of a class can be read; of pairs, if none can be used.
     """
     from tqdm import tqdm
 
     quiet = None if progress else True  # None: only when stderr is a terminal
-    files = source.files()
+    readers = source.readers()
     started = time.perf_counter()
-    records, thumbnails = _read_all(source.folder, files, threads, quiet)
-    for label, name in enumerate(LABELS):
+    records, thumbnails = _read_all(readers, threads, quiet)
+    if source.task == "segment" and all(record.error for record in records):
+        raise CrackError(f"no pair in {source.folder} can be used (the first one: {records[0].error})")
+    for label, name in enumerate(LABELS if source.task == "classify" else ()):
         if not any(record.label == label and not record.error for record in records):
             reason = next(record.error for record in records if record.label == label)
             raise CrackError(f"no {name} image in {source.folder} can be read (the first one: {reason})")
@@ -114,34 +86,6 @@ def audit(source: Source, threads: int | None = None, progress: bool = True) -> 
     copies = find_copies(thumbnails, hashes, progress=bar)
     seconds = {"read": round(read - started, 1), "compare": round(time.perf_counter() - read, 1)}
     return Audit(source, tuple(records), tuple(copies), seconds)
-
-
-def read_record(folder: Path, path: str, label: int) -> tuple[Record, np.ndarray | None]:
-    """One file's record and its grey thumbnail, uint8 (64, 64); None when it is unreadable."""
-    try:
-        data = (folder / path).read_bytes()
-    except OSError as error:
-        return Record(path, label, 0, "", error=f"cannot be opened: {error.strerror}"), None
-    digest = sha256_bytes(data)
-    try:
-        pixels = decode_rgb(data, path)
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            mode, kind = image.mode, image.format or ""
-    except ImageError as error:
-        return Record(path, label, len(data), digest, error=str(error)), None
-    grey = Image.fromarray(pixels).convert("L")
-    height, width = pixels.shape[:2]
-    brightness = round(float(np.asarray(grey).mean()), 2)
-    return Record(path, label, len(data), digest, width, height, mode, kind, brightness), grey_thumbnail(grey)
-
-
-def grey_thumbnail(grey: Image.Image) -> np.ndarray:
-    """uint8 (64, 64) of a grey image; a mirrored image gives the mirrored thumbnail.
-
-    Bilinear because its weights are symmetric: Pillow's box filter gives a pixel on a border to one side only, which
-    spoils the detail of mirrored tiles less than some 150 pixels wide.
-    """
-    return np.asarray(grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR))
 
 
 def summary(result: Audit) -> dict[str, Any]:
@@ -160,11 +104,13 @@ def summary(result: Audit) -> dict[str, Any]:
             "distinct_pictures": len(
                 {head for head, record in zip(heads, readable, strict=True) if record.label == label}
             ),
-            "brightness_mean": round(float(np.mean([record.brightness for record in good])), 1),
-            "brightness_std": round(float(np.std([record.brightness for record in good])), 1),
+            "brightness_mean": _rounded(np.mean, [record.brightness for record in good]),
+            "brightness_std": _rounded(np.std, [record.brightness for record in good]),
         }
-    return {
-        "dataset": result.source.name,
+    head: dict[str, Any] = {"dataset": result.source.name}
+    if result.source.task == "segment":
+        head |= {"task": "segment", "masks": pair_summary(result.records)}
+    return head | {
         "licence": result.source.licence,
         "files": len(result.records),
         "unreadable": len(result.unreadable),
@@ -216,19 +162,22 @@ def _counts(values: Iterable[str]) -> dict[str, int]:
     return dict(Counter(values).most_common())
 
 
-def _read_all(
-    folder: Path, files: Sequence[tuple[str, int]], threads: int | None, quiet: bool | None
-) -> tuple[list[Record], np.ndarray]:
+def _rounded(statistic: Callable[[list[float]], Any], values: list[float]) -> float | None:
+    """Of a class without files (crack-free photographs, say) there is nothing to tell."""
+    return round(float(statistic(values)), 1) if values else None
+
+
+def _read_all(readers: Sequence[Reader], threads: int | None, quiet: bool | None) -> tuple[list[Record], np.ndarray]:
     from tqdm import tqdm
 
     records: list[Record] = []
-    thumbnails = np.empty((len(files), THUMBNAIL, THUMBNAIL), np.uint8)
+    thumbnails = np.empty((len(readers), THUMBNAIL, THUMBNAIL), np.uint8)
     count = 0
     # Threads are enough: Pillow and hashlib work without the interpreter lock.
     pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
     try:
-        results = pool.map(lambda file: read_record(folder, *file), files)
-        for record, thumbnail in tqdm(results, desc="reading", total=len(files), unit="file", disable=quiet):
+        results = pool.map(lambda read: read(), readers)
+        for record, thumbnail in tqdm(results, desc="reading", total=len(readers), unit="file", disable=quiet):
             records.append(record)
             if thumbnail is not None:
                 thumbnails[count] = thumbnail

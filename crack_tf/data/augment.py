@@ -62,16 +62,38 @@ class Augmentation:
         mirror_y = np.where(self.flip & (rng.uniform(size=count) < 0.5), -1.0, 1.0)
         angle = np.deg2rad(rng.uniform(-self.rotation, self.rotation, count))
         colours = [1 + rng.uniform(-a, a, count) for a in (self.brightness, self.contrast, self.saturation)]
-        # Output pixel (x, y) -> input pixel, around the tile's centre: rotate and flip first, then shrink into the crop.
-        centre = (size - 1) / 2
-        a0, a1 = width * mirror_x * np.cos(angle), -width * mirror_x * np.sin(angle)
-        b0, b1 = height * mirror_y * np.sin(angle), height * mirror_y * np.cos(angle)
-        middle_x = (left + width / 2) * size - 0.5
-        middle_y = (top + height / 2) * size - 0.5
-        a2 = middle_x - centre * (a0 + a1)
-        b2 = middle_y - centre * (b0 + b1)
-        zero = np.zeros(count)
-        return np.stack([a0, a1, a2, b0, b1, b2, zero, zero, *colours], axis=1).astype(np.float32)
+        affine = affine_rows(size, (left, top), (width, height), (mirror_x, mirror_y), angle)
+        return np.stack([*affine, *colours], axis=1).astype(np.float32)
+
+
+def affine_rows(
+    size: int,
+    corner: tuple[np.ndarray, np.ndarray],
+    extent: tuple[np.ndarray, np.ndarray],
+    mirror: tuple[np.ndarray, np.ndarray],
+    angle: np.ndarray,
+) -> list[np.ndarray]:
+    """The eight parameters of `keras.ops.image.affine_transform`, each (n,), that show a crop of a tile at the tile's size.
+
+    They map an output pixel (x, y) to an input pixel, around the centre: rotate and mirror first, then shrink into the crop.
+
+    Args:
+        size: side of the tile in pixels.
+        corner: left and top of the crop, as shares of the side.
+        extent: width and height of the crop, likewise.
+        mirror: -1 or 1 for x and for y.
+        angle: in radians.
+    """
+    (left, top), (width, height), (mirror_x, mirror_y) = corner, extent, mirror
+    centre = (size - 1) / 2
+    a0, a1 = width * mirror_x * np.cos(angle), -width * mirror_x * np.sin(angle)
+    b0, b1 = height * mirror_y * np.sin(angle), height * mirror_y * np.cos(angle)
+    middle_x = (left + width / 2) * size - 0.5
+    middle_y = (top + height / 2) * size - 0.5
+    a2 = middle_x - centre * (a0 + a1)
+    b2 = middle_y - centre * (b0 + b1)
+    zero = np.zeros(len(angle))
+    return [a0, a1, a2, b0, b1, b2, zero, zero]
 
 
 @keras.saving.register_keras_serializable("crack_tf")
@@ -91,17 +113,25 @@ class Augment(keras.layers.Layer):
         Returns:
             float32 (n, size, size, 3), pixels 0..255.
         """
-        ops = keras.ops
-        images = ops.cast(images, "float32")
-        images = ops.image.affine_transform(
-            images, parameters[:, :8], interpolation="bilinear", fill_mode="reflect", data_format="channels_last"
-        )
-        brightness, contrast, saturation = (ops.reshape(parameters[:, i], (-1, 1, 1, 1)) for i in (8, 9, 10))
-        images = ops.clip(images * brightness, 0, 255)
-        mean = ops.mean(_grey(images), axis=(1, 2, 3), keepdims=True)
-        images = ops.clip((images - mean) * contrast + mean, 0, 255)
-        grey = _grey(images)
-        return ops.clip((images - grey) * saturation + grey, 0, 255)
+        return recolour(warp(keras.ops.cast(images, "float32"), parameters), parameters)
+
+
+def warp(images: Any, parameters: Any) -> Any:
+    """The affine map alone: bilinear, borders reflected. float32 (n, size, size, channels) to the same."""
+    return keras.ops.image.affine_transform(
+        images, parameters[:, :8], interpolation="bilinear", fill_mode="reflect", data_format="channels_last"
+    )
+
+
+def recolour(images: Any, parameters: Any) -> Any:
+    """Brightness, contrast and saturation alone. float32 (n, size, size, 3), pixels 0..255, to the same."""
+    ops = keras.ops
+    brightness, contrast, saturation = (ops.reshape(parameters[:, i], (-1, 1, 1, 1)) for i in (8, 9, 10))
+    images = ops.clip(images * brightness, 0, 255)
+    mean = ops.mean(_grey(images), axis=(1, 2, 3), keepdims=True)
+    images = ops.clip((images - mean) * contrast + mean, 0, 255)
+    grey = _grey(images)
+    return ops.clip((images - grey) * saturation + grey, 0, 255)
 
 
 def _grey(images: Any) -> Any:

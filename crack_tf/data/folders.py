@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from crack_tf.data.neighbours import NeighbourRule
+from crack_tf.data.records import Record, read_record
 from tflite.errors import CrackError
 from tflite.images import list_images
 from tflite.manifest import LABELS
@@ -20,6 +25,9 @@ _NO_CRACK = {
 _ASIDE = {"mask", "masks", "label", "labels", "annotation", "annotations", "ground_truth", "gt"}
 _DEPTH = 3  # SDNET2018 keeps its classes one level down (Walls/Cracked), Kaggle archives add another
 
+# Reads one file: its record, and its grey thumbnail uint8 (64, 64), or None when it cannot be used.
+Reader = Callable[[], tuple[Record, np.ndarray | None]]
+
 
 @dataclass(frozen=True)
 class Source:
@@ -31,6 +39,7 @@ class Source:
         root: the folder as a manifest writes it; starts with $CRACK_TF_DATA when it lies below that.
         licence: of the images, as far as known.
         neighbours: rule for files that belong together besides copies, or None.
+        task: "classify"; `crack_tf.segmentation.pairs.PairSource` is the one with masks.
     """
 
     name: str
@@ -38,6 +47,26 @@ class Source:
     root: str
     licence: str
     neighbours: NeighbourRule | None = None
+
+    @property
+    def task(self) -> str:
+        return "classify"
+
+    def readers(self) -> list[Reader]:
+        """One reader per file, sorted by path.
+
+        Raises:
+            CrackError: see `files`.
+        """
+        return [partial(read_record, self.folder, path, label) for path, label in self.files()]
+
+    def listing(self) -> list[str]:
+        """Path of every file that the data set consists of, relative to the folder, sorted.
+
+        Raises:
+            CrackError: see `files`.
+        """
+        return [path for path, _ in self.files()]
 
     def files(self) -> list[tuple[str, int]]:
         """(path relative to the folder, label) of every image in a class folder, sorted.
@@ -76,7 +105,7 @@ def class_folders(folder: Path) -> tuple[list[Path], list[Path]]:
             )
         raise CrackError(
             f"{folder} has no class folders ({held}). Expected one sub-folder per class, such as crack and no_crack, "
-            "or Positive and Negative."
+            "or Positive and Negative; for masks images and masks."
         )
     if strangers:
         known = ", ".join(path.name for side in found for path in side)
@@ -86,6 +115,13 @@ def class_folders(folder: Path) -> tuple[list[Path], list[Path]]:
             "Move those away, or rename them to crack or no_crack."
         )
     return found
+
+
+def has_class_folders(folder: Path) -> bool:
+    """Whether there is a folder named like a class, at any depth that `class_folders` looks at."""
+    found: tuple[list[Path], list[Path]] = ([], [])
+    _sort_folders(folder, _DEPTH, found, [])
+    return any(found)
 
 
 def portable_root(folder: Path) -> str:

@@ -32,6 +32,39 @@ def photograph_keys(paths: Sequence[str], copies: Sequence[int]) -> list[str | N
     return keys
 
 
+def crop_rule(*patterns: str) -> NeighbourRule:
+    """A neighbour rule for crops named after their photograph: what is left of a file's stem once its ending is cut off.
+
+    Folders do not count, since the published sets lay crops of one photograph into one folder per split.
+
+    Args:
+        patterns: regular expressions of the whole stem; the first that fits decides, its group 1 is the photograph. A name
+            that fits none is a photograph by itself.
+
+    Example:
+        crop_rule(r"(.+)_\\d+_\\d+")(["images/20160222_115219_1281_361.jpg"], [0])  # ["20160222_115219"]
+    """
+    compiled = [re.compile(pattern) for pattern in patterns]
+
+    def keys(paths: Sequence[str], copies: Sequence[int]) -> list[str | None]:
+        # Some names end in .jpg.jpg.
+        stems = [re.sub(r"(\.[a-z]+)+$", "", path.rpartition("/")[2].lower()) for path in paths]
+        matches = [next(filter(None, (pattern.fullmatch(stem) for pattern in compiled)), None) for stem in stems]
+        return [match[1] if match else stem for match, stem in zip(matches, stems, strict=True)]
+
+    return keys
+
+
+# Crack500: photograph, then the crop's offset.
+crack500_photographs = crop_rule(r"(.+?)_\d+_\d+")
+# DeepCrack: photograph, then the crop's number; 11123 and 11123-1 are crops of one.
+deepcrack_photographs = crop_rule(r"(.+)-\d+")
+# The Conglomerate keeps the names of the sets it took from: Rissbilder and Volker end in the crop's box, crack-free walls in the
+# crop's number within the wall, Crack500's and DeepCrack's own names stand behind a prefix.
+conglomerate_photographs = crop_rule(
+    r"(crack500_.+?)_\d+_\d+", r"(deepcrack_.+)-\d+", r"(noncrack_.+)_\d+", r"(.+?)_\d+_\d+_\d+_\d+"
+)
+
 METU_BLOCK = 100  # file numbers per block, see `metu_blocks`
 METU_REACH = (
     500  # numbers; a tile farther than this from every tile with a copy keeps its own place (330 at most occur)

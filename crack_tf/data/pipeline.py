@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 
-from crack_tf.data.augment import PARAMETERS, Augment, Augmentation
+from crack_tf.data.augment import PARAMETERS, Augment
 from crack_tf.data.cache import Tiles
+
+
+class Draws(Protocol):
+    """What `plan_epoch` needs of an augmentation."""
+
+    def draw(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Parameters for `count` tiles of `size` pixels: float32 (count, PARAMETERS)."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class EpochPlan:
 
 
 def plan_epoch(
-    count: int, batch: int, size: int, augmentation: Augmentation, seed: int, epoch: int, steps: int | None = None
+    count: int, batch: int, size: int, augmentation: Draws, seed: int, epoch: int, steps: int | None = None
 ) -> EpochPlan:
     """Draw an epoch.
 
@@ -66,54 +74,65 @@ def training_batches(tiles: Tiles, plan: EpochPlan, workers: int = 2) -> Any:
     Returns:
         A tf.data.Dataset when Keras runs on TensorFlow, else a PyDataset.
     """
-    dataset = PlannedTiles(tiles, plan, workers=workers)
-    return _tf_dataset(dataset, workers) if keras.backend.backend() == "tensorflow" else dataset
+    return as_batches(PlannedTiles(tiles, plan, workers=workers), workers)
 
 
-class PlannedTiles(keras.utils.PyDataset):
+class Planned(keras.utils.PyDataset):
     """An epoch plan as a random-access data set for any backend; `fit` must not shuffle it."""
 
-    def __init__(self, tiles: Tiles, plan: EpochPlan, workers: int = 1) -> None:
+    def __init__(self, plan: EpochPlan, workers: int = 1) -> None:
         super().__init__(workers=workers, max_queue_size=2 * workers)
-        self._tiles = tiles
-        self._plan = plan
-        self._augment = Augment()
+        self.plan = plan
 
     def __len__(self) -> int:
-        return self._plan.steps
+        return self.plan.steps
 
-    @property
-    def tile_shape(self) -> tuple[int, int, int]:
-        return tuple(self._tiles.images.shape[1:])
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        return tuple(keras.ops.convert_to_numpy(part) for part in self.augment(*self.gather(index)))
 
-    @property
-    def batch(self) -> int:
-        return int(self._plan.order.shape[1])
+    @abstractmethod
+    def gather(self, index: int) -> tuple[np.ndarray, ...]:
+        """One batch before augmentation."""
 
-    def gather(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One batch before augmentation: uint8 pixels, parameters, labels."""
-        chosen = self._plan.order[index]
+    @abstractmethod
+    def augment(self, *gathered: Any) -> tuple[Any, Any]:
+        """Inputs and targets from what `gather` gives, as arrays or tensors."""
+
+
+class PlannedTiles(Planned):
+    """Tiles and labels by an epoch plan."""
+
+    def __init__(self, tiles: Tiles, plan: EpochPlan, workers: int = 1) -> None:
+        super().__init__(plan, workers)
+        self._tiles = tiles
+        self._augment = Augment()
+
+    def gather(self, index: int) -> tuple[np.ndarray, ...]:
+        """uint8 pixels (b, s, s, 3), parameters (b, PARAMETERS), float32 labels (b, 1)."""
+        chosen = self.plan.order[index]
         labels = self._tiles.labels[chosen].astype(np.float32)[:, None]
-        return self._tiles.images[chosen], self._plan.parameters[index], labels
+        return self._tiles.images[chosen], self.plan.parameters[index], labels
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        images, parameters, labels = self.gather(index)
-        return keras.ops.convert_to_numpy(self._augment(images, parameters)), labels
+    def augment(self, *gathered: Any) -> tuple[Any, Any]:
+        images, parameters, labels = gathered
+        return self._augment(images, parameters), labels
 
 
-def _tf_dataset(planned: PlannedTiles, workers: int) -> Any:
+def as_batches(planned: Planned, workers: int) -> Any:
+    """The data set as `fit` takes it fastest: a tf.data.Dataset when Keras runs on TensorFlow, else as it is."""
+    return _tf_dataset(planned, workers) if keras.backend.backend() == "tensorflow" else planned
+
+
+def _tf_dataset(planned: Planned, workers: int) -> Any:
     import tensorflow as tf
 
-    augment = Augment()
-    batch = planned.batch
+    kinds = [(tf.as_dtype(part.dtype), part.shape) for part in planned.gather(0)]
 
     def gather(index: Any) -> Any:
-        images, parameters, labels = tf.numpy_function(
-            lambda i: planned.gather(int(i)), [index], (tf.uint8, tf.float32, tf.float32), stateful=False
+        parts = tf.numpy_function(
+            lambda i: planned.gather(int(i)), [index], [kind for kind, _ in kinds], stateful=False
         )
-        images = tf.ensure_shape(images, (batch, *planned.tile_shape))
-        parameters = tf.ensure_shape(parameters, (batch, PARAMETERS))
-        return augment(images, parameters), tf.ensure_shape(labels, (batch, 1))
+        return planned.augment(*(tf.ensure_shape(part, shape) for part, (_, shape) in zip(parts, kinds, strict=True)))
 
     dataset = tf.data.Dataset.range(len(planned))
     return dataset.map(gather, num_parallel_calls=workers, deterministic=True).prefetch(2)

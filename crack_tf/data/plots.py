@@ -55,7 +55,7 @@ def sample_grid(
         blank = columns * rows - len(chosen)
         tiles += [load_rgb(result.source.folder / record.path, side) for record in chosen] + [None] * blank
         captions += [f"{LABELS[label]} {Path(record.path).stem}" for record in chosen] + [""] * blank
-    _save_sheet(tiles, captions, columns, side, path)
+    save_sheet(tiles, captions, columns, side, path)
 
 
 def copies_gallery(result: Audit, path: str | Path, side: int = 96, per_kind: int = 4, seed: int = 0) -> None:
@@ -75,7 +75,7 @@ def copies_gallery(result: Audit, path: str | Path, side: int = 96, per_kind: in
                 captions += [kind if transform == "none" else transform, f"{copy.correlation:.3f} {copy.detail:.3f}"]
     if not tiles:
         tiles, captions = [None], ["no copies found"]
-    _save_sheet(tiles, captions, 2 * per_kind, side, path)
+    save_sheet(tiles, captions, 2 * per_kind, side, path)
 
 
 def _balance(axis: Axes, result: Audit) -> None:
@@ -129,7 +129,7 @@ def _weakest_and_random(pairs: list[Copy], count: int, rng: np.random.Generator)
     return weakest + [rest[k] for k in chosen]
 
 
-def _save_sheet(
+def save_sheet(
     tiles: Sequence[np.ndarray | None], captions: Sequence[str], columns: int, side: int, path: str | Path
 ) -> None:
     """Tiles in a grid with a caption below each; 256 colours, which keeps concrete as it looks at a third of the size."""

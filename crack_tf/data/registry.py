@@ -1,4 +1,4 @@
-"""The data sets by name, and any folder with one sub-folder per class.
+"""The data sets by name, and any folder with one sub-folder per class, or with images and their masks.
 
 A name, a folder or a manifest file is accepted wherever a command takes data; `prepare` turns each into a manifest.
 """
@@ -12,9 +12,17 @@ from pathlib import Path
 
 from crack_tf.data.audit import audit
 from crack_tf.data.cache import cache_folder
-from crack_tf.data.folders import DATA_VARIABLE, Source, portable_root
-from crack_tf.data.neighbours import NeighbourRule, metu_blocks, photograph_keys
+from crack_tf.data.folders import DATA_VARIABLE, Source, has_class_folders, portable_root
+from crack_tf.data.neighbours import (
+    NeighbourRule,
+    conglomerate_photographs,
+    crack500_photographs,
+    deepcrack_photographs,
+    metu_blocks,
+    photograph_keys,
+)
 from crack_tf.data.split import check_policy, split
+from crack_tf.segmentation.pairs import PairSource, pair_folders
 from tflite.errors import CrackError
 from tflite.files import refuse_existing, sha256_bytes
 from tflite.manifest import Manifest, read_manifest, write_manifest
@@ -30,8 +38,10 @@ class DataSet:
         licence: of the images.
         citation: what to quote.
         local: folder below $CRACK_TF_DATA where a copy is looked for, or None.
-        kaggle: handle for kagglehub, or None when the set is generated.
+        kaggle: handle for kagglehub, or None.
         neighbours: rule for files that belong together besides copies, or None.
+        task: "classify" (a folder per class) or "segment" (photographs and masks).
+        page: where a person gets the set that no program can fetch; None for the others.
     """
 
     name: str
@@ -41,6 +51,22 @@ class DataSet:
     local: str | None
     kaggle: str | None
     neighbours: NeighbourRule | None = None
+    task: str = "classify"
+    page: str | None = None
+
+    @property
+    def generated(self) -> bool:
+        """Whether this program draws it."""
+        return self.kaggle is None and self.page is None
+
+    @property
+    def by_hand(self) -> str:
+        """How a person gets it."""
+        page = self.page or f"https://www.kaggle.com/datasets/{self.kaggle}"
+        return (
+            f"Download {page} in a browser, unpack it to a folder named {self.local} "
+            f"and set {DATA_VARIABLE} to the folder above it."
+        )
 
     def fetch(self) -> Path:
         """The folder of the images: generated, found below $CRACK_TF_DATA, or downloaded with kagglehub.
@@ -48,9 +74,12 @@ class DataSet:
         Raises:
             CrackError: if it has to be downloaded and cannot be.
         """
-        if self.kaggle is None:
-            return _generate()
-        return self.local_copy() or _download(self)
+        if self.generated:
+            return _generate(self)
+        local = self.local_copy()
+        if local is None and self.kaggle is None:
+            raise CrackError(f"data set {self.name} is not on this machine. {self.by_hand}")
+        return local or _download(self)
 
     def local_copy(self) -> Path | None:
         """The copy below $CRACK_TF_DATA, if there is one."""
@@ -89,19 +118,67 @@ DATASETS: dict[str, DataSet] = {
             kaggle="aniruddhsharma/structural-defects-network-concrete-crack-images",
             neighbours=photograph_keys,
         ),
+        DataSet(
+            name="synthetic_masks",
+            summary="the synthetic concrete at 256 px with exact masks, half of it crack-free; made on this machine from a seed",
+            licence="CC0-1.0",
+            citation="none needed: drawn by crack_tf.data.synthetic",
+            local=None,
+            kaggle=None,
+            task="segment",
+        ),
+        DataSet(
+            name="crack500",
+            summary="Crack500: crops 640x360 of asphalt with masks",
+            licence="research only (academic research)",
+            citation="Yang, Zhang, Yu, Prokhorov, Mei, Ling (2020), Feature Pyramid and Hierarchical Boosting Network for Pavement "
+            "Crack Detection, IEEE T-ITS 21(4), doi 10.1109/TITS.2019.2910595",
+            local="segmentation/crack500",
+            kaggle=None,
+            neighbours=crack500_photographs,
+            task="segment",
+            page="https://github.com/fyangneil/pavement-crack-detection",
+        ),
+        DataSet(
+            name="deepcrack",
+            summary="DeepCrack: concrete and asphalt 544x384 with masks",
+            licence="research only (non-commercial research)",
+            citation="Liu, Yao, Lu, Xie, Li (2019), DeepCrack: A deep hierarchical feature learning architecture for crack "
+            "segmentation, Neurocomputing 338, doi 10.1016/j.neucom.2019.01.036",
+            local="segmentation/deepcrack",
+            kaggle=None,
+            neighbours=deepcrack_photographs,
+            task="segment",
+            page="https://github.com/yhlleo/DeepCrack",
+        ),
+        DataSet(
+            name="conglomerate",
+            summary="Concrete Crack Conglomerate: photographs of several sets at one size with masks, some crack-free",
+            licence="AFL-3.0 says the copy's repository; research only until the record 10.7294/16625056 is checked",
+            citation="Bianchi, Hebdon (2021), Concrete Crack Conglomerate Dataset, Virginia Tech, doi 10.7294/16625056",
+            local="segmentation/conglomerate",
+            kaggle=None,
+            neighbours=conglomerate_photographs,
+            task="segment",
+            page="https://doi.org/10.7294/16625056",
+        ),
     )
 }
 
 
-def locate(source: str, root: str | None = None) -> Source:
+def locate(source: str, root: str | None = None, threshold_masks: bool = False) -> Source:
     """Find a data set by registry name, or a folder by path; fetches what is missing.
 
     Args:
-        source: registry name, or a folder with one sub-folder per class.
+        source: registry name, or a folder with one sub-folder per class, or with images and masks.
         root: folder to use instead of where the named data set would be looked for.
+        threshold_masks: accept soft masks.
+
+    Returns:
+        A `PairSource` for a set with masks. A folder that has class folders counts as one without.
 
     Raises:
-        CrackError: if it is neither, or cannot be fetched.
+        CrackError: if it is neither, cannot be fetched, or has no masks to threshold.
     """
     entry = DATASETS.get(source)
     # A name wins over a folder of that name; "./metu" means the folder.
@@ -109,15 +186,24 @@ def locate(source: str, root: str | None = None) -> Source:
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise CrackError(
-            f"{folder} {what}. Give a data set ({', '.join(DATASETS)}), a folder with one sub-folder per class, or a manifest .csv."
+            f"{folder} {what}. Give a data set ({', '.join(DATASETS)}), a folder with one sub-folder per class "
+            "or with images and masks, or a manifest .csv."
         )
     folder = folder.resolve()
     if entry is None:
         # A path to the local copy of a known data set must not lose that set's neighbour rule.
         entry = next((known for known in DATASETS.values() if _same(known.local_copy(), folder)), None)
-    if entry is None:
-        return Source(folder.name, folder, portable_root(folder), "not stated")
-    return Source(entry.name, folder, portable_root(folder), entry.licence, entry.neighbours)
+    name, licence, neighbours = folder.name, "not stated", None
+    if entry is not None:
+        name, licence, neighbours = entry.name, entry.licence, entry.neighbours
+        segment = entry.task == "segment"
+    else:
+        segment = not has_class_folders(folder) and bool(pair_folders(folder))
+    if segment:
+        return PairSource(name, folder, portable_root(folder), licence, neighbours, threshold_masks)
+    if threshold_masks:
+        raise CrackError(f"--threshold-masks: {folder} holds no masks. Leave it out.")
+    return Source(name, folder, portable_root(folder), licence, neighbours)
 
 
 def fetch(name: str, out: str | Path | None = None, overwrite: bool = False) -> Path:
@@ -161,7 +247,7 @@ def prepare(source: str, policy: str = "grouped", seed: int = 0, root: str | Non
     """The manifest of a data set, made when it is not there yet.
 
     Args:
-        source: path of a manifest .csv, a registry name, or a folder with one sub-folder per class.
+        source: path of a manifest .csv, a registry name, or a folder with one sub-folder per class, or with images and masks.
         policy: "grouped" or "plain"; not used for a manifest file.
         seed: of the split; not used for a manifest file.
         root: folder of a named data set's images, if not the usual one.
@@ -182,18 +268,19 @@ def prepare(source: str, policy: str = "grouped", seed: int = 0, root: str | Non
 def _listing_hash(place: Source) -> str:
     """Changes when a file is added, removed, renamed or rewritten, so that a kept manifest never describes other files."""
     lines = [str(place.folder)]
-    for path, _ in place.files():
+    for path in place.listing():
         status = (place.folder / path).stat()
         lines.append(f"{path}\t{status.st_size}\t{status.st_mtime_ns}")
     return sha256_bytes("\n".join(lines).encode("utf-8"))[:12]
 
 
-def _generate() -> Path:
-    from crack_tf.data.synthetic import write_dataset
+def _generate(entry: DataSet) -> Path:
+    from crack_tf.data.synthetic import write_dataset, write_pairs
 
     # Goes on where an interrupted run stopped and does nothing when the set is whole. The folder is this program's own, so
     # a set of an older generator is replaced.
-    return write_dataset(cache_folder() / "synthetic", overwrite=True)
+    write = write_pairs if entry.task == "segment" else write_dataset
+    return write(cache_folder() / entry.name, overwrite=True)
 
 
 def _same(one: Path | None, other: Path) -> bool:
@@ -201,18 +288,16 @@ def _same(one: Path | None, other: Path) -> bool:
 
 
 def _download(entry: DataSet) -> Path:
-    by_hand = (
-        f"Download https://www.kaggle.com/datasets/{entry.kaggle} in a browser, unpack it to a folder named {entry.local} "
-        f"and set {DATA_VARIABLE} to the folder above it."
-    )
     try:
         import kagglehub
     except ImportError:
-        raise CrackError(f"data set {entry.name} needs kagglehub (pip install kagglehub). Or: {by_hand}") from None
+        raise CrackError(
+            f"data set {entry.name} needs kagglehub (pip install kagglehub). Or: {entry.by_hand}"
+        ) from None
     try:
         return Path(kagglehub.dataset_download(entry.kaggle))
     except Exception as error:  # kagglehub raises its own, requests' and urllib3's errors, without a common base
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CrackError(
-            f"data set {entry.name} could not be downloaded from Kaggle ({reason[:200]}). {by_hand}"
+            f"data set {entry.name} could not be downloaded from Kaggle ({reason[:200]}). {entry.by_hand}"
         ) from None

@@ -1,8 +1,8 @@
-"""Cut an audited data set into train, val and test (70/15/15).
+"""Cut an audited data set into train, val and test (70/15/15), tiles and pairs of photograph and mask alike.
 
 `plain` shuffles the files of each class, as published METU figures do; copies of one picture then lie on both sides.
 `grouped` keeps every group whole. A group holds the copies of a picture, and its neighbours where the data set has a rule
-for them: SDNET2018 tiles of one photograph , METU positives of one stretch of numbers .
+for them: SDNET2018 tiles and Crack500 crops of one photograph, METU positives of one stretch of numbers.
 Both policies record the group of each file, so that the leak of a plain split can be counted.
 """
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from crack_tf.data.audit import Audit
 from crack_tf.data.duplicates import groups
+from crack_tf.segmentation.pairs import mask_columns, refuse_problems
 from tflite.errors import CrackError
 from tflite.manifest import LABELS, SPLITS, Item, Manifest
 
@@ -22,22 +23,32 @@ POLICIES = ("grouped", "plain")
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
 
 
-def split(result: Audit, policy: str = "grouped", seed: int = 0) -> Manifest:
+def split(result: Audit, policy: str = "grouped", seed: int = 0, leave_out: bool = False) -> Manifest:
     """Assign every readable file to a split. The same audit, policy and seed give the same manifest.
 
+    Args:
+        result: of tiles or of pairs.
+        policy: "grouped" or "plain".
+        seed: of the draw.
+        leave_out: of pairs, leave out those with a problem. Without it they are refused: masks that are soft or turned round
+            are seldom single ones. (Unreadable tiles are always left out.)
+
     Raises:
-        CrackError: if the policy is unknown, or a split would lack one of the classes.
+        CrackError: if the policy is unknown, a pair has a problem, or a split would lack one of the classes (of pairs: cracks).
     """
     check_policy(policy)
+    segment = result.source.task == "segment"
+    if segment and not leave_out:
+        refuse_problems(result.records, result.source.name)
     readable = result.readable
     labels = [record.label for record in readable]
     heads = group_heads(result)
     rng = np.random.default_rng(seed)
     names = assign_plain(labels, rng) if policy == "plain" else assign_grouped(labels, heads, rng)
-    _check(labels, heads, names, policy, result.source.name)
+    _check(labels, heads, names, policy, result.source.name, LABELS[1:] if segment else LABELS)
     numbers = {head: f"g{number:05d}" for number, head in enumerate(sorted(set(heads)))}
     items = [
-        Item(record.path, record.sha256, record.label, numbers[head], name)
+        Item(record.path, record.sha256, record.label, numbers[head], name, *mask_columns(record))
         for record, head, name in zip(readable, heads, names, strict=True)
     ]
     source = result.source
@@ -123,11 +134,18 @@ def leaks(result: Audit, manifest: Manifest) -> dict[str, int]:
     }
 
 
-def _check(labels: Sequence[int], heads: Sequence[int], names: Sequence[str], policy: str, dataset: str) -> None:
+def _check(
+    labels: Sequence[int],
+    heads: Sequence[int],
+    names: Sequence[str],
+    policy: str,
+    dataset: str,
+    needed: Sequence[str],
+) -> None:
     for split_name in SPLITS:
-        present = {label for label, name in zip(labels, names, strict=True) if name == split_name}
-        for label, label_name in enumerate(LABELS):
-            if label not in present:
+        present = {LABELS[label] for label, name in zip(labels, names, strict=True) if name == split_name}
+        for label_name in needed:
+            if label_name not in present:
                 raise CrackError(
                     f"data set {dataset} with --policy {policy} leaves no {label_name} image for {split_name}: "
                     f"it has too few images or too few groups ({len(set(heads))}). Add images."

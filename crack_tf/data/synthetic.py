@@ -127,11 +127,39 @@ def write_dataset(
     Raises:
         CrackError: if an argument is out of range, or the folder holds something else or a set with other settings.
     """
+    _write(Path(folder), count, size, seed, overwrite, progress, by_class=True)
+    return Path(folder) / "images"
+
+
+def write_pairs(
+    folder: str | Path,
+    count: int = 400,
+    size: int = 256,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Like `write_dataset` for a set of photographs and masks: `images/00001.png` and `masks/00001.png`.
+
+    Every second picture is crack-free and has a black mask.
+
+    Returns:
+        The folder that holds `images` and `masks`: `folder`.
+
+    Raises:
+        CrackError: see `write_dataset`.
+    """
+    _write(Path(folder), count, size, seed, overwrite, progress, by_class=False)
+    return Path(folder)
+
+
+def _write(folder: Path, count: int, size: int, seed: int, overwrite: bool, progress: bool, by_class: bool) -> None:
     _check_integer("count", count, 2, MAX_COUNT)
     _check_integer("size", size, MIN_SIZE, MAX_SIZE)
     _check_integer("seed", seed, 0, 2**63 - 1)
-    folder = Path(folder)
     settings = {"format": FORMAT, "generator_version": GENERATOR_VERSION, "seed": seed, "size": size}
+    if not by_class:
+        settings["layout"] = "pairs"
     _claim_folder(folder, settings, count, overwrite)
 
     totals = {label: dict.fromkeys(CONFOUNDERS, 0) for label in LABELS}
@@ -139,7 +167,8 @@ def write_dataset(
     write_json(folder / _SETTINGS, settings | {"count": count, "complete": False})
     for number in _with_progress(range(1, count + 1), progress):
         label = number % 2
-        image_path = folder / "images" / LABELS[label] / f"{number:05d}.png"
+        images = folder / "images" / LABELS[label] if by_class else folder / "images"
+        image_path = images / f"{number:05d}.png"
         mask_path = folder / "masks" / image_path.name
         if not (_is_whole(image_path, size) and _is_whole(mask_path, size)):
             tile = render_tile(seed, number, bool(label), size)
@@ -158,7 +187,6 @@ def write_dataset(
             "licence": "CC0-1.0",
         },
     )
-    return folder / "images"
 
 
 # --- the surface ---------------------------------------------------------------------------------------------------
@@ -589,7 +617,10 @@ def _claim_folder(folder: Path, settings: dict[str, Any], count: int, overwrite:
         refuse_existing(folder, False, "It is no synthetic data set, so it is left alone. Choose another folder.")
         return
     found = read_json(folder / _SETTINGS)
-    differs = [f"{key} {found.get(key)!r}, not {value!r}" for key, value in settings.items() if found.get(key) != value]
+    keys = sorted({*settings, *(found.keys() & {"layout"})})
+    differs = [
+        f"{key} {found.get(key)!r}, not {settings.get(key)!r}" for key in keys if found.get(key) != settings.get(key)
+    ]
     if not isinstance(found.get("count"), int) or found["count"] > count:
         differs.append(f"count {found.get('count')!r}, not {count}")
     if not differs:
@@ -597,7 +628,7 @@ def _claim_folder(folder: Path, settings: dict[str, Any], count: int, overwrite:
     if not overwrite:
         problem = "; ".join(differs)
         raise CrackError(f"{folder} holds a synthetic set of {problem}. Choose another folder, or overwrite it.")
-    for part in (*(folder / "images" / label for label in LABELS), folder / "masks"):
+    for part in (*(folder / "images" / label for label in LABELS), folder / "images", folder / "masks"):
         for path in part.glob("*.png"):
             if _TILE_NAME.fullmatch(path.name):
                 path.unlink()

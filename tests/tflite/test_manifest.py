@@ -122,6 +122,8 @@ def test_windows_line_ends_are_no_change(manifest: Manifest) -> None:
         b'# {"format": "crack_tf.manifest/1"}\npath,sha256,label,group,split\na,b,2,g,train\n',
         b'# {"format": "crack_tf.manifest/1"}\npath,sha256,label,group,split\na,b,1,g,dev\n',
         b'# {"format": "crack_tf.manifest/1"}\npath,sha256,label,group,split\na,b\n',
+        b'# {"format": "crack_tf.manifest/1"}\npath,sha256,label,group,split,mask,mask_sha256\na,b,1,g,val,m,\n',
+        b'# {"format": "crack_tf.manifest/1"}\npath,sha256,label,group,split,mask\na,b,1,g,val,m\nc,d,1,h,val,\n',
     ],
 )
 def test_what_is_not_a_manifest_is_refused(tmp_path: Path, content: bytes) -> None:
@@ -222,3 +224,53 @@ def test_the_head_is_one_line_of_json_with_the_hash(manifest: Manifest) -> None:
     head = json.loads(manifest.source.read_text().splitlines()[0].removeprefix("# "))
     assert head["sha256"] == manifest.sha256
     assert head["format"] == "crack_tf.manifest/1"
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Manifest:
+    """Two photographs with masks, written and read back."""
+    items = []
+    for stem in ("a", "b"):
+        for folder in ("images", "masks"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / stem).write_bytes(f"{folder} {stem}".encode())
+        hashes = [sha256_bytes(f"{folder} {stem}".encode()) for folder in ("images", "masks")]
+        items.append(Item(f"images/{stem}", hashes[0], 1, stem, "train", f"masks/{stem}", hashes[1]))
+    write_manifest(tmp_path / "pairs.csv", Manifest("walls", "grouped", 0, ".", "CC0-1.0", tuple(items)))
+    return read_manifest(tmp_path / "pairs.csv")
+
+
+def test_pairs_survive_a_round_trip_and_name_their_task(pairs: Manifest, manifest: Manifest, tmp_path: Path) -> None:
+    assert pairs.task == "segment"
+    assert manifest.task == "classify"
+    assert pairs.items[0].mask == "masks/a"
+    write_manifest(tmp_path / "again.csv", pairs)
+    assert read_manifest(tmp_path / "again.csv") == pairs
+    assert pairs.read_mask(pairs.items[1]) == b"masks b"
+
+
+def test_another_mask_is_another_manifest(pairs: Manifest) -> None:
+    changed = replace(pairs.items[0], mask_sha256="0" * 64)
+    assert replace(pairs, items=(changed, pairs.items[1])).sha256 != pairs.sha256
+
+
+def test_a_changed_or_missing_mask_is_refused(pairs: Manifest) -> None:
+    item = pairs.items[0]
+    (pairs.folder() / item.mask).write_bytes(b"redrawn")
+    with pytest.raises(ImageError, match="changed since manifest walls-grouped was written") as caught:
+        pairs.read_mask(item)
+    assert item.mask in str(caught.value)
+    (pairs.folder() / item.mask).unlink()
+    with pytest.raises(ImageError, match="cannot read"):
+        pairs.read_mask(item)
+
+
+def test_a_tile_without_a_mask_says_so(manifest: Manifest) -> None:
+    with pytest.raises(CrackError, match="has no mask: it is a classification set"):
+        manifest.read_mask(manifest.items[0])
+
+
+@pytest.mark.parametrize(("name", "start"), [("metu-plain", "9f567413ebb1"), ("metu-grouped", "41d3fbe19fc6")])
+def test_manifests_without_masks_keep_the_hash_they_were_published_with(name: str, start: str) -> None:
+    published = Path(__file__).parents[2] / "results" / "data" / f"{name}.csv"
+    assert read_manifest(published).sha256.startswith(start)

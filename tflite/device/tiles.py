@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tflite.errors import CrackError
-from tflite.sidecar import Sidecar
+
+if TYPE_CHECKING:
+    from tflite.sidecar import Sidecar
 
 MAX_OVERLAP = 0.9
 # Sides of the public data sets' tiles in pixels: what a model trained on them was shown, whatever its input size.

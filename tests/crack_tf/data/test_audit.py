@@ -105,7 +105,7 @@ def test_interrupt_stops_the_reading(folder: Path, monkeypatch: pytest.MonkeyPat
         read.append(path)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("crack_tf.data.audit.read_record", interrupted)
+    monkeypatch.setattr("crack_tf.data.folders.read_record", interrupted)
     with pytest.raises(KeyboardInterrupt):
         audit(locate(str(folder)), threads=1, progress=False)
     assert len(read) < 19

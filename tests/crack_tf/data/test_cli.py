@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from crack_tf.data.__main__ import main
+from tests.crack_tf.segmentation.drawn_pairs import write_set
 from tflite.manifest import read_manifest
 
 
@@ -87,7 +88,9 @@ def test_split_writes_a_manifest_that_reads_back(
         (["split", "{tmp}", "--out", "{tmp}/a.txt"], "must end in .csv"),
         (["audit", "{tmp}", "--out", "{tmp}/out"], "no class folders"),
         (["fetch", "imagenet"], "'imagenet' is unknown"),
-        (["fetch", "metu", "--count", "5"], "--count: only the synthetic data set"),
+        (["fetch", "metu", "--count", "5"], "--count: only the synthetic data sets"),
+        (["mix", "{tmp}/one.csv", "--out", "{tmp}/mix.csv"], "does not exist"),
+        (["mix", "{tmp}/one.csv", "--out", "{tmp}/mix.txt"], "must end in .csv"),
         (["fetch", "synthetic", "--count", "5"], "need --out"),
     ],
 )
@@ -113,6 +116,75 @@ def test_list_names_every_data_set(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in ("synthetic", "metu", "sdnet2018", "FOLDER", "CC-BY-4.0"))
+    assert all(
+        name in printed for name in ("synthetic_masks", "crack500", "deepcrack", "conglomerate", "research only")
+    )
+
+
+def test_audit_of_pairs_counts_problems_and_names_masks_off_their_crack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_set(tmp_path / "walls")
+    masks = tmp_path / "walls/masks"
+    (masks / "a02.png").unlink()
+    with Image.open(masks / "a01.png") as image:
+        moved = np.roll(np.asarray(image), 8, axis=0)
+    moved[:8] = 0
+    Image.fromarray(moved).save(masks / "a01.png")
+    out = tmp_path / "audit"
+    assert main(["audit", str(tmp_path / "walls"), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "20 pairs, 6 of them crack-free" in printed
+    assert "problem: 1 mask missing" in printed
+    assert "masks that fit much better when moved: 1" in printed
+    assert "masks/a01.png" in printed
+    with (out / "audit.csv").open() as stream:
+        rows = {row["path"]: row for row in csv.DictReader(stream)}
+    assert rows["images/a02.jpg"]["problem"] == "mask missing"
+    assert int(rows["images/a01.jpg"]["shift_y"]) < -4
+    numbers = json.loads((out / "summary.json").read_text())
+    assert (numbers["masks"]["misaligned"], numbers["masks"]["crack_free"]) == (1, 6)
+    for name in ("overview.png", "samples.png", "misaligned.png", "copies.png"):
+        with Image.open(out / name) as image:
+            image.load()
+
+
+def test_a_split_of_pairs_stops_at_problems_unless_told_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_set(tmp_path / "walls")
+    (tmp_path / "walls/masks/a02.png").unlink()
+    command = ["split", str(tmp_path / "walls"), "--out", str(tmp_path / "walls.csv")]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert "1 of 20 pairs of walls have a problem (1 mask missing)" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "walls.csv").exists()
+    assert main([*command, "--leave-out"]) == 0
+    assert "1 pairs with a problem" in capsys.readouterr().out
+    manifest = read_manifest(tmp_path / "walls.csv")
+    assert (manifest.task, len(manifest.items)) == ("segment", 19)
+
+
+def test_mix_writes_one_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, seed in (("walls", 0), ("decks", 50)):
+        write_set(tmp_path / name, seed=seed)
+        assert main(["split", str(tmp_path / name), "--out", str(tmp_path / f"{name}.csv")]) == 0
+    command = ["mix", str(tmp_path / "walls.csv"), str(tmp_path / "decks.csv"), "--out", str(tmp_path / "mix.csv")]
+    assert main(command) == 0
+    assert "walls+decks-grouped" in capsys.readouterr().out
+    assert len(read_manifest(tmp_path / "mix.csv").items) == 40
+    assert main(command) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_fetch_synthetic_masks_writes_pairs_that_split_takes(tmp_path: Path) -> None:
+    out = tmp_path / "made"
+    assert main(["fetch", "synthetic_masks", "--out", str(out), "--count", "16", "--size", "64"]) == 0
+    assert main(["split", str(out), "--out", str(tmp_path / "made.csv")]) == 0
+    manifest = read_manifest(tmp_path / "made.csv")
+    assert manifest.task == "segment"
+    assert sum(item.label for item in manifest.items) == 8
 
 
 def test_interrupt_exits_130_and_writes_nothing(
@@ -121,7 +193,7 @@ def test_interrupt_exits_130_and_writes_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("crack_tf.data.audit.read_record", interrupted)
+    monkeypatch.setattr("crack_tf.data.folders.read_record", interrupted)
     assert main(["split", str(folder), "--out", str(tmp_path / "split.csv")]) == 130
     assert "Nothing was written" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["tiles"]

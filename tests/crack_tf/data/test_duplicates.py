@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from crack_tf.data.audit import grey_thumbnail
 from crack_tf.data.duplicates import TRANSFORMS, Copy, find_copies, groups
+from crack_tf.data.records import grey_thumbnail
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes
 

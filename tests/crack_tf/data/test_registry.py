@@ -200,3 +200,29 @@ def test_prepare_refuses_an_unknown_policy(tmp_path: Path) -> None:
 def test_prepare_of_a_missing_manifest_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(CrackError, match=r"does not exist. Make one with: python -m crack_tf.data split"):
         prepare(str(tmp_path / "none.csv"))
+
+
+@pytest.mark.parametrize("name", ["crack500", "deepcrack", "conglomerate"])
+def test_a_set_that_must_be_fetched_by_hand_says_from_where_and_to_where(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CRACK_TF_DATA", raising=False)
+    page = DATASETS[name].page
+    assert page is not None
+    with pytest.raises(
+        CrackError, match=rf"{name} is not on this machine.*segmentation/{name} and set CRACK_TF_DATA"
+    ) as caught:
+        locate(name)
+    assert page in str(caught.value)
+
+
+def test_synthetic_masks_are_drawn_on_first_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from crack_tf.data import synthetic
+
+    monkeypatch.setenv("CRACK_TF_CACHE", str(tmp_path))
+    drawn = synthetic.write_pairs
+    monkeypatch.setattr(synthetic, "write_pairs", lambda folder, overwrite: drawn(folder, 4, 32, overwrite=overwrite))
+    place = locate("synthetic_masks")
+    assert place.task == "segment"
+    assert place.folder == tmp_path / "synthetic_masks"
+    assert place.listing() == [f"{part}/0000{n}.png" for part in ("images", "masks") for n in range(1, 5)]

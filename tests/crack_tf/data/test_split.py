@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crack_tf.data.audit import Audit, Record
+from crack_tf.data.audit import Audit
 from crack_tf.data.duplicates import Copy
 from crack_tf.data.folders import Source
 from crack_tf.data.neighbours import METU_BLOCK, metu_blocks, photograph_keys
+from crack_tf.data.records import Record
 from crack_tf.data.split import assign_grouped, assign_plain, leaks, split
 from tflite.errors import CrackError
 from tflite.manifest import SPLITS, Manifest

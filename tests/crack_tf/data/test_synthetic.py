@@ -281,3 +281,22 @@ def test_write_refuses_bad_arguments_and_makes_no_folder(tmp_path: Path, options
     with pytest.raises(CrackError, match=f"^{named} is "):
         write(tmp_path / "set", **options)
     assert not (tmp_path / "set").exists()
+
+
+def test_pairs_hold_the_tiles_and_their_exact_masks(tmp_path: Path) -> None:
+    folder = synthetic.write_pairs(tmp_path / "pairs", 4, 64, seed=3, progress=False)
+    for number in range(1, 5):
+        tile = synthetic.render_tile(3, number, bool(number % 2), 64)
+        np.testing.assert_array_equal(np.asarray(Image.open(folder / f"images/{number:05d}.png")), tile.image)
+        mask = np.asarray(Image.open(folder / f"masks/{number:05d}.png"))
+        np.testing.assert_array_equal(mask, tile.mask.astype(np.uint8) * 255)
+
+
+def test_a_set_of_one_layout_is_not_taken_for_the_other(tmp_path: Path) -> None:
+    synthetic.write_pairs(tmp_path / "made", 2, 32, progress=False)
+    with pytest.raises(CrackError, match="layout 'pairs', not None"):
+        synthetic.write_dataset(tmp_path / "made", 2, 32, progress=False)
+    synthetic.write_dataset(tmp_path / "made", 2, 32, overwrite=True, progress=False)
+    assert not list((tmp_path / "made/images").glob("*.png"))
+    with pytest.raises(CrackError, match="layout None, not 'pairs'"):
+        synthetic.write_pairs(tmp_path / "made", 2, 32, progress=False)

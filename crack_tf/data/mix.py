@@ -1,0 +1,113 @@
+"""One manifest from several data sets, so that one model learns from all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from crack_tf.data.duplicates import find_copies
+from crack_tf.data.folders import portable_root
+from crack_tf.data.records import grey_thumbnail
+from tflite.errors import CrackError
+from tflite.images import decode_rgb
+from tflite.manifest import Item, Manifest
+
+
+def mix(manifests: Sequence[Manifest], threads: int | None = None) -> Manifest:
+    """Put several manifests into one: each keeps its splits, and its groups get the data set's name in front.
+
+    The root becomes the folder that all images lie below, $CRACK_TF_DATA where that is one.
+
+    Args:
+        manifests: two or more, all of tiles or all of pairs, of data sets with different names.
+        threads: that decode, to look for copies; None for one per core.
+
+    Returns:
+        A manifest called "metu+sdnet2018", with the licences side by side, and the policy "mixed" where the policies differ.
+
+    Raises:
+        CrackError: if there are fewer than two, tasks differ, two sets have one name or share a picture (also turned or encoded
+            anew), an image cannot be read, or there is no common folder.
+    """
+    if len(manifests) < 2:
+        raise CrackError(f"a mix takes two manifests or more, got {len(manifests)}.")
+    _check_alike(manifests)
+    _refuse_shared_pictures(manifests, threads)
+    folders = [manifest.folder().resolve() for manifest in manifests]
+    root = _common_folder(folders)
+    items = [
+        _moved(item, PurePosixPath(folder.relative_to(root).as_posix()), manifest.dataset)
+        for manifest, folder in zip(manifests, folders, strict=True)
+        for item in manifest.items
+    ]
+    policies = {manifest.policy for manifest in manifests}
+    seeds = {manifest.seed for manifest in manifests}
+    return Manifest(
+        dataset="+".join(manifest.dataset for manifest in manifests),
+        policy=policies.pop() if len(policies) == 1 else "mixed",
+        seed=seeds.pop() if len(seeds) == 1 else 0,
+        root=portable_root(root),
+        licence="; ".join(f"{manifest.dataset}: {manifest.licence}" for manifest in manifests),
+        items=tuple(sorted(items)),
+    )
+
+
+def _check_alike(manifests: Sequence[Manifest]) -> None:
+    tasks = {manifest.task for manifest in manifests}
+    if len(tasks) > 1:
+        named = ", ".join(f"{manifest.name} ({manifest.task})" for manifest in manifests)
+        raise CrackError(f"manifests of tiles and of pairs cannot be mixed: {named}. Give those of one task.")
+    names = [manifest.dataset for manifest in manifests]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise CrackError(
+            f"two of the manifests are of a data set named {twice!r}. Rename the folder of one, and split it again."
+        )
+
+
+def _refuse_shared_pictures(manifests: Sequence[Manifest], threads: int | None) -> None:
+    """A picture in two sets could be trained on in one and tested on in the other; collections do repeat other sets."""
+    owners = [manifest for manifest in manifests for _ in manifest.items]
+    items = [item for manifest in manifests for item in manifest.items]
+
+    def thumbnail(position: int) -> np.ndarray:
+        item = items[position]
+        return grey_thumbnail(Image.fromarray(decode_rgb(owners[position].read(item), item.path)).convert("L"))
+
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        # disable=None: no bar where the output is a log file
+        results = tqdm(pool.map(thumbnail, range(len(items))), "reading", len(items), unit="file", disable=None)
+        thumbnails = np.stack(list(results))
+    copies = find_copies(thumbnails, [item.sha256 for item in items])
+    shared = [copy for copy in copies if owners[copy.first] is not owners[copy.second]]
+    if shared:
+        first, second = shared[0].first, shared[0].second
+        named = f"{items[first].path} of {owners[first].dataset} and {items[second].path} of {owners[second].dataset}"
+        raise CrackError(
+            f"{len(shared)} pictures are in two of the data sets. The first ({shared[0].kind}): {named}. "
+            "Remove them from one of the two, and split it again."
+        )
+
+
+def _common_folder(folders: Sequence[Path]) -> Path:
+    named = ", ".join(str(folder) for folder in folders)
+    advice = "Move the data sets below one folder, such as $CRACK_TF_DATA, and split them again."
+    try:
+        common = Path(os.path.commonpath(folders))
+    except ValueError:  # different drives
+        raise CrackError(f"the images have no folder in common: {named}. {advice}") from None
+    if common == Path(common.anchor):
+        raise CrackError(f"the images have no folder in common but {common}: {named}. {advice}")
+    return common
+
+
+def _moved(item: Item, below: PurePosixPath, dataset: str) -> Item:
+    mask = (below / item.mask).as_posix() if item.mask else ""
+    return replace(item, path=(below / item.path).as_posix(), group=f"{dataset}/{item.group}", mask=mask)

@@ -1,0 +1,291 @@
+"""Photographs with masks: finding the pairs in a folder, and checking that each mask is one and lies on its photograph.
+
+A pair is a photograph and a mask with the same stem, in two sibling folders (`images/` and `masks/`, DeepCrack's `train_img/` and
+`train_lab/`) or in one (Crack500's `traincrop/`: photograph .jpg, mask .png). Folders may be nested (`Train/images`).
+
+A mask has the photograph's size, one channel (or three equal ones), and two values, 0 and 255 (or 1), with the crack in white.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from crack_tf.data.folders import Reader, Source
+from crack_tf.data.records import Record, grey_thumbnail, read_grey
+from crack_tf.photo.masks import check_crack_mask, check_mask
+from crack_tf.segmentation.alignment import alignment
+from tflite.errors import CrackError
+from tflite.files import sha256_bytes
+from tflite.images import decode_rgb, list_images
+from tflite.pixels import decode_mask
+
+_IMAGE_NAMES = ("images", "image", "imgs", "img", "photos", "photographs", "jpegimages")
+_MASK_NAMES = (
+    "masks",
+    "mask",
+    "labels",
+    "label",
+    "lab",
+    "gt",
+    "ground_truth",
+    "groundtruth",
+    "annotations",
+    "segmentation",
+)
+_SIBLING = re.compile(rf"(?:(.+)_)?({'|'.join(_IMAGE_NAMES + _MASK_NAMES)})")
+_TOGETHER = re.compile(r"(train|val|test)_?(crops?|data)")
+_MASK_ENDING = re.compile(r"[_-](mask|label|lab|gt|seg)$", re.IGNORECASE)
+_DEPTH = 3
+
+
+@dataclass(frozen=True)
+class PairRecord(Record):
+    """What one pair is; the fields of `Record` describe the photograph, `label` is 1 when the mask holds a crack.
+
+    Attributes:
+        mask: relative to the audited folder, with "/"; empty when it is missing.
+        mask_sha256: of the mask file's bytes.
+        problem: short name of the error, to count by; empty when the pair can be used.
+        crack_share: of the photograph's pixels, 0 to 1.
+        contrast: grey levels by which crack pixels are darker than their surroundings.
+        shift_x, shift_y: move of the mask, in pixels, that fits the photograph much better; 0, 0 when there is none.
+        shifted_contrast: contrast after that move.
+    """
+
+    mask: str = ""
+    mask_sha256: str = ""
+    problem: str = ""
+    crack_share: float = 0.0
+    contrast: float = 0.0
+    shift_x: int = 0
+    shift_y: int = 0
+    shifted_contrast: float = 0.0
+
+    @property
+    def misaligned(self) -> bool:
+        return bool(self.shift_x or self.shift_y)
+
+
+@dataclass(frozen=True)
+class PairSource(Source):
+    """A data set of photographs with masks.
+
+    Attributes:
+        threshold_masks: accept soft masks, and cut them at `tflite.pixels.MASK_THRESHOLD`.
+    """
+
+    threshold_masks: bool = False
+
+    @property
+    def task(self) -> str:
+        return "segment"
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """(photograph, mask), relative to the folder, sorted; "" where one is missing.
+
+        Raises:
+            CrackError: if there are no folders of pairs, they hold no image, or two files claim one place.
+        """
+        folders = pair_folders(self.folder)
+        if not folders:
+            raise CrackError(
+                f"{self.folder} has no folders of pairs. Expected images and masks side by side, or Crack500's traincrop."
+            )
+        pairs = [pair for images, masks in folders for pair in _match(images, masks)]
+        if not pairs:
+            names = ", ".join(sorted({path.name for pair in folders for path in pair}))
+            raise CrackError(
+                f"{self.folder} holds no image in its folders {names}. Put the photographs and masks there."
+            )
+        return sorted((_relative(image, self.folder), _relative(mask, self.folder)) for image, mask in pairs)
+
+    def readers(self) -> list[Reader]:
+        return [partial(read_pair, self.folder, *pair, self.threshold_masks) for pair in self.pairs()]
+
+    def listing(self) -> list[str]:
+        return sorted(path for pair in self.pairs() for path in pair if path)
+
+    def files(self) -> list[tuple[str, int]]:
+        """(photograph, label) of every pair that can be used, sorted; reads every file."""
+        records = [read()[0] for read in self.readers()]
+        return [(record.path, record.label) for record in records if not record.error]
+
+
+def pair_folders(folder: Path) -> list[tuple[Path, Path]]:
+    """The folders of photographs and of their masks below `folder`, recognised by name whatever their case.
+
+    Returns:
+        (photographs, masks) for each part of the set; the same folder twice where they lie together.
+
+    Raises:
+        CrackError: if two folders could hold the photographs, or the masks, of one part.
+    """
+    found: list[tuple[Path, Path]] = []
+    _find_folders(folder, _DEPTH, found)
+    return found
+
+
+def read_pair(
+    folder: Path, image: str, mask: str, threshold_masks: bool = False
+) -> tuple[PairRecord, np.ndarray | None]:
+    """One pair's record and the photograph's grey thumbnail, uint8 (64, 64); None when the pair cannot be used.
+
+    Args:
+        folder: of the data set.
+        image, mask: relative to it; "" where missing.
+        threshold_masks: cut soft masks at `tflite.pixels.MASK_THRESHOLD` instead of refusing them.
+    """
+    if not image:
+        error = f"{mask} has no photograph of the same name. Add it, or remove the mask."
+        return PairRecord(mask, 1, 0, "", error=error, mask=mask, problem="photograph missing"), None
+    record, grey = read_grey(folder, image, 1)
+    known = asdict(record) | {"mask": mask}
+    if grey is None:
+        return PairRecord(**known, problem="photograph unreadable"), None
+    if not mask:
+        error = f"{image} has no mask of the same name. Add one; for a crack-free photograph a black one."
+        return PairRecord(**(known | {"error": error}), problem="mask missing"), None
+    try:
+        data = (folder / mask).read_bytes()
+    except OSError as failure:
+        error = f"{mask} cannot be opened: {failure.strerror}"
+        return PairRecord(**(known | {"error": error}), problem="mask unreadable"), None
+    known["mask_sha256"] = sha256_bytes(data)
+    inside, problem, error = _checked(data, mask, (record.height, record.width), threshold_masks)
+    if inside is None:
+        return PairRecord(**(known | {"error": error}), problem=problem), None
+    known |= {"label": int(inside.any()), "crack_share": round(float(inside.mean()), 6)}
+    fit = alignment(np.asarray(grey), inside)
+    known["contrast"] = round(fit.contrast, 2)
+    if fit.misaligned:
+        known |= {"shift_x": fit.x, "shift_y": fit.y, "shifted_contrast": round(fit.shifted_contrast, 2)}
+    return PairRecord(**known), grey_thumbnail(grey)
+
+
+def mask_columns(record: Record) -> tuple[str, ...]:
+    """The mask columns of a manifest's row; none for a tile."""
+    return (record.mask, record.mask_sha256) if isinstance(record, PairRecord) else ()
+
+
+def refuse_problems(records: Sequence[Record], name: str) -> None:
+    """Raise unless every pair can be used.
+
+    Raises:
+        CrackError: that counts the problems and quotes the first.
+    """
+    bad = [record for record in records if record.error]
+    if not bad:
+        return
+    kinds = ", ".join(f"{count} {kind}" for kind, count in problem_counts(records).items())
+    raise CrackError(
+        f"{len(bad)} of {len(records)} pairs of {name} have a problem ({kinds}). The first: {bad[0].error} "
+        "Mend them; or split with --threshold-masks (soft masks) or --leave-out (leaves such pairs out)."
+    )
+
+
+def problem_counts(records: Iterable[Record]) -> dict[str, int]:
+    """Number of pairs by problem, the most frequent first."""
+    kinds = Counter(record.problem for record in records if isinstance(record, PairRecord) and record.problem)
+    return dict(kinds.most_common())
+
+
+def pair_summary(records: Sequence[Record]) -> dict[str, Any]:
+    """What an audit says of the masks, JSON-ready."""
+    good = [record for record in records if isinstance(record, PairRecord) and not record.error]
+    cracked = [record for record in good if record.label]
+    pixels = sum(record.width * record.height for record in good)
+    quartiles = np.quantile([record.crack_share for record in cracked], (0.25, 0.5, 0.75)) if cracked else ()
+    return {
+        "pairs": len(records),
+        "problems": problem_counts(records),
+        "crack_free": len(good) - len(cracked),
+        "crack_pixels_share": round(sum(r.crack_share * r.width * r.height for r in good) / pixels, 5)
+        if pixels
+        else None,
+        "crack_share_quartiles": [round(float(value), 5) for value in quartiles],
+        "not_darker_than_surroundings": sum(record.contrast <= 0 for record in cracked),
+        "misaligned": sum(record.misaligned for record in good),
+    }
+
+
+def _checked(
+    data: bytes, name: str, shape: tuple[int, int], threshold_masks: bool
+) -> tuple[np.ndarray | None, str, str]:
+    """The mask, or the problem's short name and its message."""
+    problem = "mask unreadable"
+    try:
+        rgb = decode_rgb(data, name)
+        problem = "mask in colour"
+        if (rgb != rgb[..., :1]).any():
+            raise CrackError(f"mask {name} is in colour: give a mask of one channel, white where the crack is.")
+        grey = rgb[..., 0]
+        problem = "mask of another size"
+        check_mask(np.zeros(grey.shape, bool), shape, f"mask {name}")
+        problem = "mask not black and white"
+        inside = check_mask(decode_mask(data, shape, name) if threshold_masks else grey, shape, f"mask {name}")
+        problem = "mask inverted"
+        return check_crack_mask(inside, shape, f"mask {name}"), "", ""
+    except CrackError as error:
+        return None, problem, str(error)
+
+
+def _find_folders(folder: Path, depth: int, found: list[tuple[Path, Path]]) -> None:
+    parts: dict[str, tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
+    others = []
+    for path in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        name = path.name.lower().replace("-", "_").replace(" ", "_")
+        match = _SIBLING.fullmatch(name)
+        if match:
+            parts[match[1] or ""][match[2] in _MASK_NAMES].append(path)
+        elif _TOGETHER.fullmatch(name) and list_images(path):
+            found.append((path, path))
+        else:
+            others.append(path)
+    for images, masks in parts.values():
+        if images and masks:
+            if len(images) + len(masks) > 2:
+                names = ", ".join(path.name for path in (*images, *masks))
+                raise CrackError(
+                    f"{folder} is ambiguous: its folders {names} could all be of one set. Keep two of them."
+                )
+            found.append((images[0], masks[0]))
+    if not found and depth > 1:
+        for path in others:
+            _find_folders(path, depth - 1, found)
+
+
+def _match(images: Path, masks: Path) -> list[tuple[Path | None, Path | None]]:
+    """Photographs and masks of one part by their stem (and the folders between)."""
+    if images == masks:
+        files = list_images(images)
+        photographs = [path for path in files if path.suffix.lower() in (".jpg", ".jpeg")]
+        drawn = [path for path in files if path not in set(photographs)]
+    else:
+        photographs, drawn = list_images(images), list_images(masks)
+    one = _by_stem(photographs, images)
+    other = {key if key in one else _MASK_ENDING.sub("", key): path for key, path in _by_stem(drawn, masks).items()}
+    return [(one.get(key), other.get(key)) for key in sorted(one.keys() | other.keys())]
+
+
+def _by_stem(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in paths:
+        key = PurePosixPath(_relative(path, folder)).with_suffix("").as_posix()
+        if key in found:
+            raise CrackError(
+                f"{found[key]} and {path.name} have the same stem, which pairs them with one mask. Rename one."
+            )
+        found[key] = path
+    return found
+
+
+def _relative(path: Path | None, folder: Path) -> str:
+    return path.relative_to(folder).as_posix() if path is not None else ""
