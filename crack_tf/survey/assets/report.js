@@ -1,0 +1,405 @@
+"use strict";
+// Plain JavaScript on the findings in #survey-data. Texts are only ever set as text, never as HTML.
+(() => {
+  const data = JSON.parse(document.getElementById("survey-data").textContent);
+  const byId = new Map(data.findings.map((finding) => [finding.id, finding]));
+  const $ = (id) => document.getElementById(id);
+  const collator = new Intl.Collator("en", { numeric: true });
+  const cards = new Map();
+  let shown = data.findings;
+  let current = null;
+  let descending = true;
+
+  // ------------------------------------------------------------------------------------------------ the review
+
+  const storageKey = `crack_tf.review/${data.survey}`;
+  let review = { reviewer: data.review?.reviewer || "", decisions: data.review?.decisions || {} };
+
+  function loadReview() {
+    try {
+      const stored = JSON.parse(localStorage.getItem(storageKey));
+      if (stored?.decisions) review = { reviewer: "", ...stored };
+    } catch {
+      say("This browser does not keep decisions between visits. Export your review before you close the page.");
+    }
+  }
+
+  function storeReview() {
+    try {
+      localStorage.setItem(storageKey, JSON.stringify(review));
+    } catch {
+      say("This browser cannot keep your decisions. Export your review before you close the page.");
+    }
+  }
+
+  function entryOf(id) {
+    return review.decisions[id] || { decision: "", comment: "", time: "" };
+  }
+
+  function decide(id, change) {
+    const entry = { ...entryOf(id), ...change, time: new Date().toISOString() };
+    if (entry.decision || entry.comment) review.decisions[id] = entry;
+    else delete review.decisions[id];
+    storeReview();
+    showVerdict(id);
+    showProgress();
+    if (current && current.id === id) showDecision();
+  }
+
+  function exportReview() {
+    const content = {
+      format: data.review_format,
+      survey: data.survey,
+      source: data.source,
+      reviewer: review.reviewer,
+      exported: new Date().toISOString(),
+      decisions: review.decisions,
+    };
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([JSON.stringify(content, null, 2) + "\n"], { type: "application/json" }));
+    link.download = `review-${data.survey}.json`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+
+  async function importReview(file) {
+    let loaded;
+    try {
+      loaded = JSON.parse(await file.text());
+    } catch {
+      return say(`${file.name} is not a JSON file.`);
+    }
+    if (loaded?.format !== data.review_format || loaded.survey !== data.survey || !loaded.decisions) {
+      return say(`${file.name} is not a review of this survey.`);
+    }
+    let count = 0;
+    for (const [id, entry] of Object.entries(loaded.decisions)) {
+      if (!byId.has(id) || !["accepted", "rejected", ""].includes(entry?.decision)) continue;
+      review.decisions[id] = {
+        decision: entry.decision,
+        comment: String(entry.comment || ""),
+        time: String(entry.time || ""),
+      };
+      count += 1;
+    }
+    review.reviewer = review.reviewer || String(loaded.reviewer || "");
+    storeReview();
+    showReview();
+    say(`Loaded ${plural(count, "decision")} from ${file.name}.`);
+  }
+
+  function showReview() {
+    $("reviewer").value = review.reviewer;
+    for (const finding of data.findings) showVerdict(finding.id);
+    showProgress();
+    update();
+  }
+
+  function showProgress() {
+    const entries = data.findings.map((finding) => entryOf(finding.id).decision);
+    const accepted = entries.filter((decision) => decision === "accepted").length;
+    const rejected = entries.filter((decision) => decision === "rejected").length;
+    $("progress").textContent = `${accepted + rejected} of ${data.findings.length} decided: ${accepted} accepted, ${rejected} rejected`;
+  }
+
+  function say(text) {
+    $("message").textContent = text;
+    $("message").hidden = false;
+  }
+
+  // ------------------------------------------------------------------------------------------------- the texts
+
+  function plural(count, noun) {
+    return `${count} ${noun}${count === 1 ? "" : "s"}`;
+  }
+
+  function quantity(mm, px, digits) {
+    if (mm !== null) return `${mm.toFixed(digits)} mm`;
+    return px === null ? "not measured" : `${px.toFixed(digits ? 1 : 0)} px`;
+  }
+
+  function percent(value) {
+    // Rounded down: 99.96 % is not certainty.
+    return `${(Math.floor(value * 1000) / 10).toFixed(1)} %`;
+  }
+
+  function measures(finding) {
+    if (finding.length_px === null) return ["not measured"];
+    const about = finding.width_trusted ? "" : "about ";
+    const width = quantity(finding.max_width_mm, finding.max_width_px, 2);
+    return [`${about}${width} wide`, `${quantity(finding.length_mm, finding.length_px, 0)} long`];
+  }
+
+  function place(finding) {
+    if (finding.latitude === null) return null;
+    const degrees = (value, letters) => `${Math.abs(value).toFixed(6)}° ${letters[value < 0 ? 1 : 0]}`;
+    const altitude = finding.altitude_m === null ? "" : `, ${finding.altitude_m.toFixed(1)} m`;
+    return `${degrees(finding.latitude, "NS")}, ${degrees(finding.longitude, "EW")}${altitude}`;
+  }
+
+  function facts(finding) {
+    const about = finding.width_trusted ? "" : " (below 3 pixels: not to be trusted)";
+    const others = finding.seen_on.slice(1);
+    return [
+      ["Second opinion", finding.validation + (finding.validation_score === null ? "" : `, score ${finding.validation_score.toFixed(2)}`)],
+      ["Classifier", `${percent(finding.probability)} on its highest tile, ${plural(finding.tiles, "tile")} called cracked`],
+      ["Length", quantity(finding.length_mm, finding.length_px, 0)],
+      ["Maximum width", quantity(finding.max_width_mm, finding.max_width_px, 2) + (finding.max_width_px === null ? "" : about)],
+      ["Mean width", quantity(finding.mean_width_mm, finding.mean_width_px, 2)],
+      ["Scale", finding.mm_per_pixel === null ? "not known" : `${finding.mm_per_pixel.toFixed(3)} mm per pixel`],
+      ["Severity", `${finding.severity.toPrecision(3)}, number ${finding.rank} of ${data.findings.length}`],
+      ["Photograph", finding.photo],
+      ["Place in it", `x ${finding.box.x}, y ${finding.box.y}, ${finding.box.w} × ${finding.box.h} pixels`],
+      ["Also seen on", others.length ? others.join("\n") : null],
+      ["Position", place(finding) || "not known"],
+      ["Time", finding.time === null ? "not known" : finding.time.replace("T", " ").replace(".000", "").replace("Z", " UTC")],
+      ["Id", finding.id],
+    ].filter(([, value]) => value !== null);
+  }
+
+  // ----------------------------------------------------------------------------------------------- the gallery
+
+  function makeCard(finding) {
+    const card = $("card").content.firstElementChild.cloneNode(true);
+    const part = (selector) => card.querySelector(selector);
+    const image = part("img");
+    if (finding.thumbnail) {
+      image.src = finding.thumbnail;
+      image.alt = `Finding ${finding.rank} with its outline, ${finding.validation}, ${measures(finding).join(", ")}`;
+    } else {
+      image.hidden = true;
+      part(".no-picture").hidden = false;
+    }
+    part(".rank").textContent = finding.rank;
+    part(".open").textContent = `Finding ${finding.rank}`;
+    part(".open").addEventListener("click", () => open(finding));
+    part(".measures").replaceChildren(...measures(finding).map((text) => textElement("span", text)));
+    part(".validation").textContent = finding.validation;
+    part(".validation").classList.add(finding.validation);
+    part(".confidence").textContent = `confidence ${percent(finding.probability)}`;
+    part(".file bdi").textContent = finding.photo;
+    card.dataset.id = finding.id;
+    return card;
+  }
+
+  function showVerdict(id) {
+    const { decision, comment } = entryOf(id);
+    const verdict = cards.get(id).querySelector(".verdict");
+    verdict.hidden = !decision && !comment;
+    verdict.className = `verdict ${decision}`;
+    verdict.textContent = [{ accepted: "✓ Accepted", rejected: "✗ Rejected" }[decision], comment].filter(Boolean).join(": ");
+  }
+
+  const sortKeys = {
+    severity: (finding) => finding.severity,
+    width: (finding) => finding.width_key,
+    length: (finding) => finding.length_key,
+    confidence: (finding) => finding.probability,
+    photo: (finding) => finding.photo,
+    time: (finding) => finding.time,
+  };
+  const textKeys = ["photo", "time"];
+
+  function compareBy(name) {
+    const key = sortKeys[name];
+    return (a, b) => {
+      const [x, y] = [key(a), key(b)];
+      // What is not known comes last in both directions.
+      if (x === null || y === null) return (x === null) - (y === null) || a.rank - b.rank;
+      const order = typeof x === "string" ? collator.compare(x, y) : x - y;
+      return (descending ? -order : order) || a.rank - b.rank;
+    };
+  }
+
+  function passes(finding, wanted) {
+    if (finding.probability * 100 < wanted.confidence) return false;
+    if (!wanted.validations.includes(finding.validation)) return false;
+    // A width that is not known may be any: such findings stay.
+    if (finding[data.width_field] !== null && finding[data.width_field] < wanted.width) return false;
+    const decision = entryOf(finding.id).decision || "open";
+    return wanted.decision === "all" || wanted.decision === decision;
+  }
+
+  function update() {
+    const wanted = {
+      width: Number($("min-width").value) || 0,
+      confidence: Number($("min-confidence").value),
+      validations: [...document.querySelectorAll("[name=validation]:checked")].map((box) => box.value),
+      decision: $("decision-filter").value,
+    };
+    $("confidence-value").textContent = `${wanted.confidence} %`;
+    shown = data.findings.filter((finding) => passes(finding, wanted)).sort(compareBy($("sort").value));
+    $("gallery").replaceChildren(...shown.map((finding) => cards.get(finding.id)));
+    const unknown = wanted.width ? shown.filter((finding) => finding[data.width_field] === null).length : 0;
+    $("count").textContent = countText(unknown);
+    const visible = new Set(shown.map((finding) => finding.id));
+    for (const sign of document.querySelectorAll(".marks .finding[data-id]")) {
+      sign.classList.toggle("out", !visible.has(sign.dataset.id));
+    }
+    const upwards = descending ? "Highest first" : "Lowest first";
+    const label = textKeys.includes($("sort").value) ? (descending ? "Last first" : "First first") : upwards;
+    $("direction").textContent = descending ? "↓" : "↑";
+    $("direction").title = label;
+    $("direction").setAttribute("aria-label", `${label}. Change the direction`);
+  }
+
+  function countText(unknown) {
+    if (!data.findings.length) return "Nothing was found. That does not mean that there is nothing.";
+    const text = shown.length === data.findings.length ? `All ${plural(shown.length, "finding")}` : `${shown.length} of ${plural(data.findings.length, "finding")}`;
+    return unknown ? `${text}, ${unknown} of them without a known width` : text;
+  }
+
+  // ------------------------------------------------------------------------------------------------ one finding
+
+  function open(finding) {
+    current = finding;
+    const number = shown.indexOf(finding);
+    $("detail-title").textContent = `Finding ${finding.rank}`;
+    $("position").textContent = number < 0 ? "" : `${number + 1} of ${shown.length} shown`;
+    $("previous").disabled = number <= 0;
+    $("next").disabled = number < 0 || number === shown.length - 1;
+    $("before").alt = `Place of finding ${finding.rank} as photographed`;
+    $("after").alt = `The same place with the outline of the finding`;
+    $("before").src = finding.before;
+    $("after").src = finding.after;
+    const complete = Boolean(finding.before && finding.after);
+    for (const id of ["before", "after", "slider"]) $(id).hidden = !complete;
+    $("no-picture").hidden = complete;
+    $("compare").style.setProperty("--ratio", complete ? finding.width / finding.height : 1.5);
+    reveal(50);
+    $("facts").replaceChildren(...facts(finding).flatMap(([name, value]) => [textElement("dt", name), textElement("dd", value)]));
+    $("files").replaceChildren(...finding.links.filter(Boolean).map(fileLink));
+    showDecision();
+    if (!$("detail").open) {
+      $("detail").showModal();
+      $("detail-title").focus();
+    }
+    $("detail").scrollTop = 0;
+    for (const sign of document.querySelectorAll(".marks .finding[data-id]")) {
+      sign.classList.toggle("current", sign.dataset.id === finding.id);
+    }
+  }
+
+  function textElement(tag, text) {
+    const element = document.createElement(tag);
+    element.textContent = text;
+    return element;
+  }
+
+  function fileLink(href, number) {
+    const link = textElement("a", number ? "with outline" : "full size");
+    link.href = href;
+    link.target = "_blank";
+    return link;
+  }
+
+  function showDecision() {
+    const { decision, comment } = entryOf(current.id);
+    for (const button of document.querySelectorAll(".decision")) {
+      button.setAttribute("aria-pressed", String(button.value === decision));
+    }
+    if ($("comment").value !== comment) $("comment").value = comment;
+  }
+
+  function step(by) {
+    const next = shown[shown.indexOf(current) + by];
+    if (next && shown.includes(current)) open(next);
+  }
+
+  function reveal(share) {
+    $("slider").value = share;
+    $("compare").style.setProperty("--at", `${share}%`);
+    for (const button of document.querySelectorAll(".show")) {
+      button.setAttribute("aria-pressed", String(Number(button.value) === Number(share)));
+    }
+  }
+
+  function toggle(decision) {
+    decide(current.id, { decision: entryOf(current.id).decision === decision ? "" : decision });
+  }
+
+  function onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target === $("comment")) return;
+    const onSlider = event.target === $("slider");
+    const actions = {
+      ArrowLeft: () => !onSlider && step(-1),
+      ArrowRight: () => !onSlider && step(1),
+      a: () => toggle("accepted"),
+      r: () => toggle("rejected"),
+      o: () => reveal(Number($("slider").value) < 100 ? 100 : 0),
+      c: () => $("comment").focus(),
+    };
+    const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (action && action() !== false) event.preventDefault();
+  }
+
+  function onClose() {
+    const card = cards.get(current.id);
+    current = null;
+    // Filters by decision take effect now, not while a finding is looked at.
+    update();
+    for (const sign of document.querySelectorAll(".marks .current")) sign.classList.remove("current");
+    if (card.isConnected) {
+      card.querySelector(".open").focus({ preventScroll: true });
+      card.scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  // --------------------------------------------------------------------------------------------------- set up
+
+  function listen(id, type, action) {
+    $(id).addEventListener(type, action);
+  }
+
+  listen("controls", "input", update);
+  listen("controls", "submit", (event) => event.preventDefault());
+  listen("controls", "reset", () => {
+    descending = true;
+    setTimeout(update); // after the fields have their first values again
+  });
+  listen("sort", "input", () => {
+    descending = !textKeys.includes($("sort").value);
+  });
+  listen("direction", "click", () => {
+    descending = !descending;
+    update();
+  });
+  listen("reviewer", "input", () => {
+    review.reviewer = $("reviewer").value;
+    storeReview();
+  });
+  listen("export", "click", exportReview);
+  listen("import", "click", () => $("import-file").click());
+  listen("import-file", "change", () => {
+    const [file] = $("import-file").files;
+    if (file) importReview(file);
+    $("import-file").value = "";
+  });
+  listen("previous", "click", () => step(-1));
+  listen("next", "click", () => step(1));
+  listen("close", "click", () => $("detail").close());
+  listen("detail", "close", onClose);
+  listen("detail", "keydown", onKey);
+  listen("detail", "click", (event) => event.target === $("detail") && $("detail").close());
+  listen("slider", "input", () => reveal($("slider").value));
+  listen("comment", "input", () => decide(current.id, { comment: $("comment").value }));
+  for (const button of document.querySelectorAll(".show")) button.addEventListener("click", () => reveal(button.value));
+  for (const button of document.querySelectorAll(".decision")) button.addEventListener("click", () => toggle(button.value));
+  for (const sign of document.querySelectorAll(".marks .finding[data-id]")) {
+    sign.addEventListener("click", () => open(byId.get(sign.dataset.id)));
+  }
+  // Another tab with the same report.
+  window.addEventListener("storage", (event) => {
+    if (event.key !== storageKey) return;
+    loadReview();
+    showReview();
+    if (current) showDecision();
+  });
+
+  for (const finding of data.findings) cards.set(finding.id, makeCard(finding));
+  for (const unit of document.querySelectorAll(".width-unit")) unit.textContent = data.width_unit;
+  loadReview();
+  showReview();
+  $("controls").hidden = !data.findings.length;
+  document.querySelector(".review").hidden = !data.findings.length;
+})();

@@ -1,0 +1,285 @@
+"""The survey's report: one HTML file that an engineer opens in a browser, without a network, and reviews the findings in.
+
+Everything is inside: style, script, data and pictures (`crack_tf.survey.page_pictures` says which pictures are linked instead).
+A content security policy lets no script run but the report's own and forbids all network access, whatever a file name holds.
+The script is `assets/report.js`, plain JavaScript.
+
+Example:
+    write_page(Path("found"), read_survey("found"))
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from crack_tf import __version__
+from crack_tf.photo.gsd import MIN_PIXELS
+from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, VALIDATIONS, Finding, Survey
+from crack_tf.survey.page_map import flight_figures
+from crack_tf.survey.page_pictures import EMBED_BYTES, PictureShelf
+from crack_tf.survey.review import FORMAT as REVIEW_FORMAT
+from crack_tf.survey.review import Review, survey_id
+from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, DISCLAIMER, RULE
+from tflite.files import write_bytes
+
+FILE_NAME = "report.html"
+_LISTED_GAPS = 25  # more are folded away
+_MEANINGS = {
+    CONFIRMED: "the segmentation model draws a crack there",
+    UNCLEAR: "the second opinion does not settle it",
+    REFUTED: "the segmentation model sees no crack there",
+}
+
+
+def write_page(out: Path, survey: Survey, *, review: Review | None = None, embed_bytes: int = EMBED_BYTES) -> Path:
+    """Write `report.html` into the survey's folder, replacing an older one.
+
+    Args:
+        out: the survey's folder, with the pictures that the findings name. A picture that is missing is shown as missing.
+        survey: to report on.
+        review: of it, to start with in a browser that has no decisions of its own; or None.
+        embed_bytes: detail pictures are embedded up to this many bytes, the most severe findings first; others are linked.
+
+    Returns:
+        The file's path.
+    """
+    findings = sorted(survey.findings, key=lambda finding: -finding.severity)
+    ranks = {finding.id: number for number, finding in enumerate(findings, 1)}
+    shelf = PictureShelf(out, embed_bytes)
+    entries = [_entry(finding, ranks[finding.id], shelf) for finding in findings]
+    style, script, page = (_asset(name) for name in ("report.css", "report.js", "report.html"))
+    html = Template(page).substitute(
+        policy=_policy(style, script),
+        style=style,
+        script=script,
+        data=_script_json(_data(survey, entries, review)),
+        source=escape(survey.source),
+        created=escape(_when(survey.created)),
+        version=__version__,
+        survey_id=survey_id(survey),
+        numbers=_numbers(survey),
+        disclaimer=escape(DISCLAIMER.partition(". ")[2]),
+        warnings=_warnings(survey, shelf.missing),
+        flight=_flight(survey, ranks),
+        gaps=_gaps(survey),
+        method=_method(survey),
+        embedding=_embedding(entries),
+    )
+    path = out / FILE_NAME
+    # Names that are not valid Unicode, as Linux allows them, become escapes.
+    write_bytes(path, html.encode("utf-8", "backslashreplace"))
+    return path
+
+
+def _asset(name: str) -> str:
+    return resources.files("crack_tf.survey").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """Nothing but this style, this script, and pictures from inside the page or its folder; no connections at all."""
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
+    return (
+        f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; "
+        "img-src data: file: 'self'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _script_json(value: Any) -> str:
+    """JSON that can stand inside a script element: ASCII, and without characters that could end it or start a comment."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _data(survey: Survey, entries: Sequence[Mapping[str, Any]], review: Review | None) -> dict[str, Any]:
+    # Filtering by width is in millimetres as soon as one is known.
+    unit = "mm" if any(entry["max_width_mm"] is not None for entry in entries) or not entries else "px"
+    return {
+        "survey": survey_id(survey),
+        "source": survey.source,
+        "review_format": REVIEW_FORMAT,
+        "review": None if review is None else review.as_json(),
+        "width_unit": unit,
+        "width_field": f"max_width_{unit}",
+        "findings": entries,
+    }
+
+
+def _entry(finding: Finding, rank: int, shelf: PictureShelf) -> dict[str, Any]:
+    pictures = shelf.pictures(finding.picture, finding.overlay)
+    scale = ASSUMED_MM_PER_PIXEL if finding.mm_per_pixel is None else finding.mm_per_pixel
+    entry = asdict(finding) | asdict(pictures)
+    for name in ("outline", "picture", "overlay"):
+        del entry[name]  # the pictures show it
+    return entry | {
+        "rank": rank,
+        # For sorting, where some scales are known and others not: as in the rule of severity.
+        "width_key": None if finding.max_width_px is None else finding.max_width_px * scale,
+        "length_key": None if finding.length_px is None else finding.length_px * scale,
+        "width_trusted": finding.mean_width_px is not None and finding.mean_width_px >= MIN_PIXELS,
+    }
+
+
+# ------------------------------------------------------------------------------------------------ parts of the page
+
+
+def _numbers(survey: Survey) -> str:
+    states = Counter(finding.validation for finding in survey.findings)
+    reasons = Counter(gap.reason for gap in survey.gaps)
+    located = sum(photo.latitude is not None for photo in survey.photos)
+    megapixels = sum(photo.width * photo.height for photo in survey.photos) / 1e6
+    cracked = len({name for finding in survey.findings if finding.validation != REFUTED for name in finding.seen_on})
+    cells = [
+        ("Photographs searched", len(survey.photos), f"{megapixels:,.0f} megapixels, {located:,} with a position"),
+        ("Findings", len(survey.findings), ", ".join(f"{states[name]:,} {name}" for name in VALIDATIONS)),
+        ("Photographs with findings", cracked, "refuted ones not counted"),
+        (
+            "Gaps in coverage",
+            len(survey.gaps),
+            ", ".join(f"{n:,} {name}" for name, n in reasons.items()) or "none known",
+        ),
+    ]
+    return "".join(
+        f'<div><dt>{name}</dt><dd class="value">{value:,}</dd><dd class="more">{escape(more)}</dd></div>'
+        for name, value, more in cells
+    )
+
+
+def _warnings(survey: Survey, missing: Sequence[str]) -> str:
+    texts = list(survey.warnings)
+    if missing:
+        texts.append(
+            f"{len(missing):,} pictures of findings could not be read when this page was made, such as {missing[0]}."
+        )
+    if not texts:
+        return ""
+    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return f'<div class="note warn"><strong>Limits of this survey</strong><ul>{items}</ul></div>'
+
+
+def _flight(survey: Survey, ranks: Mapping[str, int]) -> str:
+    figures = flight_figures(survey, ranks)
+    without = sum(photo.latitude is None for photo in survey.photos)
+    note = "" if not without else f"{without:,} of {len(survey.photos):,} searched photographs have no position. "
+    if not figures:
+        text = note or "No photograph was searched. "
+        return f'<p class="note">{text}There is nothing to draw.</p>'
+    key = "".join(
+        f'<li><svg class="marks" viewBox="0 0 16 16" aria-hidden="true">{sign}</svg>{text}</li>'
+        for sign, text in _LEGEND
+    )
+    searched = {photo.name for photo in survey.photos}
+    lost = sum(gap.latitude is None and gap.photo not in searched for gap in survey.gaps)
+    if lost:
+        note += f"{lost:,} gaps have no position and are not drawn. "
+    more = f'<p class="muted">{note}Larger signs are more severe. Findings at one spot are drawn side by side.</p>'
+    return f'<div class="plots">{figures}</div><ul class="legend">{key}</ul>{more}'
+
+
+_LEGEND = (
+    *((f'<circle class="finding {name}" cx="8" cy="8" r="6"/>', f"{name}: {_MEANINGS[name]}") for name in VALIDATIONS),
+    ('<path class="photos" d="M8 8h0"/>', "photograph"),
+    ('<g class="gap"><path d="M3 3l10 10m0 -10l-10 10"/></g>', "gap in coverage"),
+)
+
+
+def _gaps(survey: Survey) -> str:
+    if not survey.gaps:
+        return '<p class="muted">None known: every photograph was read, and its place is known.</p>'
+    rows = [
+        (gap.photo, gap.reason, gap.detail, _place(gap.latitude, gap.longitude), _when(gap.time)) for gap in survey.gaps
+    ]
+    table = _table(("Photograph", "Reason", "Detail", "Position", "Time"), rows)
+    intro = (
+        "<p>Nothing, or not all, is known of what these show. They do not count as clean. "
+        "A photograph without a position was searched, but is not on the map.</p>"
+    )
+    if len(rows) > _LISTED_GAPS:
+        table = f"<details><summary>List of {len(rows):,} gaps</summary>{table}</details>"
+    return intro + table
+
+
+def _method(survey: Survey) -> str:
+    models = [
+        (role, ", ".join(f"{name} {value}" for name, value in _flatten(model))) for role, model in survey.models.items()
+    ]
+    settings = _flatten({name: value for name, value in survey.settings.items() if name != "models"})
+    scales = sorted(photo.mm_per_pixel for photo in survey.photos if photo.mm_per_pixel is not None)
+    if scales:
+        text = f"{scales[0]:.3f} to {scales[-1]:.3f} mm per pixel, known for {len(scales):,} of {len(survey.photos):,} photographs"
+        settings = [("scale of the photographs", text), *settings]
+    meanings = "; ".join(f"{name}: {_MEANINGS[name]}" for name in VALIDATIONS)
+    return (
+        f"<p>A classifier looked at every tile of every photograph. A second model gave its opinion on what the first one "
+        f"found ({escape(meanings)}). Confidence is the classifier's highest probability; it is not calibrated.</p>"
+        f"<h3>Order of severity</h3><p>{escape(RULE)}</p><p>{escape(DISCLAIMER)}</p>"
+        f"<p>Widths below {MIN_PIXELS:g} pixels are shown with the word about: they are not to be trusted.</p>"
+        f"<h3>Models</h3>{_pairs(models)}<h3>Settings</h3>{_pairs(settings)}"
+    )
+
+
+def _embedding(entries: Sequence[Mapping[str, Any]]) -> str:
+    linked = sum(bool(entry["before"] or entry["after"]) and not entry["embedded"] for entry in entries)
+    if not linked:
+        return "All pictures are inside this file."
+    inside = len(entries) - linked
+    return (
+        f"The large pictures of {inside:,} findings are inside this file. Those of the other {linked:,} are linked: "
+        "they show while this file lies in the survey's folder."
+    )
+
+
+def _flatten(value: Mapping[str, Any], start: str = "") -> list[tuple[str, str]]:
+    """Nested settings as rows: "tiles.overlap" -> "0.25"."""
+    rows: list[tuple[str, str]] = []
+    for name, entry in value.items():
+        label = f"{start}{name}"
+        if isinstance(entry, Mapping):
+            rows += _flatten(entry, f"{label}.")
+        elif isinstance(entry, (list, tuple)):
+            rows.append((label, ", ".join(map(_written, entry))))
+        else:
+            rows.append((label, _written(entry)))
+    return rows
+
+
+def _written(entry: Any) -> str:
+    if isinstance(entry, bool):
+        return "yes" if entry else "no"
+    if isinstance(entry, float):
+        return f"{entry:.6g}"
+    return "not given" if entry is None else str(entry)
+
+
+def _pairs(rows: Iterable[tuple[str, str]]) -> str:
+    cells = "".join(
+        f'<tr><th scope="row">{escape(name.replace("_", " "))}</th><td>{escape(text)}</td></tr>' for name, text in rows
+    )
+    return (
+        f'<table class="pairs"><tbody>{cells}</tbody></table>' if cells else '<p class="muted">None were recorded.</p>'
+    )
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<table class="rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _place(latitude: float | None, longitude: float | None) -> str:
+    if latitude is None or longitude is None:
+        return ""
+    return f"{abs(latitude):.6f}° {'NS'[latitude < 0]}, {abs(longitude):.6f}° {'EW'[longitude < 0]}"
+
+
+def _when(time: str | None) -> str:
+    return "" if time is None else time.replace("T", " ").replace(".000", "").replace("Z", " UTC")

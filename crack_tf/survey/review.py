@@ -1,0 +1,214 @@
+"""An engineer's verdict on a survey: read it, put it beside the findings, and turn it into training tiles.
+
+    crack-tf survey --review review-0123456789ab.json --out found --export-tiles tiles
+
+`report.html` exports a review as JSON:
+
+    format "crack_tf.review/1", survey (see `survey_id`), source, reviewer, exported (time),
+    decisions {id of a finding: {decision "accepted", "rejected" or "" (a comment only), comment, time}}
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from crack_tf.survey.findings import Survey, read_survey
+from crack_tf.survey.geojson import FINDINGS, FINDINGS_CSV
+from tflite.errors import CrackError
+from tflite.files import read_json, sha256_bytes, write_csv, write_json
+
+FORMAT = "crack_tf.review/1"
+ACCEPTED, REJECTED, UNDECIDED = "accepted", "rejected", ""
+DECISIONS = (ACCEPTED, REJECTED, UNDECIDED)
+COLUMNS = ("decision", "comment", "reviewer", "reviewed")
+_MAX_COMMENT = 10_000  # characters; the page allows 2,000
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided about one finding.
+
+    Attributes:
+        decision: one of DECISIONS.
+        comment: free text, may be empty.
+        time: when, ISO 8601, or "" where it is not known.
+    """
+
+    decision: str
+    comment: str
+    time: str
+
+
+@dataclass(frozen=True)
+class Review:
+    """A review file.
+
+    Attributes:
+        survey: id of the survey that it belongs to.
+        source: name of that survey's source.
+        reviewer: who decided, as they wrote it; may be empty.
+        exported: when the file was made, ISO 8601, or "".
+        decisions: finding id -> decision; findings that nobody looked at are missing.
+    """
+
+    survey: str
+    source: str
+    reviewer: str
+    exported: str
+    decisions: Mapping[str, Decision]
+
+    def as_json(self) -> dict[str, Any]:
+        """As in the file."""
+        return {"format": FORMAT, **asdict(self)}
+
+    def counts(self) -> dict[str, int]:
+        """How many findings were accepted, rejected, and only commented on."""
+        names = [entry.decision for entry in self.decisions.values()]
+        return {"accepted": names.count(ACCEPTED), "rejected": names.count(REJECTED), "comment only": names.count("")}
+
+
+def survey_id(survey: Survey) -> str:
+    """First 12 hex digits of a hash of the photographs and findings: the same when the same survey is made again."""
+    parts = [f"{photo.name}\t{photo.sha256}" for photo in survey.photos]
+    parts += sorted(finding.id for finding in survey.findings)
+    return sha256_bytes("\n".join(parts).encode("utf-8", "surrogatepass"))[:12]
+
+
+def read_review(path: str | Path, survey: Survey | None = None) -> Review:
+    """Read a review that the report's page exported.
+
+    Args:
+        path: of the JSON file.
+        survey: that it must belong to, or None.
+
+    Raises:
+        CrackError: if the file is missing, is no review, holds a bad decision, or belongs to another survey.
+    """
+    value = read_json(path)
+    if value.get("format") != FORMAT:
+        raise CrackError(
+            f"review {path} has format {value.get('format')!r}, expected {FORMAT!r}. Export it from the survey's report.html."
+        )
+    texts = {name: _text(value, name, path) for name in ("survey", "source", "reviewer", "exported")}
+    entries = value.get("decisions")
+    if not isinstance(entries, dict):
+        raise CrackError(f"review {path} is damaged: decisions is {entries!r}, expected an object. Export it again.")
+    review = Review(**texts, decisions={name: _decision(name, entry, path) for name, entry in entries.items()})
+    if survey is not None:
+        check_review(review, survey, path)
+    return review
+
+
+def check_review(review: Review, survey: Survey, path: str | Path) -> None:
+    """Raise unless a review belongs to a survey.
+
+    Raises:
+        CrackError: if it is of another survey, or names findings that the survey does not have.
+    """
+    expected = survey_id(survey)
+    if review.survey != expected:
+        raise CrackError(
+            f"review {path} belongs to survey {review.survey!r} of {review.source!r}, this one is {expected!r} of "
+            f"{survey.source!r}. Give the folder that the reviewed report.html lies in."
+        )
+    unknown = sorted(set(review.decisions) - {finding.id for finding in survey.findings})
+    if unknown:
+        raise CrackError(
+            f"review {path} decides on {len(unknown)} findings that the survey does not have ({', '.join(unknown[:3])}). "
+            "Export it again from the report.html in this folder."
+        )
+
+
+def apply_review(
+    out: Path, path: Path, export_folder: Path | None = None, *, side: int | None = None, overwrite: bool = False
+) -> str:
+    """What `crack-tf survey --review` does: tables and report with the decisions, and tiles to train on.
+
+    Args:
+        out: the survey's folder. Its tables get the columns of COLUMNS, and report.html starts with the decisions.
+        path: of the review.
+        export_folder: for tiles of the decided findings, see `crack_tf.survey.review_tiles`; or None.
+        side: of those tiles in pixels; None for that of the survey's tiles.
+        overwrite: replace tiles that are there already.
+
+    Returns:
+        Lines for the terminal.
+
+    Raises:
+        CrackError: see `read_review` and `export_tiles`; also if the tables are missing or damaged.
+    """
+    from crack_tf.survey.page import write_page
+    from crack_tf.survey.review_tiles import export_tiles
+
+    survey = read_survey(out)
+    review = read_review(path, survey)
+    lines = []
+    if export_folder is not None:
+        side = side or survey.settings.get("tile_side")
+        if not isinstance(side, int):
+            raise CrackError(f"the survey in {out} does not say how large its tiles were: give their side in pixels.")
+        tiles = export_tiles(out, survey, review, export_folder, side, overwrite=overwrite)
+        lines.append(
+            f"{tiles.crack} tiles in {export_folder / 'crack'}, {tiles.no_crack} in {export_folder / 'no_crack'}"
+        )
+        lines += [f"no tile of finding {name}: {reason}" for name, reason in tiles.skipped.items()]
+    _add_to_tables(out, review)
+    write_page(out, survey, review=review)
+    counts = ", ".join(f"{count} {name}" for name, count in review.counts().items())
+    lines.insert(0, f"{len(survey.findings)} findings: {counts}. {FINDINGS_CSV}, {FINDINGS} and report.html have it.")
+    return "\n".join(lines)
+
+
+def review_columns(review: Review, finding_id: str) -> dict[str, str]:
+    """A finding's columns for tables, and properties for GeoJSON: those of COLUMNS, empty where nothing was decided."""
+    entry = review.decisions.get(finding_id)
+    if entry is None:
+        return dict.fromkeys(COLUMNS, "")
+    values = (entry.decision, entry.comment, review.reviewer, entry.time)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _add_to_tables(out: Path, review: Review) -> None:
+    table, features = out / FINDINGS_CSV, read_json(out / FINDINGS)
+    try:
+        with table.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            columns = [name for name in reader.fieldnames or () if name not in COLUMNS]
+            rows = [row | review_columns(review, row["id"]) for row in reader]
+        for feature in features["features"]:
+            feature["properties"] |= review_columns(review, feature["properties"]["id"])
+    except OSError as error:
+        raise CrackError(f"{table} cannot be read: {error.strerror}. Run the survey again.") from None
+    except (KeyError, TypeError, UnicodeDecodeError, csv.Error) as error:
+        raise CrackError(f"{table} or {FINDINGS} is damaged ({error!r}). Run the survey again.") from None
+    write_csv(table, rows, [*columns, *COLUMNS])
+    write_json(out / FINDINGS, features)
+
+
+def _text(value: Mapping[str, Any], name: str, path: str | Path) -> str:
+    text = value.get(name, "")
+    if not isinstance(text, str):
+        raise CrackError(f"review {path} is damaged: {name} is {text!r}, expected a text. Export it again.")
+    return text
+
+
+def _decision(name: str, entry: Any, path: str | Path) -> Decision:
+    if not isinstance(entry, dict):
+        raise CrackError(f"review {path}, finding {name}: expected an object, got {entry!r}. Export it again.")
+    decision = entry.get("decision")
+    if decision not in DECISIONS:
+        raise CrackError(
+            f"review {path}, finding {name}: decision {decision!r} is unknown. Expected {ACCEPTED!r}, {REJECTED!r} or ''."
+        )
+    comment, time = entry.get("comment", ""), entry.get("time", "")
+    if not isinstance(comment, str) or len(comment) > _MAX_COMMENT:
+        raise CrackError(
+            f"review {path}, finding {name}: the comment must be a text of at most {_MAX_COMMENT:,} characters."
+        )
+    if not isinstance(time, str):
+        raise CrackError(f"review {path}, finding {name}: time {time!r} must be a text.")
+    return Decision(decision, comment, time)

@@ -1,0 +1,134 @@
+"""A real Chromium without a window. Where none is installed, these tests skip and say so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crack_tf.survey.findings import Survey
+from crack_tf.survey.page import write_page
+from tests.crack_tf.survey.drawn_surveys import drawn_survey
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Nothing but the page: no sandbox that containers lack, no updates, no requests of the browser's own.
+ARGUMENTS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+WIDE, PHONE = (1400, 900), (390, 844)
+
+
+def find_chromium() -> str | None:
+    """The browser that the variable CHROMIUM names, else the first of the usual ones; None when there is none."""
+    return next(filter(None, map(shutil.which, [os.environ.get("CHROMIUM") or "", *NAMES])), None)
+
+
+@dataclass
+class Tab:
+    """An open page and what it complained about.
+
+    Attributes:
+        page: playwright's.
+        errors: console errors and uncaught exceptions.
+        requests: addresses asked for, other than the page itself and data inside it.
+    """
+
+    page: Any
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.page, name)
+
+    def texts(self, selector: str) -> list[str]:
+        """Texts of all elements that fit, as seen."""
+        return [text.strip() for text in self.page.locator(selector).all_inner_texts()]
+
+    def order(self) -> list[str]:
+        """Ids of the findings in the gallery."""
+        found: list[str] = self.page.eval_on_selector_all(
+            ".gallery .card", "cards => cards.map(card => card.dataset.id)"
+        )
+        return found
+
+    def until(self, expression: str) -> None:
+        """Wait for something to be true. Playwright's own way evaluates inside the page, which its policy forbids."""
+        for _ in range(300):
+            if self.page.evaluate(expression):
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"never true: {expression}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """The browser; each test's tab has an empty profile of its own."""
+    name = find_chromium()
+    if name is None:
+        pytest.skip(f"no Chromium found: set CHROMIUM, or install one of {', '.join(NAMES)} (Debian: chromium)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: requirements-dev.txt")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=name, args=list(ARGUMENTS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Tab]]:
+    """Opens a report; afterwards checks that no tab complained or asked for anything but its own pictures."""
+    tabs: list[Tab] = []
+    contexts: list[Any] = []
+
+    def open_report(path: Path, size: tuple[int, int] = WIDE, script: str = "", **options: Any) -> Tab:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, accept_downloads=True, **options)
+        contexts.append(context)
+        if script:
+            context.add_init_script(script)
+        tab = Tab(context.new_page())
+        tabs.append(tab)
+        tab.page.set_default_timeout(15_000)
+        tab.page.on("console", lambda said: tab.errors.extend([said.text] if said.type in ("error", "warning") else []))
+        tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
+        tab.page.on("request", lambda request: tab.requests.append(request.url))
+        tab.page.goto(path.resolve().as_uri())
+        return tab
+
+    yield open_report
+    folders = []
+    for tab in tabs:
+        assert tab.errors == []
+        folders.append(tab.page.url.rpartition("/")[0])
+        foreign = [url for url in tab.requests if not url.startswith(("data:", "blob:", folders[-1]))]
+        assert foreign == []
+    for context in contexts:
+        context.close()
+
+
+@dataclass(frozen=True)
+class Report:
+    """A survey and its page."""
+
+    survey: Survey
+    path: Path
+
+
+@pytest.fixture(scope="session")
+def report_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Report]:
+    """The report of a drawn survey with that many findings, made once."""
+    made: dict[int, Report] = {}
+
+    def report(findings: int) -> Report:
+        if findings not in made:
+            out = tmp_path_factory.mktemp(f"survey{findings}")
+            photos, gaps = (24, 3) if findings < 100 else (200, 40)
+            survey = drawn_survey(out, findings, photos=photos, gaps=gaps)
+            made[findings] = Report(survey, write_page(out, survey))
+        return made[findings]
+
+    return report

@@ -1,0 +1,451 @@
+"""What an engineer does with report.html, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crack_tf.survey.findings import CONFIRMED, Finding
+from crack_tf.survey.page import write_page
+from crack_tf.survey.review import read_review, survey_id
+from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL
+from tests.browser.conftest import PHONE, WIDE, Report, Tab
+from tests.crack_tf.survey.drawn_surveys import drawn_survey, with_names
+
+ReportOf = Callable[[int], Report]
+OpenPage = Callable[..., Tab]
+HOSTILE = '</script><script>window.hacked=1</script><img src=x onerror="window.hacked=1">\'"&<!--'
+
+OVERFLOW = """() => {
+  const wide = document.documentElement.clientWidth;
+  const found = [...document.querySelectorAll("body *")].filter((element) => {
+    const box = element.getBoundingClientRect();
+    // What is clipped on purpose, and what is only there for screen readers, does not widen the page.
+    return box.width && (box.right > wide + 1 || box.left < -1) && !element.closest("svg, .skip, thead, #gallery .file");
+  });
+  return [document.documentElement.scrollWidth - wide, found.map((element) => element.outerHTML.slice(0, 80))];
+}"""
+
+# WCAG 2.2, 1.4.3: contrast of visible texts with what is behind them.
+CONTRAST = """() => {
+  const parse = (color) => (color.match(/[\\d.]+/g) || []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const color = parse(getComputedStyle(at).backgroundColor);
+      if (color.length === 3 || color[3] === 1) return color;
+    }
+    return [255, 255, 255];
+  };
+  const bad = [];
+  for (const element of document.querySelectorAll("body *:not(script, style, option, svg *)")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!own || !element.checkVisibility() || element.disabled || element.closest(".skip")) continue;
+    const [a, b] = [light(parse(getComputedStyle(element).color)), light(behind(element))].sort((x, y) => y - x);
+    const contrast = (a + 0.05) / (b + 0.05);
+    if (contrast < 4.5) bad.push(`${element.tagName} ${element.className} ${element.textContent.slice(0, 20)} ${contrast.toFixed(2)}`);
+  }
+  return bad;
+}"""
+
+UNNAMED = """() => [...document.querySelectorAll("button, input, select, textarea, img, svg[role=img]")]
+  .filter((element) => element.checkVisibility())
+  .filter((element) => !(element.ariaLabel || element.alt || element.labels?.length || element.textContent.trim() || element.title))
+  .map((element) => element.outerHTML.slice(0, 100))"""
+
+
+def ids(findings: Sequence[Finding]) -> list[str]:
+    return [finding.id for finding in findings]
+
+
+@pytest.mark.parametrize("findings", [0, 1, 12, 500])
+def test_the_page_opens_without_complaint_and_shows_all_findings(
+    report_of: ReportOf, open_page: OpenPage, findings: int
+) -> None:
+    report = report_of(findings)
+    started = time.monotonic()
+    tab = open_page(report.path)
+    assert tab.order() == ids(report.survey.findings)
+    assert tab.is_visible("#controls") == (findings > 0)
+    if findings:
+        tab.select_option("#sort", "width")
+        assert len(tab.order()) == findings
+    assert time.monotonic() - started < 60  # generous: CI machines are busy
+    texts = {0: "Nothing was found. That does not mean that there is nothing.", 1: "All 1 finding"}
+    assert tab.texts("#count") == [texts.get(findings, f"All {findings} findings")]
+    assert len(tab.requests) == len([url for url in tab.requests if url.startswith(("file:", "data:"))])
+
+
+# -------------------------------------------------------------------------------------------- sorting, filtering
+
+
+def in_order(findings: Sequence[Finding], key: Callable[[Finding], Any], reverse: bool) -> list[str]:
+    """As the page promises: unknown last either way, then by severity."""
+    ranked = sorted(findings, key=lambda finding: -finding.severity)
+    known = sorted([finding for finding in ranked if key(finding) is not None], key=key, reverse=reverse)
+    return ids([*known, *(finding for finding in ranked if key(finding) is None)])
+
+
+def sort_width(finding: Finding) -> float | None:
+    scale = ASSUMED_MM_PER_PIXEL if finding.mm_per_pixel is None else finding.mm_per_pixel
+    return None if finding.max_width_px is None else finding.max_width_px * scale
+
+
+KEYS: dict[str, Callable[[Finding], Any]] = {
+    "severity": lambda finding: finding.severity,
+    "width": sort_width,
+    "length": lambda finding: None if finding.length_px is None else finding.length_px * (finding.mm_per_pixel or 0),
+    "confidence": lambda finding: finding.probability,
+    "photo": lambda finding: finding.photo,
+    "time": lambda finding: finding.time,
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_findings_are_sorted_both_ways(report_of: ReportOf, open_page: OpenPage, name: str) -> None:
+    report = report_of(12)
+    tab = open_page(report.path)
+    tab.select_option("#sort", name)
+    highest_first = name not in ("photo", "time")
+    assert tab.order() == in_order(report.survey.findings, KEYS[name], highest_first)
+    tab.click("#direction")
+    assert tab.order() == in_order(report.survey.findings, KEYS[name], not highest_first)
+
+
+def test_photographs_are_sorted_by_number(report_of: ReportOf, open_page: OpenPage, tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 3)
+    named = [replace(f, photo=name) for f, name in zip(survey.findings, ("p10", "p9", "p100"), strict=True)]
+    tab = open_page(write_page(tmp_path, replace(survey, findings=tuple(named))))
+    tab.select_option("#sort", "photo")
+    assert tab.texts(".card .file") == ["p9", "p10", "p100"]
+
+
+def test_filters_leave_what_fits_and_reset_brings_all_back(report_of: ReportOf, open_page: OpenPage) -> None:
+    report = report_of(12)
+    findings = report.survey.findings
+    tab = open_page(report.path)
+    tab.fill("#min-width", "1.2")
+    unknown = [finding for finding in findings if finding.max_width_mm is None]
+    wide = [finding for finding in findings if finding.max_width_mm is None or finding.max_width_mm >= 1.2]
+    assert 0 < len(unknown) < len(wide) < 12
+    assert tab.order() == ids(wide)
+    assert tab.texts("#count") == [f"{len(wide)} of 12 findings, {len(unknown)} of them without a known width"]
+
+    tab.fill("#min-confidence", "70")
+    sure = [finding for finding in wide if finding.probability >= 0.7]
+    assert 0 < len(sure) < len(wide)
+    assert tab.order() == ids(sure)
+    for name in ("refuted", "unclear"):
+        tab.uncheck(f"[name=validation][value={name}]")
+    confirmed = [finding for finding in sure if finding.validation == CONFIRMED]
+    assert tab.order() == ids(confirmed)
+    dimmed = tab.eval_on_selector_all(".marks .finding.out", "signs => signs.map(sign => sign.dataset.id)")
+    assert set(dimmed) == set(ids(findings)) - set(ids(confirmed))
+
+    tab.click("button[type=reset]")
+    assert tab.texts("#count") == ["All 12 findings"]
+    assert tab.order() == ids(findings)
+
+
+def test_findings_are_filtered_by_ones_own_decision(report_of: ReportOf, open_page: OpenPage) -> None:
+    report = report_of(12)
+    first, second, *others = ids(report.survey.findings)
+    tab = open_page(report.path)
+    tab.click(".card .open >> nth=0")
+    tab.keyboard.press("a")
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("r")
+    tab.keyboard.press("Escape")
+    for choice, expected in (("accepted", [first]), ("rejected", [second]), ("open", others)):
+        tab.select_option("#decision-filter", choice)
+        assert tab.order() == expected
+
+
+# -------------------------------------------------------------------------------------------------- one finding
+
+
+def test_a_finding_opens_with_its_facts_and_both_pictures(report_of: ReportOf, open_page: OpenPage) -> None:
+    report = report_of(12)
+    finding = report.survey.findings[0]
+    tab = open_page(report.path)
+    tab.click(".card >> nth=0")  # anywhere on the card
+    assert tab.texts("#detail-title") == ["Finding 1"]
+    facts = dict(zip(tab.texts("#facts dt"), tab.texts("#facts dd"), strict=True))
+    assert facts["Photograph"] == finding.photo
+    assert facts["Maximum width"].startswith(f"{finding.max_width_mm:.2f} mm")
+    assert facts["Length"] == f"{finding.length_mm:.0f} mm"
+    assert facts["Id"] == finding.id
+    assert facts["Position"].startswith("47.07")
+    assert finding.time is not None
+    assert facts["Time"] == finding.time.replace("T", " ").replace("Z", " UTC")
+    for name in ("before", "after"):
+        tab.until(f"document.getElementById('{name}').naturalWidth > 0")
+    assert tab.texts("#files a") == ["full size", "with outline"]
+    assert (report.path.parent / tab.get_attribute("#files a", "href")).is_file()
+
+
+def test_the_outline_is_uncovered_by_slider_buttons_and_key(report_of: ReportOf, open_page: OpenPage) -> None:
+    tab = open_page(report_of(12).path)
+    tab.click(".open >> nth=0")
+
+    def share() -> float:
+        style = tab.evaluate("document.getElementById('compare').style.getPropertyValue('--at')")
+        return float(style.rstrip("%"))
+
+    assert share() == 50
+    tab.click(".show[value='100']")
+    assert share() == 100
+    tab.click(".show[value='0']")
+    assert share() == 0
+    tab.keyboard.press("o")
+    assert share() == 100
+    tab.focus("#slider")
+    tab.keyboard.press("ArrowLeft")
+    assert share() == 99
+    assert tab.texts("#detail-title") == ["Finding 1"]  # arrows move the slider while it has the focus
+    box = tab.locator("#slider").bounding_box()
+    tab.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+    assert share() == pytest.approx(25, abs=3)
+
+
+def test_arrows_walk_through_what_is_shown_and_closing_returns_to_the_card(
+    report_of: ReportOf, open_page: OpenPage
+) -> None:
+    report = report_of(12)
+    tab = open_page(report.path)
+    tab.select_option("#sort", "confidence")
+    expected = [ids(report.survey.findings).index(name) + 1 for name in tab.order()]
+    tab.locator(".open").first.focus()
+    tab.keyboard.press("Enter")
+    seen = tab.texts("#detail-title")
+    for _ in range(11):
+        tab.keyboard.press("ArrowRight")
+        seen += tab.texts("#detail-title")
+    assert seen == [f"Finding {number}" for number in expected]
+    tab.keyboard.press("ArrowRight")  # the end
+    assert tab.texts("#position") == ["12 of 12 shown"]
+    tab.keyboard.press("ArrowLeft")
+    tab.keyboard.press("Escape")
+    assert not tab.is_visible("#detail")
+    expected_card = tab.order()[10]
+    tab.until(f"document.activeElement.closest('.card')?.dataset.id === '{expected_card}'")
+
+
+def test_a_sign_on_the_map_opens_its_finding(report_of: ReportOf, open_page: OpenPage) -> None:
+    report = report_of(12)
+    tab = open_page(report.path)
+    tab.dispatch_event(f".marks [data-id='{report.survey.findings[4].id}'] >> nth=0", "click")
+    assert tab.texts("#detail-title") == ["Finding 5"]
+    tab.click("#close")
+    assert not tab.is_visible("#detail")
+
+
+# -------------------------------------------------------------------------------------------------- the review
+
+
+def decide(tab: Tab) -> None:
+    """Accept the first, reject the second with a comment, comment on the third."""
+    tab.fill("#reviewer", "A. Engineer")
+    tab.click(".open >> nth=0")
+    tab.keyboard.press("a")
+    tab.keyboard.press("ArrowRight")
+    tab.click(".decision[value=rejected]")
+    tab.keyboard.press("c")
+    tab.keyboard.type('A joint, "not" a crack </script> ü 🙂')
+    tab.click("#next")
+    tab.fill("#comment", "Look again in spring")
+    tab.click("#close")
+
+
+def export(tab: Tab, folder: Path) -> Path:
+    with tab.expect_download() as download:
+        tab.click("#export")
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def test_an_exported_review_is_one_that_crack_tf_reads(
+    report_of: ReportOf, open_page: OpenPage, tmp_path: Path
+) -> None:
+    report = report_of(12)
+    tab = open_page(report.path)
+    decide(tab)
+    assert tab.texts("#progress") == ["2 of 12 decided: 1 accepted, 1 rejected"]
+    assert tab.texts(".verdict:not([hidden])")[0] == "✓ Accepted"
+    path = export(tab, tmp_path)
+    assert path.name == f"review-{survey_id(report.survey)}.json"
+    review = read_review(path, report.survey)
+    first, second, third, *_ = ids(report.survey.findings)
+    assert review.reviewer == "A. Engineer"
+    assert {name: (entry.decision, entry.comment) for name, entry in review.decisions.items()} == {
+        first: ("accepted", ""),
+        second: ("rejected", 'A joint, "not" a crack </script> ü 🙂'),
+        third: ("", "Look again in spring"),
+    }
+    assert all(entry.time.endswith("Z") for entry in review.decisions.values())
+
+
+def test_decisions_survive_closing_the_page_and_can_be_taken_back(report_of: ReportOf, open_page: OpenPage) -> None:
+    tab = open_page(report_of(12).path)
+    decide(tab)
+    tab.reload()
+    assert tab.texts("#progress") == ["2 of 12 decided: 1 accepted, 1 rejected"]
+    assert tab.input_value("#reviewer") == "A. Engineer"
+    tab.click(".open >> nth=0")
+    assert tab.get_attribute(".decision[value=accepted]", "aria-pressed") == "true"
+    tab.keyboard.press("a")
+    assert tab.get_attribute(".decision[value=accepted]", "aria-pressed") == "false"
+    tab.keyboard.press("Escape")
+    assert tab.texts("#progress") == ["1 of 12 decided: 0 accepted, 1 rejected"]
+
+
+def test_a_review_is_loaded_in_another_browser_and_a_wrong_one_is_refused(
+    report_of: ReportOf, open_page: OpenPage, tmp_path: Path
+) -> None:
+    report = report_of(12)
+    tab = open_page(report.path)
+    decide(tab)
+    path = export(tab, tmp_path)
+    other = open_page(report.path)
+    assert other.texts("#progress") == ["0 of 12 decided: 0 accepted, 0 rejected"]
+    other.set_input_files("#import-file", path)
+    other.wait_for_selector("#message:not([hidden])")
+    assert other.texts("#message") == [f"Loaded 3 decisions from {path.name}."]
+    assert other.texts("#progress") == ["2 of 12 decided: 1 accepted, 1 rejected"]
+    for name, text in (("torn.json", "{"), ("null.json", "null"), ("other.json", json.dumps({"survey": "x"}))):
+        (tmp_path / name).write_text(text)
+        other.set_input_files("#import-file", tmp_path / name)
+        other.until(f"document.getElementById('message').textContent.startsWith('{name} is not a')")
+    assert other.texts("#progress") == ["2 of 12 decided: 1 accepted, 1 rejected"]
+
+
+def test_a_report_made_with_a_review_starts_with_it(report_of: ReportOf, open_page: OpenPage, tmp_path: Path) -> None:
+    report = report_of(12)
+    tab = open_page(report.path)
+    decide(tab)
+    review = read_review(export(tab, tmp_path))
+    survey = drawn_survey(tmp_path / "again", 12)
+    fresh = open_page(write_page(tmp_path / "again", survey, review=review))
+    assert fresh.texts("#progress") == ["2 of 12 decided: 1 accepted, 1 rejected"]
+
+
+def test_a_browser_that_keeps_nothing_says_so_and_still_exports(
+    report_of: ReportOf, open_page: OpenPage, tmp_path: Path
+) -> None:
+    broken = "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('denied'); } });"
+    report = report_of(1)
+    tab = open_page(report.path, script=broken)
+    assert "does not keep decisions" in tab.texts("#message")[0]
+    tab.click(".open")
+    tab.keyboard.press("r")
+    tab.keyboard.press("Escape")
+    assert read_review(export(tab, tmp_path), report.survey).counts()["rejected"] == 1
+
+
+# ------------------------------------------------------------------------------------- hostile names, odd pictures
+
+
+def test_html_in_names_never_runs(open_page: OpenPage, tmp_path: Path) -> None:
+    survey = with_names(drawn_survey(tmp_path, 2), HOSTILE)
+    tab = open_page(write_page(tmp_path, survey))
+    assert tab.texts("h1") == [HOSTILE]
+    assert tab.texts(".card .file") == [HOSTILE, HOSTILE]
+    tab.click(".open >> nth=0")
+    facts = dict(zip(tab.texts("#facts dt"), tab.texts("#facts dd"), strict=True))
+    assert facts["Photograph"] == facts["Also seen on"] == HOSTILE
+    tab.fill("#comment", HOSTILE)
+    tab.click("#close")
+    assert HOSTILE in tab.texts(".verdict:not([hidden])")[0]
+    assert tab.evaluate("window.hacked") is None
+
+
+def test_linked_pictures_of_any_name_are_shown_and_missing_ones_are_told(open_page: OpenPage, tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 3)
+    first, second, third = survey.findings
+    odd = "pictures/größe #1?&%41 <b>.jpg"
+    (tmp_path / first.picture).rename(tmp_path / odd)
+    (tmp_path / third.picture).unlink()
+    (tmp_path / third.overlay).unlink()
+    tab = open_page(
+        write_page(tmp_path, replace(survey, findings=(replace(first, picture=odd), second, third)), embed_bytes=0)
+    )
+    for number in range(2):
+        tab.click(f".open >> nth={number}")
+        tab.until("document.getElementById('before').naturalWidth > 0")
+        tab.until("document.getElementById('after').naturalWidth > 0")
+        tab.click("#close")
+    tab.click(".open >> nth=2")
+    assert tab.is_visible("#no-picture")
+    assert not tab.is_visible("#before")
+    tab.click("#close")
+    assert tab.locator(".card .no-picture:visible").count() == 1
+    assert "are linked" in tab.texts("footer")[0]
+
+
+# ------------------------------------------------------------------------------------------- looks and accessibility
+
+
+@pytest.mark.parametrize("size", [WIDE, (820, 1180), PHONE, (320, 640)])
+def test_nothing_overflows_at_any_width(
+    report_of: ReportOf, open_page: OpenPage, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    long_name = "a_folder_with_a_very_long_name/" * 6 + "DJI_0001.JPG"
+    survey = with_names(drawn_survey(tmp_path, 2), long_name)
+    for path in (report_of(12).path, write_page(tmp_path, survey)):
+        tab = open_page(path, size)
+        assert tab.evaluate(OVERFLOW) == [0, []]
+        tab.click(".open >> nth=0")
+        assert tab.evaluate("[document.getElementById('detail')].map(d => d.scrollWidth - d.clientWidth)") == [0]
+        box = tab.locator("#detail").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= size[0]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_stand_out_and_controls_have_names(report_of: ReportOf, open_page: OpenPage, scheme: str) -> None:
+    tab = open_page(report_of(12).path, color_scheme=scheme)
+    assert tab.evaluate(CONTRAST) == []
+    assert tab.evaluate(UNNAMED) == []
+    tab.click(".open >> nth=0")
+    tab.keyboard.press("a")
+    assert tab.evaluate(CONTRAST) == []
+    assert tab.evaluate(UNNAMED) == []
+    dark = tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(17, 22, 26)"
+    assert dark == (scheme == "dark")
+
+
+def test_all_is_done_with_the_keyboard_alone(report_of: ReportOf, open_page: OpenPage) -> None:
+    tab = open_page(report_of(1).path)
+    reached = []
+    for _ in range(40):
+        tab.keyboard.press("Tab")
+        reached.append(tab.evaluate("document.activeElement.id || document.activeElement.className"))
+        if reached[-1] == "open":
+            break
+    assert {"skip", "reviewer", "import", "export", "sort", "direction", "min-width", "min-confidence"} <= set(reached)
+    assert reached[-1] == "open"
+    tab.keyboard.press("Enter")
+    inside = []
+    for _ in range(14):
+        tab.keyboard.press("Tab")
+        inside.append(tab.evaluate("document.activeElement.id || document.activeElement.className"))
+    assert {"close", "slider", "show", "decision", "comment"} <= set(inside)
+    assert "sort" not in inside  # the rest of the page waits
+
+
+def test_a_printed_report_has_findings_and_no_controls(report_of: ReportOf, open_page: OpenPage) -> None:
+    tab = open_page(report_of(12).path, (794, 1123))
+    tab.emulate_media(media="print", color_scheme="light")
+    assert not tab.is_visible("#controls")
+    assert not tab.is_visible("#export")
+    assert tab.locator(".card:visible").count() == 12
+    assert tab.evaluate(OVERFLOW)[0] == 0
+    assert tab.pdf(format="A4").startswith(b"%PDF")

@@ -1,0 +1,341 @@
+"""Reviews: reading them, the tables, and tiles to train on."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from crack_tf.data.folders import class_folders
+from crack_tf.survey.findings import Finding, Survey, write_survey
+from crack_tf.survey.geojson import write_tables
+from crack_tf.survey.pictures import draw_finding
+from crack_tf.survey.review import (
+    COLUMNS,
+    FORMAT,
+    apply_review,
+    read_review,
+    survey_id,
+)
+from crack_tf.survey.review_tiles import MIN_RUN, export_tiles, picture_region
+from tests.crack_tf.survey.drawn_surveys import TILE_SIDE, drawn_survey
+from tflite.device.tiles import Box
+from tflite.errors import CrackError
+from tflite.files import read_json, write_json
+
+
+@pytest.fixture
+def survey(tmp_path: Path) -> Survey:
+    made = drawn_survey(tmp_path / "found", findings=6, photos=6)
+    write_tables(tmp_path / "found", made)
+    return made
+
+
+def content(survey: Survey, *decisions: str) -> dict[str, Any]:
+    entries = {
+        finding.id: {"decision": decision, "comment": f"about {number}", "time": "2025-06-02T08:00:00Z"}
+        for number, (finding, decision) in enumerate(zip(survey.findings, decisions, strict=False))
+    }
+    return {
+        "format": FORMAT,
+        "survey": survey_id(survey),
+        "source": survey.source,
+        "reviewer": "A. Engineer",
+        "exported": "2025-06-02T09:00:00Z",
+        "decisions": entries,
+    }
+
+
+def write_review(folder: Path, value: dict[str, Any]) -> Path:
+    path = folder / "review.json"
+    write_json(path, value)
+    return path
+
+
+# ----------------------------------------------------------------------------------------------------- reading
+
+
+def test_a_review_is_read_with_its_decisions(tmp_path: Path, survey: Survey) -> None:
+    review = read_review(write_review(tmp_path, content(survey, "accepted", "rejected", "")), survey)
+    assert review.counts() == {"accepted": 1, "rejected": 1, "comment only": 1}
+    assert review.reviewer == "A. Engineer"
+    first = review.decisions[survey.findings[0].id]
+    assert (first.decision, first.comment, first.time) == ("accepted", "about 0", "2025-06-02T08:00:00Z")
+    assert review.as_json() == content(survey, "accepted", "rejected", "")
+
+
+def test_the_id_of_a_survey_changes_with_photographs_and_findings_only(survey: Survey) -> None:
+    expected = survey_id(survey)
+    assert survey_id(replace(survey, created="later", warnings=(), findings=survey.findings[::-1])) == expected
+    assert survey_id(replace(survey, findings=survey.findings[1:])) != expected
+    assert survey_id(replace(survey, photos=(replace(survey.photos[0], sha256="0"), *survey.photos[1:]))) != expected
+
+
+def test_a_review_of_another_survey_is_refused(tmp_path: Path, survey: Survey) -> None:
+    path = write_review(tmp_path, content(survey, "accepted") | {"survey": "abcdef012345", "source": "Pier 1"})
+    with pytest.raises(
+        CrackError, match=r"belongs to survey 'abcdef012345' of 'Pier 1'.*the reviewed report\.html lies in"
+    ):
+        read_review(path, survey)
+
+
+def test_decisions_on_unknown_findings_are_refused(tmp_path: Path, survey: Survey) -> None:
+    value = content(survey, "accepted")
+    value["decisions"]["000000000000"] = {"decision": "accepted"}
+    with pytest.raises(CrackError, match=r"1 findings that the survey does not have \(000000000000\)"):
+        read_review(write_review(tmp_path, value), survey)
+
+
+def changed(name: str, entry: Any) -> Callable[[dict[str, Any]], None]:
+    def change(value: dict[str, Any]) -> None:
+        number = next(iter(value["decisions"]))
+        value["decisions"][number][name] = entry
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda value: value.update(format="other"), r"format 'other', expected 'crack_tf\.review/1'"),
+        (lambda value: value.update(decisions=[]), r"decisions is \[\], expected an object"),
+        (lambda value: value.update(reviewer=7), "reviewer is 7, expected a text"),
+        (lambda value: value["decisions"].update(x=3), "finding x: expected an object, got 3"),
+        (changed("decision", "maybe"), "decision 'maybe' is unknown. Expected 'accepted', 'rejected'"),
+        (changed("decision", None), "decision None is unknown"),
+        (changed("comment", 3), "comment must be a text of at most 10,000"),
+        (changed("comment", "x" * 10_001), "comment must be a text of at most 10,000"),
+        (changed("time", 3), "time 3 must be a text"),
+    ],
+)
+def test_a_bad_review_is_refused_with_the_place(
+    tmp_path: Path, survey: Survey, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    value = content(survey, "accepted")
+    change(value)
+    with pytest.raises(CrackError, match=message):
+        read_review(write_review(tmp_path, value), survey)
+
+
+def test_a_missing_or_torn_review_is_named(tmp_path: Path, survey: Survey) -> None:
+    with pytest.raises(CrackError, match=r"none\.json does not exist"):
+        read_review(tmp_path / "none.json")
+    path = write_review(tmp_path, content(survey, "accepted"))
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(CrackError, match="not valid JSON"):
+        read_review(path)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+)
+
+
+@given(st.dictionaries(st.sampled_from(["survey", "source", "reviewer", "exported", "decisions"]), JSON), JSON)
+def test_any_json_is_a_review_or_one_clear_error(
+    tmp_path_factory: pytest.TempPathFactory, value: dict[str, Any], entry: Any
+) -> None:
+    for decisions in (
+        value.get("decisions"),
+        {"a": entry},
+        {"a": {"decision": entry}},
+        {"a": {"decision": "", "comment": entry}},
+    ):
+        path = write_review(tmp_path_factory.getbasetemp(), {**value, "format": FORMAT, "decisions": decisions})
+        with contextlib.suppress(CrackError):
+            assert all(isinstance(one.comment, str) for one in read_review(path).decisions.values())
+
+
+# ------------------------------------------------------------------------------------------------------ tables
+
+
+def test_decisions_are_added_to_tables_and_report(tmp_path: Path, survey: Survey) -> None:
+    out = tmp_path / "found"
+    said = apply_review(out, write_review(tmp_path, content(survey, "accepted", "rejected")))
+    assert said.startswith("6 findings: 1 accepted, 1 rejected, 0 comment only.")
+    with (out / "findings.csv").open(encoding="utf-8", newline="") as stream:
+        rows = {row["id"]: row for row in csv.DictReader(stream)}
+    first, second, third = (rows[finding.id] for finding in survey.findings[:3])
+    assert [first[name] for name in COLUMNS] == ["accepted", "about 0", "A. Engineer", "2025-06-02T08:00:00Z"]
+    assert (second["decision"], third["decision"], third["reviewer"]) == ("rejected", "", "")
+    assert first["photo"] == survey.findings[0].photo
+    features = {entry["properties"]["id"]: entry for entry in read_json(out / "findings.geojson")["features"]}
+    assert features[survey.findings[1].id]["properties"]["decision"] == "rejected"
+    assert features[survey.findings[2].id]["properties"]["decision"] == ""
+    assert "A. Engineer" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_later_review_replaces_the_columns(tmp_path: Path, survey: Survey) -> None:
+    out = tmp_path / "found"
+    apply_review(out, write_review(tmp_path, content(survey, "accepted")))
+    apply_review(out, write_review(tmp_path, content(survey, "rejected")))
+    with (out / "findings.csv").open(encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        decisions = {row["id"]: row["decision"] for row in reader}
+    assert list(reader.fieldnames or ())[-4:] == list(COLUMNS)
+    assert len(reader.fieldnames or ()) == len(set(reader.fieldnames or ()))
+    assert decisions[survey.findings[0].id] == "rejected"
+
+
+def test_damaged_tables_are_refused(tmp_path: Path, survey: Survey) -> None:
+    out, path = tmp_path / "found", write_review(tmp_path, content(survey, "accepted"))
+    (out / "findings.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(CrackError, match=r"is damaged \(KeyError\('id'\)\)"):
+        apply_review(out, path)
+    (out / "findings.csv").unlink()
+    with pytest.raises(CrackError, match=r"findings\.csv cannot be read"):
+        apply_review(out, path)
+
+
+# ------------------------------------------------------------------------------------------------------- tiles
+
+
+def tiles_of(folder: Path, finding: Finding) -> dict[str, list[Path]]:
+    return {
+        label: sorted((folder / label).glob(f"{finding.id}-*.png")) if (folder / label).is_dir() else []
+        for label in ("crack", "no_crack")
+    }
+
+
+def test_accepted_and_rejected_findings_become_tiles_of_two_classes(tmp_path: Path, survey: Survey) -> None:
+    out, folder = tmp_path / "found", tmp_path / "tiles"
+    said = apply_review(out, write_review(tmp_path, content(survey, "accepted", "rejected", "")), folder)
+    accepted, rejected, commented, *_ = (tiles_of(folder, finding) for finding in survey.findings)
+    assert accepted["crack"]
+    assert rejected["no_crack"]
+    assert not accepted["no_crack"]
+    assert not rejected["crack"]
+    assert not any(commented.values())
+    assert f"{len(accepted['crack'])} tiles in {folder / 'crack'}, {len(rejected['no_crack'])} in" in said
+    assert class_folders(folder) == ([folder / "no_crack"], [folder / "crack"])  # what `crack-tf data split` looks for
+
+
+def test_a_tile_shows_the_pixels_that_its_name_says(tmp_path: Path) -> None:
+    # A photograph whose colours are its coordinates, and a crack from end to end.
+    height, width = 1500, 2000
+    y, x = np.mgrid[:height, :width]
+    photo = np.stack([x // 8, y // 8, np.zeros_like(x)], axis=-1).astype(np.uint8)
+    survey = drawn_survey(tmp_path, findings=1, photos=1)
+    for box in (Box(700, 900, 60, 400), Box(0, 0, 300, 120), Box(1200, 1500, 300, 500)):
+        line = ((box.x, box.y), (box.x + box.w, box.y + box.h), (box.x + box.w, box.y + box.h - 3))
+        picture, _ = draw_finding(photo, box, (line,), "confirmed")
+        region = picture_region(box, width, height)
+        scale = picture.shape[1] / region.w
+        Image.fromarray(picture).save(tmp_path / "picture.png")
+        finding = replace(survey.findings[0], box=box, outline=(line,), picture="picture.png")
+        record = replace(survey.photos[0], width=width, height=height)
+        one = replace(survey, findings=(finding,), photos=(record,))
+        review = read_review(write_review(tmp_path, content(one, "accepted")), one)
+        folder = tmp_path / f"tiles{box.x}"
+        exported = export_tiles(tmp_path, one, review, folder, 200)
+        tiles = sorted((folder / "crack").iterdir())
+        assert exported.crack == len(tiles) > 0
+        for path in tiles:
+            left, top = (int(part[1:]) for part in path.stem.split("-")[1:])
+            pixels = np.asarray(Image.open(path)).astype(int)
+            assert pixels.shape == (round(200 * scale), round(200 * scale), 3)
+            middle = pixels[pixels.shape[0] // 2, pixels.shape[1] // 2]
+            assert abs(middle[0] - (left + 100) / 8) <= 2
+            assert abs(middle[1] - (top + 100) / 8) <= 2
+            # The line runs through it, for at least a quarter of its side.
+            share = [(left - box.x) / box.w, (left + 200 - box.x) / box.w]
+            down = [(top - box.y) / box.h, (top + 200 - box.y) / box.h]
+            common = min(1.0, share[1], down[1]) - max(0.0, share[0], down[0])
+            assert common * max(box.w, box.h) >= MIN_RUN * 200 - 5
+
+
+def test_a_finding_too_short_for_any_tile_still_gives_one_around_it(tmp_path: Path, survey: Survey) -> None:
+    box = Box(1000, 1000, 12, 12)
+    small = replace(survey.findings[0], box=box, outline=(((1000.0, 1000.0), (1012.0, 1012.0)),))
+    Image.new("RGB", (320, 320)).save(tmp_path / "found" / small.picture)
+    one = replace(survey, findings=(small,))
+    review = read_review(write_review(tmp_path, content(one, "rejected")), one)
+    exported = export_tiles(tmp_path / "found", one, review, tmp_path / "tiles", TILE_SIDE)
+    assert (exported.no_crack, exported.crack, exported.skipped) == (1, 0, {})
+    (path,) = (tmp_path / "tiles" / "no_crack").iterdir()
+    assert path.name == f"{small.id}-x892-y892.png"
+
+
+def test_a_tile_for_no_crack_never_shows_a_finding_that_was_not_rejected(tmp_path: Path, survey: Survey) -> None:
+    first, second = survey.findings[:2]
+    wrong = replace(first, box=Box(1000, 1000, 60, 600), outline=(((1000.0, 1030.0), (1600.0, 1030.0)),))
+    crack = replace(
+        second, photo=first.photo, box=Box(900, 1550, 300, 20), outline=(((1560.0, 900.0), (1560.0, 1200.0)),)
+    )
+    Image.new("RGB", (840, 840)).save(tmp_path / "found" / wrong.picture)
+    for other, expected in (("", 6), ("accepted", 6), ("rejected", 8)):
+        both = replace(survey, findings=(wrong, crack))
+        review = read_review(write_review(tmp_path, content(both, "rejected", other)), both)
+        folder = tmp_path / f"tiles-{other}"
+        export_tiles(tmp_path / "found", both, review, folder, 227)
+        tiles = tiles_of(folder, wrong)["no_crack"]
+        columns = [int(path.stem.split("-x")[1].split("-")[0]) for path in tiles]
+        assert len(tiles) == expected
+        if other != "rejected":
+            assert not any(x <= 1560 < x + 227 for x in columns)
+    near = replace(crack, outline=wrong.outline)
+    both = replace(survey, findings=(wrong, near))
+    review = read_review(write_review(tmp_path, content(both, "rejected")), both)
+    exported = export_tiles(tmp_path / "found", both, review, tmp_path / "none", 227)
+    assert exported.skipped == {wrong.id: "all its tiles show a finding that was not rejected"}
+
+
+def test_tiles_are_never_replaced_without_permission_and_nothing_is_written_then(
+    tmp_path: Path, survey: Survey
+) -> None:
+    out, folder = tmp_path / "found", tmp_path / "tiles"
+    path = write_review(tmp_path, content(survey, "accepted"))
+    apply_review(out, path, folder)
+    before = {path.name: path.read_bytes() for path in (folder / "crack").iterdir()}
+    again = write_review(tmp_path, content(survey, "rejected", "accepted"))
+    with pytest.raises(CrackError, match=r"exists already\. .* add --overwrite"):
+        apply_review(out, again, folder)
+    assert {path.name: path.read_bytes() for path in (folder / "crack").iterdir()} == before
+    assert not (folder / "no_crack").exists()
+
+
+def test_with_permission_a_tile_moves_to_the_class_of_the_newer_decision(tmp_path: Path, survey: Survey) -> None:
+    out, folder = tmp_path / "found", tmp_path / "tiles"
+    apply_review(out, write_review(tmp_path, content(survey, "accepted")), folder)
+    (folder / "crack" / "other.png").write_bytes(b"mine")
+    apply_review(out, write_review(tmp_path, content(survey, "rejected")), folder, overwrite=True)
+    tiles = tiles_of(folder, survey.findings[0])
+    assert tiles["no_crack"]
+    assert not tiles["crack"]
+    assert (folder / "crack" / "other.png").read_bytes() == b"mine"
+
+
+def test_findings_without_a_usable_picture_are_named(tmp_path: Path, survey: Survey) -> None:
+    out = tmp_path / "found"
+    first, second, third = survey.findings[:3]
+    (out / first.picture).unlink()
+    (out / second.picture).write_bytes((out / second.picture).read_bytes()[:600])
+    large = replace(third, box=Box(0, 0, 3000, 3900))
+    odd = replace(survey, findings=(first, second, large))
+    write_survey(out, odd)
+    review = read_review(write_review(tmp_path, content(odd, "accepted", "accepted", "accepted")), odd)
+    exported = export_tiles(out, odd, review, tmp_path / "tiles", TILE_SIDE)
+    assert (exported.crack, exported.no_crack) == (0, 0)
+    assert "missing" in exported.skipped[first.id]
+    assert "too coarse" in exported.skipped[third.id]
+    assert second.id in exported.skipped
+
+
+def test_bad_targets_and_unknown_tile_sizes_are_refused(tmp_path: Path, survey: Survey) -> None:
+    out, path = tmp_path / "found", write_review(tmp_path, content(survey, "accepted"))
+    with pytest.raises(CrackError, match="is a file, expected a folder"):
+        apply_review(out, path, path)
+    write_survey(out, replace(survey, settings={}))
+    with pytest.raises(CrackError, match="does not say how large its tiles were"):
+        apply_review(out, path, tmp_path / "tiles")
+    assert json.loads(path.read_text(encoding="utf-8"))["decisions"]
