@@ -28,6 +28,9 @@ class Verb:
 
 VERBS = {
     "predict": Verb("crack_tf.predict", "find cracks in photographs with a shipped model; no training, no TensorFlow"),
+    "survey": Verb(
+        "crack_tf.survey.__main__", "a flight's photographs to findings with place, length, width and a report; resumes"
+    ),
     "photo": Verb(
         "crack_tf.photo.__main__", "foreground of a photograph, and length and width of the cracks in a mask"
     ),
@@ -36,6 +39,7 @@ VERBS = {
     "train": Verb("crack_tf.train", "train a model on a manifest; resumes after an interruption"),
     "tune": Verb("crack_tf.tune", "search for the best model within a budget, with Keras Tuner; resumes by itself"),
     "evaluate": Verb("crack_tf.evaluate", "measure .keras and .tflite models on a split, with confidence intervals"),
+    "explain": Verb("crack_tf.explain.__main__", "what a classifier looks at, and what its errors have in common"),
     "export": Verb("crack_tf.export", "quantise a trained run and write a .tflite file with its sidecar"),
     "benchmark": Verb("crack_tf.benchmark", "time .tflite models on this machine, with their accuracy"),
     "bundle": Verb("crack_tf.bundle", "pack models, code and test tiles for a board into one zip; --ssh runs it there"),

@@ -3,6 +3,7 @@
     a run folder of crack-tf train      02_training; several are compared
     a folder of crack-tf tune           03_tuning
     .tflite files, or a folder of them  04_quantisation_and_benchmark
+    a run folder, .keras or .tflite     05_explanations_and_errors, when asked for
     a manifest .csv                     01_data_and_splits
 
 Without RUN, `--notebook` executes a notebook on a small made-up data set. Nothing is written but the HTML.
@@ -32,14 +33,21 @@ from tflite.files import read_json, refuse_existing, write_text
 from tflite.manifest import read_manifest
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-DATA, TRAINING, TUNING, QUANTISATION = (
+DATA, TRAINING, TUNING, QUANTISATION, EXPLANATION = (
     "01_data_and_splits",
     "02_training",
     "03_tuning",
     "04_quantisation_and_benchmark",
+    "05_explanations_and_errors",
 )
 # The parameter that takes what is reported on, and whether it is a list.
-SUBJECTS = {DATA: ("data", False), TRAINING: ("runs", True), TUNING: ("search", False), QUANTISATION: ("models", True)}
+SUBJECTS = {
+    DATA: ("data", False),
+    TRAINING: ("runs", True),
+    TUNING: ("search", False),
+    QUANTISATION: ("models", True),
+    EXPLANATION: ("models", True),
+}
 INSTALL = "pip install -r requirements-report.txt"
 
 # nbconvert's own page loads scripts from the network; results hold tables and pictures, which need none.
@@ -153,6 +161,7 @@ def kinds_of(path: Path) -> list[str]:
         TRAINING: (path / "config.json").is_file(),
         TUNING: (path / "project.json").is_file(),
         QUANTISATION: path.suffix == ".tflite" or bool(_exported(path)),
+        EXPLANATION: path.suffix in (".keras", ".tflite") or (path / "model.keras").is_file(),
     }
     names = [name for name, fits in found.items() if fits]
     if not names:

@@ -29,6 +29,15 @@ TINY: dict[str, dict[str, object]] = {
         "threads": "1",
         "timed": MIN_RUNS,
     },
+    "05_explanations_and_errors": {
+        "tiles": 80,
+        "limit": 48,
+        "image_size": 32,
+        "epochs": 1,
+        "shown": 2,
+        "measured": 2,
+        "errors_shown": 2,
+    },
 }
 # What a reader must find, by notebook: the heading of a table that only a whole execution fills, and how many pictures.
 SHOWN = {
@@ -36,6 +45,7 @@ SHOWN = {
     "02_training": ("specificity_at_target", 8),
     "03_tuning": ("published_specificity", 1),
     "04_quantisation_and_benchmark": ("p50_ms", 4),
+    "05_explanations_and_errors": ("pointing_low", 4),
 }
 
 

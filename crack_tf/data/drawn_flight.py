@@ -268,7 +268,7 @@ def _write_log(path: Path, plan: Plan, shots: Sequence[Shot]) -> None:
                 "time": (_START + timedelta(seconds=float(second))).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "latitude": f"{np.interp(second, seconds, [shot.latitude for shot in shots]):.9f}",
                 "longitude": f"{longitude:.9f}",
-                "altitude_m": f"{np.interp(second, seconds, [shot.altitude_m for shot in shots]):.3f}",
+                "altitude": f"{np.interp(second, seconds, [shot.altitude_m for shot in shots]):.3f}",
                 "heading_deg": f"{shots[0].heading_deg:.2f}",
             }
         )

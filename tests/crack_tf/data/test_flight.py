@@ -80,6 +80,7 @@ def test_the_log_knows_where_every_photograph_was_taken(flight):
     for photo in json.loads((flight / "truth.json").read_text())["photos"]:
         shot = Locator(log=log).of_file((flight / "photos" / photo["name"]).read_bytes(), 400, 300)
         assert shot.latitude == pytest.approx(photo["latitude"], abs=1e-7)
+        assert shot.altitude_m == pytest.approx(photo["altitude_m"], abs=0.01)
 
 
 def test_a_place_to_the_right_is_to_the_right_and_longitudes_wrap():

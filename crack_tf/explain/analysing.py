@@ -1,0 +1,159 @@
+"""The run behind `--errors`: evaluate the split, explain the errors, find their nearest training tiles, write what they share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from crack_tf.data.cache import load_split
+from crack_tf.data.registry import prepare
+from crack_tf.evaluate import evaluate, find_training_manifest, lineage, notes
+from crack_tf.explain.appearance import SIDE, Look, look_at
+from crack_tf.explain.errors import Analysis, Disputes, analyse, error_rows, gallery, write_report
+from crack_tf.explain.explainer import Explainer
+from crack_tf.explain.neighbours import Neighbour, TrainingTiles
+from crack_tf.explain.odds import KINDS, SUPPORTED
+from crack_tf.explain.running import Job, explain_all, incomplete, make_job, open_folder, save_image
+from crack_tf.explain.sources import Tiles, from_split
+from crack_tf.explain.store import INDEX, Explained, RunFolder, index_rows, plain
+from tflite.errors import CrackError
+from tflite.files import write_csv
+from tflite.manifest import Manifest, read_manifest
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The errors of one model that are explained: places in the split, in the order of the job's tiles."""
+
+    analysis: Analysis
+    job: Job
+    places: list[int]
+
+
+def analyse_errors(
+    args: argparse.Namespace, models: Mapping[str, Explainer], methods: Sequence[str] | None
+) -> list[str]:
+    """Analyse the errors of each model on one split.
+
+    Args:
+        args: of the command line.
+        models: by name.
+        methods: maps to make, or None for those that suit the models.
+
+    Returns:
+        What is to be printed.
+
+    Raises:
+        CrackError: if the split has masks but no classes, a file is missing, or --out is in use.
+    """
+    manifest = prepare(args.data, args.policy)
+    if manifest.task == "segment":
+        raise CrackError(
+            f"--errors needs tiles of two classes; {manifest.name} is a segmentation set. See --faithfulness."
+        )
+    disputes = None if args.disputes is None else Disputes(args.disputes)
+    training = None if args.training is None else read_manifest(args.training)
+    tiles = from_split(manifest, args.split, args.limit, args.seed)
+    looks = _looks(tiles)
+    shown = [_errors_of(name, explainer, tiles, looks, manifest, args, methods) for name, explainer in models.items()]
+    folder = open_folder(args.out, [entry.job for entry in shown], None, args.resume, args.overwrite)
+    explained = explain_all([entry.job for entry in shown], folder, None)
+    rows = []
+    for entry in shown:
+        own = {entry.places[tile.number]: tile for tile in explained if tile.model == entry.job.name}
+        neighbours = _nearest(entry, training or _training(entry.job, manifest), args)
+        overlays = {place: _overlay(folder, tile) for place, tile in own.items()}
+        rows += error_rows(entry.analysis, looks, neighbours[0], disputes, overlays)
+        _write_galleries(entry, own, neighbours, disputes, folder)
+    write_csv(folder.folder / INDEX, index_rows(explained, folder) or [], None if explained else ("model", "tile"))
+    write_report(folder, [entry.analysis for entry in shown], rows, f"{manifest.name}, split {args.split}")
+    return [
+        *incomplete(explained),
+        *(_told(entry) for entry in shown),
+        f"{args.out}: errors.md, errors.csv, groups.csv, false_negatives_*.png, false_positives_*.png, index.csv, overlays/",
+    ]
+
+
+def _looks(tiles: Tiles) -> list[Look]:
+    images = tiles.images(SIDE)
+    return [look_at(np.asarray(image)) for image in tqdm(images, "looking", unit="tile", leave=False, disable=None)]
+
+
+def _errors_of(
+    name: str,
+    explainer: Explainer,
+    tiles: Tiles,
+    looks: Sequence[Look],
+    manifest: Manifest,
+    args: argparse.Namespace,
+    methods: Sequence[str] | None,
+) -> _Shown:
+    """Evaluate one model and choose the errors to explain."""
+    split = load_split(manifest, args.split, explainer.image_size, args.limit, args.seed)
+    origin = lineage(explainer.sidecar, explainer.path, manifest, split.items)
+    for note in notes(name, explainer.sidecar, manifest, origin):
+        print(f"note: {note}", file=sys.stderr)
+    evaluation = evaluate(explainer.predictor, name, split, manifest, args.split, origin=origin)
+    analysis = analyse(evaluation, looks)
+    places = [place for kind in KINDS for place in analysis.worst[kind][: args.show]]
+    return _Shown(analysis, make_job(name, explainer, methods, tiles.take(places)), places)
+
+
+def _training(job: Job, manifest: Manifest) -> Manifest | None:
+    """The manifest that trained a model, if it and its images are here."""
+    found = find_training_manifest(job.explainer.sidecar, job.explainer.path, manifest)
+    if found is None:
+        print(
+            f"note: the manifest that trained {job.name} was not found: no nearest training tiles. Name it with --training.",
+            file=sys.stderr,
+        )
+    return found
+
+
+def _nearest(
+    entry: _Shown, training: Manifest | None, args: argparse.Namespace
+) -> tuple[dict[int, list[Neighbour]], TrainingTiles | None]:
+    """Nearest training tiles by place of the error, and the tiles they are of."""
+    if not args.neighbours or training is None or not entry.places:
+        return {}, None
+    pool = TrainingTiles(entry.job.explainer, training, args.training_limit)
+    found = pool.nearest(entry.job.tiles.images(entry.job.explainer.image_size), args.neighbours)
+    return dict(zip(entry.places, found, strict=True)), pool
+
+
+def _write_galleries(
+    entry: _Shown,
+    explained: Mapping[int, Explained],
+    neighbours: tuple[dict[int, list[Neighbour]], TrainingTiles | None],
+    disputes: Disputes | None,
+    folder: RunFolder,
+) -> None:
+    pictures = entry.job.tiles.images(entry.job.explainer.image_size) if entry.places else np.zeros((0, 1, 1, 3))
+    images = dict(zip(entry.places, pictures, strict=True))
+    nearest, pool = neighbours
+    for kind in KINDS:
+        if entry.analysis.worst[kind]:
+            sheet = gallery(entry.analysis, kind, explained, images, nearest, pool, disputes)
+            kinds = kind.replace(" ", "_") + "s"
+            save_image(sheet, folder.folder / f"{kinds}_{plain(entry.job.name)}.png")
+
+
+def _overlay(folder: RunFolder, tile: Explained) -> str:
+    path = folder.overlay_path(tile.model, tile.number, tile.name)
+    return path.relative_to(folder.folder).as_posix()
+
+
+def _told(entry: _Shown) -> str:
+    counts = entry.analysis.evaluation.counts
+    supported = [row for row in entry.analysis.rows if row.finding in SUPPORTED]
+    told = "; ".join(f"{row.kind}s {row.finding} on {row.group!r} tiles" for row in supported)
+    return (
+        f"{entry.job.name}: {counts.false_negative}/{counts.positives} cracks missed, "
+        f"{counts.false_positive}/{counts.negatives} false alarms. "
+        + (f"Supported: {told}." if told else "No group of errors stands out beyond chance.")
+    )

@@ -1,0 +1,175 @@
+"""Gradients and inner values of a Keras classifier. The one module of the package that needs TensorFlow as Keras's backend.
+
+A convolution's map is taken behind its own batch normalisation and activation where these follow it: there it says what the rest
+of the network sees, and it is what Grad-CAM's authors mean by a convolution's activations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crack_tf.explain.places import map_places
+from tflite.errors import CrackError
+
+BATCH = 16  # tiles per step: at 224 pixels OPNet's first block alone takes 100 MB of them
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose")
+_FOLLOWERS = ("BatchNormalization", "Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax")
+
+
+class Network:
+    """A classifier that can be differentiated.
+
+    Args:
+        model: Keras 3 model from pixels (n, s, s, 3), 0..255, to logits (n, 1).
+
+    Raises:
+        CrackError: if Keras runs on another backend than TensorFlow.
+    """
+
+    def __init__(self, model: Any) -> None:
+        import keras
+
+        if keras.backend.backend() != "tensorflow":
+            raise CrackError(
+                f"explanations need KERAS_BACKEND=tensorflow, it is {keras.backend.backend()!r}. "
+                "Occlusion maps of a .tflite need neither: --methods occlusion."
+            )
+        self._model = model
+        self._probes: dict[str, Callable[[Any], Any]] = {}
+
+    @property
+    def convolutions(self) -> list[str]:
+        """Names of the convolution layers, first to last."""
+        return [layer.name for layer in self._model.layers if type(layer).__name__ in _CONVOLUTIONS]
+
+    def require_convolution(self, name: str | None) -> str:
+        """The layer of a name, or the last convolution for None.
+
+        Raises:
+            CrackError: if there is none; the message lists the names.
+        """
+        names = self.convolutions
+        if not names:
+            raise CrackError(f"{self._model.name} has no convolution: Grad-CAM needs one.")
+        if name is not None and name not in names:
+            shown = ", ".join(names if len(names) <= 12 else [*names[:6], "...", *names[-6:]])
+            raise CrackError(f"--layer {name!r} is no convolution of {self._model.name}: choose one of {shown}.")
+        return names[-1] if name is None else name
+
+    def logits(self, pixels: np.ndarray) -> np.ndarray:
+        """Logits, float64 (n,), of pixels (n, s, s, 3)."""
+        from crack_tf.training import predict_logits
+
+        return predict_logits(self._model, pixels, BATCH).astype(np.float64)
+
+    def pixel_gradients(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits and their gradients with respect to the pixels.
+
+        Args:
+            pixels: float32 (n, s, s, 3), 0..255.
+
+        Returns:
+            float64 (n,) and float32 (n, s, s, 3), in logits per grey level.
+        """
+        logits, _, gradients = self._batches("", pixels)
+        return logits, gradients
+
+    def map_gradients(self, convolution: str, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Logits, a convolution's maps, and the logits' gradients with respect to those maps.
+
+        Args:
+            convolution: name of the layer.
+            pixels: float32 (n, s, s, 3), 0..255.
+
+        Returns:
+            float64 (n,), float32 (n, h, w, c) and float32 (n, h, w, c).
+        """
+        return self._batches(convolution, pixels)
+
+    def places(self, convolution: str) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the tile at which that convolution's maps lie, in pixels."""
+        return map_places(self._model, self._behind(convolution))
+
+    def pooled(self, pixels: np.ndarray) -> np.ndarray:
+        """What the last layer sees of tiles: float32 (n, c), from the first layer whose output has no place in it."""
+        import keras
+
+        layer = next(layer for layer in self._model.layers if len(layer.output.shape) == 2)
+        model = keras.Model(self._model.inputs, layer.output)
+        parts = [
+            np.asarray(model.predict_on_batch(np.asarray(pixels[start : start + BATCH], np.float32)))
+            for start in range(0, len(pixels), BATCH)
+        ]
+        return np.concatenate(parts)
+
+    def randomised(self, seed: int) -> Network:
+        """The same architecture with weights that were never trained."""
+        import keras
+
+        keras.utils.set_random_seed(seed)
+        return Network(keras.models.clone_model(self._model))
+
+    def _batches(self, convolution: str, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        probe = self._probe(convolution)
+        parts = [
+            [np.asarray(value) for value in probe(np.asarray(pixels[start : start + BATCH], np.float32))]
+            for start in range(0, len(pixels), BATCH)
+        ]
+        logits, maps, gradients = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return logits.astype(np.float64), maps, gradients
+
+    def _probe(self, convolution: str) -> Callable[[Any], Any]:
+        """Pixels to (logits, maps, gradients); the pixels themselves are the maps when no convolution is named."""
+        if convolution in self._probes:
+            return self._probes[convolution]
+        import keras
+        import tensorflow as tf
+
+        model = self._model
+        outputs = [model.output, self._behind(convolution).output if convolution else model.input]
+        both = keras.Model(model.inputs, outputs)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)])
+        def probe(pixels: Any) -> Any:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(pixels)
+                logits, maps = both(pixels, training=False)
+                logits = logits[:, 0]
+            # A tile's logit depends on no other tile: the gradient of the sum is that of each.
+            return logits, maps, tape.gradient(logits, maps if convolution else pixels)
+
+        found: Callable[[Any], Any] = probe
+        self._probes[convolution] = found
+        return found
+
+    def _behind(self, convolution: str) -> Any:
+        """The last of a convolution and the normalisation and activation that follow it and nothing else does."""
+        layer = self._model.get_layer(convolution)
+        while True:
+            users = [other for other in self._model.layers if _takes(other, layer.output)]
+            if len(users) != 1 or type(users[0]).__name__ not in _FOLLOWERS:
+                return layer
+            layer = users[0]
+
+
+def load_network(path: Path) -> Network:
+    """A `.keras` file as a network.
+
+    Raises:
+        ModelFileError: if the file is missing or damaged.
+        CrackError: see `Network`.
+    """
+    from crack_tf.training import load_keras
+
+    return Network(load_keras(path))
+
+
+def _takes(layer: Any, tensor: Any) -> bool:
+    """Whether a layer's input is, or holds, a symbolic tensor."""
+    import keras
+
+    return any(found is tensor for found in keras.tree.flatten(layer.input))

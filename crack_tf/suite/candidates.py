@@ -1,0 +1,162 @@
+"""Which network to start from: the classification study's candidates and two more, by size, work and latency.
+
+Every candidate is built at 224 pixels with random weights and one logit, quantised to int8 after training's manner (PTQ on
+drawn tiles) and timed with LiteRT. Neither size nor latency depends on the values of the weights; accuracy does, and is not
+what this table is about.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tflite.errors import CrackError
+from tflite.graph import read_graph
+from tflite.isolate import in_child
+
+IMAGE_SIZE = 224
+_CALIBRATION = 4
+_SECONDS = 3.0  # of timing per candidate
+_LEAST_RUNS = 10
+
+
+def _application(function: str, **options: Any) -> Callable[[Any], Any]:
+    """A network of keras.applications without its classifier, with one logit on the pooled features."""
+
+    def build(keras: Any) -> Any:
+        base = getattr(keras.applications, function)(
+            include_top=False, weights=None, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3), pooling="avg", **options
+        )
+        return keras.Model(base.input, keras.layers.Dense(1, name="logit")(base.output))
+
+    return build
+
+
+def _vgg16(keras: Any) -> Any:
+    """VGG-16 as published, with its two layers of 4,096 units: most of its 138 million parameters are there."""
+    base = keras.applications.VGG16(include_top=False, weights=None, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3))
+    x = keras.layers.Flatten()(base.output)
+    for _ in range(2):
+        x = keras.layers.Dense(4096, activation="relu")(x)
+    return keras.Model(base.input, keras.layers.Dense(1, name="logit")(x))
+
+
+def _efficientnet_lite(keras: Any) -> Any:
+    """EfficientNet-B0 after the manner of EfficientNet-Lite0: no squeeze-and-excitation, ReLU6 for swish.
+
+    Blocks are those of Tan and Le, ICML 2019, table 1; the two changes are those that made EfficientNet-Lite fit for int8.
+    """
+    layers = keras.layers
+
+    def convolve(x: Any, filters: int, kernel: int, strides: int, active: bool = True) -> Any:
+        x = layers.Conv2D(filters, kernel, strides, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization()(x)
+        return layers.ReLU(6.0)(x) if active else x
+
+    inputs = layers.Input((IMAGE_SIZE, IMAGE_SIZE, 3))
+    x = convolve(inputs, 32, 3, 2)
+    width = 32
+    for expand, filters, repeats, strides, kernel in (
+        (1, 16, 1, 1, 3),
+        (6, 24, 2, 2, 3),
+        (6, 40, 2, 2, 5),
+        (6, 80, 3, 2, 3),
+        (6, 112, 3, 1, 5),
+        (6, 192, 4, 2, 5),
+        (6, 320, 1, 1, 3),
+    ):
+        for repeat in range(repeats):
+            step = strides if repeat == 0 else 1
+            y = convolve(x, width * expand, 1, 1) if expand > 1 else x
+            y = layers.DepthwiseConv2D(kernel, step, padding="same", use_bias=False)(y)
+            y = layers.ReLU(6.0)(layers.BatchNormalization()(y))
+            y = convolve(y, filters, 1, 1, active=False)
+            x = layers.Add()([x, y]) if step == 1 and width == filters else y
+            width = filters
+    x = layers.GlobalAveragePooling2D()(convolve(x, 1280, 1, 1))
+    return keras.Model(inputs, layers.Dense(1, name="logit")(x))
+
+
+CANDIDATES: dict[str, Callable[[Any], Any]] = {
+    "VGG-16": _vgg16,
+    "ResNet-50": _application("ResNet50"),
+    "MobileNetV2 1.0": _application("MobileNetV2"),
+    "EfficientNet-B0": _application("EfficientNetB0"),
+    "EfficientNet-Lite0-like": _efficientnet_lite,
+    "MobileNetV3-small": _application("MobileNetV3Small", include_preprocessing=False),
+}
+
+
+def candidate_row(name: str, folder: Path, threads: int = 1) -> dict[str, Any]:
+    """Build, quantise and time one candidate.
+
+    Args:
+        name: one of `CANDIDATES`, or a registered classifier at its own image size.
+        folder: for the .tflite file, which is removed again.
+        threads: of LiteRT.
+
+    Returns:
+        Parameters, multiply-adds, activations (elements written by all operators), int8 bytes, and latency in ms, batch 1:
+        least, median and 90th percentile.
+
+    Raises:
+        CrackError: if there is no such candidate or it cannot be converted.
+    """
+    import keras
+
+    from crack_tf.models import MODELS, build_model
+    from tflite.convert import convert_ptq
+
+    size = IMAGE_SIZE
+    if name in CANDIDATES:
+        model = CANDIDATES[name](keras)
+    elif name in MODELS:
+        size = MODELS[name].image_size
+        model = build_model(name, keras, image_size=size, raw_pixels=False)
+    else:
+        raise CrackError(f"candidate {name!r} is unknown: choose among {', '.join([*CANDIDATES, *MODELS])}.")
+    tiles = np.random.default_rng(0).integers(0, 256, (_CALIBRATION, size, size, 3), dtype=np.uint8)
+    path = folder / "candidate.tflite"
+    path.write_bytes(convert_ptq(model, tiles))
+    try:
+        graph = read_graph(path)
+        milliseconds = in_child(_latencies, (path, threads))
+    finally:
+        path.unlink()
+    return {
+        "model": name,
+        "image_size": size,
+        "parameters": int(model.count_params()),
+        "macs": graph.macs,
+        "activations": graph.activations,
+        "int8_bytes": graph.file_bytes,
+        "threads": threads,
+        "runs": len(milliseconds),
+        "min_ms": min(milliseconds),
+        "p50_ms": statistics.median(milliseconds),
+        "p90_ms": float(np.quantile(milliseconds, 0.9)),
+    }
+
+
+def _latencies(job: tuple[Path, int]) -> list[float]:
+    """Milliseconds of single inferences; run in a process without TensorFlow, as the benchmark does."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    path, threads = job
+    interpreter = Interpreter(model_path=str(path), num_threads=threads)
+    interpreter.allocate_tensors()
+    details = interpreter.get_input_details()[0]
+    interpreter.set_tensor(details["index"], np.zeros(details["shape"], details["dtype"]))
+    interpreter.invoke()
+    found: list[float] = []
+    begin = time.perf_counter()
+    while len(found) < _LEAST_RUNS or time.perf_counter() - begin < _SECONDS:
+        start = time.perf_counter()
+        interpreter.invoke()
+        found.append(1e3 * (time.perf_counter() - start))
+    return found

@@ -1,0 +1,124 @@
+"""Pictures of the suite's tables; one PNG per function, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crack_tf.plots import new_figure, save_png
+from crack_tf.suite.corruptions import CORRUPTIONS, SEVERITIES
+
+Row = dict[str, Any]
+# Okabe and Ito's colours, which colour-blind readers tell apart, and a marker each.
+_STYLES = (
+    *(("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D")),
+    *(("#E69F00", "v"), ("#56B4E9", "P"), ("#000000", "X")),
+)
+
+
+def matrix_plot(rows: Sequence[Row], path: Path) -> None:
+    """AUC of every model (rows) on every data set (columns) as a coloured table with the numbers in it."""
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    sets = list(dict.fromkeys(row["set"] for row in rows))
+    values = np.full((len(models), len(sets)), np.nan)
+    for row in rows:
+        if row["auc"] is not None:
+            values[models.index(row["model"]), sets.index(row["set"])] = row["auc"]
+    picture = new_figure(1.5 * len(sets) + 2.8, 0.5 * len(models) + 1.6)
+    axes = picture.subplots()
+    image = axes.imshow(values, vmin=0.5, vmax=1, cmap="cividis", aspect="auto")
+    for (y, x), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            axes.text(
+                x,
+                y,
+                f"{value:.4f}" if value > 0.999 else f"{value:.3f}",
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="black" if value > 0.78 else "white",
+            )
+    axes.set_xticks(range(len(sets)), [name.replace(" ", "\n", 1) for name in sets])
+    axes.set_yticks(range(len(models)), models)
+    axes.set_title("AUC; 0.5 is guessing")
+    picture.colorbar(image, ax=axes, fraction=0.03)
+    save_png(picture, path)
+
+
+def corruption_plot(rows: Sequence[Row], path: Path) -> None:
+    """Recall (solid) and specificity (dashed) over severity, a panel per corruption, a colour per model."""
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    picture = new_figure(11, 8.5)
+    panels = picture.subplots(3, 3, sharex=True, sharey=True).ravel()
+    for axes, kind in zip(panels, CORRUPTIONS, strict=True):
+        for number, name in enumerate(models):
+            mine = sorted(
+                (row for row in rows if row["model"] == name and row["corruption"] == kind), key=lambda r: r["severity"]
+            )
+            colour, marker = _STYLES[number % len(_STYLES)]
+            for key, line in (("recall", "-"), ("specificity", "--")):
+                axes.plot(
+                    [row["severity"] for row in mine],
+                    [row[key] for row in mine],
+                    line,
+                    color=colour,
+                    marker=marker,
+                    markersize=4,
+                    linewidth=1.2,
+                    label=name if key == "recall" else None,
+                )
+        axes.set_title(kind.replace("_", " "), fontsize=10)
+        axes.set_xticks(SEVERITIES)
+        axes.set_ylim(-0.03, 1.03)
+        axes.grid(alpha=0.3)
+    picture.supxlabel("severity")
+    picture.supylabel("recall (solid), specificity (dashed)")
+    handles, labels = panels[0].get_legend_handles_labels()
+    picture.legend(handles, labels, loc="outside upper center", ncols=min(len(models), 4), frameon=False)
+    save_png(picture, path)
+
+
+def prevalence_plot(rows: Sequence[Row], path: Path) -> None:
+    """Precision over prevalence with its cautious range, a line per model."""
+    picture = new_figure(7, 4.2)
+    axes = picture.subplots()
+    for number, name in enumerate(dict.fromkeys(row["model"] for row in rows)):
+        mine = [row for row in rows if row["model"] == name and row["precision"] is not None]
+        colour, marker = _STYLES[number % len(_STYLES)]
+        places = np.arange(len(mine)) + 0.06 * number
+        values = np.array([row["precision"] for row in mine])
+        reach = np.array([[row["precision_low"], row["precision_high"]] for row in mine]).T
+        axes.errorbar(
+            places,
+            values,
+            np.clip([values - reach[0], reach[1] - values], 0, None),
+            color=colour,
+            marker=marker,
+            markersize=4,
+            linewidth=1.2,
+            capsize=2,
+            label=name,
+        )
+        axes.set_xticks(np.arange(len(mine)), [row["cracked_to_clean"] for row in mine])
+    axes.set(xlabel="cracked to clean tiles", ylabel="precision", ylim=(0, 1.03))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, frameon=False)
+    save_png(picture, path)
+
+
+def candidates_plot(rows: Sequence[Row], path: Path) -> None:
+    """Latency over int8 size, both logarithmic; the area of a dot is the number of multiply-adds."""
+    picture = new_figure(7.5, 4.8)
+    axes = picture.subplots()
+    for number, row in enumerate(rows):
+        colour, _ = _STYLES[number % len(_STYLES)]
+        x, y = row["int8_bytes"] / 1e3, row["p50_ms"]
+        axes.scatter(x, y, s=15 + row["macs"] / 2e7, color=colour, alpha=0.6)
+        axes.annotate(row["model"], (x, y), textcoords="offset points", xytext=(7, 5), fontsize=8)
+    axes.set(xscale="log", yscale="log", xlabel="int8 file, kB", ylabel="latency, ms (median, 1 thread)")
+    axes.grid(alpha=0.3, which="both")
+    axes.margins(0.15)
+    save_png(picture, path)

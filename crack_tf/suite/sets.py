@@ -1,0 +1,77 @@
+"""The tiles that the suite asks about, and how they relate to what trained a model."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from crack_tf.data.cache import load_split
+from crack_tf.data.registry import prepare
+from crack_tf.evaluate import lineage
+from crack_tf.predictor import Predictor
+from crack_tf.suite.answers import TestSet
+from tflite.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A split that the suite tests on.
+
+    Attributes:
+        label: in tables.
+        data: registry name, manifest file, or folder, in which environment variables are filled in.
+        policy: of the split.
+        split: that is tested on. A set that no shipped model trains on is used whole.
+        side: of its tiles in pixels.
+    """
+
+    label: str
+    data: str
+    policy: str
+    split: str
+    side: int
+
+
+METU_PLAIN = Chosen("metu plain", "metu", "plain", "test", 227)
+METU = Chosen("metu grouped", "metu", "grouped", "test", 227)
+METU_VAL = Chosen("metu grouped val", "metu", "grouped", "val", 227)
+# One column of the matrix each.
+DOMAINS = (
+    METU,
+    Chosen("sdnet2018 walls", "sdnet2018", "grouped", "test", 256),
+    Chosen("brick", "$CRACK_TF_DATA/brick", "grouped", "all", 227),
+    Chosen("crack500 tiles", "crack500", "grouped", "all", 256),
+    Chosen("deepcrack tiles", "deepcrack", "grouped", "all", 256),
+    Chosen("conglomerate tiles", "conglomerate", "grouped", "all", 256),
+)
+
+
+def manifest_of(chosen: Chosen) -> Manifest:
+    """Its manifest; see `crack_tf.data.registry.prepare` for errors."""
+    return prepare(os.path.expandvars(chosen.data), chosen.policy)
+
+
+def load_set(chosen: Chosen, limit: int | None = None) -> TestSet:
+    """Decode a test set at its own tiles' side; a segmentation set is cut into tiles that are cracked where their mask is.
+
+    Raises:
+        CrackError: if the data set is not there or cannot be read.
+    """
+    manifest = manifest_of(chosen)
+    if manifest.task == "segment":
+        from crack_tf.segmentation.patches import load_patches
+
+        patches = load_patches(manifest, chosen.split, chosen.side, limit=limit)
+        return TestSet(chosen.label, patches.images, patches.labels, manifest.sha256, chosen.split)
+    tiles = load_split(manifest, chosen.split, chosen.side, limit=limit)
+    return TestSet(chosen.label, tiles.images, tiles.labels, manifest.sha256, chosen.split)
+
+
+def trained_tiles(predictor: Predictor, chosen: Chosen) -> int | None:
+    """How many tiles of a set trained the model: 0 by its data set's name where its manifest is not at hand, None if unknown."""
+    manifest = manifest_of(chosen)
+    origin = lineage(predictor.sidecar, predictor.path, manifest, manifest.split(chosen.split))
+    if origin.manifest is not None:
+        return origin.trained
+    known = str(predictor.sidecar.training.get("dataset") or "")
+    return 0 if known and manifest.dataset not in known.split("+") else None

@@ -1,0 +1,222 @@
+"""What a survey found: findings, photographs and gaps; read from and written to `survey.json`.
+
+A finding is the opinion of two networks about a place on a photograph. It says nothing about the safety of a structure.
+
+    survey = read_survey("found")
+    for finding in survey.findings:
+        print(finding.severity, finding.photo, finding.length_mm)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from tflite.device.tiles import Box
+from tflite.errors import CrackError
+from tflite.files import read_json, sha256_bytes, write_json
+
+FORMAT = "crack_tf.survey/1"
+FILE_NAME = "survey.json"
+CONFIRMED, REFUTED, UNCLEAR = "confirmed", "refuted", "unclear"
+VALIDATIONS = (CONFIRMED, REFUTED, UNCLEAR)
+
+Polygon = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A place that the classifier calls cracked, or nearly so, and what the segmentation model says about it.
+
+    Attributes:
+        id: 12 hex digits of a hash of photograph and place: the same in every run on the same photographs.
+        photo: path as posix text, relative to the survey's source.
+        seen_on: all photographs that show it, `photo` first.
+        box: around it, in pixels of the upright photograph.
+        outline: polygons (x, y) in pixels, not closed: of the crack where it was segmented, else of its tiles.
+        latitude, longitude: WGS84 degrees, of the finding where direction and scale are known, else of the camera; or None.
+        altitude_m: the same, in the photograph's own system.
+        time: of the photograph, ISO 8601 in UTC with "Z", or None.
+        probability: the classifier's highest over its tiles; not calibrated.
+        tiles: of which the classifier says crack; 0 where it was uncertain about all of them.
+        validation: one of VALIDATIONS; `crack_tf.survey.validate` states the rule. Refuted ones stay in all tables.
+        validation_score: the segmentation model's, in [0, 1]; None where none was asked.
+        mm_per_pixel: ground sampling distance, or None if it is not known.
+        length_px, mean_width_px, max_width_px: of the segmented crack; None where none was segmented.
+        length_mm, mean_width_mm, max_width_mm: the same; None also where the scale is not known.
+        severity: of `crack_tf.survey.severity`, for ordering only.
+        picture, overlay: image files relative to the survey's folder, posix text: the place as it is, and with the outline.
+    """
+
+    id: str
+    photo: str
+    seen_on: tuple[str, ...]
+    box: Box
+    outline: tuple[Polygon, ...]
+    latitude: float | None
+    longitude: float | None
+    altitude_m: float | None
+    time: str | None
+    probability: float
+    tiles: int
+    validation: str
+    validation_score: float | None
+    mm_per_pixel: float | None
+    length_px: float | None
+    mean_width_px: float | None
+    max_width_px: float | None
+    length_mm: float | None
+    mean_width_mm: float | None
+    max_width_mm: float | None
+    severity: float
+    picture: str
+    overlay: str
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values, in the order of the attributes."""
+        return asdict(self) | {"box": self.box.as_json()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Finding:
+        """The reverse of `as_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: if it is none.
+        """
+        box = value["box"]
+        if value["validation"] not in VALIDATIONS:
+            raise ValueError(f"validation {value['validation']!r}")
+        return cls(
+            **dict(value)
+            | {
+                "seen_on": tuple(value["seen_on"]),
+                "box": Box(box["y"], box["x"], box["h"], box["w"]),
+                "outline": tuple(tuple((x, y) for x, y in polygon) for polygon in value["outline"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A photograph of which something is not known. It is never counted as clean.
+
+    Attributes:
+        photo: as in `Finding`.
+        reason: "unreadable", "no position", "missing" or "damaged record".
+        detail: for a person.
+        latitude, longitude: WGS84 degrees of the camera, or None.
+        time: ISO 8601 in UTC with "Z", or None.
+    """
+
+    photo: str
+    reason: str
+    detail: str
+    latitude: float | None = None
+    longitude: float | None = None
+    time: str | None = None
+
+
+@dataclass(frozen=True)
+class PhotoRecord:
+    """A photograph that was searched.
+
+    Attributes:
+        name: path as posix text, relative to the survey's source; of a video, its name and the number of the frame.
+        sha256: of the file; of a frame's pixels where there is no file.
+        width, height: of the upright photograph, in pixels.
+        time: ISO 8601 in UTC with "Z", or None.
+        latitude, longitude, altitude_m: of the camera, or None.
+        heading_deg: where the camera looks, clockwise from true north, in [0, 360); or None.
+        mm_per_pixel: ground sampling distance, or None.
+        tiles: that were classified.
+        positives: of which the classifier says crack.
+        findings: on this photograph, before those of several photographs were merged.
+    """
+
+    name: str
+    sha256: str
+    width: int
+    height: int
+    time: str | None
+    latitude: float | None
+    longitude: float | None
+    altitude_m: float | None
+    heading_deg: float | None
+    mm_per_pixel: float | None
+    tiles: int
+    positives: int
+    findings: int
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A finished survey.
+
+    Attributes:
+        source: name of the folder, video or journal.
+        created: when it was started, ISO 8601 in UTC with "Z".
+        models: by role, "classifier" and "segmenter": {"name", "sha256", ...}; a missing role was not used.
+        settings: what decides the results.
+        photos: that were searched, in order of their names.
+        findings: the most severe first.
+        gaps: in order of their photographs' names.
+        warnings: for a person, about the survey as a whole.
+    """
+
+    source: str
+    created: str
+    models: Mapping[str, Mapping[str, Any]]
+    settings: Mapping[str, Any]
+    photos: tuple[PhotoRecord, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+
+def finding_id(photo: str, box: Box) -> str:
+    """The id of a finding: first 12 hex digits of the sha256 of photograph and place."""
+    text = f"{photo}\n{box.x},{box.y},{box.w},{box.h}"
+    return sha256_bytes(text.encode("utf-8", "surrogatepass"))[:12]
+
+
+def write_survey(out: str | Path, survey: Survey) -> Path:
+    """Write `survey.json` into the survey's folder and return its path."""
+    value: dict[str, Any] = {"format": FORMAT}
+    for entry in fields(survey):
+        value[entry.name] = getattr(survey, entry.name)
+    value["photos"] = [asdict(photo) for photo in survey.photos]
+    value["findings"] = [finding.as_json() for finding in survey.findings]
+    value["gaps"] = [asdict(gap) for gap in survey.gaps]
+    path = Path(out) / FILE_NAME
+    write_json(path, value)
+    return path
+
+
+def read_survey(out: str | Path) -> Survey:
+    """Read `survey.json` of a survey's folder.
+
+    Raises:
+        CrackError: if there is none, or it is damaged or of another version.
+    """
+    path = Path(out) / FILE_NAME
+    if not path.is_file():
+        raise CrackError(
+            f"{out} holds no finished survey: {FILE_NAME} is missing. Run crack-tf survey, or run it again."
+        )
+    value = read_json(path)
+    if value.pop("format", None) != FORMAT:
+        raise CrackError(f"{path} was not written by this version of crack-tf survey. Make the survey again.")
+    try:
+        return Survey(
+            **value
+            | {
+                "photos": tuple(PhotoRecord(**photo) for photo in value["photos"]),
+                "findings": tuple(Finding.from_json(finding) for finding in value["findings"]),
+                "gaps": tuple(Gap(**gap) for gap in value["gaps"]),
+                "warnings": tuple(value["warnings"]),
+            }
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CrackError(f"{path} is damaged ({type(error).__name__}: {error}). Make the survey again.") from None

@@ -1,0 +1,94 @@
+"""The survey's tables: findings.csv, findings.geojson and coverage.geojson (RFC 7946: WGS84, longitude first)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey
+from tflite.files import write_csv, write_json
+
+FINDINGS_CSV, FINDINGS, COVERAGE = "findings.csv", "findings.geojson", "coverage.geojson"
+COLUMNS = (
+    *("id", "severity", "validation", "probability", "validation_score", "tiles", "photo", "seen_on"),
+    *("x", "y", "w", "h", "latitude", "longitude", "altitude_m", "time", "mm_per_pixel"),
+    *("length_px", "mean_width_px", "max_width_px", "length_mm", "mean_width_mm", "max_width_mm", "picture", "overlay"),
+)
+NOTE = "Opinions of neural networks about photographs, not a safety assessment."
+
+
+def write_tables(out: Path, survey: Survey) -> None:
+    """Write all three files into the survey's folder, each atomically."""
+    write_csv(out / FINDINGS_CSV, [_row(finding) for finding in survey.findings], COLUMNS)
+    write_json(out / FINDINGS, findings_geojson(survey.findings))
+    write_json(out / COVERAGE, coverage_geojson(survey.photos, survey.gaps))
+
+
+def findings_geojson(findings: Sequence[Finding]) -> dict[str, Any]:
+    """A point per finding with the table's columns; findings without a place have no geometry, as RFC 7946 allows."""
+    features = []
+    for finding in findings:
+        properties = {name: value for name, value in _row(finding).items() if name not in ("latitude", "longitude")}
+        properties["seen_on"] = list(finding.seen_on)
+        features.append(
+            _feature(_point(finding.longitude, finding.latitude, finding.altitude_m), properties, finding.id)
+        )
+    return _collection(features)
+
+
+def coverage_geojson(photos: Sequence[PhotoRecord], gaps: Sequence[Gap]) -> dict[str, Any]:
+    """The camera's way in order of time, a point per photograph, and one per gap. `kind` tells them apart."""
+    features = []
+    way = [photo for photo in photos if photo.latitude is not None and photo.longitude is not None]
+    way.sort(key=lambda photo: (photo.time or "", photo.name))
+    lines = _split([(float(photo.longitude or 0), float(photo.latitude or 0)) for photo in way])
+    if lines:
+        features.append(_feature({"type": "MultiLineString", "coordinates": lines}, {"kind": "path"}))
+    for photo in photos:
+        properties = {name: value for name, value in vars(photo).items() if name not in ("latitude", "longitude")}
+        place = _point(photo.longitude, photo.latitude, photo.altitude_m)
+        features.append(_feature(place, {"kind": "photo", **properties}))
+    for gap in gaps:
+        properties = {"kind": "gap", "photo": gap.photo, "reason": gap.reason, "detail": gap.detail, "time": gap.time}
+        features.append(_feature(_point(gap.longitude, gap.latitude, None), properties))
+    return _collection(features)
+
+
+def _row(finding: Finding) -> dict[str, Any]:
+    values = {**vars(finding), **finding.box.as_json(), "seen_on": "; ".join(finding.seen_on)}
+    return {name: values[name] for name in COLUMNS}
+
+
+def _collection(features: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "FeatureCollection", "note": NOTE, "features": features}
+
+
+def _feature(
+    geometry: Mapping[str, Any] | None, properties: Mapping[str, Any], number: str | None = None
+) -> dict[str, Any]:
+    feature: dict[str, Any] = {"type": "Feature", "geometry": geometry, "properties": dict(properties)}
+    return feature if number is None else {"type": "Feature", "id": number, **feature}
+
+
+def _point(longitude: float | None, latitude: float | None, altitude: float | None) -> dict[str, Any] | None:
+    if longitude is None or latitude is None:
+        return None
+    return {"type": "Point", "coordinates": [longitude, latitude] + ([] if altitude is None else [altitude])}
+
+
+def _split(way: Sequence[tuple[float, float]]) -> list[list[list[float]]]:
+    """A way as lines of two places or more, cut where it crosses the antimeridian (RFC 7946, 3.1.9)."""
+    lines: list[list[list[float]]] = []
+    line: list[list[float]] = []
+    for longitude, latitude in way:
+        if line and abs(longitude - line[-1][0]) > 180:
+            edge = 180.0 if line[-1][0] > 0 else -180.0
+            before, there = line[-1], longitude + 2 * edge  # as if longitudes went on
+            share = (edge - before[0]) / (there - before[0])
+            crossing = before[1] + share * (latitude - before[1])
+            lines.append([*line, [edge, crossing]])
+            line = [[-edge, crossing]]
+        line.append([longitude, latitude])
+    lines.append(line)
+    return [line for line in lines if len(line) > 1]

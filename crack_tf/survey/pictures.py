@@ -1,0 +1,54 @@
+"""The pictures of a finding: the place as it is, and the same with its outline."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from crack_tf.survey.findings import CONFIRMED, REFUTED, Polygon
+from tflite.device.tiles import Box
+
+MARGIN = 0.2  # of the finding's longer side
+MIN_SIDE, MAX_SIDE = 320, 900  # pixels: enough surroundings to find the place, small enough for a page of hundreds
+# Of the palette of Okabe and Ito: vermilion, as cracks are in all pictures of the project; blue and grey for the others.
+_COLOURS = {CONFIRMED: (213, 94, 0), REFUTED: (130, 130, 130)}
+_UNCLEAR = (0, 114, 178)
+
+
+def draw_finding(
+    image: np.ndarray, box: Box, outline: tuple[Polygon, ...], validation: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a finding out of its photograph.
+
+    Args:
+        image: uint8 (height, width, 3).
+        box: around the finding.
+        outline: polygons in pixels of the photograph.
+        validation: decides the colour.
+
+    Returns:
+        Two pictures of one size, uint8 (h, w, 3): without and with the outline.
+    """
+    height, width = image.shape[:2]
+    side = max(MIN_SIDE, round(max(box.w, box.h) * (1 + 2 * MARGIN)))
+    left, right = _span(box.x + box.w / 2, side, width)
+    top, bottom = _span(box.y + box.h / 2, side, height)
+    picture = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
+    scale = min(1.0, MAX_SIDE / max(picture.size))
+    if scale < 1:
+        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        picture = picture.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    drawn = picture.copy()
+    pen = ImageDraw.Draw(drawn)
+    for polygon in outline:
+        points = [((x - left + 0.5) * scale, (y - top + 0.5) * scale) for x, y in polygon]
+        if len(points) > 1:
+            pen.line([*points, points[0]], fill=_COLOURS.get(validation, _UNCLEAR), width=2)
+    return np.asarray(picture), np.asarray(drawn)
+
+
+def _span(middle: float, side: int, limit: int) -> tuple[int, int]:
+    """An interval of that length, or less where the photograph is smaller, moved inside it."""
+    side = min(side, limit)
+    start = min(max(0, round(middle - side / 2)), limit - side)
+    return start, start + side

@@ -1,0 +1,341 @@
+"""Where photographs come from: a folder, a video, or the journal that a device brought back.
+
+Each source gives items; an item is read by whoever handles it, so that reading happens beside other work. Only a video is read
+in its order. What cannot be read is a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from crack_tf.survey.camera import Locator, Shot
+from crack_tf.survey.findings import Gap
+from crack_tf.tiled import _pixels as header_pixels
+from tflite.device.journal import FILE_NAME as JOURNAL
+from tflite.device.journal import JournalContent, read_journal, read_tile
+from tflite.device.run import MIN_SIDE
+from tflite.device.tiles import Box
+from tflite.errors import CrackError, ImageError
+from tflite.files import sha256_bytes, sha256_file
+from tflite.images import SUFFIXES, decode_rgb, list_images
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".mts"})
+UNREADABLE, MISSING, NO_POSITION, DAMAGED_RECORD = "unreadable", "missing", "no position", "damaged record"
+_UNKNOWN_GREY = 128  # of what a journal did not keep
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A photograph that was read.
+
+    Attributes:
+        sha256: of the file; of the pixels where there is none.
+        image: uint8 (height, width, 3), upright.
+        shot: what is known about the exposure.
+        boxes: tiles to look at; None for all.
+        tiles: that were classified before, on the device; None where none were.
+    """
+
+    sha256: str
+    image: np.ndarray
+    shot: Shot
+    boxes: tuple[Box, ...] | None = None
+    tiles: int | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """A photograph that may be read.
+
+    Attributes:
+        name: as in `crack_tf.survey.findings`.
+        bytes: of its file: a file of another size is another photograph.
+        pixels: it will have, 0 where that is not known.
+        read: reads it; raises `ImageError`, and `FileNotFoundError` where the file is gone.
+    """
+
+    name: str
+    bytes: int
+    pixels: int
+    read: Callable[[], Frame]
+
+
+class Source(Protocol):
+    """Where photographs come from.
+
+    Attributes:
+        name: for reports and settings.
+        kind: "folder", "video" or "journal".
+        count: of items, as far as known before they are read.
+        gaps: that are known without reading; complete when all items were taken.
+        warnings: for a person.
+    """
+
+    name: str
+    kind: str
+    count: int
+    gaps: list[Gap]
+    warnings: list[str]
+
+    def items(self, wanted: Callable[[str, int], bool]) -> Iterator[Item]:
+        """All items in order, but for those of which `wanted(name, bytes)` is false."""
+        ...
+
+
+def open_source(path: Path, out: Path, locator: Locator, every_s: float, start: datetime | None) -> Source:
+    """The source that a path stands for.
+
+    Args:
+        path: a folder of photographs, one photograph, a video, or a journal or its folder.
+        out: where the survey is written; photographs must not lie around it.
+        locator: finds out about exposures.
+        every_s: seconds between two frames taken from a video.
+        start: of a video's first frame, with a time zone; or None.
+
+    Raises:
+        CrackError: if there is nothing to survey.
+    """
+    if not path.exists():
+        raise CrackError(f"{path} does not exist. Give a folder of photographs, a video or a device's journal.")
+    if path.name == JOURNAL or (path / JOURNAL).is_file():
+        return JournalSource(path if path.is_dir() else path.parent, locator)
+    if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
+        return VideoSource(path, locator, every_s, start)
+    return FolderSource(path, out, locator)
+
+
+class FolderSource:
+    """Photographs below a folder in order of their names, or a single one. See `Source`."""
+
+    kind = "folder"
+
+    def __init__(self, path: Path, out: Path, locator: Locator) -> None:
+        self.name = text_of(Path(path.resolve().name))
+        self.gaps: list[Gap] = []
+        self.warnings: list[str] = []
+        self._locator = locator
+        self._folder = path if path.is_dir() else path.parent
+        if path.is_file():
+            self._paths = [path]
+        elif path.resolve() in (out.resolve(), *out.resolve().parents):
+            raise CrackError(
+                f"--out {out} lies in {path}: its pictures would become photographs. Choose another folder."
+            )
+        else:
+            self._paths = list_images(path)
+            other = sum(1 for _ in _visible_files(path)) - len(self._paths)
+            if other:
+                self.warnings.append(
+                    f"{other} files in {self.name} are no photographs by their names and were passed over."
+                )
+        if not self._paths:
+            raise CrackError(f"no photograph in {path}: files ending in {', '.join(sorted(SUFFIXES))} are looked for.")
+        self.count = len(self._paths)
+
+    def items(self, wanted: Callable[[str, int], bool]) -> Iterator[Item]:
+        """See `Source.items`."""
+        for path in self._paths:
+            name = text_of(path.relative_to(self._folder))
+            try:
+                size = path.stat().st_size
+            except OSError:  # gone meanwhile, which reading says
+                size = -1
+            if wanted(name, size):
+                yield Item(name, size, header_pixels(path), partial(self._read, path, name))
+
+    def _read(self, path: Path, name: str) -> Frame:
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise ImageError(f"{name} cannot be read: {error.strerror}.") from None
+        image = decode_rgb(data, name)
+        height, width = image.shape[:2]
+        if min(height, width) < MIN_SIDE:
+            raise ImageError(f"{name} has {width}x{height} pixels: too small to show anything.")
+        return Frame(sha256_bytes(data), image, self._locator.of_file(data, width, height))
+
+
+class VideoSource:
+    """Frames of a video, `every_s` seconds apart, through OpenCV. See `Source`."""
+
+    kind = "video"
+
+    def __init__(self, path: Path, locator: Locator, every_s: float, start: datetime | None) -> None:
+        capture = _open_video(path)
+        self._rate = float(capture.get(_cv2().CAP_PROP_FPS)) or 30.0
+        self._frames = max(0, int(capture.get(_cv2().CAP_PROP_FRAME_COUNT)))
+        capture.release()
+        self._step = max(1, round(every_s * self._rate))
+        self.name = text_of(Path(path.name))
+        self.count = -(-self._frames // self._step)
+        self.gaps: list[Gap] = []
+        self.warnings: list[str] = []
+        if start is None:
+            self.warnings.append(
+                f"{self.name}: without --video-start its frames have no time, and no position from a log."
+            )
+        self._path, self._locator, self._start = path, locator, start
+        self._bytes = path.stat().st_size
+
+    def items(self, wanted: Callable[[str, int], bool]) -> Iterator[Item]:
+        """See `Source.items`."""
+        capture = _open_video(self._path)
+        number = 0
+        try:
+            while capture.grab():
+                if number % self._step == 0:
+                    name = f"{self.name}#{number:06d}"
+                    if wanted(name, self._bytes):
+                        read, image = capture.retrieve()
+                        # A copy of its own: OpenCV writes the next frame into the same memory.
+                        pixels = np.ascontiguousarray(image[..., ::-1]) if read else None
+                        yield Item(name, self._bytes, 0, partial(self._frame, pixels, number, name))
+                number += 1
+        finally:
+            capture.release()
+        if number < self._frames - 1:  # containers may count one frame too many
+            self.gaps.append(
+                Gap(
+                    f"{self.name}#{number:06d}",
+                    UNREADABLE,
+                    f"the video ends or is damaged at frame {number} of {self._frames}: nothing is known of the rest.",
+                )
+            )
+
+    def _frame(self, image: np.ndarray | None, number: int, name: str) -> Frame:
+        if image is None:
+            raise ImageError(f"{name} cannot be decoded.")
+        seconds = None if self._start is None else self._start.timestamp() + number / self._rate
+        height, width = image.shape[:2]
+        shot = self._locator.of_moment(seconds, (None, None, None), width, height)
+        return Frame(sha256_bytes(image.tobytes()), image, shot)
+
+
+class JournalSource:
+    """The journal of `tflite.device run`: of frames with a crack only the positive tiles are left. See `Source`.
+
+    A frame is put together from its tiles; the rest of it is unknown and not searched. Frames without a positive count as
+    searched, as the device did; its gaps, lost frames and damaged lines are gaps.
+    """
+
+    kind = "journal"
+
+    def __init__(self, folder: Path, locator: Locator) -> None:
+        self.name = text_of(Path(folder.resolve().name))
+        self._folder, self._locator = folder, locator
+        content = read_journal(folder, skip_damaged=True)
+        self.gaps = [
+            Gap(_printable(name), UNREADABLE, str(gap["reason"]), time=gap.get("time"))
+            for name, gap in content.gaps.items()
+        ]
+        self.gaps += [Gap(JOURNAL, DAMAGED_RECORD, damage) for damage in content.damage]
+        self.warnings: list[str] = []
+        if content.dropped:
+            self.gaps.append(Gap(JOURNAL, MISSING, f"the device lost {content.dropped} frames of its camera."))
+        if not content.finished:
+            self.warnings.append("the journal was cut short: nothing is known of frames after its last one.")
+        self._positives: dict[str, list[dict[str, Any]]] = {}
+        for positive in content.positives:
+            self._positives.setdefault(positive["frame"], []).append(positive)
+        self._frames = self._all_frames(content)
+        self.count = len(self._frames)
+
+    def items(self, wanted: Callable[[str, int], bool]) -> Iterator[Item]:
+        """See `Source.items`."""
+        for frame, line in self._frames.items():
+            name, size = _printable(frame), len(self._positives.get(frame, ()))
+            if wanted(name, size):
+                yield Item(name, size, 0, partial(self._read, frame, line))
+
+    def _all_frames(self, content: JournalContent) -> dict[str, dict[str, Any]]:
+        """Frames that are done, and those stopped in the middle, whose rest is a gap."""
+        frames = dict(content.frames)
+        for name, positives in self._positives.items():
+            if name not in frames:
+                frames[name] = {**positives[0], "tiles": len(positives)}
+                self.gaps.append(Gap(_printable(name), MISSING, "the device was stopped in the middle of this frame."))
+        return frames
+
+    def _read(self, frame: str, line: dict[str, Any]) -> Frame:
+        positives = self._positives.get(frame, [])
+        size = line.get("frame_size") or {"w": 1, "h": 1}
+        width, height = int(size["w"]), int(size["h"])
+        place, boxes, hashes = (None, None, None), [], []
+        if positives:
+            image = np.full((height, width, 3), _UNKNOWN_GREY, np.uint8)
+        else:  # nothing to look at: not worth the memory of a photograph
+            image = np.broadcast_to(np.uint8(_UNKNOWN_GREY), (height, width, 3))
+        for positive in positives:
+            tile = positive["tile"]
+            box = Box(tile["y"], tile["x"], tile["h"], tile["w"])
+            pixels = decode_rgb(read_tile(self._folder, positive), positive["image"])
+            if pixels.shape[:2] != (box.h, box.w) or box.y + box.h > height or box.x + box.w > width:
+                raise ImageError(f"tile {positive['image']} does not fit its place in frame {_printable(frame)}.")
+            image[box.y : box.y + box.h, box.x : box.x + box.w] = pixels
+            boxes.append(box)
+            hashes.append(positive["image_sha256"])
+            if positive["gps"] is not None:
+                place = positive["gps"]["lat"], positive["gps"]["lon"], positive["gps"]["alt"]
+        shot = self._locator.of_moment(_seconds(line.get("time")), place, width, height)
+        return Frame(sha256_bytes("\n".join(hashes).encode()), image, shot, tuple(boxes), int(line["tiles"]))
+
+
+def text_of(path: Path) -> str:
+    """A relative path as posix text that any file can hold, whatever bytes its name has."""
+    return _printable(path.as_posix())
+
+
+def file_hash(path: Path | None) -> str | None:
+    """sha256 of a file that the user named, or None for none.
+
+    Raises:
+        CrackError: if it cannot be read.
+    """
+    try:
+        return None if path is None else sha256_file(path)
+    except OSError as error:
+        raise CrackError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path
+
+
+def _seconds(text: str | None) -> float | None:
+    """Seconds since 1970 of a journal's time."""
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
+
+
+def _open_video(path: Path) -> Any:
+    capture = _cv2().VideoCapture(str(path))
+    if not capture.isOpened():
+        raise CrackError(
+            f"{path} is no video that OpenCV can read here. Convert it to MP4 (H.264), or give its frames."
+        )
+    return capture
+
+
+def _cv2() -> Any:
+    import cv2
+
+    return cv2

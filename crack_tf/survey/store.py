@@ -1,0 +1,211 @@
+"""The survey's folder: its settings, one record per photograph, and the pictures.
+
+    settings.json            what decides the results; another run in this folder must have the same
+    records/KEY.json         one photograph: what was found on it, or why it could not be read
+    records/KEY.npy          points by which the photograph is known again on others, see `crack_tf.survey.merge`
+    pictures/ID.jpg          a finding; overlays/ID.jpg the same with its outline
+
+A record is written after the pictures it names, whole or not at all. So whatever stops a survey, at most the photographs in
+progress are searched again, and none counts as done that lacks a finding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from crack_tf.survey.findings import FILE_NAME, FORMAT, Finding, Gap, PhotoRecord
+from tflite.errors import CrackError
+from tflite.files import atomic_path, read_json, refuse_existing, sha256_bytes, write_json
+
+SETTINGS, RECORDS, PICTURES, OVERLAYS = "settings.json", "records", "pictures", "overlays"
+PERFORMANCE = "performance.json"
+RESULTS = (FILE_NAME, "findings.csv", "findings.geojson", "coverage.geojson", "report.html", PERFORMANCE)
+_QUALITY = 88  # of JPEG pictures
+_POINTS = ".npy"
+
+
+class Store:
+    """A survey's folder, opened to add to it; used as a context. Records may be added by several threads.
+
+    Args:
+        folder: created when missing. A survey in it is continued.
+        settings: JSON values.
+        overwrite: start again; nothing but a survey's own files is removed.
+
+    Attributes:
+        created: when the survey was started, ISO 8601 in UTC with "Z".
+        resumed: whether there was one to continue.
+
+    Raises:
+        CrackError: if the folder holds something else, the survey in it has other settings, or another process works in it.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], *, overwrite: bool = False) -> None:
+        self.folder = folder
+        if folder.exists() and not folder.is_dir():
+            raise CrackError(f"--out {folder} is a file, expected a folder. Choose another name.")
+        if not (folder / SETTINGS).is_file():
+            refuse_existing(folder, False, "It holds no survey, so it is left alone. Choose another --out.")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._handle = os.open(folder, os.O_RDONLY)
+        try:
+            self._lock()
+            # JSON turns tuples into lists: compared is what a file can hold.
+            self._open(json.loads(json.dumps(settings)), overwrite)
+        except BaseException:
+            os.close(self._handle)
+            raise
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._handle)
+
+    def is_done(self, name: str, size: int) -> bool:
+        """Whether a photograph was searched. What could not be read is tried again.
+
+        Args:
+            name: of the photograph.
+            size: of its file in bytes; a file of another size is another photograph. Negative where the file is gone: what was
+                found on it stays.
+        """
+        record = self._record(self._path(name))
+        return record is not None and record["gap"] is None and (size < 0 or record["bytes"] == size)
+
+    def add_photo(self, size: int, photo: PhotoRecord, findings: list[Finding], points: np.ndarray | None) -> None:
+        """Record a photograph whose pictures are written.
+
+        Args:
+            size: of its file, in bytes.
+            photo: what is known about it.
+            findings: on it.
+            points: uint8 (n, 136), or None where there is nothing to find again.
+        """
+        path = self._path(photo.name)
+        if points is not None:
+            with atomic_path(path.with_suffix(_POINTS)) as temporary:
+                np.save(temporary, points)
+        record: dict[str, Any] = {
+            "bytes": size,
+            "photo": vars(photo),
+            "findings": [finding.as_json() for finding in findings],
+        }
+        write_json(path, {"format": FORMAT, "name": photo.name, **record, "gap": None})
+
+    def add_gap(self, size: int, gap: Gap) -> None:
+        """Record a photograph that could not be read. An earlier record of the same name is replaced."""
+        record: dict[str, Any] = {"bytes": size, "photo": None, "findings": [], "gap": vars(gap)}
+        write_json(self._path(gap.photo), {"format": FORMAT, "name": gap.photo, **record})
+
+    def add_pictures(self, finding: Finding, picture: np.ndarray, overlay: np.ndarray) -> None:
+        """Write a finding's pictures, uint8 (height, width, 3), under the names it states."""
+        self._write_picture(self.folder / finding.picture, picture)
+        self._write_picture(self.folder / finding.overlay, overlay)
+
+    def points(self, name: str) -> np.ndarray | None:
+        """The points of a photograph, uint8 (n, 136); None if there are none."""
+        try:
+            return np.asarray(np.load(self._path(name).with_suffix(_POINTS), allow_pickle=False))
+        except (OSError, ValueError):
+            return None
+
+    def records(self) -> Iterator[tuple[PhotoRecord | None, list[Finding], Gap | None]]:
+        """All records in order of their photographs' names, one in memory at a time."""
+        paths = sorted((record["name"], path) for path in self._paths() if (record := self._record(path)) is not None)
+        for _, path in paths:
+            record = self._record(path)
+            if record is not None:
+                photo = None if record["photo"] is None else PhotoRecord(**record["photo"])
+                gap = None if record["gap"] is None else Gap(**record["gap"])
+                yield photo, [Finding.from_json(value) for value in record["findings"]], gap
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CrackError(f"another survey is writing to {self.folder}. Stop it, or choose another --out.") from None
+
+    def _open(self, settings: dict[str, Any], overwrite: bool) -> None:
+        path = self.folder / SETTINGS
+        self._remove_partial()
+        self.resumed = path.is_file() and not overwrite
+        if not self.resumed:
+            self._remove()
+            self.created = _now()
+            write_json(path, {"format": FORMAT, "created": self.created, "settings": settings})
+            return
+        found = read_json(path)
+        if found.get("format") != FORMAT:
+            raise CrackError(
+                f"{path} was not written by this version of crack-tf survey. Add --overwrite, or choose another --out."
+            )
+        before = found["settings"]
+        changed = [
+            f"{name} was {before.get(name)!r}, now {settings.get(name)!r}"
+            for name in sorted({*before, *settings})
+            if before.get(name) != settings.get(name)
+        ]
+        if changed:
+            raise CrackError(
+                f"--out {self.folder} belongs to a survey with other settings ({'; '.join(changed)}). Results of the two would not "
+                "compare. Use the same settings to go on with it, --overwrite to start again, or another --out."
+            )
+        self.created = str(found["created"])
+
+    def _remove(self) -> None:
+        """Remove an earlier survey's files, its settings first: what is left of it is then none."""
+        for name in (SETTINGS, *RESULTS):
+            (self.folder / name).unlink(missing_ok=True)
+        for name in (RECORDS, PICTURES, OVERLAYS):
+            if (self.folder / name).is_dir():
+                shutil.rmtree(self.folder / name)
+
+    def _remove_partial(self) -> None:
+        """Remove what a killed process left half-written."""
+        for folder in (self.folder, *(self.folder / name for name in (RECORDS, PICTURES, OVERLAYS))):
+            for path in folder.glob(".*.partial*"):
+                path.unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / RECORDS / f"{sha256_bytes(name.encode())[:16]}.json"
+
+    def _paths(self) -> list[Path]:
+        return sorted((self.folder / RECORDS).glob("*.json"))
+
+    def _record(self, path: Path) -> dict[str, Any] | None:
+        """A whole record, or None: one that is missing or damaged is made again."""
+        with contextlib.suppress(CrackError, KeyError, TypeError, ValueError):
+            record = read_json(path) if path.is_file() else {}
+            if record.get("format") == FORMAT and {"name", "bytes", "photo", "findings", "gap"} <= set(record):
+                if record["photo"] is not None:
+                    PhotoRecord(**record["photo"])
+                for finding in record["findings"]:
+                    Finding.from_json(finding)
+                return record
+        return None
+
+    def _write_picture(self, path: Path, pixels: np.ndarray) -> None:
+        with atomic_path(path) as temporary:
+            Image.fromarray(pixels).save(temporary, "JPEG", quality=_QUALITY)
+
+
+def _now() -> str:
+    """Now in UTC, or the moment that SOURCE_DATE_EPOCH states (reproducible-builds.org/specs/source-date-epoch)."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH", "")
+    moment = datetime.fromtimestamp(int(fixed), UTC) if fixed.isdecimal() else datetime.now(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,247 @@
+"""The second opinion: what a segmentation model says about the tiles that the classifier calls cracked, or nearly so.
+
+Looked at are tiles with at least a tenth of foreground whose logit reaches the classifier's threshold ("positive"), and those
+that miss it by at most 2 ("uncertain": the odds of a crack are down to a seventh of the threshold's). The segmentation model is
+asked about those tiles and half a tile around them, inside the foreground and not at its edge, which looks like a crack. Pixels
+at or above its own threshold that lie within 16 pixels of each other are one crack; its length counts the gaps between. The rule:
+
+* confirmed: a crack of at least 40 pixels length begins in or runs through a positive or uncertain tile. Its score is the mean
+  probability over its pixels.
+* Positive tiles that no confirmed crack touches are findings too, tiles that touch each other being one: "unclear" where the
+  segmentation model sees something at its threshold in them but too little for a crack, or where there is no such model;
+  "refuted" where it sees nothing. Their score is the highest probability in them.
+* Uncertain tiles without a confirmed crack are no findings: to the classifier they were clean.
+
+A refuted finding stays in all tables and weighs less in the order: segmentation models miss cracks too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crack_tf.photo.cracks import Crack, measure_cracks
+from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Polygon
+from crack_tf.tiled import Tile
+from tflite.device.tiles import Box
+
+MIN_FOREGROUND = 0.1  # of a tile
+UNCERTAIN_LOGITS = 2.0  # below the threshold
+AROUND = 0.5  # of a tile's side: a crack goes on beyond the tiles that show it best
+LINK_PX = 16  # pixels between parts of one crack
+MIN_LENGTH_PX = 40.0  # a fifth of a usual tile; shorter marks are pores and scratches more often than cracks
+EDGE = 0.006  # of the photograph's longer side: the foreground's edge is not known better
+MIN_AREA_PX = 30  # smaller spots have no measurable direction
+
+# uint8 (h, w, 3) and bool (h, w), where to look, to float32 (h, w): probability of a crack, 0 elsewhere
+Segment = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What becomes a finding. Attributes as in `crack_tf.survey.findings.Finding`."""
+
+    box: Box
+    outline: tuple[Polygon, ...]
+    probability: float
+    tiles: int
+    validation: str
+    validation_score: float | None
+    length_px: float | None = None
+    mean_width_px: float | None = None
+    max_width_px: float | None = None
+
+
+def worth_a_look(tiles: Sequence[Tile], threshold_logit: float) -> list[Tile]:
+    """Positive and uncertain tiles."""
+    return [tile for tile in tiles if tile.crack or tile.logit >= threshold_logit - UNCERTAIN_LOGITS]
+
+
+def find_candidates(
+    image: np.ndarray,
+    tiles: Sequence[Tile],
+    foreground: np.ndarray | None,
+    segment: Segment | None = None,
+    threshold: float = 0.5,
+) -> list[Candidate]:
+    """The findings of one photograph, by the rule above.
+
+    Args:
+        image: uint8 (height, width, 3).
+        tiles: positive and uncertain ones, see `worth_a_look`.
+        foreground: bool (height, width), or None for everything.
+        segment: the segmentation model, or None.
+        threshold: where its probability is cut.
+
+    Returns:
+        In reading order of their boxes.
+    """
+    kept = [tile for tile in tiles if _share(foreground, tile.box) >= MIN_FOREGROUND]
+    positive = [tile for tile in kept if tile.crack]
+    if segment is None:
+        return [_group(group, UNCLEAR, None) for group in touching(positive)]
+    if not kept:
+        return []
+    region = _around(image.shape[:2], [tile.box for tile in kept])
+    if foreground is not None:
+        region &= _without_edge(foreground)
+    probability = segment(image, region)
+    mask = probability >= threshold
+    found, explained = _confirmed(mask, probability, kept)
+    for group in touching([tile for tile in positive if tile not in explained]):
+        seen = sum(int(_cut(mask, tile.box).sum()) for tile in group) >= MIN_AREA_PX
+        score = max(float(_cut(probability, tile.box).max()) for tile in group)
+        found.append(_group(group, UNCLEAR if seen else REFUTED, round(score, 4)))
+    return sorted(found, key=lambda candidate: (candidate.box, candidate.validation))
+
+
+def touching(tiles: Sequence[Tile]) -> list[list[Tile]]:
+    """Tiles in groups: two that overlap or share a side or corner are in the same one."""
+    groups: list[list[Tile]] = []
+    for tile in tiles:
+        near = [group for group in groups if any(_touch(tile.box, other.box) for other in group)]
+        groups = [group for group in groups if not any(group is other for other in near)]
+        groups.append([member for group in near for member in group] + [tile])
+    return groups
+
+
+def _confirmed(mask: np.ndarray, probability: np.ndarray, tiles: Sequence[Tile]) -> tuple[list[Candidate], list[Tile]]:
+    """Cracks that touch a tile, and the tiles they touch."""
+    import cv2
+
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (LINK_PX + 1, LINK_PX + 1))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        cv2.dilate(mask.astype(np.uint8), kernel), connectivity=8
+    )
+    found: list[Candidate] = []
+    explained: list[Tile] = []
+    for number in range(1, count):
+        x, y, w, h = (int(value) for value in stats[number, :4])
+        place = (slice(y, y + h), slice(x, x + w))
+        part = mask[place] & (labels[place] == number)
+        # The cheap questions first: a textured background leaves hundreds of specks.
+        if math.hypot(w, h) < MIN_LENGTH_PX / 2 or part.sum() < MIN_AREA_PX:
+            continue
+        touched = [tile for tile in tiles if _touches(part, tile.box, x, y)]
+        if not touched:
+            continue
+        # A mask that is mostly crack would pass for an inverted one.
+        margin = max(w, h) if part.mean() > 0.25 else 0
+        cracks = measure_cracks(np.pad(part, margin), min_area=1)
+        lengths = sum(crack.length_px for crack in cracks)
+        length = lengths + _gaps(cracks)
+        if length < MIN_LENGTH_PX:
+            continue
+        explained += [tile for tile in touched if tile not in explained]
+        widths = sum(crack.mean_width_px * crack.length_px for crack in cracks) / lengths
+        rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
+        top, left = y + int(rows[0]), x + int(columns[0])
+        found.append(
+            Candidate(
+                box=Box(top, left, int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1),
+                outline=tuple(_ring(crack, x - margin, y - margin) for crack in cracks),
+                probability=max(tile.probability for tile in touched),
+                tiles=sum(tile.crack for tile in touched),
+                validation=CONFIRMED,
+                validation_score=round(float(probability[place][part].mean()), 4),
+                length_px=round(length, 2),
+                mean_width_px=round(widths, 3),
+                max_width_px=round(max(crack.max_width_px for crack in cracks), 3),
+            )
+        )
+    return found, explained
+
+
+def _gaps(cracks: Sequence[Crack]) -> float:
+    """Pixels between the parts of one crack: the shortest lines between tips that join them all (a minimum spanning tree)."""
+    tips = [np.array(crack.end_points or crack.centreline[0], float) for crack in cracks]
+    joined, left, total = tips[:1], tips[1:], 0.0
+    while left:
+        distances = [
+            min(float(np.hypot(*(one[:, None] - other[None]).reshape(-1, 2).T).min()) for one in joined)
+            for other in left
+        ]
+        nearest = int(np.argmin(distances))
+        # A part beside the crack rather than behind its tip does not make it longer.
+        total += distances[nearest] if distances[nearest] <= 2 * LINK_PX else 0.0
+        joined.append(left.pop(nearest))
+    return total
+
+
+def _without_edge(foreground: np.ndarray) -> np.ndarray:
+    """Foreground that does not lie at the background."""
+    import cv2
+
+    reach = round(EDGE * max(foreground.shape))
+    kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    # OpenCV takes everything outside the photograph for foreground here.
+    return np.asarray(cv2.erode(foreground.astype(np.uint8), kernel)).astype(bool)
+
+
+def _group(tiles: Sequence[Tile], validation: str, score: float | None) -> Candidate:
+    """Tiles that touch, as one candidate; its outline is theirs together."""
+    boxes = [tile.box for tile in tiles]
+    left, top = min(box.x for box in boxes), min(box.y for box in boxes)
+    right, bottom = max(box.x + box.w for box in boxes), max(box.y + box.h for box in boxes)
+    return Candidate(
+        box=Box(top, left, bottom - top, right - left),
+        outline=_union(boxes, Box(top, left, bottom - top, right - left)),
+        probability=max(tile.probability for tile in tiles),
+        tiles=len(tiles),
+        validation=validation,
+        validation_score=score,
+    )
+
+
+def _union(boxes: Sequence[Box], around: Box) -> tuple[Polygon, ...]:
+    """Outer edges of overlapping boxes."""
+    import cv2
+
+    drawn = np.zeros((around.h, around.w), np.uint8)
+    for box in boxes:
+        drawn[box.y - around.y : box.y - around.y + box.h, box.x - around.x : box.x - around.x + box.w] = 1
+    rings, _ = cv2.findContours(drawn, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return tuple(tuple((float(x) + around.x, float(y) + around.y) for x, y in ring[:, 0]) for ring in rings)
+
+
+def _ring(crack: Crack, x: int, y: int) -> Polygon:
+    """The outer edge of a crack, moved to its place and not closed."""
+    ring = crack.outline[0]
+    ring = ring[:-1] if len(ring) > 1 and ring[0] == ring[-1] else ring
+    return tuple((round(px + x, 1), round(py + y, 1)) for px, py in ring)
+
+
+def _around(shape: tuple[int, ...], boxes: Sequence[Box]) -> np.ndarray:
+    """The boxes and what lies near, bool of that shape."""
+    region = np.zeros(shape, bool)
+    for box in boxes:
+        more = round(AROUND * max(box.h, box.w))
+        region[max(0, box.y - more) : box.y + box.h + more, max(0, box.x - more) : box.x + box.w + more] = True
+    return region
+
+
+def _touch(one: Box, other: Box) -> bool:
+    return (
+        one.x <= other.x + other.w
+        and other.x <= one.x + one.w
+        and one.y <= other.y + other.h
+        and other.y <= one.y + one.h
+    )
+
+
+def _touches(part: np.ndarray, box: Box, x: int, y: int) -> bool:
+    """Whether a tile shows at least some of a crack, which is `part` at (x, y)."""
+    top, left = max(0, box.y - y), max(0, box.x - x)
+    bottom, right = box.y + box.h - y, box.x + box.w - x
+    return bottom > top and right > left and int(part[top:bottom, left:right].sum()) >= MIN_AREA_PX
+
+
+def _share(foreground: np.ndarray | None, box: Box) -> float:
+    return 1.0 if foreground is None else float(_cut(foreground, box).mean())
+
+
+def _cut(values: np.ndarray, box: Box) -> np.ndarray:
+    return values[box.y : box.y + box.h, box.x : box.x + box.w]

@@ -1,0 +1,125 @@
+"""Where a spot on the wall is, when it was photographed, and how large a pixel is there; or that it is not known."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from crack_tf.survey.camera import EARTH_M, Locator, Scale, Shot
+from crack_tf.survey.timezones import parse_timezone
+from tests.crack_tf.survey.small_flight import exif
+from tflite.errors import CrackError
+
+METRE = math.degrees(1 / EARTH_M)
+
+
+def jpeg(found: Image.Exif) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (400, 300)).save(out, "JPEG", exif=found)
+    return out.getvalue()
+
+
+def test_a_spot_to_the_right_lies_to_the_right_of_where_the_camera_looks():
+    north = Shot(latitude=0.0, longitude=16.0, altitude_m=100.0, heading_deg=0.0, distance_m=2.0, mm_per_pixel=1.0)
+    latitude, longitude, altitude = north.place(500, 1000)
+    assert latitude == pytest.approx(2 * METRE, rel=1e-3)  # the wall is two metres to the north
+    assert longitude == pytest.approx(16 + 0.5 * METRE, abs=1e-9)
+    assert altitude == pytest.approx(99.0)
+    latitude, longitude, _ = Shot(
+        latitude=0.0, longitude=16.0, heading_deg=180.0, distance_m=2.0, mm_per_pixel=1.0
+    ).place(500, 0)
+    assert latitude == pytest.approx(-2 * METRE, rel=1e-3)
+    assert longitude == pytest.approx(16 - 0.5 * METRE, abs=1e-9)
+
+
+@pytest.mark.parametrize("missing", [{"heading_deg": None}, {"mm_per_pixel": None}, {"pitch_deg": -90.0}])
+def test_without_direction_or_scale_it_is_the_cameras_place(missing):
+    known = {"heading_deg": 0.0, "mm_per_pixel": 1.0, "distance_m": 2.0, "pitch_deg": 0.0}
+    assert Shot(latitude=-33.5, longitude=-70.6, altitude_m=1.0, **(known | missing)).place(500, 500) == (
+        -33.5,
+        -70.6,
+        1.0,
+    )
+
+
+def test_without_a_position_there_is_no_place():
+    assert Shot(heading_deg=0.0, mm_per_pixel=1.0).place(1, 1) == (None, None, None)
+
+
+@given(latitude=st.floats(-85, 85), heading=st.floats(0, 360), right=st.floats(-5000, 5000))
+def test_places_stay_on_the_earth_at_the_antimeridian(latitude, heading, right):
+    shot = Shot(latitude=latitude, longitude=179.99999, heading_deg=heading, distance_m=5.0, mm_per_pixel=1.0)
+    place = shot.place(right, 0)
+    assert place[1] is not None
+    assert -180 <= place[1] <= 180
+    east = (place[1] - 179.99999 + 180) % 360 - 180
+    assert abs(east) * math.cos(math.radians(latitude)) <= 8 * METRE
+
+
+def test_exif_gives_time_place_heading_and_distance():
+    found = exif(1, latitude=-33.5, longitude=-70.6)
+    found.get_ifd(0x8825)[16], found.get_ifd(0x8825)[17] = "T", 271.5
+    found.get_ifd(0x8769)[0x9206], found.get_ifd(0x8769)[0xA405] = 2.5, 50
+    shot = Locator().of_file(jpeg(found), 400, 300)
+    assert shot.time == 1748770201.0
+    assert shot.latitude == pytest.approx(-33.500001)
+    assert shot.longitude == pytest.approx(-70.6)
+    assert (shot.heading_deg, shot.distance_m) == (271.5, 2.5)
+    assert shot.mm_per_pixel == pytest.approx(2500 * math.hypot(36, 24) / 500 / 50)
+
+
+def test_a_magnetic_heading_is_not_taken_for_a_true_one():
+    found = exif()
+    found.get_ifd(0x8825)[16], found.get_ifd(0x8825)[17] = "M", 271.5
+    assert Locator().of_file(jpeg(found), 400, 300).heading_deg is None
+
+
+def test_a_gimbals_angles_come_from_xmp():
+    data = jpeg(exif())
+    xmp = b'<x drone-dji:GimbalYawDegree="-90.0" drone-dji:GimbalPitchDegree="-12.5"/>'
+    shot = Locator().of_file(data[:2] + b"\xff\xe1" + (len(xmp) + 2).to_bytes(2, "big") + xmp + data[2:], 400, 300)
+    assert (shot.heading_deg, shot.pitch_deg) == (270.0, -12.5)
+
+
+def test_zero_zero_is_no_position():
+    shot = Locator().of_file(jpeg(exif(0, latitude=0.0, longitude=0.0)), 400, 300)
+    assert (shot.latitude, shot.longitude) == (None, None)
+
+
+def test_a_clock_without_a_zone_needs_one():
+    found = exif(0, latitude=None)
+    del found.get_ifd(0x8769)[0x9011]
+    data = jpeg(found)
+    assert Locator().of_file(data, 400, 300).time is None
+    assert Locator(zone=parse_timezone("Europe/Vienna")).of_file(data, 400, 300).time == 1748770200.0
+
+
+def test_an_hour_that_happened_twice_is_not_guessed():
+    found = exif(0, latitude=None)
+    taken = found.get_ifd(0x8769)
+    taken[0x9003] = "2025:10:26 02:30:00"
+    del taken[0x9011]
+    assert Locator(zone=parse_timezone("Europe/Vienna")).of_file(jpeg(found), 400, 300).time is None
+
+
+def test_damaged_bytes_leave_everything_unknown():
+    assert Locator().of_file(b"\xff\xd8damaged", 400, 300) == Shot()
+
+
+@pytest.mark.parametrize("scale", [Scale(0.1, 2.0), Scale(0.1, focal_mm=8.0), Scale(focal_mm=8.0, distance_m=2.0)])
+def test_scales_that_do_not_go_together_are_refused(scale):
+    with pytest.raises(CrackError, match="--"):
+        scale.check()
+
+
+def test_a_given_camera_gives_the_scale():
+    scale = Scale(distance_m=2.0, focal_mm=10.0, sensor_width_mm=13.2)
+    scale.check()
+    assert scale.of(None, 4000, 3000) == pytest.approx(13.2 / 4000 * (2000 - 10) / 10)
+    assert Scale(0.2).of(None, 4000, 3000) == 0.2
+    assert Scale().of(None, 4000, 3000) is None

@@ -1,0 +1,90 @@
+"""Findings come back from their file as they were written, and damage is told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crack_tf.survey.findings import (
+    VALIDATIONS,
+    Finding,
+    Gap,
+    PhotoRecord,
+    Survey,
+    finding_id,
+    read_survey,
+    write_survey,
+)
+from tflite.device.tiles import Box
+from tflite.errors import CrackError
+
+numbers = st.none() | st.floats(0, 1e5, allow_nan=False)
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+findings = st.builds(
+    Finding,
+    id=texts,
+    photo=texts,
+    seen_on=st.lists(texts, max_size=3).map(tuple),
+    box=st.builds(Box, *[st.integers(0, 10_000)] * 4),
+    outline=st.lists(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e4)), max_size=4).map(tuple), max_size=2).map(
+        tuple
+    ),
+    latitude=numbers,
+    longitude=numbers,
+    altitude_m=numbers,
+    time=st.none() | texts,
+    probability=st.floats(0, 1),
+    tiles=st.integers(0, 500),
+    validation=st.sampled_from(VALIDATIONS),
+    validation_score=numbers,
+    mm_per_pixel=numbers,
+    length_px=numbers,
+    mean_width_px=numbers,
+    max_width_px=numbers,
+    length_mm=numbers,
+    mean_width_mm=numbers,
+    max_width_mm=numbers,
+    severity=st.floats(0, 1e9),
+    picture=texts,
+    overlay=texts,
+)
+
+
+@given(found=st.lists(findings, max_size=3))
+def test_a_survey_comes_back_as_it_was_written(tmp_path_factory, found):
+    folder = tmp_path_factory.mktemp("survey")
+    photo = PhotoRecord("a.jpg", "0" * 64, 10, 20, None, -33.5, 179.9, None, 359.0, 0.1, 6, 1, 1)
+    gap = Gap("b.jpg", "unreadable", "damaged")
+    survey = Survey("DCIM", "2025-06-01T09:30:00Z", {}, {"tile": 227}, (photo,), tuple(found), (gap,), ("beware",))
+    write_survey(folder, survey)
+    assert read_survey(folder) == survey
+
+
+def test_an_id_depends_on_photograph_and_place():
+    ids = {finding_id(photo, box) for photo in ("a", "b") for box in (Box(0, 0, 5, 5), Box(0, 1, 5, 5))}
+    assert len(ids) == 4
+    assert all(len(number) == 12 for number in ids)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "other"}, "was not written by this version"),
+        ({"findings": [{"id": "x"}]}, "is damaged"),
+        ({"photos": 3}, "is damaged"),
+        ({"strange": 1}, "is damaged"),
+    ],
+)
+def test_damage_is_told(tmp_path, change, message):
+    path = write_survey(tmp_path, Survey("DCIM", "2025-06-01T09:30:00Z", {}, {}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(CrackError, match=message):
+        read_survey(tmp_path)
+
+
+def test_a_folder_without_a_finished_survey_is_told(tmp_path):
+    with pytest.raises(CrackError, match="no finished survey"):
+        read_survey(tmp_path)

@@ -1,0 +1,65 @@
+"""A survey's folder serves one process, forgets nothing that is whole, and keeps no half-written file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from crack_tf.survey.findings import Gap, PhotoRecord
+from crack_tf.survey.store import Store
+from tflite.errors import CrackError
+
+
+def photo(name: str) -> PhotoRecord:
+    return PhotoRecord(name, "0" * 64, 10, 10, None, None, None, None, None, None, 4, 0, 0)
+
+
+def test_a_recorded_photograph_is_done_until_its_file_changes(tmp_path):
+    with Store(tmp_path / "s", {"tile": 1}) as store:
+        store.add_photo(5, photo("a"), [], np.zeros((3, 136), np.uint8))
+        store.add_gap(7, Gap("b", "unreadable", "damaged"))
+        assert [store.is_done("a", size) for size in (5, 6, -1)] == [True, False, True]
+        assert not store.is_done("b", 7)
+        assert not store.is_done("c", 1)
+        assert store.points("a") is not None
+        assert store.points("b") is None
+        assert [(one and one.name, gap and gap.photo) for one, _, gap in store.records()] == [("a", None), (None, "b")]
+
+
+def test_two_processes_do_not_write_to_one_survey(tmp_path):
+    with Store(tmp_path / "s", {}), pytest.raises(CrackError, match="another survey is writing"):
+        Store(tmp_path / "s", {})
+    Store(tmp_path / "s", {}).__exit__(None, None, None)
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    with Store(tmp_path / "s", {}) as store:
+        store.add_photo(5, photo("a"), [], None)
+    left = tmp_path / "s/records/.x.partial.json"
+    left.write_text("{")
+    with Store(tmp_path / "s", {}) as store:
+        assert store.resumed
+    assert not left.exists()
+
+
+def test_the_time_of_the_start_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1748770200")
+    with Store(tmp_path / "s", {}) as store:
+        assert store.created == "2025-06-01T09:30:00Z"
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    with Store(tmp_path / "s", {}) as store:
+        assert store.created == "2025-06-01T09:30:00Z"
+
+
+def test_another_versions_survey_is_refused(tmp_path):
+    Store(tmp_path / "s", {}).__exit__(None, None, None)
+    path = tmp_path / "s/settings.json"
+    path.write_text(path.read_text().replace("survey/1", "survey/9"))
+    with pytest.raises(CrackError, match="this version"):
+        Store(tmp_path / "s", {})
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "s").write_text("x")
+    with pytest.raises(CrackError, match="is a file"):
+        Store(tmp_path / "s", {})

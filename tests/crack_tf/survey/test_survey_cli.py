@@ -1,0 +1,302 @@
+"""The whole survey on small photographs: what it finds, what it does not know, and that it goes on after a stop."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crack_tf.survey import store as store_module
+from crack_tf.survey.__main__ import main
+from crack_tf.survey.findings import read_survey
+from tests.crack_tf.survey.small_flight import Models, exif, wall, write_flight, write_models
+from tflite.files import write_json
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    return write_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return write_flight(tmp_path / "DCIM")
+
+
+def survey(photos: Path, out: Path, models: Models, *more: str) -> int:
+    return main([str(photos), "--out", str(out), *models.options, *more])
+
+
+def test_cracks_are_found_confirmed_and_measured(photos, tmp_path, models, capsys):
+    assert survey(photos, tmp_path / "out", models, "--mm-per-pixel", "0.1") == 0
+    found = read_survey(tmp_path / "out")
+    assert [photo.name for photo in found.photos] == [f"{number:03d}.png" for number in range(6)]
+    assert sorted(finding.photo for finding in found.findings) == [
+        "001.png",
+        "002.png",
+        "002.png",
+        "004.png",
+        "005.png",
+        "005.png",
+    ]
+    assert {finding.validation for finding in found.findings} == {"confirmed"}
+    longest = max(finding.length_mm or 0 for finding in found.findings)
+    assert longest == pytest.approx(18.2, rel=0.04)  # from (20, 30) to (200, 60)
+    assert all(finding.mean_width_px == pytest.approx(5, abs=1.2) for finding in found.findings)
+    severities = [finding.severity for finding in found.findings]
+    assert severities == sorted(severities, reverse=True)
+    for finding in found.findings:
+        with (
+            Image.open(tmp_path / "out" / finding.picture) as before,
+            Image.open(tmp_path / "out" / finding.overlay) as after,
+        ):
+            assert before.size == after.size
+    said = capsys.readouterr().out
+    assert "6 confirmed, 0 refuted" in said
+    assert "not a safety assessment" in said
+
+
+def test_tables_and_report_are_written(photos, tmp_path, models):
+    survey(photos, tmp_path / "out", models)
+    out = tmp_path / "out"
+    rows = list(csv.DictReader((out / "findings.csv").open(encoding="utf-8")))
+    places = json.loads((out / "findings.geojson").read_text(encoding="utf-8"))["features"]
+    assert [row["id"] for row in rows] == [feature["id"] for feature in places]
+    assert all(feature["geometry"]["coordinates"][:2] == pytest.approx([16.4, 48.2], abs=1e-4) for feature in places)
+    assert "<html" in (out / "report.html").read_text(encoding="utf-8")
+    speed = json.loads((out / "performance.json").read_text(encoding="utf-8"))
+    assert sum(stage["share"] for stage in speed["stages"].values()) == pytest.approx(1, abs=0.01)
+
+
+def test_without_a_segmentation_model_findings_are_unclear_tiles(photos, tmp_path, models, capsys):
+    command = [str(photos), "--out", str(tmp_path / "out"), "--model", str(models.classifier), "--segmenter", "none"]
+    assert main([*command, "--foreground", "none"]) == 0
+    found = read_survey(tmp_path / "out").findings
+    assert {finding.photo for finding in found} == {"001.png", "002.png", "004.png", "005.png"}
+    assert {(finding.validation, finding.length_px, finding.validation_score) for finding in found} == {
+        ("unclear", None, None)
+    }
+    assert "no segmentation model" in capsys.readouterr().out
+
+
+def test_unreadable_and_unplaced_photographs_are_gaps_and_never_clean(photos, tmp_path, models, capsys):
+    (photos / "000.png").write_bytes(b"not a picture")
+    wall(9).save(photos / "009.png", exif=exif(9, latitude=None))
+    (photos / "010.jpg").write_bytes(b"")
+    assert survey(photos, tmp_path / "out", models) == 1
+    found = read_survey(tmp_path / "out")
+    assert [(gap.photo, gap.reason) for gap in found.gaps] == [
+        ("000.png", "unreadable"),
+        ("009.png", "no position"),
+        ("010.jpg", "unreadable"),
+    ]
+    assert "000.png" not in {photo.name for photo in found.photos}
+    assert "NOT READ  000.png" in capsys.readouterr().out
+    kinds = [
+        feature["properties"]["kind"]
+        for feature in json.loads((tmp_path / "out/coverage.geojson").read_text())["features"]
+    ]
+    assert kinds.count("gap") == 3
+
+
+def test_a_photograph_that_vanishes_is_a_gap(photos, tmp_path, models, monkeypatch):
+    real = Path.read_bytes
+
+    def gone(path: Path) -> bytes:
+        if path.name == "002.png":
+            raise FileNotFoundError(errno.ENOENT, "gone", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", gone)
+    assert survey(photos, tmp_path / "out", models) == 1
+    assert [(gap.photo, gap.reason) for gap in read_survey(tmp_path / "out").gaps] == [("002.png", "missing")]
+
+
+def test_findings_of_a_photograph_that_is_gone_stay(photos, tmp_path, models, capsys):
+    survey(photos, tmp_path / "out", models)
+    before = read_survey(tmp_path / "out")
+    (photos / "001.png").unlink()
+    assert survey(photos, tmp_path / "out", models) == 0
+    after = read_survey(tmp_path / "out")
+    assert after.findings == before.findings
+    assert any("gone from the source" in warning for warning in after.warnings)
+
+
+def test_what_could_not_be_read_is_tried_again(photos, tmp_path, models):
+    whole = (photos / "001.png").read_bytes()
+    (photos / "001.png").write_bytes(whole[:3000])
+    assert survey(photos, tmp_path / "out", models) == 1
+    (photos / "001.png").write_bytes(whole)
+    assert survey(photos, tmp_path / "out", models) == 0
+    assert not read_survey(tmp_path / "out").gaps
+
+
+def test_a_second_run_searches_only_what_is_new(photos, tmp_path, models, capsys):
+    survey(photos, tmp_path / "out", models)
+    wall(7, [[(20, 30), (200, 60)]]).save(photos / "007.png", exif=exif(7))
+    capsys.readouterr()
+    survey(photos, tmp_path / "out", models)
+    said = capsys.readouterr().out
+    assert "6 photographs were done before" in said
+    assert said.count(".png\n") == 1
+    assert len(read_survey(tmp_path / "out").photos) == 7
+
+
+def test_a_damaged_record_is_made_again(photos, tmp_path, models):
+    survey(photos, tmp_path / "out", models)
+    before = read_survey(tmp_path / "out")
+    for record in sorted((tmp_path / "out/records").glob("*.json"))[:3]:
+        record.write_bytes(record.read_bytes()[:-40])
+    survey(photos, tmp_path / "out", models)
+    assert read_survey(tmp_path / "out") == before
+
+
+def test_changed_settings_are_refused_with_what_changed(photos, tmp_path, models, capsys):
+    survey(photos, tmp_path / "out", models)
+    assert survey(photos, tmp_path / "out", models, "--mm-per-pixel", "0.2") == 2
+    said = capsys.readouterr().err
+    assert "mm_per_pixel was None, now 0.2" in said
+    assert "--overwrite" in said
+    assert survey(photos, tmp_path / "out", models, "--mm-per-pixel", "0.2", "--overwrite") == 0
+
+
+def test_overwriting_leaves_other_files_alone(photos, tmp_path, models):
+    survey(photos, tmp_path / "out", models)
+    (tmp_path / "out/notes.txt").write_text("mine")
+    survey(photos, tmp_path / "out", models, "--overwrite")
+    assert (tmp_path / "out/notes.txt").read_text() == "mine"
+
+
+def test_a_folder_with_other_things_is_left_alone(photos, tmp_path, models, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/thesis.txt").write_text("mine")
+    assert survey(photos, tmp_path / "out", models) == 2
+    assert "holds no survey" in capsys.readouterr().err
+
+
+def test_a_full_disk_stops_the_survey_and_it_goes_on_later(photos, tmp_path, models, monkeypatch, capsys):
+    survey(photos, tmp_path / "reference", models)
+    written: list[Path] = []
+
+    def full(path: Path, value: object) -> None:
+        written.append(path)
+        if len(written) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write_json(path, value)
+
+    monkeypatch.setattr(store_module, "write_json", full)
+    assert survey(photos, tmp_path / "out", models) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert not (tmp_path / "out/survey.json").exists()
+    monkeypatch.setattr(store_module, "write_json", write_json)
+    assert survey(photos, tmp_path / "out", models) == 0
+    assert read_survey(tmp_path / "out").findings == read_survey(tmp_path / "reference").findings
+
+
+def test_names_may_hold_anything(tmp_path, models):
+    folder = tmp_path / "DCIM"
+    folder.mkdir()
+    names = [
+        "Brücke 1.png",
+        "橋.png",
+        "a'b\"&<i>.png",
+        "emoji 🌉.png",
+        b"broken \xff.png".decode("utf-8", "surrogateescape"),
+    ]
+    for number, name in enumerate(names):
+        wall(number, [[(20, 30), (200, 60)]]).save(folder / name, exif=exif(number, model="<script>alert(1)</script>"))
+    assert survey(folder, tmp_path / "out", models) == 0
+    found = read_survey(tmp_path / "out")
+    assert {photo.name for photo in found.photos} == {*names[:4], "broken \\udcff.png"}
+    assert len(found.findings) == 5
+    assert "<script>alert(1)" not in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+
+
+def test_a_flight_log_fills_missing_positions(tmp_path, models):
+    folder = tmp_path / "DCIM"
+    folder.mkdir()
+    wall(0, [[(20, 30), (200, 60)]]).save(folder / "a.png", exif=exif(5, latitude=None))
+    log = tmp_path / "log.csv"
+    log.write_text("time,lat,lon\n2025-06-01T09:30:00Z,-33.5,179.9999\n2025-06-01T09:30:10Z,-33.5,-179.9999\n")
+    assert survey(folder, tmp_path / "out", models, "--flight-log", str(log)) == 0
+    photo = read_survey(tmp_path / "out").photos[0]
+    assert photo.latitude == pytest.approx(-33.5)
+    assert abs(photo.longitude or 0) == pytest.approx(180, abs=1e-6)
+
+
+def test_a_video_is_surveyed_frame_by_frame(tmp_path, models):
+    cv2 = pytest.importorskip("cv2")
+    path = tmp_path / "flight.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (224, 160))
+    for number in range(31):
+        writer.write(np.asarray(wall(1, [[(20, 30), (200, 60)]] if number >= 10 else []))[..., ::-1])
+    writer.release()
+    start = ["--video-start", "2025-06-01T11:30:00+02:00"]
+    assert survey(path, tmp_path / "out", models, *start) == 1  # no frame has a position
+    found = read_survey(tmp_path / "out")
+    assert [photo.name for photo in found.photos] == [f"flight.avi#{number:06d}" for number in (0, 10, 20, 30)]
+    assert found.photos[1].time == "2025-06-01T09:30:01.000Z"
+    assert [photo.findings for photo in found.photos] == [0, 1, 1, 1]
+
+
+def test_a_review_is_read_back_and_its_tiles_become_training_data(photos, tmp_path, models, capsys):
+    from crack_tf.survey.review import FORMAT, survey_id
+
+    out = tmp_path / "out"
+    survey(photos, out, models)
+    found = read_survey(out)
+    decided = {found.findings[0].id: {"decision": "rejected", "comment": "a cable", "time": ""}}
+    review = {
+        "format": FORMAT,
+        "survey": survey_id(found),
+        "source": found.source,
+        "reviewer": "me",
+        "decisions": decided,
+    }
+    (tmp_path / "review.json").write_text(json.dumps(review))
+    command = ["--review", str(tmp_path / "review.json"), "--out", str(out), "--export-tiles", str(tmp_path / "tiles")]
+    assert main(command) == 0
+    assert "1 rejected" in capsys.readouterr().out
+    assert len(list((tmp_path / "tiles/no_crack").iterdir())) >= 1
+    assert main([str(photos), *command]) == 2
+    assert main(["--out", str(out)]) == 2
+    assert main([str(photos), "--out", str(out), "--export-tiles", "tiles"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--overlap", "0.95"], "--overlap 0.95"),
+        (["--mm-per-pixel", "0.1", "--distance-m", "2"], "--mm-per-pixel says everything"),
+        (["--focal-mm", "8"], "--focal-mm 8 needs"),
+        (["--flight-log", "nowhere.gpx"], "nowhere.gpx"),
+        (["--timezone", "Mars/Base"], "Mars/Base"),
+        (["--segmenter", "opnet"], "is a classifier"),
+        (["--truth", "nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_bad_options_are_explained(photos, tmp_path, models, capsys, options, message):
+    assert main([str(photos), "--out", str(tmp_path / "out"), "--model", str(models.classifier), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_to_survey_is_explained(tmp_path, models, capsys):
+    (tmp_path / "empty").mkdir()
+    for source, message in ((tmp_path / "empty", "no photograph in"), (tmp_path / "nowhere", "does not exist")):
+        assert survey(source, tmp_path / "out", models) == 2
+        assert message in capsys.readouterr().err
+    shutil.copy(__file__, tmp_path / "film.mp4")
+    assert survey(tmp_path / "film.mp4", tmp_path / "out", models) == 2
+    assert "is no video" in capsys.readouterr().err
+
+
+def test_out_around_the_photographs_is_refused(photos, models, capsys):
+    assert survey(photos, photos / "out", models) == 2
+    assert "would become photographs" in capsys.readouterr().err

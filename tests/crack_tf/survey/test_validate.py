@@ -1,0 +1,123 @@
+"""The rule of the second opinion, on maps drawn by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from crack_tf.survey.validate import LINK_PX, UNCERTAIN_LOGITS, find_candidates, touching, worth_a_look
+from crack_tf.tiled import Tile
+from tflite.device.tiles import Box
+
+SIDE = 100
+IMAGE = np.zeros((400, 500, 3), np.uint8)
+
+
+def tile(x: int, y: int, logit: float = 5.0, crack: bool = True) -> Tile:
+    return Tile(Box(y, x, SIDE, SIDE), logit, 0.9 if crack else 0.3, crack)
+
+
+def sees(*places: tuple[slice, slice], value: float = 0.8):
+    """A model that sees cracks there, and answers inside the region it is asked about only."""
+
+    def segment(image: np.ndarray, region: np.ndarray) -> np.ndarray:
+        probability = np.full(image.shape[:2], 0.1, np.float32)
+        for place in places:
+            probability[place] = value
+        return np.where(region, probability, np.float32(0))
+
+    return segment
+
+
+LINE = (slice(148, 153), slice(110, 190))  # 5 pixels wide, 80 long, in tile (100, 100)
+
+
+def test_a_drawn_crack_in_a_positive_tile_is_confirmed_and_measured():
+    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(LINE))
+    assert (found.validation, found.tiles, found.probability) == ("confirmed", 1, 0.9)
+    assert found.box == Box(148, 110, 5, 80)
+    assert found.length_px == pytest.approx(80, abs=3)
+    assert found.mean_width_px == pytest.approx(5, abs=0.3)
+    assert found.validation_score == pytest.approx(0.8, abs=1e-3)
+    assert len(found.outline) == 1
+
+
+def test_a_positive_tile_in_which_nothing_is_seen_is_refuted_and_kept():
+    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees())
+    assert (found.validation, found.length_px) == ("refuted", None)
+    assert found.validation_score == pytest.approx(0.1)
+    assert found.box == Box(100, 100, SIDE, SIDE)
+
+
+def test_too_little_for_a_crack_is_unclear():
+    spot = (slice(140, 150), slice(140, 150))
+    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(spot))
+    assert (found.validation, found.length_px) == ("unclear", None)
+
+
+def test_without_a_model_touching_tiles_are_one_unclear_finding():
+    found = find_candidates(IMAGE, [tile(0, 0), tile(75, 0), tile(300, 300)], None)
+    assert [(one.box, one.tiles, one.validation, one.validation_score) for one in found] == [
+        (Box(0, 0, 100, 175), 2, "unclear", None),
+        (Box(300, 300, 100, 100), 1, "unclear", None),
+    ]
+
+
+def test_an_uncertain_tile_counts_only_when_confirmed():
+    doubtful = tile(100, 100, crack=False)
+    (found,) = find_candidates(IMAGE, [doubtful], None, sees(LINE))
+    assert (found.validation, found.tiles, found.probability) == ("confirmed", 0, 0.3)
+    assert find_candidates(IMAGE, [doubtful], None, sees()) == []
+    assert find_candidates(IMAGE, [doubtful], None) == []
+
+
+def test_a_crack_through_several_tiles_is_one_finding():
+    line = (slice(148, 153), slice(20, 330))
+    (found,) = find_candidates(IMAGE, [tile(0, 100), tile(75, 100), tile(225, 100)], None, sees(line))
+    assert found.tiles == 3
+    assert found.length_px == pytest.approx(310, abs=4)  # also in the tile between, which the classifier called clean
+
+
+def test_parts_of_one_crack_are_linked_and_their_gap_counts():
+    gap = LINK_PX - 4
+    parts = ((slice(148, 153), slice(105, 150)), (slice(148, 153), slice(150 + gap, 195)))
+    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(*parts))
+    assert found.length_px == pytest.approx(90, abs=4)
+    assert len(found.outline) == 2
+
+
+def test_a_refuted_tile_beside_a_confirmed_crack_stays_in_the_tables():
+    found = find_candidates(IMAGE, [tile(100, 100), tile(400, 300)], None, sees(LINE))
+    assert sorted(one.validation for one in found) == ["confirmed", "refuted"]
+
+
+def test_a_crack_far_from_all_tiles_is_not_looked_for():
+    far = (slice(348, 353), slice(400, 480))
+    assert [one.validation for one in find_candidates(IMAGE, [tile(0, 0)], None, sees(far))] == ["refuted"]
+
+
+def test_tiles_of_background_are_passed_over():
+    foreground = np.ones(IMAGE.shape[:2], bool)
+    foreground[:, :300] = False
+    assert find_candidates(IMAGE, [tile(100, 100)], foreground, sees(LINE)) == []
+    assert find_candidates(IMAGE, [tile(100, 100)], foreground) == []
+
+
+def test_the_edge_of_the_foreground_is_no_crack():
+    foreground = np.ones(IMAGE.shape[:2], bool)
+    foreground[:, :150] = False
+    edge = (slice(100, 200), slice(150, 152))
+    assert [one.validation for one in find_candidates(IMAGE, [tile(100, 100)], foreground, sees(edge))] == ["refuted"]
+
+
+def test_tiles_just_below_the_threshold_are_worth_a_look():
+    tiles = [
+        tile(0, 0, 1.0),
+        *(tile(0, 0, -logit, crack=False) for logit in (1.0, UNCERTAIN_LOGITS - 0.1, UNCERTAIN_LOGITS + 0.1)),
+    ]
+    assert worth_a_look(tiles, 0.0) == tiles[:3]
+
+
+def test_tiles_that_touch_through_others_are_one_group():
+    groups = touching([tile(0, 0), tile(200, 0), tile(100, 0), tile(350, 250)])
+    assert sorted(len(group) for group in groups) == [1, 3]
