@@ -2,6 +2,7 @@
 # make metu   the README's figures: both models on the METU tiles in $CRACK_TF_DATA (hours; goes on after a stop)
 # make metu-tune   the README's search and study on METU, after make metu (about an hour and a half; goes on after a stop)
 # make emulated-pi   the device bundle on an emulated Raspberry Pi 4 and 5 (arm64 under qemu); Debian or Ubuntu, no root
+# make survey-demo   a drawn flight, surveyed and compared with its truth; the report is in runs/survey-demo/found (a minute)
 # make reports   executes all notebooks on made-up tiles and writes HTML to runs/reports (minutes)
 # make test   set up, then lint, format, types and tests
 #
@@ -10,7 +11,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo metu metu-tune emulated-pi reports test lint format types pytest clean
+.PHONY: help setup setup-dev demo metu metu-tune survey-demo emulated-pi reports test lint format types pytest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -151,6 +152,15 @@ metu-tune: $(VENV)/.base
 	@$(CRACK_TF) tune --study all --data $(SPLITS)/metu-plain.csv --limit 1000 --epochs 3 --fix image_size=96 \
 	    --weights $(WEIGHTS) --out $(STUDY)
 	@cp $(STUDY)/study.csv results/tuning/study.csv
+
+# -------------------------------------------------------------------------------------------------- survey demo
+
+SURVEY := runs/survey-demo
+
+survey-demo: $(VENV)/.base
+	@$(CRACK_TF) data flight --seed 0 --out $(SURVEY)/flight --overwrite
+	@$(CRACK_TF) survey $(SURVEY)/flight/photos --out $(SURVEY)/found --overwrite \
+	    --flight-log $(SURVEY)/flight/flight.csv --truth $(SURVEY)/flight/truth.json
 
 # ------------------------------------------------------------------------------------------------------- reports
 

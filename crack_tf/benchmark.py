@@ -1,6 +1,7 @@
 """`python -m crack_tf.benchmark`: the device's benchmark (see `tflite.benchmark`) on any data source of this package.
 
 python -m crack_tf.benchmark opnet-int8.tflite --data synthetic --threads 1,2
+python -m crack_tf.benchmark unet-int8.tflite --threads 2      # a segmentation model: also seconds per 12-megapixel photograph
 """
 
 from __future__ import annotations
@@ -28,7 +29,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=non_negative_int, default=0, help="of the split, when SOURCE has to be split")
     benchmark.add_arguments(parser)
     args = parser.parse_args(argv)
-    return run_main(lambda: benchmark.run(args, _manifest(args)), interrupted=benchmark.interrupted_message(args))
+    return run_main(lambda: _run(args), interrupted=benchmark.interrupted_message(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    from crack_tf.segmentation.photos import photo_columns
+
+    benchmark.run(args, _manifest(args), photo_columns)
 
 
 def _manifest(args: argparse.Namespace) -> Manifest | None:

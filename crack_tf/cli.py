@@ -32,7 +32,7 @@ VERBS = {
         "crack_tf.survey.__main__", "a flight's photographs to findings with place, length, width and a report; resumes"
     ),
     "photo": Verb(
-        "crack_tf.photo.__main__", "foreground of a photograph, and length and width of the cracks in a mask"
+        "crack_tf.photo.__main__", "draw the cracks of a photograph, measure them, and find the concrete it shows"
     ),
     "zoo": Verb("crack_tf.zoo", "list and check the shipped models"),
     "data": Verb("crack_tf.data.__main__", "fetch, audit and split a data set into a manifest"),

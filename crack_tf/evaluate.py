@@ -2,6 +2,7 @@
 
 With --out the results are kept: metrics.csv (a row per model), metrics.json (the same, where it came from, reliability bins),
 prevalence.csv, predictions.csv (a row per model and tile), and per model confusion_*.png, reliability_*.png, scores_*.png.
+Segmentation models are measured on whole photographs with masks: see `crack_tf.segmentation.evaluation`.
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ from tflite.metrics import Confusion, confusion, logit, roc_auc, sigmoid, summar
 if TYPE_CHECKING:
     from crack_tf.calibration import ReliabilityBin
     from crack_tf.data.cache import Tiles
-    from crack_tf.predictor import Predictor
+    from crack_tf.predictor import MapPredictor, Predictor
     from tflite.sidecar import Sidecar
 
 FORMAT = "crack_tf.evaluation/1"
+_NAMES = {"classify": "classification", "segment": "segmentation"}
+_DATA = {"classify": "tiles with labels", "segment": "photographs with masks"}
+_UNIT = {"classify": "tiles", "segment": "photographs"}
 _CHUNK = 256  # tiles between two steps of the progress bar
 
 
@@ -80,7 +84,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="crack-tf evaluate", description="Measure models on one split of a data set.")
     add = parser.add_argument
     add("models", nargs="+", metavar="MODEL_OR_RUN", help=".keras or .tflite file, or run folder of crack-tf train")
-    add("--data", required=True, help="manifest .csv, data set name, or folder with one sub-folder per class")
+    add("--data", required=True, help="manifest .csv, data set name, or folder (one sub-folder per class, or pairs)")
     add("--policy", default="grouped", choices=("grouped", "plain"), help="split policy when --data is no manifest")
     add("--split", default="test", choices=(*SPLITS, "all"))
     add(
@@ -89,7 +93,12 @@ def make_parser() -> argparse.ArgumentParser:
         default=None,
         help="probability to decide by (default: each model's own threshold)",
     )
-    add("--limit", type=positive_int, default=None, help="use at most this many tiles, class balance kept")
+    add(
+        "--limit",
+        type=positive_int,
+        default=None,
+        help="use at most this many tiles or photographs, class balance kept",
+    )
     add("--threads", type=positive_int, default=None, help="threads of .tflite models (default: all cores)")
     add("--delegate", default="xnnpack", choices=("xnnpack", "none", "edgetpu"), help="for .tflite models")
     add("--allow-training-tiles", action="store_true", help="evaluate even on tiles that the model was trained on")
@@ -100,6 +109,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
+    if "--suite" in (sys.argv[1:] if argv is None else argv):  # its options are others
+        from crack_tf.suite.command import main as suite
+
+        return suite(argv)
     args = make_parser().parse_args(argv)
     return run_main(lambda: run(args), interrupted="No result is half-written. Run the same command again.")
 
@@ -113,26 +126,32 @@ def run(args: argparse.Namespace) -> None:
             raise CrackError(f"--out {args.out} is a file: name a folder.")
         refuse_existing(args.out, args.overwrite)
 
-    from crack_tf.data.cache import load_split
     from crack_tf.data.registry import prepare
-    from crack_tf.predictor import load_predictor, model_file
+    from crack_tf.predictor import model_file
+    from tflite.sidecar import read_sidecar
 
-    refuse_twice([model_file(path) for path in args.models])
+    files = [model_file(path) for path in args.models]
+    refuse_twice(files)
     manifest = prepare(args.data, args.policy)
+    for file in files:
+        require_same_task(file, read_sidecar(file), manifest)
+    if manifest.task == "segment":
+        from crack_tf.segmentation.evaluation import evaluate_maps
+
+        evaluate_maps(args, manifest)
+    else:
+        evaluate_tiles(args, manifest)
+
+
+def evaluate_tiles(args: argparse.Namespace, manifest: Manifest) -> None:
+    """Measure classifiers on a manifest of tiles."""
+    from crack_tf.data.cache import load_split
+    from crack_tf.predictor import load_predictor
+
     items = manifest.split(args.split)
     predictors = [load_predictor(path, threads=args.threads, delegate=args.delegate) for path in args.models]
     names = unique_names(predictors)
-    origins = []
-    for name, predictor in zip(names, predictors, strict=True):
-        origin = lineage(predictor.sidecar, predictor.path, manifest, items)
-        if origin.trained and not args.allow_training_tiles:
-            raise CrackError(
-                f"{origin.trained} of {len(items)} tiles of split {args.split!r} trained {name}: its score would be "
-                "flattered. Choose another split or data set, or add --allow-training-tiles."
-            )
-        for note in notes(name, predictor.sidecar, manifest, origin):
-            print(f"note: {note}", file=sys.stderr)
-        origins.append(origin)
+    origins = check_origins(names, predictors, manifest, items, args)
 
     evaluations = []
     threshold = None if args.threshold is None else logit(args.threshold)
@@ -146,6 +165,32 @@ def run(args: argparse.Namespace) -> None:
         print(
             f"results and plots: {args.out}/metrics.csv, predictions.csv, confusion_*.png, reliability_*.png, scores_*.png"
         )
+
+
+def check_origins(
+    names: Sequence[str],
+    predictors: Sequence[Predictor | MapPredictor],
+    manifest: Manifest,
+    items: Sequence[Item],
+    args: argparse.Namespace,
+) -> list[Lineage]:
+    """How the items relate to what trained each model; prints what a reader of the figures should know.
+
+    Raises:
+        CrackError: if an item trained a model and --allow-training-tiles was not given.
+    """
+    origins = []
+    for name, predictor in zip(names, predictors, strict=True):
+        origin = lineage(predictor.sidecar, predictor.path, manifest, items)
+        if origin.trained and not args.allow_training_tiles:
+            raise CrackError(
+                f"{origin.trained} of {len(items)} {_UNIT[manifest.task]} of split {args.split!r} trained {name}: its score would be "
+                "flattered. Choose another split or data set, or add --allow-training-tiles."
+            )
+        for note in notes(name, predictor.sidecar, manifest, origin):
+            print(f"note: {note}", file=sys.stderr)
+        origins.append(origin)
+    return origins
 
 
 def evaluate(
@@ -288,7 +333,7 @@ def find_training_manifest(sidecar: Sidecar, path: Path, manifest: Manifest) -> 
 
 def notes(name: str, sidecar: Sidecar, manifest: Manifest, origin: Lineage) -> list[str]:
     """What a reader of the figures should know about their origin, one sentence each."""
-    training = sidecar.training
+    training, unit = sidecar.training, _UNIT[manifest.task]
     lines = []
     if training.get("manifest_sha256") != manifest.sha256:
         trained_on = (
@@ -298,15 +343,28 @@ def notes(name: str, sidecar: Sidecar, manifest: Manifest, origin: Lineage) -> l
     if origin.manifest is None:
         lines.append(
             f"the manifest that trained {name} ({training.get('manifest') or 'unnamed'}) was not found: "
-            "whether it has seen these tiles was not checked."
+            f"whether it has seen these {unit} was not checked."
         )
     if origin.trained:
-        lines.append(f"{name} was trained on {origin.trained} of these tiles: its figures are flattered.")
+        lines.append(f"{name} was trained on {origin.trained} of these {unit}: its figures are flattered.")
     if origin.selected:
-        lines.append(f"epoch and threshold of {name} were chosen on {origin.selected} of these tiles.")
+        lines.append(f"epoch and threshold of {name} were chosen on {origin.selected} of these {unit}.")
     if origin.related:
-        lines.append(f"{origin.related} of these tiles are copies or neighbours of tiles that trained {name}.")
+        lines.append(f"{origin.related} of these {unit} are copies or neighbours of {unit} that trained {name}.")
     return lines
+
+
+def require_same_task(path: Path, sidecar: Sidecar, manifest: Manifest) -> None:
+    """Refuse a model that cannot be measured on a manifest.
+
+    Raises:
+        CrackError: if one is about tiles and the other about masks.
+    """
+    if sidecar.task != manifest.task:
+        raise CrackError(
+            f"{path} is a {_NAMES[sidecar.task]} model, and {manifest.source or manifest.name} holds {_DATA[manifest.task]}. "
+            f"It needs {_DATA[sidecar.task]}: choose another --data, or another model."
+        )
 
 
 def refuse_twice(files: Sequence[Path]) -> None:
@@ -322,7 +380,7 @@ def refuse_twice(files: Sequence[Path]) -> None:
         seen.add(file.resolve())
 
 
-def unique_names(predictors: Sequence[Predictor]) -> list[str]:
+def unique_names(predictors: Sequence[Predictor | MapPredictor]) -> list[str]:
     """The models' names, with their run's in front where two have the same, and a number where that is the same too."""
     plain = [predictor.name for predictor in predictors]
     names: list[str] = []

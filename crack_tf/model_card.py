@@ -11,6 +11,7 @@ import numpy as np
 from tflite.compare import Comparison
 from tflite.files import atomic_path
 from tflite.graph import Graph
+from tflite.pixels import pixel_rates
 from tflite.sidecar import Sidecar
 
 SCHEME_TEXT = {
@@ -19,6 +20,21 @@ SCHEME_TEXT = {
     "dynamic": "Weights int8; activations are quantised while it runs. Input and output are float32.",
     "int8-ptq": "Full int8, per-channel weights, by post-training quantisation.",
     "int8-qat": "Full int8, per-channel weights, by quantisation-aware training (tfmot).",
+}
+_PURPOSE = {
+    "classify": "Tells concrete tiles with a crack from tiles without.",
+    "segment": "Draws cracks: a logit for every pixel of a tile, of which whole photographs are put together.",
+}
+_TASK_LIMITS = {
+    "classify": (
+        "- One tile, one answer: no length, no width, no position within the tile.",
+        "- The numbers above hold for the share of cracked tiles in that split; where cracks are rare, most alarms are false.",
+    ),
+    "segment": (
+        "- Masks of cracks are drawn by hand and differ by pixels from person to person, and widths with them: a width measured in a "
+        "drawn mask is that mask's.",
+        "- The numbers above hold for photographs that show cracks; on clean ones every pixel called crack is a false alarm.",
+    ),
 }
 _COLOURS = {1: "#D55E00", 0: "#0072B2"}  # crack and clean as in crack_tf.plots (Okabe and Ito)
 
@@ -38,7 +54,7 @@ def model_card(sidecar: Sidecar, comparison: Comparison, graph: Graph, measured_
     training = sidecar.training
     sections = [
         f"# {sidecar.model}, {sidecar.scheme}",
-        f"Tells concrete tiles with a crack from tiles without. `{sidecar.file}`, {graph.file_bytes / 1000:,.0f} kB, "
+        f"{_PURPOSE[sidecar.task]} `{sidecar.file}`, {graph.file_bytes / 1000:,.0f} kB, "
         f"{graph.parameters:,} parameters, {graph.macs / 1e6:,.1f} M multiply-accumulates, "
         f"{sidecar.image_size} x {sidecar.image_size} pixels. Made {sidecar.created} with crack_tf.",
         "## Run it",
@@ -46,9 +62,8 @@ def model_card(sidecar: Sidecar, comparison: Comparison, graph: Graph, measured_
         "## Decision",
         _decision(sidecar),
         "## Measured",
-        f"On {comparison.tiles:,} tiles of {measured_on}, split {sidecar.metrics['split']}, each model at its own threshold; "
-        "Wilson 95 % intervals in brackets.",
-        _table(comparison),
+        _measured(sidecar, comparison, measured_on),
+        _map_table(comparison) if sidecar.task == "segment" else _table(comparison),
         _drift(comparison),
         "## Quantisation",
         _quantisation(sidecar),
@@ -63,7 +78,7 @@ def model_card(sidecar: Sidecar, comparison: Comparison, graph: Graph, measured_
             }
         ),
         "## Limits",
-        _limits(training),
+        _limits(sidecar),
         "## Origin",
         _bullets(
             {
@@ -85,13 +100,13 @@ def comparison_plot(
     title: str,
     path: str | Path,
 ) -> None:
-    """Float against quantised logits, tile by tile, and how both are distributed.
+    """Float against quantised logits, tile by tile or at a sample of pixels, and how both are distributed.
 
     Args:
         reference: float model's logits, shape (n,).
         quantised: quantised model's logits, shape (n,).
         labels: 0 or 1, shape (n,).
-        comparison: of the same logits; gives the thresholds.
+        comparison: of these logits, or of all pixels; gives the thresholds.
         title: of the picture.
         path: PNG to write.
     """
@@ -116,7 +131,7 @@ def comparison_plot(
     sqnr = "equal" if comparison.sqnr_db is None else f"SQNR {comparison.sqnr_db:.1f} dB"
     scatter.set(
         xlabel="float logit", ylabel="quantised logit", xlim=(low - margin, high + margin), ylim=(low - margin, high + margin),
-        title=f"agreement {comparison.agreeing:,}/{comparison.tiles:,}, {sqnr}",
+        title=f"agreement {comparison.agreeing:,}/{comparison.total:,} {comparison.unit}, {sqnr}",
     )  # fmt: skip
     scatter.legend(fontsize=8, loc="upper left")
     edges = np.linspace(low, high if high > low else low + 1, 61)
@@ -129,10 +144,11 @@ def comparison_plot(
     histogram.axvline(
         comparison.quantised_threshold, color="0.4", linestyle="--", linewidth=0.9, label="threshold, quantised"
     )
+    what = comparison.unit if len(labels) == comparison.total else f"sampled {comparison.unit}"
     # A few tiles near the threshold matter more than the thousands far from it.
     histogram.set_yscale("symlog", linthresh=1)
     histogram.set_ylim(bottom=0)
-    histogram.set(xlabel="logit", ylabel="tiles (logarithmic above 1)", title=_drift_title(comparison))
+    histogram.set(xlabel="logit", ylabel=f"{what} (logarithmic above 1)", title=_drift_title(comparison))
     histogram.legend(fontsize=8)
     with atomic_path(path) as temporary:
         FigureCanvasAgg(figure).figure.savefig(temporary, dpi=120, format="png")
@@ -144,15 +160,29 @@ def _how_to_run(sidecar: Sidecar) -> str:
         "int8": "raw RGB bytes minus 128 (the byte with its top bit flipped)",
         "float32": "raw RGB values 0 to 255 as float32",
     }[sidecar.input.dtype]
+    if sidecar.task == "segment":
+        code = (
+            f"```bash\ncrack-tf photo segment pier.jpg --model {sidecar.file} --out found\n```\n\n"
+            "or, for one tile,\n\n```python\n"
+            "from tflite.images import load_rgb\n"
+            "from tflite.segmenter import Segmenter\n\n"
+            f'segmenter = Segmenter("{sidecar.file}")  # reads {sidecar.file}.json beside it\n'
+            'mask = segmenter.mask(load_rgb("tile.png"))  # of the model\'s size; bool, True is crack\n'
+        )
+        handling, answer = "tiles are cut from the photograph, never resized", "a map of logits"
+    else:
+        code = (
+            "```python\n"
+            "from tflite.images import load_rgb\n"
+            "from tflite.runtime import Classifier\n\n"
+            f'classifier = Classifier("{sidecar.file}")  # reads {sidecar.file}.json beside it\n'
+            'print(classifier.is_crack(load_rgb("tile.jpg", classifier.image_size)))\n'
+        )
+        handling, answer = "the whole tile is resized, not cropped", "one logit"
     return (
-        "```python\n"
-        "from tflite.images import load_rgb\n"
-        "from tflite.runtime import Classifier\n\n"
-        f'classifier = Classifier("{sidecar.file}")  # reads {sidecar.file}.json beside it\n'
-        'print(classifier.is_crack(load_rgb("tile.jpg", classifier.image_size)))\n'
-        "```\n\n"
-        f"Needs only `requirements-device.txt`. Input: {pixels}, shape {list(sidecar.input.shape)}; the whole tile is resized, "
-        "not cropped, and normalisation is part of the model. Output: one logit, "
+        f"{code}```\n\n"
+        f"Needs only `requirements-device.txt`. Input: {pixels}, shape {list(sidecar.input.shape)}; {handling}, "
+        f"and normalisation is part of the model. Output: {answer}, "
         f"{_format(sidecar.output.dtype, sidecar.output.scale, sidecar.output.zero_point)}."
     )
 
@@ -162,10 +192,32 @@ def _decision(sidecar: Sidecar) -> str:
     chosen = (
         f" It was chosen on split {threshold.split} to find {100 * threshold.target_recall:g} % of the cracks."
         if threshold.target_recall is not None
+        else f" It gives the highest F1 over the pixels of split {threshold.split}."
+        if sidecar.task == "segment" and threshold.split
         else ""
     )
     raw = f", which is raw output >= {threshold.raw}" if threshold.raw is not None else ""
     return f"Crack when logit >= {threshold.logit:.4f} (probability {threshold.probability:.4g}){raw}.{chosen}"
+
+
+def _measured(sidecar: Sidecar, comparison: Comparison, measured_on: str) -> str:
+    where = f"of {measured_on}, split {sidecar.metrics['split']}, each model at its own threshold"
+    if sidecar.task == "segment":
+        return (
+            f"On {comparison.total:,} pixels of {sidecar.metrics['tiles']:,} tiles {where}, all pixels alike. Figures of whole "
+            "photographs, with intervals: `python -m crack_tf.evaluate`."
+        )
+    return f"On {comparison.total:,} tiles {where}; Wilson 95 % intervals in brackets."
+
+
+def _map_table(comparison: Comparison) -> str:
+    names = ("f1", "iou", "recall", "precision", "specificity")
+    rows = ["| | F1 | IoU | recall | precision | specificity |", "|---|---|---|---|---|---|"]
+    for name, counts in (("float", comparison.reference), ("this file", comparison.quantised)):
+        rates = pixel_rates(counts)
+        cells = ("none" if rates[key] is None else f"{rates[key]:.4f}" for key in names)
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 def _table(comparison: Comparison) -> str:
@@ -190,7 +242,7 @@ def _rate(values: Mapping[str, Any], name: str, part: int, whole: int) -> str:
 def _drift(comparison: Comparison) -> str:
     sqnr = "the logits are equal" if comparison.sqnr_db is None else f"SQNR of the logits {comparison.sqnr_db:.1f} dB"
     return (
-        f"Both decide alike on {comparison.agreeing:,} of {comparison.tiles:,} tiles ({100 * comparison.agreement:.2f} %). "
+        f"Both decide alike on {comparison.agreeing:,} of {comparison.total:,} {comparison.unit} ({100 * comparison.agreement:.2f} %). "
         f"Confidence drift |p_float - p| is {comparison.drift_mean:.4f} on average, {comparison.drift_p95:.4f} at the 95th "
         f"percentile; {sqnr}."
     )
@@ -221,17 +273,20 @@ def _quantisation(sidecar: Sidecar) -> str:
     return " ".join(lines)
 
 
-def _limits(training: Mapping[str, Any]) -> str:
-    return "\n".join(
-        (
-            f"- Trained on {training.get('dataset', 'unrecorded')} tiles only. Other surfaces, distances and cameras score worse, "
-            "often far worse: brickwork and joints are known to be taken for cracks. Measure on your own "
-            "photographs first (`python -m crack_tf.evaluate`).",
-            "- One tile, one answer: no length, no width, no position within the tile.",
-            "- The numbers above hold for the share of cracked tiles in that split; where cracks are rare, most alarms are false.",
-            "- Not a statement about structural safety. A tile called clean has not been inspected; an engineer decides.",
+def _limits(sidecar: Sidecar) -> str:
+    data = sidecar.training.get("dataset", "unrecorded")
+    lines = [
+        f"- Trained on {data} only. Other surfaces, distances and cameras score worse, "
+        "often far worse: brickwork and joints are known to be taken for cracks. Measure on your own "
+        "photographs first (`python -m crack_tf.evaluate`).",
+        *_TASK_LIMITS[sidecar.task],
+        "- Not a statement about structural safety. What is called clean has not been inspected; an engineer decides.",
+    ]
+    if "research" in sidecar.licence.lower():
+        lines.insert(
+            0, "- **For research only**: the licence of its training data (above) allows no other use of the weights."
         )
-    )
+    return "\n".join(lines)
 
 
 def _bullets(rows: Mapping[str, str]) -> str:

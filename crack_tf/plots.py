@@ -29,11 +29,11 @@ DPI = 120
 
 
 def history_curves(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
-    """Learning curves over epochs: loss with learning rate, recall and specificity, accuracy and F1, AUC.
+    """Learning curves over epochs: loss with learning rate, recall with specificity or precision, accuracy, F1 and IoU, AUC.
 
     Args:
-        rows: one mapping per epoch with "epoch" and any of "lr", "loss", "val_loss", "recall", "specificity",
-            "accuracy", "f1", "auc", "specificity_at_target"; numbers, or text as `csv.DictReader` gives. Other keys are
+        rows: one mapping per epoch with "epoch" and any of "lr", "loss", "val_loss", "recall", "specificity", "precision",
+            "accuracy", "f1", "iou", "auc", "specificity_at_target", "threshold"; numbers, or text as `csv.DictReader` gives. Other keys are
             passed over; a value that is missing, empty or None leaves a gap, a key without any value draws no line.
         path: PNG to write.
 
@@ -47,7 +47,7 @@ def history_curves(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     epochs = _column(rows, "epoch")
     if np.isnan(epochs).any():
         raise CrackError('every row of a training history needs a number under "epoch".')
-    figure = _figure(10, 6.4)
+    figure = new_figure(10, 6.4)
     panels = figure.subplots(2, 2, sharex=True)
     loss, rates, totals, ranking = panels.ravel()
 
@@ -59,13 +59,14 @@ def history_curves(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
         loss.set_yscale("log")
     _learning_rate(loss, epochs, _column(rows, "lr"))
 
-    _lines(rates, epochs, rows, [("recall", "recall", CRACK), ("specificity", "specificity", CLEAN)])
-    rates.set_title("Validation recall and specificity")
-    _lines(totals, epochs, rows, [("accuracy", "accuracy", GREEN), ("f1", "F1", GREY)])
-    totals.set_title("Validation accuracy and F1")
+    found = ("recall", "recall", CRACK)
+    _lines(rates, epochs, rows, [found, ("specificity", "specificity", CLEAN), ("precision", "precision", GREEN)])
+    _lines(totals, epochs, rows, [("accuracy", "accuracy", GREEN), ("f1", "F1", GREY), ("iou", "IoU", CLEAN)])
     ranked = [("auc", "AUC", GREEN), ("specificity_at_target", "specificity at target recall", CLEAN)]
-    _lines(ranking, epochs, rows, ranked)
-    ranking.set_title("Validation AUC and specificity at target recall")
+    _lines(ranking, epochs, rows, [*ranked, ("threshold", "threshold (probability)", GREY)])
+    for panel in (rates, totals, ranking):
+        drawn = [str(line.get_label()) for line in panel.get_lines()]
+        panel.set_title(f"Validation {' and '.join(drawn)}" if drawn else "")
 
     for panel in panels.ravel():
         if panel.get_lines():
@@ -76,7 +77,7 @@ def history_curves(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
         panel.set_xlabel("epoch")
     loss.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
     loss.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def confusion_plot(counts: Confusion, title: str, path: str | Path) -> None:
@@ -91,7 +92,7 @@ def confusion_plot(counts: Confusion, title: str, path: str | Path) -> None:
         [(counts.true_positive, "cracks found", True), (counts.false_negative, "cracks missed", False)],
         [(counts.false_positive, "false alarms", False), (counts.true_negative, "clean, left alone", True)],
     ]
-    figure = _figure(6.2, 4.8)
+    figure = new_figure(6.2, 4.8)
     axes = figure.subplots()
     for row, cells in enumerate(table):
         total = sum(number for number, _, _ in cells)
@@ -115,7 +116,7 @@ def confusion_plot(counts: Confusion, title: str, path: str | Path) -> None:
     specificity = _rate_text("specificity", counts.true_negative, counts.negatives)
     axes.set_xlabel(f"{recall}\n{specificity}", fontsize=9, labelpad=10)
     axes.set_title(title)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def reliability_plot(bins: Sequence[ReliabilityBin], title: str, path: str | Path) -> None:
@@ -133,7 +134,7 @@ def reliability_plot(bins: Sequence[ReliabilityBin], title: str, path: str | Pat
     """
     if not bins:
         raise CrackError("no reliability bins to draw: there are no tiles.")
-    figure = _figure(6.2, 6.4)
+    figure = new_figure(6.2, 6.4)
     main, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     floor = 1e-4  # a share of 0 or 1 has no place on a logit scale: it is drawn on the frame
 
@@ -162,7 +163,7 @@ def reliability_plot(bins: Sequence[ReliabilityBin], title: str, path: str | Pat
         axis.set_ticks([], minor=True)
     for panel in (main, below):
         panel.grid(alpha=0.3)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def score_plot(logits: np.ndarray, labels: np.ndarray, threshold: float, title: str, path: str | Path) -> None:
@@ -182,7 +183,7 @@ def score_plot(logits: np.ndarray, labels: np.ndarray, threshold: float, title: 
     cracked = np.asarray(labels) == 1
     if not scores.size or not np.isfinite(scores).all():
         raise CrackError(f"cannot draw {scores.size} logits: at least one is needed, and all must be finite.")
-    figure = _figure(7.6, 4.4)
+    figure = new_figure(7.6, 4.4)
     axes = figure.subplots()
     low, high = min(scores.min(), threshold), max(scores.max(), threshold)
     edges = np.linspace(low, high, 61) if high > low else np.linspace(low - 1, high + 1, 61)
@@ -198,16 +199,22 @@ def score_plot(logits: np.ndarray, labels: np.ndarray, threshold: float, title: 
     axes.set(xlabel="logit", ylabel="tiles", title=title)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, fontsize=8, frameon=False)
     axes.grid(alpha=0.3)
-    _save(figure, path)
+    save_png(figure, path)
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure in inches, laid out so that nothing overlaps."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _save(figure: Figure, path: str | Path) -> None:
+def save_png(figure: Figure, path: str | Path) -> None:
+    """Write a figure atomically.
+
+    Raises:
+        CrackError: if the name does not end in .png.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     if Path(path).suffix.lower() != ".png":

@@ -2,23 +2,29 @@
 
 Example:
     predictor = load_predictor("runs/opnet")
-    logits = predictor.logits(tiles.images)
+    logits = predictor.logits(tiles.images)        # (n,)
+
+    predictor = load_map_predictor("runs/unet")
+    logits = predictor.logits(patches.images)      # (n, size, size)
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from tflite.errors import CrackError, ModelFileError
-from tflite.runtime import Classifier
+from tflite.metrics import sigmoid
+from tflite.runtime import Classifier, require_task
+from tflite.segmenter import Segmenter, cut_probability
 from tflite.sidecar import Sidecar, read_sidecar, verify_file
 
 SUFFIXES = (".keras", ".tflite")
 MODEL_FILE = "model.keras"  # of a run folder
+_MAP_BATCH = 8  # tiles per step of a segmentation model: its maps take far more memory than a classifier's
 
 
 class Predictor(Protocol):
@@ -44,6 +50,36 @@ class Predictor(Protocol):
         """Logits of raw tiles: uint8 (n, image_size, image_size, 3) to float32 (n,); n may be 0."""
 
 
+class MapPredictor(Protocol):
+    """A loaded and checked segmentation model; fits `crack_tf.segmentation.photos.segment`."""
+
+    @property
+    def name(self) -> str:
+        """Registry name and scheme, such as "unet-int8-qat"."""
+
+    @property
+    def path(self) -> Path:
+        """The model file."""
+
+    @property
+    def sidecar(self) -> Sidecar:
+        """What is known about the file."""
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input tile in pixels."""
+
+    @property
+    def threshold_probability(self) -> float:
+        """Where a stitched map of probabilities is to be cut."""
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Logits of raw tiles: uint8 (n, s, s, 3) to float32 (n, s, s), s the image size; n may be 0."""
+
+    def probabilities(self, tiles: np.ndarray) -> np.ndarray:
+        """Their sigmoid, float32 (n, s, s)."""
+
+
 def load_predictor(
     path: str | Path, *, threads: int | None = None, delegate: str = "xnnpack", trust: bool = False
 ) -> Predictor:
@@ -57,12 +93,23 @@ def load_predictor(
 
     Raises:
         CrackError: if there is no such file, it has another suffix, or an argument is out of range.
+            It also raises for a segmentation model, which `load_map_predictor` takes.
         ModelFileError: if the file or its sidecar is missing, damaged, or not what the other describes.
     """
     file = model_file(path)
     if file.suffix == ".tflite":
         return TflitePredictor(file, threads or os.cpu_count() or 1, delegate, trust)
     return KerasPredictor(file, trust)
+
+
+def load_map_predictor(
+    path: str | Path, *, threads: int | None = None, delegate: str = "xnnpack", trust: bool = False
+) -> MapPredictor:
+    """Load a segmentation model; arguments and errors are those of `load_predictor`."""
+    file = model_file(path)
+    if file.suffix == ".tflite":
+        return TfliteMapPredictor(file, threads or os.cpu_count() or 1, delegate, trust)
+    return KerasMapPredictor(file, trust)
 
 
 def model_file(path: str | Path) -> Path:
@@ -96,20 +143,7 @@ class KerasPredictor:
 
     def __init__(self, path: Path, trust: bool = False) -> None:
         self.path = path
-        self.sidecar = read_sidecar(path)
-        if not trust:
-            verify_file(path, self.sidecar)
-
-        from crack_tf.training import load_keras  # after the cheap checks: importing Keras takes seconds
-
-        self._model = load_keras(path)
-        size = self.image_size
-        shapes = (self._model.input_shape, self._model.output_shape)
-        if shapes != ((None, size, size, 3), (None, 1)):
-            raise ModelFileError(
-                f"{path} maps {shapes[0]} to {shapes[1]}, its sidecar says {size}x{size} tiles and one logit. "
-                "The two do not belong together: copy both again."
-            )
+        self.sidecar, self._model = _load_keras(path, "classify", trust)
 
     @property
     def name(self) -> str:
@@ -158,6 +192,109 @@ class TflitePredictor:
         """
         _check_tiles(images, self.image_size)
         return self.classifier.logits(images)
+
+
+class KerasMapPredictor:
+    """A `.keras` file behind `MapPredictor`; see `load_map_predictor`."""
+
+    def __init__(self, path: Path, trust: bool = False) -> None:
+        self.path = path
+        self.sidecar, self._model = _load_keras(path, "segment", trust)
+
+    @property
+    def name(self) -> str:
+        return _name(self.sidecar)
+
+    @property
+    def image_size(self) -> int:
+        return self.sidecar.image_size
+
+    @property
+    def threshold_probability(self) -> float:
+        return cut_probability(self.sidecar)
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Logits in batches of 8; see `MapPredictor`.
+
+        Raises:
+            CrackError: if the tiles have another shape or dtype.
+        """
+        _check_tiles(images, self.image_size)
+        return map_logits(self._model, images)
+
+    def probabilities(self, tiles: np.ndarray) -> np.ndarray:
+        """Probabilities in batches of 8; see `MapPredictor`."""
+        return sigmoid(self.logits(tiles)).astype(np.float32)
+
+
+class TfliteMapPredictor:
+    """A `.tflite` file behind `MapPredictor`; see `load_map_predictor`. `segmenter` is the device's own way to run it."""
+
+    def __init__(self, path: Path, threads: int, delegate: str = "xnnpack", trust: bool = False) -> None:
+        self.path = path
+        self.segmenter = Segmenter(path, threads=threads, delegate=delegate, trust=trust)
+
+    @property
+    def sidecar(self) -> Sidecar:
+        return self.segmenter.sidecar
+
+    @property
+    def name(self) -> str:
+        return _name(self.sidecar)
+
+    @property
+    def image_size(self) -> int:
+        return self.segmenter.image_size
+
+    @property
+    def threshold_probability(self) -> float:
+        return self.segmenter.threshold_probability
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Logits one tile at a time, as on the device; see `MapPredictor`.
+
+        Raises:
+            CrackError: if the tiles have another shape or dtype.
+        """
+        _check_tiles(images, self.image_size)
+        found = np.empty(images.shape[:3], np.float32)
+        for number, tile in enumerate(images):
+            found[number] = self.segmenter.logits(tile)
+        return found
+
+    def probabilities(self, tiles: np.ndarray) -> np.ndarray:
+        """Probabilities one tile at a time; see `MapPredictor`."""
+        return self.segmenter.probabilities(tiles)
+
+
+def map_logits(model: Any, images: np.ndarray) -> np.ndarray:
+    """Maps of a Keras segmentation model: uint8 (n, s, s, 3) to float32 (n, s, s), a few tiles at a time."""
+    found = np.empty(images.shape[:3], np.float32)
+    for start in range(0, len(images), _MAP_BATCH):
+        pixels = np.asarray(images[start : start + _MAP_BATCH], dtype=np.float32)
+        found[start : start + len(pixels)] = np.asarray(model.predict_on_batch(pixels))[..., 0]
+    return found
+
+
+def _load_keras(path: Path, task: str, trust: bool) -> tuple[Sidecar, Any]:
+    """A checked `.keras` file: its sidecar and the model."""
+    sidecar = read_sidecar(path)
+    require_task(path, sidecar, task)
+    if not trust:
+        verify_file(path, sidecar)
+
+    from crack_tf.training import load_keras  # after the cheap checks: importing Keras takes seconds
+
+    model = load_keras(path)
+    size = sidecar.image_size
+    shapes = (model.input_shape, model.output_shape)
+    answer = (None, 1) if task == "classify" else (None, size, size, 1)
+    if shapes != ((None, size, size, 3), answer):
+        raise ModelFileError(
+            f"{path} maps {shapes[0]} to {shapes[1]}, its sidecar says {size}x{size} tiles and "
+            f"{'one logit' if task == 'classify' else 'a map of logits'}. The two do not belong together: copy both again."
+        )
+    return sidecar, model
 
 
 def _name(sidecar: Sidecar) -> str:

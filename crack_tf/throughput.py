@@ -1,4 +1,4 @@
-"""`python -m crack_tf.throughput`: is the input pipeline the bottleneck? Tiles per second of each stage, in one run.
+"""`python -m crack_tf.throughput`: is the input pipeline the bottleneck? Tiles (or patches) per second of each stage, in one run.
 
 Stages: decoding files (once per data set, then cached), the pipeline alone (gather and augment), and training steps.
 """
@@ -20,7 +20,9 @@ from tflite.images import decode_rgb, resize_rgb
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
     parser = argparse.ArgumentParser(prog="crack-tf throughput", description="Tiles per second of each training stage.")
-    parser.add_argument("--data", default="synthetic", help="manifest .csv, data set name, or folder of class folders")
+    parser.add_argument(
+        "--data", default=None, help="manifest .csv, data set name, or folder (default: synthetic, or synthetic_masks)"
+    )
     parser.add_argument("--model", nargs="+", default=["opnet"], help="registered models to train")
     parser.add_argument(
         "--image-size", type=positive_int, default=None, help="side in pixels (default: the model's own)"
@@ -42,14 +44,15 @@ def run(args: argparse.Namespace) -> None:
     """Measure and print one row per model."""
     from crack_tf.data.registry import prepare
     from crack_tf.models import get_model
+    from crack_tf.train import DEFAULT_DATA
     from tflite import hardware
 
     if args.out:
         refuse_existing(args.out, args.overwrite)
     specs = [get_model(name) for name in args.model]
-    manifest = prepare(args.data)
     rows = []
     for spec in specs:
+        manifest = prepare(args.data or DEFAULT_DATA[spec.task])
         size = args.image_size or spec.image_size
         row = {"model": spec.name, "data": manifest.name, "manifest_sha256": manifest.sha256[:12], "image_size": size}
         row |= {"batch": args.batch, **measure(spec.name, manifest, size, args.batch, args.steps)}
@@ -64,32 +67,32 @@ def run(args: argparse.Namespace) -> None:
 
 
 def measure(model_name: str, manifest: Any, size: int, batch: int, steps: int) -> dict[str, float]:
-    """Tiles per second of decoding (one thread), of the pipeline alone, and of training fed by that pipeline.
+    """Samples per second of decoding (one thread), of the pipeline alone, and of training fed by that pipeline.
 
     Raises:
         CrackError: if the training split is smaller than the timed steps need.
     """
-    from crack_tf.data.augment import Augmentation
-    from crack_tf.data.cache import load_split
-    from crack_tf.data.pipeline import plan_epoch, training_batches
+    from crack_tf.tasks import Choice, task_of
     from crack_tf.training import TrainConfig, compile_model, initial_model
 
-    tiles = load_split(manifest, "train", size, limit=batch * (steps + 1))
-    if len(tiles) < batch * 2:
+    task = task_of(model_name)
+    task.check(manifest)
+    samples = task.load(manifest, "train", size, Choice(batch * (steps + 1)))
+    if len(samples) < batch * 2:
         raise CrackError(
-            f"--batch {batch}: the training split has {len(tiles)} tiles, at least {2 * batch} are needed."
+            f"--batch {batch}: the training split has {len(samples)} {task.samples}, at least {2 * batch} are needed."
         )
-    sample = tiles.items[: min(200, len(tiles))]
+    sample = samples.items[: min(200, len(samples))]
     started = time.perf_counter()
     for item in sample:
         resize_rgb(decode_rgb(manifest.read(item), item.path), size)
     decode = len(sample) / (time.perf_counter() - started)
 
-    plan = plan_epoch(len(tiles), batch, size, Augmentation(), seed=0, epoch=0)
-    batches = training_batches(tiles, plan)
+    config = TrainConfig(model=model_name, image_size=size, batch=batch)
+    plan = task.plan(samples, config, 0)
+    batches = task.batches(samples, plan)
     pipeline = _rate(batches, plan.steps, batch, lambda images, labels: None)
 
-    config = TrainConfig(model=model_name, image_size=size, batch=batch)
     model = initial_model(config)
     compile_model(model, config, plan.steps)
     training = _rate(batches, plan.steps, batch, model.train_on_batch)

@@ -18,21 +18,23 @@ from tflite.files import atomic_path, read_json, refuse_existing, sha256_file, w
 from tflite.manifest import LABELS, Manifest
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from crack_tf.training import TrainConfig
+
+DEFAULT_DATA = {"classify": "synthetic", "segment": "synthetic_masks"}
+# Settings that older runs do not record, and what those did.
+_OLDER_RUNS = {"train.loss": "bce", "empty_share": 1.0}
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(prog="crack-tf train", description="Train a crack classifier.")
+    parser = argparse.ArgumentParser(prog="crack-tf train", description="Train a model that finds or draws cracks.")
     add = parser.add_argument
     add(
         "--model",
         default="mobilenet_v2",
-        help="registered model, such as mobilenet_v2 (default), opnet or opnet_lite_small",
+        help="registered model: mobilenet_v2 (default), opnet, opnet_lite_small ... classify tiles; unet, unet_mobile draw masks",
     )
-    add("--data", default="synthetic", help="manifest .csv, data set name, or folder with one sub-folder per class")
+    add("--data", default=None, help="manifest .csv, data set name, or folder (default: synthetic, or synthetic_masks)")
     add("--policy", default="grouped", choices=("grouped", "plain"), help="split policy when --data is no manifest")
     add("--out", default=None, help="run folder (default: runs/MODEL)")
     add("--image-size", type=positive_int, default=None, help="side of the input in pixels (default: the model's own)")
@@ -48,8 +50,9 @@ def make_parser() -> argparse.ArgumentParser:
     add("--schedule", default="cosine", choices=("cosine", "constant"))
     add("--warmup-steps", type=non_negative_int, default=0)
     add("--optimizer", default="adam", choices=("adam", "adamw", "sgd", "rmsprop"))
-    add("--positive-weight", type=positive_float, default=1.0, help="weight of cracked tiles in the loss")
-    add("--negative-weight", type=positive_float, default=1.0, help="weight of clean tiles in the loss")
+    add("--loss", default="bce", help="bce, or for masks also dice, tversky, or a sum such as bce+dice")
+    add("--positive-weight", type=positive_float, default=1.0, help="weight of cracked tiles or pixels in bce")
+    add("--negative-weight", type=positive_float, default=1.0, help="weight of clean tiles or pixels in bce")
     add("--augmentation", type=float, default=1.0, help="strength: 1 is the study's, 0 none")
     add("--freeze-epochs", type=non_negative_int, default=0, help="first epochs in which only the head trains")
     add("--unfreeze-blocks", type=non_negative_int, default=None, help="backbone blocks trained then (default: all)")
@@ -58,7 +61,13 @@ def make_parser() -> argparse.ArgumentParser:
         "--target-recall", type=fraction, default=0.998, help="recall that the decision threshold reaches on validation"
     )
     add("--precision", default="float32", choices=("float32", "bfloat16"))
-    add("--limit", type=positive_int, default=None, help="use at most this many training tiles")
+    add(
+        "--limit",
+        type=count_or_share,
+        default=None,
+        help="use so many training tiles or patches, or a share such as 0.1",
+    )
+    add("--empty-share", type=fraction, default=1.0, help="share of the crack-free patches to train on; masks only")
     add("--seed", type=non_negative_int, default=0)
     add("--resume", action="store_true", help="go on with an interrupted run in --out")
     add("--overwrite", action="store_true", help="delete the run in --out and start again")
@@ -74,9 +83,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Train as the parsed options say."""
-    from crack_tf.data.cache import load_split
     from crack_tf.data.registry import prepare
     from crack_tf.provenance import created, environment
+    from crack_tf.tasks import ALL, Choice, task_of
 
     folder = Path(args.out or f"runs/{args.model}")
     if args.resume and args.overwrite:
@@ -84,11 +93,13 @@ def run(args: argparse.Namespace) -> None:
     if not args.resume:
         refuse_existing(folder, args.overwrite, "Add --resume to go on with it, or --overwrite to start again.")
     config = make_config(args)
-    manifest = prepare(args.data, args.policy, args.seed)
-    require_both_classes(manifest)
+    task = task_of(config.model)
+    manifest = prepare(args.data or DEFAULT_DATA[task.name], args.policy, args.seed)
+    task.check(manifest)
     record = {
         "train": config.as_dict(),
         "limit": args.limit,
+        "empty_share": args.empty_share,
         "data": {
             "dataset": manifest.dataset,
             "policy": manifest.policy,
@@ -105,11 +116,11 @@ def run(args: argparse.Namespace) -> None:
 
     from crack_tf.training import fit  # after all checks: importing Keras takes seconds
 
-    train = load_split(manifest, "train", config.image_size, limit=args.limit, seed=args.seed)
-    val = load_split(manifest, "val", config.image_size)
-    print(f"{config.model} at {config.image_size} px: {len(train)} training and {len(val)} validation tiles")
-    model = fit(config, train, val, folder)
-    finish(config, manifest, model, val.images, val.labels, folder)
+    choice = Choice(args.limit, args.empty_share, args.seed)
+    train, val = (task.load(manifest, split, config.image_size, c) for split, c in (("train", choice), ("val", ALL)))
+    samples = f"{len(train)} training and {len(val)} validation {task.samples}"
+    print(f"{config.model} at {config.image_size} px: {samples}", flush=True)
+    finish(config, manifest, fit(config, train, val, folder), val, folder)
 
 
 def make_config(args: argparse.Namespace) -> TrainConfig:
@@ -125,6 +136,10 @@ def make_config(args: argparse.Namespace) -> TrainConfig:
         raise CrackError(f"--freeze-epochs {args.freeze_epochs}: {args.model} has no pretrained backbone to freeze.")
     if not 0 < args.target_recall <= 1:
         raise CrackError(f"--target-recall {args.target_recall}: give a share above 0 and at most 1, such as 0.998.")
+    if spec.task == "classify" and (args.loss != "bce" or args.empty_share != 1):
+        raise CrackError(
+            f"--loss {args.loss} --empty-share {args.empty_share:g}: {args.model} classifies whole tiles; these are for masks."
+        )
     if not 0 <= args.augmentation <= 4:
         raise CrackError(f"--augmentation {args.augmentation}: give a strength from 0 (none) to 4.")
     weights = args.weights
@@ -135,8 +150,10 @@ def make_config(args: argparse.Namespace) -> TrainConfig:
         init_from = str(Path(init_from) / "model.keras")
     hyperparameters = spec.hyperparameters | parse_hyperparameters(args.hp, spec.hyperparameters)
 
+    from crack_tf.losses import make_loss
     from crack_tf.training import TrainConfig
 
+    make_loss(args.loss)  # refuses an unknown name
     taken = {name: getattr(args, name) for name in TrainConfig.__dataclass_fields__ if hasattr(args, name)}
     return TrainConfig(
         **taken
@@ -171,19 +188,15 @@ def parse_hyperparameters(texts: list[str], known: dict[str, Any]) -> dict[str, 
     return values
 
 
-def require_both_classes(manifest: Manifest) -> None:
-    """Refuse a manifest whose training or validation split lacks a class: neither loss nor threshold would mean anything.
-
-    Raises:
-        CrackError: naming the split and the class.
-    """
-    for split in ("train", "val"):
-        present = {item.label for item in manifest.split(split)}
-        for label, name in enumerate(LABELS):
-            if label not in present:
-                raise CrackError(
-                    f"split {split!r} of manifest {manifest.name} has no {name!r} tile: add some, split again."
-                )
+def count_or_share(text: str) -> int | float:
+    """argparse type: a whole number of at least 1, or a share between 0 and 1 (neither included)."""
+    try:
+        return positive_int(text)
+    except argparse.ArgumentTypeError:
+        share = fraction(text)
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1, or a share such as 0.1, got {text}")
+    return share
 
 
 def check_same_run(folder: Path, record: dict[str, Any]) -> None:
@@ -194,7 +207,7 @@ def check_same_run(folder: Path, record: dict[str, Any]) -> None:
     """
     if not (folder / "config.json").exists():
         raise CrackError(f"--resume: there is no run in {folder}. Leave --resume out to start one.")
-    old, new = (flatten(value) for value in (read_json(folder / "config.json"), record))
+    old, new = _OLDER_RUNS | flatten(read_json(folder / "config.json")), flatten(record)
     for name, value in new.items():
         if name != "data.manifest" and old.get(name) != value:  # the manifest may have moved; its hash may not change
             raise CrackError(
@@ -214,31 +227,22 @@ def flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def finish(
-    config: TrainConfig, manifest: Manifest, model: Any, images: np.ndarray, labels: np.ndarray, folder: Path
-) -> None:
+def finish(config: TrainConfig, manifest: Manifest, model: Any, val: Any, folder: Path) -> None:
     """Choose the threshold on validation and write the model, its sidecar, metrics and pictures."""
     from crack_tf import plots
     from crack_tf.models import get_model
     from crack_tf.provenance import created, environment
-    from crack_tf.thresholds import select_threshold, threshold_record
-    from crack_tf.training import best_epoch, predict_logits, read_history
-    from tflite.metrics import confusion, summary
+    from crack_tf.tasks import task_of
+    from crack_tf.thresholds import threshold_record
+    from crack_tf.training import best_epoch, read_history
     from tflite.sidecar import Sidecar, TensorSpec, write_sidecar
 
-    logits = predict_logits(model, images)
-    threshold = select_threshold(logits, labels, config.target_recall)
-    counts = confusion(logits, labels, threshold)
+    task = task_of(config.model)
+    verdict = task.judge(model, val, config, folder)
     history = read_history(folder)
-    metrics = {
-        "split": "val",
-        "epoch": best_epoch(history),
-        "at_threshold": summary(counts),
-        "at_half": summary(confusion(logits, labels, 0.0)),
-    }
+    metrics = {"split": "val", "epoch": best_epoch(history, task), **verdict.metrics}
     write_json(folder / "val_metrics.json", metrics)
     plots.history_curves(history, folder / "curves.png")
-    plots.confusion_plot(counts, f"{config.model}, validation, threshold {threshold:.2f}", folder / "confusion_val.png")
 
     path = folder / "model.keras"
     with atomic_path(path) as temporary:
@@ -256,8 +260,8 @@ def finish(
         labels=LABELS,
         hyperparameters=dict(config.hyperparameters or {}),
         input=TensorSpec((1, size, size, 3), "float32", 0.0, 0),
-        output=TensorSpec((1, 1), "float32", 0.0, 0),
-        threshold=threshold_record(threshold, target_recall=config.target_recall, split="val"),
+        output=TensorSpec((1, *model.output_shape[1:]), "float32", 0.0, 0),
+        threshold=threshold_record(verdict.threshold, target_recall=verdict.target_recall, split="val"),
         golden=None,
         training={
             "dataset": manifest.dataset,
@@ -268,19 +272,17 @@ def finish(
             "seed": config.seed,
             "positive_weight": config.positive_weight,
             "negative_weight": config.negative_weight,
+            **({"loss": config.loss} if task.name == "segment" else {}),
         },
         metrics=metrics,
         licence=licence,
         versions=here["versions"],
         git_revision=here["git_revision"],
         created=created(),
+        task=task.name,
     )
     write_sidecar(path, sidecar)
-    print(
-        f"{path}: best epoch {metrics['epoch']}, validation recall {counts.recall:.4f} "
-        f"({counts.true_positive}/{counts.positives}), specificity {counts.specificity:.4f} "
-        f"({counts.true_negative}/{counts.negatives}) at logit {threshold:.3f}; see {folder / 'curves.png'}"
-    )
+    print(f"{path}: best epoch {metrics['epoch']}, {verdict.line}; see {folder / 'curves.png'}")
 
 
 if __name__ == "__main__":

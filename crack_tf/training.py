@@ -18,22 +18,19 @@ from typing import Any
 import keras
 import numpy as np
 
-from crack_tf.data.augment import Augmentation
-from crack_tf.data.cache import Tiles
-from crack_tf.data.pipeline import EpochPlan, plan_epoch, training_batches
-from crack_tf.losses import WeightedBinaryCrossentropy
+from crack_tf.losses import make_loss
 from crack_tf.models import build_model, get_model
-from crack_tf.thresholds import specificity_at_recall
+from crack_tf.tasks import Task, task_of
+from crack_tf.tasks import predict_logits as predict_logits  # where others look for it
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import atomic_path, write_csv
-from tflite.metrics import confusion, roc_auc
 
 DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides how a model comes out, besides the tiles.
+    """Everything that decides how a model comes out, besides the tiles or patches (samples, below).
 
     Attributes:
         model: registry name.
@@ -43,18 +40,19 @@ class TrainConfig:
         init_from: a trained `.keras` of the same model to start from, at any image size, or None.
         epochs: at most this many.
         steps_per_epoch: batches per epoch, or None for the whole split.
-        batch: tiles per step.
+        batch: samples per step.
         learning_rate: peak rate.
         schedule: "cosine" (to zero over each phase) or "constant".
         warmup_steps: linear warm-up at the start of each phase.
         optimizer: "adam", "adamw", "sgd" (momentum 0.9) or "rmsprop".
-        positive_weight: weight of cracked tiles in the loss.
-        negative_weight: weight of clean tiles in the loss.
+        loss: name for `crack_tf.losses.make_loss`.
+        positive_weight: weight of cracked tiles or pixels in the cross-entropy.
+        negative_weight: weight of clean tiles or pixels in the cross-entropy.
         augmentation: strength; 1 is the study's, 0 none.
         freeze_epochs: first epochs in which only the head trains.
         unfreeze_blocks: backbone blocks trained afterwards, or None for all.
         patience: stop after this many epochs without a better validation result; 0 never stops early.
-        target_recall: the decision threshold is chosen on validation to reach it.
+        target_recall: a classifier's decision threshold is chosen on validation to reach it.
         precision: "float32" or "bfloat16" (mixed).
         seed: of weights, batches, augmentation and dropout.
     """
@@ -71,6 +69,7 @@ class TrainConfig:
     schedule: str = "cosine"
     warmup_steps: int = 0
     optimizer: str = "adam"
+    loss: str = "bce"
     positive_weight: float = 1.0
     negative_weight: float = 1.0
     augmentation: float = 1.0
@@ -90,15 +89,15 @@ def say_now(line: str) -> None:
     print(line, flush=True)
 
 
-def fit(config: TrainConfig, train: Tiles, val: Tiles, folder: Path, say: Callable[[str], None] = say_now) -> Any:
+def fit(config: TrainConfig, train: Any, val: Any, folder: Path, say: Callable[[str], None] = say_now) -> Any:
     """Train, or go on training, in a run folder.
 
     Writes `history.csv` and `checkpoints/epoch-NNN.keras` after every epoch.
 
     Args:
         config: how.
-        train: training tiles at config.image_size.
-        val: validation tiles, both classes present.
+        train: training samples at config.image_size, of the kind that the model's task loads.
+        val: validation samples, likewise; cracks are among them, and for a classifier clean tiles.
         folder: run folder; checkpoints found there are gone on from.
         say: takes progress lines.
 
@@ -113,16 +112,11 @@ def fit(config: TrainConfig, train: Tiles, val: Tiles, folder: Path, say: Callab
     history, model = _newest_checkpoint(folder, say)
     if model is None:
         model = initial_model(config)
-    augmentation = Augmentation().scaled(config.augmentation)
-
-    def plan(epoch: int) -> EpochPlan:
-        count, limit = len(train), config.steps_per_epoch
-        return plan_epoch(count, config.batch, config.image_size, augmentation, config.seed, epoch, limit)
-
-    steps = plan(0).steps
+    task = task_of(config.model)
+    steps = task.plan(train, config, 0).steps
     verbose = 1 if sys.stderr.isatty() else 2
     for epoch in range(len(history), config.epochs):
-        if stopped_early(history, config.patience):
+        if stopped_early(history, config.patience, task):
             say(f"no better validation result for {config.patience} epochs: stopping after epoch {len(history)}.")
             break
         started = time.monotonic()
@@ -130,7 +124,7 @@ def fit(config: TrainConfig, train: Tiles, val: Tiles, folder: Path, say: Callab
             _start_phase(model, config, epoch, steps)
         reseed_dropout(model, config.seed, epoch)
         log = model.fit(
-            training_batches(train, plan(epoch)),
+            task.batches(train, task.plan(train, config, epoch)),
             initial_epoch=epoch,
             epochs=epoch + 1,
             shuffle=False,
@@ -143,9 +137,8 @@ def fit(config: TrainConfig, train: Tiles, val: Tiles, folder: Path, say: Callab
                 f"the loss became {loss} in epoch {epoch + 1}. Lower --learning-rate (it was {config.learning_rate}), "
                 "then go on from the last whole epoch in a new run with --init-from."
             )
-        logits = predict_logits(model, val.images)
         row = {"epoch": epoch + 1, "lr": float(np.asarray(keras.ops.convert_to_numpy(model.optimizer.learning_rate)))}
-        row |= {"loss": loss, **validation_row(logits, val.labels, config)}
+        row |= {"loss": loss, **task.row(model, val, config)}
         row["seconds"] = round(time.monotonic() - started, 1)
         history.append(row)
         # History first: a checkpoint without its row could not be resumed, a row without its checkpoint is just redone.
@@ -154,11 +147,10 @@ def fit(config: TrainConfig, train: Tiles, val: Tiles, folder: Path, say: Callab
             model.save(temporary)
         left = (config.epochs - epoch - 1) * row["seconds"] / 60
         say(
-            f"epoch {epoch + 1}/{config.epochs}: loss {loss:.4f}, val loss {row['val_loss']:.4f}, recall "
-            f"{row['recall']:.4f}, specificity {row['specificity']:.4f}, AUC {row['auc']:.4f}, "
+            f"epoch {epoch + 1}/{config.epochs}: loss {loss:.4f}, val loss {row['val_loss']:.4f}, {task.line(row)}, "
             f"{row['seconds']:.0f} s, at most {left:.0f} min left"
         )
-    return _float32_twin(config, _checkpoint(folder, best_epoch(history)))
+    return _float32_twin(config, _checkpoint(folder, best_epoch(history, task)))
 
 
 def initial_model(config: TrainConfig) -> Any:
@@ -205,45 +197,14 @@ def load_keras(path: str | Path, compile: bool = False) -> Any:
         ) from None
 
 
-def predict_logits(model: Any, images: np.ndarray, batch: int = 64) -> np.ndarray:
-    """Logits of uint8 tiles (n, s, s, 3) as float32 (n,), a batch at a time so that memory stays bounded."""
-    parts = []
-    for start in range(0, len(images), batch):
-        pixels = np.asarray(images[start : start + batch], dtype=np.float32)
-        parts.append(np.asarray(model.predict_on_batch(pixels), dtype=np.float32)[:, 0])
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+def best_epoch(history: list[dict[str, Any]], task: Task) -> int:
+    """Number (from 1) of the epoch that the task holds for the best; of equal ones the first."""
+    return int(max(history, key=task.merit)["epoch"])
 
 
-def validation_row(logits: np.ndarray, labels: np.ndarray, config: TrainConfig) -> dict[str, float]:
-    """Loss and metrics of one epoch: recall, specificity, accuracy and F1 at probability 0.5, AUC, and the specificity
-    at the threshold that reaches the target recall, which is what epochs are chosen by."""
-    counts = confusion(logits, labels, 0.0)
-    auc = roc_auc(logits, labels) if np.isfinite(logits).all() else None
-    wide = logits.astype(np.float64)
-    losses = np.where(
-        labels == 1,
-        config.positive_weight * np.logaddexp(0, -wide),
-        config.negative_weight * np.logaddexp(0, wide),
-    )
-    return {
-        "val_loss": float(losses.mean()),
-        "recall": counts.recall,
-        "specificity": counts.specificity,
-        "accuracy": counts.accuracy,
-        "f1": counts.f1,
-        "auc": math.nan if auc is None else auc,
-        "specificity_at_target": specificity_at_recall(logits, labels, config.target_recall),
-    }
-
-
-def best_epoch(history: list[dict[str, Any]]) -> int:
-    """Number (from 1) of the epoch with the highest specificity at the target recall; ties go to the lower loss."""
-    return int(max(history, key=_merit)["epoch"])
-
-
-def stopped_early(history: list[dict[str, Any]], patience: int) -> bool:
+def stopped_early(history: list[dict[str, Any]], patience: int, task: Task) -> bool:
     """Whether the last `patience` epochs brought nothing better. A function of the history, so it survives a resume."""
-    return bool(history) and patience > 0 and len(history) - best_epoch(history) >= patience
+    return bool(history) and patience > 0 and len(history) - best_epoch(history, task) >= patience
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
@@ -262,10 +223,6 @@ def reseed_dropout(model: Any, seed: int, epoch: int) -> None:
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
             generator.state.assign(np.array([seed + 7919 * number, epoch], dtype="uint32"))
-
-
-def _merit(row: dict[str, Any]) -> tuple[float, float]:
-    return row["specificity_at_target"], -row["val_loss"]
 
 
 def _checkpoint(folder: Path, epoch: int) -> Path:
@@ -304,7 +261,7 @@ def compile_model(model: Any, config: TrainConfig, total_steps: int) -> None:
     """Compile with the configured loss and a fresh optimizer scheduled over `total_steps`."""
     model.compile(
         make_optimizer(config, total_steps),
-        loss=WeightedBinaryCrossentropy(config.positive_weight, config.negative_weight),
+        loss=make_loss(config.loss, config.positive_weight, config.negative_weight),
         # XLA was measured slower on the processors this was written on (OPNet, 128 px: 9 against 24 tiles/s).
         jit_compile=keras.backend.backend() == "jax",
     )

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crack_tf.train import DEFAULT_DATA, count_or_share
 from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tuning import ALGORITHMS, FIDELITIES, STUDIES
@@ -19,6 +20,8 @@ from tuning import ALGORITHMS, FIDELITIES, STUDIES
 if TYPE_CHECKING:
     from tflite.manifest import Manifest
     from tuning.project import Plan
+
+REFERENCES = {"classify": ("opnet", 224), "segment": ("unet", 256)}  # model and side of its input
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -32,11 +35,11 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--model",
         default=None,
-        help="registered model to search over (default: opnet_lite; --study: both of the study's)",
+        help="registered model to search over (default: opnet_lite; --study: the study's)",
     )
     add("--algorithm", default="hyperband", choices=ALGORITHMS)
     add("--study", default=None, choices=STUDIES, help="run the published study's experiments instead of a search")
-    add("--data", default="synthetic", help="manifest .csv, data set name, or folder with one sub-folder per class")
+    add("--data", default=None, help="manifest .csv, data set name, or folder (default: synthetic, or synthetic_masks)")
     add("--policy", default="grouped", choices=("grouped", "plain"), help="split policy when --data is no manifest")
     add("--out", type=Path, default=None, help="folder of the search (default: runs/tune)")
     space = parser.add_argument_group("search space")
@@ -54,15 +57,20 @@ def make_parser() -> argparse.ArgumentParser:
     size.add_argument("--fidelity", default="epochs", choices=FIDELITIES, help="what hyperband's cheap trials save")
     size.add_argument("--factor", type=positive_int, default=3, help="hyperband: one in FACTOR trials goes on")
     size.add_argument("--iterations", type=positive_int, default=1, help="hyperband: runs through all brackets")
-    size.add_argument("--limit", type=positive_int, default=None, help="use at most this many training tiles")
+    size.add_argument(
+        "--limit",
+        type=count_or_share,
+        default=None,
+        help="use so many training tiles or patches, or a share such as 0.1",
+    )
     size.add_argument("--steps-per-epoch", type=positive_int, default=None)
     goal = parser.add_argument_group("goal")
-    goal.add_argument("--target-recall", type=fraction, default=0.998, help="recall floor on validation")
+    goal.add_argument("--target-recall", type=fraction, default=0.998, help="recall floor on validation (not of masks)")
     goal.add_argument("--max-latency-ms", type=positive_float, default=None, help="int8, one thread, on this machine")
     goal.add_argument("--max-kb", type=positive_float, default=None, help="size of the int8 file")
     goal.add_argument("--min-speedup", type=positive_float, default=None, help="times as fast as the reference model")
     goal.add_argument(
-        "--reference", type=Path, default=None, help="int8 .tflite to compare with (default: OPNet's size)"
+        "--reference", type=Path, default=None, help="int8 .tflite to compare with (default: OPNet, or of masks unet)"
     )
     add("--weights", default=None, help="imagenet, none, or a weights file (default: imagenet where the model has it)")
     add("--finalists", type=non_negative_int, default=0, help="best trials to train on, quantise by QAT, and test")
@@ -90,6 +98,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
         run_study(args, arguments, out)
         return
 
+    from crack_tf.models import get_model
     from tuning.space import describe, search_space
 
     model = args.model or "opnet_lite"
@@ -97,6 +106,8 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
     if args.show_space:
         print(describe(space, held))
         return
+    if get_model(model).task == "segment":
+        say("masks: the pixels' F1 is maximised; there is no recall floor, so --target-recall plays no part")
     plan = make_plan(args, out, model, space, held, args.weights)
     search(plan, out, args, arguments)
 
@@ -138,15 +149,16 @@ def make_plan(
 ) -> Plan:
     """Settle data and reference and put the search's settings together."""
     from crack_tf.data.registry import prepare
-    from crack_tf.train import require_both_classes
+    from crack_tf.tasks import task_of
     from tuning.objective import Budget
     from tuning.project import Plan
     from tuning.trial import Recipe
 
     if args.reference is not None and not args.reference.is_file():
         raise CrackError(f"--reference {args.reference}: no such file. Name an int8 .tflite, or leave it out.")
-    manifest = prepare(args.data, args.policy, args.seed)
-    require_both_classes(manifest)
+    task = task_of(model)
+    manifest = prepare(args.data or DEFAULT_DATA[task.name], args.policy, args.seed)
+    task.check(manifest)
     recipe = Recipe(
         model=model,
         manifest=str(manifest_path(manifest)),
@@ -159,7 +171,7 @@ def make_plan(
         target_recall=args.target_recall,
         budget=Budget(args.max_latency_ms, args.max_kb, args.min_speedup),
         weights=weights,
-        reference=str(args.reference or out / "reference" / "opnet-int8.tflite"),
+        reference=str(args.reference or out / "reference" / f"{REFERENCES[task.name][0]}-int8.tflite"),
         seed=args.seed,
         experiments=experiments or {},
     )
@@ -192,7 +204,7 @@ def search(plan: Plan, out: Path, args: argparse.Namespace, arguments: list[str]
     else:
         with project.alone(out):
             if args.reference is None:
-                make_reference(Path(plan.recipe.reference))
+                make_reference(Path(plan.recipe.reference), plan.recipe.model)
             run_here(plan, out)
     outcomes = project.read_outcomes(out / project.SEARCH)
     best = report.write_report(outcomes, out, plan.record())
@@ -214,14 +226,16 @@ def search(plan: Plan, out: Path, args: argparse.Namespace, arguments: list[str]
     project.prune(out, {outcome.folder for outcome in best})
 
 
-def make_reference(path: Path) -> None:
-    """Write the model that speeds are relative to: int8 OPNet as published, at 224 pixels, with random weights."""
+def make_reference(path: Path, model: str) -> None:
+    """Write what a model's speed is relative to: int8 OPNet at 224 pixels, of masks unet at 256, with random weights."""
     from crack_tf.export import use_tensorflow
+    from crack_tf.models import get_model
     from tuning.timing import write_untrained
 
     use_tensorflow()
     if not path.exists() or not path.with_name(path.name + ".json").exists():
-        write_untrained("opnet", 224, {}, path)
+        name, size = REFERENCES[get_model(model).task]
+        write_untrained(name, size, {}, path)
 
 
 def run_here(plan: Plan, out: Path) -> None:
@@ -246,35 +260,38 @@ def crew(out: Path, count: int, arguments: list[str]) -> None:
 
 def run_study(args: argparse.Namespace, arguments: list[str], out: Path) -> None:
     """Run a study's experiments for each of its models and print them beside the published figures."""
+    from crack_tf.models import get_model
     from tuning.project import SEARCH, read_outcomes
     from tuning.space import search_space
-    from tuning.studies import MODELS, study, study_rows, study_table, write_study
+    from tuning.studies import study, write_study
 
     chosen = study(args.study)
     if args.workers:
         raise CrackError("--workers: a study has a handful of trials per model; run it without.")
-    if args.model and args.model not in MODELS:
-        raise CrackError(f"--model {args.model}: the study is about {' and '.join(MODELS)}.")
+    if args.model and args.model not in chosen.models:
+        raise CrackError(f"--model {args.model}: the study is about {' and '.join(chosen.models)}.")
     rows = []
-    for model in [args.model] if args.model else MODELS:
+    for model in [args.model] if args.model else chosen.models:
         fixed = search_space(model, args.fix)[1] if args.fix else {}
-        weights = args.weights if model == "mobilenet_v2" else None  # OPNet has none to start from
+        chosen.check_fixed(list(fixed))
+        weights = args.weights if get_model(model).pretrained else None
         plan = make_plan(args, out / model, model, chosen.space, chosen.held | fixed, weights, chosen.experiments)
         search(plan, out / model, args, arguments)
 
-        rows += study_rows(model, read_outcomes(out / model / SEARCH), out / model / SEARCH)
+        rows += chosen.rows(model, read_outcomes(out / model / SEARCH), out / model / SEARCH)
     write_study(rows, out / "study.csv")
-    print("validation, threshold 0.5, float: ours | published")
-    print(study_table(rows))
-    print(f"{out / 'study.csv'}; {scale(args)}")
+    print(chosen.heading)
+    print(chosen.table(rows))
+    print(f"{out / 'study.csv'}; {scale(args)}; published: {chosen.published}")
 
 
 def scale(args: argparse.Namespace) -> str:
-    """How a study's runs differ from the published ones."""
-    tiles = f"{args.limit} training tiles" if args.limit else "all training tiles"
+    """How large a study's runs are."""
+    count = f"{args.limit:.0%} of the" if isinstance(args.limit, float) else args.limit or "all"
+    tiles = f"{count} training {'patches' if args.study == 'unet' else 'tiles'}"
     steps = f" of {args.steps_per_epoch} steps" if args.steps_per_epoch else ""
     held = f", {', '.join(args.fix)}" if args.fix else ""
-    return f"this run: {tiles}, {args.epochs} epochs{steps}{held}; published: 28,000 tiles, 10 epochs, 224 pixels"
+    return f"this run: {tiles}, {args.epochs} epochs{steps}{held}"
 
 
 def say(line: str) -> None:

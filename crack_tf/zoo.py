@@ -22,17 +22,28 @@ import sys
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tflite.cli import positive_int, run_main
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import read_json, sha256_file, write_json
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tflite.runtime import Classifier
+    from tflite.segmenter import Segmenter
+
 FORMAT = "crack_tf.zoo/1"
 FOLDER = Path(__file__).parent / "zoo_models"
 MANIFEST = "zoo.json"
-LIMIT_BYTES = 25_000_000  # of all models together: they are in git
+LIMIT_BYTES = 25 * 1024**2  # of all models together: they are in git
 ROLES = ("keras", "keras_sidecar", "tflite", "tflite_sidecar", "card", "golden_crack", "golden_no_crack")
+KINDS = {"classify": "classifier", "segment": "segmentation model"}
+_USES = {
+    "classify": "it says crack or no crack. Use it with crack-tf predict.",
+    "segment": "it draws cracks. Use it with crack-tf photo segment.",
+}
 GOLDEN = {"golden_crack": True, "golden_no_crack": False}
 
 
@@ -64,11 +75,12 @@ class ZooModel:
         summary: one line.
         trained_on: data set, split policy, hash of the split manifest, and what to quote.
         licence: of the weights.
-        default: whether `load()` means this model.
+        default: whether `load()` means this model; every task has a default of its own.
         files: by role, one of `ROLES`.
-        golden: by role, the raw output to the golden tile.
+        golden: by role, the raw output to the golden tile; of a segmentation model the largest of its map.
         tolerance: largest accepted difference from it.
         folder: of the zoo it came from; not in the manifest.
+        task: "classify" or "segment".
     """
 
     name: str
@@ -84,6 +96,7 @@ class ZooModel:
     golden: dict[str, float]
     tolerance: float
     folder: Path
+    task: str = "classify"
 
     def path(self, role: str) -> Path:
         """Where the file of a role lies."""
@@ -123,23 +136,29 @@ class Chosen:
     tile_side: int | None
 
 
-def load(name: str | None = None, *, roles: Collection[str] = ROLES, folder: Path = FOLDER) -> ZooModel:
+def load(
+    name: str | None = None, *, roles: Collection[str] = ROLES, folder: Path = FOLDER, task: str = "classify"
+) -> ZooModel:
     """A shipped model, its files compared with the manifest.
 
     Args:
-        name: of the model; None for the default.
+        name: of the model; None for the task's default.
         roles: files to compare; the others are taken on trust.
         folder: of another zoo.
+        task: "classify" or "segment", what the default is wanted for.
 
     Raises:
-        CrackError: if the zoo is empty or has no such model; the message lists the names.
+        CrackError: if the zoo has no such model, or none for the task; the message lists the names.
         ModelFileError: if a file is missing or is not the one the manifest describes.
     """
     models = read_zoo(folder)[1]
-    if not models:
-        raise CrackError("no model is shipped with this copy of crack_tf. Name a .tflite file: --model FILE.tflite.")
     if name is None:
-        model = next(model for model in models.values() if model.default)
+        found = [model for model in models.values() if model.default and model.task == task]
+        if not found:
+            raise CrackError(
+                f"no {KINDS[task]} is shipped with this copy of crack_tf. Name a .tflite file: --model FILE.tflite."
+            )
+        model = found[0]
     elif name in models:
         model = models[name]
     else:
@@ -151,11 +170,11 @@ def load(name: str | None = None, *, roles: Collection[str] = ROLES, folder: Pat
     return model
 
 
-def find_model(text: str | None, folder: Path = FOLDER) -> Chosen:
-    """What the user's `--model` stands for: a .tflite file, a name in the zoo, or its default.
+def find_model(text: str | None, folder: Path = FOLDER, task: str = "classify") -> Chosen:
+    """What the user's `--model` stands for: a .tflite file, a name in the zoo, or its default for the task.
 
     Raises:
-        CrackError: see `load`; also if there is no such file.
+        CrackError: see `load`; also if there is no such file, or the model in the zoo is for another task.
     """
     if text is not None and text.endswith(".tflite"):
         path = Path(text)
@@ -164,7 +183,9 @@ def find_model(text: str | None, folder: Path = FOLDER) -> Chosen:
         return Chosen(path, None)
     if text is not None and Path(text).exists():
         raise CrackError(f"--model {text}: name a .tflite file, such as one in a run's export folder.")
-    model = load(text, roles=("tflite", "tflite_sidecar"), folder=folder)
+    model = load(text, roles=("tflite", "tflite_sidecar"), folder=folder, task=task)
+    if model.task != task:
+        raise CrackError(f"--model {model.name} is a {KINDS[model.task]}: {_USES[model.task]}")
     return Chosen(model.tflite, model.tile_side)
 
 
@@ -187,8 +208,10 @@ def read_zoo(folder: Path = FOLDER) -> tuple[int, dict[str, ZooModel]]:
         ]
         if any(set(model.files) != set(ROLES) or set(model.golden) != set(GOLDEN) for model in models):
             raise ValueError("a model lacks a file")
-        if models and [model.default for model in models].count(True) != 1:
-            raise ValueError("one model must be the default")
+        if any(model.task not in KINDS for model in models):
+            raise ValueError("a model has an unknown task")
+        if sorted({model.task for model in models}) != sorted(model.task for model in models if model.default):
+            raise ValueError("one model of each task must be the default")
         return int(record["version"]), {model.name: model for model in models}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CrackError(f"{path} is damaged ({error}). Install crack_tf again.") from None
@@ -229,15 +252,15 @@ def check(model: ZooModel) -> dict[str, float]:
         ModelFileError: if a file or an answer differs.
     """
     from tflite.images import load_rgb
-    from tflite.runtime import Classifier
+    from tflite.segmenter import load_model
 
     for role in ROLES:
         verify(model, role)
-    classifier = Classifier(model.tflite)
+    runner = load_model(model.tflite)
     answers = {}
     for role, crack in GOLDEN.items():
-        raw = classifier.raw(load_rgb(model.path(role), classifier.image_size))
-        if classifier.decide(raw) != crack or not abs(raw - model.golden[role]) <= model.tolerance:
+        raw, decision = highest(runner, load_rgb(model.path(role), runner.image_size))
+        if decision != crack or not abs(raw - model.golden[role]) <= model.tolerance:
             raise ModelFileError(
                 f"{model.tflite} answers {raw:g} to {model.path(role).name}, the manifest says {model.golden[role]:g} "
                 f"+- {model.tolerance:g}. The file or this machine's runtime is faulty."
@@ -246,16 +269,25 @@ def check(model: ZooModel) -> dict[str, float]:
     return answers
 
 
+def highest(runner: Classifier | Segmenter, tile: np.ndarray) -> tuple[float, bool]:
+    """A model's raw output to a tile, of a map the largest one; and whether it is a crack."""
+    import numpy as np
+
+    raw = float(np.max(runner.raw(tile)))
+    threshold = runner.sidecar.threshold
+    return raw, bool(raw >= (threshold.logit if threshold.raw is None else threshold.raw))
+
+
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m crack_tf.zoo", description="The models that come with crack_tf.")
     parser.add_argument("--zoo", type=Path, default=FOLDER, metavar="DIR", help="another zoo than the package's own")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="name, size and summary of every model")
+    commands.add_parser("list", help="name, task, size and summary of every model")
     commands.add_parser("check", help="compare all files with the manifest and ask every model about its golden tiles")
     add = commands.add_parser("add", help="for maintainers: copy a finished run into the zoo")
     add.add_argument("run", type=Path, metavar="RUN", help="run folder with an exported int8 model")
     add.add_argument("--name", required=True, help="what load() and --model will take")
-    add.add_argument("--default", action="store_true", help="make it the default; the first model always is")
+    add.add_argument("--default", action="store_true", help="make it its task's default; the first model always is")
     add.add_argument(
         "--tflite", type=Path, metavar="FILE", help="which export (default: export/*-int8-qat.tflite, else *-int8-ptq)"
     )
@@ -309,7 +341,8 @@ def _listed(models: dict[str, ZooModel]) -> Iterator[str]:
     width = max(map(len, models), default=0)
     for name, model in models.items():
         kilobytes = model.files["tflite"].bytes / 1000
-        yield f"{name:<{width}}  {kilobytes:>7,.0f} kB{' default' if model.default else '        '}  {model.summary}"
+        default = "default" if model.default else ""
+        yield f"{name:<{width}}  {model.task:<8} {kilobytes:>7,.0f} kB {default:<7}  {model.summary}"
 
 
 def _checked(models: dict[str, ZooModel]) -> Iterator[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from crack_tf.predictor import model_file
-from crack_tf.zoo import GOLDEN, LIMIT_BYTES, MANIFEST, ROLES, ZooFile, ZooModel, check, read_zoo, write_zoo
+from crack_tf.zoo import GOLDEN, LIMIT_BYTES, MANIFEST, ROLES, ZooFile, ZooModel, check, highest, read_zoo, write_zoo
 from tflite.errors import CrackError
 from tflite.files import refuse_existing, sha256_file
 from tflite.sidecar import Sidecar, read_sidecar, sidecar_path, verify_file
@@ -18,6 +19,7 @@ CLEAR = (
 )
 # Licences of training data whose models may be passed on, the data being named.
 LICENCES = frozenset({"CC0-1.0", "CC-BY-4.0", "Apache-2.0", "MIT"})
+RESEARCH = "research only"
 _SEED = 20_260_101  # of the golden tiles; nothing is trained on this set
 
 
@@ -41,7 +43,7 @@ def add(
         zoo: folder of the zoo; made if missing.
         default: whether `load()` shall mean this model; the first one always is.
         tflite: which export; default: the quantisation-aware int8 one, else the post-training one.
-        tile_side: of the training tiles in pixels; default: by data set, see `crack_tf.tiled.training_side`.
+        tile_side: of the training tiles in pixels; default: by data set, see `tflite.device.tiles.training_side`.
         summary: one line; default: made from the sidecar.
         citation: of the training data; default: the registry's.
         overwrite: replace a model of that name.
@@ -65,6 +67,7 @@ def add(
 
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
+    others = [other for other in models.values() if other.name != name]
     try:
         for source in sources.values():
             shutil.copyfile(source, partial / source.name)
@@ -76,17 +79,20 @@ def add(
             scheme=sidecar.scheme,
             image_size=sidecar.image_size,
             tile_side=tile_side or _tile_side(sidecar),
-            summary=summary or _summary(sidecar),
+            summary=(summary or _summary(sidecar)) + (f"; {RESEARCH}" if is_research_only(sidecar) else ""),
             trained_on=_trained_on(sidecar, citation),
             licence=sidecar.licence,
-            default=default or not any(other.default for other in models.values() if other.name != name),
+            default=default or not any(other.default for other in others if other.task == sidecar.task),
             files={role: _describe(partial / names[role], name) for role in ROLES},
             golden=golden,
             tolerance=_tolerance(sidecar),
             folder=zoo,
+            task=sidecar.task,
         )
+        # A new default takes the place of the old one of its task.
         others = [
-            _with_default(other, other.default and not model.default) for other in models.values() if other.name != name
+            replace(other, default=other.default and not (model.default and other.task == model.task))
+            for other in others
         ]
         total = model.size + sum(other.size for other in others)
         if total >= LIMIT_BYTES:
@@ -149,16 +155,16 @@ def write_golden_tiles(path: Path, folder: Path) -> dict[str, float]:
     from PIL import Image
 
     from crack_tf.data.synthetic import render_tile
-    from tflite.runtime import Classifier
+    from tflite.segmenter import load_model
 
-    classifier = Classifier(path)
-    threshold = classifier.sidecar.threshold
+    runner = load_model(path)
+    threshold = runner.sidecar.threshold
     border = float(threshold.logit if threshold.raw is None else threshold.raw)
-    margin = CLEAR * _tolerance(classifier.sidecar)
+    margin = CLEAR * _tolerance(runner.sidecar)
     golden = {}
     for role, crack in GOLDEN.items():
-        tiles = (render_tile(_SEED, index, crack, classifier.image_size).image for index in range(CANDIDATES))
-        scored = [(classifier.raw(tile), tile) for tile in tiles]
+        tiles = (render_tile(_SEED, index, crack, runner.image_size).image for index in range(CANDIDATES))
+        scored = [(highest(runner, tile)[0], tile) for tile in tiles]
         raw, tile = (max if crack else min)(scored, key=lambda pair: pair[0])
         if (raw - border if crack else border - raw) < margin:
             raise CrackError(
@@ -182,15 +188,24 @@ def _check_origin(sources: dict[str, Path], sidecar: Sidecar) -> None:
     for found in (keras, sidecar):
         # The data's licence, then perhaps a sentence on pretrained weights with theirs in brackets.
         data, _, note = found.licence.partition(". ")
-        unknown = {*re.split(r"\s*(?:,|;|\bAND\b)\s*", data), *re.findall(r"\(([^()]+)\)", note)} - LICENCES
-        if unknown:
+        names = set(re.findall(r"\(([^()]+)\)", note))
+        # The strictest licence among the data's is the model's; what nobody has stated allows nothing.
+        if not is_research_only(found):
+            names |= set(re.split(r"\s*(?:,|;|\bAND\b)\s*", data))
+        if names - LICENCES or "not stated" in data:
             raise CrackError(
-                f"{found.file} has licence {found.licence!r}: only models under {', '.join(sorted(LICENCES))} may ship."
+                f"{found.file} has licence {found.licence!r}: only models under {', '.join(sorted(LICENCES))}, and with a "
+                f"label those for {RESEARCH}, may ship."
             )
 
 
+def is_research_only(sidecar: Sidecar) -> bool:
+    """Whether a model's training data allow research and nothing else."""
+    return RESEARCH in sidecar.licence.lower()
+
+
 def _tile_side(sidecar: Sidecar) -> int:
-    from crack_tf.tiled import training_side
+    from tflite.device.tiles import training_side
 
     return training_side(sidecar)
 
@@ -203,7 +218,12 @@ def _tolerance(sidecar: Sidecar) -> float:
 
 def _summary(sidecar: Sidecar) -> str:
     rates = sidecar.metrics.get("at_threshold", {})
-    measured = ", ".join(f"{rate} {rates[rate]:.4f}" for rate in ("recall", "specificity") if rate in rates)
+    names = (
+        {"f1": "pixel F1", "iou": "IoU"}
+        if sidecar.task == "segment"
+        else {"recall": "recall", "specificity": "specificity"}
+    )
+    measured = ", ".join(f"{name} {rates[rate]:.4f}" for rate, name in names.items() if rates.get(rate) is not None)
     text = f"{sidecar.model}, {sidecar.scheme}, {sidecar.image_size} px, trained on {sidecar.training.get('dataset')}"
     return (
         f"{text}: {measured} on {sidecar.metrics.get('split')} of {sidecar.metrics.get('dataset')}"
@@ -217,7 +237,9 @@ def _trained_on(sidecar: Sidecar, citation: str | None) -> dict[str, str]:
 
     training = sidecar.training
     dataset = str(training.get("dataset"))
-    if citation is None and dataset not in DATASETS:
+    # A mixture is called after its parts.
+    known = [DATASETS[part] for part in dataset.split("+") if part in DATASETS]
+    if citation is None and len(known) != len(dataset.split("+")):
         raise CrackError(
             f"the model was trained on {dataset!r}, whose source is not known here: name it with --citation TEXT."
         )
@@ -225,15 +247,9 @@ def _trained_on(sidecar: Sidecar, citation: str | None) -> dict[str, str]:
         "dataset": dataset,
         "policy": str(training.get("policy")),
         "manifest_sha256": str(training.get("manifest_sha256")),
-        "citation": citation or DATASETS[dataset].citation,
+        "citation": citation or "; ".join(entry.citation for entry in known),
     }
 
 
 def _describe(path: Path, name: str) -> ZooFile:
     return ZooFile(f"{name}/{path.name}", path.stat().st_size, sha256_file(path))
-
-
-def _with_default(model: ZooModel, default: bool) -> ZooModel:
-    from dataclasses import replace
-
-    return replace(model, default=default)

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.models import MODELS
+
 SIZE = 32
+CLASSIFIERS = [name for name, spec in MODELS.items() if spec.task == "classify"]
 HYPERPARAMETERS: dict[str, dict[str, Any]] = {
     "opnet": {"widths": (8, 8, 16, 16)},
     "opnet_lite": {"width": 8, "blocks": 3},

@@ -1,4 +1,4 @@
-"""Latency, memory and accuracy of .tflite crack classifiers on this machine, with the same code the device runs.
+"""Latency, memory and accuracy of .tflite crack models on this machine, with the same code the device runs.
 
     python -m tflite.benchmark opnet-int8.tflite mobilenet-int8.tflite --manifest metu.csv --threads 1,2 --compare
     python -m tflite.benchmark opnet-int8.tflite --sustained 10 --fps 15 --power-file /sys/class/hwmon/hwmon2/power1_input
@@ -31,7 +31,9 @@ from tflite.manifest import SPLITS, Manifest, read_manifest
 from tflite.measure import MIN_RUNS, Job, TileSet, compare, measure, select_tiles
 from tflite.power import UNITS, power_source
 from tflite.results import FORMAT, board_name, result_path, write_result
-from tflite.runtime import DELEGATES, Classifier
+from tflite.runtime import DELEGATES
+from tflite.segmenter import load_model
+from tflite.sidecar import read_sidecar
 from tflite.sustained import Load
 from tflite.tables import format_table, number
 
@@ -126,12 +128,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace earlier results of the same name in DIR")
 
 
-def run(args: argparse.Namespace, manifest: Manifest | None) -> None:
+def run(
+    args: argparse.Namespace, manifest: Manifest | None, more: Callable[[Job], dict[str, Any]] | None = None
+) -> None:
     """Measure what the command line asks for, or report on earlier results. Rows are written as soon as they are measured.
 
     Args:
         args: parsed `add_arguments`.
         manifest: of the tiles for accuracy and end-to-end time, or None for latency alone.
+        more: measures further columns of a row, in a process of its own; None for none.
 
     Raises:
         CrackError: if anything is wrong with the arguments, the manifest or a model; before the first measurement.
@@ -156,6 +161,8 @@ def run(args: argparse.Namespace, manifest: Manifest | None) -> None:
     tiles = select_tiles(manifest, args.split, args.limit) if manifest is not None else None
     jobs = _jobs(args, tiles, load)
     _check(jobs)
+    if manifest is not None:
+        _check_tasks(jobs, manifest)
     surroundings = environment()
     _warn_about_clock(surroundings["hardware"]["governor"])
     _warn_about_history(surroundings["board"]["throttled_since_boot"])
@@ -174,6 +181,8 @@ def run(args: argparse.Namespace, manifest: Manifest | None) -> None:
     for job in jobs:
         print(f"measuring {_title(job)}", file=sys.stderr)
         row = elsewhere(measure, job) | {"isolated": isolated}
+        if more is not None:
+            row |= elsewhere(more, job)
         record["rows"].append(row)
         write_result(record, json_path, csv_path)
         _warn_about_row(row)
@@ -227,7 +236,7 @@ def _take_bundle(args: argparse.Namespace) -> None:
         args.delegate = ["xnnpack", "none", "edgetpu"]
     for path in filter(_compiled, args.models[:]):
         try:
-            Classifier(path, delegate="edgetpu")
+            load_model(path, delegate="edgetpu")
         except CrackError as error:
             _warn(f"left out {path}: {error}")
             args.models.remove(path)
@@ -282,8 +291,24 @@ def _check(jobs: Sequence[Job]) -> None:
     """
     threads = max(job.threads for job in jobs)
     for path, delegate in dict.fromkeys((job.path, job.delegate) for job in jobs):
-        Classifier(path, threads=threads, delegate=delegate)
+        load_model(path, threads=threads, delegate=delegate)
         read_graph(path)
+
+
+def _check_tasks(jobs: Sequence[Job], manifest: Manifest) -> None:
+    """Refuse models that cannot be measured on the manifest.
+
+    Raises:
+        CrackError: naming the first.
+    """
+    needs = {"classify": "tiles with labels", "segment": "photographs with masks"}
+    for path in dict.fromkeys(job.path for job in jobs):
+        task = read_sidecar(path).task
+        if task != manifest.task:
+            raise CrackError(
+                f"{path} needs {needs[task]}, and manifest {manifest.source or manifest.name} holds {needs[manifest.task]}. "
+                "Choose another manifest, or leave it out to measure time alone."
+            )
 
 
 def _in_process(function: Callable[[Any], Any], argument: Any) -> Any:
@@ -322,13 +347,22 @@ def _print(record: Mapping[str, Any]) -> None:
         "file kB": lambda row: number(row["file_bytes"] / 1e3, 0),
         "MMAC": lambda row: number(row["macs"] / 1e6, 1),
     }
-    if rows[0]["manifest"] is not None:
+    if any(row.get("pixel_f1") is not None for row in rows):
+        columns |= {
+            "pixel F1": lambda row: number(row["pixel_f1"], 4),
+            "IoU": lambda row: number(row["pixel_iou"], 4),
+            "recall": lambda row: number(row["pixel_recall"], 4),
+            "photo->mask p50 ms": lambda row: number(row["total_p50_ms"], 0),
+        }
+    elif rows[0]["manifest"] is not None:
         columns |= {
             "recall": lambda row: number(row["recall"], 4),
             "specificity": lambda row: number(row["specificity"], 4),
             "AUC": lambda row: number(row["auc"], 4),
             "JPEG->decision p50 ms": lambda row: number(row["total_p50_ms"]),
         }
+    if any(row.get("photo_s") is not None for row in rows):
+        columns["12 MP photo s"] = lambda row: number(row.get("photo_s"), 1)
     print(format_table(rows, columns))
     if rows[0]["sustained"] is not None:
         print("\nUnder load:")

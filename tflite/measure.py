@@ -1,4 +1,8 @@
-"""Measure one .tflite model in this process: latency, memory, accuracy, and on request how it stands up to minutes of work."""
+"""Measure one .tflite model in this process: latency, memory, accuracy, and on request how it stands up to minutes of work.
+
+The accuracy of a classifier is that of its tiles. That of a segmentation model is counted over the pixels of photographs, which are
+cut into tiles side by side: how the seams between overlapping tiles are blended is no matter of the model or the device.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +20,15 @@ from typing import Any
 import numpy as np
 
 from tflite import hardware
+from tflite.device.tiles import tile_boxes
 from tflite.errors import CrackError
 from tflite.graph import read_graph
 from tflite.hardware import Snapshot
 from tflite.manifest import Item, Manifest
 from tflite.metrics import confusion, roc_auc, summary
+from tflite.pixels import NO_PIXELS, add_counts, count_pixels, decode_mask, pixel_rates
 from tflite.runtime import Classifier
+from tflite.segmenter import Segmenter, load_model
 from tflite.sidecar import golden_input
 from tflite.sustained import Load, sustain
 
@@ -33,6 +40,7 @@ _ACCURACY_COLUMNS = (
     *("manifest", "manifest_sha256", "split", "tiles", "auc", "tp", "fn", "tn", "fp"),
     *("recall", "recall_low", "recall_high", "specificity", "specificity_low", "specificity_high"),
     *("precision", "accuracy", "f1"),
+    *("photographs", "pixel_f1", "pixel_iou", "pixel_recall", "pixel_precision", "pixel_specificity"),
     *(f"{stage}_{quantile}_ms" for stage in _STAGES for quantile in ("p50", "p90")),
 )
 
@@ -65,7 +73,7 @@ class Job:
         delegate: one of `tflite.runtime.DELEGATES`.
         runs: timed inferences, at least `MIN_RUNS`.
         warmup: inferences before them, not timed.
-        tiles: for accuracy and end-to-end time, or None.
+        tiles: for accuracy and end-to-end time, or None; photographs with masks for a segmentation model.
         load: to keep up afterwards, for heat and energy, or None.
     """
 
@@ -107,7 +115,7 @@ def measure(job: Job) -> dict[str, Any]:
     before = hardware.snapshot()
     base = peak_rss_mb()
     started = time.perf_counter_ns()
-    classifier = Classifier(job.path, threads=job.threads, delegate=job.delegate)
+    classifier = load_model(job.path, threads=job.threads, delegate=job.delegate)
     load_ms = _milliseconds(started)
     tile = golden_input(classifier.image_size)
     for _ in range(job.warmup):
@@ -118,6 +126,7 @@ def measure(job: Job) -> dict[str, Any]:
     graph = read_graph(job.path)
     row: dict[str, Any] = {
         "model": job.name,
+        "task": classifier.sidecar.task,
         "scheme": classifier.sidecar.scheme,
         "image_size": classifier.image_size,
         "threads": job.threads,
@@ -141,7 +150,10 @@ def measure(job: Job) -> dict[str, Any]:
     }
     series = None
     if job.tiles is not None:
-        row |= _accuracy(classifier, job.tiles)
+        if isinstance(classifier, Segmenter):
+            row |= _map_accuracy(classifier, job.tiles)
+        else:
+            row |= _accuracy(classifier, job.tiles)
     if job.load is not None:
         work, decide = _decision(classifier, job.tiles)
         columns, series = sustain(decide, job.load)
@@ -168,7 +180,7 @@ def compare(jobs: Sequence[Job]) -> list[dict[str, Any]]:
     """
     first = jobs[0]
     _check_runs(first.runs)
-    classifiers = [Classifier(job.path, threads=job.threads, delegate=job.delegate) for job in jobs]
+    classifiers = [load_model(job.path, threads=job.threads, delegate=job.delegate) for job in jobs]
     tiles = [golden_input(classifier.image_size) for classifier in classifiers]
     for _ in range(first.warmup):
         for classifier, tile in zip(classifiers, tiles, strict=True):
@@ -275,8 +287,73 @@ def _accuracy(classifier: Classifier, tiles: TileSet) -> dict[str, Any]:
     }
 
 
-def _decision(classifier: Classifier, tiles: TileSet | None) -> tuple[str, Callable[[], bool]]:
+def _map_accuracy(segmenter: Segmenter, tiles: TileSet) -> dict[str, Any]:
+    """Draw the cracks of every photograph from the bytes of its file and count its pixels.
+
+    Times are per tile for the inference, per photograph for the decoding and in total.
+    """
+    from tflite.images import decode_rgb
+
+    counts, number = NO_PIXELS, 0
+    decoding, total, inference = [], [], []
+    for item in tiles.items:
+        data, mask = tiles.manifest.read(item), tiles.manifest.read_mask(item)
+        start = time.perf_counter_ns()
+        photo = decode_rgb(data, item.path)
+        decoding.append(_milliseconds(start))
+        called, times = draw(segmenter, photo)
+        total.append(_milliseconds(start))
+        inference += times
+        number += len(times)
+        counts = add_counts(counts, count_pixels(called, decode_mask(mask, called.shape, item.mask)))
+    rates = pixel_rates(counts)
+    return {
+        "manifest": tiles.manifest.name,
+        "manifest_sha256": tiles.sha256,
+        "split": tiles.split,
+        "tiles": number,
+        "photographs": len(tiles.items),
+        **{
+            f"pixel_{name}": None if rates[name] is None else round(float(rates[name] or 0), 6)
+            for name in ("f1", "iou", "recall", "precision", "specificity")
+        },
+        **{
+            f"{stage}_p{share}_ms": round(float(np.percentile(times, share)), 4)
+            for stage, times in (("decode", decoding), ("inference", inference), ("total", total))
+            for share in (50, 90)
+        },
+    }
+
+
+def draw(segmenter: Segmenter, photo: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """The mask of a photograph from tiles side by side, each decided by its own integers; no blending.
+
+    Args:
+        segmenter: the model.
+        photo: uint8 (height, width, 3), any size; a small one is mirrored at its edges.
+
+    Returns:
+        bool (height, width), and the milliseconds of each inference.
+    """
+    height, width = photo.shape[:2]
+    side = segmenter.image_size
+    tall, wide = max(height, side), max(width, side)
+    if (tall, wide) != (height, width):
+        photo = np.pad(photo, ((0, tall - height), (0, wide - width), (0, 0)), mode="symmetric")
+    called, times = np.zeros((tall, wide), bool), []
+    for box in tile_boxes(wide, tall, side):
+        tile = photo[box.y : box.y + side, box.x : box.x + side]
+        started = time.perf_counter_ns()
+        called[box.y : box.y + side, box.x : box.x + side] = segmenter.mask(tile)
+        times.append(_milliseconds(started))
+    return called[:height, :width], times
+
+
+def _decision(classifier: Classifier | Segmenter, tiles: TileSet | None) -> tuple[str, Callable[[], bool]]:
     """One decision of the sustained load, and what it comprises: all from a file's bytes, or the inference alone."""
+    if isinstance(classifier, Segmenter):
+        pixels = golden_input(classifier.image_size)
+        return "inference", lambda: bool(classifier.mask(pixels).any())
     if tiles is None:
         tile = golden_input(classifier.image_size)
         return "inference", lambda: classifier.is_crack(tile)
@@ -308,7 +385,7 @@ def _sustained_bits(series: dict[str, Any] | None) -> list[int | None]:
     return [None if text is None else int(text, 16) for text in series["samples"]["throttled"]] if series else []
 
 
-def _timed(classifier: Classifier, tile: np.ndarray) -> float:
+def _timed(classifier: Classifier | Segmenter, tile: np.ndarray) -> float:
     """Milliseconds of one inference: pixels copied in, invoked, output copied out."""
     started = time.perf_counter_ns()
     classifier.raw(tile)

@@ -1,13 +1,14 @@
 """Quantisation-aware training: a tf_keras twin of the trained model with fake quantisation in it, fine-tuned for a short while.
 
-The only module that imports tf_keras and tfmot (tfmot accepts no Keras 3 model). Four things differ from tfmot's defaults,
-each because a fine-tune here has a few hundred steps, not tens of thousands:
+The only module that imports tf_keras and tfmot (tfmot accepts no Keras 3 model). Five things differ from tfmot's defaults,
+most because a fine-tune here has a few hundred steps, not tens of thousands:
 
 * Batch normalisation is frozen at the statistics of training: what is trained is then what is converted.
 * Activation ranges are measured once, on calibration tiles, and held. tfmot's observers start at [-6, 6] and move by a
   thousandth of the way per step, which would still show after hundreds of steps.
 * Depthwise kernels are quantised per channel. tfmot's ranges follow the last axis, which for them has length 1.
 * The input range is fixed to [-1, 127/128], so that the converted input has scale 1/128 and takes raw pixels.
+* The inputs of a concatenation keep ranges of their own: tfmot's rule for them may swap the inputs.
 """
 
 from __future__ import annotations
@@ -29,7 +30,24 @@ from tflite.errors import CrackError, first_line
 from tflite.files import atomic_path
 
 PIXEL_RANGE = (-1.0, 127 / 128)  # of pixel / 128 - 1 over 0..255
-_OBSERVER_BATCH = 32
+# tfmot 0.8.1's list without ConcatTransform, which takes the inputs in the order of the model's layers, not of the concatenation.
+_TRANSFORMS = (
+    "InputLayerQuantize",
+    "SeparableConv1DQuantize",
+    "SeparableConvQuantize",
+    "Conv2DReshapeBatchNormReLUQuantize",
+    "Conv2DReshapeBatchNormActivationQuantize",
+    "Conv2DBatchNormReLUQuantize",
+    "Conv2DBatchNormActivationQuantize",
+    "Conv2DReshapeBatchNormQuantize",
+    "Conv2DBatchNormQuantize",
+    "DenseBatchNormQuantize",
+    "DenseBatchNormReLUQuantize",
+    "DenseBatchNormActivationQuantize",
+    "LayerReLUQuantize",
+    "LayerReluActivationQuantize",
+)
+_OBSERVER_BATCH = 8  # maps of a segmentation model are large
 
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -41,8 +59,8 @@ class QatSettings:
     Attributes:
         steps: batches in all, > 0.
         learning_rate: of Adam, constant.
-        positive_weight: weight of cracked tiles in the loss, as in training.
-        negative_weight: weight of clean tiles in the loss.
+        positive_weight: weight of cracked tiles, or pixels, in the loss, as in training.
+        negative_weight: weight of clean ones in the loss.
         checkpoint_every: steps between checkpoints; a kill loses at most this many.
     """
 
@@ -67,7 +85,7 @@ def build_twin(build: Callable[[Any], Any], weights: Sequence[np.ndarray], calib
         calibration: uint8 (n, s, s, 3), n > 0, for the activation ranges.
 
     Returns:
-        A tf_keras model from float32 (b, s, s, 3) pixel / 128 - 1 to a float32 (b, 1) logit.
+        A tf_keras model from float32 (b, s, s, 3) pixel / 128 - 1 to float32 logits, (b, 1) or a map (b, s, s, 1).
 
     Raises:
         CrackError: if tfmot is not installed, refuses a layer, the weights do not fit or there are no calibration tiles.
@@ -162,7 +180,8 @@ def fine_tune(
     Args:
         model: from `build_twin`; holds the result afterwards.
         settings: how.
-        batch_at: batch of a step (from 0), a function of the step alone: uint8 (b, s, s, 3) and labels (b,), 1 is cracked.
+        batch_at: batch of a step (from 0), a function of the step alone: uint8 (b, s, s, 3) and labels (b,), or masks
+            (b, s, s) for a model that answers with maps; 1 is cracked.
         checkpoint: `.npz` file with weights, optimizer state and step; written every `checkpoint_every` steps and at the end.
         fingerprint: JSON values that identify model, data and seed; a checkpoint of another fingerprint is refused.
         resume: go on from the checkpoint if there is one.
@@ -192,7 +211,7 @@ def fine_tune(
     def train(images: Any, labels: Any) -> Any:
         with tf.GradientTape() as tape:
             with _held_observers():
-                logits = model(images, training=True)[:, 0]
+                logits = model(images, training=True)[..., 0]
             missed = settings.positive_weight * labels * tf.math.softplus(-logits)
             false_alarm = settings.negative_weight * (1 - labels) * tf.math.softplus(logits)
             loss = tf.reduce_mean(missed + false_alarm)
@@ -292,12 +311,15 @@ def _per_channel_scheme() -> tuple[Any, dict[str, Any]]:
     """tfmot's 8-bit scheme with per-channel depthwise kernels, and the names its classes are looked up under."""
     tf_keras, tfmot = _frameworks()
     import tensorflow as tf
+    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_transforms
+    from tensorflow_model_optimization.python.core.quantization.keras.graph_transformations import model_transformer
 
     quantisation = tfmot.quantization.keras
     last_value: Any = quantisation.quantizers.LastValueQuantizer
     default_config: Any = quantisation.QuantizeConfig
     default_registry: Any = quantisation.default_8bit.Default8BitQuantizeRegistry
     default_scheme: Any = quantisation.default_8bit.Default8BitQuantizeScheme
+    default_layout: Any = type(default_scheme().get_layout_transformer())
 
     class DepthwiseKernelQuantizer(last_value):
         """Symmetric int8 with one range per channel of an (h, w, channels, multiplier) kernel."""
@@ -350,7 +372,21 @@ def _per_channel_scheme() -> tuple[Any, dict[str, Any]]:
             is_depthwise = isinstance(layer, tf_keras.layers.DepthwiseConv2D)
             return DepthwiseConfig() if is_depthwise else super().get_quantize_config(layer)
 
+    class Layout(default_layout):
+        """tfmot's rewriting of the graph without its rule for concatenations, which may swap their inputs.
+
+        The rule lets inputs share the range of the result; without it each keeps its own, and the converter adds a rescaling.
+        """
+
+        def apply(self, model: Any, layer_quantize_map: Any) -> Any:
+            kinds = [getattr(default_8bit_transforms, name)() for name in _TRANSFORMS]
+            names = set(layer_quantize_map)
+            return model_transformer.ModelTransformer(model, kinds, names, layer_quantize_map).transform()
+
     class Scheme(default_scheme):
+        def get_layout_transformer(self) -> Any:
+            return Layout()
+
         def get_quantize_registry(self) -> Any:
             return Registry()
 

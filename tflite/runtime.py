@@ -22,10 +22,16 @@ import numpy as np
 
 from tflite.errors import CrackError, ModelFileError
 from tflite.graph import EDGETPU_OPERATOR, read_graph
-from tflite.sidecar import Sidecar, TensorSpec, dequantise, golden_input, read_sidecar, verify_file
+from tflite.sidecar import Golden, Sidecar, TensorSpec, dequantise, golden_input, read_sidecar, verify_file
 
 DELEGATES = ("xnnpack", "none", "edgetpu")
 EDGETPU_LIBRARY = "libedgetpu.so.1"
+_KINDS = {"classify": "classifier", "segment": "segmentation model"}
+_ANSWERS = {"classify": "one logit", "segment": "a map of logits"}
+_USES = {
+    "classify": "Classifiers run with crack-tf predict, or tflite.runtime.Classifier.",
+    "segment": "Segmentation models run with crack-tf photo segment, or tflite.segmenter.Segmenter.",
+}
 # What LiteRT says when a compiled model and its surroundings do not fit, most telling first, and what to do about it. The texts
 # are from GitHub: jsk-ros-pkg/coral_usb_ros pull 78, google-coral/pycoral issue 5 and google-coral/tflite issue 2.
 _EDGETPU_HINTS = (
@@ -56,8 +62,8 @@ class Nodes:
     remaining: int
 
 
-class Classifier:
-    """A loaded, checked model that answers crack or no crack, one tile at a time.
+class TileModel:
+    """A loaded, checked .tflite model that takes one tile of raw pixels at a time: what every task shares.
 
     Args:
         path: the .tflite file; its sidecar lies beside it.
@@ -66,9 +72,12 @@ class Classifier:
         trust: skip the sha256 comparison. Only for files made by this very process: a damaged file may crash the interpreter.
 
     Raises:
-        CrackError: if an argument is out of range, LiteRT is not installed, or the Edge TPU cannot be opened.
+        CrackError: if an argument is out of range, LiteRT is not installed, the Edge TPU cannot be opened, or the model is for
+            another task.
         ModelFileError: if the file or its sidecar is missing, damaged, or not what the other describes.
     """
+
+    task: str
 
     def __init__(self, path: str | Path, *, threads: int = 1, delegate: str = "xnnpack", trust: bool = False) -> None:
         if threads < 1:
@@ -78,6 +87,7 @@ class Classifier:
         self.path = Path(path)
         _check_readable(self.path)
         self.sidecar: Sidecar = read_sidecar(self.path)
+        require_task(self.path, self.sidecar, self.task)
         if not trust:
             verify_file(self.path, self.sidecar)
         self._interpreter = _load(self.path, threads, delegate)
@@ -101,14 +111,18 @@ class Classifier:
         """DELEGATE nodes found after allocation; 0 means that no delegate runs, whatever was asked for."""
         return self.nodes.delegates
 
-    def raw(self, tile: np.ndarray) -> float:
+    def golden(self) -> Golden:
+        """What the model answers to `golden_input` here, with tolerance 0."""
+        raise NotImplementedError
+
+    def run(self, tile: np.ndarray) -> np.ndarray:
         """One inference on raw pixels.
 
         Args:
             tile: uint8 RGB of shape (image_size, image_size, 3).
 
         Returns:
-            The output tensor's value in its own units: an integer value for int8 and uint8, a logit for float32.
+            The output tensor, in its own units and shape.
 
         Raises:
             CrackError: if the tile has another shape or dtype.
@@ -121,7 +135,71 @@ class Classifier:
             )
         self._interpreter.set_tensor(self._input, _as_input(tile, self.sidecar.input.dtype)[np.newaxis])
         self._interpreter.invoke()
-        return float(self._interpreter.get_tensor(self._output).reshape(-1)[0])
+        return np.asarray(self._interpreter.get_tensor(self._output))
+
+    def _check_tensors(self) -> tuple[int, int]:
+        """Compare the file's tensors with the sidecar's; returns the input and output tensor numbers."""
+        numbers = []
+        for name, expected, details in (
+            ("input", self.sidecar.input, self._interpreter.get_input_details()),
+            ("output", self.sidecar.output, self._interpreter.get_output_details()),
+        ):
+            if len(details) != 1:
+                raise ModelFileError(
+                    f"{self.path} has {len(details)} {name}s, expected one. It is no model of this project."
+                )
+            found = tensor_spec(details[0])
+            if found != expected:
+                raise ModelFileError(
+                    f"{self.path}: the {name} is {_describe(found)}, its sidecar says {_describe(expected)}. "
+                    "The two do not belong together: copy both again or export the model again."
+                )
+            numbers.append(int(details[0]["index"]))
+        answer = self.sidecar.output.shape
+        fits = math.prod(answer) == 1 if self.task == "classify" else answer[0] == 1
+        if self.sidecar.input.shape[0] != 1 or not fits:
+            raise ModelFileError(
+                f"{self.path} maps {self.sidecar.input.shape} to {answer}, expected one tile and its {_ANSWERS[self.task]}."
+            )
+        return numbers[0], numbers[1]
+
+    def _check_golden(self) -> None:
+        golden = self.sidecar.golden
+        if golden is None:
+            return
+        found = self.golden()
+        pairs = [(found.output, golden.output), *zip(found.grid, golden.grid, strict=True)]
+        answer, expected = max(pairs, key=lambda pair: abs(pair[0] - pair[1]))
+        # Written so that NaN fails too, wherever in the list it is.
+        if not all(abs(here - there) <= golden.tolerance for here, there in pairs):
+            raise ModelFileError(
+                f"{self.path} answers {answer:g} to the golden tile, its sidecar says {expected:g} +- {golden.tolerance:g}. "
+                'The file or this runtime is faulty: try delegate "none", and export the model again if that differs too.'
+            )
+
+
+class Classifier(TileModel):
+    """A loaded, checked model that answers crack or no crack, one tile at a time. Arguments and errors: see `TileModel`."""
+
+    task = "classify"
+
+    def raw(self, tile: np.ndarray) -> float:
+        """One inference on raw pixels.
+
+        Args:
+            tile: uint8 RGB of shape (image_size, image_size, 3).
+
+        Returns:
+            The output tensor's value in its own units: an integer value for int8 and uint8, a logit for float32.
+
+        Raises:
+            CrackError: if the tile has another shape or dtype.
+        """
+        return float(self.run(tile).reshape(-1)[0])
+
+    def golden(self) -> Golden:
+        """What the model answers to `golden_input` here, with tolerance 0."""
+        return Golden(self.raw(golden_input(self.image_size)), 0.0)
 
     def decide(self, raw: float) -> bool:
         """Whether a `raw` output means crack. Quantised models compare integers; nothing is dequantised."""
@@ -147,40 +225,24 @@ class Classifier:
         """The decision for one tile, uint8 (image_size, image_size, 3), at the sidecar's threshold."""
         return self.decide(self.raw(tile))
 
-    def _check_tensors(self) -> tuple[int, int]:
-        """Compare the file's tensors with the sidecar's; returns the input and output tensor numbers."""
-        numbers = []
-        for name, expected, details in (
-            ("input", self.sidecar.input, self._interpreter.get_input_details()),
-            ("output", self.sidecar.output, self._interpreter.get_output_details()),
-        ):
-            if len(details) != 1:
-                raise ModelFileError(
-                    f"{self.path} has {len(details)} {name}s, expected one. It is not a tile classifier."
-                )
-            found = tensor_spec(details[0])
-            if found != expected:
-                raise ModelFileError(
-                    f"{self.path}: the {name} is {_describe(found)}, its sidecar says {_describe(expected)}. "
-                    "The two do not belong together: copy both again or export the model again."
-                )
-            numbers.append(int(details[0]["index"]))
-        if self.sidecar.input.shape[0] != 1 or math.prod(self.sidecar.output.shape) != 1:
-            raise ModelFileError(
-                f"{self.path} maps {self.sidecar.input.shape} to {self.sidecar.output.shape}, expected one tile and one logit."
-            )
-        return numbers[0], numbers[1]
 
-    def _check_golden(self) -> None:
-        golden = self.sidecar.golden
-        if golden is None:
-            return
-        answer = self.raw(golden_input(self.image_size))
-        if not abs(answer - golden.output) <= golden.tolerance:  # written so that NaN fails too
-            raise ModelFileError(
-                f"{self.path} answers {answer:g} to the golden tile, its sidecar says {golden.output:g} +- {golden.tolerance:g}. "
-                'The file or this runtime is faulty: try delegate "none", and export the model again if that differs too.'
-            )
+def require_task(path: str | Path, sidecar: Sidecar, task: str) -> None:
+    """Refuse a model that was made for another task.
+
+    Args:
+        path: of the model file, for the message.
+        sidecar: of the model.
+        task: "classify" or "segment".
+
+    Raises:
+        CrackError: if the sidecar names another one.
+    """
+    if sidecar.task == task:
+        return
+    raise CrackError(
+        f"{path} is a {_KINDS[sidecar.task]} ({_ANSWERS[sidecar.task]} per tile), and a {_KINDS[task]} "
+        f"({_ANSWERS[task]}) is needed here. {_USES[sidecar.task]}"
+    )
 
 
 def tensor_spec(details: Mapping[str, Any]) -> TensorSpec:

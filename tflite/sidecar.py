@@ -12,7 +12,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from tflite.metrics import sigmoid
 FORMAT = "crack_tf.sidecar/1"
 SCHEMES = ("keras", "float32", "float16", "dynamic", "int8-ptq", "int8-qat")
 DTYPES = ("float32", "int8", "uint8")
+TASKS = ("classify", "segment")
+GRID = 8  # golden values of a map along each side
 _DIGEST = "sidecar_sha256"
 _PROBABILITY_SLACK = 1e-4  # the stored probability may be rounded; the logit is what counts
 
@@ -74,12 +76,15 @@ class Golden:
     """One known answer.
 
     Attributes:
-        output: what the model answered to `golden_input(image_size)`, in units of its output tensor (int8: integers).
+        output: what the model answered to `golden_input(image_size)`, in units of its output tensor (int8: integers). Of a
+            map, the mean of `grid`.
         tolerance: largest accepted difference, same units; covers kernels that round differently on another CPU.
+        grid: of a map, its values at `golden_grid`; empty for a single logit.
     """
 
     output: float
     tolerance: float
+    grid: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,7 @@ class Sidecar:
         versions: of Python and the packages that wrote the file.
         git_revision: of the code, or None outside a checkout.
         created: ISO time, UTC.
+        task: "classify" (one logit per tile) or "segment" (a map of logits, one per pixel).
     """
 
     model: str
@@ -122,6 +128,7 @@ class Sidecar:
     versions: dict[str, Any]
     git_revision: str | None
     created: str
+    task: str = "classify"
 
 
 def sidecar_path(model_path: str | Path) -> Path:
@@ -215,6 +222,16 @@ def golden_input(size: int) -> np.ndarray:
     return np.where(line, 20 + texture // 4, 130 + texture).astype(np.uint8)
 
 
+def golden_grid(values: np.ndarray) -> tuple[float, ...]:
+    """A map's values at 8 x 8 places spread over it, row by row: its share of a golden answer.
+
+    Args:
+        values: (size, size).
+    """
+    places = (2 * np.arange(GRID) + 1) * values.shape[0] // (2 * GRID)
+    return tuple(float(value) for value in values[np.ix_(places, places)].ravel())
+
+
 def dequantise(raw: np.ndarray | int, scale: float, zero_point: int) -> np.ndarray:
     """float32 value of quantised integers: scale * (raw - zero_point).
 
@@ -257,9 +274,20 @@ def _digest(record: Mapping[str, Any]) -> str:
 
 
 def _jsonable(sidecar: Sidecar) -> dict[str, Any]:
-    """Plain JSON types, as they will read back: tuples become lists, and the digest is taken over the same values."""
-    record = json.loads(json.dumps(asdict(sidecar), allow_nan=False))
+    """Plain JSON types, as they will read back: tuples become lists, and the digest is taken over the same values.
+
+    Fields that have their default are left out: the sidecar of a classifier is what it was before there were other tasks.
+    """
+    record = json.loads(json.dumps(_spelled_out(sidecar), allow_nan=False))
     return typing.cast(dict[str, Any], record)
+
+
+def _spelled_out(value: Any) -> Any:
+    if not is_dataclass(value):
+        return value
+    return {
+        item.name: _spelled_out(found) for item in fields(value) if (found := getattr(value, item.name)) != item.default
+    }
 
 
 def _from_json(kind: Any, value: Any, name: str) -> Any:
@@ -275,10 +303,10 @@ def _from_json(kind: Any, value: Any, name: str) -> Any:
         if not isinstance(value, dict):
             raise ValueError(f"{name or 'the file'} is not an object")
         hints = typing.get_type_hints(kind)
-        names = [item.name for item in fields(kind)]
-        if different := sorted(set(names) ^ set(value)):
+        optional = {item.name for item in fields(kind) if item.default is not MISSING}
+        if different := sorted((set(hints) ^ set(value)) - optional):
             raise ValueError(f"missing or unknown in {name or 'the file'}: {', '.join(different)}")
-        return kind(**{key: _from_json(hints[key], value[key], f"{name}.{key}".lstrip(".")) for key in names})
+        return kind(**{key: _from_json(hints[key], found, f"{name}.{key}".lstrip(".")) for key, found in value.items()})
     if typing.get_origin(kind) is tuple:
         if not isinstance(value, list):
             raise ValueError(f"{name} is not a list")
@@ -295,6 +323,8 @@ def _check(sidecar: Sidecar) -> None:
     """Refuse fields that contradict each other; raises ValueError."""
     if sidecar.scheme not in SCHEMES:
         raise ValueError(f"scheme is {sidecar.scheme!r}, expected one of {', '.join(SCHEMES)}")
+    if sidecar.task not in TASKS:
+        raise ValueError(f"task is {sidecar.task!r}, expected one of {', '.join(TASKS)}")
     for name, tensor in (("input", sidecar.input), ("output", sidecar.output)):
         if tensor.dtype not in DTYPES:
             raise ValueError(f"{name}.dtype is {tensor.dtype!r}, expected one of {', '.join(DTYPES)}")
@@ -303,6 +333,11 @@ def _check(sidecar: Sidecar) -> None:
     size = sidecar.image_size
     if size < 1 or sidecar.input.shape[1:] != (size, size, 3):
         raise ValueError(f"input.shape is {list(sidecar.input.shape)} for image_size {size}")
+    if sidecar.task == "segment" and sidecar.output.shape[1:] != (size, size, 1):
+        raise ValueError(f"output.shape is {list(sidecar.output.shape)}, expected a map of {size} x {size} logits")
+    points = GRID * GRID if sidecar.task == "segment" else 0
+    if sidecar.golden is not None and len(sidecar.golden.grid) != points:
+        raise ValueError(f"golden.grid has {len(sidecar.golden.grid)} values, task {sidecar.task!r} needs {points}")
     threshold = sidecar.threshold
     if abs(float(sigmoid(threshold.logit)) - threshold.probability) > _PROBABILITY_SLACK:
         raise ValueError(f"threshold.probability {threshold.probability} is not the sigmoid of logit {threshold.logit}")

@@ -7,4 +7,4 @@ given to every other command. `tuning` imports `crack_tf` and `tflite`; of them 
 # Here, where importing them costs nothing: the command line lists them in its help, the modules implement them.
 ALGORITHMS = ("hyperband", "random", "bayesian", "grid")
 FIDELITIES = ("epochs", "data", "size")
-STUDIES = ("learning-rate", "batch", "positive-weight", "all")
+STUDIES = ("learning-rate", "batch", "positive-weight", "all", "unet")

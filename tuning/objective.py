@@ -1,8 +1,10 @@
-"""What a search maximises: specificity at a recall floor, within a measured budget.
+"""What a search maximises: specificity at a recall floor, or a mask's F1, within a measured budget.
 
-Recall comes first and is a constraint, not a term of a sum: the threshold of every trial is chosen on validation so that recall
-reaches the floor, and trials are compared by the specificity left there. A budget is a constraint too, on latency, size and
-speed measured on the trial's own int8 file. Every trial within the budget beats every trial outside it.
+Of classifiers, recall comes first and is a constraint, not a term of a sum: the threshold of every trial is chosen on validation so that
+recall reaches the floor, and trials are compared by the specificity left there. Of models that draw masks the pixels' F1 is maximised,
+at the threshold where it is highest; there is no recall floor, because nobody knows the border of a hand-drawn crack to 0.2 % of its
+pixels. A budget is a constraint too, on latency, size and speed measured on the trial's own int8 file. Every trial within the budget
+beats every trial outside it.
 """
 
 from __future__ import annotations
@@ -68,10 +70,11 @@ class Outcome:
         score: what the tuner maximises.
         values: hyperparameters, by name.
         epochs: trained in this trial and in those it continued.
-        recall: on validation, int8, at its own threshold.
+        recall: on validation, int8, at its own threshold; of tiles, or of pixels where masks are drawn.
         specificity: likewise.
         tp, fn, tn, fp: the counts behind them.
-        auc: of the float model on validation.
+        f1, iou: of pixels, likewise; None for classifiers.
+        auc: of the float model on validation; None where masks are drawn.
         val_loss: of the float model on validation.
         latency_ms: median of one int8 inference, one thread.
         speedup: over the reference, see `tuning.timing.Cost`.
@@ -93,6 +96,8 @@ class Outcome:
     fn: int | None = None
     tn: int | None = None
     fp: int | None = None
+    f1: float | None = None
+    iou: float | None = None
     auc: float | None = None
     val_loss: float | None = None
     latency_ms: float | None = None
@@ -104,6 +109,11 @@ class Outcome:
     seconds: float = 0.0
     message: str = ""
     folder: str = ""
+
+    @property
+    def draws_masks(self) -> bool:
+        """Whether its figures are those of pixels."""
+        return self.f1 is not None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -15,10 +15,13 @@ _LEAST_SPAN = math.log(2)
 
 
 def costs(outcome: Outcome) -> tuple[float, ...]:
-    """(1 - recall, 1 - specificity, latency, size): all to be small."""
+    """(1 - recall, 1 - specificity, latency, size), of masks (1 - F1, latency, size): all to be small."""
+    cost = float(outcome.latency_ms or 0), float(outcome.kilobytes or 0)
+    if outcome.f1 is not None:
+        return (1 - outcome.f1, *cost)
     assert outcome.recall is not None
     assert outcome.specificity is not None
-    return (1 - outcome.recall, 1 - outcome.specificity, float(outcome.latency_ms or 0), float(outcome.kilobytes or 0))
+    return (1 - outcome.recall, 1 - outcome.specificity, *cost)
 
 
 def front(outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -43,9 +46,9 @@ def front(outcomes: Sequence[Outcome]) -> list[Outcome]:
 def knee(outcomes: Sequence[Outcome]) -> Outcome | None:
     """The front's best compromise: nearest to the point that has the best of everything.
 
-    The axes are false alarms, latency and size, logarithmic (half as many false alarms, or twice as fast, is worth the same
-    anywhere) and scaled between the front's extremes. Recall is no axis: every trial reaches its floor, and the one or two tiles
-    above it are chance.
+    The axes are errors, latency and size, logarithmic (half as many errors, or twice as fast, is worth the same anywhere) and
+    scaled between the front's extremes. Errors are a classifier's false alarms, or what a mask's F1 lacks. A classifier's recall is
+    no axis: every trial reaches its floor, and the one or two tiles above it are chance.
 
     Args:
         outcomes: a front.
@@ -55,9 +58,14 @@ def knee(outcomes: Sequence[Outcome]) -> Outcome | None:
     """
     if not outcomes:
         return None
-    points = np.log([(false_alarms(o), *costs(o)[2:]) for o in outcomes])
+    points = np.log([(shortfall(o), *costs(o)[-2:]) for o in outcomes])
     scaled = (points - points.min(axis=0)) / np.maximum(np.ptp(points, axis=0), _LEAST_SPAN)
     return outcomes[int(np.argmin((scaled**2).sum(axis=1)))]
+
+
+def shortfall(outcome: Outcome) -> float:
+    """Share of errors: a classifier's false alarms, of masks 1 - F1 (at least a thousandth, since 0 has no logarithm)."""
+    return false_alarms(outcome) if outcome.f1 is None else max(1 - outcome.f1, 1e-3)
 
 
 def false_alarms(outcome: Outcome) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from tflite.benchmark import format_table
 from tflite.files import atomic_path, write_csv, write_json
 from tflite.metrics import wilson_interval
 from tuning.objective import Outcome
-from tuning.pareto import false_alarms, front, knee
+from tuning.pareto import front, knee, shortfall
 
 _VERMILION, _BLUE, _GREY = "#D55E00", "#0072B2", "#7F7F7F"  # Okabe and Ito
 
@@ -44,13 +44,15 @@ def write_report(outcomes: Sequence[Outcome], out: Path, record: dict[str, Any])
 
 
 def row(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as one flat row, with Wilson 95 % intervals."""
+    """An outcome as one flat row, with Wilson 95 % intervals where tiles are counted: pixels are not independent."""
     flat = outcome.as_dict()
     values = flat.pop("values")
     message = flat.pop("message")
+    if not outcome.draws_masks:
+        del flat["f1"], flat["iou"]
     for name, hits, misses in (("recall", "tp", "fn"), ("specificity", "tn", "fp")):
         low = high = None
-        if flat[hits] is not None and flat[hits] + flat[misses] > 0:
+        if flat[hits] is not None and flat[hits] + flat[misses] > 0 and not outcome.draws_masks:
             low, high = (round(x, 6) for x in wilson_interval(flat[hits], flat[hits] + flat[misses]))
         flat |= {f"{name}_low": low, f"{name}_high": high}
     return flat | values | {"message": message}
@@ -59,14 +61,22 @@ def row(outcome: Outcome) -> dict[str, Any]:
 def front_table(best: Sequence[Outcome]) -> str:
     """The front as text."""
     choice = knee(best)
+    tiles: dict[str, Callable[[Any], str]] = {
+        "recall": lambda r: f"{r['outcome'].recall:.4f} ({r['outcome'].tp}/{r['outcome'].tp + r['outcome'].fn})",
+        "specificity": lambda r: (
+            f"{r['outcome'].specificity:.4f} ({r['outcome'].tn}/{r['outcome'].tn + r['outcome'].fp})"
+        ),
+    }
+    pixels: dict[str, Callable[[Any], str]] = {
+        "F1": lambda r: f"{r['outcome'].f1:.4f}",
+        "IoU": lambda r: f"{r['outcome'].iou:.4f}",
+        "recall": lambda r: f"{r['outcome'].recall:.4f}",
+    }
     return format_table(
         [{"outcome": o} for o in best],
         {
             "trial": lambda r: r["outcome"].trial + (" knee" if r["outcome"] is choice else ""),
-            "recall": lambda r: f"{r['outcome'].recall:.4f} ({r['outcome'].tp}/{r['outcome'].tp + r['outcome'].fn})",
-            "specificity": lambda r: (
-                f"{r['outcome'].specificity:.4f} ({r['outcome'].tn}/{r['outcome'].tn + r['outcome'].fp})"
-            ),
+            **(pixels if best and best[0].draws_masks else tiles),
             "p50 ms": lambda r: f"{r['outcome'].latency_ms:.2f}",
             "speed-up": lambda r: f"{r['outcome'].speedup:.1f}x",
             "kB": lambda r: f"{r['outcome'].kilobytes:,.0f}",
@@ -77,7 +87,7 @@ def front_table(best: Sequence[Outcome]) -> str:
 
 
 def pareto_plot(outcomes: Sequence[Outcome], best: Sequence[Outcome], choice: Outcome | None, path: Path) -> None:
-    """False alarms at the recall floor against latency and against size: every trial, the front, the knee.
+    """False alarms at the recall floor, or of masks what F1 lacks, against latency and against size: trials, front, knee.
 
     Both axes are logarithmic, since the interesting trials differ by factors; no false alarm at all is drawn at half a tile.
     """
@@ -97,7 +107,7 @@ def pareto_plot(outcomes: Sequence[Outcome], best: Sequence[Outcome], choice: Ou
         (panels[1], "kilobytes", "file size [kB]"),
     ):
         for order, (title, shown, colour, marker, area) in enumerate(layers, start=2):
-            x, y = [getattr(o, name) for o in shown], [100 * false_alarms(o) for o in shown]
+            x, y = [getattr(o, name) for o in shown], [100 * shortfall(o) for o in shown]
             axes.scatter(x, y, s=area, color=colour, marker=marker, label=title, zorder=order)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -107,10 +117,17 @@ def pareto_plot(outcomes: Sequence[Outcome], best: Sequence[Outcome], choice: Ou
         axes.grid(alpha=0.3)
     panels[0].set_yscale("log")
     panels[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panels[0].set_ylabel("false alarms per 100 clean tiles\n(validation, int8, at the recall floor)")
+    masks = best[0].draws_masks
+    errors = (
+        "100 % less the pixels' F1\n(validation, int8)"
+        if masks
+        else ("false alarms per 100 clean tiles\n(validation, int8, at the recall floor)")
+    )
+    panels[0].set_ylabel(errors)
     panels[1].legend(loc="upper right", framealpha=0.9)
     figure.suptitle(
-        f"{len(fine)} trials within the budget, {len(best)} not dominated in recall, specificity, latency and size"
+        f"{len(fine)} trials within the budget, {len(best)} not dominated in "
+        f"{'F1' if masks else 'recall, specificity'}, latency and size"
     )
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120)

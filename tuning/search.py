@@ -184,10 +184,10 @@ def figures(outcome: Outcome) -> str:
     """A trial's result in a few words."""
     if outcome.status != "ok":
         return f"{outcome.status}: {outcome.message}"
-    return (
-        f"recall {outcome.recall:.4f}, specificity {outcome.specificity:.4f}, {outcome.latency_ms:.2f} ms "
-        f"({outcome.speedup:.1f}x), {outcome.kilobytes:.0f} kB"
-    )
+    quality = f"recall {outcome.recall:.4f}, specificity {outcome.specificity:.4f}"
+    if outcome.draws_masks:
+        quality = f"F1 {outcome.f1:.4f}, IoU {outcome.iou:.4f}"
+    return f"{quality}, {outcome.latency_ms:.2f} ms ({outcome.speedup:.1f}x), {outcome.kilobytes:.0f} kB"
 
 
 def run_search(plan: Plan, out: Path, say: Callable[[str], None]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from crack_tf.models import get_model
-from crack_tf.models.space import TRAINING, Choice, Range, Space
+from crack_tf.models.space import MASK_TRAINING, TRAINING, Choice, Range, Space
 from tflite.errors import CrackError
 
 
@@ -28,7 +28,8 @@ def search_space(
     Raises:
         CrackError: for a name that cannot be searched, a malformed text, or a space with nothing left to vary.
     """
-    space: Space = {**get_model(model).space, **TRAINING}
+    spec = get_model(model)
+    space: Space = {**spec.space, **(MASK_TRAINING if spec.task == "segment" else TRAINING)}
     held: dict[str, Any] = {}
     for text in varied:
         name, values = _parse("--vary", text, space)
@@ -100,9 +101,9 @@ def _parse(option: str, text: str, space: Space) -> tuple[str, Any]:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
         pass
-    # Bare words (adam, rmsprop) are strings: nobody likes to quote twice in a shell.
+    # Bare words (adam, bce+dice) are strings: nobody likes to quote twice in a shell.
     words = tuple(word.strip() for word in value.split(","))
-    if not all(word.isidentifier() for word in words):
+    if not all(part.isidentifier() for word in words for part in word.split("+")):
         raise CrackError(f"{option} {text!r}: {value!r} is neither a number, a word, nor several with commas between.")
     return name, words if len(words) > 1 else words[0]
 

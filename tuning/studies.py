@@ -6,7 +6,7 @@ experiment changes one setting of the baseline (Adam, learning rate 1e-3, batch 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,27 +44,62 @@ class Study:
     """A study as a search over named experiments.
 
     Attributes:
+        models: it is about.
         space: one dimension, "experiment".
         held: settings that all experiments share.
         experiments: what each one changes.
+        rows: results of one model beside the published ones, from (model, outcomes, folder of the trials).
+        table: the rows as text.
+        heading: says what the table's figures are.
+        published: how the published runs were made.
     """
 
+    models: tuple[str, ...]
     space: Space
     held: dict[str, Any]
     experiments: dict[str, dict[str, Any]]
+    rows: Callable[[str, Sequence[Outcome], Path], list[dict[str, Any]]]
+    table: Callable[[Sequence[dict[str, Any]]], str]
+    heading: str
+    published: str
+
+    def check_fixed(self, names: Sequence[str]) -> None:
+        """Refuse to hold what every experiment sets itself.
+
+        Raises:
+            CrackError: naming the setting.
+        """
+        for name in names:
+            if all(name in change for change in self.experiments.values()):
+                raise CrackError(
+                    f"--fix {name}: the study's experiments set it. Fix something else, or search without --study."
+                )
 
 
 def study(name: str) -> Study:
-    """The study of one setting against the baseline, or of all.
+    """The classification study of one setting against the baseline or of all of them, or the segmentation study.
 
     Raises:
         CrackError: for another name.
     """
     if name not in STUDIES:
         raise CrackError(f"--study {name!r}: choose one of {', '.join(STUDIES)}.")
+    if name == "unet":
+        from tuning.unet_study import unet_study
+
+        return unet_study()
     names = tuple(EXPERIMENTS) if name == "all" else ("baseline", name)
     space: Space = {"experiment": Choice(names, "baseline")}
-    return Study(space, dict(BASELINE), {key: EXPERIMENTS[key] for key in names})
+    return Study(
+        models=MODELS,
+        space=space,
+        held=dict(BASELINE),
+        experiments={key: EXPERIMENTS[key] for key in names},
+        rows=study_rows,
+        table=study_table,
+        heading="validation, threshold 0.5, float: ours | published",
+        published="28,000 tiles, 10 epochs, 224 pixels",
+    )
 
 
 def study_rows(model: str, outcomes: Sequence[Outcome], search: Path) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import numpy as np
 from tflite.files import sha256_file
 from tflite.graph import read_graph
 from tflite.manifest import LABELS
-from tflite.sidecar import Sidecar, TensorSpec, write_sidecar
+from tflite.sidecar import Sidecar, write_sidecar
 
 RUNS, WARMUP = 60, 5
 _TILES = 4  # an untrained model's ranges mean nothing; latency does not depend on them
@@ -85,7 +85,7 @@ def write_untrained(model: str, image_size: int, hyperparameters: dict[str, Any]
     """
     import keras
 
-    from crack_tf.models import build_model
+    from crack_tf.models import build_model, get_model
     from crack_tf.provenance import created, environment
     from crack_tf.thresholds import threshold_record
     from tflite.convert import convert_ptq, write_model
@@ -105,7 +105,7 @@ def write_untrained(model: str, image_size: int, hyperparameters: dict[str, Any]
         labels=LABELS,
         hyperparameters=hyperparameters,
         input=graph.inputs[0],
-        output=TensorSpec((1, 1), output.dtype, output.scale, output.zero_point),
+        output=output,
         threshold=threshold_record(0.0, output.scale, output.zero_point, output.dtype),
         golden=None,
         training={"untrained": True},
@@ -114,6 +114,7 @@ def write_untrained(model: str, image_size: int, hyperparameters: dict[str, Any]
         versions=here["versions"],
         git_revision=here["git_revision"],
         created=created(),
+        task=get_model(model).task,
     )
     write_sidecar(path, sidecar)
 

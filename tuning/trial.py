@@ -27,7 +27,10 @@ from tuning.objective import FAILED_SCORE, Budget, Outcome, feasible_score, outc
 from tuning.timing import Cost, measure_cost, write_untrained
 
 RESULT = "result.json"
-_MULTIPLE = 16  # reduced input sizes are multiples of this
+_MULTIPLE = {
+    "classify": 16,
+    "segment": 64,
+}  # reduced input sizes are multiples of this; a U-Net halves the side up to six times
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,9 @@ class Recipe:
         held: hyperparameters and training settings that are not.
         epochs: of a trial at full fidelity.
         fidelity: what a cheap trial saves: "epochs", "data" or "size" (side of the input).
-        limit: training tiles of a trial, or None for all.
+        limit: training tiles or patches of a trial, a share of them, or None for all.
         steps_per_epoch: batches per epoch, or None for all.
-        target_recall: recall floor.
+        target_recall: recall floor of classifiers.
         budget: limits on cost.
         weights: see `crack_tf.train --weights`; None for the model's default.
         reference: int8 .tflite that speeds are relative to.
@@ -57,7 +60,7 @@ class Recipe:
     held: dict[str, Any]
     epochs: int
     fidelity: str
-    limit: int | None
+    limit: int | float | None
     steps_per_epoch: int | None
     target_recall: float
     budget: Budget
@@ -190,12 +193,10 @@ def train_arguments(recipe: Recipe, values: dict[str, Any], rung: Rung, run: Pat
     if recipe.fidelity == "epochs":
         epochs = rung.end - rung.start
     elif recipe.fidelity == "size":
-        size = reduced_size(size, rung, get_model(recipe.model).smallest)
+        spec = get_model(recipe.model)
+        size = reduced_size(size, rung, spec.smallest, _MULTIPLE[spec.task])
     elif rung.end < rung.most:
-        from tflite.manifest import read_manifest
-
-        tiles = recipe.limit or len(read_manifest(recipe.manifest).split("train"))
-        limit = max(2, round(tiles * rung.end / rung.most))
+        limit = rung_limit(recipe, rung)
     arguments = ["--model", recipe.model, "--data", recipe.manifest, "--out", str(run), "--patience", "0"]
     arguments += ["--image-size", str(size), "--epochs", str(epochs), "--seed", str(recipe.seed)]
     arguments += ["--target-recall", repr(recipe.target_recall)]
@@ -217,7 +218,8 @@ def export(run: Path, recipe: Recipe) -> Path:
     """Quantise a trained run by PTQ, measured on validation; returns the .tflite file."""
     from crack_tf import export as exporter
 
-    options = [str(run), "--int8", "--ptq", "--measure-split", "val", "--max-recall-drop", "100", "--resume"]
+    options = [str(run), "--int8", "--ptq", "--measure-split", "val", "--resume"]
+    options += ["--max-recall-drop", "100", "--max-f1-drop", "100"]
     options += ["--calibration-samples", "100", "--seed", str(recipe.seed)]
     exporter.run(exporter.make_parser().parse_args(options))
     return run / "export" / f"{recipe.model}-int8-ptq.tflite"
@@ -228,7 +230,8 @@ def judge(outcome: Outcome, run: Path, model: Path, cost: Cost, rung: Rung, reci
     from crack_tf.training import read_history
     from tflite.sidecar import read_sidecar
 
-    counts = read_sidecar(model).metrics["at_threshold"]
+    sidecar = read_sidecar(model)
+    counts, masks = sidecar.metrics["at_threshold"], sidecar.task == "segment"
     epoch = read_json(run / "val_metrics.json")["epoch"]
     row = next(row for row in read_history(run) if row["epoch"] == epoch)
     epochs = rung.end if recipe.fidelity == "epochs" else recipe.epochs
@@ -236,13 +239,16 @@ def judge(outcome: Outcome, run: Path, model: Path, cost: Cost, rung: Rung, reci
         outcome,
         status="ok",
         epochs=epochs,
-        auc=row["auc"],
+        auc=row.get("auc"),
         val_loss=row["val_loss"],
         **{name: counts[name] for name in ("recall", "specificity", "tp", "fn", "tn", "fp")},
+        **({name: counts[name] for name in ("f1", "iou")} if masks else {}),
         **asdict(cost),
     )
     if excess := recipe.budget.excess(cost.latency_ms, cost.kilobytes, cost.speedup):
         return _over_budget(outcome, cost, excess, recipe, epochs)
+    if masks:
+        return replace(outcome, score=counts["f1"])
     score = feasible_score(counts["recall"], counts["specificity"], row["val_loss"], recipe.target_recall)
     return replace(outcome, score=score)
 
@@ -256,18 +262,31 @@ def architecture(recipe: Recipe, values: dict[str, Any]) -> tuple[int, dict[str,
     }
 
 
-def reduced_size(size: int, rung: Rung, smallest: int) -> int:
+def rung_limit(recipe: Recipe, rung: Rung) -> int | float:
+    """Training samples of a cheap trial: of tiles a number, of patches (whose number the manifest does not tell) a share."""
+    from tflite.manifest import read_manifest
+
+    share = rung.end / rung.most
+    if recipe.limit is None and get_model(recipe.model).task == "segment":
+        return share
+    if isinstance(recipe.limit, float):
+        return recipe.limit * share
+    return max(2, round((recipe.limit or len(read_manifest(recipe.manifest).split("train"))) * share))
+
+
+def reduced_size(size: int, rung: Rung, smallest: int, multiple: int = 16) -> int:
     """Side of the input on a rung: pixels, hence work, are in proportion to the resource spent.
 
     Args:
         size: side at full fidelity.
         rung: how far the trial goes.
         smallest: least side the model takes.
+        multiple: what a reduced side is a multiple of.
     """
     if rung.end >= rung.most:
         return size
     side = size * (rung.end / rung.most) ** 0.5
-    return min(size, max(smallest, _MULTIPLE, round(side / _MULTIPLE) * _MULTIPLE))
+    return min(size, max(smallest, multiple, round(side / multiple) * multiple))
 
 
 def _over_budget(outcome: Outcome, cost: Cost, excess: float, recipe: Recipe, epochs: int) -> Outcome:

@@ -22,6 +22,7 @@ from crack_tf.data.neighbours import (
     photograph_keys,
 )
 from crack_tf.data.split import check_policy, split
+from crack_tf.data.synthetic import SETTINGS
 from crack_tf.segmentation.pairs import PairSource, pair_folders
 from tflite.errors import CrackError
 from tflite.files import refuse_existing, sha256_bytes
@@ -193,7 +194,8 @@ def locate(source: str, root: str | None = None, threshold_masks: bool = False) 
     if entry is None:
         # A path to the local copy of a known data set must not lose that set's neighbour rule.
         entry = next((known for known in DATASETS.values() if _same(known.local_copy(), folder)), None)
-    name, licence, neighbours = folder.name, "not stated", None
+    drawn = (folder / SETTINGS).is_file()  # by this program's own generator, wherever it was told to put the set
+    name, licence, neighbours = folder.name, "CC0-1.0" if drawn else "not stated", None
     if entry is not None:
         name, licence, neighbours = entry.name, entry.licence, entry.neighbours
         segment = entry.task == "segment"

@@ -38,7 +38,7 @@ MAX_COUNT = 99_998  # the names have five digits
 _OVERSAMPLE = 4  # shapes are drawn this much larger and averaged down: antialiasing with 17 grey levels
 # Gaussian noise by table: a random byte picks one of 256 equally likely quantiles. 64,000 a tile make it worth while.
 _GAUSSIAN = np.array([NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)], np.float32)
-_SETTINGS = "synthetic.json"
+SETTINGS = "synthetic.json"
 _TILE_NAME = re.compile(r"\d{5}\.png")
 
 
@@ -164,7 +164,7 @@ def _write(folder: Path, count: int, size: int, seed: int, overwrite: bool, prog
 
     totals = {label: dict.fromkeys(CONFOUNDERS, 0) for label in LABELS}
     # Written first as incomplete, so that an interrupted set can be told from somebody else's folder and be resumed.
-    write_json(folder / _SETTINGS, settings | {"count": count, "complete": False})
+    write_json(folder / SETTINGS, settings | {"count": count, "complete": False})
     for number in _with_progress(range(1, count + 1), progress):
         label = number % 2
         images = folder / "images" / LABELS[label] if by_class else folder / "images"
@@ -177,7 +177,7 @@ def _write(folder: Path, count: int, size: int, seed: int, overwrite: bool, prog
         for name in tile_confounders(seed, number):
             totals[LABELS[label]][name] += 1
     write_json(
-        folder / _SETTINGS,
+        folder / SETTINGS,
         settings
         | {
             "count": count,
@@ -613,10 +613,10 @@ def _claim_folder(folder: Path, settings: dict[str, Any], count: int, overwrite:
     """Let only an absent or empty folder through, or one whose set can be gone on with; clear it where asked to."""
     if folder.exists() and not folder.is_dir():
         raise CrackError(f"folder {folder} is a file. Choose another name.")
-    if not (folder / _SETTINGS).exists():
+    if not (folder / SETTINGS).exists():
         refuse_existing(folder, False, "It is no synthetic data set, so it is left alone. Choose another folder.")
         return
-    found = read_json(folder / _SETTINGS)
+    found = read_json(folder / SETTINGS)
     keys = sorted({*settings, *(found.keys() & {"layout"})})
     differs = [
         f"{key} {found.get(key)!r}, not {settings.get(key)!r}" for key in keys if found.get(key) != settings.get(key)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from crack_tf.models import mobilenet_v2, opnet, opnet_lite
+from crack_tf.models import mobilenet_v2, opnet, opnet_lite, unet, unet_mobile
 from crack_tf.models.space import Space
 from tflite.errors import CrackError
 
@@ -32,6 +32,7 @@ class ModelSpec:
         blocks: how many blocks `set_trainable` knows.
         licence_note: obligations that pretrained weights bring along.
         space: what a search may vary about this model, besides its training.
+        task: "classify" (one logit per tile) or "segment" (one logit per pixel).
     """
 
     name: str
@@ -43,6 +44,7 @@ class ModelSpec:
     blocks: int = 0
     licence_note: str = ""
     space: Space = field(default_factory=dict)
+    task: str = "classify"
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -101,6 +103,26 @@ MODELS: dict[str, ModelSpec] = {
             licence_note="Backbone initialised from ImageNet weights (Apache-2.0).",
             space=mobilenet_v2.SPACE,
         ),
+        ModelSpec(
+            "unet",
+            "U-Net that draws the crack, trained from scratch",
+            unet.build,
+            32,
+            space=unet.SPACE,
+            task="segment",
+        ),
+        ModelSpec(
+            "unet_mobile",
+            "U-Net on MobileNetV2, small and fast, transfer learning from ImageNet",
+            unet_mobile.build,
+            32,
+            pretrained=mobilenet_v2.load_pretrained,
+            set_trainable=unet_mobile.set_trainable,
+            blocks=mobilenet_v2.BLOCKS,
+            licence_note="Encoder initialised from ImageNet weights (Apache-2.0).",
+            space=unet_mobile.SPACE,
+            task="segment",
+        ),
     )
 }
 
@@ -129,7 +151,8 @@ def build_model(
         hyperparameters: the builder's keyword arguments.
 
     Returns:
-        Model from float32 (batch, image_size, image_size, 3) to a float32 (batch, 1) logit.
+        Model from float32 (batch, image_size, image_size, 3) to float32 logits: (batch, 1) when its task is "classify",
+        (batch, image_size, image_size, 1) when it is "segment".
 
     Raises:
         CrackError: for an unknown model or hyperparameter, or an image too small for the network.

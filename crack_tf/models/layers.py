@@ -1,4 +1,4 @@
-"""Pieces every model shares: how pixels come in and how the logit goes out."""
+"""Pieces the models share: how pixels come in, how logits go out, how a map is made larger."""
 
 from __future__ import annotations
 
@@ -32,3 +32,28 @@ def logit_head(keras: Any, features: Any, dropout: float) -> Any:
     """Dropout and one linear unit on pooled features; the output is a logit, kept in float32 under mixed precision."""
     features = keras.layers.Dropout(dropout, name="dropout")(features)
     return keras.layers.Dense(1, dtype="float32", name="logit")(features)
+
+
+def logit_map(keras: Any, features: Any) -> Any:
+    """One linear unit per pixel; the map of logits is kept in float32 under mixed precision.
+
+    Few pixels are cracked. Starting at a probability of 5 % rather than 50 %, the first steps are not spent on learning that
+    (Lin et al., Focal Loss, ICCV 2017, section 3.3).
+    """
+    rare = keras.initializers.Constant(-3.0)
+    return keras.layers.Conv2D(1, 1, bias_initializer=rare, dtype="float32", name="logit")(features)
+
+
+def upsample(keras: Any, x: Any, name: str) -> Any:
+    """Twice the height and width, each pixel repeated: RESIZE_NEAREST_NEIGHBOR in TensorFlow Lite, in either namespace.
+
+    Keras 3 writes UpSampling2D as broadcasts, which no accelerator takes; tfmot in turn knows UpSampling2D only. Neither layer has
+    weights, so the lists of the two namespaces agree.
+    """
+    if hasattr(keras, "ops"):
+        _, height, width, _ = x.shape
+        layer = keras.layers.Resizing(2 * height, 2 * width, interpolation="nearest", name=name)
+        # Its own default is training=True, which Keras hands on to the batch normalisations behind it whenever a model is called
+        # without saying which; `fit` and `predict` say it.
+        return layer(x, training=False)
+    return keras.layers.UpSampling2D(interpolation="nearest", name=name)(x)

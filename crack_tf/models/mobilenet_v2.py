@@ -49,19 +49,24 @@ def build(
     """
     inputs, x = pixel_input(keras, image_size, raw_pixels)
     backbone = keras.applications.MobileNetV2(input_tensor=x, alpha=alpha, include_top=False, weights=None)
-    for layer in backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = bn_momentum
+    set_momentum(keras, backbone, bn_momentum)
     x = keras.layers.GlobalAveragePooling2D(name="features")(backbone.output)
     return keras.Model(inputs, logit_head(keras, x, dropout), name="mobilenet_v2")
 
 
+def set_momentum(keras: Any, backbone: Any, momentum: float) -> None:
+    """Momentum of every batch normalisation's running statistics."""
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum
+
+
 def load_pretrained(keras: Any, model: Any, source: str, *, image_size: int, alpha: float = 1.0, **_: Any) -> None:
-    """Copy backbone weights into `model`; the head keeps its own.
+    """Copy backbone weights into the layers of `model` that have the backbone's names; all others keep their own.
 
     Args:
         keras: the Keras namespace the model was built with.
-        model: from `build`.
+        model: from `build`, or any model on the same backbone.
         source: "imagenet" (Keras's own download) or a path of a `notop` weights file.
         image_size: side of the input in pixels.
         alpha: width multiplier of the model.
@@ -80,20 +85,24 @@ def load_pretrained(keras: Any, model: Any, source: str, *, image_size: int, alp
             f"--weights {source!r} cannot be loaded into MobileNetV2 with alpha {alpha} ({first_line(error, 200)}). "
             "Give a 'notop' weights file of the same alpha, or 'none' to train from scratch."
         ) from None
-    pretrained = backbone.get_weights()
-    model.set_weights(pretrained + model.get_weights()[len(pretrained) :])
+    own = {layer.name: layer for layer in model.layers}
+    for layer in backbone.layers:
+        if layer.weights and layer.name in own:
+            own[layer.name].set_weights(layer.get_weights())
 
 
-def set_trainable(model: Any, blocks: int) -> None:
+def set_trainable(model: Any, blocks: int, head: tuple[str, ...] = _HEAD) -> None:
     """Freeze the backbone but for its last `blocks` inverted residuals; the head always trains.
 
     Args:
-        model: from `build`.
+        model: from `build`, or any model on the same backbone.
         blocks: 0 trains the head alone, 17 the whole network with its stem.
+        head: what the names of the layers after the backbone begin with.
     """
     first = BLOCKS - blocks
     for layer in model.layers:
-        layer.trainable = blocks >= BLOCKS or layer.name in _HEAD or (blocks > 0 and _block_of(layer.name) >= first)
+        own = layer.name.startswith(head)
+        layer.trainable = blocks >= BLOCKS or own or (blocks > 0 and _block_of(layer.name) >= first)
 
 
 def _block_of(name: str) -> int:

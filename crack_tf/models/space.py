@@ -55,11 +55,22 @@ class Range:
 
 Space = dict[str, Choice | Range]
 
-# How any of the models is trained.
+# How any of the models that classify tiles is trained.
 TRAINING: Space = {
     "learning_rate": Range(1e-4, 1e-2, 1e-3, log=True),
     "batch": Choice((16, 32, 64), 32),
     "optimizer": Choice(("adam", "adamw", "rmsprop"), "adam"),
     "positive_weight": Choice((1.0, 2.0, 3.0), 1.0),
+    "augmentation": Choice((0.5, 1.0, 1.5), 1.0),
+}
+
+# How any of the models that draw masks is trained. Weights and rate around the segmentation study's.
+MASK_TRAINING: Space = {
+    "learning_rate": Range(1e-4, 1e-2, 1e-3, log=True),
+    "batch": Choice((4, 8, 16), 8),
+    "optimizer": Choice(("adam", "adamw", "rmsprop"), "adam"),
+    "loss": Choice(("bce", "dice", "tversky", "bce+dice", "bce+tversky"), "bce+dice"),
+    "positive_weight": Choice((1.0, 1.1, 1.5), 1.1),
+    "negative_weight": Choice((0.9, 1.0), 0.9),
     "augmentation": Choice((0.5, 1.0, 1.5), 1.0),
 }

@@ -1,4 +1,4 @@
-"""`python -m crack_tf.photo foreground | measure`: where the concrete is, and how long and wide its cracks are."""
+"""`python -m crack_tf.photo foreground | segment | measure`: where the concrete is, where its cracks are, how long and wide."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tflite.cli import non_negative_int, positive_float, run_main
+from crack_tf.photo.measure import add_measure_arguments, find_scale, write_cracks
+from tflite.cli import fraction, positive_float, positive_int, run_main
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
-from tflite.files import atomic_path, refuse_existing, write_csv, write_json
+from tflite.files import refuse_existing
 
 if TYPE_CHECKING:
     from crack_tf.photo.foreground import Backend
-    from crack_tf.photo.gsd import GroundSampling
 
 _BACKENDS = ("grabcut", "sam", "none")
 
@@ -23,13 +23,14 @@ _BACKENDS = ("grabcut", "sam", "none")
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = make_parser().parse_args(argv)
-    return run_main(lambda: options.run(options))
+    return run_main(lambda: options.run(options), interrupted=options.interrupted)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     parser = argparse.ArgumentParser(prog="crack-tf photo", description=__doc__)
-    verbs = parser.add_subparsers(required=True, metavar="foreground | measure")
+    parser.set_defaults(interrupted="Nothing was left half-written.")
+    verbs = parser.add_subparsers(required=True, metavar="foreground | segment | measure")
 
     verb = verbs.add_parser("foreground", help="find the concrete in a photograph and write its mask as .png and .npy")
     verb.add_argument("photo", type=Path)
@@ -45,22 +46,46 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--overwrite", action="store_true", help="replace the files")
     verb.set_defaults(run=_foreground)
 
+    verb = verbs.add_parser(
+        "segment", help="draw the cracks of photographs with a segmentation model, and measure them"
+    )
+    verb.add_argument("photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help="image files, folders of them")
+    verb.add_argument(
+        "--model",
+        metavar="NAME|FILE",
+        help="a shipped model (crack-tf zoo list) or a .tflite file with its sidecar (default: the zoo's)",
+    )
+    verb.add_argument(
+        "--threshold", type=fraction, help="probability from which a pixel is crack; default: the model's own"
+    )
+    verb.add_argument(
+        "--foreground",
+        default="none",
+        metavar="auto|none|MASK.png",
+        help="where to look for cracks: GrabCut's guess, everywhere (default), or a mask of the only photograph",
+    )
+    verb.add_argument(
+        "--fg", type=_point, action="append", default=[], metavar="X,Y", help="a point on the concrete; repeat"
+    )
+    verb.add_argument("--bg", type=_point, action="append", default=[], metavar="X,Y", help="a point elsewhere; repeat")
+    verb.add_argument(
+        "--overlap", type=float, default=0.25, help="least share of a tile that its neighbour repeats (default: 0.25)"
+    )
+    verb.add_argument("--jobs", type=positive_int, metavar="N", help="threads (default: all cores)")
+    add_measure_arguments(verb)
+    verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder per photograph is made there")
+    again = verb.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="go on in --out; photographs done before are passed over")
+    again.add_argument("--overwrite", action="store_true", help="replace results in --out")
+    verb.set_defaults(run=_segment, interrupted="The same command with --resume goes on.")
+
     verb = verbs.add_parser("measure", help="measure the cracks of a mask: cracks.csv, cracks.json and overlay.png")
     verb.add_argument("mask", type=Path, help="black and white, .png or .npy; white is crack")
     verb.add_argument("--photo", type=Path, help="photograph of the mask, for the overlay and for its EXIF data")
     verb.add_argument("--foreground", type=Path, help="mask of the concrete; cracks outside are left out")
     verb.add_argument("--threshold", type=positive_float, help="cut a soft mask there, in the file's own values")
     verb.add_argument("--invert", action="store_true", help="black is crack")
-    verb.add_argument("--min-area", type=non_negative_int, help="leave out smaller spots, in pixels; default: 30")
-    verb.add_argument(
-        "--min-length", type=non_negative_int, default=0, help="leave out shorter cracks, in pixels; default: 0"
-    )
-    scale = verb.add_argument_group("scale", "without any of these, results are in pixels")
-    scale.add_argument("--mm-per-pixel", type=positive_float, help="ground sampling distance")
-    scale.add_argument("--distance-m", type=positive_float, help="from the lens to the surface, in metres")
-    scale.add_argument("--focal-mm", type=positive_float, help="focal length; default: that in --photo")
-    scale.add_argument("--sensor-width-mm", type=positive_float, help="longer side of the sensor")
-    scale.add_argument("--exif", action="store_true", help="take focal length and distance from --photo")
+    add_measure_arguments(verb)
     verb.add_argument("--out", type=Path, required=True, help="folder for the results")
     verb.add_argument("--overwrite", action="store_true", help="replace results in --out")
     verb.set_defaults(run=_measure)
@@ -102,9 +127,8 @@ def _backend(options: argparse.Namespace) -> Backend:
 
 
 def _measure(options: argparse.Namespace) -> None:
-    from crack_tf.photo.cracks import COLUMNS, MIN_AREA, measure_cracks
     from crack_tf.photo.masks import check_crack_mask, read_mask
-    from crack_tf.photo.overlay import caption, draw_cracks
+    from crack_tf.photo.overlay import caption
     from tflite.images import load_rgb
 
     if options.out.is_file():
@@ -113,30 +137,11 @@ def _measure(options: argparse.Namespace) -> None:
     photo = None if options.photo is None else load_rgb(options.photo)
     shape = None if photo is None else (photo.shape[0], photo.shape[1])
     mask = check_crack_mask(read_mask(options.mask, shape, options.threshold, options.invert), name=str(options.mask))
-    scale = _scale(options, mask.shape)
+    scale = find_scale(options, mask.shape, options.photo)
     if options.foreground is not None:
         mask = mask & read_mask(options.foreground, mask.shape)
-    cracks = measure_cracks(
-        mask,
-        None if scale is None else scale.mm_per_pixel,
-        MIN_AREA if options.min_area is None else options.min_area,
-        options.min_length,
-    )
-    write_csv(options.out / "cracks.csv", [crack.as_dict() for crack in cracks], COLUMNS)
-    write_json(
-        options.out / "cracks.json",
-        {
-            "mask": options.mask.name,
-            "photo": None if options.photo is None else options.photo.name,
-            "width": mask.shape[1],
-            "height": mask.shape[0],
-            "scale": None if scale is None else scale.describe(),
-            "cracks": [crack.as_dict(geometry=True) for crack in cracks],
-        },
-    )
-    if photo is not None:
-        with atomic_path(options.out / "overlay.png") as temporary:
-            draw_cracks(photo, cracks, mask).save(temporary)
+    record = {"mask": options.mask.name, "photo": None if options.photo is None else options.photo.name}
+    cracks = write_cracks(options.out, mask, scale, options, record, photo)
     print(scale.describe() if scale is not None else "scale not known: results in pixels")
     for crack in cracks:
         doubt = "" if crack.width_trusted else " (too fine for its width to be trusted)"
@@ -144,27 +149,10 @@ def _measure(options: argparse.Namespace) -> None:
     print(f"{len(cracks)} cracks (length, mean / maximum width), written to {options.out}")
 
 
-def _scale(options: argparse.Namespace, shape: tuple[int, ...]) -> GroundSampling | None:
-    from crack_tf.photo.gsd import from_camera, from_photo, from_value
+def _segment(options: argparse.Namespace) -> int:
+    from crack_tf.photo.segment import run
 
-    camera = [options.distance_m, options.focal_mm, options.sensor_width_mm]
-    if options.mm_per_pixel is not None:
-        if options.exif or any(value is not None for value in camera):
-            raise CrackError(
-                "--mm-per-pixel says everything. Leave --distance-m, --focal-mm, --sensor-width-mm and --exif out."
-            )
-        return from_value(options.mm_per_pixel)
-    if options.focal_mm is not None:
-        if options.distance_m is None or options.sensor_width_mm is None:
-            raise CrackError("--focal-mm needs --distance-m and --sensor-width-mm beside it.")
-        return from_camera(options.focal_mm, options.distance_m, options.sensor_width_mm, max(shape))
-    if options.exif or any(value is not None for value in camera):
-        if options.photo is None:
-            raise CrackError(
-                "the scale needs a focal length: give --photo with EXIF data, --focal-mm, or --mm-per-pixel."
-            )
-        return from_photo(options.photo, options.distance_m, options.sensor_width_mm)
-    return None
+    return run(options)
 
 
 def _point(text: str) -> tuple[int, int]:

@@ -15,6 +15,8 @@ from tflite.errors import CrackError
 _MASK, _LINE, _WIDEST = (213, 94, 0), (240, 228, 66), (0, 158, 255)
 _MASK_WEIGHT = 0.35
 
+Rectangle = tuple[float, float, float, float]  # left, top, right, bottom
+
 
 def draw_cracks(
     photo: np.ndarray, cracks: Sequence[Crack], mask: np.ndarray | None = None, labels: bool = True
@@ -25,7 +27,8 @@ def draw_cracks(
         photo: uint8 (height, width, 3).
         cracks: measured on this photograph's mask.
         mask: (height, width), tinted, or None.
-        labels: whether to write numbers; without, only lines are drawn.
+        labels: whether to write numbers; without, only lines are drawn. The longest cracks come first, and a label that
+            would cover another one is left out: that crack's numbers are in the table.
 
     Returns:
         A Pillow RGB image of the photograph's size.
@@ -56,8 +59,9 @@ def draw_cracks(
         draw.ellipse((x - around, y - around, x + around, y + around), outline=_WIDEST, width=unit)
     if labels:
         font = ImageFont.load_default(size=max(11, 12 * unit))
+        written: list[Rectangle] = []
         for crack in cracks:
-            _write(draw, crack, font, image.size)
+            _write(draw, crack, font, image.size, written)
     return image
 
 
@@ -69,12 +73,24 @@ def caption(crack: Crack) -> str:
 
 
 def _write(
-    draw: ImageDraw.ImageDraw, crack: Crack, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, size: tuple[int, int]
+    draw: ImageDraw.ImageDraw,
+    crack: Crack,
+    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+    size: tuple[int, int],
+    written: list[Rectangle],
 ) -> None:
     text = caption(crack)
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     # Beside the widest place, moved inside where it would leave the picture.
     x = min(max(0.0, crack.max_width_at[0] + crack.max_width_px), size[0] - right)
     y = min(max(0.0, crack.max_width_at[1] + crack.max_width_px), size[1] - bottom)
-    draw.rectangle((x + left - 2, y + top - 2, x + right + 2, y + bottom + 2), fill=(0, 0, 0))
+    box = (x + left - 2, y + top - 2, x + right + 2, y + bottom + 2)
+    if any(_overlap(box, other) for other in written):
+        return
+    written.append(box)
+    draw.rectangle(box, fill=(0, 0, 0))
     draw.text((x, y), text, fill=(255, 255, 255), font=font)
+
+
+def _overlap(one: Rectangle, other: Rectangle) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import csv
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crack_tf import benchmark
+from tests.dark_map_model import write_map_model
+from tests.dark_model import write_dark_model
 from tflite import benchmark as device
 from tflite.manifest import Manifest
+from tflite.results import result_path
 
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[argparse.Namespace, Manifest | None]]:
     """What reaches the device's benchmark."""
     calls: list[tuple[argparse.Namespace, Manifest | None]] = []
-    monkeypatch.setattr(device, "run", lambda args, manifest: calls.append((args, manifest)))
+    monkeypatch.setattr(device, "run", lambda args, manifest, more: calls.append((args, manifest)))
     return calls
 
 
@@ -58,3 +62,33 @@ def test_bad_models_and_manifests_are_user_errors(
     assert "absent.tflite" in capsys.readouterr().err
     assert benchmark.main(["m.tflite", "--data", str(tmp_path / "absent.csv"), "--out", out]) == 2
     assert "absent.csv" in capsys.readouterr().err
+
+
+def test_a_segmentation_model_is_also_timed_on_a_whole_photograph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_map_model(tmp_path / "dark.tflite")
+    # In this process, where the photograph can be made small.
+    monkeypatch.setattr(device, "can_spawn", lambda: False)
+    monkeypatch.setattr("crack_tf.segmentation.photos.BENCHMARK_WIDTH", 200)
+    monkeypatch.setattr("crack_tf.segmentation.photos.BENCHMARK_HEIGHT", 150)
+    assert measured(tmp_path / "dark.tflite", tmp_path, "--threads", "2")["photo_jobs"] == "2"
+    row = measured(tmp_path / "dark.tflite", tmp_path, "--overwrite")
+    assert float(row["photo_s"]) > 0
+    assert row["photo_tiles"] == "48"
+    assert "12 MP photo s" in capsys.readouterr().out
+
+
+def test_classifiers_have_no_photograph_column(tmp_path: Path) -> None:
+    write_dark_model(tmp_path / "classifier.tflite")
+    row = measured(tmp_path / "classifier.tflite", tmp_path)
+    assert row["task"] == "classify"
+    assert "photo_s" not in row
+
+
+def measured(model: Path, out: Path, *options: str) -> dict[str, str]:
+    """The only row of a benchmark."""
+    assert benchmark.main([str(model), "--runs", "50", "--warmup", "1", "--out", str(out / "out"), *options]) == 0
+    with result_path(out / "out", ".csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    return row

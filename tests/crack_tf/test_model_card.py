@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from crack_tf.model_card import comparison_plot, model_card
-from tflite.compare import Comparison, compare
+from tflite.compare import Comparison, MapComparison, compare
 from tflite.graph import Graph, Operator
 from tflite.manifest import LABELS
 from tflite.sidecar import Golden, Sidecar, TensorSpec, Threshold
@@ -114,3 +114,31 @@ def test_plot_is_written_whole(case: str, tmp_path: Path) -> None:
     with Image.open(tmp_path / "plot.png") as image:
         assert image.size == (1320, 600)
     assert [path.name for path in tmp_path.iterdir()] == ["plot.png"]
+
+
+def test_card_of_a_segmentation_model_speaks_of_pixels() -> None:
+    reference, quantised, labels, _ = make_comparison()
+    maps = MapComparison(-1.0, -1.0)
+    maps.add(reference.reshape(20, 20), quantised.reshape(20, 20), labels.reshape(20, 20) == 1)
+    sidecar = replace(
+        SIDECAR,
+        model="unet",
+        task="segment",
+        output=TensorSpec((1, 96, 96, 1), "int8", 0.1, 0),
+        threshold=replace(SIDECAR.threshold, target_recall=None),
+        metrics={"split": "test", "tiles": 7},
+        licence="crack500: research only (academic research)",
+    )
+    text = model_card(sidecar, maps.result(), GRAPH, "crack500-grouped")
+    for words in (
+        "Draws cracks",
+        "On 400 pixels of 7 tiles of crack500-grouped",
+        "| | F1 | IoU | recall | precision | specificity |",
+        "from tflite.segmenter import Segmenter",
+        "It gives the highest F1 over the pixels of split val.",
+        "**For research only**",
+        "of 400 pixels",
+    ):
+        assert words in text
+    assert "is_crack" not in text
+    assert "Wilson" not in text

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
@@ -12,12 +13,16 @@ from dataclasses import replace
 
 import pytest
 
-from crack_tf.train import main
+from crack_tf.train import check_same_run, count_or_share, main
+from tests.pairs_on_disk import write_pairs
+from tflite.errors import CrackError
 from tflite.files import sha256_file
 from tflite.manifest import Manifest, write_manifest
+from tflite.sidecar import read_sidecar
 
 pytest.importorskip("tensorflow")
 
+QUICK_MASKS = ["--model", "unet", "--image-size", "32", "--hp", "levels=3", "--hp", "width=4", "--batch", "4"]
 QUICK = ["--model", "opnet", "--image-size", "32", "--hp", "widths=(4, 8)", "--batch", "8"]
 
 
@@ -76,6 +81,8 @@ def test_resume_under_other_settings_names_the_setting(tiny_run, tiny_manifest, 
         (["--resume", "--overwrite"], "exclude each other"),
         (["--data", "no/such/folder"], "no/such/folder"),
         (["--data", "no/such.csv"], "no/such.csv"),
+        (["--loss", "dice"], "classifies whole tiles"),
+        (["--empty-share", "0.5"], "classifies whole tiles"),
     ],
 )
 def test_impossible_option_exits_2_with_one_line_that_names_it(
@@ -95,6 +102,79 @@ def test_one_class_in_validation_is_refused(tiny_manifest: Manifest, tmp_path, c
     write_manifest(path, replace(tiny_manifest, items=items, root=str(tiny_manifest.folder())))
     assert main([*QUICK, "--data", str(path), "--out", str(tmp_path / "run")]) == 2
     assert "'val'" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory) -> Manifest:
+    return write_pairs(tmp_path_factory.mktemp("pairs"))
+
+
+def test_a_model_of_masks_trains_into_a_run_folder_of_the_same_kind(pairs: Manifest, tmp_path, capsys) -> None:
+    out = tmp_path / "run"
+    command = [*QUICK_MASKS, "--data", str(pairs.source), "--out", str(out), "--loss", "bce+dice"]
+    command += ["--positive-weight", "1.1", "--negative-weight", "0.9", "--limit", "0.5", "--epochs", "1"]
+    assert main(command) == 0
+    names = {path.name for path in out.iterdir()}
+    assert {"config.json", "history.csv", "curves.png", "masks_val.png", "val_metrics.json", "checkpoints"} <= names
+    sidecar = read_sidecar(out / "model.keras")
+    assert (sidecar.task, sidecar.output.shape) == ("segment", (1, 32, 32, 1))
+    assert (sidecar.threshold.split, sidecar.threshold.target_recall) == ("val", None)
+    assert sidecar.training["loss"] == "bce+dice"
+    metrics = json.loads((out / "val_metrics.json").read_text())["at_threshold"]
+    assert metrics["photographs"] == len(pairs.split("val"))
+    assert 0 <= metrics["iou"] <= metrics["f1"] <= metrics["tolerant_f1"] <= 1
+    with (out / "history.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    assert {"loss", "val_loss", "recall", "precision", "f1", "iou", "threshold"} <= set(row)
+    assert "F1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--loss", "focal"], "--loss 'focal'"),
+        (["--image-size", "34"], "give a multiple of 4"),
+        (["--hp", "upsampling='cubic'"], "choose one of nearest, transposed"),
+        (["--model", "opnet", "--hp", "widths=(4, 8)"], "has masks; this model needs"),
+    ],
+)
+def test_impossible_option_of_masks_exits_2_and_is_named(options, message, pairs: Manifest, tmp_path, capsys) -> None:
+    command = QUICK_MASKS[:4] if options[0] == "--model" else QUICK_MASKS
+    assert main([*command, "--data", str(pairs.source), "--out", str(tmp_path / "run"), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_set_without_masks_is_refused(tiny_manifest: Manifest, tmp_path, capsys) -> None:
+    assert main([*QUICK_MASKS, "--data", str(tiny_manifest.source), "--out", str(tmp_path / "run")]) == 2
+    assert "has no masks; this model needs masks" in capsys.readouterr().err
+
+
+def test_validation_masks_without_a_crack_are_refused(pairs: Manifest, tmp_path, capsys) -> None:
+    items = tuple(replace(i, label=0) if i.split == "val" else i for i in pairs.items)
+    path = tmp_path / "clean.csv"
+    write_manifest(path, replace(pairs, items=items, root=str(pairs.folder())))
+    assert main([*QUICK_MASKS, "--data", str(path), "--out", str(tmp_path / "run")]) == 2
+    assert "no mask of split 'val'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "value"), [("500", 500), ("1", 1), ("0.1", 0.1), ("0.999", 0.999)])
+def test_a_limit_is_a_number_or_a_share(text: str, value: float) -> None:
+    assert count_or_share(text) == value
+    assert type(count_or_share(text)) is type(value)
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "1.0", "0.0", "1.5", "half", "nan"])
+def test_a_limit_that_is_neither_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        count_or_share(text)
+
+
+def test_a_run_from_before_a_setting_existed_is_gone_on_with(tmp_path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"train": {"batch": 8}, "limit": None}))
+    record = {"train": {"batch": 8, "loss": "bce"}, "limit": None, "empty_share": 1.0}
+    check_same_run(tmp_path, record)
+    with pytest.raises(CrackError, match="loss = 'bce', now it is 'dice'"):
+        check_same_run(tmp_path, record | {"train": {"batch": 8, "loss": "dice"}})
 
 
 def _start(command: list[str], prepare: Callable[[], object]) -> subprocess.Popen:

@@ -10,6 +10,8 @@ keras = pytest.importorskip("keras")
 
 from crack_tf.data.cache import Tiles  # noqa: E402
 from crack_tf.models import MODELS  # noqa: E402
+from crack_tf.segmentation.patches import Patches  # noqa: E402
+from crack_tf.tasks import predict_logits, task_of  # noqa: E402
 from crack_tf.training import (  # noqa: E402
     TrainConfig,
     best_epoch,
@@ -17,14 +19,20 @@ from crack_tf.training import (  # noqa: E402
     initial_model,
     load_keras,
     make_optimizer,
-    predict_logits,
     read_history,
     stopped_early,
 )
+from tflite.device.tiles import Box  # noqa: E402
 from tflite.errors import CrackError  # noqa: E402
 from tflite.manifest import Item  # noqa: E402
 
-SMALL = {"opnet": {"widths": (4, 8)}, "opnet_lite": {"width": 4, "blocks": 2}, "mobilenet_v2": {"alpha": 0.35}}
+SMALL: dict[str, dict[str, Any]] = {
+    "opnet": {"widths": (4, 8)},
+    "opnet_lite": {"width": 4, "blocks": 2},
+    "mobilenet_v2": {"alpha": 0.35},
+    "unet": {"levels": 3, "width": 4},
+    "unet_mobile": {"alpha": 0.35, "widths": (8, 8, 8, 4, 4), "detail": 4},
+}
 
 # Items name files; batches come from the arrays alone.
 TILE = Item("", "", 0, "", "train")
@@ -38,6 +46,21 @@ def separable_tiles(count: int = 32, size: int = 32) -> Tiles:
     return Tiles(images, labels, [TILE] * count)
 
 
+def striped_patches(count: int = 32, size: int = 32) -> Patches:
+    """Every patch has a dark stripe somewhere, and the mask that shows it."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(100, 200, (count, size, size, 3), dtype=np.uint8)
+    masks = np.zeros((count, size, size), np.uint8)
+    for image, mask, place in zip(images, masks, rng.integers(0, size - 6, count), strict=True):
+        image[place : place + 6] = 20
+        mask[place : place + 6] = 1
+    return Patches(images, masks, [TILE] * count, [Box(0, 0, size, size)] * count)
+
+
+def samples_for(model: str) -> Tiles | Patches:
+    return separable_tiles() if MODELS[model].task == "classify" else striped_patches()
+
+
 def config(model: str = "opnet", **changes) -> TrainConfig:
     settings: dict[str, Any] = {"model": model, "image_size": 32, "hyperparameters": SMALL.get(model), "batch": 8}
     return TrainConfig(**settings | changes)
@@ -49,15 +72,15 @@ def last_weights(folder, epoch: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(name: str, tmp_path) -> None:
-    tiles = separable_tiles()
+    samples = samples_for(name)
     freeze = 1 if MODELS[name].set_trainable else 0
     settings = config(name, epochs=3, freeze_epochs=freeze)
-    fit(settings, tiles, tiles, tmp_path / "whole")
+    fit(settings, samples, samples, tmp_path / "whole")
     # What a kill -9 in epoch 3 leaves: two checkpoints, and the history row of an epoch whose checkpoint is missing.
     cut = tmp_path / "cut"
     shutil.copytree(tmp_path / "whole", cut)
     (cut / "checkpoints" / "epoch-003.keras").unlink()
-    fit(settings, tiles, tiles, cut)
+    fit(settings, samples, samples, cut)
     for whole, resumed in zip(last_weights(tmp_path / "whole", 3), last_weights(cut, 3), strict=True):
         np.testing.assert_allclose(resumed, whole, rtol=1e-4, atol=1e-5)
     assert [row["epoch"] for row in read_history(cut)] == [1, 2, 3]
@@ -80,6 +103,18 @@ def test_training_learns_a_plain_task(tmp_path) -> None:
     model = fit(config(epochs=8, learning_rate=3e-3, augmentation=0.0, patience=0), tiles, tiles, tmp_path)
     logits = predict_logits(model, tiles.images)
     assert ((logits >= 0) == tiles.labels).mean() > 0.95
+
+
+def test_a_sum_of_losses_learns_to_draw_and_resumes(tmp_path) -> None:
+    patches = striped_patches()
+    settings = config("unet", epochs=6, learning_rate=1e-2, loss="bce+dice", augmentation=0.0, patience=0)
+    fit(settings, patches, patches, tmp_path)
+    rows = read_history(tmp_path)
+    assert rows[-1]["loss"] < rows[0]["loss"] / 2
+    assert max(row["f1"] for row in rows) > 0.9
+    (tmp_path / "checkpoints" / "epoch-006.keras").unlink()
+    fit(settings, patches, patches, tmp_path)  # the optimizer and the sum come back from the checkpoint
+    assert [row["epoch"] for row in read_history(tmp_path)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_bfloat16_training_gives_a_float32_model(tmp_path) -> None:
@@ -127,11 +162,20 @@ def test_best_epoch_prefers_specificity_then_lower_loss_and_early_stop_counts_fr
         {"epoch": i + 1, "specificity_at_target": s, "val_loss": v}
         for i, (s, v) in enumerate([(0.8, 0.1), (0.9, 0.3), (0.9, 0.2), (0.7, 0.1)])
     ]
-    assert best_epoch(rows) == 3
-    assert stopped_early(rows, 1)
-    assert not stopped_early(rows, 2)
-    assert not stopped_early(rows, 0)
-    assert not stopped_early([], 1)
+    task = task_of("opnet")
+    assert best_epoch(rows, task) == 3
+    assert stopped_early(rows, 1, task)
+    assert not stopped_early(rows, 2, task)
+    assert not stopped_early(rows, 0, task)
+    assert not stopped_early([], 1, task)
+
+
+def test_best_epoch_of_masks_has_the_highest_f1_then_recall() -> None:
+    rows = [
+        {"epoch": i + 1, "f1": f1, "recall": recall, "val_loss": 0.1}
+        for i, (f1, recall) in enumerate([(0.7, 0.9), (0.8, 0.7), (0.8, 0.8), (0.6, 1.0)])
+    ]
+    assert best_epoch(rows, task_of("unet")) == 3
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])

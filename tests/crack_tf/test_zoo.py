@@ -7,6 +7,7 @@ zoo as a whole (its size, no stray files) is tested all the same.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,23 +17,26 @@ from PIL import Image
 
 from crack_tf import zoo
 from crack_tf.zoo import FOLDER, LIMIT_BYTES, ROLES, ZooModel, check, find_model, load, main, read_zoo
+from tests.dark_map_model import write_map_model
 from tests.dark_model import SIZE, write_dark_model
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import read_json, sha256_file, write_json
-from tflite.runtime import Classifier
-from tflite.sidecar import Threshold, read_sidecar, sidecar_path, write_sidecar
+from tflite.segmenter import Segmenter, load_model
+from tflite.sidecar import Sidecar, Threshold, read_sidecar, sidecar_path, write_sidecar
 
 SHIPPED: list[Any] = sorted(read_zoo()[1]) or [
     pytest.param("", marks=pytest.mark.skip(reason="this version's manifest lists no model yet"), id="none-yet")
 ]
 
 
-def make_run(folder: Path, export: str = "dark-int8-ptq", **changes: Any) -> Path:
+def make_run(
+    folder: Path, export: str = "dark-int8-ptq", write: Callable[[Path], Sidecar] = write_dark_model, **changes: Any
+) -> Path:
     """A finished run as `add` finds it: model.keras, an int8 export, sidecars and a model card."""
     (folder / "export").mkdir(parents=True, exist_ok=True)
     keras, tflite = folder / "model.keras", folder / "export" / f"{export}.tflite"
     keras.write_bytes(b"stands for a Keras model")
-    sidecar = write_dark_model(tflite)
+    sidecar = write(tflite)
     write_sidecar(keras, replace(sidecar, file=keras.name, sha256=sha256_file(keras), scheme="int8-ptq"))
     training = {**sidecar.training, "source_sha256": sha256_file(keras), **changes.pop("training", {})}
     write_sidecar(tflite, replace(sidecar, training=training, **changes))
@@ -62,12 +66,13 @@ def small_zoo(run: Path, tmp_path: Path) -> Path:
 def test_a_shipped_model_is_whole_and_gives_its_golden_answers(name: str) -> None:
     model = load(name)
     assert set(check(model)) == {"golden_crack", "golden_no_crack"}
-    sidecar = Classifier(model.tflite).sidecar
+    sidecar = load_model(model.tflite).sidecar
     assert (model.model, model.scheme, model.image_size) == (sidecar.model, sidecar.scheme, sidecar.image_size)
+    assert model.task == sidecar.task
     assert model.licence == sidecar.licence
     assert model.trained_on["citation"]
     assert sidecar.training["source_sha256"] == model.files["keras"].sha256 == read_sidecar(model.keras).sha256
-    assert find_model(name).tile_side == model.tile_side
+    assert find_model(name, task=model.task).tile_side == model.tile_side
 
 
 def test_the_zoo_is_small_enough_for_git_and_holds_no_other_files() -> None:
@@ -128,7 +133,7 @@ def test_an_empty_zoo_says_what_to_do(tmp_path: Path) -> None:
     shutil.copy(FOLDER / "zoo.json", tmp_path)
     record = read_json(tmp_path / "zoo.json")
     write_json(tmp_path / "zoo.json", {**record, "models": []})
-    with pytest.raises(CrackError, match=r"no model is shipped .* --model FILE\.tflite"):
+    with pytest.raises(CrackError, match=r"no classifier is shipped .* --model FILE\.tflite"):
         load(folder=tmp_path)
     assert main(["--zoo", str(tmp_path), "list"]) == 0
     assert main(["--zoo", str(tmp_path), "check"]) == 0
@@ -218,8 +223,52 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path, capsys: p
 
 
 def test_a_model_that_must_not_be_passed_on_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = make_run(tmp_path / "run", licence="research only")
-    assert "licence 'research only': only models under" in refused(tmp_path / "zoo", run, capsys)
+    for licence in ("not stated", "a: research only (academic); b: not stated"):
+        run = make_run(tmp_path / "run", licence=licence)
+        assert f"licence {licence!r}: only models under" in refused(tmp_path / "zoo", run, capsys)
+
+
+def test_a_model_for_research_only_carries_that_label(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    licence = (
+        "crack500: research only (academic research); metu: CC-BY-4.0. Encoder from ImageNet weights (Apache-2.0)."
+    )
+    run = make_run(tmp_path / "run", licence=licence, training={"dataset": "crack500+metu"})
+    assert add(tmp_path / "zoo", run, "new", "--summary", "draws cracks") == 0
+    model = load("new", folder=tmp_path / "zoo")
+    assert model.summary == "draws cracks; research only"
+    assert model.licence == licence
+    assert "Feature Pyramid" in model.trained_on["citation"]
+    assert "Mendeley" in model.trained_on["citation"]
+
+
+def test_each_task_has_its_default_and_neither_passes_for_the_other(
+    small_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(CrackError, match=r"no segmentation model is shipped .* --model FILE\.tflite"):
+        find_model(None, small_zoo, task="segment")
+    run = make_run(tmp_path / "maps", write=write_map_model)
+    assert add(small_zoo, run, "lines") == 0
+    assert add(small_zoo, run, "more-lines") == 0
+    models = read_zoo(small_zoo)[1]
+    assert [model.name for model in models.values() if model.default] == ["lines", "one"]
+    assert load(folder=small_zoo).name == "one"
+    assert load(folder=small_zoo, task="segment").name == "lines"
+    Segmenter(find_model(None, small_zoo, task="segment").path)
+    assert set(check(models["lines"])) == set(zoo.GOLDEN)
+    with pytest.raises(
+        CrackError, match=r"lines is a segmentation model: it draws cracks\. Use it with crack-tf photo segment"
+    ):
+        find_model("lines", small_zoo)
+    with pytest.raises(CrackError, match="one is a classifier"):
+        find_model("one", small_zoo, task="segment")
+    capsys.readouterr()
+    assert main(["--zoo", str(small_zoo), "list"]) == 0
+    printed = capsys.readouterr().out
+    assert "lines       segment" in printed
+    assert "one         classify" in printed
+    assert add(small_zoo, run, "more-lines", "--overwrite", "--default") == 0
+    assert load(folder=small_zoo, task="segment").name == "more-lines"
+    assert load(folder=small_zoo).name == "one"
 
 
 def test_an_unknown_data_set_needs_its_source_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tflite.compare import Comparison, compare, require_recall, sqnr_db
+from tflite.compare import Comparison, MapComparison, compare, require_f1, require_recall, sqnr_db
 from tflite.errors import CrackError
 
 LABELS = np.array([1, 1, 1, 1, 0, 0, 0, 0])
@@ -98,3 +98,56 @@ def test_bad_arguments_are_refused() -> None:
         compare(FLOAT[:0], FLOAT[:0], LABELS[:0], 0.0, 0.0)
     with pytest.raises(CrackError, match="1 of 8 quantised logits are not finite"):
         compare(FLOAT, np.where(FLOAT == 4, np.nan, FLOAT), LABELS, 0.0, 0.0)
+
+
+def maps(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logits of a float and of a quantised model, float32 (6, 8, 8), and the truth."""
+    rng = np.random.default_rng(seed)
+    truth = rng.random((6, 8, 8)) < 0.2
+    reference = (np.where(truth, 2.0, -3.0) + rng.normal(0, 1, truth.shape)).astype(np.float32)
+    return reference, np.round(reference * 8).astype(np.float32) / 8, truth
+
+
+def test_maps_in_parts_give_what_their_pixels_give_at_once() -> None:
+    reference, quantised, truth = maps()
+    parts = MapComparison(0.1, -0.2)
+    for some in (slice(0, 1), slice(1, 4), slice(4, 6)):
+        parts.add(reference[some], quantised[some], truth[some])
+    found = parts.result()
+    whole = compare(reference.ravel(), quantised.ravel(), truth.ravel().astype(int), 0.1, -0.2)
+    assert (found.reference, found.quantised) == (whole.reference, whole.quantised)
+    assert (found.agreeing, found.agreeing_at_reference) == (whole.agreeing, whole.agreeing_at_reference)
+    assert found.sqnr_db == pytest.approx(whole.sqnr_db)
+    assert found.drift_mean == pytest.approx(whole.drift_mean)
+    assert found.drift_max == whole.drift_max
+    assert found.drift_p95 == pytest.approx(whole.drift_p95, abs=2e-3)
+    record = found.as_dict()
+    assert record["pixels"] == truth.size
+    assert record["f1_drop_points"] == pytest.approx(100 * (whole.reference.f1 - whole.quantised.f1))
+    assert record["reference"]["iou"] == pytest.approx(whole.reference.f1 / (2 - whole.reference.f1))
+    assert not any("low" in name for name in record["reference"])
+    json.dumps(record, allow_nan=False)
+
+
+def test_a_map_that_lost_f1_is_refused() -> None:
+    reference, quantised, truth = maps()
+    lost = MapComparison(0.0, 0.0)
+    lost.add(reference, np.where(truth, -1, quantised).astype(np.float32), truth)
+    with pytest.raises(CrackError, match=r"unet lost .* points of F1, 1 are allowed: 0\.0000"):
+        require_f1(lost.result(), 1.0, "unet")
+    require_f1(lost.result(), 100.0, "unet")
+    clean = MapComparison(0.0, 0.0)
+    clean.add(reference, quantised, np.zeros_like(truth))
+    with pytest.raises(CrackError, match="without cracked pixels"):
+        require_f1(clean.result(), 100.0, "unet")
+
+
+def test_bad_maps_are_refused() -> None:
+    reference, quantised, truth = maps()
+    with pytest.raises(CrackError, match="no pixels"):
+        MapComparison(0.0, 0.0).result()
+    with pytest.raises(CrackError, match="for truth of shape"):
+        MapComparison(0.0, 0.0).add(reference, quantised[:1], truth)
+    quantised[0, 0, 0] = np.nan
+    with pytest.raises(CrackError, match="1 of 384 quantised logits are not finite"):
+        MapComparison(0.0, 0.0).add(reference, quantised, truth)

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from crack_tf.models import MODELS
-from tests.quantised_models import SIZE, build_pair, correlation, make_tiles, predict, run_tflite
+from tests.quantised_models import CLASSIFIERS, SIZE, build_pair, correlation, make_tiles, predict, run_tflite
 from tflite import convert
 from tflite.errors import CrackError
 from tflite.graph import Graph, Operator, read_graph
@@ -22,7 +21,7 @@ pytest.importorskip("tensorflow")
 
 
 @pytest.mark.parametrize(("scheme", "tolerance"), [("float32", 1e-4), ("float16", 0.05), ("dynamic", 0.3)])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_float_schemes_take_raw_pixels_and_answer_like_keras(
     name: str, scheme: str, tolerance: float, tmp_path: Path
 ) -> None:
@@ -35,7 +34,7 @@ def test_float_schemes_take_raw_pixels_and_answer_like_keras(
     assert np.abs(run_tflite(data, tiles) - expected).max() <= tolerance * np.abs(expected - expected.mean()).max()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_ptq_takes_raw_bytes_with_scale_one_over_128(name: str, tmp_path: Path) -> None:
     raw, normalised, _ = build_pair(name)
     tiles = make_tiles(32)

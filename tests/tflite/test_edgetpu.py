@@ -25,7 +25,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crack_tf.models import MODELS
+from tests.quantised_models import CLASSIFIERS
 from tflite import edgetpu
 from tflite.edgetpu import compare, compile_model, main, parse_log, predict, validate
 from tflite.edgetpu_ops import CORAL_CUSTOM, SUPPORTED, Node, Tensor, caution, why_not, why_refused
@@ -65,7 +65,7 @@ def test_a_compiled_model_is_not_taken_for_a_source(models: Models, tmp_path: Pa
 
 
 @pytest.mark.parametrize("scheme", ["ptq", "qat"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_every_model_exported_in_int8_is_predicted_fully_mapped(name: str, scheme: str, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow_model_optimization")
     from crack_tf.models import build_model

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tuning.objective import Outcome
 from tuning.pareto import costs, finalists, front, knee
+from tuning.report import front_table, row, write_report
 
 TILES = 1000
 
@@ -97,3 +101,39 @@ def test_finalists_begin_with_the_best_score_and_the_knee(trials: list[Outcome],
         assert chosen[0].score == max(one.score for one in best)
     if count >= 2:
         assert not best or knee(best) in chosen
+
+
+def mask(name: str, f1: float, latency: float, size: float) -> Outcome:
+    figures: dict[str, Any] = {
+        "recall": f1,
+        "specificity": 0.99,
+        "tp": 1,
+        "fn": 1,
+        "tn": 1,
+        "fp": 1,
+        "f1": f1,
+        "iou": f1 / (2 - f1),
+    }
+    return Outcome(name, "ok", f1, {}, latency_ms=latency, speedup=1.0, kilobytes=size, macs=10**6, **figures)
+
+
+def test_masks_are_compared_by_f1_latency_and_size() -> None:
+    trials = [mask("slow", 0.9, 40, 900), mask("fast", 0.8, 4, 100), mask("beaten", 0.79, 5, 100)]
+    assert [o.trial for o in front(trials)] == ["fast", "slow"]
+    balanced = mask("balanced", 0.89, 6, 150)
+    choice = knee(front([*trials, balanced]))
+    assert choice is not None
+    assert choice.trial == "balanced"
+    assert "recall_low" in row(trials[0])
+    assert row(trials[0])["recall_low"] is None  # pixels are not independent: no interval from their number
+    assert "f1" not in row(outcome("tiles", 0.9, 1, 1))
+
+
+def test_a_front_of_masks_is_drawn_and_printed_with_f1(tmp_path: Path) -> None:
+    trials = [mask("0", 0.9, 40, 900), mask("1", 0.8, 4, 100)]
+    best = write_report(trials, tmp_path, {})
+    assert (tmp_path / "pareto.png").stat().st_size > 10_000
+    table = front_table(best)
+    assert "F1" in table
+    assert "0.9000" in table
+    assert "specificity" not in table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crack_tf.models import MODELS, get_model
-from crack_tf.models.space import TRAINING, Choice, Range
+from crack_tf.models.space import MASK_TRAINING, TRAINING, Choice, Range
 from tflite.errors import CrackError
 from tuning.space import declare, decode, describe, search_space
 
@@ -49,6 +49,17 @@ def test_fix_vary_and_only_narrow_the_space() -> None:
     assert held["learning_rate"] == TRAINING["learning_rate"].default
     assert "batch" in describe(space, held)
     assert "64 (held)" in describe(space, held)
+
+
+def test_models_of_masks_have_losses_to_choose_from_and_their_names_need_no_quotes() -> None:
+    space, held = search_space("unet", ["loss=bce+dice"], ["optimizer=adam,sgd"])
+    assert held["loss"] == "bce+dice"
+    assert space["optimizer"] == Choice(("adam", "sgd"), "adam")
+    assert space["learning_rate"] == MASK_TRAINING["learning_rate"]
+    assert "loss" not in search_space("opnet")[0]
+    assert search_space("unet_mobile", [], ["loss=bce+dice,tversky"])[0]["loss"] == Choice(
+        ("bce+dice", "tversky"), "bce+dice"
+    )
 
 
 def test_a_value_outside_the_declared_ones_may_be_held() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from crack_tf.models.space import Choice
 from crack_tf.train import make_parser
+from tests.pairs_on_disk import write_pairs
 from tflite.manifest import Manifest
 from tuning import FIDELITIES
 from tuning.objective import Budget
@@ -107,6 +108,37 @@ def test_a_trial_leaves_a_run_and_is_not_repeated(tiny_manifest: Manifest, refer
     longer = run_trial("1", {"width": 4}, Rung(1, 2, 2, folder), replace(recipe, epochs=2), tmp_path / "search/trial_1")
     assert (longer.status, longer.epochs) == ("ok", 2)
     assert "epoch 1/1" in (tmp_path / "search/trial_1/trial.log").read_text()  # one new epoch on top of the parent's
+
+
+MASKS = {"image_size": 32, "levels": 3, "learning_rate": 1e-2, "batch": 4, "loss": "bce+dice"}
+
+
+def mask_recipe(folder: Path, reference: Path, **changes: Any) -> Recipe:
+    pairs = str(write_pairs(folder / "pairs").source)
+    return make_recipe(pairs, model="unet", held=dict(MASKS), reference=str(reference), target_recall=0.998, **changes)
+
+
+def test_a_trial_of_masks_is_scored_by_the_f1_of_its_int8_pixels(reference: Path, tmp_path: Path) -> None:
+    recipe = mask_recipe(tmp_path, reference, epochs=2)
+    outcome = run_trial("0", {"width": 4}, Rung(0, 2, 2), recipe, tmp_path / "search" / "trial_0")
+    assert outcome.status == "ok", outcome.message
+    assert outcome.draws_masks
+    assert outcome.score == outcome.f1
+    assert outcome.f1 is not None
+    assert outcome.iou == pytest.approx(outcome.f1 / (2 - outcome.f1))
+    assert outcome.auc is None
+    assert outcome.latency_ms
+    assert outcome.kilobytes
+
+
+def test_cheap_trials_of_masks_train_on_a_share_and_on_sizes_a_unet_can_halve(tmp_path: Path) -> None:
+    recipe = mask_recipe(tmp_path, Path("r.tflite"), fidelity="data", epochs=9)
+    parse = make_parser().parse_args
+    assert parse(train_arguments(recipe, {"width": 4}, Rung(0, 3, 9), Path("run"))).limit == pytest.approx(1 / 3)
+    halved = replace(recipe, limit=0.5)
+    assert parse(train_arguments(halved, {"width": 4}, Rung(0, 3, 9), Path("run"))).limit == pytest.approx(1 / 6)
+    smaller = replace(recipe, fidelity="size", held={**MASKS, "image_size": 256})
+    assert parse(train_arguments(smaller, {"width": 4}, Rung(0, 1, 9), Path("run"))).image_size == 64
 
 
 def test_a_hopeless_trial_is_known_before_it_trains(tiny_manifest: Manifest, reference: Path, tmp_path: Path) -> None:

@@ -45,3 +45,19 @@ def test_a_mask_of_another_size_and_a_grey_photograph_are_refused(mask: np.ndarr
         draw_cracks(np.zeros((50, 50, 3), np.uint8), [], mask)
     with pytest.raises(CrackError, match="uint8 RGB"):
         draw_cracks(np.zeros((80, 120), np.uint8), [], mask)
+
+
+def test_a_label_never_covers_that_of_a_longer_crack() -> None:
+    long = np.zeros((80, 200), bool)
+    long[40:44, 20:180] = True
+    both = long.copy()
+    both[50:54, 80:120] = True
+    photo = np.full((80, 200, 3), 128, np.uint8)
+    cracks = measure_cracks(both)
+    # Only the lines of the shorter one are added to what the longer one's label looks like.
+    one = np.asarray(draw_cracks(photo, cracks[:1]))
+    two = np.asarray(draw_cracks(photo, cracks))
+    label = (one == 0).all(axis=2)
+    assert label.any()
+    assert (two[:40] == one[:40]).all()
+    assert ((two == 0).all(axis=2) == label).mean() > 0.99

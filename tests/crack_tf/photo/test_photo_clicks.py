@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.backend_bases import MouseEvent
+from matplotlib.backend_bases import MouseButton, MouseEvent
 
 from crack_tf.photo.clicks import Clicks
 from tflite.errors import CrackError
@@ -26,7 +26,7 @@ def click(clicks: Clicks, point: tuple[float, float], button: int) -> None:
     clicks.figure.canvas.draw()
     x, y = clicks.figure.axes[0].transData.transform(point)
     clicks.figure.canvas.callbacks.process(
-        "button_press_event", MouseEvent("button_press_event", clicks.figure.canvas, x, y, button)
+        "button_press_event", MouseEvent("button_press_event", clicks.figure.canvas, x, y, MouseButton(button))
     )
 
 

@@ -49,10 +49,28 @@ def test_a_positive_tile_in_which_nothing_is_seen_is_refuted_and_kept():
     assert found.box == Box(100, 100, SIDE, SIDE)
 
 
-def test_too_little_for_a_crack_is_unclear():
-    spot = (slice(140, 150), slice(140, 150))
-    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(spot))
+def test_a_mark_too_short_for_a_crack_is_unclear():
+    mark = (slice(140, 145), slice(140, 165))
+    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(mark))
     assert (found.validation, found.length_px) == ("unclear", None)
+
+
+def test_a_pore_is_no_mark():
+    pore = (slice(140, 150), slice(140, 150))
+    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(pore))
+    assert found.validation == "refuted"
+    assert found.validation_score == pytest.approx(0.8)
+
+
+def test_a_line_drawn_with_little_probability_is_no_crack():
+    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(LINE, value=0.4), threshold=0.2)
+    assert found.validation == "refuted"
+
+
+def test_touching_tiles_with_another_verdict_are_apart():
+    mark = (slice(140, 145), slice(140, 165))
+    found = find_candidates(IMAGE, [tile(100, 100), tile(200, 100)], None, sees(mark))
+    assert sorted(one.validation for one in found) == ["refuted", "unclear"]
 
 
 def test_without_a_model_touching_tiles_are_one_unclear_finding():

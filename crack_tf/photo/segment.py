@@ -1,0 +1,322 @@
+"""`crack-tf photo segment`: photographs through a segmentation model, and their cracks measured. LiteRT only, no TensorFlow.
+
+For every photograph a folder of its name in --out:
+
+    probability.png   of a crack, 0 to 255
+    mask.png          where it reaches the threshold
+    foreground.png    where cracks were looked for, if not everywhere
+    overlay.png       cracks, lengths and widths on the photograph
+    cracks.csv        a row per crack
+    cracks.json       the same with shapes, and model, threshold, scale and seams; written last: where it lies, all is there
+
+`photos.csv` has a row per photograph. One that could not be read is listed as unreadable, never as clean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from crack_tf.photo.foreground import Foreground, Given, Prompt
+from crack_tf.photo.measure import RECORD, find_scale, write_cracks
+from crack_tf.predict import EXIT_GAPS, Named, find_photos
+from crack_tf.segmentation.photos import SegmenterPool, seams, segment
+from crack_tf.zoo import find_model
+from tflite.device.tiles import MAX_OVERLAP
+from tflite.errors import CrackError, ImageError
+from tflite.files import atomic_path, read_json, refuse_existing, sha256_file, write_csv, write_json
+from tflite.hardware import describe
+from tflite.images import load_rgb
+from tflite.segmenter import Segmenter
+
+FORMAT = "crack_tf.photo_segment/1"
+SETTINGS, PHOTOS = "segment.json", "photos.csv"
+SEGMENTED, UNREADABLE = "segmented", "unreadable"
+_COLUMNS = (
+    *("photo", "status", "cracks", "crack_pixels", "longest_px", "widest_px", "longest_mm", "widest_mm"),
+    *("mm_per_pixel", "width", "height", "seam_ratio", "seconds", "folder", "reason"),
+)
+_MAX_CRACK_SHARE = 0.5  # of a photograph; more is no crack, and not measured
+
+
+@dataclass(frozen=True)
+class Place:
+    """A photograph and where its results go.
+
+    Attributes:
+        photo: as given by the user.
+        folder: of its results.
+    """
+
+    photo: Named
+    folder: Path
+
+    def finished(self, settings: str) -> dict[str, Any] | None:
+        """The record of an earlier run on this very file with these settings (their sha256), or None."""
+        if not (self.folder / RECORD).is_file():
+            return None
+        record = read_json(self.folder / RECORD)
+        same = record.get("bytes") == self.photo.path.stat().st_size and record.get("settings_sha256") == settings
+        return record if same else None
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the command line asks for.
+
+    Returns:
+        0, or 1 when a photograph could not be read.
+
+    Raises:
+        CrackError: if an argument, the model or the output folder is not usable, or there is no photograph.
+    """
+    check(options)
+    photos, skipped = find_photos(options.photos, options.out)
+    prompt = Prompt(tuple(options.fg), tuple(options.bg))
+    if len(photos) > 1 and (not prompt.empty or options.foreground not in ("auto", "none")):
+        raise CrackError(
+            f"points and a foreground mask are for one photograph, {len(photos)} are given. Take them one by one, or "
+            "--foreground auto."
+        )
+    segmenter = Segmenter(find_model(options.model, task="segment").path)
+    settings = open_out(options, segmenter)
+    places = [
+        Place(photo, options.out / Path(photo.overlay).relative_to("overlays").with_suffix("")) for photo in photos
+    ]
+    jobs = options.jobs or int(describe()["cores"])
+    rows: list[dict[str, Any]] = []
+    done_before = 0
+    with SegmenterPool(segmenter, jobs) as pool:
+        for number, place in enumerate(places, 1):
+            record = place.finished(settings) if options.resume else None
+            done_before += record is not None
+            if record is None:
+                title = f"{number}/{len(places)} {place.photo.path.name}"
+                record = handle(place, options, prompt, segmenter, pool, title, settings)
+                print(report_line(record), flush=True)
+            rows.append(row_of(record, place.folder.relative_to(options.out)))
+            # After every photograph: a run that is stopped leaves the table of what is done.
+            write_csv(options.out / PHOTOS, rows, _COLUMNS)
+    unreadable = sum(row["status"] == UNREADABLE for row in rows)
+    print(
+        f"{len(rows)} photographs: {sum(bool(row['cracks']) for row in rows)} with cracks, {unreadable} NOT READ"
+        + (f"; {done_before} done before" if done_before else "")
+        + (f"; {skipped} other files passed over" if skipped else "")
+        + f"\nresults in {options.out}"
+    )
+    return EXIT_GAPS if unreadable else 0
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse options that contradict each other.
+
+    Raises:
+        CrackError: naming them.
+    """
+    if not 0 <= options.overlap <= MAX_OVERLAP:
+        raise CrackError(f"--overlap {options.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
+    if options.threshold is not None and not 0 < options.threshold < 1:
+        raise CrackError(f"--threshold {options.threshold:g}: choose a probability strictly between 0 and 1.")
+    if options.out.is_file():
+        raise CrackError(f"--out {options.out} is a file. Give a folder.")
+    if (options.fg or options.bg) and options.foreground not in ("auto", "none"):
+        raise CrackError(f"--foreground {options.foreground} says it all: leave --fg and --bg out, or the mask.")
+
+
+def open_out(options: argparse.Namespace, segmenter: Segmenter) -> str:
+    """Write the settings into the folder, or compare them with those of the run that --resume goes on with.
+
+    Returns:
+        sha256 of the settings.
+
+    Raises:
+        CrackError: if the folder is in use, there is nothing to resume, or the settings differ.
+    """
+    sidecar = segmenter.sidecar
+    names = ("overlap", "foreground", "fg", "bg", "min_area", "min_length", "mm_per_pixel", "distance_m", "focal_mm")
+    settings = {
+        "format": FORMAT,
+        "model": f"{sidecar.model}-{sidecar.scheme}",
+        "model_sha256": sidecar.sha256,
+        "threshold": cut(options, segmenter),
+        **{name: getattr(options, name) for name in (*names, "sensor_width_mm", "exif")},
+    }
+    settings |= {name: [list(point) for point in settings[name]] for name in ("fg", "bg")}
+    path = options.out / SETTINGS
+    if not options.resume:
+        refuse_existing(options.out, options.overwrite, "Choose another --out, add --resume to go on, or --overwrite.")
+        write_json(path, settings)
+        return sha256_file(path)
+    if not path.is_file():
+        raise CrackError(f"--resume: there is no run in {options.out}. Leave --resume out to start one.")
+    found = read_json(path)
+    for name in sorted({*found, *settings}):
+        if found.get(name) != settings.get(name):
+            raise CrackError(
+                f"--resume: {options.out} was started with {name} = {found.get(name)!r}, now it is {settings.get(name)!r}. "
+                "Use the same settings, or another --out."
+            )
+    return sha256_file(path)
+
+
+def cut(options: argparse.Namespace, segmenter: Segmenter) -> float:
+    """The probability from which a pixel is crack."""
+    return segmenter.threshold_probability if options.threshold is None else float(options.threshold)
+
+
+def handle(
+    place: Place,
+    options: argparse.Namespace,
+    prompt: Prompt,
+    segmenter: Segmenter,
+    pool: SegmenterPool,
+    title: str,
+    settings: str,
+) -> dict[str, Any]:
+    """One photograph's files; returns the record of its cracks.json, or of its being unreadable.
+
+    Raises:
+        CrackError: if the foreground or the scale does not fit the photograph.
+    """
+    photo = place.photo
+    # Read before the picture: a file that still grows must not count as done.
+    size = photo.path.stat().st_size
+    try:
+        pixels = load_rgb(photo.path)
+    except ImageError as error:
+        return {"photo": photo.name, "status": UNREADABLE, "reason": str(error)}
+    started = time.perf_counter()
+    scale = find_scale(options, pixels.shape, photo.path)
+    foreground = find_foreground(options.foreground, prompt, pixels)
+    with _Progress(title) as progress:
+        probability = segment(
+            pixels,
+            pool,
+            overlap=options.overlap,
+            foreground=None if foreground is None else foreground.mask,
+            progress=progress.show,
+        )
+    seconds = time.perf_counter() - started
+    mask = probability >= cut(options, segmenter)
+    (place.folder / RECORD).unlink(missing_ok=True)  # until the new files are whole
+    save_grey(place.folder / "probability.png", np.rint(probability * 255))
+    save_grey(place.folder / "mask.png", mask * 255)
+    if foreground is not None:
+        save_grey(place.folder / "foreground.png", foreground.mask * 255)
+    steps = seams(probability, segmenter.image_size, options.overlap)
+    plausible = float(mask.mean()) <= _MAX_CRACK_SHARE
+    record = {
+        "photo": photo.name,
+        "bytes": size,
+        "settings_sha256": settings,
+        "status": SEGMENTED,
+        "reason": None if plausible else f"{mask.mean():.0%} of the photograph is called crack: not measured",
+        "model": f"{segmenter.sidecar.model}-{segmenter.sidecar.scheme}",
+        "model_sha256": segmenter.sidecar.sha256,
+        "licence": segmenter.sidecar.licence,
+        "threshold": cut(options, segmenter),
+        "tile": segmenter.image_size,
+        "overlap": options.overlap,
+        "foreground": None if foreground is None else {"backend": foreground.backend, "share": foreground.share},
+        "seams": None
+        if steps is None
+        else {
+            "at_seams": steps.at_seams,
+            "elsewhere": steps.elsewhere,
+            "ratio": steps.ratio if np.isfinite(steps.ratio) else None,
+        },
+        "crack_pixels": int(mask.sum()),
+        "seconds": round(seconds, 3),
+        "mm_per_pixel": None if scale is None else scale.mm_per_pixel,
+    }
+    write_cracks(place.folder, mask if plausible else np.zeros_like(mask), scale, options, record, pixels)
+    return read_json(place.folder / RECORD)
+
+
+def find_foreground(text: str, prompt: Prompt, pixels: np.ndarray) -> Foreground | None:
+    """Where to look: None for everywhere.
+
+    Args:
+        text: "auto", "none" or a mask file.
+        prompt: points that a person gave.
+        pixels: the photograph.
+
+    Raises:
+        CrackError: if the prompt or the mask does not fit.
+    """
+    if text not in ("auto", "none"):
+        return Given(Path(text)).segment(pixels, prompt)
+    if text == "none" and prompt.empty:
+        return None
+    from crack_tf.photo.grabcut import GrabCut
+
+    return GrabCut().segment(pixels, prompt)
+
+
+def save_grey(path: Path, values: np.ndarray) -> None:
+    """Write (height, width) of 0 to 255 as a greyscale PNG."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(values.astype(np.uint8)).save(temporary)
+
+
+def row_of(record: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A record's row of photos.csv."""
+    row = {name: record.get(name) for name in _COLUMNS}
+    if record["status"] == UNREADABLE:
+        return row
+    cracks = record["cracks"]
+    largest = {
+        f"{name}_{unit}": max((crack[f"{what}_{unit}"] for crack in cracks), default=None)
+        for name, what in (("longest", "length"), ("widest", "max_width"))
+        for unit in (("px", "mm") if record["mm_per_pixel"] else ("px",))
+    }
+    seam_ratio = record["seams"] and record["seams"]["ratio"]
+    return row | {"cracks": len(cracks), "seam_ratio": seam_ratio, "folder": folder.as_posix(), **largest}
+
+
+def report_line(record: dict[str, Any]) -> str:
+    """What is told about a photograph."""
+    if record["status"] == UNREADABLE:
+        return f"NOT READ  {record['photo']}: {record['reason']}"
+    cracks = record["cracks"]
+    text = f"{len(cracks)} cracks"
+    if cracks:
+        unit = "mm" if record["mm_per_pixel"] else "px"
+        digits = 2 if unit == "mm" else 1
+        widest = max(crack[f"max_width_{unit}"] for crack in cracks)
+        text += f", longest {cracks[0][f'length_{unit}']:.0f} {unit}, widest {widest:.{digits}f} {unit}"
+    if record["reason"]:
+        text = f"NOT MEASURED, {record['reason']}"
+    ratio = record["seams"] and record["seams"]["ratio"]
+    seam = "" if ratio is None else f", seams {ratio:.2f}"
+    return f"{record['photo']}: {text} ({record['seconds']:.1f} s{seam})"
+
+
+class _Progress:
+    """A bar of tiles on stderr; silent where nobody looks."""
+
+    def __init__(self, title: str) -> None:
+        self._bar: Any = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(desc=title, unit=" tiles", leave=False)
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, done: int, total: int) -> None:
+        """Take in the tiles done so far."""
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.update(done - self._bar.n)

@@ -1,0 +1,300 @@
+"""`python -m crack_tf.evaluate` for segmentation models: whole photographs, stitched as `crack-tf photo segment` stitches them.
+
+With --out the results are kept:
+
+    metrics.csv         a row per model: micro and mean figures, with a tolerance of 2 pixels too, 95 % intervals over photographs
+    metrics.json        the same, where it came from, and the curves
+    per_photo.csv       a row per model and photograph
+    pr_curves.png       precision over recall of all models, with their thresholds
+    gallery_MODEL.png   the best, middle and worst photographs by F1
+
+`crack_tf.segmentation.metrics` defines the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crack_tf.data.cache import subset
+from crack_tf.evaluate import FORMAT, Lineage, check_origins, unique_names
+from crack_tf.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
+from crack_tf.segmentation.metrics import TOLERANCE, LogitHistogram, PixelCounts, pixel_counts, summarise
+from crack_tf.segmentation.patches import photographs
+from crack_tf.segmentation.photos import SegmenterPool, TileMaps, seams, segment
+from tflite.files import write_csv, write_json
+from tflite.manifest import Item, Manifest
+from tflite.metrics import sigmoid
+from tflite.tables import format_table
+
+_CURVE_POINTS = 200  # of a curve in metrics.json
+_LEAST = 1e-7  # probability that stands for 0: its logit is on the edge of LogitHistogram
+
+
+@dataclass(frozen=True)
+class PhotoResult:
+    """One model on one photograph.
+
+    Attributes:
+        item: of the manifest.
+        width, height: in pixels.
+        strict: counts without a tolerance.
+        tolerant: counts with one of 2 pixels.
+        seam_ratio: of the probability map, see `crack_tf.photo.stitch`; None for a single tile, or where only seams have steps.
+        seconds: from pixels to map.
+    """
+
+    item: Item
+    width: int
+    height: int
+    strict: PixelCounts
+    tolerant: PixelCounts
+    seam_ratio: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class MapEvaluation:
+    """One model on one split.
+
+    Attributes:
+        name: of the model, unique among those evaluated together.
+        threshold: probability from which a pixel is crack.
+        photos: in the manifest's order.
+        histogram: of all pixels.
+        row: one line of metrics.csv.
+    """
+
+    name: str
+    threshold: float
+    photos: Sequence[PhotoResult]
+    histogram: LogitHistogram
+    row: dict[str, Any]
+
+
+def evaluate_maps(args: argparse.Namespace, manifest: Manifest) -> None:
+    """Measure segmentation models as the parsed options of `crack_tf.evaluate` say.
+
+    Raises:
+        CrackError: if a model cannot be loaded, or a photograph trained it.
+    """
+    items = subset(manifest.split(args.split), args.limit, 0)
+    cores = args.threads or os.cpu_count() or 1
+    # Threads take tiles of their own, which uses them better than sharing one tile.
+    predictors = [load_map_predictor(path, threads=1, delegate=args.delegate) for path in args.models]
+    names = unique_names(predictors)
+    origins = check_origins(names, predictors, manifest, items, args)
+    evaluations = [
+        evaluate_map(predictor, name, manifest, args.split, args.limit, args.threshold, origin, cores)
+        for name, predictor, origin in zip(names, predictors, origins, strict=True)
+    ]
+    print(report(evaluations, manifest, args.split))
+    if args.out is not None:
+        write_map_results(args.out, evaluations, predictors, manifest, args.split, args.limit, cores)
+        print(f"results and pictures: {args.out}/metrics.csv, per_photo.csv, pr_curves.png, gallery_*.png")
+
+
+def evaluate_map(
+    predictor: MapPredictor,
+    name: str,
+    manifest: Manifest,
+    split: str,
+    limit: int | None = None,
+    threshold: float | None = None,
+    origin: Lineage | None = None,
+    jobs: int = 1,
+) -> MapEvaluation:
+    """Draw the cracks of every photograph of a split and count.
+
+    Args:
+        predictor: the model.
+        name: to report it under.
+        manifest: of photographs with masks.
+        split: of that manifest.
+        limit: at most this many photographs.
+        threshold: a probability; None takes the model's own.
+        origin: how the photographs relate to the model's training, if known.
+        jobs: threads of a .tflite model.
+
+    Raises:
+        CrackError: if a photograph cannot be read.
+    """
+    from tqdm import tqdm
+
+    used = predictor.threshold_probability if threshold is None else threshold
+    histogram, photos = LogitHistogram(), []
+    total = len(subset(manifest.split(split), limit, 0))
+    with _parallel(predictor, jobs) as maps:
+        found = tqdm(photographs(manifest, split, limit), name, total, unit="photo", leave=False, disable=None)
+        for item, photo, truth in found:
+            started = time.perf_counter()
+            probability = segment(photo, maps)
+            seconds = time.perf_counter() - started
+            histogram.add(_logits(probability), truth)
+            called = probability >= used
+            steps = seams(probability, predictor.image_size)
+            photos.append(
+                PhotoResult(
+                    item,
+                    photo.shape[1],
+                    photo.shape[0],
+                    pixel_counts(called, truth),
+                    pixel_counts(called, truth, TOLERANCE),
+                    steps.ratio if steps is not None and math.isfinite(steps.ratio) else None,
+                    seconds,
+                )
+            )
+    sidecar = predictor.sidecar
+    origin = origin or Lineage(None)
+    megapixels = sum(photo.width * photo.height for photo in photos) / 1e6
+    ratios = [photo.seam_ratio for photo in photos if photo.seam_ratio is not None]
+    row: dict[str, Any] = {
+        "name": name,
+        "scheme": sidecar.scheme,
+        "file": predictor.path.name,
+        "sha256": sidecar.sha256,
+        "image_size": sidecar.image_size,
+        "manifest": manifest.name,
+        "manifest_sha256": manifest.sha256,
+        "split": split,
+        "cracked_photographs": sum(photo.item.label for photo in photos),
+        "megapixels": round(megapixels, 3),
+        **summarise([photo.strict for photo in photos], [photo.tolerant for photo in photos]),
+        "tolerance_px": TOLERANCE,
+        "threshold_probability": used,
+        "best_threshold_probability": _best_threshold(histogram),
+        "seam_ratio": round(float(np.mean(ratios)), 4) if ratios else None,
+        "seconds_per_megapixel": round(sum(photo.seconds for photo in photos) / megapixels, 4),
+        "training_photographs": origin.trained if origin.manifest else None,
+        "related_to_training": origin.related if origin.manifest else None,
+    }
+    return MapEvaluation(name, used, photos, histogram, row)
+
+
+def report(evaluations: Sequence[MapEvaluation], manifest: Manifest, split: str) -> str:
+    """The table to print: models as rows, figures with 95 % intervals over photographs."""
+    first = evaluations[0].row
+
+    def cell(name: str) -> Any:
+        def text(row: Any) -> str:
+            if row[name] is None:
+                return "-"
+            low, high = row[f"{name}_low"], row[f"{name}_high"]
+            return f"{row[name]:.4f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
+
+        return text
+
+    table = format_table(
+        [item.row for item in evaluations],
+        {
+            "model": lambda row: str(row["name"]),
+            "threshold": lambda row: f"{row['threshold_probability']:.3f}",
+            "F1": cell("f1"),
+            "IoU": cell("iou"),
+            "recall": cell("recall"),
+            "precision": cell("precision"),
+            "mIoU": cell("miou"),
+            "mean F1": cell("mean_f1"),
+            f"F1, {TOLERANCE} px": cell("tolerant_f1"),
+            "s/MP": lambda row: f"{row['seconds_per_megapixel']:.2f}",
+        },
+    )
+    return (
+        f"{manifest.name} {split}: {first['photographs']} photographs, {first['cracked_photographs']} with a crack, "
+        f"{first['megapixels']:.1f} megapixels\n{table}"
+    )
+
+
+def write_map_results(
+    folder: Path,
+    evaluations: Sequence[MapEvaluation],
+    predictors: Sequence[MapPredictor],
+    manifest: Manifest,
+    split: str,
+    limit: int | None,
+    jobs: int,
+) -> None:
+    """Write all files; metrics.json comes last, so that its presence says the others are complete."""
+    from crack_tf.provenance import created, environment
+    from crack_tf.segmentation.pictures import choose_examples, gallery, pr_curves
+
+    rows = []
+    for evaluation, predictor in zip(evaluations, predictors, strict=True):
+        rows += [{"name": evaluation.name, **_photo_row(photo)} for photo in evaluation.photos]
+        stem = re.sub(r"[^\w.-]+", "_", evaluation.name)
+        with _parallel(predictor, jobs) as maps:
+            examples = choose_examples(evaluation.photos)
+            gallery(manifest, examples, maps, evaluation.threshold, folder / f"gallery_{stem}.png")
+    pr_curves(evaluations, f"{manifest.name} {split}", folder / "pr_curves.png")
+    write_csv(folder / "per_photo.csv", rows)
+    write_csv(folder / "metrics.csv", [item.row for item in evaluations])
+    write_json(
+        folder / "metrics.json",
+        {
+            "format": FORMAT,
+            "task": "segment",
+            "manifest": {"name": manifest.name, "sha256": manifest.sha256, "licence": manifest.licence},
+            "split": split,
+            "limit": limit,
+            "models": [item.row for item in evaluations],
+            "curves": {item.name: _curve(item.histogram) for item in evaluations},
+            **environment(),
+            "created": created(),
+        },
+    )
+
+
+def _parallel(predictor: MapPredictor, jobs: int) -> AbstractContextManager[TileMaps]:
+    """A .tflite model on several threads; Keras sees to that itself."""
+    if isinstance(predictor, TfliteMapPredictor):
+        return SegmenterPool(predictor.segmenter, jobs)
+    return nullcontext(predictor)
+
+
+def _logits(probability: np.ndarray) -> np.ndarray:
+    """Inverse of the sigmoid, finite: a stitched map has probabilities only."""
+    clipped = np.clip(probability, _LEAST, 1 - _LEAST)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped))
+
+
+def _best_threshold(histogram: LogitHistogram) -> float | None:
+    """The probability with the highest F1 on these very photographs, for comparison; None where there is no crack."""
+    if histogram.counts(0.0).found + histogram.counts(0.0).fn == 0:
+        return None
+    return float(sigmoid(histogram.best_threshold()))
+
+
+def _photo_row(photo: PhotoResult) -> dict[str, Any]:
+    rates = {name: getattr(photo.strict, name) for name in ("f1", "iou", "precision", "recall", "specificity")}
+    rates["tolerant_f1"] = photo.tolerant.f1
+    counts = {name: value for name, value in asdict(photo.strict).items() if name != "found"}
+    return {
+        "path": photo.item.path,
+        "label": photo.item.label,
+        "width": photo.width,
+        "height": photo.height,
+        **counts,
+        **{name: None if math.isnan(value) else round(value, 6) for name, value in rates.items()},
+        "seam_ratio": None if photo.seam_ratio is None else round(photo.seam_ratio, 4),
+        "seconds": round(photo.seconds, 4),
+    }
+
+
+def _curve(histogram: LogitHistogram) -> dict[str, list[float | None]]:
+    """Threshold (probability), precision and recall at places spread over the curve."""
+    edges, precision, recall = histogram.curve()
+    places = np.linspace(0, len(edges) - 1, _CURVE_POINTS).round().astype(int)
+    return {
+        name: [None if math.isnan(value) else round(float(value), 6) for value in values[places]]
+        for name, values in (("threshold", sigmoid(edges)), ("precision", precision), ("recall", recall))
+    }

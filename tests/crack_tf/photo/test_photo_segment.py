@@ -1,0 +1,206 @@
+"""`crack-tf photo segment`: every photograph gets its files, none is lost, and a stopped run goes on where it was."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crack_tf import predict
+from crack_tf.photo import segment as verb
+from crack_tf.photo.__main__ import main
+from tests.dark_map_model import dark_photo, write_map_model
+from tests.dark_model import write_dark_model
+from tflite.files import read_json
+
+HEIGHT, WIDTH = 120, 200
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "dark.tflite"
+    write_map_model(path)
+    return path
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "pier.png"
+    Image.fromarray(dark_photo(HEIGHT, WIDTH)).save(path)
+    return path
+
+
+def call(*arguments: object) -> int:
+    return main(["segment", *map(str, arguments)])
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with (out / "photos.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_photograph_gets_maps_and_measured_cracks(
+    model: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert call(photo, "--model", model, "--out", out, "--mm-per-pixel", 0.5) == 0
+    folder = out / "pier.png"
+    assert {path.name for path in folder.iterdir()} == {
+        *("probability.png", "mask.png", "overlay.png", "cracks.csv", "cracks.json"),
+    }
+    mask = np.asarray(Image.open(folder / "mask.png"))
+    probability = np.asarray(Image.open(folder / "probability.png"))
+    assert mask.shape == probability.shape == (HEIGHT, WIDTH)
+    assert set(np.unique(mask)) == {0, 255}
+    assert (probability[mask > 0] >= 127).all()
+    assert mask[HEIGHT // 2, WIDTH // 2] == 255
+    record = read_json(folder / "cracks.json")
+    assert record["status"] == "segmented"
+    assert record["seams"]["ratio"] == pytest.approx(1.0, abs=0.3)
+    assert record["licence"] == "CC0-1.0"
+    (crack,) = record["cracks"]
+    assert crack["length_px"] == pytest.approx(WIDTH * np.hypot(1, 1 / 3), rel=0.05)
+    assert crack["length_mm"] == pytest.approx(crack["length_px"] / 2, abs=0.02)
+    (row,) = rows(out)
+    assert (row["photo"], row["status"], row["cracks"], row["folder"]) == (str(photo), "segmented", "1", "pier.png")
+    assert float(row["longest_mm"]) == crack["length_mm"]
+    assert "1 cracks, longest" in capsys.readouterr().out
+
+
+def test_a_folder_keeps_its_structure_and_lists_what_cannot_be_read(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "DCIM"
+    (source / "b").mkdir(parents=True)
+    Image.fromarray(dark_photo(5, 7)).save(source / "tiny.png")
+    Image.fromarray(np.full((40, 90, 3), 200, np.uint8)).save(source / "b" / "clean.jpg")
+    (source / "broken.jpg").write_bytes(b"no image")
+    out = tmp_path / "out"
+    assert call(source, "--model", model, "--out", out) == 1
+    found = {Path(row["photo"]).name: row for row in rows(out)}
+    assert found["broken.jpg"]["status"] == "unreadable"
+    assert found["broken.jpg"]["cracks"] == ""
+    assert found["clean.jpg"]["cracks"] == "0"
+    assert found["clean.jpg"]["folder"] == "b/clean.jpg"
+    assert read_json(out / "b" / "clean.jpg" / "cracks.json")["cracks"] == []
+    assert read_json(out / "tiny.png" / "cracks.json")["seams"] is None
+    assert "NOT READ" in capsys.readouterr().out
+
+
+def test_resume_passes_over_what_is_done_and_does_the_rest(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = tmp_path / "photos", tmp_path / "out"
+    source.mkdir()
+    for name in "abc":
+        Image.fromarray(dark_photo(50, 60)).save(source / f"{name}.png")
+    done: list[str] = []
+    original = verb.handle
+
+    def stopping(place: verb.Place, *rest: Any) -> dict[str, Any]:
+        if place.photo.path.name == "b.png" and not done.count("a.png") > 1 and len(done) == 1:
+            done.append("stopped")
+            raise KeyboardInterrupt
+        done.append(place.photo.path.name)
+        return original(place, *rest)
+
+    monkeypatch.setattr(verb, "handle", stopping)
+    arguments = [source, "--model", model, "--out", out]
+    assert call(*arguments) == 130
+    assert [row["folder"] for row in rows(out)] == ["a.png"]
+    assert call(*arguments) == 2
+    assert "add --resume to go on" in capsys.readouterr().err
+    assert call(*arguments, "--resume") == 0
+    assert done == ["a.png", "stopped", "b.png", "c.png"]
+    assert [row["folder"] for row in rows(out)] == ["a.png", "b.png", "c.png"]
+    assert "1 done before" in capsys.readouterr().out
+    Image.fromarray(dark_photo(60, 60)).save(source / "a.png")  # another file of that name is not done
+    assert call(*arguments, "--resume") == 0
+    assert done[4:] == ["a.png"]
+    assert call(*arguments, "--resume", "--threshold", 0.9) == 2
+    assert "started with threshold" in capsys.readouterr().err
+    assert call(*arguments, "--overwrite", "--threshold", 0.9) == 0
+    assert done[5:] == ["a.png", "b.png", "c.png"]
+
+
+def test_cracks_are_looked_for_in_the_foreground_alone(model: Path, photo: Path, tmp_path: Path) -> None:
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[:, : WIDTH // 2] = 255
+    Image.fromarray(mask).save(tmp_path / "left.png")
+    out = tmp_path / "out"
+    assert call(photo, "--model", model, "--out", out, "--foreground", tmp_path / "left.png") == 0
+    drawn = np.asarray(Image.open(out / "pier.png" / "mask.png"))
+    assert drawn[:, : WIDTH // 2].any()
+    assert not drawn[:, WIDTH // 2 :].any()
+    assert (np.asarray(Image.open(out / "pier.png" / "foreground.png")) == mask).all()
+    assert read_json(out / "pier.png" / "cracks.json")["foreground"] == {"backend": "none", "share": 0.5}
+
+
+@pytest.mark.parametrize("options", [["--foreground", "auto"], ["--fg", "100,30", "--bg", "5,5"]])
+def test_the_foreground_can_be_found(model: Path, photo: Path, tmp_path: Path, options: list[str]) -> None:
+    out = tmp_path / "out"
+    assert call(photo, "--model", model, "--out", out, *options) == 0
+    assert read_json(out / "pier.png" / "cracks.json")["foreground"]["backend"] == "grabcut"
+    assert (out / "pier.png" / "foreground.png").is_file()
+
+
+def test_a_photograph_that_is_all_crack_is_not_measured(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(np.zeros((50, 50, 3), np.uint8)).save(tmp_path / "night.png")
+    out = tmp_path / "out"
+    assert call(tmp_path / "night.png", "--model", model, "--out", out) == 0
+    assert "NOT MEASURED, 100% of the photograph" in capsys.readouterr().out
+    assert np.asarray(Image.open(out / "night.png" / "mask.png")).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--threshold", "1"], "--threshold 1: choose a probability"),
+        (["--overlap", "0.95"], "--overlap 0.95"),
+        (["--foreground", "left.png", "--fg", "1,1"], "says it all"),
+        (["--resume"], "there is no run"),
+        (["--mm-per-pixel", "1", "--exif"], "--mm-per-pixel says everything"),
+        (["--exif"], "EXIF"),
+        (["--fg", "900,1"], "outside the photograph"),
+        (["--model", "none.tflite"], "does not exist"),
+        (["--model", "opnet"], "opnet is a classifier: it says crack or no crack"),
+    ],
+)
+def test_bad_options_are_one_clear_error(
+    model: Path,
+    photo: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    words: str,
+) -> None:
+    base = [] if "--model" in options else ["--model", model]
+    assert call(photo, *base, "--out", tmp_path / "out", *options) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_classifier_is_refused_with_a_hint(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_dark_model(tmp_path / "classifier.tflite")
+    assert call(photo, "--model", tmp_path / "classifier.tflite", "--out", tmp_path / "out") == 2
+    assert "is a classifier" in capsys.readouterr().err
+
+
+def test_predict_refuses_a_segmentation_model_with_a_hint(
+    model: Path, photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict.main([str(photo), "--model", str(model)]) == 2
+    assert "is a segmentation model (a map of logits per tile)" in (error := capsys.readouterr().err)
+    assert "crack-tf photo segment" in error
+
+
+def test_points_are_for_one_photograph(model: Path, photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = photo.with_name("other.png")
+    Image.fromarray(dark_photo(40, 40)).save(other)
+    assert call(photo, other, "--model", model, "--out", photo.parent / "out", "--fg", "1,1") == 2
+    assert "for one photograph, 2 are given" in capsys.readouterr().err

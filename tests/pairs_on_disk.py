@@ -1,0 +1,44 @@
+"""A small set of photographs with masks on disk, and its manifest: dark lines on light noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests.dark_map_model import dark_photo
+from tflite.files import sha256_file
+from tflite.manifest import Item, Manifest, read_manifest, write_manifest
+
+SIZES = ((60, 80), (40, 100), (50, 50), (20, 90))
+
+
+def write_pairs(folder: Path, train: int = 4, val: int = 2, test: int = 4) -> Manifest:
+    """Write photographs of several sizes, the last of the test split without a crack, and read their manifest back."""
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    items = []
+    for number, split in enumerate(["train"] * train + ["val"] * val + ["test"] * test):
+        height, width = SIZES[number % len(SIZES)]
+        photo = dark_photo(height, width, seed=number)
+        mask = photo[..., 0] < 100
+        if number == train + val + test - 1:
+            photo, mask = np.maximum(photo, 150), np.zeros((height, width), bool)
+        image_path, mask_path = folder / "images" / f"{number}.png", folder / "masks" / f"{number}.png"
+        Image.fromarray(photo).save(image_path)
+        Image.fromarray(mask.astype(np.uint8) * 255).save(mask_path)
+        items.append(
+            Item(
+                f"images/{number}.png",
+                sha256_file(image_path),
+                int(mask.any()),
+                f"p{number}",
+                split,
+                f"masks/{number}.png",
+                sha256_file(mask_path),
+            )
+        )
+    path = folder / "pairs.csv"
+    write_manifest(path, Manifest("pairs", "plain", 0, ".", "CC0-1.0", tuple(sorted(items))))
+    return read_manifest(path)

@@ -1,0 +1,128 @@
+"""Run a crack segmentation model from a .tflite file: a map of logits per tile. numpy and LiteRT only.
+
+The file is checked like a classifier's (`tflite.runtime`): sha256, tensors, and one known answer, here of 64 pixels.
+
+Example:
+    segmenter = Segmenter("unet-int8-qat.tflite", threads=4)
+    tile = load_rgb("tile.jpg", segmenter.image_size)
+    print(segmenter.mask(tile).mean())
+
+`crack_tf.segmentation.photos.segment` puts whole photographs together from such tiles.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from tflite.metrics import sigmoid
+from tflite.runtime import Classifier, TileModel
+from tflite.sidecar import Golden, Sidecar, dequantise, golden_grid, golden_input, read_sidecar
+
+
+class Segmenter(TileModel):
+    """A loaded, checked model that says for every pixel of a tile how likely it is crack.
+
+    Arguments and errors: see `tflite.runtime.TileModel`. One instance serves one thread at a time.
+    """
+
+    task = "segment"
+
+    def __init__(self, path: str | Path, *, threads: int = 1, delegate: str = "xnnpack", trust: bool = False) -> None:
+        super().__init__(path, threads=threads, delegate=delegate, trust=trust)
+        self.delegate = delegate
+        self._threads = threads
+
+    def another(self) -> Segmenter:
+        """A second interpreter of the same file, for another thread. The file was compared with its sidecar before."""
+        return Segmenter(self.path, threads=self._threads, delegate=self.delegate, trust=True)
+
+    def raw(self, tile: np.ndarray) -> np.ndarray:
+        """One inference on raw pixels.
+
+        Args:
+            tile: uint8 RGB of shape (image_size, image_size, 3).
+
+        Returns:
+            The output map (image_size, image_size) in its own units: int8 or uint8 integers, or float32 logits.
+
+        Raises:
+            CrackError: if the tile has another shape or dtype.
+        """
+        return self.run(tile)[0, :, :, 0]
+
+    def golden(self) -> Golden:
+        """What the model answers to `golden_input` here, with tolerance 0."""
+        return golden_of(self.raw(golden_input(self.image_size)))
+
+    def mask(self, tile: np.ndarray) -> np.ndarray:
+        """Which pixels of one tile are crack at the sidecar's threshold, bool (image_size, image_size).
+
+        Quantised models compare integers; nothing is dequantised.
+        """
+        raw, threshold = self.raw(tile), self.sidecar.threshold
+        # In a wider type: the threshold may lie one past the largest output.
+        return (
+            raw.astype(np.int16) >= threshold.raw if threshold.raw is not None else raw >= np.float32(threshold.logit)
+        )
+
+    def logits(self, tile: np.ndarray) -> np.ndarray:
+        """Logits of one tile: uint8 (image_size, image_size, 3) to float32 (image_size, image_size)."""
+        raw, output = self.raw(tile), self.sidecar.output
+        return dequantise(raw, output.scale, output.zero_point) if output.quantised else raw.astype(np.float32)
+
+    def probabilities(self, tiles: np.ndarray) -> np.ndarray:
+        """Probability of a crack at every pixel, one inference per tile.
+
+        Args:
+            tiles: uint8 (n, image_size, image_size, 3).
+
+        Returns:
+            float32 (n, image_size, image_size).
+        """
+        found = np.empty(tiles.shape[:3], np.float32)
+        for number, tile in enumerate(tiles):
+            raw = self.raw(tile)
+            found[number] = self._probability_of[raw.view(np.uint8)] if self.sidecar.output.quantised else sigmoid(raw)
+        return found
+
+    @property
+    def threshold_probability(self) -> float:
+        """Where a stitched map of probabilities is to be cut."""
+        return cut_probability(self.sidecar)
+
+    @cached_property
+    def _probability_of(self) -> np.ndarray:
+        """Probability by output byte: an integer output has 256 values only."""
+        output = self.sidecar.output
+        values = np.arange(256, dtype=np.uint8).view(output.dtype)
+        return sigmoid(dequantise(values, output.scale, output.zero_point)).astype(np.float32)
+
+
+def golden_of(values: np.ndarray) -> Golden:
+    """The golden answer that a map (image_size, image_size) gives, with tolerance 0."""
+    grid = golden_grid(values)
+    return Golden(float(np.mean(grid)), 0.0, grid)
+
+
+def cut_probability(sidecar: Sidecar) -> float:
+    """The threshold for averages of probabilities, as `stitch` makes them where tiles overlap.
+
+    Of an integer output it is midway between the two steps on either side of the threshold: the average of equal values
+    may differ from them in its last bit, and exactly on a step that bit would decide.
+    """
+    threshold, output = sidecar.threshold, sidecar.output
+    if threshold.raw is None:
+        return threshold.probability
+    return float(sigmoid(output.scale * (threshold.raw - 0.5 - output.zero_point)))
+
+
+def load_model(
+    path: str | Path, *, threads: int = 1, delegate: str = "xnnpack", trust: bool = False
+) -> Classifier | Segmenter:
+    """A `Classifier` or a `Segmenter`, as the file's sidecar says. Arguments and errors: see `tflite.runtime.TileModel`."""
+    # A file that is missing or empty is named first, as the constructors do.
+    kind = Segmenter if Path(path).is_file() and read_sidecar(path).task == "segment" else Classifier
+    return kind(path, threads=threads, delegate=delegate, trust=trust)
