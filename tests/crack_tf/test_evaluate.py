@@ -77,6 +77,7 @@ def fake(tmp_path: Path, tiny_manifest: Manifest, monkeypatch: pytest.MonkeyPatc
     path.parent.mkdir()
     path.write_text("stands for a model")
     predictor = FakePredictor(path, make_sidecar(training=training))
+    write_sidecar(path, predictor.sidecar)
     monkeypatch.setattr("crack_tf.predictor.load_predictor", lambda path, **_: replace(predictor, path=Path(path)))
     return predictor
 
@@ -286,6 +287,7 @@ def test_several_models_give_a_row_each(
     second = tmp_path / "second" / "fake.keras"
     second.parent.mkdir()
     second.write_text("another")
+    write_sidecar(second, fake.sidecar)
     out = tmp_path / "out"
     assert main([str(second), *arguments(fake, tiny_manifest, "--out", out)]) == 0
     names = ["second-fake-keras", "model-fake-keras"]

@@ -137,7 +137,8 @@ def test_every_registered_classifier_can_be_explained(name: str) -> None:
     assert found.logit == pytest.approx(float(logits[0]), abs=1e-4)
     difference = abs(found.logit - found.baseline_logit)
     assert found.complete == (abs(found.error) <= 0.01 * difference)
-    assert found.complete or found.steps == 64
+    # An untrained network hardly answers: then 1 % of nothing is out of reach, and 1e-4 logits is where it stops.
+    assert found.complete or found.steps == 64 or abs(found.error) <= 1e-4
 
 
 def test_a_randomised_network_answers_differently_and_always_the_same(known: Any, pixels: np.ndarray) -> None:
