@@ -2,6 +2,7 @@
 # make metu   the README's figures: both models on the METU tiles in $CRACK_TF_DATA (hours; goes on after a stop)
 # make metu-tune   the README's search and study on METU, after make metu (about an hour and a half; goes on after a stop)
 # make emulated-pi   the device bundle on an emulated Raspberry Pi 4 and 5 (arm64 under qemu); Debian or Ubuntu, no root
+# make segmentation   the README's U-Net: trained, exported and tested on the pairs in $CRACK_TF_DATA (an hour; goes on after a stop)
 # make survey-demo   a drawn flight, surveyed and compared with its truth; the report is in runs/survey-demo/found (a minute)
 # make reports   executes all notebooks on made-up tiles and writes HTML to runs/reports (minutes)
 # make test   set up, then lint, format, types and tests
@@ -11,7 +12,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo metu metu-tune survey-demo emulated-pi reports test lint format types pytest clean
+.PHONY: help setup setup-dev demo metu metu-tune segmentation survey-demo survey-results emulated-pi reports test lint format types pytest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -153,6 +154,26 @@ metu-tune: $(VENV)/.base
 	    --weights $(WEIGHTS) --out $(STUDY)
 	@cp $(STUDY)/study.csv results/tuning/study.csv
 
+# ------------------------------------------------------------------------------------------------- segmentation
+
+# The manifests name the drawn pairs below $CRACK_TF_DATA too. WEIGHTS is the file for alpha 0.35, or imagenet.
+UNET := runs/segmentation/unet_mobile
+
+segmentation: $(VENV)/.base
+	@test -e "$$CRACK_TF_DATA/synthetic_masks" || $(CRACK_TF) data fetch synthetic_masks --count 320 --size 256 --seed 7 \
+	    --out "$$CRACK_TF_DATA/synthetic_masks"
+	@test -e $(UNET)/model.keras || $(CRACK_TF) train --model unet_mobile --hp alpha=0.35 --weights $(WEIGHTS) \
+	    --data $(SPLITS)/segmentation/mix.csv --loss bce+dice --epochs 12 --steps-per-epoch 80 --batch 16 \
+	    --learning-rate 2e-3 --warmup-steps 40 --empty-share 0.4 --patience 0 \
+	    --out $(UNET) `test -e $(UNET)/config.json && echo --resume`
+	@$(CRACK_TF) export $(UNET) --int8 --ptq --data $(SPLITS)/segmentation/mix.csv --resume
+	@for set in crack500 deepcrack conglomerate mix; do \
+	    $(CRACK_TF) evaluate $(UNET) $(UNET)/export/unet_mobile-int8-ptq.tflite --data $(SPLITS)/segmentation/$$set.csv \
+	        --out results/segmentation/$$set --overwrite || exit; \
+	done
+	@cp $(UNET)/history.csv results/training/unet_mobile.csv && cp $(UNET)/curves.png results/training/unet_mobile.png
+	@cp $(UNET)/export/*.md $(UNET)/export/*.comparison.json results/export
+
 # -------------------------------------------------------------------------------------------------- survey demo
 
 SURVEY := runs/survey-demo
@@ -161,6 +182,16 @@ survey-demo: $(VENV)/.base
 	@$(CRACK_TF) data flight --seed 0 --out $(SURVEY)/flight --overwrite
 	@$(CRACK_TF) survey $(SURVEY)/flight/photos --out $(SURVEY)/found --overwrite \
 	    --flight-log $(SURVEY)/flight/flight.csv --truth $(SURVEY)/flight/truth.json
+
+# The README's figures: three flights.
+survey-results: $(VENV)/.base
+	@mkdir -p results/survey
+	@for seed in 0 1 2; do \
+	    $(CRACK_TF) data flight --seed $$seed --out $(SURVEY)/flight-$$seed --overwrite && \
+	    $(CRACK_TF) survey $(SURVEY)/flight-$$seed/photos --out $(SURVEY)/found-$$seed --overwrite \
+	        --flight-log $(SURVEY)/flight-$$seed/flight.csv --truth $(SURVEY)/flight-$$seed/truth.json && \
+	    cp $(SURVEY)/found-$$seed/comparison.json results/survey/seed-$$seed.json || exit; \
+	done
 
 # ------------------------------------------------------------------------------------------------------- reports
 

@@ -1,14 +1,16 @@
-"""The README quotes results/*.csv to the last digit: these tests rebuild each quoted line from the files."""
+"""README and docs/results.md quote results/ to the last digit: these tests rebuild each quoted line from the files."""
 
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+QUOTED = README + (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 RESULTS = ROOT / "results"
 
 
@@ -24,49 +26,93 @@ def rate(row: dict[str, str], name: str, hits: str, misses: str) -> str:
 
 
 @pytest.mark.parametrize("split", ["plain", "grouped"])
-def test_readme_quotes_every_model_of_the_evaluation(split: str) -> None:
+def test_the_documents_quote_every_model_of_the_evaluation(split: str) -> None:
     for row in rows(RESULTS / f"metu-{split}" / "metrics.csv"):
         recall, specificity = rate(row, "recall", "tp", "fn"), rate(row, "specificity", "tn", "fp")
-        assert f"| {row['name']} | {split} | {recall} | {specificity} | {float(row['auc']):.5f} |" in README
+        assert f"| {row['name']} | {split} | {recall} | {specificity} | {float(row['auc']):.5f} |" in QUOTED
 
 
 @pytest.mark.parametrize("split", ["plain", "grouped"])
-def test_readme_names_the_hash_of_each_test_split(split: str) -> None:
+def test_the_documents_name_the_hash_of_each_test_split(split: str) -> None:
     (digest,) = {row["manifest_sha256"] for row in rows(RESULTS / f"metu-{split}" / "metrics.csv")}
-    assert digest[:12] in README
+    assert digest[:12] in QUOTED
 
 
-def test_readme_quotes_every_row_of_the_benchmark() -> None:
+def test_the_documents_quote_every_row_of_the_benchmark() -> None:
     (path,) = (RESULTS / "benchmark").glob("benchmark-*.csv")
     for row in rows(path):
         times = " | ".join(f"{float(row[f'{share}_ms']):.1f}" for share in ("p50", "p90", "p99"))
         whole = f"{float(row['total_p50_ms']):.1f}"
         nodes = f"{row['delegate_nodes']} + {row['nodes_remaining']}"
         size = f"{int(row['file_bytes']) / 1000:,.0f}"
-        assert f"| {row['model']} | {row['threads']} | {times} | {whole} | {nodes} | {size} |" in README
+        assert f"| {row['model']} | {row['threads']} | {times} | {whole} | {nodes} | {size} |" in QUOTED
 
 
-def test_readme_quotes_the_throughput() -> None:
+def interval(row: dict[str, str], name: str) -> str:
+    return f"{float(row[name]):.4f} [{float(row[f'{name}_low']):.3f}, {float(row[f'{name}_high']):.3f}]"
+
+
+@pytest.mark.parametrize("data", ["crack500", "deepcrack", "conglomerate", "mix"])
+def test_the_documents_quote_the_masks(data: str) -> None:
+    for row in rows(RESULTS / "segmentation" / data / "metrics.csv"):
+        start = f"`{row['manifest_sha256'][:12]}` | {row['photographs']} | "
+        names = ("f1", "iou", "recall", "precision")
+        rates = " | ".join(interval(row, name) for name in (*names, "miou", "mean_f1", "tolerant_f1"))
+        assert f"{start}{rates} |" in QUOTED
+        if row["scheme"] != "keras":
+            assert start + " | ".join(interval(row, name) for name in (*names, "tolerant_f1")) in README
+
+
+def test_the_documents_quote_the_surveys_of_drawn_flights() -> None:
+    for path in sorted((RESULTS / "survey").glob("seed-*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        errors = f"{100 * found['length_error']:.1f} % | {100 * found['width_error']:.1f} % |"
+        counts = f"{found['found']}/{found['cracks']} | {found['right']}/{found['findings']} | {found['duplicates']}"
+        assert f"| {path.stem.removeprefix('seed-')} | {counts} | {errors}" in QUOTED
+
+
+def test_the_documents_quote_the_matrix_of_models_and_data_sets() -> None:
+    matrix = rows(RESULTS / "suite" / "matrix.csv")
+    for model in {row["model"] for row in matrix}:
+        cells = [
+            f"{float(row['auc']):.3f} [{float(row['auc_low']):.3f}, {float(row['auc_high']):.3f}]"
+            for row in matrix
+            if row["model"] == model
+        ]
+        assert f"| {model} | {' | '.join(cells)} |" in QUOTED
+
+
+@pytest.mark.parametrize("model", ["opnet-int8-qat", "mobilenet_v2-int8-qat"])
+def test_the_readme_sums_up_the_int8_models(model: str) -> None:
+    (row,) = (row for row in rows(RESULTS / "metu-grouped" / "metrics.csv") if row["name"] == model)
+    (path,) = (RESULTS / "benchmark").glob("benchmark-*.csv")
+    (timed,) = (row for row in rows(path) if row["model"] == model and row["threads"] == "1")
+    recall, specificity = rate(row, "recall", "tp", "fn"), rate(row, "specificity", "tn", "fp")
+    size = f"{int(timed['file_bytes']) / 1000:,.0f}"
+    assert f"| {model} | {recall} | {specificity} | {float(timed['p50_ms']):.1f} | {size} |" in README
+
+
+def test_the_documents_quote_the_throughput() -> None:
     for row in rows(RESULTS / "throughput.csv"):
         stages = " | ".join(row[f"{stage}_per_s"] for stage in ("decode", "pipeline", "training"))
-        assert f"| {row['model']} | {row['image_size']} | {stages} | {row['pipeline_over_training']} |" in README
+        assert f"| {row['model']} | {row['image_size']} | {stages} | {row['pipeline_over_training']} |" in QUOTED
 
 
-def test_readme_quotes_every_trial_of_the_searchs_front() -> None:
+def test_the_documents_quote_every_trial_of_the_searchs_front() -> None:
     for row in rows(RESULTS / "tuning" / "pareto.csv"):
         knee = " (knee)" if row["knee"] == "1" else ""
         rates = " | ".join(
             f"{row[hits]}/{int(row[hits]) + int(row[misses])}" for hits, misses in (("tp", "fn"), ("tn", "fp"))
         )
         cost = f"{float(row['latency_ms']):.2f} | {float(row['kilobytes']):,.0f} | {float(row['macs']) / 1e6:.1f}"
-        assert f"| {row['trial']}{knee} | {rates} | {cost} | {row['epochs']} |" in README
+        assert f"| {row['trial']}{knee} | {rates} | {cost} | {row['epochs']} |" in QUOTED
 
 
-def test_readme_quotes_the_finalists_on_the_test_split_and_their_speed() -> None:
+def test_the_documents_quote_the_finalists_on_the_test_split_and_their_speed() -> None:
     folder = RESULTS / "tuning" / "finalists"
     for row in rows(folder / "metrics.csv"):
         recall, specificity = rate(row, "recall", "tp", "fn"), rate(row, "specificity", "tn", "fp")
-        assert f"| {row['name']} | {recall} | {specificity} |" in README
+        assert f"| {row['name']} | {recall} | {specificity} |" in QUOTED
     (path,) = folder.glob("benchmark-*.csv")
     for row in rows(path):
-        assert f"| {row['model']} | {float(row['p50_ms']):.2f} | {int(row['file_bytes']) / 1000:,.0f} |" in README
+        assert f"| {row['model']} | {float(row['p50_ms']):.2f} | {int(row['file_bytes']) / 1000:,.0f} |" in QUOTED

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tflite.cli import positive_float, positive_int, run_main
 from tflite.errors import CrackError
+from tflite.files import write_json
 
 if TYPE_CHECKING:
     from crack_tf.survey.findings import Survey
@@ -43,7 +44,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="start again in --out")
     parser.add_argument("--jobs", type=positive_int, metavar="N", help="photographs at a time (default: all cores)")
     parser.add_argument(
-        "--truth", type=Path, metavar="FILE", help="truth.json of crack-tf data flight: print how good the survey is"
+        "--truth",
+        type=Path,
+        metavar="FILE",
+        help="truth.json of crack-tf data flight: print how good the survey is, and write comparison.json",
     )
 
     models = parser.add_argument_group("models")
@@ -175,7 +179,9 @@ def run(args: argparse.Namespace) -> int:
         survey, speed = work.finish(models, settings)
     _tell(survey, speed, handled, before, args.out)
     if truth is not None:
-        print(f"\ncompared with {args.truth}:\n{compare(survey, truth).describe()}")
+        comparison = compare(survey, truth)
+        write_json(args.out / "comparison.json", comparison.as_json())
+        print(f"\ncompared with {args.truth}:\n{comparison.describe()}")
     return EXIT_GAPS if survey.gaps else 0
 
 

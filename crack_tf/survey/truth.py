@@ -13,7 +13,7 @@ segmentation model, half of the outline lies within 10 pixels of the crack's edg
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -64,6 +64,10 @@ class Comparison:
     def precision(self) -> float | None:
         """None without findings."""
         return self.right / self.findings if self.findings else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The attributes, recall and precision."""
+        return {"recall": self.recall, "precision": self.precision, **asdict(self)}
 
     def describe(self) -> str:
         """Lines for the terminal."""
