@@ -1,4 +1,4 @@
-"""`python -m crack_tf.data list | fetch | flight | audit | split | joint | mix`: get a data set, look at it, cut it into splits."""
+"""`python -m crack_tf.data list | fetch | flight | audit | split | joint | mix | disputes`: get a data set, look at it, split it."""
 
 from __future__ import annotations
 
@@ -88,6 +88,16 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--out", type=Path, required=True, help="manifest file, .csv")
     verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
     verb.set_defaults(run=_mix, interrupted="Nothing was written; run the same command again.")
+
+    verb = verbs.add_parser("disputes", help="tiles whose label a classifier doubts that has not seen them")
+    verb.add_argument("data", help=f"{_SOURCE}, or a manifest .csv")
+    verb.add_argument(
+        "--weights", default="imagenet", help="of MobileNetV2: imagenet (default) or a notop weights file"
+    )
+    verb.add_argument("--limit", type=positive_int, help="at most this many tiles")
+    verb.add_argument("--out", type=Path, required=True, help="folder for disputes.csv and disputes.png")
+    verb.add_argument("--overwrite", action="store_true", help="replace what is in --out")
+    verb.set_defaults(run=_disputes, interrupted="Nothing was written; run the same command again.")
     return parser
 
 
@@ -164,6 +174,28 @@ def _mix(options: argparse.Namespace) -> None:
     write_manifest(options.out, manifest, options.overwrite)
     _print_split(manifest, {})
     print(f"root: {manifest.root}\nwritten: {options.out}")
+
+
+def _disputes(options: argparse.Namespace) -> None:
+    import numpy as np
+
+    from crack_tf.data.cache import load_split
+    from crack_tf.data.disputes import FEATURE_SIZE, find_disputes, gallery, out_of_fold, pooled_features
+    from crack_tf.data.registry import prepare
+
+    refuse_existing(options.out, options.overwrite)
+    manifest = prepare(options.data, "grouped")
+    if manifest.task != "classify":
+        raise CrackError(f"{options.data} holds masks: labels can be disputed only where tiles have one.")
+    tiles = load_split(manifest, "all", FEATURE_SIZE, limit=options.limit)
+    groups = np.unique([item.group for item in tiles.items], return_inverse=True)[1]
+    probabilities = out_of_fold(pooled_features(tiles, options.weights), tiles.labels, groups)
+    found = find_disputes([item.path for item in tiles.items], tiles.labels, probabilities)
+    title = f"{manifest.name}: {len(found)} of {len(tiles)} labels disputed, the surest first"
+    gallery(found, manifest.folder(), title, options.out / "disputes.png")
+    rows = [{"path": d.path, "label": d.label, "probability": d.probability, "margin": d.margin} for d in found]
+    write_csv(options.out / "disputes.csv", rows, ["path", "label", "probability", "margin"])
+    print(f"{title}\nwritten: {options.out}/disputes.csv, disputes.png")
 
 
 def _check_manifest_name(options: argparse.Namespace) -> None:
