@@ -82,6 +82,12 @@ def test_the_documents_quote_the_matrix_of_models_and_data_sets() -> None:
         assert f"| {model} | {' | '.join(cells)} |" in QUOTED
 
 
+def test_the_documents_quote_the_cost_of_a_photograph() -> None:
+    for row in rows(RESULTS / "suite" / "cost.csv"):
+        seconds, tiles = float(row["p50_s"]), float(row["tiles_per_s"])
+        assert f"| {row['model']} | {row['tiles']} | {row['threads']} | {seconds:.2f} | {tiles:.0f} |" in QUOTED
+
+
 @pytest.mark.parametrize("model", ["opnet-int8-qat", "mobilenet_v2-int8-qat"])
 def test_the_readme_sums_up_the_int8_models(model: str) -> None:
     (row,) = (row for row in rows(RESULTS / "metu-grouped" / "metrics.csv") if row["name"] == model)
