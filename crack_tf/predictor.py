@@ -27,7 +27,7 @@ MODEL_FILE = "model.keras"  # of a run folder
 _MAP_BATCH = 8  # tiles per step of a segmentation model: its maps take far more memory than a classifier's
 
 
-class Predictor(Protocol):
+class CheckedModel(Protocol):
     """A loaded and checked model."""
 
     @property
@@ -46,28 +46,16 @@ class Predictor(Protocol):
     def image_size(self) -> int:
         """Side of the square input tile in pixels."""
 
+
+class Predictor(CheckedModel, Protocol):
+    """A classifier."""
+
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Logits of raw tiles: uint8 (n, image_size, image_size, 3) to float32 (n,); n may be 0."""
 
 
-class MapPredictor(Protocol):
-    """A loaded and checked segmentation model; fits `crack_tf.segmentation.photos.segment`."""
-
-    @property
-    def name(self) -> str:
-        """Registry name and scheme, such as "unet-int8-qat"."""
-
-    @property
-    def path(self) -> Path:
-        """The model file."""
-
-    @property
-    def sidecar(self) -> Sidecar:
-        """What is known about the file."""
-
-    @property
-    def image_size(self) -> int:
-        """Side of the square input tile in pixels."""
+class MapPredictor(CheckedModel, Protocol):
+    """A segmentation model; fits `crack_tf.segmentation.photos.segment`."""
 
     @property
     def threshold_probability(self) -> float:
