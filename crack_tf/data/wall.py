@@ -146,6 +146,14 @@ class _Frame:
         smooth = Image.fromarray(lattice).resize((self.w, self.h), Image.Resampling.BICUBIC, box=box)
         return np.asarray(smooth) * np.float32(1.35)
 
+    def along_x(self, key: int, cell: int) -> np.ndarray:
+        """Smooth noise of the column alone, whichever rows are looked at: float32 (1, w)."""
+        return _Frame(self.seed, self.x, 0, self.w, 1).noise(key, cell)
+
+    def along_y(self, key: int, cell: int) -> np.ndarray:
+        """Smooth noise of the row alone, whichever columns are looked at: float32 (h, 1)."""
+        return _Frame(self.seed, 0, self.y, 1, self.h).noise(key, cell)
+
     def patches(self, key: int) -> list[tuple[int, int, np.random.Generator]]:
         """Corner, relative to the view, and generator of every patch whose things may be seen."""
         found = []
@@ -215,7 +223,7 @@ def _boards(frame: _Frame, pier: Box, shade: np.ndarray) -> None:
     panel = int(rng.integers(900, 1500))
     y = np.arange(frame.y, frame.y + frame.h) - pier.y + int(rng.integers(0, panel))
     tone = 1 + 0.035 * GAUSSIAN[_hash(frame.seed, 31, np.zeros(1, int), y // panel)]
-    wander = frame.noise(32, 160, 4000)[:1] * 1.0
+    wander = frame.along_x(32, 160)
     distance = np.abs((y[:, None] + wander + panel / 2) % panel - panel / 2)
     ridge = np.clip(2.2 - distance, 0, 1) * np.clip(0.8 + 0.6 * frame.noise(33, 40), 0, 1)
     shade *= tone.astype(np.float32)[:, None] * (1 + np.float32(rng.uniform(0.06, 0.14)) * ridge.astype(np.float32))
@@ -237,7 +245,7 @@ def _pores(frame: _Frame, shade: np.ndarray) -> None:
     dark = np.asarray(cover.reduce(2), np.float32) / 255
     if not dark.any():
         return
-    lip = np.clip(np.roll(dark, 2, axis=0) - dark, 0, 1)
+    lip = _lower_lip(dark)
     shade *= (1 - 0.75 * cv2.GaussianBlur(dark, (0, 0), 0.6)) * (1 + 0.25 * lip)
 
 
@@ -273,7 +281,7 @@ def _pier_mask(frame: _Frame, pier: Box) -> np.ndarray:
     """1 on the pier, 0 beside it, float32 (h, w); its edges are not quite straight."""
     x = np.arange(frame.x, frame.x + frame.w, dtype=np.float32)[None]
     y = np.arange(frame.y, frame.y + frame.h, dtype=np.float32)[:, None]
-    across, down = frame.noise(50, 4000, 90)[:, :1], frame.noise(51, 90, 4000)[:1]
+    across, down = frame.along_y(50, 90), frame.along_x(51, 90)
     inside = np.minimum(
         np.minimum(x - pier.x + 0.7 * across, pier.x + pier.w - x + 0.7 * across),
         np.minimum(y - pier.y + 0.7 * down, pier.y + pier.h - y + 0.7 * down),
@@ -314,7 +322,7 @@ def _draw_crack(frame: _Frame, crack: WallCrack, concrete: np.ndarray, cover: np
     part = _Frame(frame.seed, frame.x + x0, frame.y + y0, x1 - x0, y1 - y0)
     halo = cv2.GaussianBlur(share, (0, 0), 5)
     inside = np.clip(0.92 + 0.14 * part.noise(60, 9), 0.55, 1)
-    lip = np.clip(np.roll(share, 2, axis=0) - share, 0, 1)
+    lip = _lower_lip(share)
     factor = (1 - crack.depth * inside * cv2.GaussianBlur(share, (0, 0), 0.7)) * (1 - 0.16 * halo) * (1 + 0.22 * lip)
     concrete[y0:y1, x0:x1] *= factor[..., np.newaxis]
     np.maximum(cover[y0:y1, x0:x1], share, out=cover[y0:y1, x0:x1])
@@ -340,8 +348,8 @@ def _background(frame: _Frame, pier: Box) -> np.ndarray:
     import cv2
 
     y = np.arange(frame.y, frame.y + frame.h, dtype=np.float32)[:, None]
-    sky_line = pier.y + 0.25 * pier.h + 60 * frame.noise(70, 140, 4000)[:1]
-    shore = pier.y + 0.93 * pier.h + 6 * frame.noise(71, 90, 4000)[:1]
+    sky_line = pier.y + 0.25 * pier.h + 60 * frame.along_x(70, 140)
+    shore = pier.y + 0.93 * pier.h + 6 * frame.along_x(71, 90)
     cloud = np.clip(0.5 + 0.5 * frame.noise(72, 600, 260) + 0.15 * frame.noise(73, 150, 90), 0, 1)
     sky = _mix(cloud, (118, 164, 214), (222, 228, 233))
     leaf = 0.5 + 0.32 * frame.noise(74, 14) + 0.3 * frame.noise(75, 40) + 0.2 * frame.noise(76, 5)
@@ -352,6 +360,13 @@ def _background(frame: _Frame, pier: Box) -> np.ndarray:
     below = np.clip((y - shore) / 3 + 0.5, 0, 1)[..., None]
     pixels = (sky * above + leaves * (1 - above)) * (1 - below) + water * below
     return np.asarray(cv2.GaussianBlur(pixels, (0, 0), 2.0))
+
+
+def _lower_lip(cover: np.ndarray) -> np.ndarray:
+    """The two rows below what is covered, which light from above falls on; what leaves the view does not come back on top."""
+    above = np.zeros_like(cover)
+    above[2:] = cover[:-2]
+    return np.clip(above - cover, 0, 1)
 
 
 def _mix(share: np.ndarray, dark: tuple[int, ...], light: tuple[int, ...]) -> np.ndarray:
