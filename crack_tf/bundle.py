@@ -43,7 +43,7 @@ from tflite.device.bundle import (
 from tflite.errors import CrackError
 from tflite.files import atomic_path, refuse_existing, sha256_bytes
 from tflite.manifest import LABELS, SPLITS, Item, Manifest, write_manifest
-from tflite.sidecar import Sidecar, read_sidecar, sidecar_path, verify_file
+from tflite.sidecar import Sidecar, made_from, read_sidecar, sidecar_path, verify_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -486,6 +486,11 @@ def _packed(path: Path, originals: Sequence[Path]) -> Packed:
         raise CrackError(f"model {path} does not exist.")
     sidecar = read_sidecar(path)
     verify_file(path, sidecar)
+    if sidecar.task != "classify":
+        raise CrackError(
+            f"{path} draws masks, which is done after the flight: a bundle holds the classifiers of a board. To time it there, copy "
+            f"it with its sidecar and the folder tflite, and run: python -m tflite.benchmark {path.name}"
+        )
     if sidecar.golden is None:
         raise CrackError(f"{path} has no golden answer in its sidecar, so nothing could be checked. Export it again.")
     twin, compiled_from = path, sidecar.training.get("compiled_from")
@@ -494,12 +499,12 @@ def _packed(path: Path, originals: Sequence[Path]) -> Packed:
         if not twin.is_file() or read_sidecar(twin).sha256 != compiled_from["sha256"]:
             raise CrackError(f"{path} was compiled from {twin.name}, which is not beside it. Copy that there again.")
         verify_file(twin, read_sidecar(twin))
-    name, wanted = sidecar.training.get("source"), sidecar.training.get("source_sha256")
+    name = sidecar.training.get("source")
     around = [folder / str(name) for folder in (path.parent, path.parent.parent)]
     for source in [*originals, *around]:
         if source.is_file() and sidecar_path(source).is_file():
             found = read_sidecar(source)
-            if found.sha256 == wanted:
+            if made_from(sidecar, found):
                 verify_file(source, found)
                 return Packed(path, sidecar, source, found, twin)
     raise CrackError(

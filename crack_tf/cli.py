@@ -38,6 +38,7 @@ VERBS = {
     "data": Verb("crack_tf.data.__main__", "fetch, audit and split a data set into a manifest"),
     "train": Verb("crack_tf.train", "train a model on a manifest; resumes after an interruption"),
     "tune": Verb("crack_tf.tune", "search for the best model within a budget, with Keras Tuner; resumes by itself"),
+    "average": Verb("crack_tf.average", "average the weights of models fine-tuned from the same start"),
     "evaluate": Verb("crack_tf.evaluate", "measure .keras and .tflite models on a split, with confidence intervals"),
     "explain": Verb("crack_tf.explain.__main__", "what a classifier looks at, and what its errors have in common"),
     "export": Verb("crack_tf.export", "quantise a trained run and write a .tflite file with its sidecar"),

@@ -228,7 +228,10 @@ def flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def finish(config: TrainConfig, manifest: Manifest, model: Any, val: Any, folder: Path) -> None:
-    """Choose the threshold on validation and write the model, its sidecar, metrics and pictures."""
+    """Choose the threshold on validation and write the model, its sidecar, metrics and pictures.
+
+    A folder without a history holds a model that was not trained there, such as an average: it gets no curves.
+    """
     from crack_tf import plots
     from crack_tf.models import get_model
     from crack_tf.provenance import created, environment
@@ -240,9 +243,11 @@ def finish(config: TrainConfig, manifest: Manifest, model: Any, val: Any, folder
     task = task_of(config.model)
     verdict = task.judge(model, val, config, folder)
     history = read_history(folder)
-    metrics = {"split": "val", "epoch": best_epoch(history, task), **verdict.metrics}
+    best = {"epoch": best_epoch(history, task)} if history else {}
+    metrics = {"split": "val", **best, **verdict.metrics}
     write_json(folder / "val_metrics.json", metrics)
-    plots.history_curves(history, folder / "curves.png")
+    if history:
+        plots.history_curves(history, folder / "curves.png")
 
     path = folder / "model.keras"
     with atomic_path(path) as temporary:
@@ -282,7 +287,8 @@ def finish(config: TrainConfig, manifest: Manifest, model: Any, val: Any, folder
         task=task.name,
     )
     write_sidecar(path, sidecar)
-    print(f"{path}: best epoch {metrics['epoch']}, {verdict.line}; see {folder / 'curves.png'}")
+    epoch = f"best epoch {metrics['epoch']}, " if history else ""
+    print(f"{path}: {epoch}{verdict.line}; see {folder}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from crack_tf.predictor import model_file
 from crack_tf.zoo import GOLDEN, LIMIT_BYTES, MANIFEST, ROLES, ZooFile, ZooModel, check, highest, read_zoo, write_zoo
 from tflite.errors import CrackError
 from tflite.files import refuse_existing, sha256_file
-from tflite.sidecar import Sidecar, read_sidecar, sidecar_path, verify_file
+from tflite.sidecar import Sidecar, made_from, read_sidecar, sidecar_path, verify_file, write_sidecar
 
 CANDIDATES = 40  # synthetic tiles of each class among which the clearest is taken
 CLEAR = (
@@ -33,6 +33,7 @@ def add(
     tile_side: int | None = None,
     summary: str | None = None,
     citation: str | None = None,
+    round_weights: bool = False,
     overwrite: bool = False,
 ) -> ZooModel:
     """Copy a finished run into a zoo, atomically: the manifest names it when all its files are there and checked.
@@ -46,6 +47,7 @@ def add(
         tile_side: of the training tiles in pixels; default: by data set, see `tflite.device.tiles.training_side`.
         summary: one line; default: made from the sidecar.
         citation: of the training data; default: the registry's.
+        round_weights: halve the float model's file, see `crack_tf.rounded`; its sidecar then names the hash it had.
         overwrite: replace a model of that name.
 
     Returns:
@@ -71,6 +73,8 @@ def add(
     try:
         for source in sources.values():
             shutil.copyfile(source, partial / source.name)
+        if round_weights:
+            _round(sources["keras"], partial / sources["keras"].name)
         golden = write_golden_tiles(partial / sources["tflite"].name, partial)
         names = {role: source.name for role, source in sources.items()} | {role: f"{role}.png" for role in GOLDEN}
         model = ZooModel(
@@ -176,6 +180,16 @@ def write_golden_tiles(path: Path, folder: Path) -> dict[str, float]:
     return golden
 
 
+def _round(source: Path, target: Path) -> None:
+    """Replace a copied float model and its sidecar by the rounded ones."""
+    from crack_tf.rounded import round_keras
+
+    round_keras(source, target)
+    sidecar = read_sidecar(source)
+    training = {**sidecar.training, "rounded_from": sidecar.training.get("rounded_from", sidecar.sha256)}
+    write_sidecar(target, replace(sidecar, sha256=sha256_file(target), training=training))
+
+
 def _check_origin(sources: dict[str, Path], sidecar: Sidecar) -> None:
     """Refuse files that do not belong together, or that must not be passed on."""
     keras = read_sidecar(sources["keras"])
@@ -183,7 +197,7 @@ def _check_origin(sources: dict[str, Path], sidecar: Sidecar) -> None:
     verify_file(sources["tflite"], sidecar)
     if not sidecar.scheme.startswith("int8"):
         raise CrackError(f"{sources['tflite']} is {sidecar.scheme}: the zoo ships int8 models.")
-    if sidecar.training.get("source_sha256") != keras.sha256:
+    if not made_from(sidecar, keras):
         raise CrackError(f"{sources['tflite']} was not made from {sources['keras']}: export the run again.")
     for found in (keras, sidecar):
         # The data's licence, then perhaps a sentence on pretrained weights with theirs in brackets.

@@ -152,6 +152,12 @@ def write_sidecar(model_path: str | Path, sidecar: Sidecar) -> None:
         raise CrackError(f"cannot write {path}: {error}.") from None
 
 
+def made_from(sidecar: Sidecar, source: Sidecar) -> bool:
+    """Whether a quantised model was made from a float model, or from that model before its weights were rounded for the zoo."""
+    wanted = sidecar.training.get("source_sha256")
+    return wanted is not None and wanted in (source.sha256, source.training.get("rounded_from"))
+
+
 def read_sidecar(model_path: str | Path) -> Sidecar:
     """Read and check the sidecar of a model file.
 

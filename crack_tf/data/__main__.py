@@ -1,4 +1,4 @@
-"""`python -m crack_tf.data list | fetch | flight | audit | split | joint | mix | disputes`: get a data set, look at it, split it."""
+"""`python -m crack_tf.data VERB`: get a data set, look at it, split it, question its labels. --help lists the verbs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="crack-tf data", description=__doc__)
-    verbs = parser.add_subparsers(required=True, metavar="list | fetch | flight | audit | split | joint | mix")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     verb = verbs.add_parser("list", help="the data sets by name, and where they are on this machine")
     verb.set_defaults(run=_list, interrupted="")
@@ -98,6 +98,23 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--out", type=Path, required=True, help="folder for disputes.csv and disputes.png")
     verb.add_argument("--overwrite", action="store_true", help="replace what is in --out")
     verb.set_defaults(run=_disputes, interrupted="Nothing was written; run the same command again.")
+
+    verb = verbs.add_parser("review", help="sheets of shuffled tiles without labels, to be looked at by eye")
+    verb.add_argument("data", help=f"{_SOURCE}, or a manifest .csv")
+    verb.add_argument("--split", choices=(*SPLITS, "all"), default="test", help="default: test")
+    verb.add_argument("--seed", type=non_negative_int, default=0, help="of the order; default: 0")
+    verb.add_argument("--out", type=Path, required=True, help="folder for sheet-NN.png and review.csv, to fill in")
+    verb.add_argument("--overwrite", action="store_true", help="replace what is in --out")
+    verb.set_defaults(run=_review, interrupted="Run the same command again, with --overwrite.")
+
+    verb = verbs.add_parser("relabel", help="a manifest with the labels of a review; doubtful tiles are left out")
+    verb.add_argument("data", help=f"{_SOURCE}, or a manifest .csv")
+    verb.add_argument(
+        "--review", required=True, help="filled review.csv, or a review that comes along: sdnet2018_walls"
+    )
+    verb.add_argument("--out", type=Path, required=True, help="manifest file, .csv")
+    verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
+    verb.set_defaults(run=_relabel, interrupted="Nothing was written; run the same command again.")
     return parser
 
 
@@ -196,6 +213,32 @@ def _disputes(options: argparse.Namespace) -> None:
     rows = [{"path": d.path, "label": d.label, "probability": d.probability, "margin": d.margin} for d in found]
     write_csv(options.out / "disputes.csv", rows, ["path", "label", "probability", "margin"])
     print(f"{title}\nwritten: {options.out}/disputes.csv, disputes.png")
+
+
+def _review(options: argparse.Namespace) -> None:
+    from crack_tf.data.registry import prepare
+    from crack_tf.data.reviews import VERDICTS, draw_sheets
+
+    refuse_existing(options.out, options.overwrite)
+    sheets = draw_sheets(prepare(options.data, "grouped"), options.split, options.out, options.seed)
+    print(f"written to {options.out}: {sheets} sheets, review.csv")
+    print(f"fill in its last column with one of {', '.join(VERDICTS)}; then: python -m crack_tf.data relabel")
+
+
+def _relabel(options: argparse.Namespace) -> None:
+    from crack_tf.data.registry import prepare
+    from crack_tf.data.reviews import VERDICTS, agreement, apply_review, find_review
+
+    _check_manifest_name(options)
+    manifest = prepare(options.data, "grouped")
+    review = find_review(options.review)
+    relabelled = apply_review(manifest, review)
+    write_manifest(options.out, relabelled, options.overwrite)
+    print("labels of the data set by the reader's verdicts:")
+    for row in agreement(manifest, review):
+        print(f"  {row['label']}: " + ", ".join(f"{row[verdict]} {verdict}" for verdict in VERDICTS))
+    _print_split(relabelled, {})
+    print(f"written: {options.out}")
 
 
 def _check_manifest_name(options: argparse.Namespace) -> None:

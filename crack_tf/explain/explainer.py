@@ -25,7 +25,7 @@ from crack_tf.explain.attribution import (
 from crack_tf.predictor import Predictor, load_predictor
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import sha256_file
-from tflite.sidecar import Sidecar
+from tflite.sidecar import Sidecar, made_from, read_sidecar, sidecar_path, verify_file
 
 if TYPE_CHECKING:
     from crack_tf.explain.gradients import Network
@@ -178,6 +178,11 @@ def float_twin(path: Path, sidecar: Sidecar) -> Path:
             candidate = folder / Path(name).name
             if candidate.is_file() and sha256_file(candidate) == expected:
                 return candidate
+            if candidate.is_file() and sidecar_path(candidate).is_file():
+                twin = read_sidecar(candidate)
+                if made_from(sidecar, twin):  # and rounded since
+                    verify_file(candidate, twin)
+                    return candidate
     wanted = f"{name} with sha256 {str(expected)[:12]}..." if name else "its sidecar names none"
     raise ModelFileError(
         f"the float model that {path} was made from is neither beside it nor in the folder above ({wanted}): a .tflite has no "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from crack_tf.data.cache import load_split
 from crack_tf.data.registry import prepare
+from crack_tf.data.reviews import apply_review, find_review
 from crack_tf.evaluate import lineage
 from crack_tf.predictor import Predictor
 from crack_tf.suite.answers import TestSet
@@ -23,6 +24,7 @@ class Chosen:
         policy: of the split.
         split: that is tested on. A set that no shipped model trains on is used whole.
         side: of its tiles in pixels.
+        review: of the labels, one that comes along; doubtful tiles are left out. Empty: as the data set labels them.
     """
 
     label: str
@@ -30,6 +32,7 @@ class Chosen:
     policy: str
     split: str
     side: int
+    review: str = ""
 
 
 METU_PLAIN = Chosen("metu plain", "metu", "plain", "test", 227)
@@ -39,6 +42,7 @@ METU_VAL = Chosen("metu grouped val", "metu", "grouped", "val", 227)
 DOMAINS = (
     METU,
     Chosen("sdnet2018 walls", "sdnet2018", "grouped", "test", 256),
+    Chosen("sdnet2018 reviewed", "sdnet2018", "grouped", "test", 256, "sdnet2018_walls"),
     Chosen("brick", "$CRACK_TF_DATA/brick", "grouped", "all", 227),
     Chosen("crack500 tiles", "crack500", "grouped", "all", 256),
     Chosen("deepcrack tiles", "deepcrack", "grouped", "all", 256),
@@ -48,7 +52,8 @@ DOMAINS = (
 
 def manifest_of(chosen: Chosen) -> Manifest:
     """Its manifest; see `crack_tf.data.registry.prepare` for errors."""
-    return prepare(os.path.expandvars(chosen.data), chosen.policy)
+    manifest = prepare(os.path.expandvars(chosen.data), chosen.policy)
+    return apply_review(manifest, find_review(chosen.review)) if chosen.review else manifest
 
 
 def load_set(chosen: Chosen, limit: int | None = None) -> TestSet:

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crack_tf.average import main, mean_weights
+from tests.dark_model import write_dark_model
+from tflite.errors import CrackError
+from tflite.manifest import Manifest
+from tflite.sidecar import read_sidecar
+
+
+@pytest.fixture(scope="session")
+def shifted(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint whose weights are all one larger than the tiny run's; it has no sidecar."""
+    from crack_tf.training import load_keras
+
+    path = tmp_path_factory.mktemp("shifted") / "epoch-002.keras"
+    model = load_keras(tiny_run / "model.keras")
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+    model.save(path)
+    return path
+
+
+def test_the_average_of_a_run_and_a_checkpoint_is_a_finished_run(
+    tiny_run: Path, shifted: Path, tiny_manifest: Manifest, tmp_path: Path
+) -> None:
+    from crack_tf.training import load_keras
+
+    out = tmp_path / "mean"
+    models = [str(tiny_run), str(shifted), str(shifted), str(shifted)]  # one given three times counts three times
+    assert main([*models, "--data", str(tiny_manifest.source), "--out", str(out), "--target-recall", "0.9"]) == 0
+    pairs = zip(
+        load_keras(out / "model.keras").get_weights(), load_keras(tiny_run / "model.keras").get_weights(), strict=True
+    )
+    assert all(np.allclose(mean, weight + 0.75, atol=1e-5) for mean, weight in pairs)
+    sidecar, parent = read_sidecar(out / "model.keras"), read_sidecar(tiny_run / "model.keras")
+    assert (sidecar.model, sidecar.hyperparameters) == (parent.model, parent.hyperparameters)
+    assert sidecar.training["manifest_sha256"] == tiny_manifest.sha256
+    assert sidecar.threshold.target_recall == 0.9
+    config = json.loads((out / "config.json").read_text())
+    assert len(config["averaged"]) == 4
+    assert config["averaged"][0]["sha256"] == parent.sha256
+    assert not (out / "curves.png").exists()
+
+
+def test_an_existing_run_is_left_alone(
+    tiny_run: Path, tiny_manifest: Manifest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (tiny_run / "config.json").read_bytes()
+    assert main([str(tiny_run), str(tiny_run), "--data", str(tiny_manifest.source), "--out", str(tiny_run)]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert (tiny_run / "config.json").read_bytes() == before
+
+
+def test_what_cannot_be_averaged_is_refused(
+    tiny_run: Path, tiny_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_dark_model(tmp_path / "dark.tflite")
+    run, out = str(tiny_run), tmp_path / "out"
+    for models, options, message in (
+        ([run], [], "takes two models or more"),
+        ([run, str(tmp_path / "dark.tflite")], [], "quantised weights cannot be averaged"),
+        ([run, str(tmp_path / "none.keras")], [], "does not exist"),
+        ([run, run], ["--target-recall", "0"], "--target-recall 0"),
+    ):
+        assert main([*models, *options, "--data", str(tiny_manifest.source), "--out", str(out)]) == 2
+        assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_first_model_without_a_sidecar_says_so(
+    shifted: Path, tiny_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = shutil.copy(shifted, tmp_path / "alone.keras")
+    assert main([str(alone), str(alone), "--data", str(tiny_manifest.source), "--out", str(tmp_path / "out")]) == 2
+    assert "alone.keras.json" in capsys.readouterr().err
+
+
+def test_models_of_different_shape_or_with_broken_weights_are_refused() -> None:
+    ones = [np.ones(3, np.float32)]
+    with pytest.raises(CrackError, match="b has other weights than a"):
+        mean_weights([("a", ones), ("b", [np.ones(4, np.float32)])])
+    with pytest.raises(CrackError, match="c holds weights that are not finite"):
+        mean_weights([("a", ones), ("c", [np.array([1, np.nan, 1], np.float32)])])
+    assert mean_weights([("a", ones), ("b", [np.full(3, 3, np.float32)])])[0].tolist() == [2, 2, 2]
