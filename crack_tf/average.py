@@ -121,7 +121,7 @@ def mean_weights(weights: list[tuple[str, list[np.ndarray]]]) -> list[np.ndarray
         if not all(np.isfinite(value).all() for value in values):
             raise CrackError(f"{other} holds weights that are not finite: its training failed. Leave it out.")
     return [
-        np.mean(np.stack(layer), axis=0, dtype=np.float64).astype(np.float32)
+        np.asarray(np.mean(np.stack(layer), axis=0, dtype=np.float64), np.float32)
         for layer in zip(*(values for _, values in weights), strict=True)
     ]
 

@@ -104,6 +104,14 @@ def test_the_documents_quote_the_throughput() -> None:
         assert f"| {row['model']} | {row['image_size']} | {stages} | {row['pipeline_over_training']} |" in QUOTED
 
 
+def test_the_documents_quote_the_classification_study() -> None:
+    for row in rows(RESULTS / "tuning" / "study.csv"):
+        names = ("recall", "specificity", "accuracy", "f1")
+        cells = " | ".join(f"{float(row[name]):.4f} ({float(row[f'published_{name}']):.4f})" for name in names)
+        found, left = f"{row['tp']}/{int(row['tp']) + int(row['fn'])}", f"{row['tn']}/{int(row['tn']) + int(row['fp'])}"
+        assert f"| {row['model']} | {row['experiment']} | {cells} | {found}, {left} |" in QUOTED
+
+
 def test_the_documents_quote_every_trial_of_the_searchs_front() -> None:
     for row in rows(RESULTS / "tuning" / "pareto.csv"):
         knee = " (knee)" if row["knee"] == "1" else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -210,9 +211,14 @@ def _disputes(options: argparse.Namespace) -> None:
     found = find_disputes([item.path for item in tiles.items], tiles.labels, probabilities)
     title = f"{manifest.name}: {len(found)} of {len(tiles)} labels disputed, the surest first"
     gallery(found, manifest.folder(), title, options.out / "disputes.png")
-    rows = [{"path": d.path, "label": d.label, "probability": d.probability, "margin": d.margin} for d in found]
-    write_csv(options.out / "disputes.csv", rows, ["path", "label", "probability", "margin"])
+    hashes = {item.path: item.sha256 for item in tiles.items}
+    # The table is a review as `relabel` takes it: it leaves disputed tiles out.
+    rows = [asdict(dispute) | {"sha256": hashes[dispute.path], "verdict": "doubtful"} for dispute in found]
+    write_csv(options.out / "disputes.csv", rows, ["path", "sha256", "label", "probability", "margin", "verdict"])
     print(f"{title}\nwritten: {options.out}/disputes.csv, disputes.png")
+    print(
+        f"without them: python -m crack_tf.data relabel {options.data} --review {options.out}/disputes.csv --out FILE.csv"
+    )
 
 
 def _review(options: argparse.Namespace) -> None:
@@ -249,7 +255,7 @@ def _check_manifest_name(options: argparse.Namespace) -> None:
 
 def write_audit(result: Audit, folder: Path) -> None:
     """Write an audit's tables (CSV, JSON) and plots (PNG) into a folder."""
-    from dataclasses import asdict, fields
+    from dataclasses import fields
 
     from crack_tf.data import plots
     from crack_tf.data.audit import copy_rows, summary
