@@ -205,7 +205,8 @@ def _check_origin(sources: dict[str, Path], sidecar: Sidecar) -> None:
         names = set(re.findall(r"\(([^()]+)\)", note))
         # The strictest licence among the data's is the model's; what nobody has stated allows nothing.
         if not is_research_only(found):
-            names |= set(re.split(r"\s*(?:,|;|\bAND\b)\s*", data))
+            # A mixture says "metu: CC-BY-4.0; sdnet2018: CC-BY-4.0".
+            names |= {part.rpartition(": ")[2] for part in re.split(r"\s*(?:,|;|\bAND\b)\s*", data)}
         if names - LICENCES or "not stated" in data:
             raise CrackError(
                 f"{found.file} has licence {found.licence!r}: only models under {', '.join(sorted(LICENCES))}, and with a "

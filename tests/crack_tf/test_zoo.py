@@ -22,7 +22,7 @@ from tests.dark_model import SIZE, write_dark_model
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import read_json, sha256_file, write_json
 from tflite.segmenter import Segmenter, load_model
-from tflite.sidecar import Sidecar, Threshold, read_sidecar, sidecar_path, write_sidecar
+from tflite.sidecar import Sidecar, Threshold, made_from, read_sidecar, sidecar_path, write_sidecar
 
 SHIPPED: list[Any] = sorted(read_zoo()[1]) or [
     pytest.param("", marks=pytest.mark.skip(reason="this version's manifest lists no model yet"), id="none-yet")
@@ -323,3 +323,34 @@ def test_the_paths_of_an_entry_follow_its_folder(small_zoo: Path, tmp_path: Path
     moved = small_zoo.rename(tmp_path / "moved")
     model: ZooModel = load("one", folder=moved)
     assert sidecar_path(model.tflite) == model.path("tflite_sidecar")
+
+
+def test_a_mixtures_licences_are_read_one_by_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = "Backbone initialised from ImageNet weights (Apache-2.0)."
+    mixed = make_run(
+        tmp_path / "run",
+        licence=f"metu: CC-BY-4.0; sdnet2018: CC-BY-4.0. {weights}",
+        training={"dataset": "metu+sdnet2018"},
+    )
+    assert add(tmp_path / "zoo", mixed, "mixed") == 0
+    closed = make_run(tmp_path / "other", licence=f"metu: CC-BY-4.0; ours: proprietary. {weights}")
+    assert "may ship" in refused(tmp_path / "zoo", closed, capsys)
+
+
+def test_a_rounded_float_model_is_smaller_and_still_known_as_the_source(tiny_run: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    keras, tflite = run / "model.keras", run / "export" / "dark-int8-ptq.tflite"
+    shutil.copyfile(tiny_run / "model.keras", keras)
+    original = sha256_file(keras)
+    write_sidecar(keras, replace(read_sidecar(keras), sha256=original))
+    before = read_sidecar(tflite)
+    write_sidecar(tflite, replace(before, training={**before.training, "source_sha256": original}))
+    assert add(tmp_path / "zoo", run, "small", "--round-weights") == 0
+    model = load("small", folder=tmp_path / "zoo")
+    twin = read_sidecar(model.keras)
+    assert model.keras.stat().st_size < 0.6 * keras.stat().st_size
+    assert twin.sha256 == sha256_file(model.keras) != original
+    assert twin.training["rounded_from"] == original
+    assert made_from(read_sidecar(model.tflite), twin)
+    assert add(tmp_path / "two", model.keras.parent, "small", "--tflite", str(model.tflite), "--round-weights") == 0
+    assert read_sidecar(load("small", folder=tmp_path / "two").keras).training["rounded_from"] == original
