@@ -1,10 +1,13 @@
 # make demo   set up, then the whole chain on made-up tiles: data, training, int8 export, benchmark
 # make metu   the README's figures: both models on the METU tiles in $CRACK_TF_DATA (hours; goes on after a stop)
+# make generalise   the shipped default: MobileNetV2 on METU and SDNET2018 together, averaged with the METU model, after make metu (hours)
 # make metu-tune   the README's search and study on METU, after make metu (about an hour and a half; goes on after a stop)
 # make emulated-pi   the device bundle on an emulated Raspberry Pi 4 and 5 (arm64 under qemu); Debian or Ubuntu, no root
 # make segmentation   the README's U-Net: trained, exported and tested on the pairs in $CRACK_TF_DATA (an hour; goes on after a stop)
 # make survey-demo   a drawn flight, surveyed and compared with its truth; the report is in runs/survey-demo/found (a minute)
 # make reports   executes all notebooks on made-up tiles and writes HTML to runs/reports (minutes)
+# make figures   the documents' pictures in docs/figures, from the METU runs and results (minutes)
+# make explain-results   results/explain: how far the shipped models' maps can be trusted, and their errors (20 minutes of CPU time)
 # make test   set up, then lint, format, types and tests
 #
 # PYTHON=/path/to/python3.12 picks an interpreter; otherwise the newest of 3.13, 3.12 and 3.11 that works is used.
@@ -12,7 +15,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo metu metu-tune segmentation survey-demo survey-results emulated-pi reports test lint format types pytest clean
+.PHONY: help setup setup-dev demo metu generalise metu-tune segmentation survey-demo survey-results emulated-pi reports figures explain-results test lint format types pytest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -136,6 +139,23 @@ metu: $(VENV)/.base
 	@$(CRACK_TF) throughput --model opnet mobilenet_v2 --data $(SPLITS)/metu-joint.csv --batch 32 \
 	    --out results/throughput.csv --overwrite
 
+# -------------------------------------------------------------------------------------------------- generalise
+
+# The zoo's default. Fine-tuning on two data sets, then the mean of three epochs (each counted twice) and of the METU model:
+# the largest share of the latter that costs less than 0.005 AUC on SDNET2018's validation tiles. The shipped file was made when
+# seven of the ten epochs had run.
+MIXED := runs/generalise
+EPOCH := $(MIXED)/mn/checkpoints/epoch-00
+
+generalise: $(VENV)/.base
+	@test -e $(MIXED)/mn/model.keras || $(CRACK_TF) train --model mobilenet_v2 --weights $(WEIGHTS) \
+	    --data $(SPLITS)/mobilenet_v2_mixed-train.csv --freeze-epochs 1 --unfreeze-blocks 12 --epochs 10 --batch 32 \
+	    --learning-rate 5e-4 --patience 0 --out $(MIXED)/mn `test -e $(MIXED)/mn/config.json && echo --resume`
+	@test -e $(MIXED)/mobilenet_v2_mixed || $(CRACK_TF) average $(METU)/mobilenet_v2 \
+	    $(foreach epoch,5 6 7,$(EPOCH)$(epoch).keras $(EPOCH)$(epoch).keras) \
+	    --data $(SPLITS)/metu-sdnet2018.csv --out $(MIXED)/mobilenet_v2_mixed
+	@$(CRACK_TF) export $(MIXED)/mobilenet_v2_mixed --int8 --qat-steps 60 --resume
+
 # ---------------------------------------------------------------------------------------------------------- tune
 
 # A search of the small OPNet family against int8 OPNet, on half of the training tiles; its finalists train on all of them.
@@ -171,6 +191,11 @@ segmentation: $(VENV)/.base
 	    $(CRACK_TF) evaluate $(UNET) $(UNET)/export/unet_mobile-int8-ptq.tflite --data $(SPLITS)/segmentation/$$set.csv \
 	        --out results/segmentation/$$set --overwrite || exit; \
 	done
+	@$(BIN)/python -m crack_tf.segmentation.seam_check $(UNET)/export/unet_mobile-int8-ptq.tflite --overwrite \
+	    --data $(SPLITS)/segmentation/crack500.csv $(SPLITS)/segmentation/deepcrack.csv \
+	    $(SPLITS)/segmentation/conglomerate.csv --out results/segmentation/seams.csv
+	@$(BIN)/python -m crack_tf.segmentation.latency $(UNET)/export/unet_mobile-int8-ptq.tflite --threads 1,2 \
+	    --out results/segmentation/latency.csv --overwrite
 	@cp $(UNET)/history.csv results/training/unet_mobile.csv && cp $(UNET)/curves.png results/training/unet_mobile.png
 	@cp $(UNET)/export/*.md $(UNET)/export/*.comparison.json results/export
 
@@ -183,7 +208,7 @@ survey-demo: $(VENV)/.base
 	@$(CRACK_TF) survey $(SURVEY)/flight/photos --out $(SURVEY)/found --overwrite \
 	    --flight-log $(SURVEY)/flight/flight.csv --truth $(SURVEY)/flight/truth.json
 
-# The README's figures: three flights.
+# The README's figures: three flights, and then speed and memory, on a machine that does nothing else.
 survey-results: $(VENV)/.base
 	@mkdir -p results/survey
 	@for seed in 0 1 2; do \
@@ -192,6 +217,7 @@ survey-results: $(VENV)/.base
 	        --flight-log $(SURVEY)/flight-$$seed/flight.csv --truth $(SURVEY)/flight-$$seed/truth.json && \
 	    cp $(SURVEY)/found-$$seed/comparison.json results/survey/seed-$$seed.json || exit; \
 	done
+	@$(BIN)/python -m crack_tf.survey.scaling --out results/survey/performance.csv --overwrite
 
 # ------------------------------------------------------------------------------------------------------- reports
 
@@ -203,6 +229,46 @@ reports: $(VENV)/.report
 	@for notebook in notebooks/*.ipynb; do \
 	    $(CRACK_TF) report --notebook `basename $$notebook .ipynb` --overwrite || exit; \
 	done
+
+# After make metu and metu-tune. The pictures of METU tiles are CC BY 4.0, see docs/explain.md.
+SHIPPED := $(addprefix crack_tf/zoo_models/,opnet/opnet-int8-qat.tflite mobilenet_v2/mobilenet_v2-int8-qat.tflite)
+FIGURES := --figures docs/figures --overwrite
+
+figures: $(VENV)/.report
+	@$(CRACK_TF) report $(METU)/opnet $(METU)/mobilenet_v2 --set evaluation=results/metu-grouped $(FIGURES) \
+	    --pick "scores of opnet-int8-qat" --pick "scores of mobilenet_v2-int8-qat"
+	@$(CRACK_TF) report results/tuning $(FIGURES)
+	@$(CRACK_TF) report $(SHIPPED) --set comparisons=results/export --set benchmark=results/benchmark $(FIGURES) \
+	    --pick Latency --pick opnet-int8-qat
+	@$(CRACK_TF) report $(SHIPPED) --notebook 05 --set data=$(SPLITS)/metu-grouped.csv --set shown=3 --set measured=4 \
+	    --set training_limit=1000 $(FIGURES) --pick "Maps of test tiles"
+	@$(CRACK_TF) report --notebook 06 $(FIGURES) --pick "Cracks with"
+
+# ---------------------------------------------------------------------------------------------- explain results
+
+# What the maps of the two main models are worth, on tiles whose cracks are known; and errors of the shipped models. Run again
+# after an interruption, it goes on where it was.
+EXPLAIN := runs/explain
+MASKED := deepcrack conglomerate crack500
+
+explain-results: $(VENV)/.base
+	@set -e; run() { \
+	    name=$$1; shift; \
+	    $(CRACK_TF) explain "$$@" --out $(EXPLAIN)/$$name `test -e $(EXPLAIN)/$$name/settings.json && echo --resume`; \
+	}; \
+	measure="opnet mobilenet_v2 --faithfulness --limit 12 --sanity 4"; \
+	for set in $(MASKED); do run $$set $$measure --data $(SPLITS)/segmentation/$$set.csv; done; \
+	run synthetic $$measure --data synthetic; \
+	run errors-metu opnet mobilenet_v2 opnet_lite_nano opnet_lite_small opnet_lite_base --errors \
+	    --data $(SPLITS)/metu-joint.csv --methods gradcam --training-limit 1000; \
+	run errors-sdnet2018 opnet mobilenet_v2 opnet_lite_small --errors --data sdnet2018 --split all \
+	    --methods gradcam --show 6 --neighbours 0
+	@$(BIN)/python -m crack_tf.explain.summary $(MASKED:%=$(EXPLAIN)/%) $(EXPLAIN)/synthetic --out results/explain --overwrite
+	@for set in metu sdnet2018; do \
+	    cp $(EXPLAIN)/errors-$$set/errors.md results/explain/errors-$$set.md && \
+	    cp $(EXPLAIN)/errors-$$set/groups.csv results/explain/groups-$$set.csv || exit; \
+	done
+	@cp $(EXPLAIN)/errors-metu/errors.csv results/explain/errors-metu.csv
 
 # ------------------------------------------------------------------------------------------------- emulated Pi
 

@@ -273,7 +273,15 @@ def convert_scheme(
     }
     if scheme == "int8-ptq":
         model = source.keras_model(raw_pixels=False)
-        return convert.convert_ptq(model, data.calibration, args.input_dtype), {"calibration": calibration}
+        # A classifier's threshold takes in a shift of its one logit; in a map the shift differs from place to place.
+        if maps := source.sidecar.task == "segment":
+            import keras
+
+            from crack_tf.bias_correction import correct_bias
+
+            correct_bias(keras, model, data.calibration)
+        details = {"calibration": calibration, **({"bias_correction": True} if maps else {})}
+        return convert.convert_ptq(model, data.calibration, args.input_dtype), details
     twin, qat = quantise_aware(args, source, data, qat_checkpoint(stem))
     return convert.convert_qat(twin, args.input_dtype), {"calibration": calibration, "qat": qat}
 

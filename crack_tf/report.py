@@ -4,9 +4,12 @@
     a folder of crack-tf tune           03_tuning
     .tflite files, or a folder of them  04_quantisation_and_benchmark
     a run folder, .keras or .tflite     05_explanations_and_errors, when asked for
+    the same of a model that draws masks  06_segmentation_and_foreground
+    a folder of crack-tf survey         07_survey
     a manifest .csv                     01_data_and_splits
 
-Without RUN, `--notebook` executes a notebook on a small made-up data set. Nothing is written but the HTML.
+Without RUN, `--notebook` executes a notebook on a small made-up data set. Nothing is written but the HTML, and with `--figures` its
+pictures.
 """
 
 from __future__ import annotations
@@ -14,31 +17,29 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-import importlib
 import importlib.util
-import io
-import logging
 import os
-import re
-import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from crack_tf.notebooks import exported_in
 from tflite.cli import run_main
 from tflite.errors import CrackError, first_line
 from tflite.files import read_json, refuse_existing, write_text
 from tflite.manifest import read_manifest
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-DATA, TRAINING, TUNING, QUANTISATION, EXPLANATION = (
+DATA, TRAINING, TUNING, QUANTISATION, EXPLANATION, SEGMENTATION, SURVEY = (
     "01_data_and_splits",
     "02_training",
     "03_tuning",
     "04_quantisation_and_benchmark",
     "05_explanations_and_errors",
+    "06_segmentation_and_foreground",
+    "07_survey",
 )
 # The parameter that takes what is reported on, and whether it is a list.
 SUBJECTS = {
@@ -47,11 +48,25 @@ SUBJECTS = {
     TUNING: ("search", False),
     QUANTISATION: ("models", True),
     EXPLANATION: ("models", True),
+    SEGMENTATION: ("models", True),
+    SURVEY: ("survey", False),
 }
 INSTALL = "pip install -r requirements-report.txt"
 
 # nbconvert's own page loads scripts from the network; results hold tables and pictures, which need none.
+# Nor does it hand the descriptions of pictures on.
 _TEMPLATE = """{% extends 'lab/index.html.j2' %}
+{% macro picture(output, kind) %}
+<div class="jp-RenderedImage jp-OutputArea-output" data-mime-type="{{ kind }}">
+<img src="data:{{ kind }};base64,{{ output.data[kind] }}"
+{%- for name in ('alt', 'width', 'height') %}
+{%- set value = output | get_metadata(name, kind) %}
+{%- if value %} {{ name }}="{{ value | escape_html }}"{% endif %}
+{%- endfor %}>
+</div>
+{% endmacro %}
+{% block data_png scoped %}{{ picture(output, 'image/png') }}{% endblock %}
+{% block data_jpg scoped %}{{ picture(output, 'image/jpeg') }}{% endblock %}
 {% block html_head_js %}{% endblock %}
 {% block jupyter_widgets %}{% endblock %}
 {% block html_head_js_mathjax %}{% endblock %}
@@ -73,7 +88,12 @@ def make_parser() -> argparse.ArgumentParser:
         description="Execute the notebook that fits a run and write one self-contained HTML file.",
     )
     add = parser.add_argument
-    add("runs", nargs="*", metavar="RUN", help="run folder(s), folder of a search, .tflite file(s), or manifest .csv")
+    add(
+        "runs",
+        nargs="*",
+        metavar="RUN",
+        help="run folder(s), folder of a search or a survey, .tflite file(s), or manifest .csv",
+    )
     add(
         "--notebook",
         metavar="NAME",
@@ -87,7 +107,15 @@ def make_parser() -> argparse.ArgumentParser:
         help="another parameter of the notebook, as in its first code cell; VALUE as Python literal or text",
     )
     add("--out", type=Path, default=None, metavar="FILE.html", help="default: runs/reports/NOTEBOOK[-RUN].html")
-    add("--overwrite", action="store_true", help="replace the file")
+    add("--figures", type=Path, metavar="DIR", help="also write the report's pictures there, as small PNG files")
+    add(
+        "--pick",
+        action="append",
+        default=[],
+        metavar="WORD",
+        help="of --figures, only those whose description holds WORD",
+    )
+    add("--overwrite", action="store_true", help="replace files")
     return parser
 
 
@@ -104,6 +132,8 @@ def run(args: argparse.Namespace) -> None:
     if out.suffix != ".html":
         raise CrackError(f"--out {out}: a report's name must end in .html.")
     refuse_existing(out, args.overwrite)
+    if args.pick and args.figures is None:
+        raise CrackError(f"--pick {args.pick[0]!r} chooses among the pictures of --figures DIR: add it.")
     notebook = NOTEBOOKS / f"{name}.ipynb"
     if not notebook.is_file():
         raise CrackError(f"{notebook} does not exist: reports need a checkout of the project, not the package alone.")
@@ -116,6 +146,11 @@ def run(args: argparse.Namespace) -> None:
     document = execute(notebook, parameters)
     write_text(out, to_html(document, out.stem))
     print(out)
+    if args.figures is not None:
+        from crack_tf.report_figures import write_figures
+
+        for path in write_figures(document, args.figures, name.partition("_")[0], args.pick, args.overwrite):
+            print(path)
 
 
 def choose(runs: Sequence[str], wanted: str | None) -> str:
@@ -159,17 +194,27 @@ def kinds_of(path: Path) -> list[str]:
     found = {
         DATA: path.suffix == ".csv",
         TRAINING: (path / "config.json").is_file(),
-        TUNING: (path / "project.json").is_file(),
-        QUANTISATION: path.suffix == ".tflite" or bool(_exported(path)),
+        TUNING: any((path / name).is_file() for name in ("project.json", "search.json")),
+        QUANTISATION: path.suffix == ".tflite" or bool(exported_in(path)),
         EXPLANATION: path.suffix in (".keras", ".tflite") or (path / "model.keras").is_file(),
+        SURVEY: (path / "survey.json").is_file(),
     }
     names = [name for name, fits in found.items() if fits]
+    if {TRAINING, QUANTISATION, EXPLANATION} & set(names) and _draws_masks(path):
+        names = [SEGMENTATION]
     if not names:
         raise CrackError(
             f"RUN {path} is not recognised: give a run folder (with config.json), a folder of crack-tf tune (with project.json), "
-            ".tflite files or a folder that holds some, or a manifest .csv."
+            "one of crack-tf survey (with survey.json), .tflite files or a folder that holds some, or a manifest .csv."
         )
     return names
+
+
+def _draws_masks(path: Path) -> bool:
+    """Whether the model of a run folder, a folder of .tflite files or a file is a segmentation model, as its sidecar says."""
+    files = [path] if path.is_file() else [path / "model.keras", *exported_in(path)]
+    sidecars = [file.with_name(f"{file.name}.json") for file in files]
+    return any(read_json(sidecar).get("task") == "segment" for sidecar in sidecars if sidecar.is_file())
 
 
 def require_packages() -> None:
@@ -272,80 +317,6 @@ def to_html(document: Any, title: str) -> str:
     )
     page, _ = exporter.from_notebook_node(document, {"metadata": {"name": title}})
     return str(page)
-
-
-# ------------------------------------------------------------------------------- what the notebooks call, besides the verbs
-
-
-def run_verb(verb: str, *arguments: object) -> None:
-    """Run a command of this package in this process, as a notebook does: show it, then what it prints.
-
-    Args:
-        verb: of `crack_tf.cli.VERBS`.
-        arguments: its command line.
-
-    Raises:
-        CrackError: the command's own message, if it fails.
-    """
-    from crack_tf.cli import VERBS
-
-    # One process that runs several verbs makes TensorFlow warn about functions traced again.
-    logging.getLogger("tensorflow").addFilter(_is_error)
-    words = [str(argument) for argument in arguments]
-    print("$ crack-tf", verb, shlex.join(words), flush=True)
-    messages = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(messages):
-            code = importlib.import_module(VERBS[verb].module).main(words)
-    except SystemExit as stop:  # argparse
-        code = stop.code
-    lines = messages.getvalue().strip()
-    if code:
-        raise CrackError(
-            re.sub(r"^.*?error: ", "", lines.splitlines()[-1]) if lines else f"{verb} ended with code {code}"
-        )
-    if lines:
-        print(lines)
-
-
-def _is_error(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.ERROR
-
-
-def exported_files(paths: Sequence[str | Path]) -> list[Path]:
-    """The .tflite files that paths stand for: themselves, those in a folder, or those in its export/.
-
-    Raises:
-        CrackError: if a path has none.
-    """
-    files = []
-    for path in map(Path, paths):
-        found = [path] if path.suffix == ".tflite" else _exported(path)
-        if not found:
-            raise CrackError(f"{path} holds no .tflite file. Make one with: crack-tf export {path}")
-        files += found
-    return files
-
-
-def manifest_of(path: str | Path) -> str | None:
-    """The manifest that trained a run, as its config.json names it.
-
-    Args:
-        path: run folder, or a .tflite file in its export/.
-
-    Returns:
-        Its path, or None when there is no such run or the manifest is not here.
-    """
-    path = Path(path)
-    for folder in (path, path.parent, path.parent.parent):
-        if (folder / "config.json").is_file():
-            named = read_json(folder / "config.json").get("data", {}).get("manifest")
-            return named if isinstance(named, str) and Path(named).is_file() else None
-    return None
-
-
-def _exported(folder: Path) -> list[Path]:
-    return sorted(folder.glob("export/*.tflite")) or sorted(folder.glob("*.tflite"))
 
 
 if __name__ == "__main__":

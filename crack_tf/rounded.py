@@ -1,4 +1,4 @@
-"""Smaller .keras files for the zoo: weights rounded to half precision's 11 significant bits, then compressed.
+"""Smaller .keras files for the zoo: weights rounded to 10 significant bits, then compressed.
 
 The numbers stay float32, so nothing that loads the file changes; their zero bits compress to less than half. The int8 model was made
 from the weights before rounding; the float model is there to be explained and fine-tuned.
@@ -17,12 +17,12 @@ from tflite.errors import ModelFileError
 from tflite.files import atomic_path
 
 WEIGHTS = "model.weights.h5"  # Keras's name inside a .keras file
-_SPARE = 13  # of float32's 24 significant bits
+_SPARE = 14  # of float32's 24 significant bits
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same weights give the same bytes
 
 
 def round_bits(values: np.ndarray) -> np.ndarray:
-    """float32 numbers to the nearest with 11 significant bits, ties away from zero: float32 of the same shape.
+    """float32 numbers to the nearest with 10 significant bits, ties away from zero: float32 of the same shape.
 
     Args:
         values: float32, finite.

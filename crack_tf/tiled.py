@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -145,21 +145,41 @@ class PhotoClassifier:
         Raises:
             ImageError: if the photograph cannot be read, or is smaller than 16 pixels.
         """
-        with self._room.taken(_pixels(path)):
+        with self.room(header_pixels(path)):
             image = load_rgb(path)
             height, width = image.shape[:2]
             if min(height, width) < MIN_SIDE:
                 raise ImageError(f"{path} has {width}x{height} pixels: too small to show anything.")
-            boxes = photo_boxes(width, height, self.side, self.overlap)
-            chunks = [boxes[start : start + CHUNK] for start in range(0, len(boxes), CHUNK)]
-            tiles: list[Tile] = []
-            # A single chunk stays in the caller's thread: handing it over would cost a fast model a tenth of its speed.
-            work = map if len(chunks) == 1 else self._threads.map
-            for scored in work(lambda chunk: self._score(image, chunk), chunks):
-                tiles += scored
-                if advance is not None:
-                    advance(len(scored), len(boxes))
-            yield Photo(image, tuple(tiles))
+            yield Photo(image, tuple(self.score(image, advance=advance)))
+
+    def score(
+        self,
+        image: np.ndarray,
+        boxes: Sequence[Box] | None = None,
+        advance: Callable[[int, int], None] | None = None,
+    ) -> list[Tile]:
+        """Score tiles of pixels that are in memory.
+
+        Args:
+            image: uint8 (height, width, 3).
+            boxes: where, inside the image; None for everywhere, see `photo_boxes`.
+            advance: as in `photo`.
+        """
+        if boxes is None:
+            boxes = photo_boxes(image.shape[1], image.shape[0], self.side, self.overlap)
+        chunks = [boxes[start : start + CHUNK] for start in range(0, len(boxes), CHUNK)]
+        tiles: list[Tile] = []
+        # A single chunk stays in the caller's thread: handing it over would cost a fast model a tenth of its speed.
+        work = map if len(chunks) == 1 else self._threads.map
+        for scored in work(lambda chunk: self._score(image, chunk), chunks):
+            tiles += scored
+            if advance is not None:
+                advance(len(scored), len(boxes))
+        return tiles
+
+    def room(self, pixels: int) -> AbstractContextManager[None]:
+        """Wait until a photograph of that many pixels fits into the memory set aside; it is given back at the block's end."""
+        return self._room.taken(pixels)
 
     def _score(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Tile]:
         classifier = self._classifier()
@@ -203,7 +223,7 @@ class _PixelBudget:
                 self._changed.notify_all()
 
 
-def _pixels(path: str | Path) -> int:
+def header_pixels(path: str | Path) -> int:
     """Pixels of a photograph by its header; 0 if it cannot be read, which decoding will then report in words."""
     try:
         with Image.open(path, formats=FORMATS) as image:

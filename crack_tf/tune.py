@@ -273,7 +273,7 @@ def run_study(args: argparse.Namespace, arguments: list[str], out: Path) -> None
     rows = []
     for model in [args.model] if args.model else chosen.models:
         fixed = search_space(model, args.fix)[1] if args.fix else {}
-        chosen.check_fixed(list(fixed))
+        chosen.check_fixed(fixed)
         weights = args.weights if get_model(model).pretrained else None
         plan = make_plan(args, out / model, model, chosen.space, chosen.held | fixed, weights, chosen.experiments)
         search(plan, out / model, args, arguments)

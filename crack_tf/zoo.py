@@ -300,7 +300,7 @@ def make_parser() -> argparse.ArgumentParser:
     add.add_argument("--summary", help="one line (default: made from the sidecar)")
     add.add_argument("--citation", help="what to quote for the training data (default: the registry's)")
     add.add_argument(
-        "--round-weights", action="store_true", help="store the float model with 11 significant bits: half the bytes"
+        "--round-weights", action="store_true", help="store the float model with 10 significant bits: half the bytes"
     )
     add.add_argument("--overwrite", action="store_true", help="replace a model of that name")
     return parser

@@ -14,8 +14,11 @@ from tflite.manifest import Item, Manifest, read_manifest, write_manifest
 SIZES = ((60, 80), (40, 100), (50, 50), (20, 90))
 
 
-def write_pairs(folder: Path, train: int = 4, val: int = 2, test: int = 4) -> Manifest:
-    """Write photographs of several sizes, the last of the test split without a crack, and read their manifest back."""
+def write_pairs(folder: Path, train: int = 4, val: int = 2, test: int = 4, moved: int = 0) -> Manifest:
+    """Write photographs of several sizes, the last of the test split without a crack, and read their manifest back.
+
+    The masks of the first `moved` of the test split lie eight pixels below and beside their crack.
+    """
     (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
     items = []
@@ -25,6 +28,8 @@ def write_pairs(folder: Path, train: int = 4, val: int = 2, test: int = 4) -> Ma
         mask = photo[..., 0] < 100
         if number == train + val + test - 1:
             photo, mask = np.maximum(photo, 150), np.zeros((height, width), bool)
+        if train + val <= number < train + val + moved:
+            mask = np.roll(mask, (8, 8), axis=(0, 1))
         image_path, mask_path = folder / "images" / f"{number}.png", folder / "masks" / f"{number}.png"
         Image.fromarray(photo).save(image_path)
         Image.fromarray(mask.astype(np.uint8) * 255).save(mask_path)

@@ -6,7 +6,7 @@ experiment changes one setting of the baseline (Adam, learning rate 1e-3, batch 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,16 +63,24 @@ class Study:
     heading: str
     published: str
 
-    def check_fixed(self, names: Sequence[str]) -> None:
-        """Refuse to hold what every experiment sets itself.
+    def check_fixed(self, fixed: Mapping[str, Any]) -> None:
+        """Refuse to hold what every experiment sets itself, or at the value that one of them changes it to.
+
+        Args:
+            fixed: settings by name.
 
         Raises:
             CrackError: naming the setting.
         """
-        for name in names:
+        for name, value in fixed.items():
             if all(name in change for change in self.experiments.values()):
                 raise CrackError(
                     f"--fix {name}: the study's experiments set it. Fix something else, or search without --study."
+                )
+            same = [key for key, change in self.experiments.items() if name in change and change[name] == value]
+            if same:
+                raise CrackError(
+                    f"--fix {name}={value}: experiment {same[0]} changes it to that, and would change nothing. Fix another value."
                 )
 
 

@@ -2,7 +2,7 @@
 
 The study changed one thing at a time and kept what made the loss better. It is known what each change did, and the validation
 figures of its first and last run; of "19 to 20" runs sixteen are on record. The remaining four rows are this project's own questions:
-transposed convolutions, a narrower network, and two other losses.
+transposed convolutions, another width, and two other losses.
 
 Published: 32,640 cracked images of 256 pixels from three public sets (70/15/15), a tenth of them sampled, batch 20, Adam with learning
 rate 1e-4.
@@ -78,7 +78,7 @@ RUNS = (
     Run("positive-1.5", "positive-1.1", {"positive_weight": 1.5}, "overfits"),
     Run("last", "positive-1.1", {"negative_weight": 0.9}, "kept", (0.869, 0.705, 0.866)),
     Run("transposed", "last", {"upsampling": "transposed"}),
-    Run("half-width", "last", {"width": 8}),
+    Run("width-8", "last", {"width": 8}),
     Run("bce+dice", "last", {"loss": "bce+dice"}),
     Run("bce+tversky", "last", {"loss": "bce+tversky"}),
 )

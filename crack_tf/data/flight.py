@@ -92,7 +92,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--cracks", type=non_negative_int, default=default.cracks, help=f"per pier ({default.cracks})")
     parser.add_argument(
-        "--size", type=_size, default=(default.width, default.height), metavar="WxH", help="of a photograph (1600x1200)"
+        "--size",
+        type=photo_size,
+        default=(default.width, default.height),
+        metavar="WxH",
+        help="of a photograph (1600x1200)",
     )
     parser.add_argument(
         "--mm-per-pixel", type=positive_float, default=default.mm_per_pixel, help=f"({default.mm_per_pixel})"
@@ -127,7 +131,7 @@ def run(args: argparse.Namespace) -> None:
     print(f"{len(truth['photos'])} photographs of {plan.piers} piers with {len(truth['cracks'])} cracks in {args.out}")
 
 
-def _size(text: str) -> tuple[int, int]:
+def photo_size(text: str) -> tuple[int, int]:
     """argparse type: WIDTHxHEIGHT."""
     width, cross, height = text.partition("x")
     if not (cross and width.isdecimal() and height.isdecimal()):

@@ -28,6 +28,14 @@ SHARES = (0.0, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 
 MARGIN = 0.03  # of the tile's side: 7 pixels of 224; Zhang et al. use 15 pixels on photographs twice as large
 RANDOM = "random"
 _RESAMPLES = 2000
+COLOURS = {
+    "gradcam": "#D55E00",
+    "ig-black": "#000000",
+    "ig-blurred": "#0072B2",
+    "ig-mean": "#56B4E9",
+    "occlusion": "#009E73",
+    RANDOM: "#7F7F7F",
+}
 
 
 def random_map(size: int, seed: int) -> np.ndarray:
@@ -172,7 +180,7 @@ def curves_plot(rows: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], pat
                 if owner != model:
                     continue
                 mean = np.mean([entry[kind] for entry in entries], axis=0)
-                colour = _COLOURS.get(method, "black")
+                colour = COLOURS.get(method, "black")
                 style = "--" if method == RANDOM else "-"
                 label = f"{method}, area {area(mean):.3f}"
                 axes.plot(np.array(SHARES) * 100, mean, style, color=colour, label=label, marker="o", markersize=2.5)
@@ -181,20 +189,10 @@ def curves_plot(rows: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], pat
             axes.set_xticks([0, 1, 2, 5, 10, 20, 50, 100], ["0", "1", "2", "5", "10", "20", "50", "100"])
             axes.set_ylim(-0.02, 1.02)
             axes.grid(alpha=0.3)
-            axes.legend(fontsize=7)
+            axes.legend(fontsize=7, loc="upper right" if kind == "deletion" else "lower right")
             if column == 0:
                 axes.set_ylabel("mean probability of a crack")
     for axes in panels[-1]:
         axes.set_xlabel("pixels replaced or put back, %")
     with atomic_path(path) as temporary:
         FigureCanvasAgg(figure).figure.savefig(temporary, dpi=120, format="png")
-
-
-_COLOURS = {
-    "gradcam": "#D55E00",
-    "ig-black": "#000000",
-    "ig-blurred": "#0072B2",
-    "ig-mean": "#56B4E9",
-    "occlusion": "#009E73",
-    RANDOM: "#7F7F7F",
-}

@@ -96,16 +96,8 @@ class RunFolder:
         return self.folder / OVERLAYS / plain(model) / f"{_stem(number, name)}.png"
 
     def load(self, model: str, number: int, name: str) -> Explained | None:
-        """A tile that an earlier session finished, or None."""
-        path = self.array_path(model, number, name)
-        try:
-            with np.load(path) as found:
-                record = json.loads(str(found["record"]))
-                facts = record.pop("facts")
-                maps = tuple(Explanation(method, found[method], facts[method]) for method in facts)
-            return Explained(**record, explanations=maps)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-            return None  # not there, or damaged since: it is computed again
+        """A tile that an earlier session finished; None when it has to be computed again."""
+        return _read(self.array_path(model, number, name))
 
     def save(self, tile: Explained) -> None:
         """Keep a tile's maps and record; whole or not at all."""
@@ -130,6 +122,39 @@ class RunFolder:
         for pattern in (*_OWN, *_PICTURES, f"{ARRAYS}/*/*.npz", f"{OVERLAYS}/*/*.png", SETTINGS):
             for path in self.folder.glob(pattern):
                 path.unlink()
+
+
+def read_run(folder: Path) -> tuple[dict[str, Any], list[Explained]]:
+    """A finished run: its settings and its tiles, model after model.
+
+    Raises:
+        CrackError: if there is no run, or tiles of it are missing or damaged.
+    """
+    if not (folder / SETTINGS).is_file():
+        raise CrackError(f"{folder} is no run of crack-tf explain: it has no {SETTINGS}.")
+    settings = read_json(folder / SETTINGS)
+    tiles = []
+    for name, asked in settings["models"].items():
+        read = [_read(path) for path in sorted((folder / ARRAYS / plain(name)).glob("*.npz"))]
+        found = [tile for tile in read if tile is not None]
+        if len(found) < asked["tiles"]:
+            raise CrackError(
+                f"{folder} has {len(found)} of {asked['tiles']} tiles of {name}: finish it with --resume first."
+            )
+        tiles += found
+    return settings, tiles
+
+
+def _read(path: Path) -> Explained | None:
+    """A tile as `RunFolder.save` wrote it; None when it is not there, or damaged since."""
+    try:
+        with np.load(path) as found:
+            record = json.loads(str(found["record"]))
+            facts = record.pop("facts")
+            maps = tuple(Explanation(method, found[method], facts[method]) for method in facts)
+        return Explained(**record, explanations=maps)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return None
 
 
 def refuse_folder(folder: Path, resume: bool, overwrite: bool) -> None:

@@ -22,12 +22,17 @@ def write_faithfulness(tiles: Sequence[Explained], folder: Path) -> str:
     for name, rows in tables.items():
         if rows:
             write_csv(folder / name, rows)
+    curves_plot(entries_of(tiles), folder / "curves.png")
+    return _text(tables)
+
+
+def entries_of(tiles: Sequence[Explained]) -> dict[tuple[str, str], list[Any]]:
+    """What was measured, a list over tiles for each model and method."""
     entries: dict[tuple[str, str], list[Any]] = {}
     for tile in tiles:
         for method, entry in tile.measured["methods"].items():
             entries.setdefault((tile.model, method), []).append(entry)
-    curves_plot(entries, folder / "curves.png")
-    return _text(tables)
+    return entries
 
 
 def _text(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:

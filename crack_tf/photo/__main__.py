@@ -81,7 +81,9 @@ def make_parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("measure", help="measure the cracks of a mask: cracks.csv, cracks.json and overlay.png")
     verb.add_argument("mask", type=Path, help="black and white, .png or .npy; white is crack")
-    verb.add_argument("--photo", type=Path, help="photograph of the mask, for the overlay and for its EXIF data")
+    verb.add_argument(
+        "--photo", type=Path, help="photograph of the mask: widths are measured in it; for overlay and EXIF too"
+    )
     verb.add_argument("--foreground", type=Path, help="mask of the concrete; cracks outside are left out")
     verb.add_argument("--threshold", type=positive_float, help="cut a soft mask there, in the file's own values")
     verb.add_argument("--invert", action="store_true", help="black is crack")

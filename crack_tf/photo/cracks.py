@@ -5,10 +5,11 @@ How the numbers come about:
 * A crack is what touches in the mask, corners included (8-connected).
 * Its centreline is the mask's skeleton without spurs, smoothed, and prolonged to the mask's tips, which thinning eats.
 * Length is that of all branches together, tip to tip.
-* Width is measured across the centreline at every half pixel: the mask is summed along the normal, a little blurred, so
-  that fractions of pixels count. Doubling the distance transform along the skeleton, the customary way, knows whole pixels
-  only: on drawn cracks it reads 10 % too little on average and up to 38 % on single ones. Here it serves to find the reach
-  of the normal, and the discs of junctions, where width means nothing.
+* Width is measured across the centreline at every half pixel. With a photograph, it is that of the dark valley in its grey
+  values, wherever there is a clear one (`crack_tf.photo.widths`): masks from a model are often wider than the crack.
+* Else the mask is summed along the normal, a little blurred, so that fractions of pixels count. Doubling the distance transform
+  along the skeleton, the customary way, knows whole pixels only: on drawn cracks it reads 10 % too little on average and up to
+  38 % on single ones. Here it serves to find the reach of the normal, and the discs of junctions, where width means nothing.
 * The maximum width is that of the widest stretch of 20 pixels, not of one pixel: the edge of a mask is rough.
 
 A mask has whole pixels, so a crack that runs exactly along the rows of pixels shows its width rounded to whole pixels, and
@@ -36,6 +37,7 @@ from crack_tf.photo.skeleton import (
     skeleton_graph,
     smooth,
 )
+from crack_tf.photo.widths import photograph_widths
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 
@@ -43,11 +45,12 @@ Point = tuple[float, float]
 
 # Of `Crack.as_dict`, for tables that may have no rows.
 COLUMNS = (
-    "number", "length_px", "mean_width_px", "max_width_px", "width_trusted", "area_px", "length_mm", "mean_width_mm",
+    "number", "length_px", "mean_width_px", "max_width_px", "width_from", "width_trusted", "area_px", "length_mm", "mean_width_mm",
     "max_width_mm", "area_mm2", "mm_per_pixel", "max_width_x", "max_width_y", "orientation_deg", "straightness",
     "branches", "branch_point_count", "end_point_count", "touches_border", "x", "y", "w", "h",
 )  # fmt: skip
 
+PHOTOGRAPH, MASK = "photograph", "mask"  # where widths come from
 MIN_AREA = 30  # pixels; smaller spots have no measurable direction or length
 SPUR_RATIO = 1.0
 MAX_WIDTH_STRETCH = 20.0  # pixels along the centreline
@@ -83,6 +86,7 @@ class Crack:
         box: in whole pixels.
         touches_border: whether it reaches the mask's border; its length is then a lower bound.
         mm_per_pixel: ground sampling distance, or None if it is not known.
+        width_from: PHOTOGRAPH or MASK.
     """
 
     number: int
@@ -100,6 +104,7 @@ class Crack:
     box: Box
     touches_border: bool
     mm_per_pixel: float | None = None
+    width_from: str = MASK
 
     @property
     def length_mm(self) -> float | None:
@@ -140,6 +145,7 @@ class Crack:
             "length_px": round(self.length_px, 2),
             "mean_width_px": round(self.mean_width_px, 3),
             "max_width_px": round(self.max_width_px, 3),
+            "width_from": self.width_from,
             "width_trusted": self.width_trusted,
             "area_px": self.area_px,
             "length_mm": _rounded(self.length_mm, 2),
@@ -171,6 +177,7 @@ def measure_cracks(
     min_area: int = MIN_AREA,
     min_length: float = 0.0,
     spur_ratio: float = SPUR_RATIO,
+    photo: np.ndarray | None = None,
 ) -> list[Crack]:
     """Find the cracks of a mask and measure each.
 
@@ -180,6 +187,7 @@ def measure_cracks(
         min_area: smaller spots are left out, in pixels.
         min_length: shorter cracks are left out, in pixels.
         spur_ratio: how far a side branch must stand out to count, in widths of the crack (see `prune_spurs`).
+        photo: uint8 (height, width, 3) that the mask was drawn on, to measure widths in; None for the mask's own.
 
     Returns:
         The cracks, longest first; none for an empty mask.
@@ -202,12 +210,13 @@ def measure_cracks(
     for name, value in (("min_area", min_area), ("min_length", min_length), ("spur_ratio", spur_ratio)):
         if not 0 <= value < math.inf:
             raise CrackError(f"{name} must be at least 0, got {value}.")
+    grey = None if photo is None else _grey(photo, mask.shape)
     labels, _ = ndimage.label(mask, structure=np.ones((3, 3), bool))
     areas = np.bincount(labels.ravel())
     cracks = []
     for label, place in enumerate(ndimage.find_objects(labels), start=1):
         if areas[label] >= max(1, min_area):
-            crack = _measure(labels[place] == label, place, mask.shape, spur_ratio, mm_per_pixel)
+            crack = _measure(labels[place] == label, place, mask.shape, spur_ratio, mm_per_pixel, grey)
             if crack["length_px"] >= min_length:
                 cracks.append(crack)
     cracks.sort(key=lambda crack: (-crack["length_px"], crack["box"]))
@@ -220,8 +229,9 @@ def _measure(
     shape: tuple[int, ...],
     spur_ratio: float,
     mm_per_pixel: float | None,
+    grey: np.ndarray | None,
 ) -> dict[str, Any]:
-    """All fields of a Crack but its number. `crop` holds this crack alone, `place` is where it was cut out."""
+    """All fields of a Crack but its number. `crop` holds this crack alone, `place` is where it was cut out of `shape`."""
     from scipy import ndimage
 
     rows, columns = place
@@ -235,6 +245,8 @@ def _measure(
     paths = [_centreline(branch, graph, solid, radius) for branch in graph.branches] or [_longest_axis(solid)]
     lengths = [path_length(path) for path in paths]
     stretches = _widths(paths, graph, solid, radius)
+    in_photo = None if grey is None else _widths_in_photo(grey, stretches, offset)
+    stretches = in_photo or stretches
     if not stretches:  # a blot, or all junction: no place where a width could be measured
         points = np.concatenate(paths)
         stretches = [(points, np.full(len(points), crop.sum() / sum(lengths)))]
@@ -260,7 +272,17 @@ def _measure(
             rows.start == 0 or columns.start == 0 or rows.stop == shape[0] or columns.stop == shape[1]
         ),
         "mm_per_pixel": mm_per_pixel,
+        "width_from": PHOTOGRAPH if in_photo else MASK,
     }
+
+
+def _grey(photo: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Lightness, uint8 (height, width)."""
+    from PIL import Image
+
+    if photo.dtype != np.uint8 or photo.shape != (*shape, 3):
+        raise CrackError(f"photo is {photo.dtype} {photo.shape}: give uint8 RGB of the mask's size, {(*shape, 3)}.")
+    return np.asarray(Image.fromarray(photo).convert("L"))
 
 
 def _skeleton(mask: np.ndarray) -> np.ndarray:
@@ -363,6 +385,21 @@ def _widths(
             if clear[run[0]]:
                 stretches.append((places[run], widths[run]))
     return stretches
+
+
+def _widths_in_photo(
+    grey: np.ndarray, stretches: list[tuple[np.ndarray, np.ndarray]], offset: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    """Stretches with the widths that the photograph shows, or None where it does not show them clearly."""
+    if not stretches:
+        return None
+    places = np.concatenate([points for points, _ in stretches])
+    directions = np.concatenate([normals(points) if len(points) > 1 else np.zeros((1, 2)) for points, _ in stretches])
+    widths = photograph_widths(grey, places + offset, directions, np.concatenate([widths for _, widths in stretches]))
+    if widths is None:
+        return None
+    ends = np.cumsum([len(points) for points, _ in stretches])[:-1]
+    return [(points, found) for (points, _), found in zip(stretches, np.split(widths, ends), strict=True)]
 
 
 def _across(blurred: np.ndarray, places: np.ndarray, directions: np.ndarray, radius: np.ndarray) -> np.ndarray:

@@ -2,6 +2,9 @@
 
 With nothing said, the middle of the photograph is taken to be on the concrete, and background is what touches the border and
 looks unlike the middle: sky, leaves, water, a road. Where the border looks like the middle, the whole photograph is foreground.
+Concrete gets darker (shadows, damp, cracks) and yellower or redder (rust, dust) from place to place, hardly bluer or greener:
+so colours that are count for much, and darkness for little. What reaches the border with its narrow side only, as a crack does,
+stays in.
 """
 
 from __future__ import annotations
@@ -22,11 +25,12 @@ _SAMPLE_RADIUS = 0.04  # of the longer side: probably of the same kind, enough t
 _MIDDLE = 0.6  # of width and height
 _BORDER = 0.02  # of the longer side
 _MIN_BACKGROUND = 0.005  # of the photograph; less is not worth a cut
-# How much lightness, the two colour axes (8-bit Lab) and texture (log2 of the local deviation) vary on one surface at least.
-# Lightness is allowed much: shadows and stains are on the concrete. Chosen on the shared crack photographs, all concrete or
-# asphalt, where nothing may be cut off, and on the same with sky and leaves pasted in.
-_SPREAD = np.array([25.0, 5.0, 5.0, 0.6], np.float32)
-_UNLIKE = 4.5  # deviations
+# How much lightness, the two colour axes (8-bit Lab: red to green, yellow to blue) and texture (log2 of the local deviation) vary
+# on one surface at least, downwards and upwards. Chosen on the shared crack photographs, all concrete or asphalt, where no crack
+# may be cut off, and on drawn flights (seeds 0 to 5) with sky, leaves and water.
+_SPREAD_DOWN = np.array([75.0, 2.0, 3.0, 0.6], np.float32)
+_SPREAD_UP = np.array([25.0, 5.0, 5.0, 0.6], np.float32)
+_UNLIKE = 3.5  # deviations
 
 
 @dataclass(frozen=True)
@@ -134,20 +138,24 @@ def _deviation(features: np.ndarray, sample: np.ndarray) -> np.ndarray:
     """How unlike the sample every pixel is, in its deviations; float32 (height, width)."""
     values = features[sample]
     middle = np.median(values, axis=0)
-    spread = np.maximum(1.4826 * np.median(np.abs(values - middle), axis=0), _SPREAD)
-    return np.asarray(np.sqrt((((features - middle) / spread) ** 2).sum(axis=2)))
+    usual = 1.4826 * np.median(np.abs(values - middle), axis=0)
+    difference = features - middle
+    spread = np.where(difference < 0, np.maximum(usual, _SPREAD_DOWN), np.maximum(usual, _SPREAD_UP))
+    return np.asarray(np.sqrt(((difference / spread) ** 2).sum(axis=2)))
 
 
 def _touching_border(mask: np.ndarray, more: np.ndarray) -> np.ndarray:
-    """Parts of a mask that reach the photograph's border or touch `more`."""
+    """Parts of a mask that touch `more`, or the photograph's border by at least the side of a square of their area."""
     from scipy import ndimage
 
     edge = max(1, round(_BORDER * max(mask.shape)))
     border = np.ones(mask.shape, bool)
     border[edge:-edge, edge:-edge] = False
     labels, count = ndimage.label(mask | more)
-    reached = np.zeros(count + 1, bool)
-    reached[labels[border | more]] = True
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    contacts = np.bincount(labels[border], minlength=count + 1) / edge
+    reached = contacts >= np.sqrt(sizes)
+    reached[labels[more]] = True
     reached[0] = False
     return np.asarray(reached[labels]) & mask
 

@@ -83,7 +83,7 @@ def write_cracks(
         scale: ground sampling distance, or None for pixels.
         options: with "min_area" and "min_length".
         record: further entries of cracks.json, in front.
-        photo: uint8 (height, width, 3) for the overlay, or None for none.
+        photo: uint8 (height, width, 3), to measure widths in and for the overlay; None for the mask's widths and no overlay.
     """
     from crack_tf.photo.cracks import COLUMNS, MIN_AREA, measure_cracks
     from crack_tf.photo.overlay import draw_cracks
@@ -93,6 +93,7 @@ def write_cracks(
         None if scale is None else scale.mm_per_pixel,
         MIN_AREA if options.min_area is None else options.min_area,
         options.min_length,
+        photo=photo,
     )
     write_csv(out / TABLE, [crack.as_dict() for crack in cracks], COLUMNS)
     if photo is not None:

@@ -3,7 +3,9 @@
 With --out the results are kept:
 
     metrics.csv         a row per model: micro and mean figures, with a tolerance of 2 pixels too, 95 % intervals over photographs
-    metrics.json        the same, where it came from, and the curves
+    metrics_aligned.csv where masks lie beside their crack (crack_tf.segmentation.alignment), the same without those photographs,
+                        and with every mask moved by the few pixels at which it lies on the darkest line
+    metrics.json        all of this, where it came from, and the curves
     per_photo.csv       a row per model and photograph
     pr_curves.png       precision over recall of all models, with their thresholds
     gallery_MODEL.png   the best, middle and worst photographs by F1
@@ -25,10 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from crack_tf.data.cache import subset
 from crack_tf.evaluate import FORMAT, Lineage, check_origins, unique_names
+from crack_tf.photo.stitch import SeamSteps
 from crack_tf.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
+from crack_tf.segmentation.alignment import Alignment, alignment
 from crack_tf.segmentation.metrics import TOLERANCE, LogitHistogram, PixelCounts, pixel_counts, summarise
 from crack_tf.segmentation.patches import photographs
 from crack_tf.segmentation.photos import SegmenterPool, TileMaps, seams, segment
@@ -50,7 +55,9 @@ class PhotoResult:
         width, height: in pixels.
         strict: counts without a tolerance.
         tolerant: counts with one of 2 pixels.
-        seam_ratio: of the probability map, see `crack_tf.photo.stitch`; None for a single tile, or where only seams have steps.
+        steps: seams of the probability map, see `crack_tf.photo.stitch`; None for a single tile.
+        fit: how well the mask lies on its crack.
+        moved: counts without and with a tolerance, the mask moved to where it fits best.
         seconds: from pixels to map.
     """
 
@@ -59,8 +66,20 @@ class PhotoResult:
     height: int
     strict: PixelCounts
     tolerant: PixelCounts
-    seam_ratio: float | None
+    steps: SeamSteps | None
+    fit: Alignment
+    moved: tuple[PixelCounts, PixelCounts]
     seconds: float
+
+    @property
+    def displaced(self) -> bool:
+        """Whether the mask plainly lies beside its crack."""
+        return self.fit.misaligned
+
+    @property
+    def seam_ratio(self) -> float | None:
+        """Steps at seams over those elsewhere; None where there are none."""
+        return _ratio([self.steps])
 
 
 @dataclass(frozen=True)
@@ -73,6 +92,7 @@ class MapEvaluation:
         photos: in the manifest's order.
         histogram: of all pixels.
         row: one line of metrics.csv.
+        aligned: lines of metrics_aligned.csv; none where every mask lies on its crack, or none does.
     """
 
     name: str
@@ -80,6 +100,7 @@ class MapEvaluation:
     photos: Sequence[PhotoResult]
     histogram: LogitHistogram
     row: dict[str, Any]
+    aligned: Sequence[dict[str, Any]]
 
 
 def evaluate_maps(args: argparse.Namespace, manifest: Manifest) -> None:
@@ -142,7 +163,8 @@ def evaluate_map(
             seconds = time.perf_counter() - started
             histogram.add(_logits(probability), truth)
             called = probability >= used
-            steps = seams(probability, predictor.image_size)
+            fit = alignment(_grey(photo), truth)
+            there = moved(truth, fit.x, fit.y)
             photos.append(
                 PhotoResult(
                     item,
@@ -150,35 +172,63 @@ def evaluate_map(
                     photo.shape[0],
                     pixel_counts(called, truth),
                     pixel_counts(called, truth, TOLERANCE),
-                    steps.ratio if steps is not None and math.isfinite(steps.ratio) else None,
+                    seams(probability, predictor.image_size),
+                    fit,
+                    (pixel_counts(called, there), pixel_counts(called, there, TOLERANCE)),
                     seconds,
                 )
             )
-    sidecar = predictor.sidecar
     origin = origin or Lineage(None)
-    megapixels = sum(photo.width * photo.height for photo in photos) / 1e6
-    ratios = [photo.seam_ratio for photo in photos if photo.seam_ratio is not None]
-    row: dict[str, Any] = {
-        "name": name,
-        "scheme": sidecar.scheme,
-        "file": predictor.path.name,
-        "sha256": sidecar.sha256,
-        "image_size": sidecar.image_size,
-        "manifest": manifest.name,
-        "manifest_sha256": manifest.sha256,
-        "split": split,
-        "cracked_photographs": sum(photo.item.label for photo in photos),
-        "megapixels": round(megapixels, 3),
-        **summarise([photo.strict for photo in photos], [photo.tolerant for photo in photos]),
-        "tolerance_px": TOLERANCE,
-        "threshold_probability": used,
-        "best_threshold_probability": _best_threshold(histogram),
-        "seam_ratio": round(float(np.mean(ratios)), 4) if ratios else None,
-        "seconds_per_megapixel": round(sum(photo.seconds for photo in photos) / megapixels, 4),
-        "training_photographs": origin.trained if origin.manifest else None,
-        "related_to_training": origin.related if origin.manifest else None,
-    }
-    return MapEvaluation(name, used, photos, histogram, row)
+    best = _best_threshold(histogram)
+
+    def row(some: Sequence[PhotoResult], counts: Sequence[tuple[PixelCounts, PixelCounts]]) -> dict[str, Any]:
+        sidecar, megapixels = predictor.sidecar, sum(photo.width * photo.height for photo in some) / 1e6
+        ratio = _ratio([photo.steps for photo in some])
+        return {
+            "name": name,
+            "scheme": sidecar.scheme,
+            "file": predictor.path.name,
+            "sha256": sidecar.sha256,
+            "image_size": sidecar.image_size,
+            "manifest": manifest.name,
+            "manifest_sha256": manifest.sha256,
+            "split": split,
+            "cracked_photographs": sum(photo.item.label for photo in some),
+            "displaced_masks": sum(photo.displaced for photo in some),
+            "megapixels": round(megapixels, 3),
+            "median_mask_move_px": _median_move(some),
+            **summarise([strict for strict, _ in counts], [tolerant for _, tolerant in counts]),
+            "tolerance_px": TOLERANCE,
+            "threshold_probability": used,
+            "best_threshold_probability": best,
+            "seam_ratio": None if ratio is None else round(ratio, 4),
+            "seconds_per_megapixel": round(sum(photo.seconds for photo in some) / megapixels, 4),
+            "training_photographs": origin.trained if origin.manifest else None,
+            "related_to_training": origin.related if origin.manifest else None,
+        }
+
+    fitting = [photo for photo in photos if not photo.displaced]
+    counted = [(photo.strict, photo.tolerant) for photo in photos]
+    aligned = []
+    if 0 < len(fitting) < len(photos):
+        left = [(photo.strict, photo.tolerant) for photo in fitting]
+        aligned = [
+            {"masks": "without displaced ones", **row(fitting, left)},
+            {"masks": "moved to where they fit", **row(photos, [photo.moved for photo in photos])},
+        ]
+    return MapEvaluation(name, used, photos, histogram, row(photos, counted), aligned)
+
+
+def moved(mask: np.ndarray, x: int, y: int) -> np.ndarray:
+    """A mask, bool (h, w), moved right and down by that many pixels; what comes in at the edges is background."""
+    found = np.zeros_like(mask)
+    height, width = mask.shape
+    if abs(y) >= height or abs(x) >= width:
+        return found
+    found[max(0, y) : height + min(0, y), max(0, x) : width + min(0, x)] = mask[
+        max(0, -y) : height + min(0, -y), max(0, -x) : width + min(0, -x)
+    ]
+    return found
 
 
 def report(evaluations: Sequence[MapEvaluation], manifest: Manifest, split: str) -> str:
@@ -209,9 +259,17 @@ def report(evaluations: Sequence[MapEvaluation], manifest: Manifest, split: str)
             "s/MP": lambda row: f"{row['seconds_per_megapixel']:.2f}",
         },
     )
+    aligned = [row for item in evaluations for row in item.aligned]
+    beside = [
+        f"\n{row['name']}, masks {row['masks']}: F1 {cell('f1')(row)}, IoU {cell('iou')(row)}, "
+        f"F1 {TOLERANCE} px {cell('tolerant_f1')(row)}"
+        for row in aligned
+    ]
     return (
         f"{manifest.name} {split}: {first['photographs']} photographs, {first['cracked_photographs']} with a crack, "
         f"{first['megapixels']:.1f} megapixels\n{table}"
+        + (f"\n{first['displaced_masks']} masks lie beside their crack" if aligned else "")
+        + "".join(beside)
     )
 
 
@@ -238,6 +296,10 @@ def write_map_results(
     pr_curves(evaluations, f"{manifest.name} {split}", folder / "pr_curves.png")
     write_csv(folder / "per_photo.csv", rows)
     write_csv(folder / "metrics.csv", [item.row for item in evaluations])
+    aligned = [row for item in evaluations for row in item.aligned]
+    (folder / "metrics_aligned.csv").unlink(missing_ok=True)
+    if aligned:
+        write_csv(folder / "metrics_aligned.csv", aligned)
     write_json(
         folder / "metrics.json",
         {
@@ -247,6 +309,7 @@ def write_map_results(
             "split": split,
             "limit": limit,
             "models": [item.row for item in evaluations],
+            "aligned": aligned,
             "curves": {item.name: _curve(item.histogram) for item in evaluations},
             **environment(),
             "created": created(),
@@ -259,6 +322,24 @@ def _parallel(predictor: MapPredictor, jobs: int) -> AbstractContextManager[Tile
     if isinstance(predictor, TfliteMapPredictor):
         return SegmenterPool(predictor.segmenter, jobs)
     return nullcontext(predictor)
+
+
+def _ratio(steps: Sequence[SeamSteps | None]) -> float | None:
+    """Steps at seams over those elsewhere, of some maps together; None where nothing is to be compared."""
+    known = [step for step in steps if step is not None]
+    elsewhere = sum(step.elsewhere for step in known)
+    return sum(step.at_seams for step in known) / elsewhere if elsewhere else None
+
+
+def _median_move(photos: Sequence[PhotoResult]) -> float | None:
+    """Median over the cracked photographs of how far a mask moves to where it fits best, in pixels."""
+    moves = [math.hypot(photo.fit.x, photo.fit.y) for photo in photos if photo.item.label]
+    return round(float(np.median(moves)), 2) if moves else None
+
+
+def _grey(photo: np.ndarray) -> np.ndarray:
+    """Grey levels of a photograph, as the audit of its mask takes them."""
+    return np.asarray(Image.fromarray(photo).convert("L"))
 
 
 def _logits(probability: np.ndarray) -> np.ndarray:
@@ -285,6 +366,9 @@ def _photo_row(photo: PhotoResult) -> dict[str, Any]:
         "height": photo.height,
         **counts,
         **{name: None if math.isnan(value) else round(value, 6) for name, value in rates.items()},
+        "displaced_mask": photo.displaced,
+        "mask_move_x": photo.fit.x,
+        "mask_move_y": photo.fit.y,
         "seam_ratio": None if photo.seam_ratio is None else round(photo.seam_ratio, 4),
         "seconds": round(photo.seconds, 4),
     }

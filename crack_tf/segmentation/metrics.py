@@ -83,8 +83,9 @@ def pixel_counts(predicted: np.ndarray, truth: np.ndarray, tolerance: int = 0) -
 
     A drawn crack is seldom exact to the pixel, and a thin one shifted by a pixel loses everything. The crack literature therefore
     also counts with a tolerance: a pixel called crack is right if a true one lies within it, a true one is found if a called one
-    does. 2 pixels are customary (Amhaz et al., IEEE T-ITS 17(10), 2016; Fan et al., arXiv 1802.02208, 2018); CrackForest (Shi et
-    al., IEEE T-ITS 17(12), 2016) allows 5. Figures with and without a tolerance cannot be compared.
+    does. Tolerances of 2 and of 5 pixels are in use; 2 goes back to Amhaz et al. (IEEE T-ITS 17(10), 2016) and Fan et al. (arXiv
+    1802.02208, 2018), 5 to CrackForest (Shi et al., IEEE T-ITS 17(12), 2016), as later papers cite them; the three were not at hand to
+    be checked. Figures with different tolerances, or none, cannot be compared.
 
     Args:
         predicted: bool (h, w), True where crack is called.

@@ -1,9 +1,7 @@
 """Whole photographs through a segmentation model: overlapping tiles on several threads, blended into one map.
 
     from crack_tf.segmentation.photos import segment
-    from tflite.measure import Job
-from tflite.segmenter import Segmenter
-from tflite.sidecar import read_sidecar
+    from tflite.segmenter import Segmenter
 
     segmenter = Segmenter("unet-int8-qat.tflite")
     probability = segment(load_rgb("pier.jpg"), segmenter, jobs=2)      # float32 (height, width)

@@ -125,10 +125,11 @@ def run(args: argparse.Namespace) -> int:
         raise CrackError(f"--overlap {args.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
 
     from crack_tf.survey.camera import Locator, Scale
-    from crack_tf.survey.pipeline import Classifier, Run, segmenter_of
+    from crack_tf.survey.pipeline import Run, segmenter_of
     from crack_tf.survey.source import file_hash, open_source
     from crack_tf.survey.store import Store
     from crack_tf.survey.truth import compare, read_truth
+    from crack_tf.tiled import PhotoClassifier
     from crack_tf.zoo import find_model
     from tflite.hardware import describe
 
@@ -142,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
     jobs = args.jobs or int(describe()["cores"])
     with ExitStack() as stack:
         side = args.tile or chosen.tile_side
-        classifier = Classifier(chosen.path, jobs=jobs, side=side, overlap=args.overlap)
+        classifier = PhotoClassifier(chosen.path, jobs=jobs, side=side, overlap=args.overlap)
         stack.enter_context(classifier)
         models = {"classifier": _described(classifier.sidecar)}
         if segmenter is not None:

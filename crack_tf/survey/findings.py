@@ -44,10 +44,13 @@ class Finding:
         validation: one of VALIDATIONS; `crack_tf.survey.validate` states the rule. Refuted ones stay in all tables.
         validation_score: the segmentation model's, in [0, 1]; None where none was asked.
         mm_per_pixel: ground sampling distance, or None if it is not known.
-        length_px, mean_width_px, max_width_px: of the segmented crack; None where none was segmented.
+        length_px, mean_width_px, max_width_px: of the segmented crack; None where none was segmented. The length holds what other
+            photographs show of it beyond the border of this one.
         length_mm, mean_width_mm, max_width_mm: the same; None also where the scale is not known.
         severity: of `crack_tf.survey.severity`, for ordering only.
         picture, overlay: image files relative to the survey's folder, posix text: the place as it is, and with the outline.
+        width_from: "photograph" where widths were measured in its grey values, "mask" where the segmentation model's mask had to
+            do, which is often wider than the crack; None where none was measured.
     """
 
     id: str
@@ -73,6 +76,7 @@ class Finding:
     severity: float
     picture: str
     overlay: str
+    width_from: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """JSON values, in the order of the attributes."""

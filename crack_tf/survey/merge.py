@@ -7,6 +7,10 @@ look alike. Then two findings are brought onto one photograph. Drawn cracks are 
 half where both photographs see. Findings that are tiles only are the same when the larger covers 70 % of the smaller, seen or
 not: tiles may hold another crack beside the one they share. A drawn crack and tiles are never the same.
 
+The finding that shows most speaks for all. Where its crack runs out of its photograph, the parts that the others show beyond are
+added to its length, each place once, as far as their photographs overlap with its own; of a longer crack the length stays too
+short. Widths, outline and picture are those of its own photograph.
+
 Where any of this is in doubt both findings stay: an engineer can tell two pictures of a crack from two cracks, but not find a
 crack that was merged away. So photographs without a position are never merged.
 """
@@ -14,7 +18,7 @@ crack that was merged away. So photographs without a position are never merged.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
@@ -30,6 +34,7 @@ NEIGHBOURS = 16  # photographs that one is compared with, the nearest
 UNKNOWN_FOOTPRINT_M = 5.0  # what a photograph may show where its scale is not known
 MIN_POINTS, MIN_SHARE = 12, 0.25
 MIN_COVER, MIN_TILES_COVER = 0.5, 0.7
+BORDER = 0.02  # of a photograph's longer side: a crack that ends nearer to the border goes on beyond it
 _MAX_POINTS = 1000
 _PLACE_BYTES = 8  # two float32
 _RATIO = 0.75  # Lowe's: how much better the best match must be than the second
@@ -58,7 +63,8 @@ def merge_findings(
         jobs: threads.
 
     Returns:
-        One finding per place: the one that shows most of it, with the highest probability of all, `seen_on` filled in.
+        One finding per place: the one that shows most of it, with the highest probability and the length of all, `seen_on`
+        filled in.
     """
     by_photo: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -81,7 +87,8 @@ def merge_findings(
     members: dict[str, list[Finding]] = {}
     for finding in findings:
         members.setdefault(groups.root(finding.id), []).append(finding)
-    return [_merged(group) for group in members.values()]
+    named = {photo.name: photo for photo in photos}
+    return [_merged(group, named, register) for group in members.values()]
 
 
 def near_pairs(photos: Sequence[PhotoRecord], position_error_m: float) -> list[tuple[PhotoRecord, PhotoRecord]]:
@@ -245,7 +252,7 @@ def _small_size(photo: PhotoRecord) -> tuple[int, int]:
     return max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
 
 
-def _merged(group: Sequence[Finding]) -> Finding:
+def _merged(group: Sequence[Finding], photos: Mapping[str, PhotoRecord], register: _Registration) -> Finding:
     """The finding that shows most, in the name of all."""
     if len(group) == 1:
         return group[0]
@@ -257,7 +264,37 @@ def _merged(group: Sequence[Finding]) -> Finding:
 
     best = min(group, key=merit)
     others = sorted({finding.photo for finding in group} - {best.photo})
-    return replace(best, seen_on=(best.photo, *others), probability=max(finding.probability for finding in group))
+    longer = 1 + _beyond(best, [finding for finding in group if finding.photo != best.photo], photos, register)
+    return replace(
+        best,
+        seen_on=(best.photo, *others),
+        probability=max(finding.probability for finding in group),
+        length_px=None if best.length_px is None else round(longer * best.length_px, 2),
+        length_mm=None if best.length_mm is None else round(longer * best.length_mm, 2),
+    )
+
+
+def _beyond(
+    best: Finding, others: Sequence[Finding], photos: Mapping[str, PhotoRecord], register: _Registration
+) -> float:
+    """What other photographs show of a crack beyond its own, as a share of what its own shows; 0 where it ends there."""
+    import cv2
+
+    photo, box = photos[best.photo], best.box
+    margin = BORDER * max(photo.width, photo.height)
+    ends = (box.x, box.y, photo.width - box.x - box.w, photo.height - box.y - box.h)
+    if best.length_px is None or min(ends) > margin:
+        return 0.0
+    width, height = _small_size(photo)
+    around = np.zeros((3 * height, 3 * width), np.uint8)  # its photograph is in the middle
+    for other in others:
+        transform = register(other.photo, best.photo)
+        if transform is not None:
+            moved = transform + np.array([[0, 0, width], [0, 0, height]])
+            drawn = _draw(other, photos[other.photo], _small_size(photos[other.photo]))
+            around |= cv2.warpAffine(drawn, moved, (3 * width, 3 * height), flags=cv2.INTER_NEAREST)
+    around[height : 2 * height, width : 2 * width] = 0
+    return float(around.sum() / _draw(best, photo, (width, height)).sum())
 
 
 # Confirmed before unclear before refuted.

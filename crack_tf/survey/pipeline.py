@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,8 @@ from crack_tf.survey.severity import severity
 from crack_tf.survey.source import MISSING, NO_POSITION, UNREADABLE, Frame, Item, Source
 from crack_tf.survey.store import OVERLAYS, PERFORMANCE, PICTURES, Store
 from crack_tf.survey.validate import Candidate, find_candidates, worth_a_look
-from crack_tf.tiled import CHUNK, PhotoClassifier, Tile, photo_boxes
+from crack_tf.tiled import PhotoClassifier
 from tflite.device.journal import iso_time
-from tflite.device.tiles import Box
 from tflite.errors import ImageError
 from tflite.files import write_json
 from tflite.segmenter import Segmenter
@@ -42,27 +41,6 @@ from tflite.segmenter import Segmenter
 FINE_CRACK_MM = 0.3  # what many structures are inspected for, see `crack_tf.photo.gsd`
 _CUTS = 2  # of GrabCut; more of its five move the edge by a few pixels, and take most of the survey's time
 STAGES = ("decode", "classify", "foreground", "segment", "measure", "points", "write")
-
-
-class Classifier(PhotoClassifier):
-    """A `PhotoClassifier` for pixels that are in memory already."""
-
-    def score(self, image: np.ndarray, boxes: tuple[Box, ...] | None) -> list[Tile]:
-        """Classify tiles.
-
-        Args:
-            image: uint8 (height, width, 3).
-            boxes: where; None for everywhere.
-        """
-        chosen = photo_boxes(image.shape[1], image.shape[0], self.side, self.overlap) if boxes is None else list(boxes)
-        chunks = [chosen[start : start + CHUNK] for start in range(0, len(chosen), CHUNK)]
-        return [
-            tile for scored in self._threads.map(lambda chunk: self._score(image, chunk), chunks) for tile in scored
-        ]
-
-    def room(self, pixels: int) -> AbstractContextManager[None]:
-        """Wait until a photograph of that many pixels fits into the memory set aside."""
-        return self._room.taken(pixels)
 
 
 class Stopwatch:
@@ -101,8 +79,6 @@ class Stopwatch:
                 name: {"seconds": round(spent, 2), "share": round(spent / total, 4)}
                 for name, spent in self.seconds.items()
             },
-            # Linux counts in KiB.
-            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         }
 
 
@@ -123,7 +99,7 @@ class Run:
 
     source: Source
     store: Store
-    classifier: Classifier
+    classifier: PhotoClassifier
     segmenter: Segmenter | None
     foreground: bool
     jobs: int
@@ -166,6 +142,8 @@ class Run:
         write_tables(out, survey)
         write_survey(out, survey)
         write_page(out, survey)
+        # Linux counts in KiB.
+        self._performance["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         write_json(out / PERFORMANCE, self._performance)
         return survey, self._performance
 
@@ -299,6 +277,7 @@ class Run:
             severity=0.0,  # of the merged finding
             picture=f"{PICTURES}/{number}.jpg",
             overlay=f"{OVERLAYS}/{number}.jpg",
+            width_from=candidate.width_from,
         )
 
     def _assembled(self, models: dict[str, dict[str, Any]], settings: dict[str, Any]) -> Survey:

@@ -17,7 +17,7 @@ import numpy as np
 
 from crack_tf.survey.camera import Locator, Shot
 from crack_tf.survey.findings import Gap
-from crack_tf.tiled import _pixels as header_pixels
+from crack_tf.tiled import header_pixels
 from tflite.device.journal import FILE_NAME as JOURNAL
 from tflite.device.journal import JournalContent, read_journal, read_tile
 from tflite.device.run import MIN_SIDE

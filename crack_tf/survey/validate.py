@@ -3,7 +3,8 @@
 Looked at are tiles with at least a tenth of foreground whose logit reaches the classifier's threshold ("positive"), and those
 that miss it by at most 2 ("uncertain": the odds of a crack are down to a seventh of the threshold's). The segmentation model is
 asked about those tiles and half a tile around them, inside the foreground and not at its edge, which looks like a crack. Pixels
-at or above its own threshold that lie within 16 pixels of each other are one crack; its length counts the gaps between. The rule:
+at or above its own threshold that lie within 16 pixels of each other are one crack; its length counts the gaps between, and its
+widths are those of the photograph where they show clearly (`crack_tf.photo.widths`), else of the mask. The rule:
 
 * confirmed: a crack of at least 40 pixels length and a mean probability of at least 0.5 over its pixels, its score, begins in or
   runs through a positive or uncertain tile.
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crack_tf.photo.cracks import Crack, measure_cracks
+from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, measure_cracks
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Polygon
 from crack_tf.tiled import Tile
 from tflite.device.tiles import Box
@@ -37,6 +38,7 @@ LINK_PX = 16  # pixels between parts of one crack
 MIN_LENGTH_PX = 40.0  # a fifth of a usual tile; shorter marks are pores and scratches more often than cracks
 EDGE = 0.015  # of the photograph's longer side: GrabCut's edge is off by that much where sky and concrete are alike
 MIN_AREA_PX = 30  # smaller spots have no measurable direction
+MARGIN_PX = 24  # of the photograph around a crack that is measured
 
 # uint8 (h, w, 3) and bool (h, w), where to look, to float32 (h, w): probability of a crack, 0 elsewhere
 Segment = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -55,6 +57,7 @@ class Candidate:
     length_px: float | None = None
     mean_width_px: float | None = None
     max_width_px: float | None = None
+    width_from: str | None = None
 
 
 def worth_a_look(tiles: Sequence[Tile], threshold_logit: float) -> list[Tile]:
@@ -92,7 +95,7 @@ def find_candidates(
         region &= _without_edge(foreground)
     probability = segment(image, region)
     mask = probability >= threshold
-    found, explained = _confirmed(mask, probability, kept)
+    found, explained = _confirmed(image, mask, probability, kept)
     marks = _marks(_likely(mask, probability))
     unexplained = [tile for tile in positive if tile not in explained]
     marked = [tile for tile in unexplained if _cut(marks, tile.box).sum() >= MIN_AREA_PX]
@@ -113,7 +116,9 @@ def touching(tiles: Sequence[Tile]) -> list[list[Tile]]:
     return groups
 
 
-def _confirmed(mask: np.ndarray, probability: np.ndarray, tiles: Sequence[Tile]) -> tuple[list[Candidate], list[Tile]]:
+def _confirmed(
+    image: np.ndarray, mask: np.ndarray, probability: np.ndarray, tiles: Sequence[Tile]
+) -> tuple[list[Candidate], list[Tile]]:
     """Cracks that touch a tile, and the tiles they touch."""
     import cv2
 
@@ -136,15 +141,17 @@ def _confirmed(mask: np.ndarray, probability: np.ndarray, tiles: Sequence[Tile])
         touched = [tile for tile in tiles if _touches(part, tile.box, x, y)]
         if not touched:
             continue
-        # A mask that is mostly crack would pass for an inverted one.
-        margin = max(w, h) if part.mean() > 0.25 else 0
-        cracks = measure_cracks(np.pad(part, margin), min_area=1)
+        # A mask that is mostly crack would pass for an inverted one, and widths are measured against the concrete around.
+        margin = max(w, h, MARGIN_PX) if part.mean() > 0.25 else MARGIN_PX
+        around = _padded(image, Box(y - margin, x - margin, h + 2 * margin, w + 2 * margin))
+        cracks = measure_cracks(np.pad(part, margin), min_area=1, photo=around)
         lengths = sum(crack.length_px for crack in cracks)
         length = lengths + _gaps(cracks)
         if length < MIN_LENGTH_PX:
             continue
         explained += [tile for tile in touched if tile not in explained]
         widths = sum(crack.mean_width_px * crack.length_px for crack in cracks) / lengths
+        in_photo = sum(crack.length_px for crack in cracks if crack.width_from == PHOTOGRAPH)
         rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
         top, left = y + int(rows[0]), x + int(columns[0])
         found.append(
@@ -158,6 +165,7 @@ def _confirmed(mask: np.ndarray, probability: np.ndarray, tiles: Sequence[Tile])
                 length_px=round(length, 2),
                 mean_width_px=round(widths, 3),
                 max_width_px=round(max(crack.max_width_px for crack in cracks), 3),
+                width_from=PHOTOGRAPH if in_photo >= lengths / 2 else MASK,
             )
         )
     return found, explained
@@ -275,6 +283,14 @@ def _touches(part: np.ndarray, box: Box, x: int, y: int) -> bool:
 
 def _share(foreground: np.ndarray | None, box: Box) -> float:
     return 1.0 if foreground is None else float(_cut(foreground, box).mean())
+
+
+def _padded(image: np.ndarray, box: Box) -> np.ndarray:
+    """A part of a photograph; where it reaches beyond, the pixels at the photograph's border go on."""
+    height, width = image.shape[:2]
+    rows = np.arange(box.y, box.y + box.h).clip(0, height - 1)
+    columns = np.arange(box.x, box.x + box.w).clip(0, width - 1)
+    return np.asarray(image[rows[:, np.newaxis], columns])
 
 
 def _cut(values: np.ndarray, box: Box) -> np.ndarray:

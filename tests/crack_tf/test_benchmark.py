@@ -48,6 +48,16 @@ def test_without_data_there_is_no_manifest(seen: list[Any]) -> None:
     assert seen[0][1] is None
 
 
+def test_a_shipped_model_may_be_named(seen: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert benchmark.main(["unet_mobile", "opnet", "m.tflite"]) == 0
+    models = seen[0][0].models
+    assert [path.suffix for path in models] == [".tflite"] * 3
+    assert [path.parent.name for path in models[:2]] == ["unet_mobile", "opnet"]
+    assert models[0].is_file()
+    assert benchmark.main(["unet_mobil"]) == 2
+    assert "unet_mobil" in capsys.readouterr().err
+
+
 def test_data_and_manifest_together_are_refused() -> None:
     with pytest.raises(SystemExit) as ended:
         benchmark.main(["m.tflite", "--data", "synthetic", "--manifest", "a.csv"])

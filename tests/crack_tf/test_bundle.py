@@ -17,6 +17,7 @@ import pytest
 
 from crack_tf import bundle, export
 from crack_tf.predictor import load_predictor
+from tests.dark_map_model import write_map_model
 from tflite.device.bundle import file_problems, read_bundle
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_file
@@ -232,6 +233,16 @@ def test_a_model_without_a_golden_answer_is_refused(run: Path, refused: Callable
     model = run / "export" / NAMES[1]
     write_sidecar(model, replace(read_sidecar(model), golden=None))
     assert "has no golden answer" in refused(model)
+
+
+def test_a_segmentation_model_is_refused_and_its_benchmark_named(refused: Callable[..., str], tmp_path: Path) -> None:
+    model = tmp_path / "export" / "dark_map.tflite"
+    model.parent.mkdir()
+    write_map_model(model)
+    for named in (model, tmp_path):
+        message = refused(named)
+        assert "draws masks, which is done after the flight" in message
+        assert "python -m tflite.benchmark dark_map.tflite" in message
 
 
 def test_two_models_of_one_name_are_refused(run: Path, exported: Path, refused: Callable[..., str]) -> None:

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from crack_tf import report
-from crack_tf.report import DATA, QUANTISATION, TRAINING, TUNING, choose, exported_files, main, manifest_of, run_verb
+from crack_tf.notebooks import exported_files, exported_in, manifest_of, run_verb, search_results, survey_map
+from crack_tf.report import DATA, QUANTISATION, SEGMENTATION, SURVEY, TRAINING, TUNING, choose, main
+from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tflite.errors import CrackError
 from tflite.files import write_json
 from tflite.manifest import Manifest
 from tuning.objective import Outcome
+from tuning.report import write_report
 
 MakeNotebook = Callable[..., Path]
 
@@ -73,6 +77,21 @@ def test_the_notebook_fits_what_the_run_is(run_folder: Path, tmp_path: Path, tin
     assert choose([str(models)], None) == QUANTISATION
     assert choose([str(models / "a.tflite")], None) == QUANTISATION
     assert choose([str(tiny_manifest.source)], None) == DATA
+
+
+def test_a_model_that_draws_masks_has_a_notebook_of_its_own(run_folder: Path, tmp_path: Path) -> None:
+    model = run_folder / "export" / "opnet-int8-ptq.tflite"
+    write_json(model.with_name(f"{model.name}.json"), {"task": "segment"})
+    assert choose([str(model)], None) == choose([str(run_folder)], None) == SEGMENTATION
+    with pytest.raises(CrackError, match="for 06_segmentation_and_foreground, not for 02_training"):
+        choose([str(run_folder)], "02")
+
+
+def test_a_survey_and_the_tables_of_a_search_are_recognised(tmp_path: Path) -> None:
+    write_json(tmp_path / "found" / "survey.json", {})
+    write_json(tmp_path / "results" / "search.json", {})
+    assert choose([str(tmp_path / "found")], None) == SURVEY
+    assert choose([str(tmp_path / "results")], None) == TUNING
 
 
 @pytest.mark.parametrize("wanted", [QUANTISATION, "04"])
@@ -143,6 +162,18 @@ def test_runs_and_parameters_reach_the_notebook_and_the_page_shows_them(
     assert out.read_text(encoding="utf-8").count("/run'") >= 2
 
 
+def test_pictures_go_to_a_folder_on_request(
+    make_notebook: MakeNotebook, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = "from IPython.display import Image, display\nfor word in ('Curves', 'Scores'):\n"
+    Image.new("RGB", (20, 10)).save(tmp_path / "a.png")
+    make_notebook(DATA, "data = ''", f"{lines}    display(Image({str(tmp_path / 'a.png')!r}, alt=word))")
+    options = ["--notebook", "01", "--out", str(tmp_path / "report.html")]
+    assert "--pick 'Scores' chooses among the pictures of --figures" in error_of([*options, "--pick", "Scores"], capsys)
+    assert main([*options, "--figures", str(tmp_path / "figures"), "--pick", "Scores"]) == 0
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["01-scores.png"]
+
+
 def test_a_failing_cell_is_named_and_leaves_nothing_behind(
     make_notebook: MakeNotebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,6 +241,52 @@ def test_a_search_is_reported_from_its_results_alone(tmp_path: Path) -> None:
     assert "this search has no finalists" in page
 
 
+def test_a_search_is_read_alike_from_its_trials_and_from_its_tables(tmp_path: Path) -> None:
+    plan = {"algorithm": "random", "recipe": {"space": {"width": "8 | [16]", "rate": "0.1 | 0.2", "kind": "a | b"}}}
+    outcomes = [
+        Outcome(
+            trial="0007",
+            status="ok",
+            score=0.5,
+            values={"width": 8, "rate": 0.1, "kind": "a"},
+            epochs=3,
+            recall=0.75,
+            specificity=0.5,
+            tp=3,
+            fn=1,
+            tn=2,
+            fp=2,
+            latency_ms=1.5,
+            kilobytes=40.5,
+        ),
+        Outcome("0008", "over budget", -2.5, {"width": 16, "rate": 0.2, "kind": "b"}, message="too slow, by far"),
+    ]
+    write_json(tmp_path / "search" / "project.json", plan)
+    for outcome in outcomes:
+        write_json(tmp_path / "search" / "search" / f"trial_{outcome.trial}" / "result.json", outcome.as_dict())
+    assert search_results(tmp_path / "search") == (plan, outcomes)
+    write_report(outcomes, tmp_path / "tables", plan)
+    record, found = search_results(tmp_path / "tables")
+    assert record["recipe"] == plan["recipe"]
+    assert found == outcomes
+
+
+def test_the_map_of_a_survey_stands_alone(tmp_path: Path) -> None:
+    page = survey_map(drawn_survey(tmp_path, photos=4, findings=2))
+    assert page.startswith("<style>.survey-map { --page:")
+    assert page.count("<circle") >= 2
+    assert "url(" not in page
+    assert "body" not in page
+    assert survey_map(drawn_survey(tmp_path / "nowhere", photos=2, findings=1, located=False, gaps=0)) == ""
+
+
+def test_gaps_are_no_failure_of_a_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "torn.jpg").write_bytes(b"torn")
+    run_verb("photo", "segment", tmp_path / "photos", "--out", tmp_path / "out")
+    assert "1 NOT READ" in capsys.readouterr().out
+
+
 def test_a_verb_shows_its_command_and_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
     run_verb("tune", "--show-space", "--fix", "batch=16")
     printed = capsys.readouterr().out
@@ -227,6 +304,8 @@ def test_a_verb_that_fails_raises_its_own_message() -> None:
 def test_exported_files_are_found_by_file_folder_and_run(run_folder: Path, tmp_path: Path) -> None:
     model = run_folder / "export" / "opnet-int8-ptq.tflite"
     assert exported_files([model]) == exported_files([run_folder]) == exported_files([model.parent]) == [model]
+    assert exported_in(str(run_folder)) == [model]
+    assert exported_in(tmp_path / "nothing") == []
     with pytest.raises(CrackError, match=r"holds no \.tflite file"):
         exported_files([tmp_path / "nothing"])
 

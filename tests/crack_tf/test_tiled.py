@@ -100,6 +100,17 @@ def test_the_progress_of_a_photograph_adds_up_to_its_tiles(model: Path, tmp_path
         assert {of for _, of in steps} == {len(photo.tiles)}
 
 
+def test_pixels_in_memory_are_scored_like_a_file_and_chosen_tiles_alone(model: Path, tmp_path: Path) -> None:
+    pixels = bright(200, 300)
+    pixels[100:132, 250:282] = 20
+    with PhotoClassifier(model, jobs=2) as classifier:
+        with classifier.photo(save(tmp_path / "a.png", pixels)) as photo:
+            assert tuple(classifier.score(pixels)) == photo.tiles
+        chosen = [photo.tiles[3].box, photo.tiles[1].box]
+        assert classifier.score(pixels, chosen) == [photo.tiles[3], photo.tiles[1]]
+        assert classifier.score(pixels, []) == []
+
+
 def test_orientation_in_exif_is_applied_before_cutting(model: Path, tmp_path: Path) -> None:
     pixels = bright(64, 128)
     pixels[:, :32] = 20  # on the left; turned a quarter clockwise it is at the top

@@ -48,9 +48,14 @@ def test_the_last_run_is_what_unet_is_by_default() -> None:
 
 def test_what_every_run_sets_cannot_be_held_and_the_rest_can() -> None:
     chosen = study("unet")
-    chosen.check_fixed(["width", "image_size", "learning_rate"])
+    chosen.check_fixed({"width": 4, "image_size": 128, "learning_rate": 1e-3})
     with pytest.raises(CrackError, match="--fix levels"):
-        chosen.check_fixed(["width", "levels"])
+        chosen.check_fixed({"width": 4, "levels": 5})
+
+
+def test_a_setting_cannot_be_held_where_an_experiment_would_then_change_nothing() -> None:
+    with pytest.raises(CrackError, match="--fix width=8: experiment width-8"):
+        study("unet").check_fixed({"width": 8})
 
 
 def finished(folder: Path, name: str, val_loss: float, f1: float) -> Outcome:

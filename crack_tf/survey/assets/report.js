@@ -137,6 +137,11 @@
     return `${degrees(finding.latitude, "NS")}, ${degrees(finding.longitude, "EW")}${altitude}`;
   }
 
+  const WIDTHS_FROM = {
+    photograph: "across the dark line in the photograph",
+    mask: "on the drawn outline, which is often wider than the crack",
+  };
+
   function facts(finding) {
     const about = finding.width_trusted ? "" : " (below 3 pixels: not to be trusted)";
     const others = finding.seen_on.slice(1);
@@ -146,6 +151,7 @@
       ["Length", quantity(finding.length_mm, finding.length_px, 0)],
       ["Maximum width", quantity(finding.max_width_mm, finding.max_width_px, 2) + (finding.max_width_px === null ? "" : about)],
       ["Mean width", quantity(finding.mean_width_mm, finding.mean_width_px, 2)],
+      ["Widths measured", WIDTHS_FROM[finding.width_from] || null],
       ["Scale", finding.mm_per_pixel === null ? "not known" : `${finding.mm_per_pixel.toFixed(3)} mm per pixel`],
       ["Severity", `${finding.severity.toPrecision(3)}, number ${finding.rank} of ${data.findings.length}`],
       ["Photograph", finding.photo],

@@ -18,6 +18,11 @@ def draw(paths: list[np.ndarray], widths: list[float | np.ndarray], shape: tuple
     Returns:
         bool (height, width): True where bands cover more than half of the pixel.
     """
+    return cover(paths, widths, shape) > 0.5
+
+
+def cover(paths: list[np.ndarray], widths: list[float | np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """The same as `draw`, uncut: the share of each pixel that bands cover, float (height, width)."""
     from scipy.ndimage import binary_dilation
     from scipy.spatial import cKDTree
 
@@ -41,7 +46,7 @@ def draw(paths: list[np.ndarray], widths: list[float | np.ndarray], shape: tuple
         inside &= (nearest > 0) | (along >= 0)
         inside &= (nearest < len(path) - 1) | (along <= 0)
         fine[y, x] |= inside.reshape(len(y), -1)
-    return fine.mean(axis=2) > 0.5
+    return np.asarray(fine.mean(axis=2))
 
 
 def straight(length: float, angle: float, centre: tuple[float, float] = (128.0, 128.0)) -> np.ndarray:

@@ -84,6 +84,29 @@ def test_background_of_the_concretes_own_colour_is_cut_where_the_person_says() -
     assert overlap(mask, np.arange(WIDTH) < 150 + np.zeros((HEIGHT, 1))) > 0.95
 
 
+@pytest.mark.parametrize("colour", [(96, 122, 124), (60, 90, 98), (170, 195, 225)], ids=["water", "deep water", "sky"])
+def test_what_is_bluer_or_greener_than_concrete_is_background_though_hardly_lighter_or_darker(colour) -> None:
+    photo = concrete()
+    photo[120:] = (np.array(colour) + np.random.default_rng(1).normal(0, 6, (HEIGHT - 120, WIDTH, 3))).astype(np.uint8)
+    mask = GrabCut().segment(photo, Prompt()).mask
+    assert mask[125:].mean() < 0.05
+    assert mask[:115].mean() > 0.99
+
+
+@pytest.mark.parametrize("tint", [(0.5, 0.5, 0.5), (0.85, 0.74, 0.6)], ids=["damp", "rust"])
+def test_damp_and_rust_at_the_border_are_concrete(tint) -> None:
+    photo = concrete()
+    photo[130:] = (photo[130:] * np.array(tint)).astype(np.uint8)
+    assert GrabCut().segment(photo, Prompt()).share == 1
+
+
+def test_a_wide_dark_crack_that_runs_out_of_the_photograph_is_concrete() -> None:
+    photo = concrete()
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    photo[(np.abs(x - 130 - 0.3 * (y - 90)) < 14) & (y > 60)] = (22, 20, 18)
+    assert GrabCut().segment(photo, Prompt()).share == 1
+
+
 def test_the_same_photograph_gives_the_same_mask() -> None:
     photo = scene()[0]
     first, second = (GrabCut().segment(photo, Prompt()).mask for _ in range(2))

@@ -72,6 +72,17 @@ def test_the_scale_comes_from_exif_or_from_camera_numbers(folder: Path) -> None:
     assert float(row["mm_per_pixel"]) == pytest.approx(12 / 200 * 99)
 
 
+def test_widths_are_those_of_the_photograph_where_one_is_given(folder: Path) -> None:
+    y = np.arange(100)[:, None] + np.zeros((1, 200))
+    Image.fromarray(np.where(abs(y - 50.2) < 2, 40, 160).astype(np.uint8)).save(folder / "dark.png")
+    Image.fromarray((abs(y - 50.2) < 6).astype(np.uint8) * 255).save(folder / "wide.png")
+    for more, width, source in (((), 12, "mask"), (("--photo", folder / "dark.png"), 4, "photograph")):
+        assert run("measure", folder / "wide.png", *more, "--out", folder / "out", "--overwrite") == 0
+        (row,) = rows(folder / "out" / "cracks.csv")
+        assert float(row["mean_width_px"]) == pytest.approx(width, abs=0.5)
+        assert row["width_from"] == source
+
+
 def test_cracks_outside_the_foreground_are_left_out(folder: Path) -> None:
     Image.fromarray(np.zeros((100, 200), np.uint8)).save(folder / "nothing.png")
     out = folder / "out"

@@ -12,7 +12,7 @@ from PIL import Image
 
 from crack_tf import evaluate
 from crack_tf.predictor import load_map_predictor
-from crack_tf.segmentation.evaluation import evaluate_map
+from crack_tf.segmentation.evaluation import evaluate_map, moved
 from crack_tf.segmentation.photos import segment
 from crack_tf.segmentation.pictures import choose_examples, errors
 from tests.dark_map_model import write_map_model
@@ -85,6 +85,52 @@ def test_figures_are_those_of_the_stitched_photographs(manifest: Manifest, model
         called_pixels += int(called.sum())
     assert (found.row["tp"], found.row["tp"] + found.row["fp"]) == (hits, called_pixels)
     assert found.row["best_threshold_probability"] is not None
+
+
+def test_displaced_masks_are_counted_and_left_out_in_a_table_of_their_own(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = write_pairs(tmp_path / "good")
+    assert call(model, "--data", good.source, "--out", tmp_path / "out") == 0
+    assert table(tmp_path / "out" / "metrics.csv")[0]["displaced_masks"] == "0"
+    assert not (tmp_path / "out" / "metrics_aligned.csv").exists()
+    assert "beside" not in capsys.readouterr().out
+
+    displaced = write_pairs(tmp_path / "moved", moved=1)
+    assert call(model, "--data", displaced.source, "--out", tmp_path / "out", "--overwrite") == 0
+    (everything,) = table(tmp_path / "out" / "metrics.csv")
+    aligned, back = table(tmp_path / "out" / "metrics_aligned.csv")
+    photos = table(tmp_path / "out" / "per_photo.csv")
+    assert [photo["displaced_mask"] for photo in photos].count("True") == 1
+    assert (everything["displaced_masks"], everything["photographs"]) == ("1", "4")
+    assert (aligned["displaced_masks"], aligned["photographs"]) == ("0", "3")
+    fitting = [photo for photo in photos if photo["displaced_mask"] == "False"]
+    for name in ("tp", "fp", "fn", "tn"):
+        assert int(aligned[name]) == sum(int(photo[name]) for photo in fitting)
+    assert float(aligned["f1"]) > float(everything["f1"])
+    assert (aligned["masks"], back["masks"]) == ("without displaced ones", "moved to where they fit")
+    assert back["photographs"] == "4"
+    assert float(back["f1"]) > float(everything["f1"]) + 0.1
+    (move,) = (
+        (int(photo["mask_move_x"]), int(photo["mask_move_y"])) for photo in photos if photo["displaced_mask"] == "True"
+    )
+    assert move[0] < 0 or move[1] < 0  # back to where the crack is
+    assert read_json(tmp_path / "out" / "metrics.json")["aligned"][0]["photographs"] == 3
+    printed = capsys.readouterr().out
+    assert "1 masks lie beside their crack" in printed
+    assert "dark_map-int8-ptq, masks moved to where they fit: F1" in printed
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (3, 0), (-3, 2), (0, -5)])
+def test_a_moved_mask_keeps_its_size_and_brings_in_background(x: int, y: int) -> None:
+    mask = np.zeros((10, 12), bool)
+    mask[5, 6] = True
+    found = moved(mask, x, y)
+    assert found.shape == mask.shape
+    assert np.argwhere(found).tolist() == [[5 + y, 6 + x]]
+    full = moved(np.ones((10, 12), bool), x, y)
+    assert full.sum() == (10 - abs(y)) * (12 - abs(x))
+    assert not moved(np.ones((4, 3), bool), x + 8, y).any()
 
 
 def test_a_threshold_of_ones_own_changes_recall(manifest: Manifest, model: Path, tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def test_every_scheme_is_written_whole_and_draws_what_the_float_model_draws(
     sidecar = segmenter.sidecar
     assert sidecar.task == "segment"
     assert sidecar.threshold.split == "val"
+    assert sidecar.training.get("bias_correction", False) == (scheme == "int8-ptq")
     assert sidecar.golden is not None
     assert len(sidecar.golden.grid) == 64
     patches = load_patches(manifest, "test", SIZE)

@@ -95,6 +95,35 @@ def test_a_crack_on_four_photographs_is_one_finding(wall):
     assert [len(one.seen_on) for one in merged] == [4, 4]
 
 
+@pytest.fixture(scope="module")
+def long_wall() -> Wall:
+    """With a crack of 1,000 pixels, longer than a photograph, and one that ends just before the border of the first."""
+    rng = np.random.default_rng(4)
+    cracks = (draw_walk(rng, (60, 240), 0.0, 1000, 7), draw_walk(rng, (300, 100), 0.0, 290, 7))
+    return Wall(5, Box(-5000, -5000, 10_000, 10_000), cracks)
+
+
+@pytest.mark.parametrize("lefts", [{"a": 0, "b": 220}, {"a": 0, "b": 220, "c": 440}, {"a": 0, "b": 220, "c": 260}])
+def test_a_crack_longer_than_a_photograph_has_the_length_that_all_show_together(long_wall, lefts):
+    points = {name: find_points(long_wall.view(left, 0, WIDTH, HEIGHT)[0]) for name, left in lefts.items()}
+    found = [finding(name, long_wall, 0, left) for name, left in lefts.items()]
+    (merged,) = merge_findings([photo(name) for name in lefts], found, points.get, 3.0)
+    line = long_wall.cracks[0].points
+    shown = line[line[:, 0] < max(lefts.values()) + WIDTH]
+    length = float(np.hypot(*np.diff(shown, axis=0).T).sum())
+    assert merged.length_px == pytest.approx(length, rel=0.05)
+    assert merged.length_mm == pytest.approx(0.2 * length, rel=0.05)
+    assert len(merged.seen_on) == len(lefts)
+
+
+def test_a_crack_that_ends_on_its_photograph_is_not_made_longer(long_wall):
+    lefts = {"a": 0, "b": 220}
+    points = {name: find_points(long_wall.view(left, 0, WIDTH, HEIGHT)[0]) for name, left in lefts.items()}
+    found = [finding(name, long_wall, 1, left) for name, left in lefts.items()]
+    (merged,) = merge_findings([photo(name) for name in lefts], found, points.get, 3.0)
+    assert merged.length_px == pytest.approx(found[0].length_px)
+
+
 def test_two_cracks_stay_two(wall, points):
     found = [
         finding("a", wall, 0, 0),

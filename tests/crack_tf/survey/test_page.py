@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import glob
 import hashlib
 import io
 import json
 import math
 import re
+import tomllib
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
@@ -290,3 +292,16 @@ def test_titles_of_signs_are_escaped(tmp_path: Path) -> None:
     text = "".join(figures(survey))
     assert "<img" not in text
     assert HOSTILE in unescape(text)
+
+
+def test_the_wheel_holds_every_file_that_is_no_module() -> None:
+    root = Path(__file__).parents[3]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    data = project["package-data"]
+    for package in ("crack_tf", "tflite", "tuning"):
+        files = {path for path in (root / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+        # As setuptools looks for them.
+        matches = (glob.glob(str(root / package / pattern), recursive=True) for pattern in data.get(package, ()))
+        packed = {Path(name) for found in matches for name in found}
+        assert {path for path in files if path.suffix != ".py"} <= packed
+    assert len(list((root / "crack_tf" / "survey" / "assets").iterdir())) == 3

@@ -42,6 +42,24 @@ def test_a_drawn_crack_in_a_positive_tile_is_confirmed_and_measured():
     assert len(found.outline) == 1
 
 
+@pytest.mark.parametrize(("contrast", "width", "source"), [(110, 5, "photograph"), (0, 9, "mask")])
+def test_widths_are_measured_in_the_photograph_where_it_shows_them(contrast, width, source):
+    image = np.full(IMAGE.shape, 150, np.uint8)
+    image[150:155, 110:190] -= contrast
+    wide = (slice(148, 157), slice(108, 192))
+    (found,) = find_candidates(image, [tile(100, 100)], None, sees(wide))
+    assert found.width_from == source
+    assert found.mean_width_px == pytest.approx(width, rel=0.08)
+
+
+def test_a_crack_at_the_photographs_corner_is_measured():
+    image = np.full(IMAGE.shape, 150, np.uint8)
+    image[2:8, :90] = 30
+    (found,) = find_candidates(image, [tile(0, 0)], None, sees((slice(2, 8), slice(0, 90))))
+    assert found.box == Box(2, 0, 6, 90)
+    assert found.mean_width_px == pytest.approx(6, rel=0.08)
+
+
 def test_a_positive_tile_in_which_nothing_is_seen_is_refuted_and_kept():
     (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees())
     assert (found.validation, found.length_px) == ("refuted", None)

@@ -1,0 +1,152 @@
+"""What the notebooks call, besides what the verbs call too: the verbs themselves, and what lies in the folders they write."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib
+import io
+import logging
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crack_tf.predict import EXIT_GAPS
+from tflite.errors import CrackError
+from tflite.files import read_json
+
+if TYPE_CHECKING:
+    from crack_tf.survey.findings import Survey
+    from tuning.objective import Outcome
+
+
+def run_verb(verb: str, *arguments: object) -> None:
+    """Run a command of this package in this process, as a notebook does: show it, then what it prints.
+
+    Args:
+        verb: of `crack_tf.cli.VERBS`.
+        arguments: its command line.
+
+    Raises:
+        CrackError: the command's own message, if it fails. Gaps, exit code 1 of verbs that take photographs, are no failure.
+    """
+    from crack_tf.cli import VERBS
+
+    # One process that runs several verbs makes TensorFlow warn about functions traced again.
+    logging.getLogger("tensorflow").addFilter(_is_error)
+    words = [str(argument) for argument in arguments]
+    print("$ crack-tf", verb, shlex.join(words), flush=True)
+    messages = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(messages):
+            code = importlib.import_module(VERBS[verb].module).main(words)
+    except SystemExit as stop:  # argparse
+        code = stop.code
+    lines = messages.getvalue().strip()
+    if code and code != EXIT_GAPS:
+        raise CrackError(
+            re.sub(r"^.*?error: ", "", lines.splitlines()[-1]) if lines else f"{verb} ended with code {code}"
+        )
+    if lines:
+        print(lines)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
+
+
+def exported_files(paths: Sequence[str | Path]) -> list[Path]:
+    """The .tflite files that paths stand for: themselves, those in a folder, or those in its export/.
+
+    Raises:
+        CrackError: if a path has none.
+    """
+    files = []
+    for path in map(Path, paths):
+        found = [path] if path.suffix == ".tflite" else exported_in(path)
+        if not found:
+            raise CrackError(f"{path} holds no .tflite file. Make one with: crack-tf export {path}")
+        files += found
+    return files
+
+
+def manifest_of(path: str | Path) -> str | None:
+    """The manifest that trained a run, as its config.json names it.
+
+    Args:
+        path: run folder, or a .tflite file in its export/.
+
+    Returns:
+        Its path, or None when there is no such run or the manifest is not here.
+    """
+    path = Path(path)
+    for folder in (path, path.parent, path.parent.parent):
+        if (folder / "config.json").is_file():
+            named = read_json(folder / "config.json").get("data", {}).get("manifest")
+            return named if isinstance(named, str) and Path(named).is_file() else None
+    return None
+
+
+def exported_in(folder: str | Path) -> list[Path]:
+    """The .tflite files of a run's export/, or of a folder itself; none where there are none."""
+    folder = Path(folder)
+    return sorted(folder.glob("export/*.tflite")) or sorted(folder.glob("*.tflite"))
+
+
+def search_results(folder: str | Path) -> tuple[dict[str, Any], list[Outcome]]:
+    """What a search was asked for, and what became of its trials.
+
+    Args:
+        folder: of crack-tf tune, finished or running; or one that holds a finished search's search.json and trials.csv alone.
+
+    Returns:
+        The record of the search, and the outcomes of its trials.
+
+    Raises:
+        CrackError: if neither is there.
+    """
+    from tuning.objective import Outcome
+    from tuning.project import PROJECT, SEARCH, read_outcomes
+
+    folder = Path(folder)
+    if (folder / PROJECT).is_file():
+        return read_json(folder / PROJECT), read_outcomes(folder / SEARCH)
+    record = read_json(folder / "search.json")
+    names = {field.name for field in fields(Outcome)}
+    with (folder / "trials.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    outcomes = []
+    for row in rows:
+        found: dict[str, Any] = {name: _number(value) for name, value in row.items() if name in names and value}
+        found |= {name: row[name] for name in ("trial", "status", "message", "folder")}  # a trial's id is no number
+        values = {name: _number(row[name]) for name in record["recipe"]["space"] if row.get(name)}
+        outcomes.append(Outcome(**found, values=values))
+    return record, outcomes
+
+
+def survey_map(survey: Survey) -> str:
+    """Where a survey's photographs, findings and gaps lie, as in its own report: HTML with inline SVG; empty without positions."""
+    from importlib import resources
+
+    from crack_tf.survey.page_map import flight_figures
+
+    findings = sorted(survey.findings, key=lambda finding: -finding.severity)
+    figures = flight_figures(survey, {finding.id: number for number, finding in enumerate(findings, 1)})
+    if not figures:
+        return ""
+    style = resources.files("crack_tf.survey").joinpath("assets", "report.css").read_text(encoding="utf-8")
+    # The light colours and the map's own rules: the rest would restyle the notebook around it.
+    colours = " ".join(re.findall(r"--[\w-]+: [^;]+;", style.partition("@media")[0]))
+    rules = "\n".join(line for line in style.splitlines() if line.startswith((".plot", ".marks")))
+    return f'<style>.survey-map {{ {colours} }}\n{rules}</style><div class="survey-map">{figures}</div>'
+
+
+def _number(text: str) -> Any:
+    """An int, a float, or the text itself."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text

@@ -1,0 +1,138 @@
+"""How fast a survey is and how much memory it takes, on flights of more and more photographs: a table in one CSV file.
+
+    python -m crack_tf.survey.scaling --out performance.csv
+    python -m crack_tf.survey.scaling --flights 10,100,400 --size 640x480 --large 10 --out performance.csv
+
+Every row is a flight of its own, drawn for it (`crack_tf.data.flight`) and surveyed by `crack-tf survey` in a process of its own,
+since a process cannot forget its peak of memory. The last row has photographs of 12 megapixels. Drawing is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from crack_tf.data.flight import Plan, photo_size
+from tflite.cli import non_negative_int, run_main
+from tflite.errors import CrackError
+from tflite.files import read_json, refuse_existing, write_csv
+
+SMALL, LARGE = (640, 480), (4000, 3000)
+_COLUMNS = 10  # photographs side by side, as far as a flight has that many
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    parser = argparse.ArgumentParser("python -m crack_tf.survey.scaling", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the table, .csv")
+    parser.add_argument(
+        "--flights", type=_counts, default=(10, 100, 400), metavar="N,N", help="photographs each (default: 10,100,400)"
+    )
+    parser.add_argument("--size", type=photo_size, default=SMALL, metavar="WxH", help="of those photographs (640x480)")
+    parser.add_argument(
+        "--large", type=non_negative_int, default=10, metavar="N", help="photographs of 4000x3000 (10); 0: none"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier table")
+    return parser
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure what the command line asks for and write the table, a row at a time.
+
+    Raises:
+        CrackError: if the table exists, or a survey fails.
+    """
+    refuse_existing(args.out, args.overwrite)
+    flights = [(count, args.size) for count in args.flights] + [(args.large, LARGE)] * (args.large > 0)
+    rows = []
+    for count, size in flights:
+        with tempfile.TemporaryDirectory() as scratch:
+            rows.append(measure(Path(scratch), count, size))
+        write_csv(args.out, rows)
+        row = rows[-1]
+        print(
+            f"{count} photographs of {size[0]}x{size[1]}: {row['photos_per_minute']} a minute, "
+            f"{row['peak_memory_mb']} MB at most",
+            flush=True,
+        )
+
+
+def measure(folder: Path, count: int, size: tuple[int, int]) -> dict[str, Any]:
+    """Draw a flight, survey it, and tell how that went.
+
+    Args:
+        folder: empty, for both.
+        count: of photographs; those beyond full rows of ten are left out.
+        size: width and height in pixels.
+
+    Returns:
+        A row of the table.
+
+    Raises:
+        CrackError: if the survey fails.
+    """
+    from crack_tf.data.drawn_flight import write_flight
+    from tflite.hardware import board
+
+    columns = min(count, _COLUMNS)
+    plan = Plan(piers=1, rows=count // columns, columns=columns, width=size[0], height=size[1])
+    photos = len(write_flight(folder / "flight", plan)["photos"])
+    command = [
+        sys.executable,
+        "-m",
+        "crack_tf.survey",
+        "flight/photos",
+        "--out",
+        "found",
+        "--flight-log",
+        "flight/flight.csv",
+    ]
+    done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise CrackError(f"the survey of {photos} photographs ended with code {done.returncode}: {done.stderr.strip()}")
+    speed = read_json(folder / "found" / "performance.json")
+    hardware = board()
+    return {
+        "photos": photos,
+        "size": f"{size[0]}x{size[1]}",
+        "seconds": speed["seconds"],
+        "photos_per_minute": speed["photos_per_minute"],
+        "megapixels_per_second": speed["megapixels_per_second"],
+        "merge_seconds": speed["merge_seconds"],
+        "peak_memory_mb": speed["peak_memory_mb"],
+        **{f"{name}_share": stage["share"] for name, stage in speed["stages"].items()},
+        "threads": speed["jobs"],
+        "hardware": hardware["model"] or hardware["cpu"],
+        "cores": hardware["cores"],
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = make_parser().parse_args(argv)
+    return run_main(lambda: run(args), interrupted="The table holds what was measured so far.")
+
+
+def _environment() -> dict[str, str]:
+    """This process's, from which a copy that is not installed can be imported elsewhere too."""
+    root = str(Path(__file__).parents[2])
+    paths = [root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    """argparse type: positive numbers with commas between."""
+    parts = text.split(",")
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise argparse.ArgumentTypeError(f"must be numbers of photographs such as 10,100,400; got {text!r}")
+    return tuple(int(part) for part in parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
