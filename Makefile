@@ -211,7 +211,7 @@ survey-demo: $(VENV)/.base
 # The README's figures: three flights, and then speed and memory, on a machine that does nothing else.
 survey-results: $(VENV)/.base
 	@mkdir -p results/survey
-	@for seed in 0 1 2; do \
+	@for seed in 0 1 2 3 4 5 6 7 8 9; do \
 	    $(CRACK_TF) data flight --seed $$seed --out $(SURVEY)/flight-$$seed --overwrite && \
 	    $(CRACK_TF) survey $(SURVEY)/flight-$$seed/photos --out $(SURVEY)/found-$$seed --overwrite \
 	        --flight-log $(SURVEY)/flight-$$seed/flight.csv --truth $(SURVEY)/flight-$$seed/truth.json && \

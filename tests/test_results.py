@@ -88,6 +88,18 @@ def test_the_documents_quote_the_cost_of_a_photograph() -> None:
         assert f"| {row['model']} | {row['tiles']} | {row['threads']} | {seconds:.2f} | {tiles:.0f} |" in QUOTED
 
 
+def test_the_documents_quote_the_seconds_of_a_segmented_photograph() -> None:
+    for row in rows(RESULTS / "segmentation" / "latency.csv"):
+        cells = f"{float(row['total_p50_s']):.1f} | {float(row['peak_rss_mb']):.0f} | {row['delegate_nodes']} + {row['nodes_remaining']}"
+        assert f"| {row['model']} | {row['tiles']} | {row['threads']} | {cells} |" in QUOTED
+
+
+def test_the_documents_quote_speed_and_memory_of_surveys() -> None:
+    for row in rows(RESULTS / "survey" / "performance.csv"):
+        rate, peak = f"{float(row['photos_per_minute']):.1f}", f"{float(row['peak_memory_mb']):.0f}"
+        assert f"| {row['photos']} | {row['size']} | {rate} | {peak} |" in QUOTED
+
+
 @pytest.mark.parametrize("model", ["opnet-int8-qat", "mobilenet_v2-int8-qat"])
 def test_the_readme_sums_up_the_int8_models(model: str) -> None:
     (row,) = (row for row in rows(RESULTS / "metu-grouped" / "metrics.csv") if row["name"] == model)

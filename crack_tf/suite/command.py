@@ -10,11 +10,13 @@
     summary.md        one page
 
 Answers are kept in the user's cache, so that a stopped suite goes on where it was and a further model costs only its own time.
+With --parts, the other parts' tables in --out stay, and the summary is of all: what is timed can be measured on a quiet machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 import tempfile
 from collections.abc import Callable
@@ -23,11 +25,11 @@ from typing import Any
 
 from tflite.cli import positive_int, run_main
 from tflite.errors import CrackError
-from tflite.files import refuse_existing, write_csv, write_json, write_text
+from tflite.files import read_json, refuse_existing, write_csv, write_json, write_text
 from tflite.tables import format_table, number
 
 PARTS = ("splits", "matrix", "corruptions", "prevalence", "calibration", "candidates", "cost")
-FORMAT = "crack_tf.suite/1"
+FORMAT = "crack_tf.suite/2"
 _CORRUPTED_TILES = 600
 
 Row = dict[str, Any]
@@ -72,14 +74,44 @@ def run(args: argparse.Namespace) -> None:
     refuse_existing(args.out, args.overwrite)
     models = choose_models(args.models)
     suite = Suite(models, args)
-    tables = {part: getattr(suite, part)() for part in parts}
-    for part, rows in tables.items():
+    made = {part: getattr(suite, part)() for part in parts}
+    kept = {
+        part: read_table(path) for part in PARTS if part not in made and (path := args.out / f"{part}.csv").is_file()
+    }
+    before = read_json(args.out / "suite.json").get("runs", []) if kept and (args.out / "suite.json").is_file() else []
+    for part, rows in made.items():
         write_csv(args.out / f"{part}.csv", rows)
         _draw(part, rows, args.out)
-    write_json(args.out / "suite.json", suite.record(parts))
-    text = summary_page(tables)
+    # Of an earlier run that every part of was made again, nothing is left to record.
+    earlier = [run | {"parts": left} for run in before if (left := [part for part in run["parts"] if part in kept])]
+    write_json(args.out / "suite.json", {"format": FORMAT, "runs": [*earlier, suite.record(parts)]})
+    text = summary_page(made | kept)
     write_text(args.out / "summary.md", text)
     print(text)
+
+
+def read_table(path: Path) -> list[Row]:
+    """The rows of a table that an earlier run wrote: numbers as numbers, empty cells as None.
+
+    Raises:
+        CrackError: if it cannot be read.
+    """
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CrackError(f"{path} cannot be read ({error}). Delete it, or make its part again.") from None
+    return [{name: _value(text) for name, text in row.items()} for row in rows]
+
+
+def _value(text: str | None) -> str | int | float | None:
+    if not text:
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def choose_models(names: list[str]) -> dict[str, Path]:
@@ -204,7 +236,6 @@ class Suite:
             if tiles is not None
         }
         return {
-            "format": FORMAT,
             "parts": parts,
             "limit": self._args.limit,
             "corruption_limit": self._args.corruption_limit,

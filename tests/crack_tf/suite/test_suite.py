@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -137,8 +138,16 @@ def test_the_command_writes_tables_plots_and_a_page(
     with (out / "matrix.csv").open(encoding="utf-8") as stream:
         (row,) = csv.DictReader(stream)
     assert float(row["recall"]) == float(row["specificity"]) == 1.0
-    assert command.main(["--suite", str(model), "--parts", "prevalence", "--out", str(out)]) == 2
+    again = ["--suite", str(model), "--parts", "prevalence,splits", "--out", str(out)]
+    assert command.main(again) == 2
     assert "--overwrite" in capsys.readouterr().err
+    cost, page = (out / "cost.csv").read_bytes(), (out / "summary.md").read_text(encoding="utf-8")
+    assert command.main([*again, "--overwrite"]) == 0
+    assert (out / "cost.csv").read_bytes() == cost
+    assert (out / "summary.md").read_text(encoding="utf-8") == page
+    first, second = json.loads((out / "suite.json").read_text(encoding="utf-8"))["runs"]
+    assert second["parts"] == ["prevalence", "splits"]
+    assert first["parts"] == ["matrix", "corruptions", "calibration", "cost"]
 
 
 @pytest.mark.parametrize(
