@@ -113,11 +113,16 @@ def candidates_plot(rows: Sequence[Row], path: Path) -> None:
     """Latency over int8 size, both logarithmic; the area of a dot is the number of multiply-adds."""
     picture = new_figure(7.5, 4.8)
     axes = picture.subplots()
+    places = np.log10([[row["int8_bytes"] / 1e3, row["p50_ms"]] for row in rows])
+    # Names of neighbouring dots go to different sides, in the order of the dots.
+    sides = (((-7, 5), "right"), ((7, -11), "left"), ((7, 5), "left"))
     for number, row in enumerate(rows):
         colour, _ = _STYLES[number % len(_STYLES)]
         x, y = row["int8_bytes"] / 1e3, row["p50_ms"]
         axes.scatter(x, y, s=15 + row["macs"] / 2e7, color=colour, alpha=0.6)
-        axes.annotate(row["model"], (x, y), textcoords="offset points", xytext=(7, 5), fontsize=8)
+        near = places[np.abs(places - places[number]).max(axis=1) < 0.3]
+        offset, aligned = sides[int((near[:, 0] < places[number, 0]).sum()) % 3 if len(near) > 1 else 2]
+        axes.annotate(row["model"], (x, y), textcoords="offset points", xytext=offset, ha=aligned, fontsize=8)
     axes.set(xscale="log", yscale="log", xlabel="int8 file, kB", ylabel="latency, ms (median, 1 thread)")
     axes.grid(alpha=0.3, which="both")
     axes.margins(0.15)
