@@ -82,6 +82,34 @@ def test_the_documents_quote_the_matrix_of_models_and_data_sets() -> None:
         assert f"| {model} | {' | '.join(cells)} |" in QUOTED
 
 
+def test_the_documents_quote_the_default_on_every_data_set() -> None:
+    from crack_tf.zoo import read_zoo
+
+    (default,) = (model.name for model in read_zoo()[1].values() if model.default and model.task == "classify")
+    for row in rows(RESULTS / "suite" / "matrix.csv"):
+        if row["model"] == default:
+            recall, specificity = rate(row, "recall", "tp", "fn"), rate(row, "specificity", "tn", "fp")
+            assert f"| {row['set']} | {recall} | {specificity} |" in QUOTED
+
+
+def test_the_documents_quote_the_review_of_sdnet2018() -> None:
+    from crack_tf.data.reviews import agreement, find_review
+    from tflite.manifest import read_manifest
+
+    for row in agreement(read_manifest(RESULTS / "data" / "sdnet2018.csv"), find_review("sdnet2018_walls")):
+        assert f"| {row['label']} | {row['crack']} | {row['no_crack']} | {row['doubtful']} |" in QUOTED
+
+
+def test_the_documents_quote_what_corruptions_do_to_the_default() -> None:
+    kinds = {row["corruption"] for row in rows(RESULTS / "suite" / "corruptions.csv")}
+    assert len(kinds) == 9
+    for row in rows(RESULTS / "suite" / "corruptions.csv"):
+        if row["model"] == "mobilenet_v2_mixed" and row["severity"] in ("3", "5"):
+            start = f"| {row['corruption'].replace('_', ' ')} |"
+            (line,) = (line for line in QUOTED.splitlines() if line.startswith(start))
+            assert f" {float(row['recall']):.3f} | {float(row['specificity']):.3f} |" in line
+
+
 def test_the_documents_quote_the_cost_of_a_photograph() -> None:
     for row in rows(RESULTS / "suite" / "cost.csv"):
         seconds, tiles = float(row["p50_s"]), float(row["tiles_per_s"])
