@@ -110,6 +110,14 @@ def test_the_documents_quote_what_corruptions_do_to_the_default() -> None:
             assert f" {float(row['recall']):.3f} | {float(row['specificity']):.3f} |" in line
 
 
+def test_the_documents_quote_the_candidates() -> None:
+    for row in rows(RESULTS / "suite" / "candidates.csv"):
+        size, macs = f"{int(row['int8_bytes']) / 1e3:,.0f}", f"{int(row['macs']) / 1e6:,.1f}"
+        times = f"{float(row['p50_ms']):.2f} | {float(row['p90_ms']):.2f}"
+        start = f"| {row['model']} | {row['image_size']} | {int(row['parameters']):,} | {macs}"
+        assert f"{start} | {size} | {times} |" in QUOTED
+
+
 def test_the_documents_quote_the_cost_of_a_photograph() -> None:
     for row in rows(RESULTS / "suite" / "cost.csv"):
         seconds, tiles = float(row["p50_s"]), float(row["tiles_per_s"])
