@@ -100,6 +100,15 @@ def test_the_documents_quote_the_review_of_sdnet2018() -> None:
         assert f"| {row['label']} | {row['crack']} | {row['no_crack']} | {row['doubtful']} |" in QUOTED
 
 
+def test_the_documents_quote_the_disputed_labels_of_metu() -> None:
+    from tflite.manifest import read_manifest
+
+    disputed = {row["sha256"] for row in rows(RESULTS / "data" / "metu-disputes.csv")}
+    manifest = read_manifest(RESULTS / "data" / "metu-grouped.csv")
+    assert f"dispute {len(disputed)} of {len(manifest.items):,}" in QUOTED
+    assert not disputed & {item.sha256 for item in manifest.split("test")}
+
+
 def test_the_documents_quote_what_corruptions_do_to_the_default() -> None:
     kinds = {row["corruption"] for row in rows(RESULTS / "suite" / "corruptions.csv")}
     assert len(kinds) == 9

@@ -6,7 +6,6 @@ inference and measuring of different photographs overlap. At most as many photog
 
 from __future__ import annotations
 
-import resource
 import threading
 import time
 from collections import deque
@@ -36,6 +35,7 @@ from crack_tf.tiled import PhotoClassifier
 from tflite.device.journal import iso_time
 from tflite.errors import ImageError
 from tflite.files import write_json
+from tflite.measure import peak_rss_mb
 from tflite.segmenter import Segmenter
 
 FINE_CRACK_MM = 0.3  # what many structures are inspected for, see `crack_tf.photo.gsd`
@@ -142,8 +142,7 @@ class Run:
         write_tables(out, survey)
         write_survey(out, survey)
         write_page(out, survey)
-        # Linux counts in KiB.
-        self._performance["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        self._performance["peak_memory_mb"] = round(peak_rss_mb())
         write_json(out / PERFORMANCE, self._performance)
         return survey, self._performance
 
