@@ -149,7 +149,7 @@ def test_filters_leave_what_fits_and_reset_brings_all_back(report_of: ReportOf, 
     dimmed = tab.eval_on_selector_all(".marks .finding.out", "signs => signs.map(sign => sign.dataset.id)")
     assert set(dimmed) == set(ids(findings)) - set(ids(confirmed))
 
-    tab.click("button[type=reset]")
+    tab.click("#clear-filters")
     assert tab.texts("#count") == ["All 12 findings"]
     assert tab.order() == ids(findings)
 

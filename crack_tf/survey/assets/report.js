@@ -359,9 +359,11 @@
 
   listen("controls", "input", update);
   listen("controls", "submit", (event) => event.preventDefault());
-  listen("controls", "reset", () => {
+  // Not the form's own reset event: that comes before the fields have their first values again.
+  listen("clear-filters", "click", () => {
+    $("controls").reset();
     descending = true;
-    setTimeout(update); // after the fields have their first values again
+    update();
   });
   listen("sort", "input", () => {
     descending = !textKeys.includes($("sort").value);
