@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     """Average as the parsed options say."""
     from crack_tf.data.registry import prepare
     from crack_tf.predictor import model_file
-    from crack_tf.provenance import created, environment
+    from crack_tf.provenance import created, data_record, environment
     from crack_tf.tasks import task_of
     from tflite.sidecar import read_sidecar
 
@@ -94,12 +94,7 @@ def run(args: argparse.Namespace) -> None:
     record: dict[str, Any] = {
         "averaged": [{"file": str(file), "sha256": sha256_file(file)} for file in files],
         "target_recall": args.target_recall,
-        "data": {
-            "dataset": manifest.dataset,
-            "policy": manifest.policy,
-            "manifest": str(manifest.source),
-            "manifest_sha256": manifest.sha256,
-        },
+        "data": data_record(manifest),
     }
     write_json(args.out / "config.json", record | {"created": created(), **environment()})
     finish(config, manifest, model, val, args.out)

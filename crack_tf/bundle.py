@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tflite.cli import non_negative_int, positive_int, run_main
+from tflite.cli import non_negative_int, positive_int, run_main, thread_counts
 from tflite.device.bundle import (
     COMPILED,
     FORMAT,
@@ -124,7 +124,13 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where --ssh puts results, in a folder named after the board (default: results/boards)",
     )
-    add("--threads", default="1,2,4", metavar="1,2,4", help="for the benchmark of --ssh (default: 1,2,4)")
+    add(
+        "--threads",
+        type=thread_counts,
+        default="1,2,4",
+        metavar="1,2,4",
+        help="for the benchmark of --ssh (default: 1,2,4)",
+    )
     return parser
 
 
@@ -150,11 +156,10 @@ def run(args: argparse.Namespace) -> None:
     from crack_tf import ssh
 
     host = ssh.parse_host(args.ssh)
-    threads = ssh.parse_threads(args.threads)
     ssh.require_programs()
     if args.models:
         pack(args)
-    ssh.measure_on_board(args.out, host, args.results, threads, args.overwrite)
+    ssh.measure_on_board(args.out, host, args.results, args.threads, args.overwrite)
 
 
 def pack(args: argparse.Namespace) -> None:

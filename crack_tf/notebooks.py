@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import importlib
 import io
 import logging
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from crack_tf.predict import EXIT_GAPS
 from tflite.errors import CrackError
-from tflite.files import read_json
+from tflite.files import cell_value, read_csv, read_json
 
 if TYPE_CHECKING:
     from crack_tf.survey.findings import Survey
@@ -116,13 +115,11 @@ def search_results(folder: str | Path) -> tuple[dict[str, Any], list[Outcome]]:
         return read_json(folder / PROJECT), read_outcomes(folder / SEARCH)
     record = read_json(folder / "search.json")
     names = {field.name for field in fields(Outcome)}
-    with (folder / "trials.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
     outcomes = []
-    for row in rows:
-        found: dict[str, Any] = {name: _number(value) for name, value in row.items() if name in names and value}
+    for row in read_csv(folder / "trials.csv"):
+        found: dict[str, Any] = {name: cell_value(value) for name, value in row.items() if name in names and value}
         found |= {name: row[name] for name in ("trial", "status", "message", "folder")}  # a trial's id is no number
-        values = {name: _number(row[name]) for name in record["recipe"]["space"] if row.get(name)}
+        values = {name: cell_value(row[name]) for name in record["recipe"]["space"] if row.get(name)}
         outcomes.append(Outcome(**found, values=values))
     return record, outcomes
 
@@ -142,11 +139,3 @@ def survey_map(survey: Survey) -> str:
     colours = " ".join(re.findall(r"--[\w-]+: [^;]+;", style.partition("@media")[0]))
     rules = "\n".join(line for line in style.splitlines() if line.startswith((".plot", ".marks")))
     return f'<style>.survey-map {{ {colours} }}\n{rules}</style><div class="survey-map">{figures}</div>'
-
-
-def _number(text: str) -> Any:
-    """An int, a float, or the text itself."""
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    return text

@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tflite.manifest import Manifest
+
 PACKAGES = (
     "tensorflow",
     "keras",
@@ -35,6 +37,16 @@ def environment() -> dict[str, Any]:
         "versions": versions,
         "git_revision": git_revision(),
         "hardware": {"machine": platform.machine(), "cores": os.cpu_count()},
+    }
+
+
+def data_record(manifest: Manifest) -> dict[str, str]:
+    """What a run's config.json says of its data."""
+    return {
+        "dataset": manifest.dataset,
+        "policy": manifest.policy,
+        "manifest": str(manifest.source),
+        "manifest_sha256": manifest.sha256,
     }
 
 

@@ -6,7 +6,6 @@ requirements. Every finished step leaves a mark there, so that the same command 
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -19,7 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tflite.cli import positive_int
 from tflite.device.bundle import INDEX, MANIFEST, MODELS
 from tflite.errors import CrackError
 from tflite.files import refuse_existing, sha256_bytes, sha256_file
@@ -141,18 +139,6 @@ def parse_host(text: str) -> Host:
     return Host(found["v6"] or found["name"], found["user"], port)
 
 
-def parse_threads(text: str) -> str:
-    """The same text when it is a list of thread counts such as "1,2,4".
-
-    Raises:
-        CrackError: if it is not.
-    """
-    try:
-        return ",".join(str(positive_int(part)) for part in text.split(","))
-    except argparse.ArgumentTypeError as error:
-        raise CrackError(f"--threads {text!r}: a thread count {error}. Give them with commas, such as 1,2,4.") from None
-
-
 def require_programs() -> None:
     """Refuse to start without ssh and scp.
 
@@ -199,14 +185,14 @@ def read_parcel(path: Path) -> Parcel:
         raise CrackError(f"{path} is not a whole bundle ({error}). Make it again with --overwrite.") from None
 
 
-def measure_on_board(path: Path, host: Host, results: Path, threads: str, overwrite: bool) -> Path:
+def measure_on_board(path: Path, host: Host, results: Path, threads: Sequence[int], overwrite: bool) -> Path:
     """Check and measure a bundle on a board.
 
     Args:
         path: the bundle.
         host: the board.
         results: the board's results become a folder in it, named after host and bundle.
-        threads: for the benchmark, such as "1,2,4".
+        threads: for the benchmark, one row each.
         overwrite: measure again what was measured before, and replace the results.
 
     Returns:
@@ -265,9 +251,10 @@ def preparations(parcel: Parcel) -> list[Step]:
     ]
 
 
-def measuring(parcel: Parcel, threads: str) -> list[Step]:
+def measuring(parcel: Parcel, threads: Sequence[int]) -> list[Step]:
     """The steps whose results are brought back."""
     name, python = parcel.folder, f"../{parcel.environment}/bin/python"
+    counts = ",".join(map(str, threads))
     compare = "--compare " if parcel.models > 1 else ""  # one model has nothing to be compared with
     return [
         Step(
@@ -279,7 +266,7 @@ def measuring(parcel: Parcel, threads: str) -> list[Step]:
         Step(
             "measuring (minutes)",
             f"{name}/.measured",
-            f"cd {name}\n{python} -m tflite.benchmark models/*.tflite --manifest {MANIFEST} --threads {threads} {compare}"
+            f"cd {name}\n{python} -m tflite.benchmark models/*.tflite --manifest {MANIFEST} --threads {counts} {compare}"
             "--out results --overwrite\ntouch .measured",
             "The benchmark failed, see above.",
         ),

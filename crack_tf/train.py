@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     """Train as the parsed options say."""
     from crack_tf.data.registry import prepare
-    from crack_tf.provenance import created, environment
+    from crack_tf.provenance import created, data_record, environment
     from crack_tf.tasks import ALL, Choice, task_of
 
     folder = Path(args.out or f"runs/{args.model}")
@@ -100,12 +100,7 @@ def run(args: argparse.Namespace) -> None:
         "train": config.as_dict(),
         "limit": args.limit,
         "empty_share": args.empty_share,
-        "data": {
-            "dataset": manifest.dataset,
-            "policy": manifest.policy,
-            "manifest": str(manifest.source),
-            "manifest_sha256": manifest.sha256,
-        },
+        "data": data_record(manifest),
     }
     if args.resume:
         check_same_run(folder, record)

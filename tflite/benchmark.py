@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from tflite import hardware
-from tflite.cli import non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import non_negative_int, positive_float, positive_int, run_main, thread_counts
 from tflite.errors import CrackError
 from tflite.files import refuse_existing, run_name
 from tflite.graph import EDGETPU_OPERATOR, read_graph
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", nargs="*", type=Path, metavar="MODEL.tflite", help="with its sidecar beside it")
     parser.add_argument("--split", default="test", choices=(*SPLITS, "all"), help="of the manifest (default: test)")
     parser.add_argument("--limit", type=positive_int, metavar="N", help="use N tiles, spread evenly over the split")
-    parser.add_argument("--threads", type=_thread_list, metavar="1,2", help="CPU threads, one row each (default: 1)")
+    parser.add_argument("--threads", type=thread_counts, metavar="1,2", help="CPU threads, one row each (default: 1)")
     parser.add_argument(
         "--delegate",
         type=_delegate_list,
@@ -466,10 +466,6 @@ def _names(paths: Sequence[Path]) -> list[str]:
     """File names without suffix; the run's in front where two different files share one."""
     shared = {path.stem for path in paths for other in paths if other.stem == path.stem and other != path}
     return [f"{run_name(path)}/{path.stem}" if path.stem in shared else path.stem for path in paths]
-
-
-def _thread_list(text: str) -> list[int]:
-    return [positive_int(part) for part in text.split(",")]
 
 
 def _delegate_list(text: str) -> list[str]:

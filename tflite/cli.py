@@ -55,6 +55,14 @@ def positive_int(text: str) -> int:
     return int(value)
 
 
+def thread_counts(text: str) -> list[int]:
+    """argparse type: numbers of threads with commas between, such as 1,2,4."""
+    try:
+        return [positive_int(part) for part in text.split(",")]
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"a count {error}; give them with commas, such as 1,2,4") from None
+
+
 def non_negative_int(text: str) -> int:
     """argparse type: an integer of at least 0."""
     value = _number(text, int)

@@ -107,6 +107,34 @@ def write_csv(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequ
         writer.writerows(rows)
 
 
+def read_csv(path: str | Path) -> list[dict[str, str]]:
+    """Rows of a CSV file with a header, cells as text.
+
+    Raises:
+        CrackError: if the file is missing or unreadable, or is not CSV in UTF-8.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            return list(csv.DictReader(stream))
+    except FileNotFoundError:
+        raise CrackError(f"{path} does not exist.") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CrackError(f"{path} cannot be read ({error}).") from None
+
+
+def cell_value(text: str | None) -> str | int | float | None:
+    """What `write_csv` was given for a cell: an int, a float, None for an empty cell, otherwise the text."""
+    if not text:
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
 def sha256_bytes(data: bytes) -> str:
     """Hex sha256 of bytes."""
     return hashlib.sha256(data).hexdigest()

@@ -9,13 +9,12 @@ lie in `REVIEWS`; the one of SDNET2018's walls has a single reader.
 
 from __future__ import annotations
 
-import csv
 import random
 from dataclasses import replace
 from pathlib import Path
 
 from tflite.errors import CrackError
-from tflite.files import atomic_path, write_csv
+from tflite.files import atomic_path, read_csv, write_csv
 from tflite.images import load_rgb
 from tflite.manifest import LABELS, Manifest
 
@@ -82,10 +81,7 @@ def read_review(path: Path) -> dict[str, str]:
     Raises:
         CrackError: if the file cannot be read, is not a review, or a row has no verdict.
     """
-    try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise CrackError(f"review {path} cannot be read ({error}).") from None
+    rows = read_csv(path)
     if not rows or not {"sha256", "verdict"} <= set(rows[0]):
         raise CrackError(f"{path} is not a review: its columns must be {', '.join(COLUMNS)}.")
     for number, row in enumerate(rows, start=2):

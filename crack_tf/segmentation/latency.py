@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tflite import hardware
-from tflite.cli import positive_int, run_main
-from tflite.errors import CrackError
+from tflite.cli import positive_int, run_main, thread_counts
 from tflite.files import refuse_existing, write_csv
 from tflite.isolate import in_child
 from tflite.runtime import DELEGATES
@@ -58,7 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("model", nargs="?", help="name in the zoo, or a .tflite file (default: the zoo's)")
-    add("--threads", default="1,2", metavar="1,2", help="one row each (default: 1,2)")
+    add("--threads", type=thread_counts, default="1,2", metavar="1,2", help="one row each (default: 1,2)")
     add("--delegate", default="xnnpack", choices=DELEGATES)
     add("--overlap", type=float, default=OVERLAP, metavar="SHARE", help=f"of neighbouring tiles (default: {OVERLAP})")
     add("--rounds", type=positive_int, default=5, metavar="N", help="photographs per row (default: 5)")
@@ -81,30 +80,14 @@ def run(args: argparse.Namespace) -> None:
     """
     from crack_tf.zoo import find_model
 
-    threads = thread_counts(args.threads)
     if args.out is not None:
         refuse_existing(args.out, args.overwrite, "Choose another --out, or add --overwrite.")
     model = find_model(args.model, task="segment").path
-    rows = latency_rows(model, threads, args.delegate, args.overlap, args.rounds)
+    rows = latency_rows(model, list(dict.fromkeys(args.threads)), args.delegate, args.overlap, args.rounds)
     print(report(rows))
     if args.out is not None:
         write_csv(args.out, rows)
         print(args.out)
-
-
-def thread_counts(text: str) -> list[int]:
-    """The numbers of --threads.
-
-    Raises:
-        CrackError: if one is no whole number above 0, or there is none.
-    """
-    try:
-        found = [int(part) for part in text.split(",")]
-    except ValueError:
-        found = [0]
-    if min(found) < 1:
-        raise CrackError(f"--threads {text!r}: give whole numbers from 1 on with commas between, such as 1,2.")
-    return list(dict.fromkeys(found))
 
 
 def latency_rows(model: Path, threads: list[int], delegate: str, overlap: float, rounds: int) -> list[dict[str, Any]]:

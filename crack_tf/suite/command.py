@@ -16,7 +16,6 @@ With --parts, the other parts' tables in --out stay, and the summary is of all: 
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import tempfile
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from typing import Any
 
 from tflite.cli import positive_int, run_main
 from tflite.errors import CrackError
-from tflite.files import read_json, refuse_existing, write_csv, write_json, write_text
+from tflite.files import cell_value, read_csv, read_json, refuse_existing, write_csv, write_json, write_text
 from tflite.tables import format_table, number
 
 PARTS = ("splits", "matrix", "corruptions", "prevalence", "calibration", "candidates", "cost")
@@ -97,21 +96,10 @@ def read_table(path: Path) -> list[Row]:
         CrackError: if it cannot be read.
     """
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise CrackError(f"{path} cannot be read ({error}). Delete it, or make its part again.") from None
-    return [{name: _value(text) for name, text in row.items()} for row in rows]
-
-
-def _value(text: str | None) -> str | int | float | None:
-    if not text:
-        return None
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+        rows = read_csv(path)
+    except CrackError as error:
+        raise CrackError(f"{error} Delete it, or make its part again.") from None
+    return [{name: cell_value(text) for name, text in row.items()} for row in rows]
 
 
 def choose_models(names: list[str]) -> dict[str, Path]:

@@ -364,7 +364,6 @@ def test_code_is_packed_from_a_checkout_only(monkeypatch: pytest.MonkeyPatch, tm
     ("options", "message"),
     [
         (["--ssh=-oProxyCommand=x"], "expected USER@HOST"),
-        (["--ssh", "pi@board", "--threads", "many"], "--threads 'many'"),
         (["--tiles", "1"], "at least 2"),
     ],
 )
@@ -372,6 +371,13 @@ def test_bad_options_are_refused_before_any_work(
     options: list[str], message: str, exported: Path, refused: Callable[..., str]
 ) -> None:
     assert message in refused(exported, *options)
+
+
+def test_odd_thread_counts_are_refused(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        bundle.main([str(exported), "--threads", "many"])
+    assert stop.value.code == 2
+    assert "--threads" in capsys.readouterr().err
 
 
 def test_a_bundle_that_exists_is_not_replaced_when_models_are_named_with_ssh(

@@ -434,9 +434,3 @@ def test_no_address_reaches_ssh_as_an_option_or_to_a_shell(text: str) -> None:
 def test_scp_takes_addresses_with_colons_in_brackets() -> None:
     assert ssh.Host("fe80::1", "pi").prefix == "pi@[fe80::1]:"
     assert ssh.Host("board").prefix == "board:"
-
-
-@pytest.mark.parametrize("text", ["", "1,", "0", "a", "1;rm", "1 2"])
-def test_thread_lists_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(CrackError, match="--threads"):
-        ssh.parse_threads(text)

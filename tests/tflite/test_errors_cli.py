@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main, thread_counts
 from tflite.errors import CrackError, ImageError, ModelFileError
 
 
@@ -150,3 +150,14 @@ def test_argparse_turns_a_refusal_into_exit_2(capsys: pytest.CaptureFixture[str]
         parser.parse_args(["--epochs", "0"])
     assert caught.value.code == 2
     assert "--epochs: must be at least 1, got 0" in capsys.readouterr().err
+
+
+@given(st.lists(st.integers(1, 256), min_size=1))
+def test_thread_counts_are_numbers_with_commas(counts: list[int]) -> None:
+    assert thread_counts(",".join(map(str, counts))) == counts
+
+
+@pytest.mark.parametrize("text", ["", "1,", "0", "-1", "a", "1;rm", "1 2", "1.5"])
+def test_what_is_no_list_of_thread_counts_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=r"a count must be .* such as 1,2,4"):
+        thread_counts(text)

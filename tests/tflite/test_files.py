@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from tflite.errors import CrackError
 from tflite.files import (
     atomic_path,
+    cell_value,
+    read_csv,
     read_json,
     refuse_existing,
     run_name,
@@ -156,6 +158,25 @@ def test_read_json_of_a_missing_file_or_a_folder_is_a_user_error(tmp_path: Path)
 def test_csv_takes_the_union_of_columns_in_order(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", [{"model": "opnet", "ms": 3.5}, {"model": 'a,"b"', "kB": 1}])
     assert (tmp_path / "a.csv").read_text() == 'model,ms,kB\nopnet,3.5,\n"a,""b""",,1\n'
+
+
+def test_csv_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"a": 1, "b": 2.5, "c": 'two\nlines, "quoted"', "d": None}, {"a": -3, "d": "1;2"}]
+    write_csv(tmp_path / "a.csv", rows)
+    found = [{name: cell_value(text) for name, text in row.items()} for row in read_csv(tmp_path / "a.csv")]
+    assert found == [rows[0], {"a": -3, "b": None, "c": None, "d": "1;2"}]
+
+
+def test_csv_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_bytes(b"a\n\xff\n")
+    for path, reason in (
+        (tmp_path / "absent.csv", "does not exist"),
+        (tmp_path / "bad.csv", "utf-8"),
+        (tmp_path, "dir"),
+    ):
+        with pytest.raises(CrackError, match=reason) as caught:
+            read_csv(path)
+        assert str(path) in str(caught.value)
 
 
 def test_csv_refuses_an_unknown_column_and_leaves_nothing(tmp_path: Path) -> None:
