@@ -289,6 +289,9 @@ pytest: export CRACK_TF_DATA := $(abspath ../shared/data)
 endif
 endif
 
+# Each takes up to 3 GB. A file's tests stay together, since they share what they train.
+TEST_PROCESSES ?= 2
+
 test: lint types pytest
 
 lint: $(VENV)/.dev
@@ -299,7 +302,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 pytest: $(VENV)/.dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
