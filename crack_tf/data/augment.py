@@ -12,7 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 
-PARAMETERS = 11  # eight of the affine map, then brightness, contrast, saturation
+from crack_tf.data.shading import draw_shading, shade
+
+PARAMETERS = 11  # eight of the affine map, then brightness, contrast, saturation; with shading its numbers follow
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Augmentation:
         brightness: pixels are multiplied by 1 plus or minus up to this.
         contrast: likewise for the distance from the tile's mean grey.
         saturation: likewise for the distance from each pixel's own grey.
+        shade: share of tiles with a drawn shadow, and of tiles with stains; the study had none.
     """
 
     crop_scale: float = 0.8
@@ -36,9 +39,10 @@ class Augmentation:
     brightness: float = 0.3
     contrast: float = 0.3
     saturation: float = 0.2
+    shade: float = 0.0
 
     def scaled(self, strength: float) -> Augmentation:
-        """The same augmentation, `strength` times as far: 0 is none, 1 is this one."""
+        """The same augmentation, `strength` times as far: 0 is none, 1 is this one. As many tiles are shaded."""
         return Augmentation(
             crop_scale=max(0.05, 1 - (1 - self.crop_scale) * strength),
             crop_ratio=self.crop_ratio if strength else 1.0,
@@ -47,10 +51,11 @@ class Augmentation:
             brightness=min(0.95, self.brightness * strength),
             contrast=min(0.95, self.contrast * strength),
             saturation=min(1.0, self.saturation * strength),
+            shade=self.shade,
         )
 
     def draw(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Parameters for `count` tiles of `size` pixels: float32 (count, PARAMETERS)."""
+        """Parameters for `count` tiles of `size` pixels: float32 (count, PARAMETERS), or longer rows with shading."""
         area = rng.uniform(self.crop_scale, 1, count)
         stretch = np.exp(rng.uniform(-0.5, 0.5, count) * 2 * np.log(self.crop_ratio))
         # A crop side longer than the tile is cut to the tile, as torchvision's fallback does.
@@ -63,7 +68,12 @@ class Augmentation:
         angle = np.deg2rad(rng.uniform(-self.rotation, self.rotation, count))
         colours = [1 + rng.uniform(-a, a, count) for a in (self.brightness, self.contrast, self.saturation)]
         affine = affine_rows(size, (left, top), (width, height), (mirror_x, mirror_y), angle)
-        return np.stack([*affine, *colours], axis=1).astype(np.float32)
+        return with_shading(np.stack([*affine, *colours], axis=1).astype(np.float32), self.shade, size, rng)
+
+
+def with_shading(parameters: np.ndarray, share: float, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Parameters (n, PARAMETERS) with those of `crack_tf.data.shading` behind them; as they are when the share is 0."""
+    return np.hstack([parameters, draw_shading(len(parameters), size, share, rng)]) if share else parameters
 
 
 def affine_rows(
@@ -98,7 +108,7 @@ def affine_rows(
 
 @keras.saving.register_keras_serializable("crack_tf")
 class Augment(keras.layers.Layer):
-    """Applies drawn parameters to a batch: one bilinear warp with reflected borders, then the three colour changes.
+    """Applies drawn parameters to a batch: one bilinear warp with reflected borders, shading, then the three colour changes.
 
     Borders are reflected rather than black, because a black wedge has edges that look like a crack.
     """
@@ -108,7 +118,7 @@ class Augment(keras.layers.Layer):
 
         Args:
             images: (n, size, size, 3), pixels 0..255, any numeric dtype.
-            parameters: float32 (n, PARAMETERS) from `Augmentation.draw`.
+            parameters: float32 from `Augmentation.draw`.
 
         Returns:
             float32 (n, size, size, 3), pixels 0..255.
@@ -124,8 +134,10 @@ def warp(images: Any, parameters: Any) -> Any:
 
 
 def recolour(images: Any, parameters: Any) -> Any:
-    """Brightness, contrast and saturation alone. float32 (n, size, size, 3), pixels 0..255, to the same."""
+    """Shading, brightness, contrast and saturation alone. float32 (n, size, size, 3), pixels 0..255, to the same."""
     ops = keras.ops
+    if parameters.shape[-1] > PARAMETERS:
+        images = shade(images, parameters[:, PARAMETERS:])
     brightness, contrast, saturation = (ops.reshape(parameters[:, i], (-1, 1, 1, 1)) for i in (8, 9, 10))
     images = ops.clip(images * brightness, 0, 255)
     mean = ops.mean(_grey(images), axis=(1, 2, 3), keepdims=True)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from crack_tf.data.augment import PARAMETERS, Augment
+from crack_tf.data.augment import Augment
 from crack_tf.data.cache import Tiles
 
 
@@ -17,7 +17,7 @@ class Draws(Protocol):
     """What `plan_epoch` needs of an augmentation."""
 
     def draw(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Parameters for `count` tiles of `size` pixels: float32 (count, PARAMETERS)."""
+        """Parameters for `count` tiles of `size` pixels: float32 (count, numbers)."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class EpochPlan:
 
     Attributes:
         order: int64 (steps, batch), indices into the tiles.
-        parameters: float32 (steps, batch, PARAMETERS).
+        parameters: float32 (steps, batch, numbers), as the augmentation drew them.
     """
 
     order: np.ndarray
@@ -59,7 +59,7 @@ def plan_epoch(
     available = count // batch
     steps = available if steps is None else min(steps, available)
     order = rng.permutation(count)[: steps * batch].reshape(steps, batch)
-    parameters = augmentation.draw(steps * batch, size, rng).reshape(steps, batch, PARAMETERS)
+    parameters = augmentation.draw(steps * batch, size, rng).reshape(steps, batch, -1)
     return EpochPlan(order, parameters)
 
 
@@ -108,7 +108,7 @@ class PlannedTiles(Planned):
         self._augment = Augment()
 
     def gather(self, index: int) -> tuple[np.ndarray, ...]:
-        """uint8 pixels (b, s, s, 3), parameters (b, PARAMETERS), float32 labels (b, 1)."""
+        """uint8 pixels (b, s, s, 3), parameters of the plan, float32 labels (b, 1)."""
         chosen = self.plan.order[index]
         labels = self._tiles.labels[chosen].astype(np.float32)[:, None]
         return self._tiles.images[chosen], self.plan.parameters[index], labels

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crack_tf.data.augment import affine_rows, recolour, warp
+from crack_tf.data.augment import affine_rows, recolour, warp, with_shading
 from crack_tf.data.pipeline import Draws, EpochPlan, Planned, as_batches, plan_epoch
 from crack_tf.segmentation.patches import Patches
 
@@ -25,7 +25,7 @@ class PatchAugmentation:
         flip: mirror and flip, each with probability one half.
         quarter_turns: turn by 0, 90, 180 or 270 degrees.
         rotation: greatest further rotation either way, in degrees.
-        brightness, contrast, saturation: see `crack_tf.data.augment.Augmentation`.
+        brightness, contrast, saturation, shade: see `crack_tf.data.augment.Augmentation`.
     """
 
     zoom: float = 1.25
@@ -35,6 +35,7 @@ class PatchAugmentation:
     brightness: float = 0.3
     contrast: float = 0.3
     saturation: float = 0.2
+    shade: float = 0.0
 
     def scaled(self, strength: float) -> PatchAugmentation:
         """The same augmentation, `strength` times as far: 0 is none, 1 is this one."""
@@ -46,10 +47,11 @@ class PatchAugmentation:
             brightness=min(0.95, self.brightness * strength),
             contrast=min(0.95, self.contrast * strength),
             saturation=min(1.0, self.saturation * strength),
+            shade=self.shade,
         )
 
     def draw(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Parameters for `count` patches of `size` pixels: float32 (count, PARAMETERS)."""
+        """Parameters for `count` patches of `size` pixels: float32 (count, PARAMETERS), or longer rows with shading."""
         side = np.exp(rng.uniform(-1, 1, count) * np.log(self.zoom))
         # A view larger than the patch holds it somewhere; what lies beyond the patch is its mirror image.
         left, top = (rng.uniform(0, 1, count) * (1 - side) for _ in range(2))
@@ -58,7 +60,7 @@ class PatchAugmentation:
         degrees = degrees + 90 * rng.integers(0, 4, count) * self.quarter_turns
         colours = [1 + rng.uniform(-a, a, count) for a in (self.brightness, self.contrast, self.saturation)]
         affine = affine_rows(size, (left, top), (side, side), (mirrored[0], mirrored[1]), np.deg2rad(degrees))
-        return np.stack([*affine, *colours], axis=1).astype(np.float32)
+        return with_shading(np.stack([*affine, *colours], axis=1).astype(np.float32), self.shade, size, rng)
 
 
 def plan_patches(
@@ -91,7 +93,7 @@ class PlannedPatches(Planned):
         self._patches = patches
 
     def gather(self, index: int) -> tuple[np.ndarray, ...]:
-        """uint8 pixels (b, s, s, 3), uint8 masks (b, s, s, 1), parameters (b, PARAMETERS)."""
+        """uint8 pixels (b, s, s, 3), uint8 masks (b, s, s, 1), parameters of the plan."""
         chosen = self.plan.order[index]
         return self._patches.images[chosen], self._patches.masks[chosen][..., None], self.plan.parameters[index]
 
@@ -108,7 +110,7 @@ def augment_pairs(images: Any, masks: Any, parameters: Any) -> tuple[Any, Any]:
     Args:
         images: (n, s, s, 3), pixels 0..255, any numeric dtype.
         masks: (n, s, s, 1) of 0 and 1, any numeric dtype.
-        parameters: float32 (n, PARAMETERS) from `PatchAugmentation.draw` or `Augmentation.draw`.
+        parameters: float32 from `PatchAugmentation.draw` or `Augmentation.draw`.
 
     Returns:
         float32 (n, s, s, 3) pixels 0..255 and float32 (n, s, s, 1) of 0 and 1.
