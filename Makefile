@@ -4,6 +4,7 @@
 # make metu-tune   the README's search and study on METU, after make metu (about an hour and a half; goes on after a stop)
 # make emulated-pi   the device bundle on an emulated Raspberry Pi 4 and 5 (arm64 under qemu); Debian or Ubuntu, no root
 # make segmentation   the README's U-Net: trained, exported and tested on the pairs in $CRACK_TF_DATA (an hour; goes on after a stop)
+# make unet-study   the segmentation study's twenty runs at a reduced scale on DeepCrack (half an hour; goes on after a stop)
 # make survey-demo   a drawn flight, surveyed and compared with its truth; the report is in runs/survey-demo/found (a minute)
 # make reports   executes all notebooks on made-up tiles and writes HTML to runs/reports (minutes)
 # make figures   the documents' pictures in docs/figures, from the METU runs and results (minutes)
@@ -15,7 +16,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo metu generalise metu-tune segmentation survey-demo survey-results emulated-pi reports figures explain-results test lint format types pytest clean
+.PHONY: help setup setup-dev demo metu generalise metu-tune segmentation unet-study survey-demo survey-results emulated-pi reports figures explain-results test lint format types pytest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -198,6 +199,11 @@ segmentation: $(VENV)/.base
 	    --out results/segmentation/latency.csv --overwrite
 	@cp $(UNET)/history.csv results/training/unet_mobile.csv && cp $(UNET)/curves.png results/training/unet_mobile.png
 	@cp $(UNET)/export/*.md $(UNET)/export/*.comparison.json results/export
+
+unet-study: $(VENV)/.base
+	@$(CRACK_TF) tune --study unet --data $(SPLITS)/segmentation/deepcrack.csv --limit 0.1 --epochs 2 --fix width=4 \
+	    --fix image_size=128 --fix learning_rate=1e-3 --fix batch=8 --out runs/unet-study
+	@cp runs/unet-study/study.csv results/tuning/unet-study.csv
 
 # -------------------------------------------------------------------------------------------------- survey demo
 

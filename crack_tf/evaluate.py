@@ -27,7 +27,7 @@ from tflite.metrics import Confusion, confusion, logit, roc_auc, sigmoid, summar
 if TYPE_CHECKING:
     from crack_tf.calibration import ReliabilityBin
     from crack_tf.data.cache import Tiles
-    from crack_tf.predictor import MapPredictor, Predictor
+    from crack_tf.predictor import CheckedModel, MapPredictor, Predictor
     from tflite.sidecar import Sidecar
 
 FORMAT = "crack_tf.evaluation/1"
@@ -221,10 +221,22 @@ def evaluate(
     starts = range(0, len(tiles), _CHUNK)
     progress = tqdm(starts, name, unit_scale=_CHUNK, unit="tile", leave=False, disable=None)
     logits = np.concatenate([predictor.logits(tiles.images[start : start + _CHUNK]) for start in progress])
-    sidecar = predictor.sidecar
-    used = sidecar.threshold.logit if threshold is None else threshold
+    used = predictor.sidecar.threshold.logit if threshold is None else threshold
     origin = origin or Lineage(None)
     row: dict[str, Any] = {
+        **subject(name, predictor, manifest, split),
+        "n": len(tiles),
+        **measure(logits, tiles.labels, used),
+        "training_tiles": origin.trained if origin.manifest else None,
+        "related_to_training": origin.related if origin.manifest else None,
+    }
+    return Evaluation(name, used, logits, tiles.labels, tiles.items, row)
+
+
+def subject(name: str, predictor: CheckedModel, manifest: Manifest, split: str) -> dict[str, Any]:
+    """The first columns of a row of metrics: which file was asked about what."""
+    sidecar = predictor.sidecar
+    return {
         "name": name,
         "scheme": sidecar.scheme,
         "file": predictor.path.name,
@@ -233,12 +245,7 @@ def evaluate(
         "manifest": manifest.name,
         "manifest_sha256": manifest.sha256,
         "split": split,
-        "n": len(tiles),
-        **measure(logits, tiles.labels, used),
-        "training_tiles": origin.trained if origin.manifest else None,
-        "related_to_training": origin.related if origin.manifest else None,
     }
-    return Evaluation(name, used, logits, tiles.labels, tiles.items, row)
 
 
 def measure(logits: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, float | int | None]:

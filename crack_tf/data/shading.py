@@ -75,5 +75,6 @@ def _light(count: int, share: float, rng: np.random.Generator) -> np.ndarray:
 
 def _sharpness(count: int, size: int, rng: np.random.Generator) -> np.ndarray:
     """Slope of the edge for a sigmoid over shares of the side; it runs from 12 to 88 % over the softness."""
-    softness = np.exp(rng.uniform(*np.log(SOFTNESS), count))
+    sharpest, softest = SOFTNESS
+    softness = sharpest * (softest / sharpest) ** rng.uniform(size=count)  # as many sharp ones as soft ones
     return np.asarray(4 * size / softness)

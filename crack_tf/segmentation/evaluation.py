@@ -30,7 +30,7 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.data.cache import subset
-from crack_tf.evaluate import FORMAT, Lineage, check_origins, unique_names
+from crack_tf.evaluate import FORMAT, Lineage, check_origins, subject, unique_names
 from crack_tf.photo.stitch import SeamSteps
 from crack_tf.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
 from crack_tf.segmentation.alignment import Alignment, alignment
@@ -182,17 +182,10 @@ def evaluate_map(
     best = _best_threshold(histogram)
 
     def row(some: Sequence[PhotoResult], counts: Sequence[tuple[PixelCounts, PixelCounts]]) -> dict[str, Any]:
-        sidecar, megapixels = predictor.sidecar, sum(photo.width * photo.height for photo in some) / 1e6
+        megapixels = sum(photo.width * photo.height for photo in some) / 1e6
         ratio = _ratio([photo.steps for photo in some])
         return {
-            "name": name,
-            "scheme": sidecar.scheme,
-            "file": predictor.path.name,
-            "sha256": sidecar.sha256,
-            "image_size": sidecar.image_size,
-            "manifest": manifest.name,
-            "manifest_sha256": manifest.sha256,
-            "split": split,
+            **subject(name, predictor, manifest, split),
             "cracked_photographs": sum(photo.item.label for photo in some),
             "displaced_masks": sum(photo.displaced for photo in some),
             "megapixels": round(megapixels, 3),
