@@ -1,5 +1,6 @@
 # make demo   set up, then the whole chain on made-up tiles: data, training, int8 export, benchmark
 # make metu   the README's figures: both models on the METU tiles in $CRACK_TF_DATA (hours; goes on after a stop)
+# make nano   the README's smallest model on METU (ten minutes; goes on after a stop)
 # make generalise   the shipped default: MobileNetV2 on METU and SDNET2018 together, averaged with the METU model, after make metu (hours)
 # make metu-tune   the README's search and study on METU, after make metu (about an hour and a half; goes on after a stop)
 # make emulated-pi   the device bundle on an emulated Raspberry Pi 4 and 5 (arm64 under qemu); Debian or Ubuntu, no root
@@ -16,7 +17,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo metu generalise metu-tune segmentation unet-study survey-demo survey-results emulated-pi reports figures explain-results test lint format types pytest clean
+.PHONY: help setup setup-dev demo metu nano generalise metu-tune segmentation unet-study survey-demo survey-results emulated-pi reports figures explain-results test lint format types pytest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -139,6 +140,22 @@ metu: $(VENV)/.base
 	@cp $(METU)/*/export/*.md $(METU)/*/export/*.comparison.* results/export
 	@$(CRACK_TF) throughput --model opnet mobilenet_v2 --data $(SPLITS)/metu-joint.csv --batch 32 \
 	    --out results/throughput.csv --overwrite
+
+# -------------------------------------------------------------------------------------------------------- nano
+
+# The smallest of the family, and the shipped OPNet beside it.
+NANO := $(METU)/opnet_lite_nano
+SHIPPED_OPNET := crack_tf/zoo_models/opnet/opnet-int8-qat.tflite
+
+nano: $(VENV)/.base
+	$(call train-run,$(NANO),--model opnet_lite --image-size 96 --hp width=9 --hp blocks=3 --hp separable=False \
+	    --hp dropout=0.2 --epochs 36 --batch 64 --learning-rate 3e-3 --warmup-steps 80)
+	@$(CRACK_TF) export $(NANO) --int8 --resume
+	@$(CRACK_TF) evaluate $(NANO) $(NANO)/export/*.tflite $(SHIPPED_OPNET) \
+	    --data $(SPLITS)/metu-joint.csv --out results/nano --overwrite
+	@$(BIN)/python -m tflite.benchmark $(NANO)/export/*.tflite $(SHIPPED_OPNET) \
+	    --manifest $(SPLITS)/metu-joint.csv --compare --out results/nano/benchmark --overwrite
+	@cp $(NANO)/history.csv results/training/opnet_lite_nano.csv && cp $(NANO)/curves.png results/training/opnet_lite_nano.png
 
 # -------------------------------------------------------------------------------------------------- generalise
 

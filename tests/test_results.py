@@ -169,6 +169,16 @@ def test_the_documents_quote_the_classification_study() -> None:
         assert f"| {row['model']} | {row['experiment']} | {cells} | {found}, {left} |" in QUOTED
 
 
+def test_the_documents_quote_the_segmentation_study() -> None:
+    found = rows(RESULTS / "tuning" / "unet-study.csv")
+    assert len(found) == 20
+    for row in found:
+        figures = " | ".join(f"{float(row[name]):.4f}" for name in ("val_loss", "f1", "iou", "recall"))
+        by = " (F1)" if row["judged_by"] == "f1" else ""
+        effects = f"{row['effect']}{by} | {row['published_effect']}" if row["versus"] else " | "
+        assert f"| {row['experiment']} | {row['change']} | {row['versus']} | {figures} | {effects} |" in QUOTED
+
+
 def test_the_documents_quote_every_trial_of_the_searchs_front() -> None:
     for row in rows(RESULTS / "tuning" / "pareto.csv"):
         knee = " (knee)" if row["knee"] == "1" else ""
