@@ -169,6 +169,34 @@ def test_the_documents_quote_the_classification_study() -> None:
         assert f"| {row['model']} | {row['experiment']} | {cells} | {found}, {left} |" in QUOTED
 
 
+def test_the_documents_quote_the_smallest_model_beside_opnet() -> None:
+    folder = RESULTS / "nano"
+    for row in rows(folder / "metrics.csv"):
+        recall, specificity = rate(row, "recall", "tp", "fn"), rate(row, "specificity", "tn", "fp")
+        assert f"| {row['name']} | {recall} | {specificity} |" in QUOTED
+    (path,) = (folder / "benchmark").glob("*.json")
+    nano, opnet = json.loads(path.read_text())["compare"]
+    times = f"nano {nano['p50_ms']:.2f} ms, OPNet {opnet['p50_ms']:.2f} ms, {opnet['paired_ratio']:.0f} times as much"
+    assert times in " ".join(QUOTED.split())
+
+
+def test_the_documents_quote_what_drawn_shadows_bring_and_cost() -> None:
+    def both(name: str) -> list[list[dict[str, str]]]:
+        shipped = [row for row in rows(RESULTS / "suite" / name) if row["model"] == "mobilenet_v2_mixed"]
+        return [shipped, rows(RESULTS / "shade" / name)]
+
+    def cells(found: list[list[dict[str, str]]], **wanted: str) -> str:
+        chosen = [next(row for row in some if wanted.items() <= row.items()) for some in found]
+        return " | ".join(f"{float(row['recall']):.3f} | {float(row['specificity']):.3f}" for row in chosen)
+
+    for kind in ("shadow", "wet", "noise", "low_light"):
+        for severity in ("3", "5"):
+            figures = cells(both("corruptions.csv"), corruption=kind, severity=severity)
+            assert f"| {kind.replace('_', ' ')}, severity {severity} | {figures} |" in QUOTED
+    for name in ("sdnet2018 reviewed", "brick", "deepcrack tiles", "conglomerate tiles"):
+        assert f"| {name} | {cells(both('matrix.csv'), set=name)} |" in QUOTED
+
+
 def test_the_documents_quote_the_segmentation_study() -> None:
     found = rows(RESULTS / "tuning" / "unet-study.csv")
     assert len(found) == 20

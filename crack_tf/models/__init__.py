@@ -66,7 +66,9 @@ def variant(family: ModelSpec, size: str, settings: dict[str, Any]) -> ModelSpec
         size: put behind the family's name.
         settings: the defaults that differ.
     """
-    space = {name: replace(what, default=settings.get(name, what.default)) for name, what in family.space.items()}
+    space = {
+        name: what.with_default(settings[name]) if name in settings else what for name, what in family.space.items()
+    }
     summary = f"{family.name} with " + ", ".join(f"{name}={value}" for name, value in settings.items())
     build = functools.partial(family.build, **settings)
     return replace(family, name=f"{family.name}_{size}", summary=summary, build=build, space=space)

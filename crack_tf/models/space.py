@@ -25,6 +25,10 @@ class Choice:
     def __post_init__(self) -> None:
         assert self.default in self.values, f"default {self.default} is not among {self.values}"
 
+    def with_default(self, value: Any) -> Choice:
+        """The same choice with another default, which becomes one of the values if it is none yet."""
+        return Choice(self.values if value in self.values else (*self.values, value), value)
+
     def __str__(self) -> str:
         return " | ".join(f"[{v}]" if v == self.default else str(v) for v in self.values)
 
@@ -48,6 +52,10 @@ class Range:
     def __post_init__(self) -> None:
         assert self.low < self.high, f"{self.low} is not below {self.high}"
         assert self.low <= self.default <= self.high, f"default {self.default} lies outside"
+
+    def with_default(self, value: float) -> Range:
+        """The same range with another default, inside it."""
+        return Range(self.low, self.high, value, self.log)
 
     def __str__(self) -> str:
         return f"{self.low:g} ... {self.high:g}{' (log)' if self.log else ''}, default {self.default:g}"
