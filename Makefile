@@ -110,18 +110,18 @@ SPLITS := results/data
 # Keras downloads ImageNet weights; on a machine that cannot, name the file: make metu WEIGHTS=/path/to/notop.weights.h5
 WEIGHTS ?= imagenet
 
-# train-run,FOLDER,OPTIONS: start it, go on with it, or leave a finished one alone.
+# train-run,FOLDER,MANIFEST,OPTIONS: start it, go on with it, or leave a finished one alone.
 define train-run
-	@test -e $(1)/model.keras || $(CRACK_TF) train --data $(SPLITS)/metu-joint.csv --patience 0 \
-	    --out $(1) `test -e $(1)/config.json && echo --resume` $(2)
+	@test -e $(1)/model.keras || $(CRACK_TF) train --data $(SPLITS)/$(2).csv --patience 0 \
+	    --out $(1) `test -e $(1)/config.json && echo --resume` $(3)
 endef
 
 metu: $(VENV)/.base
 	# OPNet learns at half size first, where a step costs a quarter, and ends at its own 224 pixels.
-	$(call train-run,$(METU)/opnet-112,--model opnet --image-size 112 --epochs 5)
-	$(call train-run,$(METU)/opnet,--model opnet --init-from $(METU)/opnet-112 --epochs 4 --steps-per-epoch 60 \
+	$(call train-run,$(METU)/opnet-112,metu-joint,--model opnet --image-size 112 --epochs 5)
+	$(call train-run,$(METU)/opnet,metu-joint,--model opnet --init-from $(METU)/opnet-112 --epochs 4 --steps-per-epoch 60 \
 	    --batch 32 --learning-rate 5e-4)
-	$(call train-run,$(METU)/mobilenet_v2,--model mobilenet_v2 --weights $(WEIGHTS) --freeze-epochs 1 --epochs 4 \
+	$(call train-run,$(METU)/mobilenet_v2,metu-joint,--model mobilenet_v2 --weights $(WEIGHTS) --freeze-epochs 1 --epochs 4 \
 	    --steps-per-epoch 50 --batch 32 --learning-rate 5e-4)
 	@for model in opnet mobilenet_v2; do \
 	    $(CRACK_TF) export $(METU)/$$model --int8 --qat-steps 60 --resume && \
@@ -149,7 +149,7 @@ NANO := $(METU)/opnet_lite_nano
 SHIPPED_OPNET := crack_tf/zoo_models/opnet/opnet-int8-qat.tflite
 
 nano: $(VENV)/.base
-	$(call train-run,$(NANO),--model opnet_lite --image-size 96 --hp width=9 --hp blocks=3 --hp separable=False \
+	$(call train-run,$(NANO),metu-joint,--model opnet_lite --image-size 96 --hp width=9 --hp blocks=3 --hp separable=False \
 	    --hp dropout=0.2 --epochs 36 --batch 64 --learning-rate 3e-3 --warmup-steps 80)
 	@$(CRACK_TF) export $(NANO) --int8 --resume
 	@$(CRACK_TF) evaluate $(NANO) $(NANO)/export/*.tflite $(SHIPPED_OPNET) \
@@ -167,9 +167,8 @@ MIXED := runs/generalise
 EPOCH := $(MIXED)/mn/checkpoints/epoch-00
 
 generalise: $(VENV)/.base
-	@test -e $(MIXED)/mn/model.keras || $(CRACK_TF) train --model mobilenet_v2 --weights $(WEIGHTS) \
-	    --data $(SPLITS)/mobilenet_v2_mixed-train.csv --freeze-epochs 1 --unfreeze-blocks 12 --epochs 10 --batch 32 \
-	    --learning-rate 5e-4 --patience 0 --out $(MIXED)/mn `test -e $(MIXED)/mn/config.json && echo --resume`
+	$(call train-run,$(MIXED)/mn,mobilenet_v2_mixed-train,--model mobilenet_v2 --weights $(WEIGHTS) --freeze-epochs 1 \
+	    --unfreeze-blocks 12 --epochs 10 --batch 32 --learning-rate 5e-4)
 	@test -e $(MIXED)/mobilenet_v2_mixed || $(CRACK_TF) average $(METU)/mobilenet_v2 \
 	    $(foreach epoch,5 6 7,$(EPOCH)$(epoch).keras $(EPOCH)$(epoch).keras) \
 	    --data $(SPLITS)/metu-sdnet2018.csv --out $(MIXED)/mobilenet_v2_mixed
@@ -179,9 +178,8 @@ generalise: $(VENV)/.base
 SHADED := $(MIXED)/mobilenet_v2_shaded
 
 shade: generalise
-	@test -e $(MIXED)/shaded/model.keras || $(CRACK_TF) train --model mobilenet_v2 --init-from $(MIXED)/mobilenet_v2_mixed \
-	    --data $(SPLITS)/mobilenet_v2_mixed-train.csv --unfreeze-blocks 3 --epochs 8 --batch 32 --learning-rate 3e-4 \
-	    --shade 0.4 --patience 0 --out $(MIXED)/shaded `test -e $(MIXED)/shaded/config.json && echo --resume`
+	$(call train-run,$(MIXED)/shaded,mobilenet_v2_mixed-train,--model mobilenet_v2 --init-from $(MIXED)/mobilenet_v2_mixed \
+	    --unfreeze-blocks 3 --epochs 8 --batch 32 --learning-rate 3e-4 --shade 0.4)
 	@test -e $(SHADED) || $(CRACK_TF) average $(MIXED)/mobilenet_v2_mixed $(MIXED)/shaded/checkpoints/epoch-007.keras \
 	    $(MIXED)/shaded/checkpoints/epoch-008.keras --data $(SPLITS)/metu-sdnet2018.csv --out $(SHADED)
 	@$(CRACK_TF) export $(SHADED) --int8 --qat-steps 60 --resume

@@ -8,9 +8,10 @@ import subprocess
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tflite.manifest import Manifest
+if TYPE_CHECKING:
+    from tflite.manifest import Manifest
 
 PACKAGES = (
     "tensorflow",

@@ -6,7 +6,7 @@ makes an interrupted run resume exactly. All geometry is one affine map, so a ti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -43,7 +43,8 @@ class Augmentation:
 
     def scaled(self, strength: float) -> Augmentation:
         """The same augmentation, `strength` times as far: 0 is none, 1 is this one. As many tiles are shaded."""
-        return Augmentation(
+        return replace(
+            self,
             crop_scale=max(0.05, 1 - (1 - self.crop_scale) * strength),
             crop_ratio=self.crop_ratio if strength else 1.0,
             flip=self.flip and strength > 0,
@@ -51,7 +52,6 @@ class Augmentation:
             brightness=min(0.95, self.brightness * strength),
             contrast=min(0.95, self.contrast * strength),
             saturation=min(1.0, self.saturation * strength),
-            shade=self.shade,
         )
 
     def draw(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -68,12 +68,13 @@ class Augmentation:
         angle = np.deg2rad(rng.uniform(-self.rotation, self.rotation, count))
         colours = [1 + rng.uniform(-a, a, count) for a in (self.brightness, self.contrast, self.saturation)]
         affine = affine_rows(size, (left, top), (width, height), (mirror_x, mirror_y), angle)
-        return with_shading(np.stack([*affine, *colours], axis=1).astype(np.float32), self.shade, size, rng)
+        return parameter_rows([*affine, *colours], self.shade, size, rng)
 
 
-def with_shading(parameters: np.ndarray, share: float, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Parameters (n, PARAMETERS) with those of `crack_tf.data.shading` behind them; as they are when the share is 0."""
-    return np.hstack([parameters, draw_shading(len(parameters), size, share, rng)]) if share else parameters
+def parameter_rows(drawn: list[np.ndarray], share: float, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Drawn parameters as float32 (n, PARAMETERS), with those of `crack_tf.data.shading` behind them unless its share is 0."""
+    rows = np.stack(drawn, axis=1).astype(np.float32)
+    return np.hstack([rows, draw_shading(len(rows), size, share, rng)]) if share else rows
 
 
 def affine_rows(

@@ -5,13 +5,13 @@ As in `crack_tf.data.pipeline` an epoch is a function of (seed, epoch), and tf.d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 
-from crack_tf.data.augment import affine_rows, recolour, warp, with_shading
+from crack_tf.data.augment import affine_rows, parameter_rows, recolour, warp
 from crack_tf.data.pipeline import Draws, EpochPlan, Planned, as_batches, plan_epoch
 from crack_tf.segmentation.patches import Patches
 
@@ -38,8 +38,9 @@ class PatchAugmentation:
     shade: float = 0.0
 
     def scaled(self, strength: float) -> PatchAugmentation:
-        """The same augmentation, `strength` times as far: 0 is none, 1 is this one."""
-        return PatchAugmentation(
+        """The same augmentation, `strength` times as far: 0 is none, 1 is this one. As many patches are shaded."""
+        return replace(
+            self,
             zoom=self.zoom**strength,
             flip=self.flip and strength > 0,
             quarter_turns=self.quarter_turns and strength > 0,
@@ -47,7 +48,6 @@ class PatchAugmentation:
             brightness=min(0.95, self.brightness * strength),
             contrast=min(0.95, self.contrast * strength),
             saturation=min(1.0, self.saturation * strength),
-            shade=self.shade,
         )
 
     def draw(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -60,7 +60,7 @@ class PatchAugmentation:
         degrees = degrees + 90 * rng.integers(0, 4, count) * self.quarter_turns
         colours = [1 + rng.uniform(-a, a, count) for a in (self.brightness, self.contrast, self.saturation)]
         affine = affine_rows(size, (left, top), (side, side), (mirrored[0], mirrored[1]), np.deg2rad(degrees))
-        return with_shading(np.stack([*affine, *colours], axis=1).astype(np.float32), self.shade, size, rng)
+        return parameter_rows([*affine, *colours], self.shade, size, rng)
 
 
 def plan_patches(

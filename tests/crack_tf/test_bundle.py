@@ -373,11 +373,14 @@ def test_bad_options_are_refused_before_any_work(
     assert message in refused(exported, *options)
 
 
-def test_odd_thread_counts_are_refused(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_odd_thread_counts_are_refused_before_any_work(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stop:
-        bundle.main([str(exported), "--threads", "many"])
+        bundle.main([str(exported), "--out", str(tmp_path / "b.zip"), "--ssh", "pi@board", "--threads", "many"])
     assert stop.value.code == 2
-    assert "--threads" in capsys.readouterr().err
+    assert "--threads: a count must be a whole number, got 'many'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bundle_that_exists_is_not_replaced_when_models_are_named_with_ssh(

@@ -65,12 +65,14 @@ def test_less_overlap_means_fewer_tiles(model: Path, tmp_path: Path) -> None:
     assert counts[0] > counts[1] == 15
 
 
-@pytest.mark.parametrize("threads", ["0", "1,x", ""])
-def test_odd_thread_counts_are_refused(threads: str, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("threads", "got"), [("0", "0"), ("1,x", "'x'"), ("", "''")])
+def test_odd_thread_counts_are_refused(threads: str, got: str, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         latency.main([str(model), "--threads", threads])
     assert stop.value.code == 2
-    assert "--threads: a count must be" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--threads: a count must be" in said
+    assert f"got {got};" in said
 
 
 def test_a_classifier_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
