@@ -80,7 +80,7 @@ class Crew:
         self.deaths: dict[str, tuple[int, int]] = {}
 
     def run(self) -> None:
-        """Run until every worker has been told that nothing is left to do.
+        """Run until nothing is left to do: every worker has ended, or the chief has, well, after telling them all.
 
         Raises:
             CrackError: if the chief ends early, a worker reports an error of the user's, or one keeps dying.
@@ -90,7 +90,7 @@ class Crew:
             self.start(CHIEF)
             for name in self.names:
                 self.start(name)
-            while any(name in self.running for name in self.names):
+            while CHIEF in self.running and any(name in self.running for name in self.names):
                 time.sleep(0.3)
                 self.watch()
         finally:
@@ -132,13 +132,13 @@ class Crew:
             if code is None:
                 continue
             del self.running[name]
-            if name == CHIEF and any(worker in self.running for worker in self.names):
+            if name == CHIEF and code != 0:
                 raise CrackError(
                     f"the chief ended with code {code}: {self.last_line(CHIEF)} Finished trials are kept; the same command "
                     "goes on."
                 )
-            if name == CHIEF or code == 0:
-                continue
+            if CHIEF not in self.running or code == 0:
+                continue  # a worker that the chief has no more work for is not started again, however it ended
             if code == EXIT_USER_ERROR:
                 raise CrackError(f"{name}: {self.last_line(name).removeprefix('error: ')}")
             self.revive(name, code)

@@ -87,6 +87,15 @@ def test_a_chief_that_ends_early_ends_the_search(tmp_path: Path) -> None:
     assert not members.running
 
 
+def test_a_chief_that_has_finished_ends_the_search_though_a_worker_is_slow_to_leave(tmp_path: Path) -> None:
+    members, said = crew(tmp_path, "time.sleep(60)", "sys.exit(0)")
+    began = time.monotonic()
+    members.run()
+    assert time.monotonic() - began < 30
+    assert not members.running
+    assert not any("started again" in line for line in said)
+
+
 def test_the_command_for_one_process_leaves_out_what_the_parent_does() -> None:
     options = ["--workers", "2", "--out", "x", "--overwrite", "--workers=3", "--trials", "4"]
     assert command_of(options) == [sys.executable, "-m", "crack_tf.tune", "--out", "x", "--trials", "4"]
