@@ -156,9 +156,10 @@ def test_the_sampler_reads_at_either_end_and_survives_a_meter_that_fails(tmp_pat
 def test_progress_is_told_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sustained, "_PROGRESS_SECONDS", 0.05)
     told: list[float] = []
+    began = time.monotonic()
     with Sampler(None, 0.01, lambda passed, sample: told.append(passed)):
         time.sleep(0.3)
-    assert 1 <= len(told) <= 6
+    assert 1 <= len(told) <= (time.monotonic() - began) / 0.05
     assert np.all(np.diff(np.array(told) // 0.05) >= 1)
 
 

@@ -60,13 +60,13 @@ def test_a_command_that_ignores_its_input_is_fine() -> None:
 
 
 def test_a_hanging_command_is_killed_with_its_children_and_holds_nobody_up(tmp_path: Path) -> None:
-    hook = CommandHook("sh -c 'sleep 30 & echo $! > child; cat > /dev/null; sleep 30'", 0.3)
+    hook = CommandHook("sh -c 'sleep 30 & echo $! > child; cat > /dev/null; sleep 30'", 2)
     started = time.monotonic()
     for _ in range(WAITING + 5):
         hook.fire({})
-    assert time.monotonic() - started < 0.3
+    assert time.monotonic() - started < 1.5
     hook.close()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert hook.counts["timed out"] >= 1
     assert hook.counts["passed over"] >= 4
     assert sum(hook.counts.values()) == WAITING + 5
