@@ -141,7 +141,7 @@ class Classification(Task):
         return load_split(manifest, split, size, limit=count, seed=choice.seed)
 
     def plan(self, samples: Tiles, config: TrainConfig, epoch: int) -> EpochPlan:
-        augmentation = Augmentation(shade=config.shade).scaled(config.augmentation)
+        augmentation = Augmentation(adverse=config.adverse).scaled(config.augmentation)
         size, steps = config.image_size, config.steps_per_epoch
         return plan_epoch(len(samples), config.batch, size, augmentation, config.seed, epoch, steps)
 
@@ -196,7 +196,7 @@ class Segmentation(Task):
         return load_patches(manifest, split, size, limit=choice.count(available), **draw)
 
     def plan(self, samples: Patches, config: TrainConfig, epoch: int) -> EpochPlan:
-        augmentation = PatchAugmentation(shade=config.shade).scaled(config.augmentation)
+        augmentation = PatchAugmentation(adverse=config.adverse).scaled(config.augmentation)
         size, steps = config.image_size, config.steps_per_epoch
         return plan_patches(len(samples), config.batch, size, augmentation, config.seed, epoch, steps)
 

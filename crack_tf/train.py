@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DATA = {"classify": "synthetic", "segment": "synthetic_masks"}
 # Settings that older runs do not record, and what those did.
-_OLDER_RUNS = {"train.loss": "bce", "train.shade": 0.0, "empty_share": 1.0}
+_OLDER_RUNS = {"train.loss": "bce", "train.adverse": 0.0, "empty_share": 1.0}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -55,7 +55,10 @@ def make_parser() -> argparse.ArgumentParser:
     add("--negative-weight", type=positive_float, default=1.0, help="weight of clean tiles or pixels in bce")
     add("--augmentation", type=float, default=1.0, help="strength: 1 is the study's, 0 none")
     add(
-        "--shade", type=fraction, default=0.0, help="share of samples with a drawn shadow, and with stains (default: 0)"
+        "--adverse",
+        type=fraction,
+        default=0.0,
+        help="share of samples with a drawn shadow; as many get stains, little light and sensor noise (default: 0)",
     )
     add("--freeze-epochs", type=non_negative_int, default=0, help="first epochs in which only the head trains")
     add("--unfreeze-blocks", type=non_negative_int, default=None, help="backbone blocks trained then (default: all)")

@@ -49,7 +49,7 @@ class TrainConfig:
         positive_weight: weight of cracked tiles or pixels in the cross-entropy.
         negative_weight: weight of clean tiles or pixels in the cross-entropy.
         augmentation: strength; 1 is the study's, 0 none.
-        shade: share of samples with a drawn shadow, and with stains.
+        adverse: share of samples with a drawn shadow; as many get stains, little light and sensor noise.
         freeze_epochs: first epochs in which only the head trains.
         unfreeze_blocks: backbone blocks trained afterwards, or None for all.
         patience: stop after this many epochs without a better validation result; 0 never stops early.
@@ -74,7 +74,7 @@ class TrainConfig:
     positive_weight: float = 1.0
     negative_weight: float = 1.0
     augmentation: float = 1.0
-    shade: float = 0.0
+    adverse: float = 0.0
     freeze_epochs: int = 0
     unfreeze_blocks: int | None = None
     patience: int = 5

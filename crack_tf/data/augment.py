@@ -12,9 +12,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from crack_tf.data.shading import draw_shading, shade
+from crack_tf.data.adverse import draw_adverse, spoil
 
-PARAMETERS = 11  # eight of the affine map, then brightness, contrast, saturation; with shading its numbers follow
+PARAMETERS = (
+    11  # eight of the affine map, then brightness, contrast, saturation; with adverse conditions their numbers follow
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Augmentation:
         brightness: pixels are multiplied by 1 plus or minus up to this.
         contrast: likewise for the distance from the tile's mean grey.
         saturation: likewise for the distance from each pixel's own grey.
-        shade: share of tiles with a drawn shadow, and of tiles with stains; the study had none.
+        adverse: share of tiles with each of `crack_tf.data.adverse`'s conditions; the study had none.
     """
 
     crop_scale: float = 0.8
@@ -39,10 +41,10 @@ class Augmentation:
     brightness: float = 0.3
     contrast: float = 0.3
     saturation: float = 0.2
-    shade: float = 0.0
+    adverse: float = 0.0
 
     def scaled(self, strength: float) -> Augmentation:
-        """The same augmentation, `strength` times as far: 0 is none, 1 is this one. As many tiles are shaded."""
+        """The same augmentation, `strength` times as far: 0 is none, 1 is this one. As many tiles have adverse conditions."""
         return replace(
             self,
             crop_scale=max(0.05, 1 - (1 - self.crop_scale) * strength),
@@ -55,7 +57,7 @@ class Augmentation:
         )
 
     def draw(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Parameters for `count` tiles of `size` pixels: float32 (count, PARAMETERS), or longer rows with shading."""
+        """Parameters for `count` tiles of `size` pixels: float32 (count, PARAMETERS), or longer rows with adverse conditions."""
         area = rng.uniform(self.crop_scale, 1, count)
         stretch = np.exp(rng.uniform(-0.5, 0.5, count) * 2 * np.log(self.crop_ratio))
         # A crop side longer than the tile is cut to the tile, as torchvision's fallback does.
@@ -68,13 +70,13 @@ class Augmentation:
         angle = np.deg2rad(rng.uniform(-self.rotation, self.rotation, count))
         colours = [1 + rng.uniform(-a, a, count) for a in (self.brightness, self.contrast, self.saturation)]
         affine = affine_rows(size, (left, top), (width, height), (mirror_x, mirror_y), angle)
-        return parameter_rows([*affine, *colours], self.shade, size, rng)
+        return parameter_rows([*affine, *colours], self.adverse, size, rng)
 
 
 def parameter_rows(drawn: list[np.ndarray], share: float, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Drawn parameters as float32 (n, PARAMETERS), with those of `crack_tf.data.shading` behind them unless its share is 0."""
+    """Drawn parameters as float32 (n, PARAMETERS), followed by those of `crack_tf.data.adverse` unless its share is 0."""
     rows = np.stack(drawn, axis=1).astype(np.float32)
-    return np.hstack([rows, draw_shading(len(rows), size, share, rng)]) if share else rows
+    return np.hstack([rows, draw_adverse(len(rows), size, share, rng)]) if share else rows
 
 
 def affine_rows(
@@ -109,7 +111,7 @@ def affine_rows(
 
 @keras.saving.register_keras_serializable("crack_tf")
 class Augment(keras.layers.Layer):
-    """Applies drawn parameters to a batch: one bilinear warp with reflected borders, shading, then the three colour changes.
+    """Applies drawn parameters to a batch: one bilinear warp with reflected borders, adverse conditions, then the three colour changes.
 
     Borders are reflected rather than black, because a black wedge has edges that look like a crack.
     """
@@ -135,10 +137,10 @@ def warp(images: Any, parameters: Any) -> Any:
 
 
 def recolour(images: Any, parameters: Any) -> Any:
-    """Shading, brightness, contrast and saturation alone. float32 (n, size, size, 3), pixels 0..255, to the same."""
+    """Adverse conditions, brightness, contrast and saturation alone. float32 (n, size, size, 3), pixels 0..255, to the same."""
     ops = keras.ops
     if parameters.shape[-1] > PARAMETERS:
-        images = shade(images, parameters[:, PARAMETERS:])
+        images = spoil(images, parameters[:, PARAMETERS:])
     brightness, contrast, saturation = (ops.reshape(parameters[:, i], (-1, 1, 1, 1)) for i in (8, 9, 10))
     images = ops.clip(images * brightness, 0, 255)
     mean = ops.mean(_grey(images), axis=(1, 2, 3), keepdims=True)

@@ -25,7 +25,7 @@ class PatchAugmentation:
         flip: mirror and flip, each with probability one half.
         quarter_turns: turn by 0, 90, 180 or 270 degrees.
         rotation: greatest further rotation either way, in degrees.
-        brightness, contrast, saturation, shade: see `crack_tf.data.augment.Augmentation`.
+        brightness, contrast, saturation, adverse: see `crack_tf.data.augment.Augmentation`.
     """
 
     zoom: float = 1.25
@@ -35,10 +35,10 @@ class PatchAugmentation:
     brightness: float = 0.3
     contrast: float = 0.3
     saturation: float = 0.2
-    shade: float = 0.0
+    adverse: float = 0.0
 
     def scaled(self, strength: float) -> PatchAugmentation:
-        """The same augmentation, `strength` times as far: 0 is none, 1 is this one. As many patches are shaded."""
+        """The same augmentation, `strength` times as far: 0 is none, 1 is this one. As many patches have adverse conditions."""
         return replace(
             self,
             zoom=self.zoom**strength,
@@ -51,7 +51,7 @@ class PatchAugmentation:
         )
 
     def draw(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Parameters for `count` patches of `size` pixels: float32 (count, PARAMETERS), or longer rows with shading."""
+        """Parameters for `count` patches of `size` pixels: float32 (count, PARAMETERS), or longer rows with adverse conditions."""
         side = np.exp(rng.uniform(-1, 1, count) * np.log(self.zoom))
         # A view larger than the patch holds it somewhere; what lies beyond the patch is its mirror image.
         left, top = (rng.uniform(0, 1, count) * (1 - side) for _ in range(2))
@@ -60,7 +60,7 @@ class PatchAugmentation:
         degrees = degrees + 90 * rng.integers(0, 4, count) * self.quarter_turns
         colours = [1 + rng.uniform(-a, a, count) for a in (self.brightness, self.contrast, self.saturation)]
         affine = affine_rows(size, (left, top), (side, side), (mirrored[0], mirrored[1]), np.deg2rad(degrees))
-        return parameter_rows([*affine, *colours], self.shade, size, rng)
+        return parameter_rows([*affine, *colours], self.adverse, size, rng)
 
 
 def plan_patches(
