@@ -6,7 +6,6 @@ next epoch draws the same batches, augmentation and dropout it would have drawn,
 
 from __future__ import annotations
 
-import csv
 import math
 import sys
 import time
@@ -23,7 +22,7 @@ from crack_tf.models import build_model, get_model
 from crack_tf.tasks import Task, task_of
 from crack_tf.tasks import predict_logits as predict_logits  # where others look for it
 from tflite.errors import CrackError, ModelFileError
-from tflite.files import atomic_path, write_csv
+from tflite.files import atomic_path, read_csv, write_csv
 
 DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -210,13 +209,19 @@ def stopped_early(history: list[dict[str, Any]], patience: int, task: Task) -> b
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """Rows of `history.csv`, oldest first; empty when there is none."""
+    """Rows of `history.csv`, oldest first; empty when there is none.
+
+    Raises:
+        CrackError: if the file is damaged.
+    """
     path = folder / "history.csv"
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
-    return [{**row, "epoch": int(row["epoch"])} for row in rows]
+    rows = read_csv(path)
+    try:
+        return [{key: int(value) if key == "epoch" else float(value) for key, value in row.items()} for row in rows]
+    except (TypeError, ValueError) as error:
+        raise CrackError(f"{path} is damaged ({error}). Start again with --overwrite.") from None
 
 
 def reseed_dropout(model: Any, seed: int, epoch: int) -> None:

@@ -180,21 +180,24 @@ def test_the_documents_quote_the_smallest_model_beside_opnet() -> None:
     assert times in " ".join(QUOTED.split())
 
 
-def test_the_documents_quote_what_drawn_shadows_bring_and_cost() -> None:
-    def both(name: str) -> list[list[dict[str, str]]]:
-        shipped = [row for row in rows(RESULTS / "suite" / name) if row["model"] == "mobilenet_v2_mixed"]
-        return [shipped, rows(RESULTS / "shade" / name)]
-
-    def cells(found: list[list[dict[str, str]]], **wanted: str) -> str:
-        chosen = [next(row for row in some if wanted.items() <= row.items()) for some in found]
+@pytest.mark.parametrize(
+    ("model", "earlier"),
+    [("mobilenet_v2_mixed", "mobilenet_v2-int8-qat"), ("mobilenet_v2_035_mixed", "mobilenet_v2-int8-ptq")],
+)
+def test_the_documents_quote_what_adverse_conditions_in_training_brought(model: str, earlier: str) -> None:
+    def cells(name: str, **wanted: str) -> str:
+        chosen = [
+            next(row for row in rows(RESULTS / folder / name) if {"model": who, **wanted}.items() <= row.items())
+            for folder, who in (("before-adverse", earlier), ("suite", model))
+        ]
         return " | ".join(f"{float(row['recall']):.3f} | {float(row['specificity']):.3f}" for row in chosen)
 
     for kind in ("shadow", "wet", "noise", "low_light"):
         for severity in ("3", "5"):
-            figures = cells(both("corruptions.csv"), corruption=kind, severity=severity)
+            figures = cells("corruptions.csv", corruption=kind, severity=severity)
             assert f"| {kind.replace('_', ' ')}, severity {severity} | {figures} |" in QUOTED
     for name in ("sdnet2018 reviewed", "brick", "deepcrack tiles", "conglomerate tiles"):
-        assert f"| {name} | {cells(both('matrix.csv'), set=name)} |" in QUOTED
+        assert f"| {name} | {cells('matrix.csv', set=name)} |" in QUOTED
 
 
 def test_the_documents_quote_the_segmentation_study() -> None:

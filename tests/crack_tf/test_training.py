@@ -98,6 +98,17 @@ def test_torn_checkpoint_is_passed_over(tmp_path) -> None:
     load_keras(path)
 
 
+@pytest.mark.parametrize("row", ["2,x", "2.5,0.1", "2", "2,0.1,3"])
+def test_a_damaged_history_is_refused(row: str, tmp_path) -> None:
+    assert read_history(tmp_path) == []
+    path = tmp_path / "history.csv"
+    path.write_text("epoch,loss\n1,0.5\n")
+    assert read_history(tmp_path) == [{"epoch": 1, "loss": 0.5}]
+    path.write_text(f"epoch,loss\n1,0.5\n{row}\n")
+    with pytest.raises(CrackError, match=r"history.csv is damaged"):
+        read_history(tmp_path)
+
+
 def test_training_learns_a_plain_task(tmp_path) -> None:
     tiles = separable_tiles(64)
     model = fit(config(epochs=8, learning_rate=3e-3, augmentation=0.0, patience=0), tiles, tiles, tmp_path)
