@@ -200,6 +200,30 @@ def test_the_documents_quote_what_adverse_conditions_in_training_brought(model: 
         assert f"| {name} | {cells('matrix.csv', set=name)} |" in QUOTED
 
 
+def test_the_readme_says_which_targets_are_met() -> None:
+    found = {
+        row["model"]: f"{row['tp']}/{int(row['tp']) + int(row['fn'])}, {row['tn']}/{int(row['tn']) + int(row['fp'])}"
+        for row in rows(RESULTS / "suite" / "splits.csv")
+        if row["set"] == "metu grouped" and row["scheme"] != "keras"
+    }
+    ranked = {
+        row["set"]: f"{float(row['auc']):.3f} [{float(row['auc_low']):.3f}, {float(row['auc_high']):.3f}]"
+        for row in rows(RESULTS / "suite" / "matrix.csv")
+        if row["model"] == "mobilenet_v2_mixed"
+    }
+    speed = {row["model"]: float(row["p50_ms"]) for row in rows(RESULTS / "suite" / "candidates.csv")}
+    times = f"{speed['opnet_lite_base']:.2f} for {speed['MobileNetV2 1.0']:.2f} ms"
+    for cell in (
+        f"on METU | {found['mobilenet_v2_mixed']} | met",
+        f"{ranked['sdnet2018 walls']}; where a second reader is sure, {ranked['sdnet2018 reviewed']} | missed",
+        f"never saw | {ranked['brick']} | met",
+        f"16 times; {found['opnet_lite_small']} | met",
+        f"67 times, 39 kB; {found['opnet_lite_nano']} | met",
+        f"{found['opnet_lite_base']} for {found['mobilenet_v2']}; {times} | four times as fast",
+    ):
+        assert cell in README
+
+
 def test_the_documents_quote_the_segmentation_study() -> None:
     found = rows(RESULTS / "tuning" / "unet-study.csv")
     assert len(found) == 20
