@@ -166,27 +166,30 @@ nano: $(VENV)/.base
 MIXED := runs/generalise
 EPOCH := $(MIXED)/mn/checkpoints/epoch-00
 ADVERSE := --epochs 10 --batch 32 --adverse 0.3
-MEAN := --data $(SPLITS)/metu-sdnet2018.csv --out
 WEIGHTS_035 ?= imagenet
-GENERALISED := $(addprefix $(MIXED)/mobilenet_v2_,adverse 035_adverse)
+
+# mean-run,FOLDER,MODELS: average them, or leave a finished mean alone.
+define mean-run
+	@test -e $(1) || $(CRACK_TF) average $(2) --data $(SPLITS)/metu-sdnet2018.csv --out $(1)
+endef
 
 generalise: $(VENV)/.base
 	$(call train-run,$(MIXED)/mn,mobilenet_v2_mixed-train,--model mobilenet_v2 --weights $(WEIGHTS) --freeze-epochs 1 \
 	    --unfreeze-blocks 12 --epochs 10 --batch 32 --learning-rate 5e-4)
-	@test -e $(MIXED)/mobilenet_v2_mixed || $(CRACK_TF) average $(METU)/mobilenet_v2 \
-	    $(foreach epoch,5 6 7,$(EPOCH)$(epoch).keras $(EPOCH)$(epoch).keras) $(MEAN) $(MIXED)/mobilenet_v2_mixed
+	$(call mean-run,$(MIXED)/mobilenet_v2_mixed,$(METU)/mobilenet_v2 \
+	    $(foreach epoch,5 6 7,$(EPOCH)$(epoch).keras $(EPOCH)$(epoch).keras))
 	$(call train-run,$(MIXED)/adverse,mobilenet_v2_mixed-train,--model mobilenet_v2 --init-from $(MIXED)/mobilenet_v2_mixed \
 	    --unfreeze-blocks 6 --learning-rate 3e-4 $(ADVERSE))
-	@test -e $(MIXED)/mobilenet_v2_adverse || $(CRACK_TF) average $(foreach quarter,1 2 3,$(MIXED)/mobilenet_v2_mixed) \
-	    $(MIXED)/adverse/checkpoints/epoch-010.keras $(MEAN) $(MIXED)/mobilenet_v2_adverse
+	$(call mean-run,$(MIXED)/mobilenet_v2_adverse,$(foreach quarter,1 2 3,$(MIXED)/mobilenet_v2_mixed) \
+	    $(MIXED)/adverse/checkpoints/epoch-010.keras)
 	$(call train-run,$(MIXED)/mobilenet_v2_035,metu-sdnet2018,--model mobilenet_v2 --hp alpha=0.35 --weights $(WEIGHTS_035) \
 	    --freeze-epochs 1 --epochs 8 --steps-per-epoch 90 --batch 32)
 	$(call train-run,$(MIXED)/adverse_035,mobilenet_v2_mixed-train,--model mobilenet_v2 --hp alpha=0.35 \
 	    --init-from $(MIXED)/mobilenet_v2_035 --learning-rate 5e-4 $(ADVERSE))
-	@test -e $(MIXED)/mobilenet_v2_035_adverse || $(CRACK_TF) average $(MIXED)/adverse_035 \
-	    $(foreach epoch,008 009 010,$(MIXED)/adverse_035/checkpoints/epoch-$(epoch).keras) $(MEAN) $(MIXED)/mobilenet_v2_035_adverse
-	@for run in $(MIXED)/mobilenet_v2_mixed $(GENERALISED); do \
-	    $(CRACK_TF) export $$run --int8 --qat-steps 60 --resume || exit; \
+	$(call mean-run,$(MIXED)/mobilenet_v2_035_adverse,$(MIXED)/adverse_035 \
+	    $(foreach epoch,008 009 010,$(MIXED)/adverse_035/checkpoints/epoch-$(epoch).keras))
+	@for run in mixed adverse 035_adverse; do \
+	    $(CRACK_TF) export $(MIXED)/mobilenet_v2_$$run --int8 --qat-steps 60 --resume || exit; \
 	done
 	@$(CRACK_TF) export $(MIXED)/mobilenet_v2_035 --int8 --ptq --resume
 	# What adverse conditions brought: these are the models before them, the suite has those after.

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 WAVES = 4
-_STAIN = 5  # a shadow's numbers come first: light, direction (2), place, sharpness
+_STAIN = 5  # a shadow's numbers come first: light, direction (2), place, and the sharpness of all edges
 _CAMERA = _STAIN + 2 + 3 * WAVES  # a stain's: light, level, and its waves
 NUMBERS = _CAMERA + 4  # per tile; the camera's: light, noise, and where in the grain the tile's begins (2)
 
@@ -35,13 +35,13 @@ def draw_adverse(count: int, size: int, share: float, rng: np.random.Generator) 
         rng: draws them.
     """
     angle, place = rng.uniform(0, 2 * np.pi, count), rng.uniform(-0.4, 0.4, count)
-    shadow = [_light(count, share, LIGHT, rng), np.cos(angle), np.sin(angle), place, _sharpness(count, size, rng)]
-    stain = [_light(count, share, LIGHT, rng), rng.uniform(-0.5, 1.5, count)]
+    shadow = [_some(count, share, LIGHT, 1.0, rng), np.cos(angle), np.sin(angle), place, _sharpness(count, size, rng)]
+    stain = [_some(count, share, LIGHT, 1.0, rng), rng.uniform(-0.5, 1.5, count)]
     for _ in range(WAVES):
         angle, cycles = rng.uniform(0, 2 * np.pi, count), rng.uniform(*CYCLES, count)
         stain += [cycles * np.cos(angle), cycles * np.sin(angle), rng.uniform(0, 1, count)]
-    noise = np.where(rng.uniform(size=count) < share, rng.uniform(0, NOISE, count), 0.0)
-    camera = [_light(count, share, DARK, rng), noise, *rng.integers(0, _GRAIN, (2, count))]
+    noise = _some(count, share, (0, NOISE), 0.0, rng)
+    camera = [_some(count, share, DARK, 1.0, rng), noise, *rng.integers(0, _GRAIN, (2, count))]
     return np.stack([*shadow, *stain, *camera], axis=1).astype(np.float32)
 
 
@@ -104,9 +104,9 @@ def _number(numbers: Any, index: int) -> Any:
     return keras.ops.reshape(numbers[:, index], (-1, 1, 1, 1))
 
 
-def _light(count: int, share: float, left: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """What is left of the light; 1 where nothing is drawn."""
-    return np.where(rng.uniform(size=count) < share, rng.uniform(*left, count), 1.0)
+def _some(count: int, share: float, extent: tuple[float, float], none: float, rng: np.random.Generator) -> np.ndarray:
+    """A condition's strength: within the extent on that share of the tiles, on the others what leaves them alone."""
+    return np.where(rng.uniform(size=count) < share, rng.uniform(*extent, count), none)
 
 
 def _sharpness(count: int, size: int, rng: np.random.Generator) -> np.ndarray:
