@@ -125,11 +125,12 @@ def run(args: argparse.Namespace) -> int:
         raise CrackError(f"--overlap {args.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
 
     from crack_tf.survey.camera import Locator, Scale
-    from crack_tf.survey.pipeline import Run, segmenter_of
+    from crack_tf.survey.crew import ThreadCrew
+    from crack_tf.survey.pipeline import Run
+    from crack_tf.survey.search import Plan, Searcher
     from crack_tf.survey.source import file_hash, open_source
     from crack_tf.survey.store import Store
     from crack_tf.survey.truth import compare, read_truth
-    from crack_tf.tiled import PhotoClassifier
     from crack_tf.zoo import find_model
     from tflite.hardware import describe
 
@@ -139,20 +140,22 @@ def run(args: argparse.Namespace) -> int:
     locator = Locator(scale, *_log_and_zone(args))
     source = open_source(args.photos, args.out, locator, args.every_s, args.video_start)
     chosen = find_model(args.model)
-    segmenter = segmenter_of(find_segmenter(args.segmenter))
+    plan = Plan(
+        classifier=chosen.path,
+        side=args.tile or chosen.tile_side,
+        overlap=args.overlap,
+        segmenter=find_segmenter(args.segmenter),
+        foreground=args.foreground == "auto",
+    )
     jobs = args.jobs or int(describe()["cores"])
     with ExitStack() as stack:
-        side = args.tile or chosen.tile_side
-        classifier = PhotoClassifier(chosen.path, jobs=jobs, side=side, overlap=args.overlap)
-        stack.enter_context(classifier)
-        models = {"classifier": _described(classifier.sidecar)}
-        if segmenter is not None:
-            models["segmenter"] = _described(segmenter.sidecar)
+        searcher = stack.enter_context(Searcher(plan, jobs))
+        models = {role: _described(sidecar) for role, sidecar in searcher.sidecars.items()}
         settings = {
             "source": source.name,
             "kind": source.kind,
             "models": models,
-            "tile_side": classifier.side,
+            "tile_side": searcher.classifier.side,
             "overlap": args.overlap,
             "foreground": args.foreground,
             "mm_per_pixel": args.mm_per_pixel,
@@ -169,9 +172,8 @@ def run(args: argparse.Namespace) -> int:
         work = Run(
             source=source,
             store=store,
-            classifier=classifier,
-            segmenter=segmenter,
-            foreground=args.foreground == "auto",
+            crew=ThreadCrew(searcher, jobs),
+            second_opinion=plan.segmenter is not None,
             jobs=jobs,
             position_error_m=args.position_error_m,
             tell=lambda line: print(line, flush=True),

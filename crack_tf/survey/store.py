@@ -23,16 +23,14 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from crack_tf.survey.findings import FILE_NAME, FORMAT, Finding, Gap, PhotoRecord
 from tflite.errors import CrackError
-from tflite.files import atomic_path, read_json, refuse_existing, sha256_bytes, write_json
+from tflite.files import atomic_path, read_json, refuse_existing, sha256_bytes, write_bytes, write_json
 
 SETTINGS, RECORDS, PICTURES, OVERLAYS = "settings.json", "records", "pictures", "overlays"
 PERFORMANCE = "performance.json"
 RESULTS = (FILE_NAME, "findings.csv", "findings.geojson", "coverage.geojson", "report.html", PERFORMANCE)
-_QUALITY = 88  # of JPEG pictures
 _POINTS = ".npy"
 
 
@@ -112,10 +110,9 @@ class Store:
         record: dict[str, Any] = {"bytes": size, "photo": None, "findings": [], "gap": vars(gap)}
         write_json(self._path(gap.photo), {"format": FORMAT, "name": gap.photo, **record})
 
-    def add_pictures(self, finding: Finding, picture: np.ndarray, overlay: np.ndarray) -> None:
-        """Write a finding's pictures, uint8 (height, width, 3), under the names it states."""
-        self._write_picture(self.folder / finding.picture, picture)
-        self._write_picture(self.folder / finding.overlay, overlay)
+    def add_picture(self, name: str, jpeg: bytes) -> None:
+        """Write a finding's picture under the name that the finding states."""
+        write_bytes(self.folder / name, jpeg)
 
     def points(self, name: str) -> np.ndarray | None:
         """The points of a photograph, uint8 (n, 136); None if there are none."""
@@ -198,10 +195,6 @@ class Store:
                     Finding.from_json(finding)
                 return record
         return None
-
-    def _write_picture(self, path: Path, pixels: np.ndarray) -> None:
-        with atomic_path(path) as temporary:
-            Image.fromarray(pixels).save(temporary, "JPEG", quality=_QUALITY)
 
 
 def _now() -> str:

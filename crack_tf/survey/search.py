@@ -1,0 +1,276 @@
+"""One photograph of a survey, from its file to what is known of it. Nothing is written here: that is the store's, in one process.
+
+with Searcher(Plan(classifier=Path("opnet.tflite"), side=227, overlap=0.25, segmenter=None, foreground=True), 2) as searcher:
+    searched = searcher.search(item)
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from crack_tf.photo.foreground import Prompt
+from crack_tf.photo.grabcut import GrabCut
+from crack_tf.segmentation.photos import SegmenterPool, segment
+from crack_tf.survey.camera import Shot
+from crack_tf.survey.findings import Finding, Gap, PhotoRecord, finding_id
+from crack_tf.survey.merge import find_points
+from crack_tf.survey.pictures import as_jpeg, draw_finding
+from crack_tf.survey.source import MISSING, UNREADABLE, Frame, Item
+from crack_tf.survey.store import OVERLAYS, PICTURES
+from crack_tf.survey.validate import Candidate, find_candidates, worth_a_look
+from crack_tf.tiled import PhotoClassifier
+from tflite.device.journal import iso_time
+from tflite.errors import ImageError
+from tflite.segmenter import Segmenter
+
+_CUTS = 2  # of GrabCut; more of its five move the edge by a few pixels, and take most of the survey's time
+STAGES = ("decode", "classify", "foreground", "segment", "measure", "points", "write")
+
+
+class Stopwatch:
+    """How long threads spent in each stage; for several threads."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self._lock = threading.Lock()
+        self._started = time.monotonic()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count a block's time to a stage."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.add(name, time.monotonic() - started)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Count seconds to a stage; negative ones take them from it."""
+        with self._lock:
+            self.seconds[name] += seconds
+
+    def report(self, photos: int, megapixels: float, jobs: int) -> dict[str, Any]:
+        """What `performance.json` holds. Shares are of all threads' time in any stage, waiting included."""
+        elapsed = time.monotonic() - self._started
+        total = sum(self.seconds.values()) or 1.0
+        return {
+            "photos": photos,
+            "seconds": round(elapsed, 2),
+            "photos_per_minute": round(60 * photos / elapsed, 2),
+            "megapixels_per_second": round(megapixels / elapsed, 3),
+            "jobs": jobs,
+            "stages": {
+                name: {"seconds": round(spent, 2), "share": round(spent / total, 4)}
+                for name, spent in self.seconds.items()
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How photographs are searched.
+
+    Attributes:
+        classifier: file of the model that looks at every tile.
+        side: of a tile in pixels; None for that of the model's training tiles.
+        overlap: least share of a tile that its neighbour repeats.
+        segmenter: file of the model that gives the second opinion, or None.
+        foreground: whether to leave out what is not concrete.
+    """
+
+    classifier: Path
+    side: int | None
+    overlap: float
+    segmenter: Path | None
+    foreground: bool
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A photograph that was tried: what is known of it, or why it could not be read.
+
+    Attributes:
+        name: as in `crack_tf.survey.source.Item`.
+        size: of its file, the item's `bytes`.
+        photo: None where it could not be read, and then `gap` says why.
+        findings: on it.
+        pictures: JPEG files of the findings by their names, see `crack_tf.survey.store`.
+        points: uint8 (n, 136) to know it again by, or None; see `crack_tf.survey.merge`.
+        gap: None where it was read.
+        seconds: spent in each of STAGES.
+    """
+
+    name: str
+    size: int
+    photo: PhotoRecord | None = None
+    findings: tuple[Finding, ...] = ()
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    points: np.ndarray | None = None
+    gap: Gap | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+class Searcher:
+    """Both models, ready for photographs; used as a context. `search` may be called from several threads.
+
+    Args:
+        plan: how to search.
+        jobs: threads that run the models, at least 1.
+
+    Attributes:
+        sidecars: of the models by role, "classifier" and, where there is one, "segmenter".
+
+    Raises:
+        CrackError: if a model file is not what its sidecar says.
+    """
+
+    def __init__(self, plan: Plan, jobs: int) -> None:
+        self._plan = plan
+        segmenter = None if plan.segmenter is None else Segmenter(plan.segmenter, threads=1)
+        self.classifier = PhotoClassifier(plan.classifier, jobs=jobs, side=plan.side, overlap=plan.overlap)
+        self.sidecars = {"classifier": self.classifier.sidecar}
+        self._pool: SegmenterPool | None = None
+        with ExitStack() as stack:
+            stack.enter_context(self.classifier)
+            if segmenter is not None:
+                self.sidecars["segmenter"] = segmenter.sidecar
+                self._cut = segmenter.threshold_probability
+                self._pool = stack.enter_context(SegmenterPool(segmenter, jobs))
+            self._open = stack.pop_all()
+
+    def __enter__(self) -> Searcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads of the models."""
+        self._open.close()
+
+    def search(self, item: Item) -> Searched:
+        """Read and search one photograph."""
+        watch = Stopwatch()
+        try:
+            with self.classifier.room(item.pixels):
+                with watch.stage("decode"):
+                    frame = item.read()
+                return self._search(item, frame, watch)
+        except FileNotFoundError:
+            gap = Gap(item.name, MISSING, "the file was there when the survey started, and is gone")
+        except ImageError as error:
+            gap = Gap(item.name, UNREADABLE, str(error))
+        return Searched(item.name, item.bytes, gap=gap, seconds=watch.seconds)
+
+    def _search(self, item: Item, frame: Frame, watch: Stopwatch) -> Searched:
+        image, shot = frame.image, frame.shot
+        with watch.stage("classify"):
+            tiles = self.classifier.score(image, frame.boxes)
+        candidates: list[Candidate] = []
+        wanted = worth_a_look(tiles, self.classifier.sidecar.threshold.logit)
+        if wanted:
+            with watch.stage("foreground"):
+                foreground = self._foreground(frame)
+            with watch.stage("measure"):
+                if self._pool is None:
+                    candidates = find_candidates(image, wanted, foreground)
+                else:
+                    candidates = find_candidates(image, wanted, foreground, partial(self._segment, watch), self._cut)
+        photo = PhotoRecord(
+            name=item.name,
+            sha256=frame.sha256,
+            width=image.shape[1],
+            height=image.shape[0],
+            time=_time(shot),
+            latitude=shot.latitude,
+            longitude=shot.longitude,
+            altitude_m=shot.altitude_m,
+            heading_deg=shot.heading_deg,
+            mm_per_pixel=shot.mm_per_pixel,
+            tiles=len(tiles) if frame.tiles is None else frame.tiles,
+            positives=sum(tile.crack for tile in tiles),
+            findings=len(candidates),
+        )
+        with watch.stage("points"):
+            # Without a position nothing is merged.
+            points = find_points(image) if candidates and shot.latitude is not None else None
+        with watch.stage("write"):
+            findings = tuple(_finding(candidate, photo, shot) for candidate in candidates)
+            pictures = {}
+            for finding in findings:
+                before, after = draw_finding(image, finding.box, finding.outline, finding.validation)
+                pictures[finding.picture], pictures[finding.overlay] = as_jpeg(before), as_jpeg(after)
+        return Searched(item.name, item.bytes, photo, findings, pictures, points, seconds=watch.seconds)
+
+    def _foreground(self, frame: Frame) -> np.ndarray | None:
+        """Where to look: what a journal kept, or what is concrete."""
+        if frame.boxes is not None:
+            known = np.zeros(frame.image.shape[:2], bool)
+            for box in frame.boxes:
+                known[box.y : box.y + box.h, box.x : box.x + box.w] = True
+            return known
+        return GrabCut(_CUTS).segment(frame.image, Prompt()).mask if self._plan.foreground else None
+
+    def _segment(self, watch: Stopwatch, image: np.ndarray, region: np.ndarray) -> np.ndarray:
+        """The segmentation model on a part of a photograph: float32 (height, width)."""
+        assert self._pool is not None
+        started = time.monotonic()
+        probability = segment(image, self._pool, foreground=region)
+        spent = time.monotonic() - started
+        # The caller counts this time as measuring.
+        watch.add("segment", spent)
+        watch.add("measure", -spent)
+        return probability
+
+
+def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot) -> Finding:
+    box, scale = candidate.box, photo.mm_per_pixel
+    number = finding_id(photo.name, box)
+    right, down = box.x + box.w / 2 - photo.width / 2, box.y + box.h / 2 - photo.height / 2
+    latitude, longitude, altitude = shot.place(right, down)
+    return Finding(
+        id=number,
+        photo=photo.name,
+        seen_on=(photo.name,),
+        box=box,
+        outline=candidate.outline,
+        latitude=latitude,
+        longitude=longitude,
+        altitude_m=altitude,
+        time=photo.time,
+        probability=round(candidate.probability, 4),
+        tiles=candidate.tiles,
+        validation=candidate.validation,
+        validation_score=candidate.validation_score,
+        mm_per_pixel=scale,
+        length_px=candidate.length_px,
+        mean_width_px=candidate.mean_width_px,
+        max_width_px=candidate.max_width_px,
+        length_mm=_scaled(candidate.length_px, scale, 2),
+        mean_width_mm=_scaled(candidate.mean_width_px, scale, 3),
+        max_width_mm=_scaled(candidate.max_width_px, scale, 3),
+        severity=0.0,  # of the merged finding
+        picture=f"{PICTURES}/{number}.jpg",
+        overlay=f"{OVERLAYS}/{number}.jpg",
+        width_from=candidate.width_from,
+    )
+
+
+def _time(shot: Shot) -> str | None:
+    return None if shot.time is None else iso_time(shot.time)
+
+
+def _scaled(pixels: float | None, scale: float | None, digits: int) -> float | None:
+    return None if pixels is None or scale is None else round(pixels * scale, digits)
