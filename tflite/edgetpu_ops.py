@@ -29,9 +29,12 @@ from tflite.sidecar import TensorSpec
 SOFTMAX_ELEMENTS = 16_000
 # Custom operators the compiler knows and leaves on the CPU; it stops at others ("Encountered unresolved custom op").
 CORAL_CUSTOM = ("CUSTOM:PosenetDecoderOp", "CUSTOM:TFLite_Detection_PostProcess")
-# Resizing, by sight. Not mapped: 1x1 to 33x33 in Coral's two DeepLab models; 512x512x32, which is 8 MiB (issues/31).
+# Resizing, by sight. Not mapped: 1x1 to 33x33 in Coral's two DeepLab models; 512x512x32, which is 8 MiB (issues/31); to the
+# 513x513 of its input in a DeepLab whose other operators were mapped; to 256x512 in a BiSeNet (issues/377). The table gives "loss in
+# precision" as the reason, which fits the side better than the bytes.
 # Mapped: doubling to 128x128x32 (issues/31). A U-Net of 256x256 was mapped in part, of 128x128 whole (issues/187).
 RESIZE_FACTOR_SEEN_LEFT = 33
+RESIZE_SIDE_SEEN_LEFT = 512
 RESIZE_BYTES_SEEN_LEFT = 512 * 512 * 32
 RESIZE_FACTOR_SEEN_MAPPED = 2
 RESIZE_BYTES_SEEN_MAPPED = 128 * 128 * 32
@@ -191,6 +194,9 @@ def caution(node: Node) -> str:
     elif node.name == "MEAN":
         if _positions(node) > MEAN_POSITIONS_SEEN_MAPPED:
             return "means over large areas may stay on the CPU; Coral gives no limit, 64x128 positions were seen mapped"
+    elif node.name == "TILE":
+        if any(side != 1 for side in _first(node)[:-1]) or _multiples(node)[-1] != 1:
+            return "Coral's table has no TILE; it was seen mapped where one position is repeated over an area"
     elif node.name == "TRANSPOSE_CONV":
         return "some transposed convolutions were seen on the CPU (google-coral/edgetpu issues 684, 686); resize and convolve is safer"
     if any(tensor.size > ACTIVATION_BYTES_SEEN_MAPPED for tensor in node.outputs):
@@ -326,7 +332,10 @@ def _prelu(node: Node) -> str:
 
 
 def _resize(node: Node) -> str:
-    if _resize_factor(node) >= RESIZE_FACTOR_SEEN_LEFT or node.outputs[0].size >= RESIZE_BYTES_SEEN_LEFT:
+    far = (
+        _resize_factor(node) >= RESIZE_FACTOR_SEEN_LEFT or max(node.outputs[0].spec.shape[1:3]) >= RESIZE_SIDE_SEEN_LEFT
+    )
+    if far or node.outputs[0].size >= RESIZE_BYTES_SEEN_LEFT:
         return f"resizes {list(_first(node)[1:])} to {list(node.outputs[0].spec.shape[1:])}; so large a step was seen left on the CPU"
     return ""
 
@@ -349,6 +358,16 @@ def _strided_slice(node: Node) -> str:
     if node.option("EllipsisMask") or node.option("NewAxisMask"):
         return "ellipsis or new axes in the slice"
     return ""
+
+
+def _tile(node: Node) -> str:
+    return "repeats the batch" if len(_first(node)) > 3 and _multiples(node)[0] != 1 else ""
+
+
+def _multiples(node: Node) -> list[int]:
+    """How often a TILE repeats each side of its input."""
+    tensor = node.parameter(1)
+    return [1] * len(_first(node)) if tensor is None else [int(times) for times in tensor.integers().reshape(-1)]
 
 
 def _axes(node: Node, slot: int) -> set[int]:
@@ -395,6 +414,8 @@ SUPPORTED: dict[str, Rule] = {
     "SUB": Rule(5),
     "SUM": Rule(2, (1,), _not_over_batch),
     "TANH": Rule(3),
+    # Not in the table, and seen mapped: a DeepLab whose pooled branch is tiled back over the area. Version 2 came with 2.2.0.
+    "TILE": Rule(2, (1,), _tile),
     "TRANSPOSE": Rule(5, (1,)),
     "TRANSPOSE_CONV": Rule(3, (0, 1, 3)),
     # The table's "LSTM: unidirectional only". Slots 1 to 8 hold weights, 12 to 15 biases.

@@ -28,9 +28,10 @@ from hypothesis import strategies as st
 from tests.quantised_models import CLASSIFIERS
 from tflite import edgetpu
 from tflite.edgetpu import compare, compile_model, main, parse_log, predict, validate
-from tflite.edgetpu_ops import CORAL_CUSTOM, SUPPORTED, Node, Tensor, caution, why_not, why_refused
+from tflite.edgetpu_ops import CORAL_CUSTOM, SUPPORTED, Node, Tensor, caution, read_nodes, why_not, why_refused
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import sha256_file
+from tflite.graph import read_flatbuffer
 from tflite.runtime import Classifier
 from tflite.sidecar import TensorSpec, read_sidecar, sidecar_path, write_sidecar
 
@@ -102,10 +103,16 @@ def forward(kind: str) -> Callable[[Any], Any]:
         return tf.constant(rng.normal(0, 0.3, shape).astype(np.float32))
 
     first, transposed, last, dense = weights(3, 3, 3, 8), weights(2, 2, 4, 8), weights(3, 3, 16, 2), weights(8, 5)
-    bias = tf.linspace(0.1, 0.2, 4)
+    bias, pointwise = tf.linspace(0.1, 0.2, 4), weights(1, 1, 8, 8)
 
     def upsampled(x: Any, method: str) -> Any:
         return tf.image.resize(x, (2 * x.shape[1], 2 * x.shape[2]), method=method)
+
+    def deeplab(x: Any) -> Any:
+        pooled = tf.nn.relu(tf.nn.conv2d(tf.nn.avg_pool2d(x, 16, 1, "VALID"), pointwise, 1, "SAME"))
+        both = tf.concat([x, tf.tile(pooled, [1, 16, 16, 1])], -1)
+        classes = tf.nn.conv2d(both, last, 1, "SAME") + tf.linspace(0.1, 0.2, 2)
+        return tf.argmax(tf.image.resize(classes, (513, 513)), -1)
 
     def unet(x: Any) -> Any:
         inner = upsampled(tf.nn.max_pool2d(x, 2, 2, "SAME"), "nearest")
@@ -117,6 +124,7 @@ def forward(kind: str) -> Callable[[Any], Any]:
         "nearest": lambda x: upsampled(x, "nearest"),
         "bilinear": lambda x: upsampled(x, "bilinear"),
         "unet": unet,
+        "deeplab": deeplab,
         "transposed": lambda x: tf.nn.conv2d_transpose(x, transposed, (1, SIZE, SIZE, 4), 2, "SAME") + bias,
         "transposed_relu": lambda x: tf.nn.relu(
             tf.nn.conv2d_transpose(x, transposed, (1, SIZE, SIZE, 4), 2, "SAME") + bias
@@ -165,6 +173,21 @@ def test_what_the_table_lists_is_mapped_for_certain(kind: str, model: Callable[.
     prediction = predict(model(kind))
     assert prediction.verdict == "full"
     assert not any(placement.caution for placement in prediction.placements)
+
+
+def test_a_pooled_branch_tiled_back_is_mapped_and_the_resize_to_the_input_stays_with_its_argmax(
+    model: Callable[..., Path],
+) -> None:
+    """As Coral's compiler did to a DeepLab with 513x513 pixels: TILE is in no table, and was mapped."""
+    nodes = read_flatbuffer(model("deeplab"), lambda found, size: read_nodes(found))
+    prediction = edgetpu._predict(tuple(replace(n, version=1) if n.name == "TILE" else n for n in nodes))
+    assert [p.mapped for p in prediction.placements if p.name == "TILE"] == [True]
+    assert prediction.left == {"RESIZE_BILINEAR": 1, "ARG_MAX": 1}
+    assert not any(placement.caution for placement in prediction.placements)
+
+
+def test_a_tile_of_todays_converter_is_newer_than_the_compiler(model: Callable[..., Path]) -> None:
+    assert "TILE has version 3, newer than the compiler" in predict(model("deeplab")).refused
 
 
 def test_a_leaky_relu_written_as_maximum_stays_one(model: Callable[..., Path]) -> None:
@@ -281,6 +304,8 @@ GOOD = {
     "slice": node("STRIDED_SLICE", IMAGE, *[integers(1, 1, 1, 1)] * 3, EllipsisMask=0, NewAxisMask=0),
     "uint8": node("RELU", tensor(1, 4, dtype="uint8"), out=tensor(1, 4, dtype="uint8")),
     "split": node("SPLIT", integers(3), IMAGE),
+    "tile": node("TILE", tensor(1, 1, 1, 4), integers(1, 33, 33, 1), out=tensor(1, 33, 33, 4)),
+    "resize": node("RESIZE_BILINEAR", tensor(1, 17, 17, 4), integers(33, 33), out=tensor(1, 33, 33, 4)),
     "pack": node("PACK", tensor(1, 4), tensor(1, 4), out=tensor(1, 2, 4), Axis=1),
 }
 BAD = {
@@ -337,6 +362,16 @@ BAD = {
         node("RESIZE_BILINEAR", tensor(1, 1, 1, 4), integers(33, 33), out=tensor(1, 33, 33, 4)),
         "left on the CPU",
     ),
+    "resize to a large side": (
+        node("RESIZE_BILINEAR", tensor(1, 65, 65, 19), integers(513, 513), out=tensor(1, 513, 513, 19)),
+        "left on the CPU",
+    ),
+    "resize to a wide side": (
+        node("RESIZE_BILINEAR", tensor(1, 32, 64, 19), integers(256, 512), out=tensor(1, 256, 512, 19)),
+        "left on the CPU",
+    ),
+    "tile batch": (node("TILE", IMAGE, integers(2, 1, 1, 1), out=tensor(1, 8, 8, 4)), "repeats the batch"),
+    "computed multiples": (node("TILE", IMAGE, tensor(4, dtype="int32", scales=0)), "input 1 must be constant"),
     "resize large": (
         node("RESIZE_BILINEAR", tensor(1, 256, 256, 32), integers(512, 512), out=tensor(1, 512, 512, 32)),
         "left on the CPU",
@@ -369,6 +404,8 @@ def test_an_operator_beyond_a_limit_is_left_with_the_reason(case: str) -> None:
         (node("RESHAPE", tensor(1, 64, 64, 3), integers(1, 12288), out=tensor(1, 12288)), "large reshapes"),
         (node("MEAN", tensor(1, 128, 128, 4), integers(1, 2), out=tensor(1, 4)), "large areas"),
         (node("TRANSPOSE_CONV", integers(1, 8, 8, 4), WEIGHTS, IMAGE), "safer"),
+        (node("TILE", IMAGE, integers(1, 2, 2, 1), out=tensor(1, 16, 16, 4)), "no TILE"),
+        (node("TILE", tensor(1, 1, 1, 4), integers(1, 1, 1, 2), out=tensor(1, 1, 1, 8)), "no TILE"),
         (node("RELU", tensor(1, 512, 512, 64), out=tensor(1, 512, 512, 64)), "large activation tensors"),
     ],
 )
