@@ -7,7 +7,8 @@ A manifest is a CSV with one comment line of JSON on top:
     Negative/00001.jpg,ab12...,0,n00001,train
 
 `pandas.read_csv(path, comment="#")` reads it. Paths are relative to `root`, use "/", and are sorted. A segmentation set has two
-columns more, `mask` and `mask_sha256`; a manifest without masks is written, and hashed, without them.
+columns more, `mask` and `mask_sha256`, and a third, `mask_orientation`, when a mask was drawn on the pixels as the camera stored them
+and has to be turned with its photograph. A manifest that needs none of them is written, and hashed, without.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ SPLITS = ("train", "val", "test")
 LABELS = ("no_crack", "crack")  # index is the label: 1 is cracked
 _COLUMNS = ("path", "sha256", "label", "group", "split")
 _MASK_COLUMNS = ("mask", "mask_sha256")
+_TURN_COLUMN = "mask_orientation"
 
 
 @dataclass(frozen=True, order=True)
@@ -43,6 +45,7 @@ class Item:
         split: "train", "val" or "test".
         mask: the mask's file like `path`; empty in a classification set.
         mask_sha256: of the mask file's bytes; empty in a classification set.
+        mask_orientation: EXIF orientation, 1 to 8, by which the mask is turned to lie on the upright photograph; 1 leaves it as it is.
     """
 
     path: str
@@ -52,6 +55,7 @@ class Item:
     split: str
     mask: str = ""
     mask_sha256: str = ""
+    mask_orientation: int = 1
 
 
 @dataclass(frozen=True)
@@ -207,8 +211,13 @@ def read_manifest(path: str | Path) -> Manifest:
 
 def _item(row: dict[str, str]) -> Item:
     # A classification set has no mask columns; csv fills short rows with None.
-    masks = (row.get(column) or "" for column in _MASK_COLUMNS)
-    item = Item(row["path"], row["sha256"], int(row["label"]), row["group"], row["split"], *masks)
+    mask, mask_sha256 = (row.get(column) or "" for column in _MASK_COLUMNS)
+    orientation = int(row.get(_TURN_COLUMN) or 1)
+    item = Item(
+        row["path"], row["sha256"], int(row["label"]), row["group"], row["split"], mask, mask_sha256, orientation
+    )
+    if not 1 <= orientation <= 8:
+        raise ValueError(f"{item.path} has a mask of orientation {orientation}, which is no EXIF orientation")
     if bool(item.mask) != bool(item.mask_sha256):
         raise ValueError(f"{item.path} has a mask without a sha256, or the other way round")
     return item
@@ -217,6 +226,8 @@ def _item(row: dict[str, str]) -> Item:
 def _rows_text(items: Sequence[Item]) -> str:
     out = io.StringIO()
     columns = _COLUMNS + (_MASK_COLUMNS if any(item.mask for item in items) else ())
+    if any(item.mask_orientation != 1 for item in items):
+        columns += (_TURN_COLUMN,)
     writer = csv.DictWriter(out, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(asdict(item) for item in items)

@@ -25,8 +25,9 @@ from tflite.errors import CrackError
 from tflite.graph import read_graph
 from tflite.hardware import Snapshot
 from tflite.manifest import Item, Manifest
+from tflite.masks import load_mask
 from tflite.metrics import confusion, roc_auc, summary
-from tflite.pixels import NO_PIXELS, add_counts, count_pixels, decode_mask, pixel_rates
+from tflite.pixels import NO_PIXELS, add_counts, count_pixels, pixel_rates
 from tflite.runtime import Classifier
 from tflite.segmenter import Segmenter, load_model
 from tflite.sidecar import golden_input
@@ -297,7 +298,7 @@ def _map_accuracy(segmenter: Segmenter, tiles: TileSet) -> dict[str, Any]:
     counts, number = NO_PIXELS, 0
     decoding, total, inference = [], [], []
     for item in tiles.items:
-        data, mask = tiles.manifest.read(item), tiles.manifest.read_mask(item)
+        data = tiles.manifest.read(item)
         start = time.perf_counter_ns()
         photo = decode_rgb(data, item.path)
         decoding.append(_milliseconds(start))
@@ -305,7 +306,7 @@ def _map_accuracy(segmenter: Segmenter, tiles: TileSet) -> dict[str, Any]:
         total.append(_milliseconds(start))
         inference += times
         number += len(times)
-        counts = add_counts(counts, count_pixels(called, decode_mask(mask, called.shape, item.mask)))
+        counts = add_counts(counts, count_pixels(called, load_mask(tiles.manifest, item, called.shape)))
     rates = pixel_rates(counts)
     return {
         "manifest": tiles.manifest.name,

@@ -10,10 +10,12 @@ import math
 
 import numpy as np
 
-from tflite.errors import ImageError
+from tflite.masks import MASK_THRESHOLD, decode_mask
 from tflite.metrics import Confusion
 
-MASK_THRESHOLD = 128
+# Masks are decoded in `tflite.masks`; two of its names were published here first.
+__all__ = ["MASK_THRESHOLD", "NO_PIXELS", "add_counts", "count_pixels", "decode_mask", "iou", "pixel_rates"]
+
 NO_PIXELS = Confusion(0, 0, 0, 0)
 
 
@@ -63,28 +65,3 @@ def pixel_rates(counts: Confusion) -> dict[str, float | int | None]:
         "fp": counts.false_positive,
         **{name: None if math.isnan(value) else value for name, value in rates.items()},
     }
-
-
-def decode_mask(data: bytes, shape: tuple[int, int], name: str = "mask") -> np.ndarray:
-    """A mask file of a manifest: white is crack. Its values were checked when the data set was split.
-
-    Args:
-        data: the file's bytes.
-        shape: height and width of its photograph.
-        name: what to call it in an error.
-
-    Returns:
-        bool (height, width).
-
-    Raises:
-        ImageError: if it cannot be decoded or has another size.
-    """
-    from tflite.images import decode_rgb  # brings Pillow, which --help does not need
-
-    grey = decode_rgb(data, name)[..., 0]
-    if grey.shape != shape:
-        raise ImageError(
-            f"{name} has {grey.shape[1]}x{grey.shape[0]} pixels, its photograph {shape[1]}x{shape[0]}. Split the data set again."
-        )
-    # Masks of 0 and 1 are as common as those of 0 and 255; soft ones are cut.
-    return grey == 1 if grey.max() <= 1 else grey >= MASK_THRESHOLD

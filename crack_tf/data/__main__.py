@@ -171,6 +171,7 @@ def _split(options: argparse.Namespace) -> None:
     write_manifest(options.out, manifest, options.overwrite)
     _print_split(manifest, leaks(result, manifest))
     _print_unreadable(result)
+    _print_notes(result)
     print(f"written: {options.out}")
 
 
@@ -315,6 +316,7 @@ def _print_audit(result: Audit) -> None:
     if result.source.task == "segment":
         _print_masks(result)
     _print_unreadable(result)
+    _print_notes(result)
     print(f"seconds: read {result.seconds['read']}, compare {result.seconds['compare']}")
 
 
@@ -327,7 +329,10 @@ def _print_masks(result: Audit, shown: int = 10) -> None:
     print(
         f"crack pixels: {numbers['crack_pixels_share'] or 0:.2%} of all; quartiles of the cracked photographs: {quartiles}"
     )
-    print(f"cracks no darker than their surroundings: {numbers['not_darker_than_surroundings']}")
+    print(
+        f"cracks no darker than their surroundings: {numbers['not_darker_than_surroundings']}; "
+        f"not clearly darker: {numbers['not_on_a_dark_line']}"
+    )
     for problem, count in numbers["problems"].items():
         print(f"problem: {count} {problem}")
     moved = [record for record in result.records if isinstance(record, PairRecord) and record.misaligned]
@@ -349,6 +354,13 @@ def _print_unreadable(result: Audit, shown: int = 10) -> None:
         print(f"  {record.path}: {record.error}")
     if len(result.unreadable) > shown:
         print(f"  and {len(result.unreadable) - shown} more")
+
+
+def _print_notes(result: Audit) -> None:
+    from crack_tf.segmentation.pairs import mask_notes
+
+    for note in mask_notes(result.records):
+        print(note, file=sys.stderr if note.startswith("warning") else sys.stdout)
 
 
 def _print_split(manifest: Manifest, leaks: dict[str, int]) -> None:

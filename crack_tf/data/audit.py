@@ -18,7 +18,7 @@ import numpy as np
 from crack_tf.data.duplicates import CORRELATION, DETAIL, FLAT, KINDS, THUMBNAIL, Copy, find_copies, groups
 from crack_tf.data.folders import Reader, Source
 from crack_tf.data.records import Record
-from crack_tf.segmentation.pairs import pair_summary
+from crack_tf.segmentation.pairs import PairSource, pair_summary, settle_orientations
 from tflite.errors import CrackError
 from tflite.manifest import LABELS
 
@@ -71,6 +71,12 @@ def audit(source: Source, threads: int | None = None, progress: bool = True) -> 
     readers = source.readers()
     started = time.perf_counter()
     records, thumbnails = _read_all(readers, threads, quiet)
+    if isinstance(source, PairSource):
+        readable = [record.path for record in records if not record.error]
+        records = settle_orientations(source, records)
+        kept = {record.path for record in records if not record.error}
+        if len(kept) < len(readable):
+            thumbnails = thumbnails[[path in kept for path in readable]]
     if source.task == "segment" and all(record.error for record in records):
         raise CrackError(f"no pair in {source.folder} can be used (the first one: {records[0].error})")
     for label, name in enumerate(LABELS if source.task == "classify" else ()):

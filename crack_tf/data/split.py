@@ -48,7 +48,7 @@ def split(result: Audit, policy: str = "grouped", seed: int = 0, leave_out: bool
     _check(labels, heads, names, policy, result.source.name, LABELS[1:] if segment else LABELS)
     numbers = {head: f"g{number:05d}" for number, head in enumerate(sorted(set(heads)))}
     items = [
-        Item(record.path, record.sha256, record.label, numbers[head], name, *mask_columns(record))
+        Item(record.path, record.sha256, record.label, numbers[head], name, **mask_columns(record))
         for record, head, name in zip(readable, heads, names, strict=True)
     ]
     source = result.source

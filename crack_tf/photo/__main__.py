@@ -129,7 +129,7 @@ def _backend(options: argparse.Namespace) -> Backend:
 
 
 def _measure(options: argparse.Namespace) -> None:
-    from crack_tf.photo.masks import check_crack_mask, read_mask
+    from crack_tf.photo.masks import check_crack_mask, lay_on_photo, read_mask
     from crack_tf.photo.overlay import caption
     from tflite.images import load_rgb
 
@@ -137,8 +137,13 @@ def _measure(options: argparse.Namespace) -> None:
         raise CrackError(f"--out {options.out} is a file. Give a folder.")
     refuse_existing(options.out, options.overwrite)
     photo = None if options.photo is None else load_rgb(options.photo)
-    shape = None if photo is None else (photo.shape[0], photo.shape[1])
-    mask = check_crack_mask(read_mask(options.mask, shape, options.threshold, options.invert), name=str(options.mask))
+    mask = check_crack_mask(
+        read_mask(options.mask, threshold=options.threshold, invert=options.invert), name=str(options.mask)
+    )
+    if photo is not None:
+        mask, notes = lay_on_photo(mask, photo, options.photo.read_bytes(), str(options.mask))
+        for note in notes:
+            print(note, file=sys.stderr)
     scale = find_scale(options, mask.shape, options.photo)
     if options.foreground is not None:
         mask = mask & read_mask(options.foreground, mask.shape)

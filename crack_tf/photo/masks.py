@@ -1,4 +1,4 @@
-"""Masks of a photograph: what counts as one, and reading and writing them as PNG and .npy."""
+"""Masks of a photograph as files: reading them, and writing them as PNG and .npy. `tflite.masks` decides what is one."""
 
 from __future__ import annotations
 
@@ -7,68 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from crack_tf.segmentation.alignment import LOW_CONTRAST, place_mask
 from tflite.errors import CrackError, ImageError, first_line
 from tflite.files import atomic_path, refuse_existing
-from tflite.images import FORMATS
+from tflite.masks import check_crack_mask, check_mask, mask_pixels, stored_orientation
 
-_MAX_CRACK_SHARE = 0.5
-
-
-def check_mask(mask: np.ndarray, shape: tuple[int, int] | None = None, name: str = "mask") -> np.ndarray:
-    """A mask as a bool array; anything that is not plainly one is refused, never guessed.
-
-    Args:
-        mask: (height, width) of bool, or of any integer or float type with no other values than 0 and 1 or 0 and 255.
-        shape: height and width that it must have, or None.
-        name: what to call it in an error.
-
-    Returns:
-        bool (height, width).
-
-    Raises:
-        CrackError: if it has channels, other values, no pixels, or another size.
-    """
-    mask = np.asarray(mask)
-    if mask.ndim != 2:
-        raise CrackError(
-            f"{name} has shape {mask.shape}: a mask has height and width only. Give one channel, such as mask[..., 0]."
-        )
-    if mask.size == 0:
-        raise CrackError(f"{name} has no pixels (shape {mask.shape}).")
-    if shape is not None and mask.shape != tuple(shape):
-        raise CrackError(
-            f"{name} has {mask.shape[1]}x{mask.shape[0]} pixels, its photograph {shape[1]}x{shape[0]} (width x height). "
-            "Give the mask of this photograph at its full size."
-        )
-    if mask.dtype == bool:
-        return mask
-    if mask.dtype.kind not in "iuf":
-        raise CrackError(f"{name} has elements of type {mask.dtype}. Give bool, or numbers that are 0 or 255.")
-    top = 255 if mask.max() > 1 else 1
-    inside = mask == top
-    if not (inside | (mask == 0)).all():
-        strange = mask[~(inside | (mask == 0))]
-        raise CrackError(
-            f"{name} is not black and white: {strange.size:,} of its {mask.size:,} values are neither 0 nor {top} "
-            f"(one is {strange[0]}). Cut it at a threshold first, such as mask >= {top / 2:g}."
-        )
-    return inside
-
-
-def check_crack_mask(mask: np.ndarray, shape: tuple[int, int] | None = None, name: str = "mask") -> np.ndarray:
-    """`check_mask` for cracks, which never cover most of a photograph: a mask that does is taken for an inverted one.
-
-    Raises:
-        CrackError: see `check_mask`; also if more than half of the mask is crack.
-    """
-    mask = check_mask(mask, shape, name)
-    share = float(mask.mean())
-    if share > _MAX_CRACK_SHARE:
-        raise CrackError(
-            f"{name} says that {share:.0%} of the photograph is crack: it looks inverted. Cracks are white (255 or True); "
-            "turn the mask round if they are black."
-        )
-    return mask
+__all__ = ["check_crack_mask", "check_mask", "lay_on_photo", "read_mask", "write_mask"]
 
 
 def read_mask(
@@ -77,10 +21,10 @@ def read_mask(
     threshold: float | None = None,
     invert: bool = False,
 ) -> np.ndarray:
-    """Read a mask from a .npy file or a greyscale image.
+    """Read a mask from a .npy file or an image.
 
     Args:
-        path: .npy, or an image of one channel (or of three equal ones), black and white.
+        path: .npy, or an image that `tflite.masks` can read, black and white.
         shape: height and width that it must have, or None.
         threshold: if given, a soft mask is cut there: inside is value >= threshold, in the file's own range.
         invert: whether black is inside.
@@ -92,7 +36,7 @@ def read_mask(
         CrackError: if the file is missing, damaged, in colour, soft with no threshold, or of another size.
     """
     path = Path(path)
-    values = _read_npy(path) if path.suffix.lower() == ".npy" else _read_grey(path)
+    values = _read_npy(path) if path.suffix.lower() == ".npy" else _read_picture(path)
     if threshold is not None:
         if values.ndim == 2 and values.dtype != bool and not values.min() < threshold <= values.max():
             raise CrackError(
@@ -102,6 +46,44 @@ def read_mask(
         values = values >= threshold
     mask = check_mask(values, shape, str(path))
     return ~mask if invert else mask
+
+
+def lay_on_photo(mask: np.ndarray, photo: np.ndarray, data: bytes, name: str = "mask") -> tuple[np.ndarray, list[str]]:
+    """A crack mask as it lies on its upright photograph, whichever way round it was drawn (`crack_tf.segmentation.alignment`).
+
+    Args:
+        mask: bool (height, width), as it is in its file.
+        photo: uint8 (height, width, 3), upright.
+        data: bytes of the photograph's file, for its orientation tag.
+        name: what to call the mask in an error or a note.
+
+    Returns:
+        bool (height, width), and sentences for the user: that it was turned, that it may have to be, or that it lies on nothing dark.
+
+    Raises:
+        CrackError: if it has the photograph's size neither way.
+    """
+    grey = np.asarray(Image.fromarray(photo).convert("L"))
+    orientation = stored_orientation(data)
+    placed = place_mask(grey, mask, orientation)
+    if placed is None:
+        check_mask(mask, grey.shape, name)
+        raise AssertionError("a mask of the photograph's size always has a place on it")
+    notes = []
+    if placed.orientation != 1:
+        notes.append(
+            f"{name} was drawn on the pixels as stored, and is turned as the photograph's orientation tag ({orientation}) says."
+        )
+    if not placed.sure:
+        notes.append(
+            f"warning: the photograph has an orientation tag ({orientation}), and {name} fits before and after turning; "
+            "it is taken as drawn after."
+        )
+    if mask.any() and placed.fit.contrast < LOW_CONTRAST:
+        notes.append(
+            f"warning: {name} does not lie on anything darker than its surroundings. Is it turned, mirrored, or that of another photograph?"
+        )
+    return placed.mask, notes
 
 
 def write_mask(path: str | Path, mask: np.ndarray, overwrite: bool = False) -> tuple[Path, Path]:
@@ -143,20 +125,9 @@ def _read_npy(path: Path) -> np.ndarray:
         raise CrackError(f"mask {path} is not a .npy file of numbers ({first_line(error)}).") from None
 
 
-def _read_grey(path: Path) -> np.ndarray:
-    # Not through tflite.images: that makes RGB of everything, and a palette or an alpha channel would pass for grey.
+def _read_picture(path: Path) -> np.ndarray:
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            image.load()
-            if image.mode in ("RGB", "RGBA", "P", "LA"):
-                rgb = np.asarray(image.convert("RGB"))
-                if (rgb == rgb[..., :1]).all():
-                    return rgb[..., 0]
-            elif image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
-                return np.asarray(image)
-            mode = image.mode
+        data = path.read_bytes()
     except OSError as error:
         raise ImageError(f"mask {path} cannot be read: {error.strerror or first_line(error)}.") from None
-    except Exception as error:  # Pillow's parsers raise nearly anything on damaged files
-        raise ImageError(f"mask {path} is damaged or truncated ({first_line(error)}).") from None
-    raise ImageError(f"mask {path} is in colour (mode {mode}): give a mask of one channel, not the photograph.")
+    return mask_pixels(data, str(path)).values

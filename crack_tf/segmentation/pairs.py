@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,12 +20,11 @@ import numpy as np
 
 from crack_tf.data.folders import Reader, Source
 from crack_tf.data.records import Record, grey_thumbnail, read_grey
-from crack_tf.photo.masks import check_crack_mask, check_mask
-from crack_tf.segmentation.alignment import alignment
+from crack_tf.segmentation.alignment import LOW_CONTRAST, place_mask
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes
-from tflite.images import decode_rgb, list_images
-from tflite.pixels import decode_mask
+from tflite.images import list_images
+from tflite.masks import MaskError, check_crack_mask, check_mask, cut_mask, mask_pixels, stored_orientation
 
 _IMAGE_NAMES = ("images", "image", "imgs", "img", "photos", "photographs", "jpegimages")
 _MASK_NAMES = (
@@ -44,6 +43,8 @@ _SIBLING = re.compile(rf"(?:(.+)_)?({'|'.join(_IMAGE_NAMES + _MASK_NAMES)})")
 _TOGETHER = re.compile(r"(train|val|test)_?(crops?|data)")
 _MASK_ENDING = re.compile(r"[_-](mask|label|lab|gt|seg)$", re.IGNORECASE)
 _DEPTH = 3
+_AGREE = 0.75  # of the masks that are sure of their orientation
+_ASTRAY = 1 / 3  # more masks of a set off the dark lines than that are no accident (`crack_tf.segmentation.alignment`)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class PairRecord(Record):
         contrast: grey levels by which crack pixels are darker than their surroundings.
         shift_x, shift_y: move of the mask, in pixels, that fits the photograph much better; 0, 0 when there is none.
         shifted_contrast: contrast after that move.
+        channel: of the mask file that holds the mask: "grey" or "alpha".
+        orientation: EXIF orientation of the photograph, 1 to 8.
+        mask_orientation: EXIF orientation by which the mask is turned to lie on the upright photograph; 1: not at all.
+        orientation_sure: whether the mask's size or its contrast left no other choice.
     """
 
     mask: str = ""
@@ -68,10 +73,19 @@ class PairRecord(Record):
     shift_x: int = 0
     shift_y: int = 0
     shifted_contrast: float = 0.0
+    channel: str = ""
+    orientation: int = 1
+    mask_orientation: int = 1
+    orientation_sure: bool = True
 
     @property
     def misaligned(self) -> bool:
         return bool(self.shift_x or self.shift_y)
+
+    @property
+    def on_dark_line(self) -> bool:
+        """Whether the mask lies on something darker than its surroundings; True of a mask without a crack."""
+        return not self.label or self.contrast >= LOW_CONTRAST
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class PairSource(Source):
     """A data set of photographs with masks.
 
     Attributes:
-        threshold_masks: accept soft masks, and cut them at `tflite.pixels.MASK_THRESHOLD`.
+        threshold_masks: accept soft masks, and cut them at `tflite.masks.MASK_THRESHOLD`.
     """
 
     threshold_masks: bool = False
@@ -134,45 +148,105 @@ def pair_folders(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def read_pair(
-    folder: Path, image: str, mask: str, threshold_masks: bool = False
+    folder: Path, image: str, mask: str, threshold_masks: bool = False, mask_orientation: int | None = None
 ) -> tuple[PairRecord, np.ndarray | None]:
     """One pair's record and the photograph's grey thumbnail, uint8 (64, 64); None when the pair cannot be used.
 
     Args:
         folder: of the data set.
         image, mask: relative to it; "" where missing.
-        threshold_masks: cut soft masks at `tflite.pixels.MASK_THRESHOLD` instead of refusing them.
+        threshold_masks: cut soft masks at `tflite.masks.MASK_THRESHOLD` instead of refusing them.
+        mask_orientation: EXIF orientation by which the mask is to be turned, if that is known.
     """
     if not image:
         error = f"{mask} has no photograph of the same name. Add it, or remove the mask."
         return PairRecord(mask, 1, 0, "", error=error, mask=mask, problem="photograph missing"), None
     record, grey = read_grey(folder, image, 1)
     known = asdict(record) | {"mask": mask}
+
+    def unusable(problem: str, error: str) -> tuple[PairRecord, None]:
+        return PairRecord(**(known | {"error": error, "problem": problem})), None
+
     if grey is None:
-        return PairRecord(**known, problem="photograph unreadable"), None
+        return unusable("photograph unreadable", record.error)
     if not mask:
-        error = f"{image} has no mask of the same name. Add one; for a crack-free photograph a black one."
-        return PairRecord(**(known | {"error": error}), problem="mask missing"), None
+        return unusable(
+            "mask missing", f"{image} has no mask of the same name. Add one; for a crack-free photograph a black one."
+        )
     try:
-        data = (folder / mask).read_bytes()
+        data, photo = (folder / mask).read_bytes(), (folder / image).read_bytes()
     except OSError as failure:
-        error = f"{mask} cannot be opened: {failure.strerror}"
-        return PairRecord(**(known | {"error": error}), problem="mask unreadable"), None
-    known["mask_sha256"] = sha256_bytes(data)
-    inside, problem, error = _checked(data, mask, (record.height, record.width), threshold_masks)
+        return unusable("mask unreadable", f"{mask} cannot be opened: {failure.strerror}")
+    known |= {"mask_sha256": sha256_bytes(data), "orientation": stored_orientation(photo)}
+    inside, channel, problem, error = _checked(data, mask, threshold_masks)
     if inside is None:
-        return PairRecord(**(known | {"error": error}), problem=problem), None
-    known |= {"label": int(inside.any()), "crack_share": round(float(inside.mean()), 6)}
-    fit = alignment(np.asarray(grey), inside)
-    known["contrast"] = round(fit.contrast, 2)
-    if fit.misaligned:
-        known |= {"shift_x": fit.x, "shift_y": fit.y, "shifted_contrast": round(fit.shifted_contrast, 2)}
+        return unusable(problem, error)
+    placed = place_mask(np.asarray(grey), inside, known["orientation"], mask_orientation)
+    if placed is None:
+        size = (
+            f"mask {mask} has {inside.shape[1]}x{inside.shape[0]} pixels, its photograph {record.width}x{record.height}"
+        )
+        return unusable(
+            "mask of another size", f"{size} (width x height). Give the mask of this photograph at its full size."
+        )
+    known |= {
+        "label": int(inside.any()),
+        "crack_share": round(float(inside.mean()), 6),
+        "contrast": round(placed.fit.contrast, 2),
+        "channel": channel,
+        "mask_orientation": placed.orientation,
+        "orientation_sure": placed.sure,
+    }
+    if placed.fit.misaligned:
+        shift = {"shift_x": placed.fit.x, "shift_y": placed.fit.y}
+        known |= shift | {"shifted_contrast": round(placed.fit.shifted_contrast, 2)}
     return PairRecord(**known), grey_thumbnail(grey)
 
 
-def mask_columns(record: Record) -> tuple[str, ...]:
+def settle_orientations(source: PairSource, records: Sequence[Record]) -> list[Record]:
+    """Masks that fit their photograph both ways follow those of the same set that are sure, if three quarters of these agree.
+
+    Where the sure ones disagree, the others have a problem; where there is none, all are taken as drawn on the upright photograph.
+
+    Args:
+        source: of the records.
+        records: of its pairs, in any order.
+
+    Returns:
+        The records, in that order.
+    """
+    tagged = [r for r in records if isinstance(r, PairRecord) and not r.error and r.orientation != 1 and r.label]
+    votes = [record.mask_orientation != 1 for record in tagged if record.orientation_sure]
+    turned = sum(votes)
+    if len(votes) == len(tagged) or not turned:
+        return list(records)
+    agree = turned >= _AGREE * len(votes)
+    settled = []
+    for record in records:
+        if isinstance(record, PairRecord) and not record.error and not record.orientation_sure:
+            if agree:
+                paths = record.path, record.mask, source.threshold_masks
+                record, _ = read_pair(source.folder, *paths, mask_orientation=record.orientation)
+            elif len(votes) - turned < _AGREE * len(votes):
+                error = (
+                    f"{record.mask}: its photograph has an orientation tag, and whether the mask was drawn before or after turning "
+                    f"cannot be told: of the surer ones {turned} were drawn before, {len(votes) - turned} after. "
+                    "Save the photograph upright, without the tag."
+                )
+                record = replace(record, error=error, problem="mask orientation unclear")
+        settled.append(record)
+    return settled
+
+
+def mask_columns(record: Record) -> dict[str, Any]:
     """The mask columns of a manifest's row; none for a tile."""
-    return (record.mask, record.mask_sha256) if isinstance(record, PairRecord) else ()
+    if not isinstance(record, PairRecord):
+        return {}
+    return {
+        "mask": record.mask,
+        "mask_sha256": record.mask_sha256,
+        "mask_orientation": record.mask_orientation,
+    }
 
 
 def refuse_problems(records: Sequence[Record], name: str) -> None:
@@ -212,29 +286,64 @@ def pair_summary(records: Sequence[Record]) -> dict[str, Any]:
         else None,
         "crack_share_quartiles": [round(float(value), 5) for value in quartiles],
         "not_darker_than_surroundings": sum(record.contrast <= 0 for record in cracked),
+        "not_on_a_dark_line": sum(not record.on_dark_line for record in cracked),
         "misaligned": sum(record.misaligned for record in good),
+        "read_from_alpha": sum(record.channel == "alpha" for record in good),
+        "turned_with_their_photograph": sum(record.mask_orientation != 1 for record in good),
+        "orientation_in_doubt": sum(not record.orientation_sure for record in good),
     }
 
 
-def _checked(
-    data: bytes, name: str, shape: tuple[int, int], threshold_masks: bool
-) -> tuple[np.ndarray | None, str, str]:
-    """The mask, or the problem's short name and its message."""
+def mask_notes(records: Sequence[Record]) -> list[str]:
+    """Sentences about masks that were not read in the plain way, or that look wrong; none for a set in order."""
+    good = [record for record in records if isinstance(record, PairRecord) and not record.error]
+    tagged = [record for record in good if record.orientation != 1 and record.label]
+    turned = [record for record in tagged if record.mask_orientation != 1]
+    upright = [record for record in tagged if record.mask_orientation == 1 and record.orientation_sure]
+    numbers = pair_summary(records)
+    notes = []
+    if alpha := numbers["read_from_alpha"]:
+        notes.append(f"{alpha} masks are read from their alpha channel, in which they were drawn")
+    if turned:
+        notes.append(
+            f"{len(turned)} masks were drawn on the pixels as stored, and are turned as the orientation tags of their photographs say"
+        )
+    if turned and upright:
+        fewer = min(turned, upright, key=len)
+        how = "as stored" if fewer is turned else "upright"
+        names = ", ".join(record.mask for record in fewer[:3])
+        notes.append(
+            f"warning: {len(fewer)} of the {len(turned) + len(upright)} photographs with an orientation tag have a mask drawn {how}, the "
+            f"others not. Look at {names}{', ...' if len(fewer) > 3 else ''}"
+        )
+    if doubt := numbers["orientation_in_doubt"]:
+        notes.append(
+            f"warning: {doubt} photographs have an orientation tag, and their masks fit before and after turning; "
+            "they are taken as drawn after"
+        )
+    cracked = sum(record.label for record in good)
+    astray = numbers["not_on_a_dark_line"]
+    if astray > _ASTRAY * cracked:
+        notes.append(
+            f"warning: {astray} of {cracked} masks do not lie on anything darker than its surroundings. Are they turned, or those "
+            "of other photographs? `crack-tf data audit` draws them (samples.png)"
+        )
+    return notes
+
+
+def _checked(data: bytes, name: str, threshold_masks: bool) -> tuple[np.ndarray | None, str, str, str]:
+    """The mask and the channel it was read from, or the problem's short name and its message."""
     problem = "mask unreadable"
     try:
-        rgb = decode_rgb(data, name)
-        problem = "mask in colour"
-        if (rgb != rgb[..., :1]).any():
-            raise CrackError(f"mask {name} is in colour: give a mask of one channel, white where the crack is.")
-        grey = rgb[..., 0]
-        problem = "mask of another size"
-        check_mask(np.zeros(grey.shape, bool), shape, f"mask {name}")
+        pixels = mask_pixels(data, name)
         problem = "mask not black and white"
-        inside = check_mask(decode_mask(data, shape, name) if threshold_masks else grey, shape, f"mask {name}")
+        inside = cut_mask(pixels.values, name) if threshold_masks else check_mask(pixels.values, name=f"mask {name}")
         problem = "mask inverted"
-        return check_crack_mask(inside, shape, f"mask {name}"), "", ""
+        return check_crack_mask(inside, name=f"mask {name}"), pixels.channel, "", ""
+    except MaskError as error:
+        return None, "", f"mask {error.problem}", str(error)
     except CrackError as error:
-        return None, problem, str(error)
+        return None, "", problem, str(error)
 
 
 def _find_folders(folder: Path, depth: int, found: list[tuple[Path, Path]]) -> None:

@@ -19,9 +19,9 @@ from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_bytes
 from tflite.images import decode_rgb
 from tflite.manifest import Item, Manifest
-from tflite.pixels import decode_mask
+from tflite.masks import load_mask
 
-_VERSION = 1  # raise when decoding, padding or cutting changes
+_VERSION = 2  # raise when decoding, padding or cutting changes
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def load_patches(
     if not 0 <= empty_share <= 1:
         raise CrackError(f"empty share {empty_share}: give the share of crack-free patches to keep, from 0 to 1.")
     items = _pairs_of(manifest, split)
-    content = "\n".join(f"{item.sha256} {item.mask_sha256}" for item in items)
+    content = "\n".join(f"{item.sha256} {item.mask_sha256} {item.mask_orientation}" for item in items)
     key = f"{_VERSION} {size}\n{content}"
 
     masks, shapes, boxes = _all_masks(manifest, split, items, size, key)
@@ -130,7 +130,7 @@ def photographs(
     """
     for item in subset(_pairs_of(manifest, split), limit, seed):
         photo = decode_rgb(manifest.read(item), item.path)
-        yield item, photo, decode_mask(manifest.read_mask(item), photo.shape[:2], item.mask)
+        yield item, photo, load_mask(manifest, item, photo.shape[:2])
 
 
 def _pairs_of(manifest: Manifest, split: str) -> list[Item]:
@@ -153,14 +153,14 @@ def _all_masks(
     every = range(len(items))
 
     def measured(index: int) -> np.ndarray:
-        return np.array([decode_rgb(manifest.read_mask(items[index]), items[index].mask).shape[:2]], np.int32)
+        return np.array([load_mask(manifest, items[index]).shape], np.int32)
 
     shapes = _cached(f"{stem}-sizes-{hashed}", (len(items), 2), lambda: _in_threads(measured, every, "masks"), np.int32)
     boxes = [tile_boxes(max(int(width), size), max(int(height), size), size) for height, width in shapes]
 
     def cut(index: int) -> np.ndarray:
         height, width = shapes[index].tolist()
-        mask = decode_mask(manifest.read_mask(items[index]), (height, width), items[index].mask)
+        mask = load_mask(manifest, items[index], (height, width))
         return _cut(mask.astype(np.uint8), boxes[index], size)
 
     shape = (sum(map(len, boxes)), size, size)

@@ -14,7 +14,7 @@ from crack_tf.segmentation.photos import TileMaps, segment
 from tflite.files import atomic_path
 from tflite.images import decode_rgb
 from tflite.manifest import Manifest
-from tflite.pixels import decode_mask
+from tflite.masks import load_mask
 
 if TYPE_CHECKING:
     from crack_tf.segmentation.evaluation import MapEvaluation, PhotoResult
@@ -65,7 +65,7 @@ def gallery(
     for word, result in examples:
         item = result.item
         photo = decode_rgb(manifest.read(item), item.path)
-        truth = decode_mask(manifest.read_mask(item), photo.shape[:2], item.mask)
+        truth = load_mask(manifest, item, photo.shape[:2])
         probability = segment(photo, maps)
         panels = [photo, _grey(probability * 255), errors(photo, probability >= threshold, truth)]
         counts = result.strict

@@ -11,7 +11,7 @@ from crack_tf.data.audit import Audit
 from crack_tf.data.plots import save_sheet
 from crack_tf.segmentation.pairs import PairRecord
 from tflite.images import load_rgb
-from tflite.pixels import decode_mask
+from tflite.masks import decode_mask
 
 _RED, _GREEN = (230, 40, 40), (40, 200, 70)
 
@@ -61,7 +61,7 @@ def _outlined(
     """The photograph with outlines of its mask at several places, fitted into a square, uint8 (side, side, 3)."""
     folder = result.source.folder
     photo = load_rgb(folder / record.path).copy()
-    mask = decode_mask((folder / record.mask).read_bytes(), photo.shape[:2], record.mask)
+    mask = decode_mask((folder / record.mask).read_bytes(), photo.shape[:2], record.mask, record.mask_orientation)
     for (x, y), colour in moves:
         photo[np.roll(outline(mask), (y, x), axis=(0, 1))] = colour
     image = Image.fromarray(photo)
