@@ -42,6 +42,7 @@ from tflite.device.bundle import (
 )
 from tflite.errors import CrackError
 from tflite.files import atomic_path, refuse_existing, sha256_bytes
+from tflite.foreign import refuse_foreign
 from tflite.manifest import LABELS, SPLITS, Item, Manifest, write_manifest
 from tflite.sidecar import Sidecar, made_from, read_sidecar, sidecar_path, verify_file
 
@@ -202,9 +203,11 @@ def find_models(paths: Sequence[Path], originals: Sequence[Path]) -> list[Packed
         if path.is_dir():
             found = sorted((path / "export").glob("*.tflite")) or sorted(path.glob("*.tflite"))
             if not found:
+                refuse_foreign(path)
                 raise CrackError(f"{path} has no export/*.tflite. Make one with: crack-tf export {path} --int8")
             files += found
         elif path.suffix != ".tflite":
+            refuse_foreign(path)
             raise CrackError(f"{path}: name a run folder or a .tflite file. crack-tf export makes .tflite files.")
         else:
             files.append(path)

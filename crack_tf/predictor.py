@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tflite.errors import CrackError, ModelFileError
+from tflite.foreign import refuse_foreign
 from tflite.metrics import sigmoid
 from tflite.runtime import Classifier, require_task
 from tflite.segmenter import Segmenter, cut_probability
@@ -116,10 +117,12 @@ def model_file(path: str | Path) -> Path:
                 f"run folder {path} has no {MODEL_FILE}: its training has not finished. "
                 "Go on with python -m crack_tf.train --resume."
             )
+        refuse_foreign(path)
         raise CrackError(
             f"folder {path} is no run of crack_tf.train: it has no {MODEL_FILE}. Name a model file instead."
         )
     if path.suffix not in SUFFIXES:
+        refuse_foreign(path)
         raise CrackError(f"model {path}: expected a {' or '.join(SUFFIXES)} file, or a run folder.")
     if not path.is_file():
         raise CrackError(f"model {path} does not exist.")

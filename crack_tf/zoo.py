@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from tflite.cli import positive_int, run_main
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import read_json, sha256_file, write_json
+from tflite.foreign import refuse_foreign
 
 if TYPE_CHECKING:
     import numpy as np
@@ -182,6 +183,7 @@ def find_model(text: str | None, folder: Path = FOLDER, task: str = "classify") 
             raise CrackError(f"--model {text} does not exist.")
         return Chosen(path, None)
     if text is not None and Path(text).exists():
+        refuse_foreign(text)
         raise CrackError(f"--model {text}: name a .tflite file, such as one in a run's export folder.")
     model = load(text, roles=("tflite", "tflite_sidecar"), folder=folder, task=task)
     if model.task != task:
@@ -273,6 +275,11 @@ def highest(runner: Classifier | Segmenter, tile: np.ndarray) -> tuple[float, bo
     """A model's raw output to a tile, of a map the largest one; and whether it is a crack."""
     import numpy as np
 
+    from tflite.runtime import Classifier
+
+    if isinstance(runner, Classifier):
+        answer = runner.raw(tile)
+        return answer, runner.decide(answer)
     raw = float(np.max(runner.raw(tile)))
     threshold = runner.sidecar.threshold
     return raw, bool(raw >= (threshold.logit if threshold.raw is None else threshold.raw))

@@ -3,6 +3,7 @@
     python -m tflite.benchmark opnet-int8.tflite mobilenet-int8.tflite --manifest metu.csv --threads 1,2 --compare
     python -m tflite.benchmark opnet-int8.tflite --sustained 10 --fps 15 --power-file /sys/class/hwmon/hwmon2/power1_input
     python -m tflite.benchmark                                       # in an unpacked bundle: all of its models
+    python -m tflite.benchmark from_elsewhere.tflite                 # no sidecar: latency alone
     python -m tflite.benchmark --report results/boards --out report  # merge what several boards wrote
 
 Each row (model, threads, delegate) is measured in a process of its own, so that peak memory belongs to that row alone.
@@ -16,19 +17,21 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tflite import hardware
+from tflite.bare import is_bare
 from tflite.cli import non_negative_int, positive_float, positive_int, run_main, thread_counts
-from tflite.errors import CrackError
+from tflite.errors import CrackError, ModelFileError
 from tflite.files import refuse_existing, run_name
 from tflite.graph import EDGETPU_OPERATOR, read_graph
 from tflite.isolate import can_spawn, in_child
 from tflite.manifest import SPLITS, Manifest, read_manifest
-from tflite.measure import MIN_RUNS, Job, TileSet, compare, measure, select_tiles
+from tflite.measure import MIN_RUNS, Job, TileSet, compare, load_runner, measure, select_tiles
 from tflite.power import UNITS, power_source
 from tflite.results import FORMAT, board_name, result_path, write_result
 from tflite.runtime import DELEGATES
@@ -77,7 +80,14 @@ def environment() -> dict[str, Any]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line shared by tflite.benchmark and crack_tf.benchmark, all but the source of the tiles."""
-    parser.add_argument("models", nargs="*", type=Path, metavar="MODEL.tflite", help="with its sidecar beside it")
+    parser.add_argument(
+        "models",
+        nargs="*",
+        type=Path,
+        metavar="MODEL.tflite",
+        help="with its sidecar; without one only its latency is measured",
+    )
+    parser.add_argument("--no-sidecar", action="store_true", help="time the files alone, whatever lies beside them")
     parser.add_argument("--split", default="test", choices=(*SPLITS, "all"), help="of the manifest (default: test)")
     parser.add_argument("--limit", type=positive_int, metavar="N", help="use N tiles, spread evenly over the split")
     parser.add_argument("--threads", type=thread_counts, metavar="1,2", help="CPU threads, one row each (default: 1)")
@@ -160,13 +170,14 @@ def run(
         refuse_existing(path, args.overwrite, "Choose another --out, or add --overwrite.")
     tiles = select_tiles(manifest, args.split, args.limit) if manifest is not None else None
     jobs = _jobs(args, tiles, load)
-    _check(jobs)
+    isolated = can_spawn()
+    _check(jobs, isolated)
     if manifest is not None:
         _check_tasks(jobs, manifest)
+    _warn_about_bare(jobs)
     surroundings = environment()
     _warn_about_clock(surroundings["hardware"]["governor"])
     _warn_about_history(surroundings["board"]["throttled_since_boot"])
-    isolated = can_spawn()
     if not isolated:
         _warn("this Python cannot start itself again (an emulator?): all rows share one process and its peak memory.")
     elsewhere = in_child if isolated else _in_process
@@ -181,7 +192,7 @@ def run(
     for job in jobs:
         print(f"measuring {_title(job)}", file=sys.stderr)
         row = elsewhere(measure, job) | {"isolated": isolated}
-        if more is not None:
+        if more is not None and not job.bare:
             row |= elsewhere(more, job)
         record["rows"].append(row)
         write_result(record, json_path, csv_path)
@@ -266,12 +277,12 @@ def _jobs(args: argparse.Namespace, tiles: TileSet | None, load: Load | None) ->
     """
     jobs = []
     for path, name in zip(args.models, _names(args.models), strict=True):
-        compiled = _compiled(path)
+        compiled, bare = _compiled(path), args.no_sidecar or is_bare(path)
         asked = args.delegate or ["edgetpu" if compiled else "xnnpack"]
         fitting = [delegate for delegate in asked if compiled == (delegate == "edgetpu")]
         for threads in args.threads or [1]:
             for delegate in fitting or asked:
-                jobs.append(Job(path, name, threads, delegate, args.runs, args.warmup, tiles, load))
+                jobs.append(Job(path, name, threads, delegate, args.runs, args.warmup, tiles, load, bare))
     return jobs
 
 
@@ -283,16 +294,29 @@ def _compiled(path: Path) -> bool:
         return False
 
 
-def _check(jobs: Sequence[Job]) -> None:
+def _check(jobs: Sequence[Job], isolated: bool) -> None:
     """Load every model once with every delegate, so that a bad one is named before any time is spent.
 
     Raises:
         CrackError: naming the first file or delegate that does not work.
     """
     threads = max(job.threads for job in jobs)
-    for path, delegate in dict.fromkeys((job.path, job.delegate) for job in jobs):
-        load_model(path, threads=threads, delegate=delegate)
-        read_graph(path)
+    for job in {(job.path, job.delegate): replace(job, threads=threads) for job in jobs}.values():
+        # Nothing says whether a file without sidecar is whole, and a damaged one may end the process that loads it.
+        if job.bare and isolated:
+            try:
+                in_child(_loads, job)
+            except ModelFileError:
+                raise
+            except CrackError as error:
+                raise CrackError(f"{job.path} cannot be run: {error}") from None
+        else:
+            load_runner(job)
+        read_graph(job.path)
+
+
+def _loads(job: Job) -> None:
+    load_runner(job)
 
 
 def _check_tasks(jobs: Sequence[Job], manifest: Manifest) -> None:
@@ -302,7 +326,7 @@ def _check_tasks(jobs: Sequence[Job], manifest: Manifest) -> None:
         CrackError: naming the first.
     """
     needs = {"classify": "tiles with labels", "segment": "photographs with masks"}
-    for path in dict.fromkeys(job.path for job in jobs):
+    for path in dict.fromkeys(job.path for job in jobs if not job.bare):
         task = read_sidecar(path).task
         if task != manifest.task:
             raise CrackError(
@@ -354,7 +378,7 @@ def _print(record: Mapping[str, Any]) -> None:
             "recall": lambda row: number(row["pixel_recall"], 4),
             "photo->mask p50 ms": lambda row: number(row["total_p50_ms"], 0),
         }
-    elif rows[0]["manifest"] is not None:
+    elif any(row["manifest"] is not None for row in rows):
         columns |= {
             "recall": lambda row: number(row["recall"], 4),
             "specificity": lambda row: number(row["specificity"], 4),
@@ -434,6 +458,14 @@ def _sustained_path(path: Path) -> Path:
 
 def _warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr)
+
+
+def _warn_about_bare(jobs: Sequence[Job]) -> None:
+    for path in dict.fromkeys(job.path for job in jobs if job.bare):
+        _warn(
+            f"{path} is timed without a sidecar: only its latency is measured, on made-up input. Its accuracy is not measured. "
+            "crack-tf adopt writes a sidecar for a model made elsewhere."
+        )
 
 
 def _warn_about_clock(governor: str | None) -> None:

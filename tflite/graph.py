@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tflite.errors import CrackError, ModelFileError
+from tflite.foreign import refuse_foreign
 from tflite.sidecar import TensorSpec
 
 # Where each counted operator keeps its weights and its bias among its inputs.
@@ -98,6 +99,7 @@ def read_flatbuffer(path: str | Path, read: Callable[[Any, int], Result]) -> Res
     except ImportError as error:
         raise CrackError(f"LiteRT is not installed ({error}). Run: pip install -r requirements-device.txt") from None
     path = Path(path)
+    refuse_foreign(path)
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tflite import hardware
+from tflite.bare import BareModel
 from tflite.device.tiles import tile_boxes
 from tflite.errors import CrackError
 from tflite.graph import read_graph
@@ -28,7 +29,7 @@ from tflite.manifest import Item, Manifest
 from tflite.masks import load_mask
 from tflite.metrics import confusion, roc_auc, summary
 from tflite.pixels import NO_PIXELS, add_counts, count_pixels, pixel_rates
-from tflite.runtime import Classifier
+from tflite.runtime import Classifier, Nodes
 from tflite.segmenter import Segmenter, load_model
 from tflite.sidecar import golden_input
 from tflite.sustained import Load, sustain
@@ -76,6 +77,7 @@ class Job:
         warmup: inferences before them, not timed.
         tiles: for accuracy and end-to-end time, or None; photographs with masks for a segmentation model.
         load: to keep up afterwards, for heat and energy, or None.
+        bare: time the file alone, without looking for a sidecar: no answer of it is judged.
     """
 
     path: Path
@@ -86,6 +88,40 @@ class Job:
     warmup: int
     tiles: TileSet | None
     load: Load | None = None
+    bare: bool = False
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A loaded model, ready to be timed.
+
+    Attributes:
+        infer: one inference: pixels copied in, invoked, output copied out.
+        nodes: what the delegate took.
+        about: columns of a row: "task", "scheme", "image_size" and "sha256"; None where nobody has said it.
+        judged: the model, whose answers mean something; None without a sidecar.
+    """
+
+    infer: Callable[[], object]
+    nodes: Nodes
+    about: dict[str, Any]
+    judged: Classifier | Segmenter | None
+
+
+def load_runner(job: Job) -> Runner:
+    """Load a job's model.
+
+    Raises:
+        CrackError, ModelFileError: see `tflite.runtime.TileModel` and `tflite.bare.BareModel`.
+    """
+    if job.bare:
+        bare = BareModel(job.path, threads=job.threads, delegate=job.delegate)
+        about = {"task": None, "scheme": None, "image_size": bare.image_size, "sha256": bare.sha256}
+        return Runner(bare.run, bare.nodes, about, None)
+    model = load_model(job.path, threads=job.threads, delegate=job.delegate)
+    tile, sidecar = golden_input(model.image_size), model.sidecar
+    about = {"task": sidecar.task, "scheme": sidecar.scheme, "image_size": model.image_size, "sha256": sidecar.sha256}
+    return Runner(lambda: model.raw(tile), model.nodes, about, model)
 
 
 def select_tiles(manifest: Manifest, split: str, limit: int | None = None) -> TileSet:
@@ -116,25 +152,23 @@ def measure(job: Job) -> dict[str, Any]:
     before = hardware.snapshot()
     base = peak_rss_mb()
     started = time.perf_counter_ns()
-    classifier = load_model(job.path, threads=job.threads, delegate=job.delegate)
+    runner = load_runner(job)
     load_ms = _milliseconds(started)
-    tile = golden_input(classifier.image_size)
     for _ in range(job.warmup):
-        classifier.raw(tile)
-    latencies = [_timed(classifier, tile) for _ in range(job.runs)]
+        runner.infer()
+    latencies = [_timed(runner) for _ in range(job.runs)]
     peak = peak_rss_mb()  # before any photograph is decoded: Pillow's memory is not the model's
     timed = hardware.snapshot()
     graph = read_graph(job.path)
+    about, nodes = runner.about, runner.nodes
     row: dict[str, Any] = {
         "model": job.name,
-        "task": classifier.sidecar.task,
-        "scheme": classifier.sidecar.scheme,
-        "image_size": classifier.image_size,
+        **{name: about[name] for name in ("task", "scheme", "image_size")},
         "threads": job.threads,
         "delegate": job.delegate,
-        "delegate_nodes": classifier.nodes.delegates,
-        "nodes_total": classifier.nodes.total,
-        "nodes_remaining": classifier.nodes.remaining,
+        "delegate_nodes": nodes.delegates,
+        "nodes_total": nodes.total,
+        "nodes_remaining": nodes.remaining,
         "runs": job.runs,
         "warmup": job.warmup,
         **latency_statistics(latencies),
@@ -146,17 +180,17 @@ def measure(job: Job) -> dict[str, Any]:
         "macs": graph.macs,
         "activations": graph.activations,
         "load_average": round(os.getloadavg()[0], 2),
-        "sha256": classifier.sidecar.sha256,
+        "sha256": about["sha256"],
         **dict.fromkeys(_ACCURACY_COLUMNS),
     }
     series = None
-    if job.tiles is not None:
-        if isinstance(classifier, Segmenter):
-            row |= _map_accuracy(classifier, job.tiles)
+    if job.tiles is not None and runner.judged is not None:
+        if isinstance(runner.judged, Segmenter):
+            row |= _map_accuracy(runner.judged, job.tiles)
         else:
-            row |= _accuracy(classifier, job.tiles)
+            row |= _accuracy(runner.judged, job.tiles)
     if job.load is not None:
-        work, decide = _decision(classifier, job.tiles)
+        work, decide = _decision(runner, job.tiles)
         columns, series = sustain(decide, job.load)
         row |= {"sustained_work": work, **columns}
     row |= _board_columns(before, hardware.snapshot(), [timed.throttled, *_sustained_bits(series)])
@@ -181,14 +215,11 @@ def compare(jobs: Sequence[Job]) -> list[dict[str, Any]]:
     """
     first = jobs[0]
     _check_runs(first.runs)
-    classifiers = [load_model(job.path, threads=job.threads, delegate=job.delegate) for job in jobs]
-    tiles = [golden_input(classifier.image_size) for classifier in classifiers]
+    runners = [load_runner(job) for job in jobs]
     for _ in range(first.warmup):
-        for classifier, tile in zip(classifiers, tiles, strict=True):
-            classifier.raw(tile)
-    rounds = np.array(
-        [[_timed(c, tile) for c, tile in zip(classifiers, tiles, strict=True)] for _ in range(first.runs)]
-    )
+        for runner in runners:
+            runner.infer()
+    rounds = np.array([[_timed(runner) for runner in runners] for _ in range(first.runs)])
     medians = np.median(rounds, axis=0)
     fastest = rounds.min(axis=0)
     paired = np.median(rounds / rounds[:, :1], axis=0)
@@ -350,11 +381,14 @@ def draw(segmenter: Segmenter, photo: np.ndarray) -> tuple[np.ndarray, list[floa
     return called[:height, :width], times
 
 
-def _decision(classifier: Classifier | Segmenter, tiles: TileSet | None) -> tuple[str, Callable[[], bool]]:
+def _decision(runner: Runner, tiles: TileSet | None) -> tuple[str, Callable[[], bool]]:
     """One decision of the sustained load, and what it comprises: all from a file's bytes, or the inference alone."""
+    classifier = runner.judged
     if isinstance(classifier, Segmenter):
-        pixels = golden_input(classifier.image_size)
-        return "inference", lambda: bool(classifier.mask(pixels).any())
+        segmenter, pixels = classifier, golden_input(classifier.image_size)
+        return "inference", lambda: bool(segmenter.mask(pixels).any())
+    if classifier is None:
+        return "inference", lambda: runner.infer() is not None
     if tiles is None:
         tile = golden_input(classifier.image_size)
         return "inference", lambda: classifier.is_crack(tile)
@@ -386,10 +420,10 @@ def _sustained_bits(series: dict[str, Any] | None) -> list[int | None]:
     return [None if text is None else int(text, 16) for text in series["samples"]["throttled"]] if series else []
 
 
-def _timed(classifier: Classifier | Segmenter, tile: np.ndarray) -> float:
-    """Milliseconds of one inference: pixels copied in, invoked, output copied out."""
+def _timed(runner: Runner) -> float:
+    """Milliseconds of one inference."""
     started = time.perf_counter_ns()
-    classifier.raw(tile)
+    runner.infer()
     return _milliseconds(started)
 
 

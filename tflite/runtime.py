@@ -21,13 +21,15 @@ from typing import Any
 import numpy as np
 
 from tflite.errors import CrackError, ModelFileError
+from tflite.foreign import refuse_foreign
 from tflite.graph import EDGETPU_OPERATOR, read_graph
-from tflite.sidecar import Golden, Sidecar, TensorSpec, dequantise, golden_input, read_sidecar, verify_file
+from tflite.scaling import look_up
+from tflite.sidecar import Golden, Sidecar, TensorSpec, golden_input, read_sidecar, verify_file
 
 DELEGATES = ("xnnpack", "none", "edgetpu")
 EDGETPU_LIBRARY = "libedgetpu.so.1"
 _KINDS = {"classify": "classifier", "segment": "segmentation model"}
-_ANSWERS = {"classify": "one logit", "segment": "a map of logits"}
+_ANSWERS = {"classify": "one answer", "segment": "a map of logits"}
 _USES = {
     "classify": "Classifiers run with crack-tf predict, or tflite.runtime.Classifier.",
     "segment": "Segmentation models run with crack-tf photo segment, or tflite.segmenter.Segmenter.",
@@ -85,13 +87,15 @@ class TileModel:
         if delegate not in DELEGATES:
             raise CrackError(f"delegate {delegate!r}: choose one of {', '.join(DELEGATES)}.")
         self.path = Path(path)
-        _check_readable(self.path)
+        _check_readable(self.path)  # named before its sidecar is missed
         self.sidecar: Sidecar = read_sidecar(self.path)
         require_task(self.path, self.sidecar, self.task)
         if not trust:
             verify_file(self.path, self.sidecar)
-        self._interpreter = _load(self.path, threads, delegate)
+        self._interpreter = load_interpreter(self.path, threads, delegate)
         self._input, self._output = self._check_tensors()
+        scaling = self.sidecar.scaling
+        self._table = None if scaling is None else scaling.table(self.sidecar.input)
         # The private call is the only way to see DELEGATE nodes: LiteRT has no public one, and get_tensor_details hides them.
         self.nodes: Nodes = count_nodes(self._interpreter._get_ops_details())
         if delegate == "edgetpu" and not (self.nodes.delegates and _is_compiled(self.path)):
@@ -133,9 +137,16 @@ class TileModel:
                 f"a tile must be uint8 of shape ({size}, {size}, 3), got {tile.dtype} of shape {tile.shape}. "
                 "tflite.images.load_rgb(path, size) makes one."
             )
-        self._interpreter.set_tensor(self._input, _as_input(tile, self.sidecar.input.dtype)[np.newaxis])
+        self._interpreter.set_tensor(self._input, self._as_input(tile)[np.newaxis])
         self._interpreter.invoke()
         return np.asarray(self._interpreter.get_tensor(self._output))
+
+    def _as_input(self, tile: np.ndarray) -> np.ndarray:
+        """Raw pixels as the input stores them."""
+        scaling = self.sidecar.scaling
+        if scaling is None or self._table is None:
+            return _raw_input(tile, self.sidecar.input.dtype)
+        return look_up(self._table, scaling.select(tile))
 
     def _check_tensors(self) -> tuple[int, int]:
         """Compare the file's tensors with the sidecar's; returns the input and output tensor numbers."""
@@ -156,7 +167,7 @@ class TileModel:
                 )
             numbers.append(int(details[0]["index"]))
         answer = self.sidecar.output.shape
-        fits = math.prod(answer) == 1 if self.task == "classify" else answer[0] == 1
+        fits = math.prod(answer) == self.sidecar.head.outputs if self.task == "classify" else answer[0] == 1
         if self.sidecar.input.shape[0] != 1 or not fits:
             raise ModelFileError(
                 f"{self.path} maps {self.sidecar.input.shape} to {answer}, expected one tile and its {_ANSWERS[self.task]}."
@@ -190,28 +201,34 @@ class Classifier(TileModel):
             tile: uint8 RGB of shape (image_size, image_size, 3).
 
         Returns:
-            The output tensor's value in its own units: an integer value for int8 and uint8, a logit for float32.
+            The answer as one number in units of the output tensor, larger the more it speaks for a crack (see `tflite.heads`):
+            an integer value for int8 and uint8; of a float output a logit, or a probability where the model answers with one.
 
         Raises:
             CrackError: if the tile has another shape or dtype.
         """
-        return float(self.run(tile).reshape(-1)[0])
+        return float(self.sidecar.head.raw(self.run(tile).reshape(-1)))
 
     def golden(self) -> Golden:
         """What the model answers to `golden_input` here, with tolerance 0."""
         return Golden(self.raw(golden_input(self.image_size)), 0.0)
 
     def decide(self, raw: float) -> bool:
-        """Whether a `raw` output means crack. Quantised models compare integers; nothing is dequantised."""
+        """Whether a `raw` answer means crack. Quantised models compare integers; nothing is dequantised."""
         threshold = self.sidecar.threshold
         if threshold.raw is not None:
             return int(raw) >= threshold.raw
-        return bool(np.float32(raw) >= np.float32(threshold.logit))
+        return bool(self.to_logit(raw) >= np.float32(threshold.logit))
 
     def to_logit(self, raw: float) -> float:
-        """The logit that a `raw` output stands for."""
+        """The logit that a `raw` answer stands for."""
         output = self.sidecar.output
-        return float(dequantise(int(raw), output.scale, output.zero_point)) if output.quantised else raw
+        return float(self.sidecar.head.logit(raw, output.scale, output.zero_point))
+
+    @property
+    def unit(self) -> str:
+        """What a `raw` answer counts: "step" of an integer output, else "logit" or "probability"."""
+        return "step" if self.sidecar.output.quantised else self.sidecar.head.unit
 
     def logit(self, tile: np.ndarray) -> float:
         """Logit of one tile, uint8 (image_size, image_size, 3)."""
@@ -278,6 +295,7 @@ def count_nodes(operators: Sequence[Mapping[str, Any]]) -> Nodes:
 
 
 def _check_readable(path: Path) -> None:
+    refuse_foreign(path)
     try:
         with path.open("rb") as stream:
             empty = not stream.read(1)
@@ -287,7 +305,19 @@ def _check_readable(path: Path) -> None:
         raise ModelFileError(f"model {path} is empty (0 bytes). Copy it again.")
 
 
-def _load(path: Path, threads: int, delegate: str) -> Any:
+def load_interpreter(path: Path, threads: int, delegate: str) -> Any:
+    """LiteRT's interpreter of a file, tensors allocated. `TileModel` checks the file first.
+
+    Args:
+        path: the .tflite file.
+        threads: CPU threads.
+        delegate: one of `DELEGATES`.
+
+    Raises:
+        CrackError: if LiteRT is not installed, or the Edge TPU cannot be opened.
+        ModelFileError: if LiteRT cannot load the file.
+    """
+    _check_readable(path)
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError as error:
@@ -332,7 +362,7 @@ def _edgetpu() -> Any:
         ) from None
 
 
-def _as_input(tile: np.ndarray, dtype: str) -> np.ndarray:
+def _raw_input(tile: np.ndarray, dtype: str) -> np.ndarray:
     """Raw pixels in the input's type. int8 models take pixel - 128, which is the same byte with its top bit flipped."""
     if dtype == "uint8":
         return tile

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tflite.foreign import kind_of
 from tflite.metrics import sigmoid
 from tflite.runtime import Classifier, TileModel
 from tflite.sidecar import Golden, Sidecar, dequantise, golden_grid, golden_input, read_sidecar
@@ -123,6 +124,7 @@ def load_model(
     path: str | Path, *, threads: int = 1, delegate: str = "xnnpack", trust: bool = False
 ) -> Classifier | Segmenter:
     """A `Classifier` or a `Segmenter`, as the file's sidecar says. Arguments and errors: see `tflite.runtime.TileModel`."""
-    # A file that is missing or empty is named first, as the constructors do.
-    kind = Segmenter if Path(path).is_file() and read_sidecar(path).task == "segment" else Classifier
+    # A file that is missing, empty or of another format is named first, as the constructors do.
+    known = Path(path).is_file() and kind_of(path) is None
+    kind = Segmenter if known and read_sidecar(path).task == "segment" else Classifier
     return kind(path, threads=threads, delegate=delegate, trust=trust)

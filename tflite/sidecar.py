@@ -20,10 +20,15 @@ import numpy as np
 
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import read_json, sha256_bytes, sha256_file, write_json
+from tflite.heads import KINDS, OWN_HEAD, Head
+from tflite.heads import dequantise as dequantise  # where others look for them
+from tflite.heads import raw_threshold as raw_threshold
 from tflite.metrics import sigmoid
+from tflite.scaling import Scaling
 
 FORMAT = "crack_tf.sidecar/1"
-SCHEMES = ("keras", "float32", "float16", "dynamic", "int8-ptq", "int8-qat")
+# "int8" alone is an adopted file's: how it was quantised is not known.
+SCHEMES = ("keras", "float32", "float16", "dynamic", "int8", "int8-ptq", "int8-qat")
 DTYPES = ("float32", "int8", "uint8")
 TASKS = ("classify", "segment")
 GRID = 8  # golden values of a map along each side
@@ -59,7 +64,7 @@ class Threshold:
     Attributes:
         probability: sigmoid of `logit`.
         logit: compared with a float output.
-        raw: compared with an integer output (see `raw_threshold`); None for a float output.
+        raw: compared with the raw answer of an integer output (see `tflite.heads`); None for a float output.
         target_recall: recall the threshold was chosen for, or None.
         split: on which split it was chosen, or None.
     """
@@ -108,7 +113,9 @@ class Sidecar:
         versions: of Python and the packages that wrote the file.
         git_revision: of the code, or None outside a checkout.
         created: ISO time, UTC.
-        task: "classify" (one logit per tile) or "segment" (a map of logits, one per pixel).
+        task: "classify" (one answer per tile) or "segment" (a map of logits, one per pixel).
+        head: how the answer says crack; a classifier's only.
+        scaling: what becomes of pixels first; None where the file takes raw bytes, as this project's own do.
     """
 
     model: str
@@ -129,6 +136,18 @@ class Sidecar:
     git_revision: str | None
     created: str
     task: str = "classify"
+    head: Head = OWN_HEAD
+    scaling: Scaling | None = None
+
+    @property
+    def channels(self) -> int:
+        """Of the input."""
+        return 3 if self.scaling is None else self.scaling.channels
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the file was made elsewhere, and its sidecar by `crack-tf adopt`."""
+        return "adopted" in self.training
 
 
 def sidecar_path(model_path: str | Path) -> Path:
@@ -171,7 +190,8 @@ def read_sidecar(model_path: str | Path) -> Sidecar:
     if not path.is_file():
         raise ModelFileError(
             f"{model_path} has no sidecar {path.name} (labels, threshold, hash). "
-            "python -m crack_tf.export and python -m crack_tf.train write one: copy both files."
+            "python -m crack_tf.export and python -m crack_tf.train write one: copy both files. For a model made elsewhere "
+            f"crack-tf adopt writes it: crack-tf adopt {model_path} --help."
         )
     try:
         record = read_json(path)
@@ -238,43 +258,6 @@ def golden_grid(values: np.ndarray) -> tuple[float, ...]:
     return tuple(float(value) for value in values[np.ix_(places, places)].ravel())
 
 
-def dequantise(raw: np.ndarray | int, scale: float, zero_point: int) -> np.ndarray:
-    """float32 value of quantised integers: scale * (raw - zero_point).
-
-    The product of a float32 scale and a 9-bit integer is exact in float64, so the single rounding to float32 makes the
-    result the same everywhere, the device's C code included.
-    """
-    return (float(scale) * (np.asarray(raw, dtype=np.int64) - zero_point)).astype(np.float32)
-
-
-def raw_threshold(logit: float, scale: float, zero_point: int, dtype: str = "int8") -> int:
-    """Smallest integer output that counts as a crack, so that `raw >= raw_threshold` decides what `logit >= threshold` would.
-
-    Values are compared as float32, the type the logits have: a threshold taken from the model's own logits keeps its tile.
-
-    Args:
-        logit: threshold in logits; may be infinite.
-        scale: of the output tensor, > 0.
-        zero_point: of the output tensor.
-        dtype: "int8" or "uint8".
-
-    Returns:
-        An integer of the dtype's range, or one past its maximum (128 or 256) when even the largest output lies below the
-        threshold: compared in a wider type, nothing is then called a crack.
-
-    Raises:
-        CrackError: if the logit is NaN, the scale is not positive, or the dtype is neither int8 nor uint8.
-    """
-    if dtype not in ("int8", "uint8"):
-        raise CrackError(f"dtype {dtype!r}: a raw threshold exists for int8 and uint8 outputs only.")
-    if math.isnan(logit) or not 0 < scale < math.inf:
-        raise CrackError(f"a raw threshold needs a number and a positive scale, got logit {logit} and scale {scale}.")
-    limits = np.iinfo(dtype)
-    values = dequantise(np.arange(limits.min, limits.max + 1), scale, zero_point)
-    # `values` never falls, so the first index at or above the threshold is the number of values below it.
-    return int(limits.min) + int(np.searchsorted(values, np.float32(logit), side="left"))
-
-
 def _digest(record: Mapping[str, Any]) -> str:
     return sha256_bytes(json.dumps(record, sort_keys=True, allow_nan=False).encode())
 
@@ -337,10 +320,23 @@ def _check(sidecar: Sidecar) -> None:
         if tensor.scale < 0 or tensor.quantised != (tensor.dtype != "float32"):
             raise ValueError(f"{name}.scale is {tensor.scale} for {tensor.dtype}")
     size = sidecar.image_size
-    if size < 1 or sidecar.input.shape[1:] != (size, size, 3):
+    if sidecar.scaling is not None:
+        sidecar.scaling.check()
+    if size < 1 or sidecar.input.shape[1:] != (size, size, sidecar.channels):
         raise ValueError(f"input.shape is {list(sidecar.input.shape)} for image_size {size}")
     if sidecar.task == "segment" and sidecar.output.shape[1:] != (size, size, 1):
         raise ValueError(f"output.shape is {list(sidecar.output.shape)}, expected a map of {size} x {size} logits")
+    head = sidecar.head
+    if head.kind not in KINDS or head.crack not in (0, 1):
+        raise ValueError(
+            f"head is {head.kind!r} with class {head.crack}, expected one of {', '.join(KINDS)} with 0 or 1"
+        )
+    if sidecar.task == "segment" and head != OWN_HEAD:
+        raise ValueError(f"head is {head.kind!r}, a map has logits")
+    if sidecar.task == "classify" and math.prod(sidecar.output.shape) != head.outputs:
+        raise ValueError(
+            f"output.shape is {list(sidecar.output.shape)}, a head of kind {head.kind!r} has {head.outputs}"
+        )
     points = GRID * GRID if sidecar.task == "segment" else 0
     if sidecar.golden is not None and len(sidecar.golden.grid) != points:
         raise ValueError(f"golden.grid has {len(sidecar.golden.grid)} values, task {sidecar.task!r} needs {points}")
@@ -348,6 +344,8 @@ def _check(sidecar: Sidecar) -> None:
     if abs(float(sigmoid(threshold.logit)) - threshold.probability) > _PROBABILITY_SLACK:
         raise ValueError(f"threshold.probability {threshold.probability} is not the sigmoid of logit {threshold.logit}")
     output = sidecar.output
-    raw = raw_threshold(threshold.logit, output.scale, output.zero_point, output.dtype) if output.quantised else None
+    raw = (
+        head.raw_threshold(threshold.logit, output.scale, output.zero_point, output.dtype) if output.quantised else None
+    )
     if threshold.raw != raw:
         raise ValueError(f"threshold.raw is {threshold.raw}, logit {threshold.logit} gives {raw}")

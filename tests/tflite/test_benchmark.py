@@ -164,9 +164,35 @@ def test_a_bad_model_among_good_ones_stops_before_any_timing(
     assert not (tmp_path / "out").exists()
     sidecar_path(bad).unlink()
     assert run(bad, "--out", tmp_path / "out") == 2
-    assert "no sidecar" in capsys.readouterr().err
+    assert "LiteRT cannot load" in capsys.readouterr().err
     assert run(tmp_path / "absent.tflite", "--out", tmp_path / "out") == 2
     assert "absent.tflite" in capsys.readouterr().err
+
+
+def test_a_file_without_sidecar_is_timed_and_its_accuracy_is_said_not_to_be_measured(
+    models: dict[str, Path], copied: Any, tiny_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = copied("int8")
+    sidecar_path(bare).unlink()
+    options = ["--runs", 50, "--warmup", 0, "--manifest", tiny_manifest.source, "--out", tmp_path / "out", "--compare"]
+    assert run(bare, models["uint8"], *options) == 0
+    printed = capsys.readouterr()
+    assert f"{bare} is timed without a sidecar" in printed.err
+    assert "Its accuracy is not measured" in printed.err
+    record, rows = results(tmp_path / "out")
+    assert [(row["model"], row["manifest"]) for row in rows] == [("tiny-int8", ""), ("tiny-uint8", tiny_manifest.name)]
+    assert float(rows[0]["p50_ms"]) > 0
+    assert (rows[0]["image_size"], rows[0]["task"], rows[0]["recall"]) == ("32", "", "")
+    assert rows[0]["macs"] == rows[1]["macs"]
+    assert record["compare"][1]["ratio"] > 0
+
+
+def test_a_sidecar_is_passed_over_on_request(copied: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = copied("int8")
+    sidecar_path(model).write_text("{}")
+    assert run(model, "--runs", 50, "--out", tmp_path / "out") == 2
+    assert "not a model sidecar" in capsys.readouterr().err
+    assert run(model, "--runs", 50, "--no-sidecar", "--out", tmp_path / "out") == 0
 
 
 def test_a_missing_or_changed_manifest_is_refused(

@@ -6,7 +6,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.tflite.fake_boards import make_vcgencmd
@@ -14,8 +13,7 @@ from tflite import hardware, measure
 from tflite.errors import CrackError
 from tflite.hardware import Snapshot
 from tflite.manifest import Manifest
-from tflite.measure import Job, compare, latency_statistics, select_tiles
-from tflite.runtime import Classifier
+from tflite.measure import Job, Runner, compare, latency_statistics, select_tiles
 from tflite.sustained import Load
 
 
@@ -37,8 +35,8 @@ def test_a_model_compared_with_itself_is_about_as_fast(models: dict[str, Path]) 
 def test_a_slower_model_has_a_ratio_above_one(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     original = measure._timed
 
-    def slowed(classifier: Classifier, tile: np.ndarray) -> float:
-        return original(classifier, tile) + (50.0 if classifier.sidecar.scheme == "float32" else 0.0)
+    def slowed(runner: Runner) -> float:
+        return original(runner) + (50.0 if runner.about["scheme"] == "float32" else 0.0)
 
     monkeypatch.setattr(measure, "_timed", slowed)
     job = Job(models["uint8"], "fast", 1, "xnnpack", 50, 1, None)

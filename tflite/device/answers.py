@@ -175,7 +175,7 @@ def compare(
         for name, position in job.reference["golden_tiles"].items()
         if bool(decisions[chosen.index(position)]) != (name == "crack")
     ]
-    unit = "step" if classifier.sidecar.output.quantised else "logit"
+    unit = classifier.unit
     nodes = classifier.nodes
     problems = []
     if over := int(np.sum(differences > tolerance)):

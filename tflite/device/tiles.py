@@ -74,7 +74,11 @@ def _starts(length: int, side: int, overlap: float) -> list[int]:
 def training_side(sidecar: Sidecar) -> int:
     """Side in pixels of the tiles a model was trained on: the area to show it, whatever its input size.
 
-    Of a mix of data sets ("metu+sdnet2018") the first known one counts; the input size where none is known.
+    Of a mix of data sets ("metu+sdnet2018") the first known one counts; the input size where none is known. Of an adopted model its
+    owner may have said it.
     """
+    stated = sidecar.training.get("tile_side")
+    if type(stated) is int and stated > 0:
+        return stated
     names = str(sidecar.training.get("dataset")).split("+")
     return next((TILE_SIDES[name] for name in names if name in TILE_SIDES), sidecar.image_size)
