@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,7 +68,18 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write JSON with a two-space indent and a final newline. NaN and infinity are refused: they are not JSON."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    # A lone surrogate, which names of files can bring, becomes what JSON itself writes for it: \udc80.
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """JSON as the standard has it: NaN, Infinity and numbers too large for a double are refused, as they are on writing.
+
+    Raises:
+        ValueError, RecursionError: if it is none.
+    """
+    return json.loads(text, parse_constant=_finite, parse_float=_finite)
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
@@ -78,7 +90,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CrackError(f"{path} does not exist.") from None
     except OSError as error:
@@ -87,6 +99,13 @@ def read_json(path: str | Path) -> dict[str, Any]:
         raise CrackError(f"{path} is not valid JSON ({error}). It may be truncated; make it again.") from None
     if not isinstance(value, dict):
         raise CrackError(f"{path} holds a JSON {type(value).__name__}, expected an object. Is it the right file?")
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is no number in JSON")
     return value
 
 

@@ -2,6 +2,8 @@
 
 A finding is the opinion of two networks about a place on a photograph. It says nothing about the safety of a structure.
 
+`survey.json` travels, so whatever is read is checked against the annotations here (`tflite.checked`) before it is used.
+
     survey = read_survey("found")
     for finding in survey.findings:
         print(finding.severity, finding.photo, finding.length_mm)
@@ -12,8 +14,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from tflite.checked import (
+    Between,
+    CheckError,
+    Count,
+    Holding,
+    Latitude,
+    Longitude,
+    Matching,
+    OneOf,
+    RelativeName,
+    Share,
+    Text,
+    checked,
+)
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_bytes, write_json
@@ -23,7 +39,25 @@ FILE_NAME = "survey.json"
 CONFIRMED, REFUTED, UNCLEAR = "confirmed", "refuted", "unclear"
 VALIDATIONS = (CONFIRMED, REFUTED, UNCLEAR)
 
-Polygon = tuple[tuple[float, float], ...]
+MAX_PIXELS = 1_000_000_000  # of a photograph; none that is read has as many, and pictures of a place in it take memory
+
+FindingId = Annotated[str, Matching("[0-9a-f]{12}", "an id of 12 hex digits")]
+PhotoName = Annotated[str, RelativeName(growth=6)]  # a byte that is no UTF-8 is written as \udc80
+Altitude = Annotated[float, Between(-1e7, 1e7)]
+Moment = Annotated[str, Text(64)]
+Amount = Annotated[float, Between(0, 1e12)]
+Sha256 = Annotated[str, Text(64)]
+_Coordinate = Annotated[float, Between(-1e6, 1e6)]
+_Side = Annotated[int, Between(1, 1e6)]
+_Place = Annotated[
+    Box,
+    Holding(
+        lambda box: min(box.y, box.x, box.h, box.w) >= 0 and max(box.y + box.h, box.x + box.w) <= 1e6,
+        "a place on a photograph",
+    ),
+]
+
+Polygon = tuple[tuple[_Coordinate, _Coordinate], ...]
 
 
 @dataclass(frozen=True)
@@ -53,30 +87,30 @@ class Finding:
             do, which is often wider than the crack; None where none was measured.
     """
 
-    id: str
-    photo: str
-    seen_on: tuple[str, ...]
-    box: Box
+    id: FindingId
+    photo: PhotoName
+    seen_on: tuple[PhotoName, ...]
+    box: _Place
     outline: tuple[Polygon, ...]
-    latitude: float | None
-    longitude: float | None
-    altitude_m: float | None
-    time: str | None
-    probability: float
-    tiles: int
-    validation: str
-    validation_score: float | None
-    mm_per_pixel: float | None
-    length_px: float | None
-    mean_width_px: float | None
-    max_width_px: float | None
-    length_mm: float | None
-    mean_width_mm: float | None
-    max_width_mm: float | None
-    severity: float
-    picture: str
-    overlay: str
-    width_from: str | None = None
+    latitude: Latitude | None
+    longitude: Longitude | None
+    altitude_m: Altitude | None
+    time: Moment | None
+    probability: Share
+    tiles: Count
+    validation: Annotated[str, OneOf(VALIDATIONS)]
+    validation_score: Share | None
+    mm_per_pixel: Amount | None
+    length_px: Amount | None
+    mean_width_px: Amount | None
+    max_width_px: Amount | None
+    length_mm: Amount | None
+    mean_width_mm: Amount | None
+    max_width_mm: Amount | None
+    severity: Annotated[float, Between(0, 1e36)]
+    picture: Annotated[str, RelativeName()]
+    overlay: Annotated[str, RelativeName()]
+    width_from: Annotated[str, OneOf(("photograph", "mask"))] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """JSON values, in the order of the attributes."""
@@ -87,19 +121,10 @@ class Finding:
         """The reverse of `as_json`.
 
         Raises:
-            KeyError, TypeError, ValueError: if it is none.
+            CheckError: a ValueError, if it is none.
         """
-        box = value["box"]
-        if value["validation"] not in VALIDATIONS:
-            raise ValueError(f"validation {value['validation']!r}")
-        return cls(
-            **dict(value)
-            | {
-                "seen_on": tuple(value["seen_on"]),
-                "box": Box(box["y"], box["x"], box["h"], box["w"]),
-                "outline": tuple(tuple((x, y) for x, y in polygon) for polygon in value["outline"]),
-            }
-        )
+        found: Finding = checked(cls, value)
+        return found
 
 
 @dataclass(frozen=True)
@@ -114,12 +139,12 @@ class Gap:
         time: ISO 8601 in UTC with "Z", or None.
     """
 
-    photo: str
-    reason: str
+    photo: PhotoName
+    reason: Annotated[str, Text(64)]
     detail: str
-    latitude: float | None = None
-    longitude: float | None = None
-    time: str | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    time: Moment | None = None
 
 
 @dataclass(frozen=True)
@@ -139,19 +164,23 @@ class PhotoRecord:
         findings: on this photograph, before those of several photographs were merged.
     """
 
-    name: str
-    sha256: str
-    width: int
-    height: int
-    time: str | None
-    latitude: float | None
-    longitude: float | None
-    altitude_m: float | None
-    heading_deg: float | None
-    mm_per_pixel: float | None
-    tiles: int
-    positives: int
-    findings: int
+    name: PhotoName
+    sha256: Sha256
+    width: _Side
+    height: _Side
+    time: Moment | None
+    latitude: Latitude | None
+    longitude: Longitude | None
+    altitude_m: Altitude | None
+    heading_deg: Annotated[float, Between(0, 360)] | None
+    mm_per_pixel: Amount | None
+    tiles: Count
+    positives: Count
+    findings: Count
+
+    def __post_init__(self) -> None:
+        if self.width * self.height > MAX_PIXELS:
+            raise CheckError(f"has {self.width}x{self.height} pixels, more than any photograph that is read")
 
 
 @dataclass(frozen=True)
@@ -170,7 +199,7 @@ class Survey:
     """
 
     source: str
-    created: str
+    created: Moment
     models: Mapping[str, Mapping[str, Any]]
     settings: Mapping[str, Any]
     photos: tuple[PhotoRecord, ...] = ()
@@ -213,14 +242,9 @@ def read_survey(out: str | Path) -> Survey:
     if value.pop("format", None) != FORMAT:
         raise CrackError(f"{path} was not written by this version of crack-tf survey. Make the survey again.")
     try:
-        return Survey(
-            **value
-            | {
-                "photos": tuple(PhotoRecord(**photo) for photo in value["photos"]),
-                "findings": tuple(Finding.from_json(finding) for finding in value["findings"]),
-                "gaps": tuple(Gap(**gap) for gap in value["gaps"]),
-                "warnings": tuple(value["warnings"]),
-            }
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise CrackError(f"{path} is damaged ({type(error).__name__}: {error}). Make the survey again.") from None
+        survey: Survey = checked(Survey, value)
+        if len({finding.id for finding in survey.findings}) < len(survey.findings):
+            raise CheckError("has two findings with one id")
+        return survey
+    except CheckError as error:
+        raise CrackError(f"{path} is damaged: {error}. Make the survey again.") from None

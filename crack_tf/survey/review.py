@@ -11,13 +11,16 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from crack_tf.survey.findings import Survey, read_survey
+from crack_tf.survey.findings import FindingId, Survey, read_survey
 from crack_tf.survey.geojson import FINDINGS, FINDINGS_CSV
+from tflite.checked import CheckError, OneOf, Text, checked, shown
+from tflite.device.run import MIN_SIDE
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_bytes, write_csv, write_json
 
@@ -38,9 +41,9 @@ class Decision:
         time: when, ISO 8601, or "" where it is not known.
     """
 
-    decision: str
-    comment: str
-    time: str
+    decision: Annotated[str, OneOf(DECISIONS)]
+    comment: Annotated[str, Text(_MAX_COMMENT)] = ""
+    time: Annotated[str, Text(64)] = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Review:
     source: str
     reviewer: str
     exported: str
-    decisions: Mapping[str, Decision]
+    decisions: Mapping[FindingId, Decision]
 
     def as_json(self) -> dict[str, Any]:
         """As in the file."""
@@ -91,13 +94,13 @@ def read_review(path: str | Path, survey: Survey | None = None) -> Review:
     value = read_json(path)
     if value.get("format") != FORMAT:
         raise CrackError(
-            f"review {path} has format {value.get('format')!r}, expected {FORMAT!r}. Export it from the survey's report.html."
+            f"review {path} has format {shown(value.get('format'))}, expected {FORMAT!r}. Export it from the survey's report.html."
         )
-    texts = {name: _text(value, name, path) for name in ("survey", "source", "reviewer", "exported")}
-    entries = value.get("decisions")
-    if not isinstance(entries, dict):
-        raise CrackError(f"review {path} is damaged: decisions is {entries!r}, expected an object. Export it again.")
-    review = Review(**texts, decisions={name: _decision(name, entry, path) for name, entry in entries.items()})
+    texts = dict.fromkeys(("survey", "source", "reviewer", "exported"), "")
+    try:
+        review: Review = checked(Review, texts | value, strict=False)
+    except CheckError as error:
+        raise CrackError(f"review {path} is damaged: {error}. Export it again from the survey's report.html.") from None
     if survey is not None:
         check_review(review, survey, path)
     return review
@@ -149,7 +152,7 @@ def apply_review(
     lines = []
     if export_folder is not None:
         side = side or survey.settings.get("tile_side")
-        if not isinstance(side, int):
+        if not isinstance(side, int) or side < MIN_SIDE:
             raise CrackError(f"the survey in {out} does not say how large its tiles were: give their side in pixels.")
         tiles = export_tiles(out, survey, review, export_folder, side, overwrite=overwrite)
         lines.append(
@@ -179,36 +182,14 @@ def _add_to_tables(out: Path, review: Review) -> None:
             reader = csv.DictReader(stream)
             columns = [name for name in reader.fieldnames or () if name not in COLUMNS]
             rows = [row | review_columns(review, row["id"]) for row in reader]
+        if any(None in row for row in rows):
+            raise csv.Error("a row has more cells than there are columns")
         for feature in features["features"]:
             feature["properties"] |= review_columns(review, feature["properties"]["id"])
+        json.dumps(features, indent=1)  # what cannot be written again is found before anything is
     except OSError as error:
         raise CrackError(f"{table} cannot be read: {error.strerror}. Run the survey again.") from None
-    except (KeyError, TypeError, UnicodeDecodeError, csv.Error) as error:
+    except (KeyError, TypeError, UnicodeDecodeError, RecursionError, csv.Error) as error:
         raise CrackError(f"{table} or {FINDINGS} is damaged ({error!r}). Run the survey again.") from None
     write_csv(table, rows, [*columns, *COLUMNS])
     write_json(out / FINDINGS, features)
-
-
-def _text(value: Mapping[str, Any], name: str, path: str | Path) -> str:
-    text = value.get(name, "")
-    if not isinstance(text, str):
-        raise CrackError(f"review {path} is damaged: {name} is {text!r}, expected a text. Export it again.")
-    return text
-
-
-def _decision(name: str, entry: Any, path: str | Path) -> Decision:
-    if not isinstance(entry, dict):
-        raise CrackError(f"review {path}, finding {name}: expected an object, got {entry!r}. Export it again.")
-    decision = entry.get("decision")
-    if decision not in DECISIONS:
-        raise CrackError(
-            f"review {path}, finding {name}: decision {decision!r} is unknown. Expected {ACCEPTED!r}, {REJECTED!r} or ''."
-        )
-    comment, time = entry.get("comment", ""), entry.get("time", "")
-    if not isinstance(comment, str) or len(comment) > _MAX_COMMENT:
-        raise CrackError(
-            f"review {path}, finding {name}: the comment must be a text of at most {_MAX_COMMENT:,} characters."
-        )
-    if not isinstance(time, str):
-        raise CrackError(f"review {path}, finding {name}: time {time!r} must be a text.")
-    return Decision(decision, comment, time)

@@ -18,8 +18,9 @@ from PIL import Image, ImageDraw
 from crack_tf.survey.findings import Finding, Polygon, Survey
 from crack_tf.survey.pictures import MARGIN, MIN_SIDE
 from crack_tf.survey.review import ACCEPTED, REJECTED, Review
+from tflite.checked import file_inside
 from tflite.device.tiles import Box, tile_boxes
-from tflite.errors import CrackError, ImageError
+from tflite.errors import CrackError
 from tflite.files import atomic_path, refuse_existing
 from tflite.images import FORMATS, load_rgb
 from tflite.manifest import LABELS
@@ -68,16 +69,16 @@ def export_tiles(
         entry = review.decisions.get(finding.id)
         if entry is None or entry.decision not in FOLDERS:
             continue
-        try:
-            width, height = sizes[finding.photo]
-            with Image.open(out / finding.picture, formats=FORMATS) as image:  # its size only
-                picture = image.size
-        except (KeyError, OSError, ValueError, Image.DecompressionBombError):
+        picture = _picture_size(out, finding.picture)
+        if picture is None or finding.photo not in sizes:
             skipped[finding.id] = "its picture or photograph is missing in the survey"
             continue
-        region = picture_region(finding.box, width, height)
+        region = picture_region(finding.box, *sizes[finding.photo])
         if picture[0] < MIN_SCALE * region.w:
             skipped[finding.id] = "it is so large that its picture is too coarse"
+            continue
+        if abs(picture[1] - region.h * picture[0] / region.w) > 1:
+            skipped[finding.id] = "its picture is not that of its place"
             continue
         boxes = _tiles(finding, region, side)
         if entry.decision == REJECTED:
@@ -92,8 +93,8 @@ def export_tiles(
     counts = dict.fromkeys(LABELS, 0)
     for label, finding, tiles in planned:
         try:
-            pixels = load_rgb(out / finding.picture)
-        except ImageError as error:
+            pixels = load_rgb(file_inside(out, finding.picture))
+        except CrackError as error:
             skipped[finding.id] = str(error)
             continue
         for box, place in tiles:
@@ -118,6 +119,15 @@ def picture_region(box: Box, width: int, height: int) -> Box:
     x = min(max(0, round(box.x + box.w / 2 - side / 2)), width - w)
     y = min(max(0, round(box.y + box.h / 2 - side / 2)), height - h)
     return Box(y, x, h, w)
+
+
+def _picture_size(out: Path, name: str) -> tuple[int, int] | None:
+    """Width and height of a finding's picture by its header; None if it cannot be read or is no file of the survey."""
+    try:
+        with Image.open(file_inside(out, name), formats=FORMATS) as image:
+            return image.size
+    except Exception:  # damaged headers raise nearly anything, see tflite.images
+        return None
 
 
 def _not_rejected(finding: Finding, survey: Survey, review: Review) -> list[Polygon]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,8 +16,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from crack_tf.survey.camera import Locator, Shot
-from crack_tf.survey.findings import Gap
+from crack_tf.survey.findings import Gap, PhotoName
 from crack_tf.tiled import header_pixels
+from tflite.checked import CheckError, checked
 from tflite.device.journal import FILE_NAME as JOURNAL
 from tflite.device.journal import JournalContent, read_journal, read_tile
 from tflite.device.run import MIN_SIDE
@@ -233,8 +234,10 @@ class JournalSource:
         self.name = text_of(Path(folder.resolve().name))
         self._folder, self._locator = folder, locator
         content = read_journal(folder, skip_damaged=True)
+        for name in (*content.frames, *content.gaps, *(positive["frame"] for positive in content.positives)):
+            _check_name(name, folder)
         self.gaps = [
-            Gap(_printable(name), UNREADABLE, str(gap["reason"]), time=gap.get("time"))
+            Gap(_printable(name), UNREADABLE, _printable(gap["reason"]), time=gap["time"])
             for name, gap in content.gaps.items()
         ]
         self.gaps += [Gap(JOURNAL, DAMAGED_RECORD, damage) for damage in content.damage]
@@ -254,11 +257,14 @@ class JournalSource:
         for frame, line in self._frames.items():
             name, size = _printable(frame), len(self._positives.get(frame, ()))
             if wanted(name, size):
-                yield Item(name, size, 0, partial(self._read, frame, line))
+                width, height = _frame_size(line)
+                # A frame without positives is not put together.
+                yield Item(name, size, width * height if size else 0, partial(self._read, frame, line))
 
     def _all_frames(self, content: JournalContent) -> dict[str, dict[str, Any]]:
         """Frames that are done, and those stopped in the middle, whose rest is a gap."""
-        frames = dict(content.frames)
+        sizes = {name: {"frame_size": positives[0]["frame_size"]} for name, positives in self._positives.items()}
+        frames = {name: sizes.get(name, {}) | line for name, line in content.frames.items()}
         for name, positives in self._positives.items():
             if name not in frames:
                 frames[name] = {**positives[0], "tiles": len(positives)}
@@ -267,8 +273,7 @@ class JournalSource:
 
     def _read(self, frame: str, line: dict[str, Any]) -> Frame:
         positives = self._positives.get(frame, [])
-        size = line.get("frame_size") or {"w": 1, "h": 1}
-        width, height = int(size["w"]), int(size["h"])
+        width, height = _frame_size(line)
         place, boxes, hashes = (None, None, None), [], []
         if positives:
             image = np.full((height, width, 3), _UNKNOWN_GREY, np.uint8)
@@ -306,6 +311,22 @@ def file_hash(path: Path | None) -> str | None:
         raise CrackError(f"{path} cannot be read: {error.strerror}.") from None
 
 
+def _frame_size(line: dict[str, Any]) -> tuple[int, int]:
+    """Width and height of a journal's frame; of one that was all clean they may be missing."""
+    size = line.get("frame_size") or {"w": 1, "h": 1}
+    return size["w"], size["h"]
+
+
+def _check_name(name: str, folder: Path) -> None:
+    """Raise for a frame of a journal that is named as no photograph below a folder can be."""
+    try:
+        checked(PhotoName, name)
+    except CheckError as error:
+        raise CrackError(
+            f"{folder / JOURNAL}: the name of a frame {error.problem}. Nothing of this journal is used."
+        ) from None
+
+
 def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -321,8 +342,8 @@ def _seconds(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
+        return datetime.fromisoformat(text).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
         return None
 
 

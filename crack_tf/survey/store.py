@@ -17,14 +17,16 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
-from crack_tf.survey.findings import FILE_NAME, FORMAT, Finding, Gap, PhotoRecord
+from crack_tf.survey.findings import FILE_NAME, FORMAT, Finding, Gap, Moment, PhotoName, PhotoRecord
+from tflite.checked import CheckError, OneOf, checked
 from tflite.errors import CrackError
 from tflite.files import atomic_path, read_json, refuse_existing, sha256_bytes, write_bytes, write_json
 
@@ -32,6 +34,23 @@ SETTINGS, RECORDS, PICTURES, OVERLAYS = "settings.json", "records", "pictures", 
 PERFORMANCE = "performance.json"
 RESULTS = (FILE_NAME, "findings.csv", "findings.geojson", "coverage.geojson", "report.html", PERFORMANCE)
 _POINTS = ".npy"
+
+
+@dataclass(frozen=True)
+class _Record:
+    """One photograph's record, as it is read: of `photo` and `gap` one is there."""
+
+    format: Annotated[str, OneOf((FORMAT,))]
+    name: PhotoName
+    bytes: int
+    photo: PhotoRecord | None
+    findings: tuple[Finding, ...]
+    gap: Gap | None
+
+
+class _Settings(TypedDict):
+    created: Moment
+    settings: dict[str, Any]
 
 
 class Store:
@@ -83,7 +102,7 @@ class Store:
                 found on it stays.
         """
         record = self._record(self._path(name))
-        return record is not None and record["gap"] is None and (size < 0 or record["bytes"] == size)
+        return record is not None and record.gap is None and (size < 0 or record.bytes == size)
 
     def add_photo(self, size: int, photo: PhotoRecord, findings: list[Finding], points: np.ndarray | None) -> None:
         """Record a photograph whose pictures are written.
@@ -123,13 +142,11 @@ class Store:
 
     def records(self) -> Iterator[tuple[PhotoRecord | None, list[Finding], Gap | None]]:
         """All records in order of their photographs' names, one in memory at a time."""
-        paths = sorted((record["name"], path) for path in self._paths() if (record := self._record(path)) is not None)
+        paths = sorted((record.name, path) for path in self._paths() if (record := self._record(path)) is not None)
         for _, path in paths:
             record = self._record(path)
             if record is not None:
-                photo = None if record["photo"] is None else PhotoRecord(**record["photo"])
-                gap = None if record["gap"] is None else Gap(**record["gap"])
-                yield photo, [Finding.from_json(value) for value in record["findings"]], gap
+                yield record.photo, list(record.findings), record.gap
 
     def _lock(self) -> None:
         try:
@@ -151,7 +168,11 @@ class Store:
             raise CrackError(
                 f"{path} was not written by this version of crack-tf survey. Add --overwrite, or choose another --out."
             )
-        before = found["settings"]
+        try:
+            earlier = checked(_Settings, found)
+        except CheckError as error:
+            raise CrackError(f"{path} is damaged: {error}. Add --overwrite, or choose another --out.") from None
+        before = earlier["settings"]
         changed = [
             f"{name} was {before.get(name)!r}, now {settings.get(name)!r}"
             for name in sorted({*before, *settings})
@@ -162,7 +183,7 @@ class Store:
                 f"--out {self.folder} belongs to a survey with other settings ({'; '.join(changed)}). Results of the two would not "
                 "compare. Use the same settings to go on with it, --overwrite to start again, or another --out."
             )
-        self.created = str(found["created"])
+        self.created = earlier["created"]
 
     def _remove(self) -> None:
         """Remove an earlier survey's files, its settings first: what is left of it is then none."""
@@ -184,15 +205,11 @@ class Store:
     def _paths(self) -> list[Path]:
         return sorted((self.folder / RECORDS).glob("*.json"))
 
-    def _record(self, path: Path) -> dict[str, Any] | None:
-        """A whole record, or None: one that is missing or damaged is made again."""
-        with contextlib.suppress(CrackError, KeyError, TypeError, ValueError):
-            record = read_json(path) if path.is_file() else {}
-            if record.get("format") == FORMAT and {"name", "bytes", "photo", "findings", "gap"} <= set(record):
-                if record["photo"] is not None:
-                    PhotoRecord(**record["photo"])
-                for finding in record["findings"]:
-                    Finding.from_json(finding)
+    def _record(self, path: Path) -> _Record | None:
+        """A whole record, or None: one that is missing or damaged, or no survey wrote, is made again."""
+        with contextlib.suppress(CrackError, CheckError):
+            record: _Record = checked(_Record, read_json(path) if path.is_file() else {})
+            if path == self._path(record.name):
                 return record
         return None
 

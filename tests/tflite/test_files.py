@@ -121,6 +121,12 @@ def test_json_comes_back_as_it_was_written(tmp_path_factory: pytest.TempPathFact
     assert path.read_bytes().endswith(b"\n")
 
 
+def test_json_holds_names_that_no_encoding_has_a_word_for(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"frame": "a\udc80.jpg"})
+    assert read_json(tmp_path / "a.json") == {"frame": "a\udc80.jpg"}
+    assert b"\\udc80" in (tmp_path / "a.json").read_bytes()
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_json_refuses_what_json_has_no_word_for(tmp_path: Path, value: float) -> None:
     with pytest.raises(ValueError, match="JSON"):
@@ -138,6 +144,9 @@ def test_json_refuses_what_json_has_no_word_for(tmp_path: Path, value: float) ->
         (b"[1, 2]", "holds a JSON list"),
         (b"3", "holds a JSON int"),
         (b"null", "holds a JSON NoneType"),
+        (b'{"a": NaN}', "not valid JSON .NaN is no number"),
+        (b'{"a": -Infinity}', "not valid JSON"),
+        (b'{"a": 1e999}', "not valid JSON .1e999 is no number"),
     ],
 )
 def test_read_json_names_the_file_and_the_problem(tmp_path: Path, content: bytes, message: str) -> None:

@@ -41,11 +41,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
+from tflite.checked import (
+    MAX_NAME,
+    MAX_PATH,
+    Between,
+    CheckError,
+    Count,
+    Holding,
+    Latitude,
+    Longitude,
+    Matching,
+    Share,
+    Text,
+    checked,
+    file_inside,
+)
 from tflite.device.tiles import Box
 from tflite.errors import CrackError, ImageError
-from tflite.files import sha256_bytes, write_bytes
+from tflite.files import parse_json, sha256_bytes, write_bytes
 from tflite.hardware import slug
 
 FORMAT = "crack_tf.journal/1"
@@ -54,26 +69,98 @@ TILES = "tiles"
 SYNC_SECONDS = 5.0
 _TAIL = re.compile(rb',"sha":"([0-9a-f]{16})"\}')
 _TAIL_LENGTH = len(',"sha":"0123456789abcdef"}')
-_MEMBERS = {
-    "start": {"format", "session", "time", "settings", "environment"},
-    "positive": {
-        "session",
-        "frame",
-        "time",
-        "time_source",
-        "frame_size",
-        "tile",
-        "score",
-        "threshold",
-        "gps",
-        "image",
-        "image_sha256",
-    },
-    "frame": {"session", "frame", "time", "tiles", "positives", "bytes", "dropped"},
-    "gap": {"session", "frame", "time", "reason", "bytes", "dropped"},
-    "end": {"session", "time", "reason", "summary"},
-}
+MAX_FRAME_PIXELS = 200_000_000  # no camera has as many; whoever puts a frame together again needs memory for it
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+_Pixels = Annotated[int, Between(0, 1e6)]
+_Side = Annotated[int, Between(1, 1e6)]
+_Moment = Annotated[str, Text(64)]
+_Frame = Annotated[str, Text(MAX_PATH)]
+
+
+class _Size(TypedDict):
+    w: _Side
+    h: _Side
+
+
+class _Tile(TypedDict):
+    x: _Pixels
+    y: _Pixels
+    w: _Side
+    h: _Side
+
+
+class _Answer(TypedDict):
+    raw: float
+    logit: float
+    probability: Share
+
+
+class _Position(TypedDict):
+    lat: Latitude
+    lon: Longitude
+    alt: float | None
+
+
+_FrameSize = Annotated[
+    _Size, Holding(lambda size: size["w"] * size["h"] <= MAX_FRAME_PIXELS, f"at most {MAX_FRAME_PIXELS:,} pixels")
+]
+
+
+class _Line(TypedDict):
+    session: Count
+    time: _Moment | None
+
+
+class _Start(_Line):
+    format: str
+    settings: dict[str, Any]
+    environment: Any
+
+
+class _Positive(_Line):
+    frame: _Frame
+    time_source: _Moment | None
+    frame_size: _FrameSize
+    tile: _Tile
+    score: _Answer
+    threshold: _Answer
+    gps: _Position | None
+    image: Annotated[str, Matching(rf"{TILES}/[a-z0-9._-]{{1,{MAX_NAME}}}", f"a file in {TILES}/")]
+    image_sha256: Annotated[str, Matching("[0-9a-f]{64}", "a sha256")]
+
+
+class _Done(_Line):
+    frame: _Frame
+    tiles: Count
+    positives: Count
+    bytes: Count | None
+    dropped: Count
+
+
+class _FrameDone(_Done, total=False):
+    frame_size: _FrameSize
+
+
+class _Gap(_Line):
+    frame: _Frame
+    reason: str
+    bytes: Count | None
+    dropped: Count
+
+
+class _End(_Line):
+    reason: str
+    summary: Any
+
+
+class _Numbered(TypedDict):
+    n: Count
+    kind: str
+
+
+_KINDS = {"start": _Start, "positive": _Positive, "frame": _FrameDone, "gap": _Gap, "end": _End}
 
 
 @dataclass(frozen=True)
@@ -109,7 +196,8 @@ def read_journal(path: str | Path, skip_damaged: bool = False) -> JournalContent
     """Read a journal, finished, cut short or still being written.
 
     A cut-off last line is normal after a power cut: it is left out, and `torn_bytes` tells. Anything else that is not as it
-    was written is damage.
+    was written is damage. A line that fits its own hash and still says what no run writes (a latitude of 91, a tile outside
+    `tiles/`) is no damage but somebody else's work: such a journal is refused whole.
 
     Args:
         path: the journal, or the folder it lies in.
@@ -117,7 +205,8 @@ def read_journal(path: str | Path, skip_damaged: bool = False) -> JournalContent
             line then have to be taken for frames that were never seen.
 
     Raises:
-        CrackError: if the file cannot be read, holds no whole line, is no journal, or is damaged and `skip_damaged` is false.
+        CrackError: if the file cannot be read, holds no whole line, is no journal, holds a line that no run writes, or is
+            damaged and `skip_damaged` is false.
 
     Example:
         for positive in read_journal("flight1").positives:
@@ -141,11 +230,13 @@ def read_tile(folder: str | Path, positive: Mapping[str, Any]) -> bytes:
         positive: a line of kind "positive".
 
     Raises:
-        ImageError: if the file is missing or its bytes are not those that were saved.
+        ImageError: if the file is missing, lies outside the folder, or its bytes are not those that were saved.
     """
     path = Path(folder) / positive["image"]
     try:
-        data = path.read_bytes()
+        data = file_inside(folder, positive["image"]).read_bytes()
+    except CrackError as error:
+        raise ImageError(f"cannot read tile: {error}") from None
     except OSError as error:
         raise ImageError(f"cannot read tile {path}: {error.strerror}.") from None
     if sha256_bytes(data) != positive["image_sha256"]:
@@ -325,16 +416,18 @@ def decode_line(line: bytes) -> dict[str, Any]:
         line: without the line end.
 
     Raises:
+        CheckError: a ValueError, if it fits its own hash and still is no line that `encode_line` could have made.
         ValueError: if it is not as it was written.
     """
     tail = _TAIL.fullmatch(line[-_TAIL_LENGTH:])
     body = line[:-_TAIL_LENGTH] + b"}"
     if tail is None or sha256_bytes(body)[:16].encode() != tail[1]:
         raise ValueError("does not match its own hash")
-    record = json.loads(body)
-    missing = _MEMBERS.get(record.get("kind"), {"kind"}) - set(record)
-    if missing or not isinstance(record.get("n"), int):
-        raise ValueError(f"lacks {', '.join(sorted(missing)) or 'its number'}")
+    try:
+        record = parse_json(body)
+    except (ValueError, RecursionError) as error:
+        raise CheckError(f"is no JSON object ({error})") from None
+    checked(_Numbered, record)
     return dict(record)
 
 
@@ -364,7 +457,8 @@ class _Reading:
 
     def take(self, record: dict[str, Any]) -> None:
         kind = self.last = record["kind"]
-        self.dropped += record.get("dropped", 0)
+        if kind in ("frame", "gap"):
+            self.dropped += record["dropped"]
         if kind == "start":
             self.starts.append(record)
         elif kind == "positive":
@@ -382,9 +476,15 @@ def _parse(data: bytes, path: Path, skip_damaged: bool) -> JournalContent:
     for number, line in enumerate(lines, 1):
         try:
             record = decode_line(line)
+            checked(_KINDS.get(record["kind"], _Numbered), record)
             if record["n"] < expected:
                 raise ValueError(f"is number {record['n']} once more")
-        except (ValueError, RecursionError) as error:
+        except CheckError as error:
+            raise CrackError(
+                f"{path}, line {number}: {error}. No run of tflite.device writes that, and the line fits its own hash, so it "
+                "was not damaged on the way. Nothing of this journal is used: copy it from the device again."
+            ) from None
+        except ValueError as error:
             damage.append(f"line {number} {error}")
             broken += 1
             continue

@@ -23,23 +23,24 @@ from tflite.errors import CrackError
 
 numbers = st.none() | st.floats(0, 1e5, allow_nan=False)
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
+names = texts.map(lambda text: f"DCIM/{text}".replace("\0", "0").replace("/..", "/-"))
 findings = st.builds(
     Finding,
-    id=texts,
-    photo=texts,
-    seen_on=st.lists(texts, max_size=3).map(tuple),
+    id=st.from_regex(r"[0-9a-f]{12}", fullmatch=True),
+    photo=names,
+    seen_on=st.lists(names, max_size=3).map(tuple),
     box=st.builds(Box, *[st.integers(0, 10_000)] * 4),
     outline=st.lists(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e4)), max_size=4).map(tuple), max_size=2).map(
         tuple
     ),
-    latitude=numbers,
-    longitude=numbers,
+    latitude=st.none() | st.floats(-90, 90),
+    longitude=st.none() | st.floats(-180, 180),
     altitude_m=numbers,
     time=st.none() | texts,
     probability=st.floats(0, 1),
     tiles=st.integers(0, 500),
     validation=st.sampled_from(VALIDATIONS),
-    validation_score=numbers,
+    validation_score=st.none() | st.floats(0, 1),
     mm_per_pixel=numbers,
     length_px=numbers,
     mean_width_px=numbers,
@@ -48,12 +49,12 @@ findings = st.builds(
     mean_width_mm=numbers,
     max_width_mm=numbers,
     severity=st.floats(0, 1e9),
-    picture=texts,
-    overlay=texts,
+    picture=names,
+    overlay=names,
 )
 
 
-@given(found=st.lists(findings, max_size=3))
+@given(found=st.lists(findings, max_size=3, unique_by=lambda finding: finding.id))
 def test_a_survey_comes_back_as_it_was_written(tmp_path_factory, found):
     folder = tmp_path_factory.mktemp("survey")
     photo = PhotoRecord("a.jpg", "0" * 64, 10, 20, None, -33.5, 179.9, None, 359.0, 0.1, 6, 1, 1)
