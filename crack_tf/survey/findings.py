@@ -208,9 +208,15 @@ class Survey:
     warnings: tuple[str, ...] = field(default=())
 
 
-def finding_id(photo: str, box: Box) -> str:
-    """The id of a finding: first 12 hex digits of the sha256 of photograph and place."""
-    text = f"{photo}\n{box.x},{box.y},{box.w},{box.h}"
+def finding_id(photo: str, box: Box, again: int = 0) -> str:
+    """The id of a finding: first 12 hex digits of the sha256 of photograph and place.
+
+    Args:
+        photo: name of the photograph.
+        box: around the finding.
+        again: how many findings before it have the same box, as groups of tiles between each other's can.
+    """
+    text = f"{photo}\n{box.x},{box.y},{box.w},{box.h}" + (f",{again}" if again else "")
     return sha256_bytes(text.encode("utf-8", "surrogatepass"))[:12]
 
 
@@ -243,8 +249,6 @@ def read_survey(out: str | Path) -> Survey:
         raise CrackError(f"{path} was not written by this version of crack-tf survey. Make the survey again.")
     try:
         survey: Survey = checked(Survey, value)
-        if len({finding.id for finding in survey.findings}) < len(survey.findings):
-            raise CheckError("has two findings with one id")
         return survey
     except CheckError as error:
         raise CrackError(f"{path} is damaged: {error}. Make the survey again.") from None

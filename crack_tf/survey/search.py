@@ -207,7 +207,11 @@ class Searcher:
             # Without a position nothing is merged.
             points = find_points(image) if candidates and shot.latitude is not None else None
         with watch.stage("write"):
-            findings = tuple(_finding(candidate, photo, shot) for candidate in candidates)
+            boxes = [candidate.box for candidate in candidates]
+            findings = tuple(
+                _finding(candidate, photo, shot, boxes[:number].count(candidate.box))
+                for number, candidate in enumerate(candidates)
+            )
             pictures = {}
             for finding in findings:
                 before, after = draw_finding(image, finding.box, finding.outline, finding.validation)
@@ -235,9 +239,9 @@ class Searcher:
         return probability
 
 
-def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot) -> Finding:
+def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot, again: int) -> Finding:
     box, scale = candidate.box, photo.mm_per_pixel
-    number = finding_id(photo.name, box)
+    number = finding_id(photo.name, box, again)
     right, down = box.x + box.w / 2 - photo.width / 2, box.y + box.h / 2 - photo.height / 2
     latitude, longitude, altitude = shot.place(right, down)
     return Finding(

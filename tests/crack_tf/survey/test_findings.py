@@ -66,7 +66,8 @@ def test_a_survey_comes_back_as_it_was_written(tmp_path_factory, found):
 
 def test_an_id_depends_on_photograph_and_place():
     ids = {finding_id(photo, box) for photo in ("a", "b") for box in (Box(0, 0, 5, 5), Box(0, 1, 5, 5))}
-    assert len(ids) == 4
+    ids |= {finding_id("a", Box(0, 0, 5, 5), again) for again in (0, 1, 2)}
+    assert len(ids) == 6
     assert all(len(number) == 12 for number in ids)
 
 

@@ -112,14 +112,6 @@ def test_a_survey_with_a_hostile_finding_is_refused_before_anything_is_written(
     assert files(work.parent) == before
 
 
-def test_two_findings_cannot_share_an_id(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    value = read_json(work / "found" / "survey.json")
-    value["findings"][1]["id"] = value["findings"][0]["id"]
-    dump(work / "found" / "survey.json", value)
-    assert review(work) == 2
-    assert "two findings with one id" in one_message(capsys)
-
-
 @pytest.mark.parametrize("linked", ["picture", "folder"])
 def test_pictures_behind_links_that_lead_out_get_into_neither_tiles_nor_report(work: Path, linked: str) -> None:
     found = work / "found"
