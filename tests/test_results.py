@@ -154,6 +154,11 @@ def test_the_documents_quote_speed_and_memory_of_surveys() -> None:
         assert f"| {row['photos']} | {row['size']} | {rate} | {peak} |" in QUOTED
 
 
+def test_the_documents_quote_how_long_a_report_opens() -> None:
+    for row in rows(RESULTS / "survey" / "report-page.csv"):
+        assert f"| {int(row['findings']):,} | {row['page_mb']} | {row['open_s']} | {row['sort_s']} |" in QUOTED
+
+
 @pytest.mark.parametrize("model", ["opnet-int8-qat", "mobilenet_v2-int8-qat"])
 def test_the_readme_sums_up_the_int8_models(model: str) -> None:
     (row,) = (row for row in rows(RESULTS / "metu-grouped" / "metrics.csv") if row["name"] == model)

@@ -4,6 +4,7 @@
     crack-tf survey DCIM --out found --flight-log flight.csv --distance-m 2
     crack-tf survey flight.mp4 --out found --video-start 2025-06-01T09:30:00+02:00 --flight-log flight.gpx
     crack-tf survey --review review.json --out found --export-tiles tiles      what an engineer decided in the report
+    crack-tf survey --out found --one-file                                     a finished survey's report, to be mailed
 
 The same command goes on after a stop, whatever stopped it.
 """
@@ -48,6 +49,12 @@ def make_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="truth.json of crack-tf data flight: print how good the survey is, and write comparison.json",
+    )
+
+    parser.add_argument(
+        "--one-file",
+        action="store_true",
+        help="pictures inside report.html instead of beside it; of a finished survey, without PHOTOS: the report only",
     )
 
     models = parser.add_argument_group("models")
@@ -119,6 +126,8 @@ def run(args: argparse.Namespace) -> int:
         return _review(args)
     if args.export_tiles is not None:
         raise CrackError("--export-tiles needs --review FILE: the tiles are of findings that somebody decided on.")
+    if args.photos is None and args.one_file:
+        return _report_only(args.out)
     if args.photos is None:
         raise CrackError("name what to survey: a folder of photographs, a video or a device's journal folder.")
     if not 0 <= args.overlap <= MAX_OVERLAP:
@@ -179,7 +188,7 @@ def run(args: argparse.Namespace) -> int:
             tell=lambda line: print(line, flush=True),
         )
         handled, before = work.work()
-        survey, speed = work.finish(models, settings)
+        survey, speed = work.finish(models, settings, one_file=args.one_file)
     _tell(survey, speed, handled, before, args.out)
     if truth is not None:
         comparison = compare(survey, truth)
@@ -217,7 +226,17 @@ def _review(args: argparse.Namespace) -> int:
 
     if args.photos is not None:
         raise CrackError(f"--review works on the survey in --out: leave {args.photos} out.")
-    print(apply_review(args.out, args.review, args.export_tiles, overwrite=args.overwrite))
+    print(apply_review(args.out, args.review, args.export_tiles, overwrite=args.overwrite, one_file=args.one_file))
+    return 0
+
+
+def _report_only(out: Path) -> int:
+    """Write a finished survey's report again, as one file."""
+    from crack_tf.survey.findings import read_survey
+    from crack_tf.survey.page import write_page
+
+    path = write_page(out, read_survey(out), one_file=True)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB. A review is in it where --review FILE is given.")
     return 0
 
 

@@ -1,6 +1,6 @@
-"""The survey's report: one HTML file that an engineer opens in a browser, without a network, and reviews the findings in.
+"""The survey's report: an HTML file that an engineer opens in a browser, without a network, and reviews the findings in.
 
-Everything is inside: style, script, data and pictures (`crack_tf.survey.page_pictures` says which pictures are linked instead).
+Style, script and data are inside, pictures lie beside it (`crack_tf.survey.page_pictures`), so that thousands of findings open at once.
 A content security policy lets no script run but the report's own and forbids all network access, whatever a file name holds.
 The script is `assets/report.js`, plain JavaScript.
 
@@ -41,21 +41,29 @@ _MEANINGS = {
 }
 
 
-def write_page(out: Path, survey: Survey, *, review: Review | None = None, embed_bytes: int = EMBED_BYTES) -> Path:
+def write_page(
+    out: Path,
+    survey: Survey,
+    *,
+    review: Review | None = None,
+    one_file: bool = False,
+    embed_bytes: int = EMBED_BYTES,
+) -> Path:
     """Write `report.html` into the survey's folder, replacing an older one.
 
     Args:
         out: the survey's folder, with the pictures that the findings name. A picture that is missing is shown as missing.
         survey: to report on.
         review: of it, to start with in a browser that has no decisions of its own; or None.
-        embed_bytes: detail pictures are embedded up to this many bytes, the most severe findings first; others are linked.
+        one_file: whether pictures go into the page, so that it can be handed on alone.
+        embed_bytes: of large pictures that do, the most severe findings first; others are linked. Small ones are all inside.
 
     Returns:
         The file's path.
     """
     findings = sorted(survey.findings, key=lambda finding: -finding.severity)
     ranks = {finding.id: number for number, finding in enumerate(findings, 1)}
-    shelf = PictureShelf(out, embed_bytes)
+    shelf = PictureShelf(out, one_file=one_file, embed_bytes=embed_bytes)
     entries = [_entry(finding, ranks[finding.id], shelf) for finding in findings]
     style, script, page = (_asset(name) for name in ("report.css", "report.js", "report.html"))
     html = Template(page).substitute(
@@ -73,7 +81,7 @@ def write_page(out: Path, survey: Survey, *, review: Review | None = None, embed
         flight=_flight(survey, ranks),
         gaps=_gaps(survey),
         method=_method(survey),
-        embedding=_embedding(entries),
+        embedding=_embedding(entries, one_file),
     )
     path = out / FILE_NAME
     # Names that are not valid Unicode, as Linux allows them, become escapes.
@@ -227,10 +235,15 @@ def _method(survey: Survey) -> str:
     )
 
 
-def _embedding(entries: Sequence[Mapping[str, Any]]) -> str:
-    linked = sum(bool(entry["before"] or entry["after"]) and not entry["embedded"] for entry in entries)
+def _embedding(entries: Sequence[Mapping[str, Any]], one_file: bool) -> str:
+    linked = sum(any(entry["links"]) and not entry["embedded"] for entry in entries)
     if not linked:
-        return "All pictures are inside this file."
+        return "All pictures are inside this file." if one_file else ""
+    if not one_file:
+        return (
+            "The pictures lie beside this file, in the folders pictures and overlays: hand on the whole folder, or make one file "
+            "of it with <code>crack-tf survey --one-file</code>."
+        )
     inside = len(entries) - linked
     return (
         f"The large pictures of {inside:,} findings are inside this file. Those of the other {linked:,} are linked: "

@@ -1,8 +1,8 @@
-"""The report's pictures: small ones for the gallery, larger ones for a look at a finding, as data URIs or linked files.
+"""The report's pictures: links to the files beside the page, or, for a report in one file, pictures inside it as data URIs.
 
-Embedded pictures make the report one file that can be mailed. All of a long flight's would make it too large to open, so the
-pictures of the most severe findings are embedded until a budget is used up, and the others are linked: they show as long as
-the report lies in the survey's folder. Gallery pictures are always embedded.
+The survey's folder holds a finding's pictures already, small enough for a page, so the page names them and the browser loads those
+that are seen. A report in one file can be mailed: a small picture of every finding is inside, and of the most severe ones the
+large pictures, until a budget is used up. The others' are linked: they show as long as the report lies in the survey's folder.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from PIL import Image
 
 from tflite.checked import file_inside
 from tflite.errors import CrackError
-from tflite.images import load_rgb
+from tflite.images import FORMATS, load_rgb
 
 THUMBNAIL = (320, 320)  # pixels: sharp on a card of that size
 DETAIL_SIDE = 1000  # pixels, longer side
@@ -31,39 +31,40 @@ _JPEG = b"\xff\xd8\xff"
 
 @dataclass(frozen=True)
 class Pictures:
-    """A finding's pictures as the page takes them: each a data URI, a relative link, or "" when the file is missing.
+    """A finding's pictures as the page takes them.
 
     Attributes:
-        thumbnail: with the outline.
-        before, after: the place as it is, and with the outline.
-        width, height: of `before` in pixels; 0 when it is missing.
-        links: of the files `before` and `after` were made from.
-        embedded: whether `before` and `after` are data URIs.
+        links: of the files as the place is, and with the outline; relative to the page, "" where one is missing.
+        thumbnail: with the outline, a data URI; "" where it is not inside the page.
+        before, after: the two files' pictures as data URIs; "" where they are not inside the page.
+        width, height: of a file in pixels; 0 when both are missing.
+        embedded: whether `before` and `after` are inside the page.
     """
 
+    links: tuple[str, str]
     thumbnail: str
     before: str
     after: str
     width: int
     height: int
-    links: tuple[str, str]
     embedded: bool
 
 
 class PictureShelf:
-    """Makes pictures for findings, in order of severity.
+    """Finds, or makes, pictures for findings, in order of severity.
 
     Args:
         out: the survey's folder.
-        embed_bytes: budget for detail pictures.
+        one_file: whether pictures go into the page.
+        embed_bytes: budget for detail pictures that do.
 
     Attributes:
         missing: files that could not be read, relative to the folder.
     """
 
-    def __init__(self, out: Path, embed_bytes: int = EMBED_BYTES) -> None:
+    def __init__(self, out: Path, *, one_file: bool = False, embed_bytes: int = EMBED_BYTES) -> None:
         self.missing: list[str] = []
-        self._out = out
+        self._out, self._one_file = out, one_file
         self._left = embed_bytes
 
     def pictures(self, picture: str, overlay: str) -> Pictures:
@@ -72,18 +73,36 @@ class PictureShelf:
         Args:
             picture, overlay: files relative to the survey's folder.
         """
+        return self._embedded(picture, overlay) if self._one_file else self._linked(picture, overlay)
+
+    def _linked(self, picture: str, overlay: str) -> Pictures:
+        sizes = [self._size(name) for name in (picture, overlay)]
+        links = tuple("" if size is None else _link(name) for size, name in zip(sizes, (picture, overlay), strict=True))
+        width, height = sizes[1] or sizes[0] or (0, 0)
+        return Pictures((links[0], links[1]), "", "", "", width, height, embedded=False)
+
+    def _embedded(self, picture: str, overlay: str) -> Pictures:
         before, after = (self._open(name) for name in (picture, overlay))
         shown = after or before
         links = tuple("" if image is None else _link(name) for image, name in ((before, picture), (after, overlay)))
-        uris = links
+        uris = ("", "")
         if self._left > 0:
             data = [b"" if found is None else _detail(*found) for found in (before, after)]
             self._left -= sum(map(len, data))
             if self._left >= 0:
-                uris = tuple(map(_data_uri, data))
+                uris = (_data_uri(data[0]), _data_uri(data[1]))
         thumbnail = "" if shown is None else _data_uri(_jpeg(shown[0], THUMBNAIL, "thumbnail"))
         width, height = (0, 0) if shown is None else shown[0].size
-        return Pictures(thumbnail, uris[0], uris[1], width, height, (links[0], links[1]), uris != links)
+        return Pictures((links[0], links[1]), thumbnail, *uris, width, height, embedded=uris != ("", ""))
+
+    def _size(self, name: str) -> tuple[int, int] | None:
+        """Width and height by the file's header: thousands of pictures need not be decoded to be named."""
+        try:
+            with Image.open(file_inside(self._out, name), formats=FORMATS) as image:
+                return image.size
+        except Exception:  # damaged headers raise nearly anything, see tflite.images
+            self.missing.append(name)
+            return None
 
     def _open(self, name: str) -> tuple[Image.Image, bytes] | None:
         """The picture, and its file as it is."""

@@ -65,8 +65,14 @@ class Run:
         self._performance = self.watch.report(handled, pixels / 1e6, self.crew.jobs)
         return handled, len(self._names) - handled
 
-    def finish(self, models: dict[str, dict[str, Any]], settings: dict[str, Any]) -> tuple[Survey, dict[str, Any]]:
+    def finish(
+        self, models: dict[str, dict[str, Any]], settings: dict[str, Any], *, one_file: bool = False
+    ) -> tuple[Survey, dict[str, Any]]:
         """Merge and write everything.
+
+        Args:
+            models, settings: for the survey, see `crack_tf.survey.findings`.
+            one_file: of the report, see `crack_tf.survey.page.write_page`.
 
         Returns:
             The survey, and how fast it was.
@@ -79,7 +85,7 @@ class Run:
         out = self.store.folder
         write_tables(out, survey)
         write_survey(out, survey)
-        write_page(out, survey)
+        write_page(out, survey, one_file=one_file)
         self._performance["peak_memory_mb"] = round(peak_rss_mb())
         write_json(out / PERFORMANCE, self._performance)
         return survey, self._performance

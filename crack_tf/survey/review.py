@@ -127,7 +127,13 @@ def check_review(review: Review, survey: Survey, path: str | Path) -> None:
 
 
 def apply_review(
-    out: Path, path: Path, export_folder: Path | None = None, *, side: int | None = None, overwrite: bool = False
+    out: Path,
+    path: Path,
+    export_folder: Path | None = None,
+    *,
+    side: int | None = None,
+    overwrite: bool = False,
+    one_file: bool = False,
 ) -> str:
     """What `crack-tf survey --review` does: tables and report with the decisions, and tiles to train on.
 
@@ -137,6 +143,7 @@ def apply_review(
         export_folder: for tiles of the decided findings, see `crack_tf.survey.review_tiles`; or None.
         side: of those tiles in pixels; None for that of the survey's tiles.
         overwrite: replace tiles that are there already.
+        one_file: of the report, see `crack_tf.survey.page.write_page`.
 
     Returns:
         Lines for the terminal.
@@ -160,7 +167,7 @@ def apply_review(
         )
         lines += [f"no tile of finding {name}: {reason}" for name, reason in tiles.skipped.items()]
     _add_to_tables(out, review)
-    write_page(out, survey, review=review)
+    write_page(out, survey, review=review, one_file=one_file)
     counts = ", ".join(f"{count} {name}" for name, count in review.counts().items())
     lines.insert(0, f"{len(survey.findings)} findings: {counts}. {FINDINGS_CSV}, {FINDINGS} and report.html have it.")
     return "\n".join(lines)

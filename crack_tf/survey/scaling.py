@@ -32,7 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the table, .csv")
     parser.add_argument(
-        "--flights", type=_counts, default=(10, 100, 400), metavar="N,N", help="photographs each (default: 10,100,400)"
+        "--flights", type=counts, default=(10, 100, 400), metavar="N,N", help="photographs each (default: 10,100,400)"
     )
     parser.add_argument("--size", type=photo_size, default=SMALL, metavar="WxH", help="of those photographs (640x480)")
     parser.add_argument(
@@ -126,7 +126,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
-def _counts(text: str) -> tuple[int, ...]:
+def counts(text: str) -> tuple[int, ...]:
     """argparse type: positive numbers with commas between."""
     parts = text.split(",")
     if not all(part.isdecimal() and int(part) > 0 for part in parts):

@@ -29,17 +29,38 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, [os.environ.get("CHROMIUM") or "", *NAMES])), None)
 
 
+# What was asked of the page is then to be seen.
+FRAME = "new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+# Scrolls through the gallery and back to where the window was.
+WALK = """async () => {
+  const [start, found] = [window.scrollY, new Set()];
+  const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  document.getElementById("gallery").scrollIntoView({ block: "start", behavior: "instant" });
+  for (let before = -1; before !== window.scrollY; ) {
+    await frame();
+    for (const card of document.querySelectorAll(".gallery .card")) found.add(card.dataset.id);
+    before = window.scrollY;
+    window.scrollBy({ top: window.innerHeight, behavior: "instant" });
+  }
+  window.scrollTo({ top: start, behavior: "instant" });
+  await frame();
+  return [...found];
+}"""
+
+
 @dataclass
 class Tab:
     """An open page and what it complained about.
 
     Attributes:
         page: playwright's.
+        developer: the session of its developer tools.
         errors: console errors and uncaught exceptions.
         requests: addresses asked for, other than the page itself and data inside it.
     """
 
     page: Any
+    developer: Any
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
@@ -51,11 +72,13 @@ class Tab:
         return [text.strip() for text in self.page.locator(selector).all_inner_texts()]
 
     def order(self) -> list[str]:
-        """Ids of the findings in the gallery."""
-        found: list[str] = self.page.eval_on_selector_all(
-            ".gallery .card", "cards => cards.map(card => card.dataset.id)"
-        )
+        """Ids of the findings in the gallery, from its first to its last: of a long one only what is near the window is there."""
+        found: list[str] = self.page.evaluate(WALK)
         return found
+
+    def cpu_seconds(self) -> float:
+        """What the page has taken of a processor so far: unlike the clock, it does not depend on what else a machine does."""
+        return cpu_seconds(self.developer)
 
     def until(self, expression: str) -> None:
         """Wait for something to be true. Playwright's own way evaluates inside the page, which its policy forbids."""
@@ -64,6 +87,12 @@ class Tab:
                 return
             self.page.wait_for_timeout(50)
         raise AssertionError(f"never true: {expression}")
+
+
+def cpu_seconds(developer: Any) -> float:
+    """What a page's own thread has taken of a processor, by its developer tools, told to count thread ticks."""
+    metrics = developer.send("Performance.getMetrics")["metrics"]
+    return float(next(entry["value"] for entry in metrics if entry["name"] == "TaskDuration"))
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +119,9 @@ def open_page(browser: Any) -> Iterator[Callable[..., Tab]]:
         contexts.append(context)
         if script:
             context.add_init_script(script)
-        tab = Tab(context.new_page())
+        page = context.new_page()
+        tab = Tab(page, context.new_cdp_session(page))
+        tab.developer.send("Performance.enable", {"timeDomain": "threadTicks"})
         tabs.append(tab)
         tab.page.set_default_timeout(15_000)
         tab.page.on("console", lambda said: tab.errors.extend([said.text] if said.type in ("error", "warning") else []))

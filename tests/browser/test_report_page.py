@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from crack_tf.survey.findings import CONFIRMED, Finding
 from crack_tf.survey.page import write_page
 from crack_tf.survey.review import read_review, survey_id
 from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL
-from tests.browser.conftest import PHONE, WIDE, Report, Tab
+from tests.browser.conftest import FRAME, PHONE, WIDE, Report, Tab
 from tests.crack_tf.survey.drawn_surveys import drawn_survey, with_names
 
 ReportOf = Callable[[int], Report]
@@ -374,9 +375,7 @@ def test_linked_pictures_of_any_name_are_shown_and_missing_ones_are_told(open_pa
     (tmp_path / first.picture).rename(tmp_path / odd)
     (tmp_path / third.picture).unlink()
     (tmp_path / third.overlay).unlink()
-    tab = open_page(
-        write_page(tmp_path, replace(survey, findings=(replace(first, picture=odd), second, third)), embed_bytes=0)
-    )
+    tab = open_page(write_page(tmp_path, replace(survey, findings=(replace(first, picture=odd), second, third))))
     for number in range(2):
         tab.click(f".open >> nth={number}")
         tab.until("document.getElementById('before').naturalWidth > 0")
@@ -387,7 +386,7 @@ def test_linked_pictures_of_any_name_are_shown_and_missing_ones_are_told(open_pa
     assert not tab.is_visible("#before")
     tab.click("#close")
     assert tab.locator(".card .no-picture:visible").count() == 1
-    assert "are linked" in tab.texts("footer")[0]
+    assert "lie beside this file" in tab.texts("footer")[0]
 
 
 # ------------------------------------------------------------------------------------------- looks and accessibility
@@ -449,3 +448,165 @@ def test_a_printed_report_has_findings_and_no_controls(report_of: ReportOf, open
     assert tab.locator(".card:visible").count() == 12
     assert tab.evaluate(OVERFLOW)[0] == 0
     assert tab.pdf(format="A4").startswith(b"%PDF")
+
+
+# ------------------------------------------------------------------------------------------------------ long lists
+
+NEAR = 100  # cards, of a window of 1400 x 900: more than it shows, far fewer than there are
+
+
+def scroll_to(tab: Tab, share: float) -> None:
+    """To that share of the gallery's height."""
+    tab.evaluate(
+        """(share) => {
+        const box = document.getElementById("gallery").getBoundingClientRect();
+        window.scrollBy({ top: box.top + share * box.height, behavior: "instant" });
+        }""",
+        share,
+    )
+    tab.evaluate(FRAME)
+
+
+def test_five_thousand_findings_open_at_once(report_of: ReportOf, open_page: OpenPage) -> None:
+    report = report_of(5000)
+    assert report.path.stat().st_size < 10_000_000
+    tab = open_page(report.path)
+    tab.evaluate(FRAME)
+    assert tab.cpu_seconds() < 5
+    assert tab.texts("#count") == ["All 5000 findings"]
+    assert tab.locator(".card").count() < NEAR
+    before = tab.cpu_seconds()
+    tab.select_option("#sort", "width")
+    tab.evaluate(FRAME)
+    assert tab.cpu_seconds() - before < 2
+    tab.select_option("#sort", "severity")
+    scroll_to(tab, 1)
+    assert tab.texts(".card .open")[-1] == "Finding 5000"
+    assert tab.locator(".card").count() < NEAR
+    tab.until("[...document.querySelectorAll('.card img')].at(-1).naturalWidth > 0")
+    pictures = [url for url in tab.requests if "/overlays/" in url]
+    assert 0 < len(pictures) < 2 * NEAR  # those that were seen
+    assert not [url for url in tab.requests if "/pictures/" in url]
+
+
+def test_cards_of_a_long_list_stay_in_line(report_of: ReportOf, open_page: OpenPage) -> None:
+    """A row's height is that of all rows, whatever its cards say: else those that come would move those that are there."""
+    report = report_of(500)
+    for size in (WIDE, PHONE, (320, 640)):
+        tab = open_page(report.path, size)
+        tab.evaluate("document.getElementById('reviewer').scrollIntoView()")
+        tab.click(".open >> nth=0")
+        tab.fill("#comment", "a comment of many words " * 20)
+        tab.keyboard.press("Escape")
+        heights = tab.eval_on_selector_all(".card", "cards => cards.map(card => card.getBoundingClientRect().height)")
+        assert max(heights) - min(heights) < 0.5
+        total = tab.evaluate("document.getElementById('gallery').getBoundingClientRect().height")
+        for share in (0.3, 0.6, 0.999, 0.1):
+            scroll_to(tab, share)
+            assert tab.evaluate("document.getElementById('gallery').getBoundingClientRect().height") == pytest.approx(
+                total
+            )
+            top, bottom = tab.evaluate(
+                "[...document.querySelectorAll('.card')].map(card => card.getBoundingClientRect()).reduce("
+                "([top, bottom], box) => [Math.min(top, box.top), Math.max(bottom, box.bottom)], [1e9, -1e9])"
+            )
+            assert top <= 0
+            assert bottom >= size[1] or share > 0.9
+        assert tab.evaluate(OVERFLOW) == [0, []]
+
+
+def test_a_finding_far_down_is_returned_to(report_of: ReportOf, open_page: OpenPage) -> None:
+    report = report_of(500)
+    tab = open_page(report.path)
+    far = report.survey.findings[430].id
+    tab.dispatch_event(f".marks [data-id='{far}'] >> nth=0", "click")
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("a")
+    tab.keyboard.press("Escape")
+    tab.until("document.activeElement.textContent === 'Finding 432'")
+    box = tab.locator(".card:focus-within").bounding_box()
+    assert 0 <= box["y"] < WIDE[1]
+    assert tab.texts(".card:focus-within .verdict") == ["✓ Accepted"]
+    assert tab.get_attribute(".card:focus-within", "aria-posinset") == "432"
+    assert tab.get_attribute(".card:focus-within", "aria-setsize") == "500"
+
+
+def test_the_tab_key_walks_a_long_list(report_of: ReportOf, open_page: OpenPage) -> None:
+    tab = open_page(report_of(500).path)
+    tab.locator(".open").first.focus()
+    seen = []
+    for _ in range(60):
+        tab.keyboard.press("Tab")
+        seen.append(tab.evaluate("document.activeElement.textContent"))
+    assert seen == [f"Finding {number}" for number in range(2, 62)]
+    tab.keyboard.press("Shift+Tab")
+    assert tab.evaluate("document.activeElement.textContent") == "Finding 60"
+
+
+def test_findings_are_found_by_name_and_comment(report_of: ReportOf, open_page: OpenPage) -> None:
+    report = report_of(500)
+    tab = open_page(report.path)
+    name = report.survey.findings[40].photo.rpartition("/")[2]
+    tab.fill("#contains", f" {name.lower()} ")
+    assert tab.order() == ids(
+        [finding for finding in report.survey.findings if any(name in one for one in finding.seen_on)]
+    )
+    tab.fill("#contains", "")
+    tab.click(".open >> nth=2")
+    tab.fill("#comment", "Ask the OWNER")
+    tab.keyboard.press("Escape")
+    tab.fill("#contains", "owner")
+    assert tab.order() == [report.survey.findings[2].id]
+    tab.click("#clear-filters")
+    assert tab.texts("#count") == ["All 500 findings"]
+
+
+def test_a_long_list_is_printed_whole_with_its_pictures(report_of: ReportOf, open_page: OpenPage) -> None:
+    tab = open_page(report_of(500).path)
+    tab.fill("#min-confidence", "70")
+    shown = int(tab.texts("#count")[0].split()[0])
+    assert shown > NEAR
+    assert tab.locator(".card").count() < NEAR
+    pdf: bytes = tab.pdf(format="A4")
+    assert len(re.findall(rb"/Subtype\s*/Image", pdf)) == shown
+    tab.until(f"document.querySelectorAll('.card').length < {NEAR}")
+    # The page's own button waits for the pictures.
+    tab.evaluate(
+        """() => { window.print = () => {
+        window.printed = [...document.querySelectorAll(".card img")].map((image) => image.complete && image.naturalWidth > 0);
+        window.dispatchEvent(new Event("afterprint"));
+        } }"""
+    )
+    tab.click("#print")
+    tab.until("window.printed")
+    assert tab.evaluate("window.printed") == [True] * shown
+    tab.until(f"document.querySelectorAll('.card').length < {NEAR}")
+
+
+def test_a_page_without_its_folder_says_what_is_missing(
+    report_of: ReportOf, open_page: OpenPage, tmp_path: Path
+) -> None:
+    alone = tmp_path / "report.html"
+    alone.write_bytes(report_of(12).path.read_bytes())
+    tab = open_page(alone)
+    tab.until("document.querySelectorAll('.card .no-picture:not([hidden])').length > 0")
+    assert "They lie in the survey's folder" in tab.texts("#message")[0]
+    tab.click(".open >> nth=0")
+    tab.until("!document.getElementById('no-picture').hidden")
+    assert not tab.is_visible("#before")
+    assert all("ERR_FILE_NOT_FOUND" in error for error in tab.errors)
+    tab.errors.clear()
+
+
+def test_a_report_in_one_file_shows_its_pictures_anywhere(open_page: OpenPage, tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path / "found", 12)
+    path = write_page(tmp_path / "found", survey, one_file=True)
+    alone = tmp_path / "report.html"
+    alone.write_bytes(path.read_bytes())
+    tab = open_page(alone)
+    tab.until("[...document.querySelectorAll('.card img')].filter(image => image.naturalWidth > 0).length > 2")
+    tab.click(".open >> nth=11")
+    for name in ("before", "after"):
+        tab.until(f"document.getElementById('{name}').naturalWidth > 0")
+    assert tab.texts("footer")[0].endswith("All pictures are inside this file.")
+    assert [url for url in tab.requests if not url.startswith("data:")] == [alone.resolve().as_uri()]

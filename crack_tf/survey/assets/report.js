@@ -5,10 +5,15 @@
   const byId = new Map(data.findings.map((finding) => [finding.id, finding]));
   const $ = (id) => document.getElementById(id);
   const collator = new Intl.Collator("en", { numeric: true });
-  const cards = new Map();
+  const signs = [...document.querySelectorAll(".marks .finding[data-id]")];
+  // Up to here all cards are in the page, and the browser's own search finds their texts.
+  const ALL_CARDS = 200;
+  const SPARE_ROWS = 3; // of cards above and below the window
+  const cards = new Map(); // those in the page
   let shown = data.findings;
   let current = null;
   let descending = true;
+  let printing = false;
 
   // ------------------------------------------------------------------------------------------------ the review
 
@@ -90,7 +95,7 @@
 
   function showReview() {
     $("reviewer").value = review.reviewer;
-    for (const finding of data.findings) showVerdict(finding.id);
+    for (const id of cards.keys()) showVerdict(id);
     showProgress();
     update();
   }
@@ -169,13 +174,18 @@
     const card = $("card").content.firstElementChild.cloneNode(true);
     const part = (selector) => card.querySelector(selector);
     const image = part("img");
-    if (finding.thumbnail) {
-      image.src = finding.thumbnail;
-      image.alt = `Finding ${finding.rank} with its outline, ${finding.validation}, ${measures(finding).join(", ")}`;
-    } else {
+    const noPicture = () => {
       image.hidden = true;
       part(".no-picture").hidden = false;
-    }
+    };
+    image.addEventListener("error", () => {
+      noPicture();
+      sayPicturesAreAway();
+    });
+    image.alt = `Finding ${finding.rank} with its outline, ${finding.validation}, ${measures(finding).join(", ")}`;
+    const source = finding.thumbnail || finding.links[1] || finding.links[0];
+    if (source) image.src = source;
+    else noPicture();
     part(".rank").textContent = finding.rank;
     part(".open").textContent = `Finding ${finding.rank}`;
     part(".open").addEventListener("click", () => open(finding));
@@ -185,12 +195,19 @@
     part(".confidence").textContent = `confidence ${percent(finding.probability)}`;
     part(".file bdi").textContent = finding.photo;
     card.dataset.id = finding.id;
+    cards.set(finding.id, card);
+    showVerdict(finding.id);
     return card;
+  }
+
+  function sayPicturesAreAway() {
+    if ($("message").hidden) say("Some pictures are missing. They lie in the survey's folder: open this page there.");
   }
 
   function showVerdict(id) {
     const { decision, comment } = entryOf(id);
-    const verdict = cards.get(id).querySelector(".verdict");
+    const verdict = cards.get(id)?.querySelector(".verdict");
+    if (!verdict) return;
     verdict.hidden = !decision && !comment;
     verdict.className = `verdict ${decision}`;
     verdict.textContent = [{ accepted: "✓ Accepted", rejected: "✗ Rejected" }[decision], comment].filter(Boolean).join(": ");
@@ -222,12 +239,15 @@
     if (!wanted.validations.includes(finding.validation)) return false;
     // A width that is not known may be any: such findings stay.
     if (finding[data.width_field] !== null && finding[data.width_field] < wanted.width) return false;
-    const decision = entryOf(finding.id).decision || "open";
-    return wanted.decision === "all" || wanted.decision === decision;
+    const { decision, comment } = entryOf(finding.id);
+    if (wanted.decision !== "all" && wanted.decision !== (decision || "open")) return false;
+    if (!wanted.text) return true;
+    return [...finding.seen_on, comment, finding.id].some((text) => text.toLowerCase().includes(wanted.text));
   }
 
   function update() {
     const wanted = {
+      text: $("contains").value.trim().toLowerCase(),
       width: Number($("min-width").value) || 0,
       confidence: Number($("min-confidence").value),
       validations: [...document.querySelectorAll("[name=validation]:checked")].map((box) => box.value),
@@ -235,13 +255,11 @@
     };
     $("confidence-value").textContent = `${wanted.confidence} %`;
     shown = data.findings.filter((finding) => passes(finding, wanted)).sort(compareBy($("sort").value));
-    $("gallery").replaceChildren(...shown.map((finding) => cards.get(finding.id)));
+    render();
     const unknown = wanted.width ? shown.filter((finding) => finding[data.width_field] === null).length : 0;
     $("count").textContent = countText(unknown);
     const visible = new Set(shown.map((finding) => finding.id));
-    for (const sign of document.querySelectorAll(".marks .finding[data-id]")) {
-      sign.classList.toggle("out", !visible.has(sign.dataset.id));
-    }
+    for (const sign of signs) sign.classList.toggle("out", !visible.has(sign.dataset.id));
     const upwards = descending ? "Highest first" : "Lowest first";
     const label = textKeys.includes($("sort").value) ? (descending ? "Last first" : "First first") : upwards;
     $("direction").textContent = descending ? "↓" : "↑";
@@ -255,6 +273,88 @@
     return unknown ? `${text}, ${unknown} of them without a known width` : text;
   }
 
+  // ------------------------------------------------------------------------------- the cards that are in the page
+
+  // Thousands of cards take a browser a minute. Of a long list only those near the window are there, between paddings as high as
+  // the rows that are not: in a long list all rows have one height.
+  function render() {
+    const long = shown.length > ALL_CARDS && !printing;
+    $("gallery").classList.toggle("long", long);
+    const { first, last, above, below } = long ? rowsNearWindow() : { first: 0, last: shown.length, above: 0, below: 0 };
+    putCards(first, last);
+    $("gallery").style.paddingTop = `${above}px`;
+    $("gallery").style.paddingBottom = `${below}px`;
+  }
+
+  function grid() {
+    const style = getComputedStyle($("gallery"));
+    const card = $("gallery").firstElementChild.getBoundingClientRect();
+    return { columns: style.gridTemplateColumns.split(" ").length, height: card.height + parseFloat(style.rowGap) };
+  }
+
+  function rowsNearWindow() {
+    if (!$("gallery").firstElementChild) putCards(0, 1); // one card to measure
+    const { columns, height } = grid();
+    const rows = Math.ceil(shown.length / columns);
+    const top = -$("gallery").getBoundingClientRect().top / height;
+    const start = Math.min(rows, Math.max(0, Math.floor(top) - SPARE_ROWS));
+    const end = Math.min(rows, Math.max(start + 1, Math.ceil(top + window.innerHeight / height) + SPARE_ROWS));
+    const last = Math.min(shown.length, end * columns);
+    return { first: start * columns, last, above: start * height, below: (rows - end) * height };
+  }
+
+  function putCards(first, last) {
+    const gallery = $("gallery");
+    const wanted = shown.slice(first, last);
+    const ids = new Set(wanted.map((finding) => finding.id));
+    for (const [id, card] of cards) {
+      if (ids.has(id)) continue;
+      card.remove();
+      cards.delete(id);
+    }
+    // A card that stays where it is is not touched: it may have the focus.
+    wanted.forEach((finding, number) => {
+      const card = cards.get(finding.id) || makeCard(finding);
+      card.setAttribute("aria-setsize", shown.length);
+      card.setAttribute("aria-posinset", first + number + 1);
+      if (gallery.children[number] !== card) gallery.insertBefore(card, gallery.children[number] || null);
+    });
+  }
+
+  // A card may be far from the window, and then is not in the page yet.
+  function goTo(finding) {
+    const number = shown.indexOf(finding);
+    if (number < 0) return;
+    if (!cards.has(finding.id)) {
+      const { columns, height } = grid();
+      const top = $("gallery").getBoundingClientRect().top + Math.floor(number / columns) * height;
+      window.scrollBy({ top: top - window.innerHeight / 3, behavior: "instant" });
+      render();
+    }
+    const card = cards.get(finding.id);
+    card?.querySelector(".open").focus({ preventScroll: true });
+    card?.scrollIntoView({ block: "nearest" });
+  }
+
+  function allForPrint() {
+    printing = true;
+    render();
+    const images = [...$("gallery").querySelectorAll("img[src]")].filter((image) => !image.hidden);
+    for (const image of images) image.loading = "eager";
+    return images;
+  }
+
+  function afterPrint() {
+    printing = false;
+    render();
+  }
+
+  async function print() {
+    const loaded = (image) => image.complete || new Promise((done) => ["load", "error"].forEach((type) => image.addEventListener(type, done)));
+    await Promise.all(allForPrint().map(loaded));
+    window.print();
+  }
+
   // ------------------------------------------------------------------------------------------------ one finding
 
   function open(finding) {
@@ -266,11 +366,13 @@
     $("next").disabled = number < 0 || number === shown.length - 1;
     $("before").alt = `Place of finding ${finding.rank} as photographed`;
     $("after").alt = `The same place with the outline of the finding`;
-    $("before").src = finding.before;
-    $("after").src = finding.after;
-    const complete = Boolean(finding.before && finding.after);
-    for (const id of ["before", "after", "slider"]) $(id).hidden = !complete;
-    $("no-picture").hidden = complete;
+    const pictures = { before: finding.before || finding.links[0], after: finding.after || finding.links[1] };
+    const complete = Boolean(pictures.before && pictures.after);
+    for (const [id, source] of Object.entries(pictures)) {
+      if (source) $(id).src = source;
+      else $(id).removeAttribute("src");
+    }
+    showPictures(complete);
     $("compare").style.setProperty("--ratio", complete ? finding.width / finding.height : 1.5);
     reveal(50);
     $("facts").replaceChildren(...facts(finding).flatMap(([name, value]) => [textElement("dt", name), textElement("dd", value)]));
@@ -281,9 +383,12 @@
       $("detail-title").focus();
     }
     $("detail").scrollTop = 0;
-    for (const sign of document.querySelectorAll(".marks .finding[data-id]")) {
-      sign.classList.toggle("current", sign.dataset.id === finding.id);
-    }
+    for (const sign of signs) sign.classList.toggle("current", sign.dataset.id === finding.id);
+  }
+
+  function showPictures(complete) {
+    for (const id of ["before", "after", "slider"]) $(id).hidden = !complete;
+    $("no-picture").hidden = complete;
   }
 
   function textElement(tag, text) {
@@ -340,15 +445,12 @@
   }
 
   function onClose() {
-    const card = cards.get(current.id);
+    const finding = current;
     current = null;
     // Filters by decision take effect now, not while a finding is looked at.
     update();
     for (const sign of document.querySelectorAll(".marks .current")) sign.classList.remove("current");
-    if (card.isConnected) {
-      card.querySelector(".open").focus({ preventScroll: true });
-      card.scrollIntoView({ block: "nearest" });
-    }
+    goTo(finding);
   }
 
   // --------------------------------------------------------------------------------------------------- set up
@@ -393,9 +495,26 @@
   listen("comment", "input", () => decide(current.id, { comment: $("comment").value }));
   for (const button of document.querySelectorAll(".show")) button.addEventListener("click", () => reveal(button.value));
   for (const button of document.querySelectorAll(".decision")) button.addEventListener("click", () => toggle(button.value));
-  for (const sign of document.querySelectorAll(".marks .finding[data-id]")) {
-    sign.addEventListener("click", () => open(byId.get(sign.dataset.id)));
-  }
+  document.querySelector(".plots")?.addEventListener("click", (event) => {
+    const finding = byId.get(event.target.closest(".finding[data-id]")?.dataset.id);
+    if (finding) open(finding);
+  });
+  for (const id of ["before", "after"]) listen(id, "error", () => showPictures(false));
+  listen("print", "click", print);
+  window.addEventListener("beforeprint", allForPrint);
+  window.addEventListener("afterprint", afterPrint);
+  // Scrolling, another width, and whatever else moves the rows.
+  let waiting = 0;
+  const renderSoon = () => (waiting ||= requestAnimationFrame(() => ((waiting = 0), printing || render())));
+  window.addEventListener("scroll", renderSoon, { passive: true });
+  window.addEventListener("resize", renderSoon);
+  new ResizeObserver(renderSoon).observe(document.body);
+  // The Tab key's next card is to be there when the key comes again, however fast.
+  listen("gallery", "focusin", (event) => {
+    if (!event.target.matches(":focus-visible")) return;
+    event.target.closest(".card").scrollIntoView({ block: "nearest", behavior: "instant" });
+    render();
+  });
   // Another tab with the same report.
   window.addEventListener("storage", (event) => {
     if (event.key !== storageKey) return;
@@ -404,7 +523,6 @@
     if (current) showDecision();
   });
 
-  for (const finding of data.findings) cards.set(finding.id, makeCard(finding));
   for (const unit of document.querySelectorAll(".width-unit")) unit.textContent = data.width_unit;
   loadReview();
   showReview();

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import shutil
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -122,7 +122,8 @@ def _finding(out: Path, photo: PhotoRecord, rng: np.random.Generator, scaled: bo
     else:
         validation, outline = like.validation, like.outline[0]
         for folder, name in (("pictures", like.picture), ("overlays", like.overlay)):
-            shutil.copyfile(out / name, out / folder / f"{number}.jpg")
+            # A link: thousands of copies would fill a disk.
+            os.link(out / name, out / folder / f"{number}.jpg")
     drawn = validation == "confirmed"
     length, mean = float(rng.uniform(120, 900)), float(rng.uniform(1.5, 6))
     measured: dict[str, Any] = {

@@ -81,11 +81,13 @@ def test_the_page_tells_what_was_searched_and_what_is_not_known(tmp_path: Path, 
         assert expected in text
     assert DISCLAIMER.partition(". ")[2] in text
     assert "Not a safety assessment" in text
-    assert "All pictures are inside this file." in text
+    assert ("The pictures lie beside this file" in text) == (findings > 0)
+    assert "All pictures are inside this file." in page(tmp_path, survey, one_file=True).text
 
 
-def test_nothing_is_loaded_from_anywhere(tmp_path: Path) -> None:
-    found = page(tmp_path, drawn_survey(tmp_path, 12))
+@pytest.mark.parametrize("one_file", [False, True])
+def test_nothing_is_loaded_from_anywhere(tmp_path: Path, one_file: bool) -> None:
+    found = page(tmp_path, drawn_survey(tmp_path, 12), one_file=one_file)
     for tag, attributes in found.elements:
         for name in ("src", "href", "action", "data", "poster", "srcset"):
             value = attributes.get(name)
@@ -171,15 +173,43 @@ def test_widths_are_filtered_in_millimetres_when_there_are_any(tmp_path: Path) -
 # ---------------------------------------------------------------------------------------------------- pictures
 
 
+def test_pictures_lie_beside_the_page(tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 3)
+    (tmp_path / survey.findings[1].overlay).unlink()
+    first, second, _ = page(tmp_path, survey).data["findings"]
+    assert first["links"] == [f"./pictures/{first['id']}.jpg", f"./overlays/{first['id']}.jpg"]
+    assert second["links"] == [f"./pictures/{second['id']}.jpg", ""]
+    with Image.open(tmp_path / survey.findings[0].overlay) as image:
+        assert (first["width"], first["height"]) == image.size
+    assert "data:image" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_page_of_five_thousand_findings_stays_below_ten_megabytes(tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 50, photos=2000)
+    long = "2025-06-01 bridge over the river, piers 1 to 9/100MEDIA"
+    findings = [
+        replace(
+            finding,
+            id=f"{number:05d}{finding.id[5:]}",
+            photo=f"{long}/{finding.photo}",
+            seen_on=(f"{long}/{finding.photo}",),
+        )
+        for number in range(100)
+        for finding in survey.findings
+    ]
+    assert len(findings) == 5000
+    assert write_page(tmp_path, replace(survey, findings=tuple(findings))).stat().st_size < 10_000_000
+
+
 def test_pictures_beyond_the_budget_are_linked_the_most_severe_stay_inside(tmp_path: Path) -> None:
     survey = drawn_survey(tmp_path, 12)
-    all_inside = page(tmp_path, survey)
+    all_inside = page(tmp_path, survey, one_file=True)
     sizes = [sum(len(entry[name]) * 3 / 4 for name in ("before", "after")) for entry in all_inside.data["findings"]]
-    found = page(tmp_path, survey, embed_bytes=int(sum(sizes[:5]) + 100))
+    found = page(tmp_path, survey, one_file=True, embed_bytes=int(sum(sizes[:5]) + 100))
     embedded = [entry["embedded"] for entry in found.data["findings"]]
     assert embedded == [True] * 5 + [False] * 7
     last = found.data["findings"][-1]
-    assert last["before"] == f"./pictures/{last['id']}.jpg"
+    assert (last["before"], last["links"][0]) == ("", f"./pictures/{last['id']}.jpg")
     assert last["thumbnail"].startswith("data:image/jpeg;base64,")
     assert "of 5 findings are inside this file. Those of the other 7 are linked" in found.text
 
@@ -187,7 +217,7 @@ def test_pictures_beyond_the_budget_are_linked_the_most_severe_stay_inside(tmp_p
 def test_pictures_are_bounded_in_size_and_missing_ones_are_told(tmp_path: Path) -> None:
     Image.new("RGB", (3000, 1500)).save(tmp_path / "large.png")
     (tmp_path / "torn.png").write_bytes((tmp_path / "large.png").read_bytes()[:50])
-    shelf = PictureShelf(tmp_path)
+    shelf = PictureShelf(tmp_path, one_file=True)
     found = shelf.pictures("large.png", "large.png")
     with Image.open(io.BytesIO(base64.b64decode(found.before.partition(",")[2]))) as image:
         assert image.size == (DETAIL_SIDE, DETAIL_SIDE // 2)
@@ -196,6 +226,11 @@ def test_pictures_are_bounded_in_size_and_missing_ones_are_told(tmp_path: Path) 
         nothing = shelf.pictures(name, name)
         assert (nothing.before, nothing.after, nothing.thumbnail, nothing.links) == ("", "", "", ("", ""))
     assert len(shelf.missing) == 12
+    beside = PictureShelf(tmp_path)
+    assert (beside.pictures("large.png", "large.png").width, beside.missing) == (3000, [])
+    for name in ("none.png", "../outside.png", str(tmp_path / "large.png"), "", "a\0b", "report.html"):
+        assert beside.pictures(name, name).links == ("", "")
+    assert len(beside.missing) == 12
     survey = drawn_survey(tmp_path, 1)
     (tmp_path / survey.findings[0].picture).unlink()
     assert "1 pictures of findings could not be read" in page(tmp_path, survey).text

@@ -300,3 +300,18 @@ def test_nothing_to_survey_is_explained(tmp_path, models, capsys):
 def test_out_around_the_photographs_is_refused(photos, models, capsys):
     assert survey(photos, photos / "out", models) == 2
     assert "would become photographs" in capsys.readouterr().err
+
+
+def test_a_finished_surveys_report_is_made_into_one_file(photos, tmp_path, models, capsys):
+    out = tmp_path / "out"
+    assert main(["--out", str(out), "--one-file"]) == 2
+    assert "holds no finished survey" in capsys.readouterr().err
+    survey(photos, out, models)
+    assert "data:image/jpeg" not in (out / "report.html").read_text(encoding="utf-8")
+    assert main(["--out", str(out), "--one-file"]) == 0
+    one_file = (out / "report.html").read_bytes()
+    assert one_file.count(b"data:image/jpeg") == 3 * len(read_survey(out).findings)
+    survey(photos, out, models)
+    assert b"data:image/jpeg" not in (out / "report.html").read_bytes()
+    survey(photos, out, models, "--one-file")
+    assert (out / "report.html").read_bytes() == one_file
