@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
     # The first says what they all are; checkpoints have no sidecar of their own.
     first = read_sidecar(files[0])
     task = task_of(first.model)
-    manifest = prepare(args.data, "grouped")
+    manifest = prepare(args.data)
     task.check(manifest)
 
     val = task.load(manifest, "val", first.image_size)  # first: data that are not there are noticed in no time

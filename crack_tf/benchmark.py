@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from crack_tf.data.policies import POLICIES, POLICY_HELP
 from tflite import benchmark
 from tflite.cli import non_negative_int, run_main
 from tflite.manifest import Manifest, read_manifest
@@ -24,9 +25,7 @@ def main(argv: list[str] | None = None) -> int:
         "--data", metavar="SOURCE", help="manifest, data set name, or folder with one sub-folder per class"
     )
     source.add_argument("--manifest", metavar="M.csv", help="split manifest")
-    parser.add_argument(
-        "--policy", default="grouped", choices=("grouped", "plain"), help="of the split, when SOURCE has to be split"
-    )
+    parser.add_argument("--policy", choices=POLICIES, help=POLICY_HELP)
     parser.add_argument("--seed", type=non_negative_int, default=0, help="of the split, when SOURCE has to be split")
     benchmark.add_arguments(parser)
     args = parser.parse_args(argv)

@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crack_tf.data.policies import POLICIES, POLICY_HELP
 from tflite.cli import non_negative_int, positive_int, run_main, thread_counts
 from tflite.device.bundle import (
     COMPILED,
@@ -100,7 +101,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--data",
         help="manifest .csv, data set or folder for the tiles (default: the manifest the models were trained on)",
     )
-    add("--policy", default="grouped", choices=("grouped", "plain"), help="split policy when --data is no manifest")
+    add("--policy", choices=POLICIES, help=POLICY_HELP)
     add("--split", default="test", choices=(*SPLITS, "all"), help="that the tiles are from (default: test)")
     add("--tiles", type=positive_int, default=64, metavar="N", help="half cracked, half clean (default: 64)")
     add("--seed", type=non_negative_int, default=0, help="of the draw of the tiles")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crack_tf.data.policies import POLICIES, POLICY_HELP
 from tflite.cli import fraction, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import read_json, refuse_existing, run_name, write_csv, write_json
@@ -85,7 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("models", nargs="+", metavar="MODEL_OR_RUN", help=".keras or .tflite file, or run folder of crack-tf train")
     add("--data", required=True, help="manifest .csv, data set name, or folder (one sub-folder per class, or pairs)")
-    add("--policy", default="grouped", choices=("grouped", "plain"), help="split policy when --data is no manifest")
+    add("--policy", choices=POLICIES, help=POLICY_HELP)
     add("--split", default="test", choices=(*SPLITS, "all"))
     add(
         "--threshold",

@@ -25,6 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.export_data import Data, Source, edge_tpu_changes, file_stem, find_source, load_data, run_manifest
 from tflite.cli import non_negative_int, positive_float, positive_int, run_main
 from tflite.compare import Comparison, require_f1, require_recall
@@ -70,7 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--input-dtype", default="uint8", choices=INPUT_DTYPES, help="of int8 models; both take raw pixels")
     add("--data", default=None, help="manifest .csv, data set or folder (default: the manifest the run was trained on)")
-    add("--policy", default="grouped", choices=("grouped", "plain"), help="split policy when --data is no manifest")
+    add("--policy", choices=POLICIES, help=POLICY_HELP)
     add(
         "--calibration-samples",
         type=positive_int,

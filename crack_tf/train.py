@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crack_tf.data.policies import POLICIES, POLICY_HELP
 from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import atomic_path, read_json, refuse_existing, sha256_file, write_json
@@ -35,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="registered model: mobilenet_v2 (default), opnet, opnet_lite_small ... classify tiles; unet, unet_mobile draw masks",
     )
     add("--data", default=None, help="manifest .csv, data set name, or folder (default: synthetic, or synthetic_masks)")
-    add("--policy", default="grouped", choices=("grouped", "plain"), help="split policy when --data is no manifest")
+    add("--policy", choices=POLICIES, help=POLICY_HELP)
     add("--out", default=None, help="run folder (default: runs/MODEL)")
     add("--image-size", type=positive_int, default=None, help="side of the input in pixels (default: the model's own)")
     add(

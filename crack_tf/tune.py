@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.train import DEFAULT_DATA, count_or_share
 from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
@@ -40,7 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--algorithm", default="hyperband", choices=ALGORITHMS)
     add("--study", default=None, choices=STUDIES, help="run the published study's experiments instead of a search")
     add("--data", default=None, help="manifest .csv, data set name, or folder (default: synthetic, or synthetic_masks)")
-    add("--policy", default="grouped", choices=("grouped", "plain"), help="split policy when --data is no manifest")
+    add("--policy", choices=POLICIES, help=POLICY_HELP)
     add("--out", type=Path, default=None, help="folder of the search (default: runs/tune)")
     space = parser.add_argument_group("search space")
     space.add_argument("--show-space", action="store_true", help="print what would be searched, and stop")

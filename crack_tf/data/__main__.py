@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crack_tf.data.flight import add_options
 from crack_tf.data.flight import run as flight
+from crack_tf.data.policies import POLICIES, POLICY_HELP
 from tflite.cli import non_negative_int, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import refuse_existing, write_csv, write_json
@@ -60,9 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("split", help="write a manifest: train, val and test with hashes and groups")
     verb.add_argument("source", help=_SOURCE)
-    verb.add_argument(
-        "--policy", choices=("grouped", "plain"), default="grouped", help="default: grouped, no copy on two sides"
-    )
+    verb.add_argument("--policy", choices=POLICIES, help=POLICY_HELP)
     verb.add_argument("--seed", type=non_negative_int, default=0, help="default: 0")
     verb.add_argument("--threshold-masks", action="store_true", help="accept soft masks: crack from grey level 128 on")
     verb.add_argument(
@@ -74,6 +74,22 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--threads", type=positive_int, help="that decode; default: one per core")
     verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
     verb.set_defaults(run=_split, interrupted="Nothing was written; run the same command again.")
+
+    verb = verbs.add_parser(
+        "convert", help="photographs and masks from annotations: CVAT, LabelMe, COCO, VOC and other masks of classes"
+    )
+    verb.add_argument("source", type=Path, help="folder that was exported, unpacked; or its one annotation file")
+    verb.add_argument(
+        "--crack-class",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="class that is a crack: its name, or its number or colour (250,50,83) in masks; repeat; default: crack, crevice, fissure",
+    )
+    verb.add_argument(
+        "--out", type=Path, required=True, help="folder for images/, masks/ and conversion.json; must not exist"
+    )
+    verb.set_defaults(run=_convert, interrupted="Nothing was written; run the same command again.")
 
     verb = verbs.add_parser(
         "joint", help="one training set that is honest for a plain and a grouped test split at once"
@@ -163,6 +179,7 @@ def _audit(options: argparse.Namespace) -> None:
 
 
 def _split(options: argparse.Namespace) -> None:
+    from crack_tf.data.notes import audit_notes, split_notes
     from crack_tf.data.split import leaks, split
 
     _check_manifest_name(options)
@@ -171,8 +188,30 @@ def _split(options: argparse.Namespace) -> None:
     write_manifest(options.out, manifest, options.overwrite)
     _print_split(manifest, leaks(result, manifest))
     _print_unreadable(result)
-    _print_notes(result)
+    _print_notes([*split_notes(result, manifest), *audit_notes(result)])
     print(f"written: {options.out}")
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from crack_tf.data.convert import convert
+
+    result = convert(options.source, options.out, options.crack_class)
+    print(f"{result.kind}: {result.photographs} photographs converted, {result.crack_free} of them without a crack")
+    for what, classes in (("taken as crack", result.crack_classes), ("taken as background", result.other_classes)):
+        if classes:
+            print(f"{what}: {', '.join(f'{name!r} ({count})' for name, count in sorted(classes.items()))}")
+    if result.not_annotated:
+        print(f"{result.not_annotated} photographs have no annotation, and are left out")
+    if result.left:
+        print(f"warning: {len(result.left)} not converted:", file=sys.stderr)
+        for row in result.left[:10]:
+            print(f"  {row.photo} ({row.annotation}): {row.reason}", file=sys.stderr)
+        if len(result.left) > 10:
+            print(f"  and {len(result.left) - 10} more, see {options.out / 'conversion.json'}", file=sys.stderr)
+    print(
+        f"written to {options.out}: images masks conversion.json\nnext: python -m crack_tf.data audit {options.out} --out audit"
+    )
+    return 1 if result.left else 0
 
 
 def _joint(options: argparse.Namespace) -> None:
@@ -203,7 +242,7 @@ def _disputes(options: argparse.Namespace) -> None:
     from crack_tf.data.registry import prepare
 
     refuse_existing(options.out, options.overwrite)
-    manifest = prepare(options.data, "grouped")
+    manifest = prepare(options.data)
     if manifest.task != "classify":
         raise CrackError(f"{options.data} holds masks: labels can be disputed only where tiles have one.")
     tiles = load_split(manifest, "all", FEATURE_SIZE, limit=options.limit)
@@ -227,7 +266,7 @@ def _review(options: argparse.Namespace) -> None:
     from crack_tf.data.reviews import VERDICTS, draw_sheets
 
     refuse_existing(options.out, options.overwrite)
-    sheets = draw_sheets(prepare(options.data, "grouped"), options.split, options.out, options.seed)
+    sheets = draw_sheets(prepare(options.data), options.split, options.out, options.seed)
     print(f"written to {options.out}: {sheets} sheets, review.csv")
     print(f"fill in its last column with one of {', '.join(VERDICTS)}; then: python -m crack_tf.data relabel")
 
@@ -237,7 +276,7 @@ def _relabel(options: argparse.Namespace) -> None:
     from crack_tf.data.reviews import VERDICTS, agreement, apply_review, find_review
 
     _check_manifest_name(options)
-    manifest = prepare(options.data, "grouped")
+    manifest = prepare(options.data)
     review = find_review(options.review)
     relabelled = apply_review(manifest, review)
     write_manifest(options.out, relabelled, options.overwrite)
@@ -306,6 +345,8 @@ def _summary_rows(result: Audit) -> list[dict[str, Any]]:
 
 
 def _print_audit(result: Audit) -> None:
+    from crack_tf.data.notes import audit_notes
+
     rows = _summary_rows(result)
     print(f"{result.source.name} in {result.source.folder}")
     print(f"{'':<24}{LABELS[0]:>12}{LABELS[1]:>12}{'across':>12}{'total':>12}")
@@ -316,7 +357,7 @@ def _print_audit(result: Audit) -> None:
     if result.source.task == "segment":
         _print_masks(result)
     _print_unreadable(result)
-    _print_notes(result)
+    _print_notes(audit_notes(result))
     print(f"seconds: read {result.seconds['read']}, compare {result.seconds['compare']}")
 
 
@@ -356,10 +397,8 @@ def _print_unreadable(result: Audit, shown: int = 10) -> None:
         print(f"  and {len(result.unreadable) - shown} more")
 
 
-def _print_notes(result: Audit) -> None:
-    from crack_tf.segmentation.pairs import mask_notes
-
-    for note in mask_notes(result.records):
+def _print_notes(notes: Iterable[str]) -> None:
+    for note in notes:
         print(note, file=sys.stderr if note.startswith("warning") else sys.stdout)
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from crack_tf.data.duplicates import CORRELATION, DETAIL, FLAT, KINDS, THUMBNAIL, Copy, find_copies, groups
-from crack_tf.data.folders import Reader, Source
+from crack_tf.data.folders import Reader, Source, passed_over
 from crack_tf.data.records import Record
 from crack_tf.segmentation.pairs import PairSource, pair_summary, settle_orientations
 from tflite.errors import CrackError
@@ -32,12 +32,14 @@ class Audit:
         records: every file (of pairs every photograph, as a `PairRecord`), sorted by path, unusable ones included.
         copies: pairs of positions in `readable`.
         seconds: wall-clock time by step, "read" and "compare".
+        passed_over: number of files in the folder that are no part of the set, by kind (`crack_tf.data.folders.passed_over`).
     """
 
     source: Source
     records: tuple[Record, ...]
     copies: tuple[Copy, ...]
     seconds: dict[str, float]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def readable(self) -> list[Record]:
@@ -91,7 +93,7 @@ def audit(source: Source, threads: int | None = None, progress: bool = True) -> 
 
     copies = find_copies(thumbnails, hashes, progress=bar)
     seconds = {"read": round(read - started, 1), "compare": round(time.perf_counter() - read, 1)}
-    return Audit(source, tuple(records), tuple(copies), seconds)
+    return Audit(source, tuple(records), tuple(copies), seconds, passed_over(source))
 
 
 def summary(result: Audit) -> dict[str, Any]:
@@ -120,6 +122,7 @@ def summary(result: Audit) -> dict[str, Any]:
         "licence": result.source.licence,
         "files": len(result.records),
         "unreadable": len(result.unreadable),
+        "passed_over": dict(result.passed_over),
         "classes": per_class,
         "distinct_pictures": len(sizes),
         "files_with_a_copy": sum(size for size in sizes.values() if size > 1),

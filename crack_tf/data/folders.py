@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from crack_tf.data.neighbours import NeighbourRule
 from crack_tf.data.records import Record, read_record
 from tflite.errors import CrackError
-from tflite.images import list_images
-from tflite.manifest import LABELS
+from tflite.images import SUFFIXES, list_images
+from tflite.manifest import LABELS, SPLITS
 
 DATA_VARIABLE = "CRACK_TF_DATA"
 _CRACK = {"crack", "cracks", "cracked", "positive", "positives", "with_crack", "with_cracks", "cd", "cp", "cw"}
@@ -23,6 +25,9 @@ _NO_CRACK = {
     *("uncracked", "un_cracked", "negative", "negatives", "without_crack", "without_cracks", "ud", "up", "uw"),
 }
 _ASIDE = {"mask", "masks", "label", "labels", "annotation", "annotations", "ground_truth", "gt"}
+_SPLIT_FOLDER = re.compile(
+    r"(?:(train|training)|(val|valid|validation)|(test|testing))[_ -]?(?:(?:set|data|crop|img|image|photo|lab|label|mask|gt)s?|\d{4})?"
+)
 _DEPTH = 3  # SDNET2018 keeps its classes one level down (Walls/Cracked), Kaggle archives add another
 
 # Reads one file: its record, and its grey thumbnail uint8 (64, 64), or None when it cannot be used.
@@ -105,7 +110,7 @@ def class_folders(folder: Path) -> tuple[list[Path], list[Path]]:
             )
         raise CrackError(
             f"{folder} has no class folders ({held}). Expected one sub-folder per class, such as crack and no_crack, "
-            "or Positive and Negative; for masks images and masks."
+            "or Positive and Negative; for masks images and masks. Annotations of CVAT, LabelMe, COCO or VOC: crack-tf data convert."
         )
     if strangers:
         known = ", ".join(path.name for side in found for path in side)
@@ -122,6 +127,56 @@ def has_class_folders(folder: Path) -> bool:
     found: tuple[list[Path], list[Path]] = ([], [])
     _sort_folders(folder, _DEPTH, found, [])
     return any(found)
+
+
+def folder_split(path: str) -> str | None:
+    """The split that a file's folders say it belongs to: train, val or test; None where none of them is named so.
+
+    The names are those that exports and published sets use: `train/`, `valid/`, `test_img/`, `val2017/`. The outermost counts.
+
+    Args:
+        path: relative to the data set's folder, with "/".
+    """
+    for part in PurePosixPath(path).parts[:-1]:
+        match = _SPLIT_FOLDER.fullmatch(part.lower())
+        if match:
+            return next(name for name, found in zip(SPLITS, match.groups(), strict=True) if found)
+    return None
+
+
+def passed_over(source: Source, near: bool = False) -> dict[str, int]:
+    """Number of the files below a data set's folder that are no part of it, by suffix, the most frequent first.
+
+    Pictures are counted with the folder they lie in, such as ".png in masks/"; hidden files as "hidden".
+
+    Args:
+        source: that was audited.
+        near: only those that lie in the same folders as its own files: these may have been meant.
+
+    Raises:
+        CrackError: see `Source.files`.
+    """
+    own = set(source.listing())
+    places = {path.rpartition("/")[0] for path in own}
+    counts: Counter[str] = Counter()
+    for folder, _, names in os.walk(source.folder):
+        below = Path(folder).relative_to(source.folder)
+        place = "" if below == Path(".") else below.as_posix()
+        if near and place not in places:
+            continue
+        for name in names:
+            if f"{place}/{name}".lstrip("/") not in own:
+                counts[_kind(below, name)] += 1
+    return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
+
+
+def _kind(folder: Path, name: str) -> str:
+    if any(part.startswith(".") for part in (*folder.parts, name)):
+        return "hidden"
+    suffix = Path(name).suffix.lower()
+    if suffix in SUFFIXES and folder.parts:
+        return f"{suffix} in {folder.parts[0]}/"
+    return suffix or "without a suffix"
 
 
 def portable_root(folder: Path) -> str:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from crack_tf.data.audit import audit
 from crack_tf.data.cache import cache_folder
-from crack_tf.data.folders import DATA_VARIABLE, Source, has_class_folders, portable_root
+from crack_tf.data.folders import DATA_VARIABLE, Source, has_class_folders, passed_over, portable_root
 from crack_tf.data.neighbours import (
     NeighbourRule,
     conglomerate_photographs,
@@ -21,9 +22,10 @@ from crack_tf.data.neighbours import (
     metu_blocks,
     photograph_keys,
 )
-from crack_tf.data.split import check_policy, split
+from crack_tf.data.notes import passed_over_notes, split_notes
+from crack_tf.data.split import check_policy, default_policy, split
 from crack_tf.data.synthetic import SETTINGS
-from crack_tf.segmentation.pairs import PairSource, pair_folders
+from crack_tf.segmentation.pairs import PairSource, mask_notes, pair_folders
 from tflite.errors import CrackError
 from tflite.files import refuse_existing, sha256_bytes
 from tflite.manifest import Manifest, read_manifest, write_manifest
@@ -245,12 +247,12 @@ def fetch(name: str, out: str | Path | None = None, overwrite: bool = False) -> 
     return out
 
 
-def prepare(source: str, policy: str = "grouped", seed: int = 0, root: str | None = None) -> Manifest:
-    """The manifest of a data set, made when it is not there yet.
+def prepare(source: str, policy: str | None = None, seed: int = 0, root: str | None = None) -> Manifest:
+    """The manifest of a data set, made when it is not there yet; what a user should know of it then goes to stderr.
 
     Args:
         source: path of a manifest .csv, a registry name, or a folder with one sub-folder per class, or with images and masks.
-        policy: "grouped" or "plain"; not used for a manifest file.
+        policy: see `crack_tf.data.split.split`; not used for a manifest file.
         seed: of the split; not used for a manifest file.
         root: folder of a named data set's images, if not the usual one.
 
@@ -261,9 +263,15 @@ def prepare(source: str, policy: str = "grouped", seed: int = 0, root: str | Non
         return read_manifest(source)
     check_policy(policy)
     place = locate(source, root)
+    policy = policy or default_policy(place.listing())
     kept = cache_folder() / "manifests" / f"{place.name}-{policy}-{seed}-{_listing_hash(place)}.csv"
     if not kept.exists():
-        write_manifest(kept, split(audit(place), policy, seed), overwrite=True)
+        result = audit(place)
+        manifest = split(result, policy, seed)
+        told = [*mask_notes(result.records), *split_notes(result, manifest)]
+        for note in (*told, *passed_over_notes(passed_over(place, near=True))):
+            print(f"{place.name}: {note}", file=sys.stderr)
+        write_manifest(kept, manifest, overwrite=True)
     return read_manifest(kept)
 
 

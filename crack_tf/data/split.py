@@ -3,38 +3,41 @@
 `plain` shuffles the files of each class, as published METU figures do; copies of one picture then lie on both sides.
 `grouped` keeps every group whole. A group holds the copies of a picture, and its neighbours where the data set has a rule
 for them: SDNET2018 tiles and Crack500 crops of one photograph, METU positives of one stretch of numbers.
-Both policies record the group of each file, so that the leak of a plain split can be counted.
+`folders` keeps the split that folders named train, valid and test already have; where val or test is missing, it is drawn from train in
+whole groups. All policies record the group of each file, so that the leak of a plain split can be counted.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from crack_tf.data.audit import Audit
 from crack_tf.data.duplicates import groups
+from crack_tf.data.folders import folder_split
+from crack_tf.data.policies import POLICIES
 from crack_tf.segmentation.pairs import mask_columns, refuse_problems
 from tflite.errors import CrackError
 from tflite.manifest import LABELS, SPLITS, Item, Manifest
 
-POLICIES = ("grouped", "plain")
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
 
 
-def split(result: Audit, policy: str = "grouped", seed: int = 0, leave_out: bool = False) -> Manifest:
+def split(result: Audit, policy: str | None = None, seed: int = 0, leave_out: bool = False) -> Manifest:
     """Assign every readable file to a split. The same audit, policy and seed give the same manifest.
 
     Args:
         result: of tiles or of pairs.
-        policy: "grouped" or "plain".
+        policy: "grouped", "plain" or "folders"; None for "folders" where the set's folders have a split, else "grouped".
         seed: of the draw.
         leave_out: of pairs, leave out those with a problem. Without it they are refused: masks that are soft or turned round
             are seldom single ones. (Unreadable tiles are always left out.)
 
     Raises:
-        CrackError: if the policy is unknown, a pair has a problem, or a split would lack one of the classes (of pairs: cracks).
+        CrackError: if the policy is unknown, or "folders" without a split in the folders; if a pair has a problem; or if a split would
+            lack one of the classes (of pairs: cracks).
     """
     check_policy(policy)
     segment = result.source.task == "segment"
@@ -44,7 +47,13 @@ def split(result: Audit, policy: str = "grouped", seed: int = 0, leave_out: bool
     labels = [record.label for record in readable]
     heads = group_heads(result)
     rng = np.random.default_rng(seed)
-    names = assign_plain(labels, rng) if policy == "plain" else assign_grouped(labels, heads, rng)
+    given = [folder_split(record.path) for record in readable]
+    if policy is None:
+        policy = default_policy([record.path for record in result.records])
+    if policy == "folders":
+        names = keep_folders(labels, heads, given, rng, result.source.name)
+    else:
+        names = assign_plain(labels, rng) if policy == "plain" else assign_grouped(labels, heads, rng)
     _check(labels, heads, names, policy, result.source.name, LABELS[1:] if segment else LABELS)
     numbers = {head: f"g{number:05d}" for number, head in enumerate(sorted(set(heads)))}
     items = [
@@ -55,10 +64,19 @@ def split(result: Audit, policy: str = "grouped", seed: int = 0, leave_out: bool
     return Manifest(source.name, policy, seed, source.root, source.licence, tuple(sorted(items)))
 
 
-def check_policy(policy: str) -> None:
+def check_policy(policy: str | None) -> None:
     """Raise a CrackError unless there is such a policy."""
-    if policy not in POLICIES:
+    if policy is not None and policy not in POLICIES:
         raise CrackError(f"--policy {policy!r}: choose one of {', '.join(POLICIES)}.")
+
+
+def default_policy(paths: Sequence[str]) -> str:
+    """ "folders" for a set whose folders split it into train and at least one more, "grouped" for all others.
+
+    Args:
+        paths: of all its files, relative to its folder, with "/".
+    """
+    return "folders" if _is_split([folder_split(path) for path in paths]) else "grouped"
 
 
 def group_heads(result: Audit) -> list[int]:
@@ -86,7 +104,42 @@ def assign_plain(labels: Sequence[int], rng: np.random.Generator) -> list[str]:
     return names
 
 
-def assign_grouped(labels: Sequence[int], heads: Sequence[int], rng: np.random.Generator) -> list[str]:
+def keep_folders(
+    labels: Sequence[int], heads: Sequence[int], given: Sequence[str | None], rng: np.random.Generator, dataset: str
+) -> list[str]:
+    """The split that the folders have; a missing val or test is drawn from train in whole groups.
+
+    Args:
+        labels: 0 or 1 of each file.
+        heads: group of each file.
+        given: split of each file by its folders (`crack_tf.data.folders.folder_split`).
+        rng: decides what is drawn.
+        dataset: its name, for errors.
+
+    Raises:
+        CrackError: if the folders hold no train split and one more, or some files lie outside of them.
+    """
+    if not _is_split(given):
+        outside = sum(name is None for name in given)
+        found = ", ".join(sorted({name for name in given if name})) or "none"
+        raise CrackError(
+            f"--policy folders: {dataset} is not split by its folders (splits found: {found}; files outside them: {outside}). "
+            "Expected folders named train and valid or test that hold every file; or choose --policy grouped."
+        )
+    names = [name or "" for name in given]
+    missing = [name for name in SPLITS if name not in names]
+    if missing:
+        inside = [position for position, name in enumerate(names) if name == "train"]
+        shares = {name: SHARES[name] for name in SPLITS if name == "train" or name in missing}
+        drawn = assign_grouped([labels[k] for k in inside], [heads[k] for k in inside], rng, shares)
+        for position, name in zip(inside, drawn, strict=True):
+            names[position] = name
+    return names
+
+
+def assign_grouped(
+    labels: Sequence[int], heads: Sequence[int], rng: np.random.Generator, shares: Mapping[str, float] = SHARES
+) -> list[str]:
     """70/15/15 by whole groups, each class as near its share as the groups allow.
 
     Groups are dealt in random order, those of similar size together and large ones first, so that the small ones level the
@@ -96,14 +149,16 @@ def assign_grouped(labels: Sequence[int], heads: Sequence[int], rng: np.random.G
         labels: 0 or 1 of each file.
         heads: group of each file.
         rng: decides the order.
+        shares: of the splits to fill, in any unit.
     """
+    whole = sum(shares.values())
     members: dict[int, list[int]] = defaultdict(list)
     for position, head in enumerate(heads):
         members[head].append(position)
     shuffled = rng.permutation(sorted(members)).tolist()
     # Powers of four as size classes: blocks of neighbours before groups of copies before single files.
     shuffled.sort(key=lambda head: -((len(members[head]).bit_length() + 1) // 2))
-    target = np.outer(list(SHARES.values()), np.bincount(labels, minlength=len(LABELS)))
+    target = np.outer([share / whole for share in shares.values()], np.bincount(labels, minlength=len(LABELS)))
     filled = np.zeros_like(target)
     names = [""] * len(labels)
     for head in shuffled:
@@ -116,7 +171,7 @@ def assign_grouped(labels: Sequence[int], heads: Sequence[int], rng: np.random.G
         chosen = int(np.argmax(need))
         filled[chosen] += size
         for position in members[head]:
-            names[position] = SPLITS[chosen]
+            names[position] = list(shares)[chosen]
     return names
 
 
@@ -134,6 +189,11 @@ def leaks(result: Audit, manifest: Manifest) -> dict[str, int]:
     }
 
 
+def _is_split(given: Sequence[str | None]) -> bool:
+    """Whether every file has a split by its folders, of train and at least one more."""
+    return None not in given and "train" in given and len(set(given)) > 1
+
+
 def _check(
     labels: Sequence[int],
     heads: Sequence[int],
@@ -146,6 +206,11 @@ def _check(
         present = {LABELS[label] for label, name in zip(labels, names, strict=True) if name == split_name}
         for label_name in needed:
             if label_name not in present:
+                if policy == "folders":
+                    raise CrackError(
+                        f"the folders of data set {dataset} hold no usable {label_name} image for {split_name}. "
+                        "Add some there, or draw the split anew with --policy grouped."
+                    )
                 raise CrackError(
                     f"data set {dataset} with --policy {policy} leaves no {label_name} image for {split_name}: "
                     f"it has too few images or too few groups ({len(set(heads))}). Add images."

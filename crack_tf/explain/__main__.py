@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.explain.attribution import METHODS
 from tflite.cli import non_negative_int, positive_int, run_main
 from tflite.errors import CrackError
@@ -37,7 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("models", nargs="+", metavar="MODEL", help="run folder, .keras or .tflite file, or name of a shipped model")
     add("--tiles", nargs="+", metavar="FILE", help="images, or folders of them; each is one tile")
     add("--data", help="manifest .csv, data set name, or folder; --faithfulness also takes segmentation sets")
-    add("--policy", default="grouped", choices=("grouped", "plain"), help="split policy when --data is no manifest")
+    add("--policy", choices=POLICIES, help=POLICY_HELP)
     add("--split", default="test", choices=(*SPLITS, "all"))
     add("--limit", type=positive_int, help=f"at most this many tiles of the split (default: {LIMIT}; all for --errors)")
     add("--seed", type=non_negative_int, default=0, help="of that draw, random maps and random weights")

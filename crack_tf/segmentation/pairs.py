@@ -26,7 +26,7 @@ from tflite.files import sha256_bytes
 from tflite.images import list_images
 from tflite.masks import MaskError, check_crack_mask, check_mask, cut_mask, mask_pixels, stored_orientation
 
-_IMAGE_NAMES = ("images", "image", "imgs", "img", "photos", "photographs", "jpegimages")
+IMAGE_NAMES = ("images", "image", "imgs", "img", "photos", "photographs", "jpegimages")
 _MASK_NAMES = (
     "masks",
     "mask",
@@ -38,8 +38,9 @@ _MASK_NAMES = (
     "groundtruth",
     "annotations",
     "segmentation",
+    "segmentationclass",
 )
-_SIBLING = re.compile(rf"(?:(.+)_)?({'|'.join(_IMAGE_NAMES + _MASK_NAMES)})")
+_SIBLING = re.compile(rf"(?:(.+)_)?({'|'.join(IMAGE_NAMES + _MASK_NAMES)})")
 _TOGETHER = re.compile(r"(train|val|test)_?(crops?|data)")
 _MASK_ENDING = re.compile(r"[_-](mask|label|lab|gt|seg)$", re.IGNORECASE)
 _DEPTH = 3

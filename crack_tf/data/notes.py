@@ -1,0 +1,68 @@
+"""What a user should know of an audit and of a split besides its numbers, in sentences. Those to act on start with "warning"."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from crack_tf.data.audit import Audit
+from crack_tf.data.folders import folder_split
+from crack_tf.segmentation.pairs import mask_notes
+from tflite.manifest import SPLITS, Manifest
+
+
+def audit_notes(result: Audit) -> list[str]:
+    """About masks that were not read in the plain way, and files that were passed over."""
+    return [*mask_notes(result.records), *passed_over_notes(result.passed_over)]
+
+
+def passed_over_notes(counts: Mapping[str, int]) -> list[str]:
+    """One sentence that counts files by their kind (`crack_tf.data.folders.passed_over`); none for none."""
+    if not counts:
+        return []
+    named = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    return [f"passed over, no part of the data set: {named}"]
+
+
+def split_notes(result: Audit, manifest: Manifest) -> list[str]:
+    """Sentences about a split that the folders have or had; none where they have none.
+
+    Args:
+        result: that was split.
+        manifest: of the split.
+    """
+    given = {record.path: folder_split(record.path) for record in result.readable}
+    named = sorted({name for name in given.values() if name}, key=SPLITS.index)
+    if "train" not in named or len(named) == 1:
+        return []
+    folders = ", ".join(named)
+    if manifest.policy != "folders":
+        outside = sum(name is None for name in given.values())
+        moved = sum(given[item.path] not in (None, item.split) for item in manifest.items)
+        if outside:
+            return [
+                f"warning: {len(given) - outside} of {len(given)} files lie in folders of a split ({folders}), the others do not: "
+                f"the split is drawn anew"
+            ]
+        return [
+            f"the folders have a split of their own ({folders}), which is not kept: --policy {manifest.policy} draws anew, "
+            f"and {moved} of {len(given)} files change sides"
+        ]
+    notes = [f"the split is the folders' own ({folders}); --policy grouped draws anew"]
+    notes += [f"no folder for {name}: it is drawn from train, in whole groups" for name in SPLITS if name not in named]
+    pictures: dict[int, set[str]] = defaultdict(set)
+    splits = {item.path: item.split for item in manifest.items}
+    heads = result.copy_groups()
+    for record, head in zip(result.readable, heads, strict=True):
+        pictures[head].add(splits[record.path])
+    sides: dict[str, set[str]] = defaultdict(set)
+    for item in manifest.items:
+        sides[item.group].add(item.split)
+    shared = sum(len(side) > 1 for side in pictures.values())
+    related = sum(len(side) > 1 for side in sides.values())
+    if related:
+        notes.append(
+            f"warning: {related} groups lie in more than one split, {shared} of them copies of one picture: test results are flattered. "
+            "--policy grouped draws anew and keeps groups together"
+        )
+    return notes

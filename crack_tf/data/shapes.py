@@ -1,0 +1,138 @@
+"""Annotated shapes to pixels: polygons, run lengths, and the label each carries.
+
+A pixel belongs to a polygon when its centre lies inside; coordinates count from the picture's corner, so that pixel 0 reaches from 0 to 1.
+Cracks can be narrower than a pixel, and centres alone would lose them: the outline of such a polygon belongs to it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+THIN = 1.5  # pixels; mean width below which a polygon is drawn with its outline
+_FAR = 10  # times a picture's longer side; a point farther out is a mistake, and drawing to it would take for ever
+
+# Sets its pixels in a mask, bool (height, width); raises ValueError with the reason when it cannot.
+Paint = Callable[[np.ndarray], None]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One annotated thing.
+
+    Attributes:
+        label: its class.
+        kind: how it was drawn: "polygon", "mask", "box", "polyline" ...
+        paint: draws it; None for kinds that have no area of their own.
+    """
+
+    label: str
+    kind: str
+    paint: Paint | None
+
+
+def paint_polygon(points: object, mask: np.ndarray) -> None:
+    """Fill a polygon; where it crosses itself, parts enclosed twice stay empty.
+
+    Args:
+        points: (n, 2) numbers, x and y; the last is joined to the first.
+        mask: bool (height, width), changed in place.
+
+    Raises:
+        ValueError: if these are no points, fewer than three, or lie far outside.
+    """
+    corners = _corners(points, mask.shape)
+    inside = _even_odd(corners, mask.shape)
+    ahead = np.roll(corners, -1, axis=0)
+    area = abs(float((corners[:, 0] * ahead[:, 1] - ahead[:, 0] * corners[:, 1]).sum())) / 2
+    length = float(np.hypot(*(ahead - corners).T).sum())
+    if area < THIN * length / 2:
+        _draw_outline(corners, ahead, inside)
+    mask |= inside
+
+
+def paint_runs(
+    counts: Sequence[int], height: int, width: int, left: int, top: int, by_column: bool, mask: np.ndarray
+) -> None:
+    """Paint run lengths of outside and inside in turn, outside first.
+
+    Args:
+        counts: of pixels.
+        height, width: of the box that they fill.
+        left, top: of that box in the mask.
+        by_column: whether they run down columns (COCO) or along rows (CVAT).
+        mask: bool (height, width), changed in place.
+
+    Raises:
+        ValueError: if the counts do not fill the box, or the box does not lie in the mask.
+    """
+    if min(height, width) < 1 or min(left, top) < 0 or top + height > mask.shape[0] or left + width > mask.shape[1]:
+        raise ValueError(f"a mask of {width}x{height} pixels at {left},{top} does not lie in the photograph")
+    if min(counts, default=-1) < 0 or sum(counts) != height * width:
+        raise ValueError(f"run lengths do not add up to {width}x{height} pixels")
+    flat = np.repeat(np.arange(len(counts)) % 2 == 1, np.asarray(counts, np.int64))
+    box = flat.reshape(width, height).T if by_column else flat.reshape(height, width)
+    mask[top : top + height, left : left + width] |= box
+
+
+def coco_counts(text: str) -> list[int]:
+    """The run lengths of a string as COCO writes them: five bits a character, from the fourth number on the difference to the last but one.
+
+    Raises:
+        ValueError: if a character is none of these, or the string ends within a number.
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        if not 0 <= bits < 64 or shift > 60:
+            raise ValueError("run lengths are not written as COCO does")
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            if bits & 16:
+                value -= 1 << shift
+            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+            value = shift = 0
+    if shift:
+        raise ValueError("run lengths end within a number")
+    return counts
+
+
+def _corners(points: object, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        corners = np.asarray(points, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError("a polygon's points are no numbers") from None
+    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
+        raise ValueError("a polygon needs three points or more, each of x and y")
+    if not np.isfinite(corners).all() or np.abs(corners).max() > _FAR * max(shape):
+        raise ValueError("a polygon lies far outside the photograph")
+    return corners
+
+
+def _even_odd(corners: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """bool (height, width): pixels whose centre a ray to the left leaves through an odd number of edges."""
+    height, width = shape
+    toggles = np.zeros((height, width + 1), np.int32)
+    for (x, y), (to_x, to_y) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if y == to_y:
+            continue
+        # Rows whose centre lies in [lower, upper): each corner counts once.
+        first, last = (int(np.ceil(min(max(edge - 0.5, 0), height))) for edge in sorted((y, to_y)))
+        centres = np.arange(first, last) + 0.5
+        crossings = x + (centres - y) * ((to_x - x) / (to_y - y))
+        columns = np.clip(np.ceil(crossings - 0.5), 0, width).astype(np.int64)
+        np.add.at(toggles, (np.arange(first, last), columns), 1)
+    return toggles.cumsum(axis=1)[:, :width] % 2 == 1
+
+
+def _draw_outline(corners: np.ndarray, ahead: np.ndarray, mask: np.ndarray) -> None:
+    height, width = mask.shape
+    for start, end in zip(corners, ahead, strict=True):
+        steps = int(np.abs(end - start).max() * 2) + 2
+        x, y = np.floor(np.linspace(start, end, steps)).astype(np.int64).T
+        seen = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        mask[y[seen], x[seen]] = True
