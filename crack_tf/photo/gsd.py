@@ -29,10 +29,18 @@ _EXIF_IFD = 0x8769
 _FOCAL_LENGTH, _FOCAL_LENGTH_35MM = 0x920A, 0xA405
 _SUBJECT_DISTANCE, _DIGITAL_ZOOM = 0x9206, 0xA404
 _PIXEL_X, _PIXEL_Y = 0xA002, 0xA003
+_CUSTOM_RENDERED, _APPLE_PANORAMA = 0xA401, 6
+# Namespace of the XMP data that say how a panorama was put together (GPano).
+_PANORAMA = b"ns.google.com/photos/1.0/panorama"
+MAX_ASPECT = 2.0  # longer side to shorter; no sensor is wider
 # Cameras write absurd values where they know none: 48388 mm and 65535 mm have been seen in FocalLengthIn35mmFilm.
 _MAX_FOCAL_35MM = 5000.0
 _MAX_DISTANCE_M = 1000.0
 _SAME_ASPECT = 0.01
+
+
+class ScaleRefusedError(CrackError):
+    """A photograph's EXIF data describe a lens, and the picture is not what that lens drew: zoomed, cropped or stitched."""
 
 
 @dataclass(frozen=True)
@@ -133,19 +141,21 @@ def from_photo(
     store the distance, and drones store their height above the take-off place, which is another thing: give the distance.
 
     Args:
-        source: a file, or its bytes, as the camera wrote it. A resized one is fine, a cropped one is refused as far as
-            its EXIF data tells.
+        source: a file, or its bytes, as the camera wrote it. A resized one is fine. A cropped one is refused as far as its
+            EXIF data tells, a stitched panorama as far as its XMP data (GPano) or a shape wider than any sensor's tell.
         distance_m: from the lens to the surface; None takes the EXIF subject distance.
         sensor_width_mm: longer side of the sensor, or None.
 
     Raises:
         ImageError: if the file is no photograph.
+        ScaleRefusedError: if the picture is not what the lens drew; the message says what to give.
         CrackError: if what is needed is missing or absurd; the message says what to give.
     """
-    name, taken, (width, height) = _read(source)
+    name, taken, (width, height), data = _read(source)
+    _check_one_exposure(name, taken, (width, height), data)
     zoom = _number(taken, _DIGITAL_ZOOM)
     if zoom is not None and zoom > 1:
-        raise CrackError(
+        raise ScaleRefusedError(
             f"{name} was taken with digital zoom {zoom:g}, and cameras do not agree on whether the focal length includes it. "
             "Give the millimetres per pixel directly."
         )
@@ -153,7 +163,7 @@ def from_photo(
     if stored[0] and stored[1]:
         now, then = max(width, height) / min(width, height), max(stored) / min(stored)  # type: ignore[type-var,operator]
         if abs(now / then - 1) > _SAME_ASPECT:
-            raise CrackError(
+            raise ScaleRefusedError(
                 f"{name} has {width}x{height} pixels, and {stored[0]:g}x{stored[1]:g} when it was taken: it was cropped. "
                 "Take the original file, or give the millimetres per pixel directly."
             )
@@ -180,6 +190,20 @@ def from_photo(
     return GroundSampling(result.mm_per_pixel, f"EXIF, {result.source} ({origin})")
 
 
+def _check_one_exposure(name: str, taken: dict[int, Any], size: tuple[int, int], data: bytes) -> None:
+    """Raise for a panorama: its focal length is that of its parts, and its pixels are spread over angles, not over a plane."""
+    if _PANORAMA in data or _number(taken, _CUSTOM_RENDERED) == _APPLE_PANORAMA:
+        why = "is a stitched panorama by its own data"
+    elif max(size) > MAX_ASPECT * min(size):
+        why = f"has {size[0]}x{size[1]} pixels, wider than any sensor: a stitched panorama or a crop"
+    else:
+        return
+    raise ScaleRefusedError(
+        f"{name} {why}. The focal length in its EXIF data says nothing of its scale. Take a single photograph, or give the "
+        "millimetres per pixel directly, measured on the wall where the crack is."
+    )
+
+
 def _scale(focal_mm: float, distance_m: float, pitch_mm: float) -> float:
     """Millimetres per pixel of a thin lens focused at `distance_m`: its image lies a little behind the focal length.
 
@@ -193,7 +217,8 @@ def _scale(focal_mm: float, distance_m: float, pitch_mm: float) -> float:
     return pitch_mm * (distance - focal_mm) / focal_mm
 
 
-def _read(source: str | Path | bytes) -> tuple[str, dict[int, Any], tuple[int, int]]:
+def _read(source: str | Path | bytes) -> tuple[str, dict[int, Any], tuple[int, int], bytes]:
+    """Name, EXIF tags of the exposure, width and height as stored, and the file's bytes."""
     from PIL import Image
 
     from tflite.images import FORMATS
@@ -205,7 +230,7 @@ def _read(source: str | Path | bytes) -> tuple[str, dict[int, Any], tuple[int, i
         raise ImageError(f"cannot read image {source!s}: {error.strerror}.") from None
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return name, dict(image.getexif().get_ifd(_EXIF_IFD)), image.size
+            return name, dict(image.getexif().get_ifd(_EXIF_IFD)), image.size, data
     except Exception as error:  # Pillow's parsers raise nearly anything on damaged files
         raise ImageError(f"{name} is not a readable photograph ({error}).") from None
 

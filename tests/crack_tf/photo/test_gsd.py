@@ -14,6 +14,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from crack_tf.photo.gsd import (
     GroundSampling,
+    ScaleRefusedError,
     from_camera,
     from_equivalent_focal,
     from_photo,
@@ -23,6 +24,7 @@ from crack_tf.photo.gsd import (
 from tflite.errors import CrackError, ImageError
 
 FOCAL, FOCAL_35MM, DISTANCE, ZOOM, PIXEL_X, PIXEL_Y = 0x920A, 0xA405, 0x9206, 0xA404, 0xA002, 0xA003
+CUSTOM_RENDERED = 0xA401
 
 
 def photograph(tags: dict[int, Any], size: tuple[int, int] = (400, 300)) -> bytes:
@@ -98,8 +100,36 @@ def test_a_resized_photograph_is_fine_and_a_cropped_one_is_refused() -> None:
     tags = {FOCAL_35MM: 24, DISTANCE: IFDRational(3, 1), PIXEL_X: 4000, PIXEL_Y: 3000}
     full = from_equivalent_focal(24, 3, 4000, 3000).mm_per_pixel
     assert from_photo(photograph(tags)).mm_per_pixel == pytest.approx(10 * full)
-    with pytest.raises(CrackError, match="it was cropped"):
+    with pytest.raises(ScaleRefusedError, match="it was cropped"):
         from_photo(photograph(tags, (400, 200)))
+
+
+GPANO = b"http://ns.adobe.com/xap/1.0/\0<rdf xmlns:GPano='http://ns.google.com/photos/1.0/panorama/' GPano:ProjectionType='x'/>"
+
+
+@pytest.mark.parametrize(
+    ("size", "tags", "xmp", "message"),
+    [
+        ((400, 300), {}, GPANO, "is a stitched panorama by its own data"),
+        ((1200, 300), {}, GPANO, "is a stitched panorama by its own data"),
+        ((400, 300), {CUSTOM_RENDERED: 6}, b"", "is a stitched panorama by its own data"),
+        ((802, 400), {}, b"", "has 802x400 pixels, wider than any sensor"),
+        ((300, 1200), {}, b"", "has 300x1200 pixels, wider than any sensor"),
+    ],
+)
+@pytest.mark.parametrize("sensor", [None, 13.2])
+def test_a_stitched_panorama_has_no_scale(size, tags, xmp: bytes, message: str, sensor: float | None) -> None:
+    lens = {FOCAL_35MM: 24, FOCAL: IFDRational(88, 10), DISTANCE: IFDRational(3, 1)}
+    data = photograph(lens | tags, size)
+    if xmp:
+        data = data[:2] + b"\xff\xe1" + (len(xmp) + 2).to_bytes(2, "big") + xmp + data[2:]
+    with pytest.raises(ScaleRefusedError, match=f"{message}.*millimetres per pixel directly"):
+        from_photo(data, 2, sensor)
+
+
+def test_the_widest_sensors_are_no_panoramas() -> None:
+    tags = {FOCAL_35MM: 24, DISTANCE: IFDRational(3, 1)}
+    assert from_photo(photograph(tags, (800, 400))).mm_per_pixel > 0
 
 
 @pytest.mark.parametrize(
