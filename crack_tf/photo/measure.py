@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from crack_tf.photo.gsd import GroundSampling
 
 TABLE, RECORD, OVERLAY = "cracks.csv", "cracks.json", "overlay.png"
+LEFT_OUT = "unclear: hardly anything here was taken for concrete"
 
 
 def add_measure_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +76,8 @@ def write_cracks(
     options: argparse.Namespace,
     record: Mapping[str, Any],
     photo: np.ndarray | None = None,
+    left_out: np.ndarray | None = None,
+    min_left_out: float = 0.0,
 ) -> list[Crack]:
     """Measure the cracks of a mask and write the files; cracks.json comes last and says that the others are whole.
 
@@ -84,21 +88,34 @@ def write_cracks(
         options: with "min_area" and "min_length".
         record: further entries of cracks.json, in front.
         photo: uint8 (height, width, 3), to measure widths in and for the overlay; None for the mask's widths and no overlay.
+        left_out: bool (height, width), what was drawn where a foreground sees no concrete; or None. It is told as "unclear".
+        min_left_out: shorter cracks in it are not, in pixels.
+
+    Returns:
+        The cracks of the mask.
     """
     from crack_tf.photo.cracks import COLUMNS, MIN_AREA, measure_cracks
     from crack_tf.photo.overlay import draw_cracks
 
-    cracks = measure_cracks(
-        mask,
-        None if scale is None else scale.mm_per_pixel,
-        MIN_AREA if options.min_area is None else options.min_area,
-        options.min_length,
-        photo=photo,
-    )
-    write_csv(out / TABLE, [crack.as_dict() for crack in cracks], COLUMNS)
+    mm_per_pixel = None if scale is None else scale.mm_per_pixel
+    min_area = MIN_AREA if options.min_area is None else options.min_area
+    cracks = measure_cracks(mask, mm_per_pixel, min_area, options.min_length, photo=photo)
+    unclear: list[Crack] = []
+    if left_out is not None:
+        shortest = max(min_left_out, options.min_length)
+        unclear = [
+            replace(crack, number=number)
+            for number, crack in enumerate(
+                measure_cracks(without_specks(left_out, shortest / 2), mm_per_pixel, min_area, shortest, photo=photo),
+                start=len(cracks) + 1,
+            )
+        ]
+    rows = [crack.as_dict() for crack in cracks] + [crack.as_dict() | {"note": LEFT_OUT} for crack in unclear]
+    write_csv(out / TABLE, rows, (*COLUMNS, "note"))
     if photo is not None:
+        drawn = mask if left_out is None else mask | left_out
         with atomic_path(out / OVERLAY) as temporary:
-            draw_cracks(photo, cracks, mask).save(temporary)
+            draw_cracks(photo, [*cracks, *unclear], drawn).save(temporary)
     write_json(
         out / RECORD,
         {
@@ -107,6 +124,18 @@ def write_cracks(
             "height": mask.shape[0],
             "scale": None if scale is None else scale.describe(),
             "cracks": [crack.as_dict(geometry=True) for crack in cracks],
+            "unclear": [crack.as_dict(geometry=True) | {"note": LEFT_OUT} for crack in unclear],
         },
     )
     return cracks
+
+
+def without_specks(mask: np.ndarray, extent: float) -> np.ndarray:
+    """A mask, bool (height, width), without parts whose box has a shorter diagonal, in pixels: measuring them takes time."""
+    import cv2
+    import numpy as np
+
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    wanted = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) >= extent
+    wanted[0] = False  # outside
+    return np.asarray(wanted[labels])

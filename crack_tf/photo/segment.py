@@ -9,6 +9,9 @@ For every photograph a folder of its name in --out:
     cracks.csv        a row per crack
     cracks.json       the same with shapes, and model, threshold, scale and seams; written last: where it lies, all is there
 
+Where the foreground was found and not given, it may be wrong: shade and moss are taken for background as sky and leaves are. So
+what the model draws there is told too, as "unclear" with a note, and counts as no crack.
+
 `photos.csv` has a row per photograph. One that could not be read is listed as unreadable, never as clean.
 """
 
@@ -41,8 +44,9 @@ SETTINGS, PHOTOS = "segment.json", "photos.csv"
 SEGMENTED, UNREADABLE = "segmented", "unreadable"
 _COLUMNS = (
     *("photo", "status", "cracks", "crack_pixels", "longest_px", "widest_px", "longest_mm", "widest_mm"),
-    *("mm_per_pixel", "width", "height", "seam_ratio", "seconds", "folder", "reason"),
+    *("mm_per_pixel", "width", "height", "seam_ratio", "seconds", "folder", "reason", "unclear"),
 )
+MIN_LEFT_OUT_PX = 40.0  # length of what is told outside the foreground: leaves and gravel are full of shorter marks
 _MAX_CRACK_SHARE = 0.5  # of a photograph; more is no crack, and not measured
 
 
@@ -104,8 +108,10 @@ def run(options: argparse.Namespace) -> int:
             # After every photograph: a run that is stopped leaves the table of what is done.
             write_csv(options.out / PHOTOS, rows, _COLUMNS)
     unreadable = sum(row["status"] == UNREADABLE for row in rows)
+    unclear = sum(bool(row["unclear"]) for row in rows)
     print(
         f"{len(rows)} photographs: {sum(bool(row['cracks']) for row in rows)} with cracks, {unreadable} NOT READ"
+        + (f"; {unclear} with marks where nothing was taken for concrete: look at them" if unclear else "")
         + (f"; {done_before} done before" if done_before else "")
         + (f"; {skipped} other files passed over" if skipped else "")
         + f"\nresults in {options.out}"
@@ -194,16 +200,21 @@ def handle(
     started = time.perf_counter()
     scale = find_scale(options, pixels.shape, photo.path)
     foreground = find_foreground(options.foreground, prompt, pixels)
+    found = foreground is not None and options.foreground in ("auto", "none")  # not given as a mask
     with _Progress(title) as progress:
         probability = segment(
             pixels,
             pool,
             overlap=options.overlap,
-            foreground=None if foreground is None else foreground.mask,
+            foreground=None if foreground is None or found else foreground.mask,
             progress=progress.show,
         )
     seconds = time.perf_counter() - started
     mask = probability >= cut(options, segmenter)
+    left_out = None
+    if foreground is not None:
+        left_out = mask & ~foreground.mask if found else None
+        mask = mask & foreground.mask
     (place.folder / RECORD).unlink(missing_ok=True)  # until the new files are whole
     save_grey(place.folder / "probability.png", np.rint(probability * 255))
     save_grey(place.folder / "mask.png", mask * 255)
@@ -235,7 +246,10 @@ def handle(
         "seconds": round(seconds, 3),
         "mm_per_pixel": None if scale is None else scale.mm_per_pixel,
     }
-    write_cracks(place.folder, mask if plausible else np.zeros_like(mask), scale, options, record, pixels)
+    if left_out is not None and left_out.mean() > _MAX_CRACK_SHARE:
+        left_out = None
+    mask = mask if plausible else np.zeros_like(mask)
+    write_cracks(place.folder, mask, scale, options, record, pixels, left_out, MIN_LEFT_OUT_PX)
     return read_json(place.folder / RECORD)
 
 
@@ -277,7 +291,13 @@ def row_of(record: dict[str, Any], folder: Path) -> dict[str, Any]:
         for unit in (("px", "mm") if record["mm_per_pixel"] else ("px",))
     }
     seam_ratio = record["seams"] and record["seams"]["ratio"]
-    return row | {"cracks": len(cracks), "seam_ratio": seam_ratio, "folder": folder.as_posix(), **largest}
+    return row | {
+        "cracks": len(cracks),
+        "unclear": len(record.get("unclear", ())),
+        "seam_ratio": seam_ratio,
+        "folder": folder.as_posix(),
+        **largest,
+    }
 
 
 def report_line(record: dict[str, Any]) -> str:
@@ -291,6 +311,8 @@ def report_line(record: dict[str, Any]) -> str:
         digits = 2 if unit == "mm" else 1
         widest = max(crack[f"max_width_{unit}"] for crack in cracks)
         text += f", longest {cracks[0][f'length_{unit}']:.0f} {unit}, widest {widest:.{digits}f} {unit}"
+    if record.get("unclear"):
+        text += f", {len(record['unclear'])} unclear where nothing was taken for concrete"
     if record["reason"]:
         text = f"NOT MEASURED, {record['reason']}"
     ratio = record["seams"] and record["seams"]["ratio"]

@@ -85,6 +85,7 @@ class Finding:
         picture, overlay: image files relative to the survey's folder, posix text: the place as it is, and with the outline.
         width_from: "photograph" where widths were measured in its grey values, "mask" where the segmentation model's mask had to
             do, which is often wider than the crack; None where none was measured.
+        note: why the second opinion could not settle it, for a person; or None.
     """
 
     id: FindingId
@@ -111,6 +112,7 @@ class Finding:
     picture: Annotated[str, RelativeName()]
     overlay: Annotated[str, RelativeName()]
     width_from: Annotated[str, OneOf(("photograph", "mask"))] | None = None
+    note: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """JSON values, in the order of the attributes."""
@@ -162,6 +164,7 @@ class PhotoRecord:
         tiles: that were classified.
         positives: of which the classifier says crack.
         findings: on this photograph, before those of several photographs were merged.
+        left_out: positives that the foreground leaves out; they are unclear findings with a note.
     """
 
     name: PhotoName
@@ -177,6 +180,7 @@ class PhotoRecord:
     tiles: Count
     positives: Count
     findings: Count
+    left_out: Count = 0
 
     def __post_init__(self) -> None:
         if self.width * self.height > MAX_PIXELS:

@@ -14,7 +14,7 @@ COLUMNS = (
     *("id", "severity", "validation", "probability", "validation_score", "tiles", "photo", "seen_on"),
     *("x", "y", "w", "h", "latitude", "longitude", "altitude_m", "time", "mm_per_pixel"),
     *("length_px", "mean_width_px", "max_width_px", "length_mm", "mean_width_mm", "max_width_mm", "width_from"),
-    *("picture", "overlay"),
+    *("picture", "overlay", "note"),
 )
 NOTE = "Opinions of neural networks about photographs, not a safety assessment."
 

@@ -146,6 +146,13 @@ class Run:
             found.append(
                 f"{len(gone)} photographs were searched and are gone from the source since, the first {gone[0]}."
             )
+        left_out = [photo for photo in photos if photo.left_out]
+        if left_out:
+            found.append(
+                f"{sum(photo.left_out for photo in left_out)} positive tiles on {len(left_out)} photographs lie where nothing was "
+                "taken for concrete: they are unclear findings, see the column note. Where that is concrete in shade, moss or "
+                "water, survey these photographs with --foreground none, in another --out."
+            )
         scales = [photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]
         coarse = [scale for scale in scales if scale > needed_mm_per_pixel(FINE_CRACK_MM)]
         if coarse:

@@ -27,7 +27,7 @@ from crack_tf.survey.merge import find_points
 from crack_tf.survey.pictures import as_jpeg, draw_finding
 from crack_tf.survey.source import MISSING, UNREADABLE, Frame, Item
 from crack_tf.survey.store import OVERLAYS, PICTURES
-from crack_tf.survey.validate import Candidate, find_candidates, worth_a_look
+from crack_tf.survey.validate import LEFT_OUT, Candidate, find_candidates, worth_a_look
 from crack_tf.tiled import PhotoClassifier
 from tflite.device.journal import iso_time
 from tflite.errors import ImageError
@@ -184,10 +184,12 @@ class Searcher:
             with watch.stage("foreground"):
                 foreground = self._foreground(frame)
             with watch.stage("measure"):
+                sharp = frame.boxes is not None
                 if self._pool is None:
-                    candidates = find_candidates(image, wanted, foreground)
+                    candidates = find_candidates(image, wanted, foreground, sharp=sharp)
                 else:
-                    candidates = find_candidates(image, wanted, foreground, partial(self._segment, watch), self._cut)
+                    ask = partial(self._segment, watch)
+                    candidates = find_candidates(image, wanted, foreground, ask, self._cut, sharp)
         photo = PhotoRecord(
             name=item.name,
             sha256=frame.sha256,
@@ -202,6 +204,7 @@ class Searcher:
             tiles=len(tiles) if frame.tiles is None else frame.tiles,
             positives=sum(tile.crack for tile in tiles),
             findings=len(candidates),
+            left_out=sum(candidate.tiles for candidate in candidates if candidate.note == LEFT_OUT),
         )
         with watch.stage("points"):
             # Without a position nothing is merged.
@@ -269,6 +272,7 @@ def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot, again: int) -
         picture=f"{PICTURES}/{number}.jpg",
         overlay=f"{OVERLAYS}/{number}.jpg",
         width_from=candidate.width_from,
+        note=candidate.note,
     )
 
 

@@ -1,16 +1,19 @@
 """The second opinion: what a segmentation model says about the tiles that the classifier calls cracked, or nearly so.
 
-Looked at are tiles with at least a tenth of foreground whose logit reaches the classifier's threshold ("positive"), and those
-that miss it by at most 2 ("uncertain": the odds of a crack are down to a seventh of the threshold's). The segmentation model is
-asked about those tiles and half a tile around them, inside the foreground and not at its edge, which looks like a crack. Pixels
-at or above its own threshold that lie within 16 pixels of each other are one crack; its length counts the gaps between, and its
-widths are those of the photograph where they show clearly (`crack_tf.photo.widths`), else of the mask. The rule:
+Looked at are tiles with at least a tenth of foreground away from its edge, whose logit reaches the classifier's threshold
+("positive"), and those that miss it by at most 2 ("uncertain": the odds of a crack are down to a seventh of the threshold's).
+The segmentation model is asked about those tiles and half a tile around them, inside the foreground and not at its edge, which
+looks like a crack. Pixels at or above its own threshold that lie within 16 pixels of each other are one crack; its length counts
+the gaps between, and its widths are those of the photograph where they show clearly (`crack_tf.photo.widths`), else of the mask.
+The rule:
 
 * confirmed: a crack of at least 40 pixels length and a mean probability of at least 0.5 over its pixels, its score, begins in or
   runs through a positive or uncertain tile.
 * Positive tiles that no confirmed crack touches are findings too, tiles that touch each other and share a verdict being one:
   "unclear" where the segmentation model draws a mark of at least half that length and that mean in them, or where there is no such model;
   "refuted" where it draws none: specks and pores do not count. Their score is the highest probability in them.
+* Positive tiles of which less than a tenth was looked at, since the foreground leaves them out, are "unclear" findings with a note
+  that says so. Shade, moss and water on concrete are taken for background as sky and leaves are: nobody has refuted those tiles.
 * Uncertain tiles without a confirmed crack are no findings: to the classifier they were clean.
 
 A refuted finding stays in all tables and weighs less in the order: segmentation models miss cracks too.
@@ -20,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +33,7 @@ from crack_tf.tiled import Tile
 from tflite.device.tiles import Box
 
 MIN_FOREGROUND = 0.1  # of a tile
+LEFT_OUT = "hardly anything here was taken for concrete, so the second opinion did not look"
 UNCERTAIN_LOGITS = 2.0  # below the threshold
 AROUND = 0.5  # of a tile's side: a crack goes on beyond the tiles that show it best
 # A part drawn with less is more often an edge or texture. On cracks of real photographs the means were 0.57 and above.
@@ -37,6 +41,7 @@ MIN_SCORE = 0.5
 LINK_PX = 16  # pixels between parts of one crack
 MIN_LENGTH_PX = 40.0  # a fifth of a usual tile; shorter marks are pores and scratches more often than cracks
 EDGE = 0.015  # of the photograph's longer side: GrabCut's edge is off by that much where sky and concrete are alike
+SHARP_EDGE_PX = 16  # at most, where the edge itself is known: what is beyond still changes what a model sees there
 MIN_AREA_PX = 30  # smaller spots have no measurable direction
 MARGIN_PX = 24  # of the photograph around a crack that is measured
 
@@ -58,6 +63,7 @@ class Candidate:
     mean_width_px: float | None = None
     max_width_px: float | None = None
     width_from: str | None = None
+    note: str | None = None
 
 
 def worth_a_look(tiles: Sequence[Tile], threshold_logit: float) -> list[Tile]:
@@ -71,6 +77,7 @@ def find_candidates(
     foreground: np.ndarray | None,
     segment: Segment | None = None,
     threshold: float = 0.5,
+    sharp: bool = False,
 ) -> list[Candidate]:
     """The findings of one photograph, by the rule above.
 
@@ -80,22 +87,27 @@ def find_candidates(
         foreground: bool (height, width), or None for everything.
         segment: the segmentation model, or None.
         threshold: where its probability is cut.
+        sharp: whether the foreground's edge is exact to the pixel, as that of a journal's tiles is.
 
     Returns:
         In reading order of their boxes.
     """
-    kept = [tile for tile in tiles if _share(foreground, tile.box) >= MIN_FOREGROUND]
+    looked_at = None if foreground is None else _without_edge(foreground, sharp)
+    kept = [tile for tile in tiles if _share(looked_at, tile.box) >= MIN_FOREGROUND]
     positive = [tile for tile in kept if tile.crack]
+    left_out = [tile for tile in tiles if tile.crack and tile not in kept]
+    found = [replace(_group(group, UNCLEAR, None), note=LEFT_OUT) for group in touching(left_out)]
     if segment is None:
-        return [_group(group, UNCLEAR, None) for group in touching(positive)]
+        return _in_order([*found, *(_group(group, UNCLEAR, None) for group in touching(positive))])
     if not kept:
-        return []
+        return _in_order(found)
     region = _around(image.shape[:2], [tile.box for tile in kept])
-    if foreground is not None:
-        region &= _without_edge(foreground)
+    if looked_at is not None:
+        region &= looked_at
     probability = segment(image, region)
     mask = probability >= threshold
-    found, explained = _confirmed(image, mask, probability, kept)
+    confirmed, explained = _confirmed(image, mask, probability, kept)
+    found += confirmed
     marks = _marks(_likely(mask, probability))
     unexplained = [tile for tile in positive if tile not in explained]
     marked = [tile for tile in unexplained if _cut(marks, tile.box).sum() >= MIN_AREA_PX]
@@ -103,7 +115,12 @@ def find_candidates(
         for group in touching(tiles):
             score = max(float(_cut(probability, tile.box).max()) for tile in group)
             found.append(_group(group, validation, round(score, 4)))
-    return sorted(found, key=lambda candidate: (candidate.box, candidate.validation))
+    return _in_order(found)
+
+
+def _in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """In reading order of their boxes."""
+    return sorted(candidates, key=lambda candidate: (candidate.box, candidate.validation, candidate.note or ""))
 
 
 def touching(tiles: Sequence[Tile]) -> list[list[Tile]]:
@@ -213,11 +230,12 @@ def _gaps(cracks: Sequence[Crack]) -> float:
     return total
 
 
-def _without_edge(foreground: np.ndarray) -> np.ndarray:
+def _without_edge(foreground: np.ndarray, sharp: bool) -> np.ndarray:
     """Foreground that does not lie at the background."""
     import cv2
 
     reach = round(EDGE * max(foreground.shape))
+    reach = min(reach, SHARP_EDGE_PX) if sharp else reach
     kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     # OpenCV takes everything outside the photograph for foreground here.
     return np.asarray(cv2.erode(foreground.astype(np.uint8), kernel)).astype(bool)

@@ -157,6 +157,7 @@
       ["Maximum width", quantity(finding.max_width_mm, finding.max_width_px, 2) + (finding.max_width_px === null ? "" : about)],
       ["Mean width", quantity(finding.mean_width_mm, finding.mean_width_px, 2)],
       ["Widths measured", WIDTHS_FROM[finding.width_from] || null],
+      ["Note", finding.note],
       ["Scale", finding.mm_per_pixel === null ? "not known" : `${finding.mm_per_pixel.toFixed(3)} mm per pixel`],
       ["Severity", `${finding.severity.toPrecision(3)}, number ${finding.rank} of ${data.findings.length}`],
       ["Photograph", finding.photo],

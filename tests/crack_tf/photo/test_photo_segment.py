@@ -13,6 +13,8 @@ from PIL import Image
 from crack_tf import predict
 from crack_tf.photo import segment as verb
 from crack_tf.photo.__main__ import main
+from crack_tf.photo.foreground import Foreground
+from crack_tf.photo.grabcut import GrabCut
 from tests.dark_map_model import dark_photo, write_map_model
 from tests.dark_model import write_dark_model
 from tflite.files import read_json
@@ -146,6 +148,28 @@ def test_the_foreground_can_be_found(model: Path, photo: Path, tmp_path: Path, o
     assert call(photo, "--model", model, "--out", out, *options) == 0
     assert read_json(out / "pier.png" / "cracks.json")["foreground"]["backend"] == "grabcut"
     assert (out / "pier.png" / "foreground.png").is_file()
+
+
+def test_a_crack_where_nothing_was_taken_for_concrete_is_told_as_unclear(
+    model: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = np.zeros((HEIGHT, WIDTH), bool)
+    left[:, : WIDTH // 4] = True
+    monkeypatch.setattr(GrabCut, "segment", lambda self, pixels, prompt: Foreground(left, "grabcut"))
+    out = tmp_path / "out"
+    assert call(photo, "--model", model, "--out", out, "--foreground", "auto") == 0
+    record = read_json(out / "pier.png" / "cracks.json")
+    (unclear,) = record["unclear"]
+    assert unclear["note"].startswith("unclear")
+    assert unclear["x"] >= WIDTH // 4
+    assert all(crack["x"] + crack["w"] <= WIDTH // 4 for crack in record["cracks"])
+    with (out / "pier.png" / "cracks.csv").open() as stream:
+        assert [row["note"] for row in csv.DictReader(stream)] == [""] * len(record["cracks"]) + [unclear["note"]]
+    assert rows(out)[0]["unclear"] == "1"
+    said = capsys.readouterr().out
+    assert "1 unclear where nothing was taken for concrete" in said
+    assert "1 with marks where nothing was taken for concrete: look at them" in said
+    assert not np.asarray(Image.open(out / "pier.png" / "mask.png"))[:, WIDTH // 4 :].any()
 
 
 def test_a_photograph_that_is_all_crack_is_not_measured(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crack_tf.survey.validate import LINK_PX, UNCERTAIN_LOGITS, find_candidates, touching, worth_a_look
+from crack_tf.survey.validate import LEFT_OUT, LINK_PX, UNCERTAIN_LOGITS, find_candidates, touching, worth_a_look
 from crack_tf.tiled import Tile
 from tflite.device.tiles import Box
 
@@ -132,11 +132,31 @@ def test_a_crack_far_from_all_tiles_is_not_looked_for():
     assert [one.validation for one in find_candidates(IMAGE, [tile(0, 0)], None, sees(far))] == ["refuted"]
 
 
-def test_tiles_of_background_are_passed_over():
+def test_positive_tiles_of_background_are_unclear_and_say_why():
     foreground = np.ones(IMAGE.shape[:2], bool)
     foreground[:, :300] = False
-    assert find_candidates(IMAGE, [tile(100, 100)], foreground, sees(LINE)) == []
-    assert find_candidates(IMAGE, [tile(100, 100)], foreground) == []
+    doubtful = tile(0, 300, crack=False)
+    for segment in (sees(LINE), None):
+        (found,) = find_candidates(IMAGE, [tile(100, 100), tile(175, 100), doubtful], foreground, segment)
+        assert (found.validation, found.note, found.tiles) == ("unclear", LEFT_OUT, 2)
+        assert (found.box, found.validation_score) == (Box(100, 100, 100, 175), None)
+
+
+def test_tiles_left_out_and_tiles_looked_at_are_findings_of_their_own():
+    foreground = np.ones(IMAGE.shape[:2], bool)
+    foreground[:, :200] = False
+    found = find_candidates(IMAGE, [tile(100, 100), tile(200, 100)], foreground, sees())
+    assert [(one.box.x, one.validation, one.note) for one in found] == [
+        (100, "unclear", LEFT_OUT),
+        (200, "refuted", None),
+    ]
+
+
+def test_a_tile_that_is_foreground_only_at_its_edge_was_not_looked_at():
+    foreground = np.ones(IMAGE.shape[:2], bool)
+    foreground[:, :185] = False  # 15 of 100 columns, 8 of them at the edge
+    (found,) = find_candidates(IMAGE, [tile(100, 100)], foreground, sees(LINE))
+    assert (found.validation, found.note) == ("unclear", LEFT_OUT)
 
 
 def test_the_edge_of_the_foreground_is_no_crack():
@@ -144,6 +164,16 @@ def test_the_edge_of_the_foreground_is_no_crack():
     foreground[:, :150] = False
     edge = (slice(100, 200), slice(150, 152))
     assert [one.validation for one in find_candidates(IMAGE, [tile(100, 100)], foreground, sees(edge))] == ["refuted"]
+
+
+def test_a_small_tile_of_a_large_frame_is_looked_at_where_its_edge_is_exact():
+    image = np.zeros((100, 5000, 3), np.uint8)  # 1.5 % of it, on both sides, is more than the tile
+    known = np.zeros(image.shape[:2], bool)
+    known[:, 1000:1100] = True
+    line = (slice(48, 53), slice(1000, 1100))
+    assert [one.note for one in find_candidates(image, [tile(1000, 0)], known, sees(line))] == [LEFT_OUT]
+    (found,) = find_candidates(image, [tile(1000, 0)], known, sees(line), sharp=True)
+    assert (found.validation, found.note) == ("confirmed", None)
 
 
 def test_tiles_just_below_the_threshold_are_worth_a_look():
