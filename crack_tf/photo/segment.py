@@ -28,6 +28,7 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.photo.foreground import Foreground, Given, Prompt
+from crack_tf.photo.gsd import ScaleRefusedError
 from crack_tf.photo.measure import RECORD, find_scale, write_cracks
 from crack_tf.predict import EXIT_GAPS, Named, find_photos
 from crack_tf.segmentation.photos import SegmenterPool, seams, segment
@@ -44,7 +45,7 @@ SETTINGS, PHOTOS = "segment.json", "photos.csv"
 SEGMENTED, UNREADABLE = "segmented", "unreadable"
 _COLUMNS = (
     *("photo", "status", "cracks", "crack_pixels", "longest_px", "widest_px", "longest_mm", "widest_mm"),
-    *("mm_per_pixel", "width", "height", "seam_ratio", "seconds", "folder", "reason", "unclear"),
+    *("mm_per_pixel", "width", "height", "seam_ratio", "seconds", "folder", "reason", "unclear", "note"),
 )
 MIN_LEFT_OUT_PX = 40.0  # length of what is told outside the foreground: leaves and gravel are full of shorter marks
 _MAX_CRACK_SHARE = 0.5  # of a photograph; more is no crack, and not measured
@@ -57,10 +58,12 @@ class Place:
     Attributes:
         photo: as given by the user.
         folder: of its results.
+        alone: whether it is the only photograph.
     """
 
     photo: Named
     folder: Path
+    alone: bool = False
 
     def finished(self, settings: str) -> dict[str, Any] | None:
         """The record of an earlier run on this very file with these settings (their sha256), or None."""
@@ -91,7 +94,8 @@ def run(options: argparse.Namespace) -> int:
     segmenter = Segmenter(find_model(options.model, task="segment").path)
     settings = open_out(options, segmenter)
     places = [
-        Place(photo, options.out / Path(photo.overlay).relative_to("overlays").with_suffix("")) for photo in photos
+        Place(photo, options.out / Path(photo.overlay).relative_to("overlays").with_suffix(""), len(photos) == 1)
+        for photo in photos
     ]
     jobs = options.jobs or int(describe()["cores"])
     rows: list[dict[str, Any]] = []
@@ -187,6 +191,8 @@ def handle(
 ) -> dict[str, Any]:
     """One photograph's files; returns the record of its cracks.json, or of its being unreadable.
 
+    Where its picture is not what its lens drew, it is refused if the place is `alone`; among others it is measured in pixels.
+
     Raises:
         CrackError: if the foreground or the scale does not fit the photograph.
     """
@@ -198,7 +204,13 @@ def handle(
     except ImageError as error:
         return {"photo": photo.name, "status": UNREADABLE, "reason": str(error)}
     started = time.perf_counter()
-    scale = find_scale(options, pixels.shape, photo.path)
+    note = None
+    try:
+        scale = find_scale(options, pixels.shape, photo.path)
+    except ScaleRefusedError as error:
+        if place.alone:
+            raise
+        scale, note = None, str(error)
     foreground = find_foreground(options.foreground, prompt, pixels)
     found = foreground is not None and options.foreground in ("auto", "none")  # not given as a mask
     with _Progress(title) as progress:
@@ -245,6 +257,7 @@ def handle(
         "crack_pixels": int(mask.sum()),
         "seconds": round(seconds, 3),
         "mm_per_pixel": None if scale is None else scale.mm_per_pixel,
+        "note": note,
     }
     if left_out is not None and left_out.mean() > _MAX_CRACK_SHARE:
         left_out = None
@@ -317,7 +330,8 @@ def report_line(record: dict[str, Any]) -> str:
         text = f"NOT MEASURED, {record['reason']}"
     ratio = record["seams"] and record["seams"]["ratio"]
     seam = "" if ratio is None else f", seams {ratio:.2f}"
-    return f"{record['photo']}: {text} ({record['seconds']:.1f} s{seam})"
+    note = f"\nnote: {record['note']}" if record.get("note") else ""
+    return f"{record['photo']}: {text} ({record['seconds']:.1f} s{seam}){note}"
 
 
 class _Progress:

@@ -93,6 +93,24 @@ def test_a_folder_keeps_its_structure_and_lists_what_cannot_be_read(
     assert "NOT READ" in capsys.readouterr().out
 
 
+def test_a_panorama_among_photographs_is_measured_in_pixels_with_a_note(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 24
+    for name, width in (("a.jpg", WIDTH), ("wide.jpg", 3 * HEIGHT)):
+        Image.fromarray(dark_photo(HEIGHT, width)).save(tmp_path / name, exif=exif)
+    out = tmp_path / "out"
+    assert call(tmp_path / "a.jpg", tmp_path / "wide.jpg", "--model", model, "--out", out, "--distance-m", 2) == 0
+    assert "note: " in capsys.readouterr().out
+    first, second = rows(out)
+    assert first["mm_per_pixel"]
+    assert not first["note"]
+    assert second["mm_per_pixel"] == ""
+    assert "wider than any sensor" in second["note"]
+    assert call(tmp_path / "wide.jpg", "--model", model, "--out", tmp_path / "b", "--distance-m", 2) == 2
+
+
 def test_resume_passes_over_what_is_done_and_does_the_rest(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
