@@ -63,7 +63,7 @@ def read_cvat(path: Path) -> list[Annotated] | None:
         root = ElementTree.fromstring(data)
     except OSError as error:
         raise CrackError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ElementTree.ParseError, ValueError, RecursionError) as error:
+    except (ElementTree.ParseError, LookupError, ValueError, RecursionError) as error:  # LookupError: of its encoding
         raise CrackError(
             f"{path} is not valid XML ({first_line(error)}). It may be truncated; export it again."
         ) from None

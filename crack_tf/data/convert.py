@@ -305,6 +305,8 @@ def _write(folder: Path, entry: _Placed, cracks: Iterable[str]) -> bool:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             stored, suffix = image.size, _SUFFIXES.get(image.format or "", entry.target.suffix)
+            if Image.MAX_IMAGE_PIXELS is not None and stored[0] * stored[1] > Image.MAX_IMAGE_PIXELS:
+                raise Image.DecompressionBombError(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels")
         orientation = stored_orientation(data)
     except Exception as error:  # Pillow's parsers raise nearly anything on damaged files
         raise ValueError(f"the photograph cannot be read ({first_line(error)})") from None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -370,3 +372,70 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["convert", str(root), "--out", str(root / "out")]) == 2
     assert "lies in" in capsys.readouterr().err
     assert sorted(path.name for path in root.iterdir()) == ["a.jpg", "a.json"]
+
+
+ODD: list[Any] = [
+    None,
+    "",
+    -1,
+    10**30,
+    1e308,
+    "NaN",
+    [],
+    {},
+    [[1]],
+    True,
+    "../../x",
+    "\ud800",
+    "a\x00b",
+    {"counts": "ab", "size": [1, 2]},
+]
+
+
+def members(value: Any) -> list[tuple[Any, Any]]:
+    """(container, key) of everything in a JSON document."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    return [(value, key) for key in keys] + [entry for key in keys for entry in members(value[key])]
+
+
+def spoil_json(path: Path, chance: random.Random) -> None:
+    record = json.loads(path.read_text())
+    for _ in range(chance.randint(1, 3)):
+        container, key = chance.choice(members(record) or [(record, "shapes")])
+        container[key] = json.loads(json.dumps(chance.choice(ODD)))
+    path.write_text(json.dumps(record))
+
+
+def spoil_text(path: Path, chance: random.Random) -> None:
+    text = path.read_text()
+    for _ in range(chance.randint(1, 4)):
+        place = chance.randrange(len(text))
+        junk = chance.choice(["", "9", "-", '"', "<", "\u00e9", "1e999", ",", ";", "nan", "\x01"])
+        text = text[:place] + junk + text[place + chance.randint(0, 4) :]
+    path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    "write", [write_labelme, write_labelme_mask, write_coco, write_coco_runs, write_cvat, write_cvat_mask, write_voc]
+)
+def test_spoiled_annotations_are_converted_or_refused_and_raise_nothing_else(
+    tmp_path: Path, write: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    root, out = tmp_path / "in", tmp_path / "out"
+    root.mkdir()
+    write(root)
+    files = [path for path in root.rglob("*") if path.suffix in (".json", ".xml", ".txt")]
+    whole = {path: path.read_bytes() for path in files}
+    for seed in range(25):
+        chance = random.Random(seed)
+        for path in files:
+            path.write_bytes(whole[path])
+            (spoil_json if path.suffix == ".json" else spoil_text)(path, chance)
+        try:
+            result = convert(root, out)
+        except CrackError:
+            assert not out.exists()
+        else:
+            assert result.photographs == len(list((out / "masks").rglob("*.png"))) == 1
+            shutil.rmtree(out)

@@ -164,23 +164,23 @@ def test_what_is_passed_over_is_counted_by_suffix(tmp_path: Path, capsys: pytest
     for label, kind in enumerate(("no_crack", "crack")):
         fill(root / kind, label, 10, label)
     for number in range(4):
-        draw_tile(1, number).save(root / f"crack/y{number}.gif")
+        (root / f"crack/y{number}.xcf").write_bytes(b"x")
     for name in ("readme.txt", ".DS_Store", "crack/LICENSE", "masks/1.png", "masks/2.png", ".cache/1.png", "3.png"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_bytes(b"x")
     place = locate(str(root))
-    expected = {".gif": 4, ".png in masks/": 2, "hidden": 2, ".png": 1, ".txt": 1, "without a suffix": 1}
+    expected = {".xcf": 4, ".png in masks/": 2, "hidden": 2, ".png": 1, ".txt": 1, "without a suffix": 1}
     assert passed_over(place) == expected
-    assert passed_over(place, near=True) == {".gif": 4, "without a suffix": 1}
+    assert passed_over(place, near=True) == {".xcf": 4, "without a suffix": 1}
     assert summary(audit(place, progress=False))["passed_over"] == expected
     sentence = (
-        "passed over, no part of the data set: 4 .gif, 2 .png in masks/, 2 hidden, 1 .png, 1 .txt, 1 without a suffix"
+        "passed over, no part of the data set: 4 .xcf, 2 .png in masks/, 2 hidden, 1 .png, 1 .txt, 1 without a suffix"
     )
     for verb, out in (("split", "out.csv"), ("audit", "audit")):
         assert main([verb, str(root), "--out", str(tmp_path / out)]) == 0
         assert sentence in capsys.readouterr().out
     prepare(str(root))
-    assert "passed over, no part of the data set: 4 .gif, 1 without a suffix" in capsys.readouterr().err
+    assert "passed over, no part of the data set: 4 .xcf, 1 without a suffix" in capsys.readouterr().err
 
 
 def test_photographs_without_a_folder_of_masks_are_counted(tmp_path: Path) -> None:
