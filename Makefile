@@ -62,8 +62,8 @@ $(VENV)/.base: $(VENV)/.created requirements.txt pyproject.toml
 	@$(call install,--no-deps -e .)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.base requirements-dev.txt requirements-jax.txt requirements-report.txt
-	@$(call install,-r requirements-dev.txt -r requirements-jax.txt -r requirements-report.txt)
+$(VENV)/.dev: $(VENV)/.base requirements-dev.txt requirements-jax.txt requirements-report.txt requirements-cluster.txt
+	@$(call install,-r requirements-dev.txt -r requirements-jax.txt -r requirements-report.txt -r requirements-cluster.txt)
 	@touch $@
 
 # -------------------------------------------------------------------------------------------------------- demo

@@ -121,7 +121,8 @@ def test_legacy_keras_is_imported_in_the_quantisation_module_only() -> None:
 
 def test_every_third_party_import_is_pinned() -> None:
     pins: dict[str, str] = {}
-    for name in ("requirements.txt", "requirements-jax.txt", "requirements-report.txt", "requirements-sam.txt"):
+    for extra in ("", "-jax", "-report", "-sam", "-cluster"):
+        name = f"requirements{extra}.txt"
         pins |= requirements(name)
     distributions = metadata.packages_distributions()
     ours = {*sys.stdlib_module_names, *PACKAGES, *BOARD_ONLY}
@@ -142,6 +143,7 @@ def test_requirement_files_are_pinned_and_each_pin_of_the_workstation_says_why()
         "requirements-jax.txt",
         "requirements-report.txt",
         "requirements-sam.txt",
+        "requirements-cluster.txt",
     ):
         assert requirements(name), name
     for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
@@ -165,7 +167,7 @@ def test_pyproject_takes_its_dependencies_from_the_requirement_files() -> None:
     dynamic = project["tool"]["setuptools"]["dynamic"]
     assert dynamic["dependencies"]["file"] == ["requirements.txt"]
     extras = dynamic["optional-dependencies"]
-    assert set(extras) == {"dev", "jax", "report", "sam"}
+    assert set(extras) == {"cluster", "dev", "jax", "report", "sam"}
     assert all((ROOT / name).is_file() for extra in extras.values() for name in extra["file"])
     module, _, function = project["project"]["scripts"]["crack-tf"].partition(":")
     assert callable(getattr(importlib.import_module(module), function))

@@ -2,6 +2,7 @@
 
     crack-tf survey DCIM --out found
     crack-tf survey DCIM --out found --flight-log flight.csv --distance-m 2
+    crack-tf survey DCIM --out found --scheduler tcp://HOST:8786               on the workers of a Dask cluster
     crack-tf survey flight.mp4 --out found --video-start 2025-06-01T09:30:00+02:00 --flight-log flight.gpx
     crack-tf survey --review review.json --out found --export-tiles tiles      what an engineer decided in the report
     crack-tf survey --out found --one-file                                     a finished survey's report, to be mailed
@@ -44,6 +45,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the survey")
     parser.add_argument("--overwrite", action="store_true", help="start again in --out")
     parser.add_argument("--jobs", type=positive_int, metavar="N", help="photographs at a time (default: all cores)")
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Dask scheduler, such as tcp://HOST:8786, whose workers see the photographs under the same path and search them "
+        "(requirements-cluster.txt)",
+    )
     parser.add_argument(
         "--truth",
         type=Path,
@@ -134,7 +141,8 @@ def run(args: argparse.Namespace) -> int:
         raise CrackError(f"--overlap {args.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
 
     from crack_tf.survey.camera import Locator, Scale
-    from crack_tf.survey.crew import ThreadCrew
+    from crack_tf.survey.cluster import ClusterCrew
+    from crack_tf.survey.crew import Crew, ThreadCrew
     from crack_tf.survey.pipeline import Run
     from crack_tf.survey.search import Plan, Searcher
     from crack_tf.survey.source import file_hash, open_source
@@ -147,7 +155,9 @@ def run(args: argparse.Namespace) -> int:
     scale = Scale(args.mm_per_pixel, args.distance_m, args.focal_mm, args.sensor_width_mm)
     scale.check()
     locator = Locator(scale, *_log_and_zone(args))
-    source = open_source(args.photos, args.out, locator, args.every_s, args.video_start)
+    # Workers have other current folders.
+    photos = args.photos if args.scheduler is None else args.photos.absolute()
+    source = open_source(photos, args.out, locator, args.every_s, args.video_start)
     chosen = find_model(args.model)
     plan = Plan(
         classifier=chosen.path,
@@ -159,6 +169,9 @@ def run(args: argparse.Namespace) -> int:
     jobs = args.jobs or int(describe()["cores"])
     with ExitStack() as stack:
         searcher = stack.enter_context(Searcher(plan, jobs))
+        crew: Crew = ThreadCrew(searcher, jobs)
+        if args.scheduler is not None:
+            crew = stack.enter_context(ClusterCrew(args.scheduler, plan, source, args.out))
         models = {role: _described(sidecar) for role, sidecar in searcher.sidecars.items()}
         settings = {
             "source": source.name,
@@ -181,7 +194,7 @@ def run(args: argparse.Namespace) -> int:
         work = Run(
             source=source,
             store=store,
-            crew=ThreadCrew(searcher, jobs),
+            crew=crew,
             second_opinion=plan.segmenter is not None,
             jobs=jobs,
             position_error_m=args.position_error_m,

@@ -2,9 +2,13 @@
 
     python -m crack_tf.survey.scaling --out performance.csv
     python -m crack_tf.survey.scaling --flights 10,100,400 --size 640x480 --large 10 --out performance.csv
+    python -m crack_tf.survey.scaling --workers 1,2 --flights 100 --out workers.csv      with --scheduler, a worker to a core
 
 Every row is a flight of its own, drawn for it (`crack_tf.data.flight`) and surveyed by `crack-tf survey` in a process of its own,
 since a process cannot forget its peak of memory. The last row has photographs of 12 megapixels. Drawing is not counted.
+
+With --workers, a row is a Dask cluster of that many workers on this machine, each with one thread and one core, all surveying the
+first flight after two photographs to warm up. What else the machine does slows all rows: only their ratio says something.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--large", type=non_negative_int, default=10, metavar="N", help="photographs of 4000x3000 (10); 0: none"
     )
+    parser.add_argument("--workers", type=counts, metavar="N,N", help="numbers of workers, instead of threads")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier table")
     return parser
 
@@ -49,6 +55,10 @@ def run(args: argparse.Namespace) -> None:
         CrackError: if the table exists, or a survey fails.
     """
     refuse_existing(args.out, args.overwrite)
+    if args.workers is not None:
+        with tempfile.TemporaryDirectory() as scratch:
+            _measure_workers(Path(scratch), args.workers, args.flights[0], args.size, args.out)
+        return
     flights = [(count, args.size) for count in args.flights] + [(args.large, LARGE)] * (args.large > 0)
     rows = []
     for count, size in flights:
@@ -77,26 +87,10 @@ def measure(folder: Path, count: int, size: tuple[int, int]) -> dict[str, Any]:
     Raises:
         CrackError: if the survey fails.
     """
-    from crack_tf.data.drawn_flight import write_flight
     from tflite.hardware import board
 
-    columns = min(count, _COLUMNS)
-    plan = Plan(piers=1, rows=count // columns, columns=columns, width=size[0], height=size[1])
-    photos = len(write_flight(folder / "flight", plan)["photos"])
-    command = [
-        sys.executable,
-        "-m",
-        "crack_tf.survey",
-        "flight/photos",
-        "--out",
-        "found",
-        "--flight-log",
-        "flight/flight.csv",
-    ]
-    done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True)
-    if done.returncode != 0:
-        raise CrackError(f"the survey of {photos} photographs ended with code {done.returncode}: {done.stderr.strip()}")
-    speed = read_json(folder / "found" / "performance.json")
+    photos = _draw(folder / "flight", count, size)
+    speed = _survey(folder, "flight", photos, "found")
     hardware = board()
     return {
         "photos": photos,
@@ -111,6 +105,61 @@ def measure(folder: Path, count: int, size: tuple[int, int]) -> dict[str, Any]:
         "hardware": hardware["model"] or hardware["cpu"],
         "cores": hardware["cores"],
     }
+
+
+def _measure_workers(folder: Path, workers: Sequence[int], count: int, size: tuple[int, int], out: Path) -> None:
+    """Survey one flight with each number of workers, and write a table of it.
+
+    Raises:
+        CrackError: if Dask is not installed, or a survey fails.
+    """
+    from crack_tf.survey.loopback import loopback_cluster
+    from tflite.hardware import board
+
+    photos, hardware = _draw(folder / "flight", count, size), board()
+    _draw(folder / "warm-up", 2, size)
+    rows: list[dict[str, Any]] = []
+    for number in workers:
+        with loopback_cluster(folder / f"cluster-{number}", number) as cluster:
+            _survey(folder, "warm-up", 2, f"warm-up-{number}", "--scheduler", cluster.address)
+            speed = _survey(folder, "flight", photos, f"found-{number}", "--scheduler", cluster.address)
+        rate = speed["photos_per_minute"]
+        rows.append(
+            {
+                "workers": number,
+                "photos": photos,
+                "size": f"{size[0]}x{size[1]}",
+                "seconds": speed["seconds"],
+                "photos_per_minute": rate,
+                "times_the_first": round(rate / (rows[0]["photos_per_minute"] if rows else rate), 2),
+                "hardware": hardware["model"] or hardware["cpu"],
+                "cores": hardware["cores"],
+            }
+        )
+        write_csv(out, rows)
+        print(
+            f"{number} workers: {rate} photographs a minute, {rows[-1]['times_the_first']} times the first row",
+            flush=True,
+        )
+
+
+def _draw(folder: Path, count: int, size: tuple[int, int]) -> int:
+    """Draw a flight; how many photographs it has."""
+    from crack_tf.data.drawn_flight import write_flight
+
+    columns = min(count, _COLUMNS)
+    plan = Plan(piers=1, rows=count // columns, columns=columns, width=size[0], height=size[1])
+    return len(write_flight(folder, plan)["photos"])
+
+
+def _survey(folder: Path, flight: str, count: int, out: str, *options: str) -> dict[str, Any]:
+    """Survey a drawn flight in a process of its own; its `performance.json`."""
+    photos, log = f"{flight}/photos", f"{flight}/flight.csv"
+    command = [sys.executable, "-m", "crack_tf.survey", photos, "--out", out, "--flight-log", log, *options]
+    done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise CrackError(f"the survey of {count} photographs ended with code {done.returncode}: {done.stderr.strip()}")
+    return read_json(folder / out / "performance.json")
 
 
 def main(argv: list[str] | None = None) -> int:
