@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     """Average as the parsed options say."""
     from crack_tf.data.registry import prepare
-    from crack_tf.predictor import model_file
+    from crack_tf.predictor import model_file, refuse_adopted
     from crack_tf.provenance import created, data_record, environment
     from crack_tf.tasks import task_of
     from tflite.sidecar import read_sidecar
@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> None:
         raise CrackError(f"MODEL {wrong}: quantised weights cannot be averaged. Name .keras files or run folders.")
     # The first says what they all are; checkpoints have no sidecar of their own.
     first = read_sidecar(files[0])
+    refuse_adopted(files[0], first, "average rebuilds")
     task = task_of(first.model)
     manifest = prepare(args.data)
     task.check(manifest)

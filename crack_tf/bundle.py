@@ -19,11 +19,12 @@ The same inputs give the same bytes: names are sorted, time stamps fixed, and `c
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,8 @@ class Packed:
     Attributes:
         path: the .tflite file.
         sidecar: beside it.
-        source: the .keras file it was made from, whose sha256 is the one the sidecar records.
+        source: the .keras file it was made from, whose sha256 is the one the sidecar records; of an adopted model, of which no
+            other form is known, `twin`.
         source_sidecar: beside that.
         twin: the file that a model for the Edge TPU was compiled from, which runs on this machine; else `path` itself.
     """
@@ -173,13 +175,31 @@ def pack(args: argparse.Namespace) -> None:
     from crack_tf.data.registry import prepare
 
     models = find_models(args.models, args.float_model)
-    manifest = prepare(args.data, args.policy) if args.data else common_manifest(models)
+    with contextlib.ExitStack() as stack:
+        if args.data:
+            manifest = prepare(args.data, args.policy)
+        elif all(model.sidecar.adopted for model in models):
+            manifest = stack.enter_context(golden_manifest(models))
+        else:
+            manifest = common_manifest(models)
+        fill(args, models, manifest)
+
+
+def fill(args: argparse.Namespace, models: Sequence[Packed], manifest: Manifest) -> None:
+    """Write the bundle of some models and tiles of a manifest.
+
+    Raises:
+        CrackError: if the tiles are not to be had, or trained a model.
+    """
     items = choose_tiles(manifest, args.split, args.tiles, args.seed)
     refuse_trained(models, manifest, items)
     images = {f"evaluation/images/{item.path}": manifest.read(item) for item in items}
     content = code_files() | model_files(models) | images
     content[MANIFEST] = manifest_bytes(manifest, items)
-    content[REFERENCE] = json_bytes(reference(models, items, list(images.values())))
+    recorded = reference(models, items, list(images.values()))
+    for note in weaknesses(models, recorded):
+        print(f"note: {note}", file=sys.stderr)
+    content[REFERENCE] = json_bytes(recorded)
     content["README.txt"] = readme(models, manifest, items).encode()
     content[INDEX] = json_bytes(index(content, models, manifest, items, args.split, args.seed))
     write_zip(args.out, content)
@@ -221,6 +241,27 @@ def find_models(paths: Sequence[Path], originals: Sequence[Path]) -> list[Packed
     # What was compiled for the Edge TPU comes with the file that the CPU runs, to be compared with.
     models += [_packed(model.twin, originals) for model in models if model.twin.name not in by_name]
     return sorted(models, key=lambda model: model.path.name)
+
+
+@contextlib.contextmanager
+def golden_manifest(models: Sequence[Packed]) -> Iterator[Manifest]:
+    """The golden tiles of adopted models as a data set, for those whose owner names no other: one cracked and one clean per model.
+
+    Raises:
+        CrackError: if a tile is missing, or is not the one that the model was adopted with.
+    """
+    from crack_tf.adoption import GOLDEN, golden_tile
+
+    with tempfile.TemporaryDirectory(prefix="crack_tf-") as folder:
+        items = {}
+        for model in models:
+            for role, crack in GOLDEN.items():
+                data = golden_tile(model.twin, model.sidecar, role)
+                name = f"{model.twin.name}.{role}.png"
+                (Path(folder) / name).write_bytes(data)
+                items[name] = Item(name, sha256_bytes(data), int(crack), name, "test")
+        chosen = tuple(items[name] for name in sorted(items))
+        yield Manifest("golden-tiles", "plain", 0, folder, "not stated", chosen)
 
 
 def common_manifest(models: Sequence[Packed]) -> Manifest:
@@ -347,18 +388,46 @@ def reference(models: Sequence[Packed], items: Sequence[Item], images: Sequence[
     }
 
 
+def weaknesses(models: Sequence[Packed], recorded: Mapping[str, Any]) -> list[str]:
+    """What the models get wrong on this very machine, one sentence each: no board can do better, and none is to blame for it."""
+    import numpy as np
+
+    labels = np.array(recorded["labels"]) == 1
+    lines = []
+    for model in models:
+        record = recorded["models"][model.path.name]
+        called = model.sidecar.calls_crack(np.array(record["delegates"][_DELEGATES[0]]["raw"]))
+        golden = [name for name, place in record["golden_tiles"].items() if called[place] != (name == "crack")]
+        if golden or not called[labels].any() or called[~labels].all():
+            clearest = " and ".join(name.replace("_", " ") for name in golden)
+            named = f"takes the clearest {clearest} tile for the opposite; " if golden else ""
+            lines.append(
+                f"{model.path.name} {named}finds {int(called[labels].sum())} of {int(labels.sum())} cracked tiles here and calls "
+                f"{int(called[~labels].sum())} of {int((~labels).sum())} clean ones cracked: that is the model's doing, and the check on a "
+                "board will not blame the board for it. Train it longer, or choose another threshold."
+            )
+    return lines
+
+
 def outputs(model: Packed, tiles: np.ndarray, delegate: str) -> dict[str, Any]:
     """Raw outputs of a .tflite file for uint8 tiles (n, s, s, 3) and the golden input, and what the delegate took."""
     from dataclasses import asdict
+
+    import numpy as np
 
     from tflite.runtime import Classifier
     from tflite.sidecar import golden_input
 
     classifier = Classifier(model.twin, delegate=delegate)
     convert = int if model.sidecar.output.quantised else float
+    answers = np.array([classifier.raw(tile) for tile in (*tiles, golden_input(classifier.image_size))])
+    if strange := int(np.sum(~np.isfinite(answers))):
+        raise CrackError(
+            f"{model.twin} answers {strange} of {len(answers)} tiles with a number that is not finite here. Train again."
+        )
     return {
-        "raw": [convert(classifier.raw(tile)) for tile in tiles],
-        "golden": convert(classifier.raw(golden_input(classifier.image_size))),
+        "raw": [convert(answer) for answer in answers[:-1]],
+        "golden": convert(answers[-1]),
         "nodes": asdict(classifier.nodes),
     }
 
@@ -503,13 +572,16 @@ def _packed(path: Path, originals: Sequence[Path]) -> Packed:
     if sidecar.golden is None:
         raise CrackError(f"{path} has no golden answer in its sidecar, so nothing could be checked. Export it again.")
     twin, compiled_from = path, sidecar.training.get("compiled_from")
-    if compiled_from is not None:
-        twin = path.with_name(str(compiled_from["file"]))
-        if not twin.is_file() or read_sidecar(twin).sha256 != compiled_from["sha256"]:
+    if isinstance(compiled_from, dict):
+        # Names alone: a sidecar from elsewhere may say anything.
+        twin = path.with_name(Path(str(compiled_from.get("file"))).name or "?")
+        if not twin.is_file() or read_sidecar(twin).sha256 != compiled_from.get("sha256"):
             raise CrackError(f"{path} was compiled from {twin.name}, which is not beside it. Copy that there again.")
         verify_file(twin, read_sidecar(twin))
-    name = sidecar.training.get("source")
-    around = [folder / str(name) for folder in (path.parent, path.parent.parent)]
+    if sidecar.adopted:
+        return Packed(path, sidecar, twin, sidecar, twin)
+    name = Path(str(sidecar.training.get("source"))).name
+    around = [folder / name for folder in (path.parent, path.parent.parent)]
     for source in [*originals, *around]:
         if source.is_file() and sidecar_path(source).is_file():
             found = read_sidecar(source)

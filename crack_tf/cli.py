@@ -41,6 +41,7 @@ VERBS = {
     "average": Verb("crack_tf.average", "average the weights of models fine-tuned from the same start"),
     "evaluate": Verb("crack_tf.evaluate", "measure .keras and .tflite models on a split, with confidence intervals"),
     "explain": Verb("crack_tf.explain.__main__", "what a classifier looks at, and what its errors have in common"),
+    "adopt": Verb("crack_tf.adopt", "take a model made elsewhere: write its sidecar and hold it to two pictures"),
     "export": Verb("crack_tf.export", "quantise a trained run and write a .tflite file with its sidecar"),
     "benchmark": Verb("crack_tf.benchmark", "time .tflite models on this machine, with their accuracy"),
     "bundle": Verb("crack_tf.bundle", "pack models, code and test tiles for a board into one zip; --ssh runs it there"),

@@ -101,7 +101,7 @@ def find_source(text: str | None) -> tuple[Path, Sidecar]:
     Raises:
         CrackError: if there is none, it is no .keras file, or it does not match its sidecar.
     """
-    from crack_tf.predictor import MODEL_FILE, model_file
+    from crack_tf.predictor import MODEL_FILE, model_file, refuse_adopted
 
     if text is None:
         runs = sorted(Path("runs").glob(f"*/{MODEL_FILE}"), key=lambda file: file.stat().st_mtime)
@@ -115,6 +115,7 @@ def find_source(text: str | None) -> tuple[Path, Sidecar]:
     if path.suffix != ".keras":
         raise CrackError(f"{path} is exported already: name the .keras file or run folder it was made from.")
     sidecar = read_sidecar(path)
+    refuse_adopted(path, sidecar, "export quantises")
     verify_file(path, sidecar)
     return path, sidecar
 

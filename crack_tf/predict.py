@@ -323,6 +323,7 @@ def _open_out(args: argparse.Namespace, classifier: PhotoClassifier) -> Predicti
         "tile_side": classifier.side,
         "overlap": args.overlap,
         "overlay": args.overlay,
+        **({"reading": sidecar.reading} if sidecar.reading else {}),
     }
     return Predictions(args.out, settings, resume=args.resume, overwrite=args.overwrite)
 

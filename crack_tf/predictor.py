@@ -20,11 +20,13 @@ from tflite.errors import CrackError, ModelFileError
 from tflite.foreign import refuse_foreign
 from tflite.metrics import sigmoid
 from tflite.runtime import Classifier, require_task
+from tflite.scaling import Scaling, look_up
 from tflite.segmenter import Segmenter, cut_probability
 from tflite.sidecar import Sidecar, read_sidecar, verify_file
 
 SUFFIXES = (".keras", ".tflite")
 MODEL_FILE = "model.keras"  # of a run folder
+_BATCH = 64  # tiles per step of a classifier
 _MAP_BATCH = 8  # tiles per step of a segmentation model: its maps take far more memory than a classifier's
 
 
@@ -129,6 +131,24 @@ def model_file(path: str | Path) -> Path:
     return path
 
 
+def refuse_adopted(path: Path, sidecar: Sidecar, what: str) -> None:
+    """Refuse a model made elsewhere where one of the registry is needed, which can be built anew.
+
+    Args:
+        path: of the model.
+        sidecar: of the model.
+        what: is to be done with it, as in "export rebuilds".
+
+    Raises:
+        CrackError: if it was adopted.
+    """
+    if sidecar.adopted:
+        raise CrackError(
+            f"{path} was made elsewhere and adopted: {what} a model that this project can build, and does not know how to build that "
+            "one. tf.lite.TFLiteConverter makes a .tflite of it, which crack-tf adopt takes."
+        )
+
+
 class KerasPredictor:
     """A `.keras` file behind `Predictor`; see `load_predictor`."""
 
@@ -152,8 +172,26 @@ class KerasPredictor:
         """
         from crack_tf.training import predict_logits
 
+        if self.sidecar.reading:
+            head = self.sidecar.head
+            return head.logit(head.raw(self.outputs(images)))
         _check_tiles(images, self.image_size)
         return predict_logits(self._model, images)
+
+    def outputs(self, images: np.ndarray) -> np.ndarray:
+        """What an adopted model answers, before its head is read: uint8 (n, s, s, 3) to float32 (n, outputs).
+
+        Raises:
+            CrackError: if the tiles have another shape or dtype.
+        """
+        _check_tiles(images, self.image_size)
+        scaling, batch = self.sidecar.scaling or Scaling(), self._model.input_shape[0] or _BATCH
+        table, parts = scaling.table(self.sidecar.input), [np.zeros((0, self.sidecar.head.outputs), np.float32)]
+        for start in range(0, len(images), batch):
+            pixels = look_up(table, scaling.select(images[start : start + batch]))
+            answer = np.asarray(self._model.predict_on_batch(pixels), np.float32)
+            parts.append(answer.reshape(len(pixels), -1))
+        return np.concatenate(parts)
 
 
 class TflitePredictor:
@@ -278,12 +316,14 @@ def _load_keras(path: Path, task: str, trust: bool) -> tuple[Sidecar, Any]:
 
     model = load_keras(path)
     size = sidecar.image_size
-    shapes = (model.input_shape, model.output_shape)
-    answer = (None, 1) if task == "classify" else (None, size, size, 1)
-    if shapes != ((None, size, size, 3), answer):
+    taken, given = model.input_shape, model.output_shape
+    fits = taken[1:] == (size, size, sidecar.channels) and (taken[0] is None or (sidecar.adopted and taken[0] == 1))
+    answer = (size, size, 1) if task == "segment" else sidecar.output.shape[1:]
+    if not fits or given[1:] != answer:
         raise ModelFileError(
-            f"{path} maps {shapes[0]} to {shapes[1]}, its sidecar says {size}x{size} tiles and "
-            f"{'one logit' if task == 'classify' else 'a map of logits'}. The two do not belong together: copy both again."
+            f"{path} maps {taken} to {given}, its sidecar says {size}x{size} tiles and "
+            f"{'a map of logits' if task == 'segment' else f'{sidecar.head.outputs} output(s)'}. The two do not belong together: "
+            "copy both again."
         )
     return sidecar, model
 

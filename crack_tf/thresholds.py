@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from tflite.errors import CrackError
+from tflite.heads import OWN_HEAD, Head
 from tflite.metrics import confusion, sigmoid
-from tflite.sidecar import Threshold, raw_threshold
+from tflite.sidecar import Threshold
 
 TARGET_RECALL = 0.998
 
@@ -68,6 +69,7 @@ def threshold_record(
     dtype: str | None = None,
     target_recall: float | None = None,
     split: str | None = None,
+    head: Head = OWN_HEAD,
 ) -> Threshold:
     """The sidecar's record of a threshold.
 
@@ -78,6 +80,7 @@ def threshold_record(
         dtype: "int8" or "uint8" for a quantised output, None or "float32" otherwise.
         target_recall: that the threshold was chosen for, if any.
         split: that it was chosen on, if any.
+        head: how the model answers.
 
     Raises:
         CrackError: if the logit is not finite, or the dtype and scale contradict each other.
@@ -92,7 +95,7 @@ def threshold_record(
     return Threshold(
         probability=float(sigmoid(logit)),
         logit=float(logit),
-        raw=raw_threshold(logit, scale, zero_point, str(dtype)) if quantised else None,
+        raw=head.raw_threshold(logit, scale, zero_point, str(dtype)) if quantised else None,
         target_recall=target_recall,
         split=split,
     )

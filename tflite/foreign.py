@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import zipfile
 from pathlib import Path
 
 from tflite.errors import ModelFileError
+from tflite.sidecar import read_sidecar
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
-_AFTER = "Then: crack-tf adopt {target} --help."
+# What Python is to run, for python -c; names come in as JSON strings, which Python reads too.
 _KERAS = (
-    "import tensorflow as tf; model = tf.keras.models.load_model({name!r}, compile=False); "
-    "open({target!r}, 'wb').write(tf.lite.TFLiteConverter.from_keras_model(model).convert())"
+    "import tensorflow as tf; model = tf.keras.models.load_model({name}, compile=False); "
+    'open({target}, "wb").write(tf.lite.TFLiteConverter.from_keras_model(model).convert())'
 )
-_SAVED = "import tensorflow as tf; open({target!r}, 'wb').write(tf.lite.TFLiteConverter.from_saved_model({name!r}).convert())"
-_FROZEN = "tf.compat.v1.lite.TFLiteConverter.from_frozen_graph({name!r}, [INPUT], [OUTPUT]).convert() gives the bytes of {target}"
-_ONNX = "onnx2tf -i {name} writes a folder with .tflite files"
-_TORCH = "litert_torch.convert(model.eval(), (sample,)).export({target!r}) on the loaded module"
-# Kind: what it is called, and what to do with it.
+_SAVED = (
+    'import tensorflow as tf; open({target}, "wb").write(tf.lite.TFLiteConverter.from_saved_model({name}).convert())'
+)
+_FROZEN = (
+    "import tensorflow as tf; c = tf.compat.v1.lite.TFLiteConverter.from_frozen_graph({name}, [INPUT], [OUTPUT]); "
+    'open({target}, "wb").write(c.convert())'
+)
+_TORCH = "in Python, litert_torch.convert(model.eval(), (sample,)).export({target}) on the loaded module"
+# Kind: what it is called, what comes before the code, and the code; or what to do where that is no line of Python.
 _KINDS = {
-    "keras": ("a .keras file", "crack-tf export makes one of a run's; of a model made elsewhere: " + _KERAS),
-    "hdf5": ("a Keras model in HDF5", _KERAS + " (with the Keras that wrote it, if this one cannot read it)"),
-    "saved": ("a SavedModel", _SAVED),
-    "frozen": ("a frozen TensorFlow graph", _FROZEN),
-    "onnx": ("an ONNX model", _ONNX),
-    "torch": ("a PyTorch file", _TORCH),
+    "keras": ("a .keras file", "crack-tf export makes one of a run's; of a model made elsewhere: ", _KERAS),
+    "hdf5": ("a Keras model in HDF5", "with the Keras that wrote it: ", _KERAS),
+    "saved": ("a SavedModel", "", _SAVED),
+    "frozen": ("a frozen TensorFlow graph", "", _FROZEN),
+    "onnx": ("an ONNX model", "onnx2tf -i FILE writes a folder with .tflite files", ""),
+    "torch": ("a PyTorch file", _TORCH, ""),
 }
 
 
@@ -63,22 +70,32 @@ def advice(path: str | Path) -> str | None:
     kind = kind_of(path)
     if kind is None:
         return None
-    name, what = str(path), _KINDS[kind]
-    if kind == "saved" and path.is_file():
-        name = str(path.parent)
+    name = str(path.parent if kind == "saved" and path.is_file() else path)
     target = f"{Path(name).stem}.tflite"
-    how = what[1].format(name=name, target=target)
-    return f"{path} is {what[0]}, and a .tflite is needed here: {how}. {_AFTER.format(target=target)}"
+    called, before, code = _KINDS[kind]
+    names = {"name": json.dumps(name), "target": json.dumps(target)}
+    how = before.format(**names) + (f"python -c {shlex.quote(code.format(**names))}" if code else "")
+    return f"{path} is {called}, and a .tflite is needed here: {how}. Then: crack-tf adopt {target} --help."
 
 
 def refuse_foreign(path: str | Path) -> None:
-    """Refuse a model in another format, with the call that converts it. Says nothing of .tflite files and of what is unknown.
+    """Refuse a model in another format, with the call that converts it.
+
+    Says nothing of .tflite files, of what is unknown, and of a .keras that this project trained: that is not converted, but exported.
 
     Raises:
         ModelFileError: if it is such a model.
     """
-    if text := advice(path):
+    text = advice(path)
+    if text and not _is_ours(path):
         raise ModelFileError(text)
+
+
+def _is_ours(path: str | Path) -> bool:
+    try:
+        return not read_sidecar(path).adopted
+    except ModelFileError:
+        return False
 
 
 def _kind_of_zip(path: Path) -> str | None:

@@ -54,6 +54,9 @@ class Graph:
         parameters: elements of all constant weights and biases. Batch normalisation is folded away in a converted file, so
             the number lies a little below Keras's.
         file_bytes: size of the file.
+        weight_types: number formats of the weights, such as {"int8"}.
+        open_batch: whether the first side of an input is left open until it runs.
+        open_sides: whether another side of an input is.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -61,6 +64,9 @@ class Graph:
     operators: tuple[Operator, ...]
     parameters: int
     file_bytes: int
+    weight_types: frozenset[str] = frozenset()
+    open_batch: bool = False
+    open_sides: bool = False
 
     @property
     def macs(self) -> int:
@@ -131,13 +137,22 @@ def _read(model: Any, file_bytes: int) -> Graph:
         macs = _macs(name, [specs[number].shape if number >= 0 else () for number in inputs], outputs)
         activations = sum(math.prod(spec.shape) for spec in outputs) if name in _WEIGHTS else 0
         operators.append(Operator(name, tuple(outputs), macs, activations))
+    open_axes = [_open_axes(tensors[subgraph.Inputs(slot)]) for slot in range(subgraph.InputsLength())]
     return Graph(
         inputs=tuple(specs[subgraph.Inputs(slot)] for slot in range(subgraph.InputsLength())),
         outputs=tuple(specs[subgraph.Outputs(slot)] for slot in range(subgraph.OutputsLength())),
         operators=tuple(operators),
         parameters=sum(math.prod(specs[number].shape) for number in parameters),
         file_bytes=file_bytes,
+        weight_types=frozenset(specs[number].dtype for number in parameters if specs[number].dtype in _WEIGHT_TYPES),
+        open_batch=any(0 in axes for axes in open_axes),
+        open_sides=any(axes - {0} for axes in open_axes),
     )
+
+
+def _open_axes(tensor: Any) -> set[int]:
+    """Axes whose size is left open: the signature says -1 there, and the shape 1."""
+    return {axis for axis in range(tensor.ShapeSignatureLength()) if tensor.ShapeSignature(axis) < 0}
 
 
 def _macs(name: str, inputs: list[tuple[int, ...]], outputs: list[TensorSpec]) -> int:

@@ -215,10 +215,7 @@ class Classifier(TileModel):
 
     def decide(self, raw: float) -> bool:
         """Whether a `raw` answer means crack. Quantised models compare integers; nothing is dequantised."""
-        threshold = self.sidecar.threshold
-        if threshold.raw is not None:
-            return int(raw) >= threshold.raw
-        return bool(self.to_logit(raw) >= np.float32(threshold.logit))
+        return bool(self.sidecar.calls_crack(raw))
 
     def to_logit(self, raw: float) -> float:
         """The logit that a `raw` answer stands for."""

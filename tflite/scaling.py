@@ -62,10 +62,10 @@ class Scaling:
         Values that an integer input cannot hold become its nearest.
         """
         values = self.values()
-        if not spec.quantised:
+        if spec.dtype == "float32":
             return values.astype(np.float32)
         limits = np.iinfo(spec.dtype)
-        steps = np.rint(values / spec.scale) + spec.zero_point
+        steps = np.rint(values / (spec.scale or 1.0)) + spec.zero_point
         return steps.clip(limits.min, limits.max).astype(spec.dtype)
 
     def select(self, tiles: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ DTYPES = ("float32", "int8", "uint8")
 TASKS = ("classify", "segment")
 GRID = 8  # golden values of a map along each side
 _DIGEST = "sidecar_sha256"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
 _PROBABILITY_SLACK = 1e-4  # the stored probability may be rounded; the logit is what counts
 
 
@@ -143,6 +145,24 @@ class Sidecar:
     def channels(self) -> int:
         """Of the input."""
         return 3 if self.scaling is None else self.scaling.channels
+
+    @property
+    def reading(self) -> str:
+        """How pixels and answers are read, where that is not this project's own way: with the file's hash it decides every logit."""
+        if self.head == OWN_HEAD and self.scaling is None:
+            return ""
+        return json.dumps(
+            _spelled_out(self.head) | {"scaling": self.scaling and _spelled_out(self.scaling)}, sort_keys=True
+        )
+
+    def calls_crack(self, raw: np.ndarray | float) -> np.ndarray:
+        """Whether a classifier's raw answers (see `tflite.heads`) mean a crack: any shape to bool of that shape.
+
+        Those of an integer output are compared as integers; nothing is dequantised.
+        """
+        if self.threshold.raw is not None:
+            return np.asarray(raw) >= self.threshold.raw
+        return self.head.logit(raw, self.output.scale, self.output.zero_point) >= np.float32(self.threshold.logit)
 
     @property
     def adopted(self) -> bool:
@@ -312,12 +332,17 @@ def _check(sidecar: Sidecar) -> None:
     """Refuse fields that contradict each other; raises ValueError."""
     if sidecar.scheme not in SCHEMES:
         raise ValueError(f"scheme is {sidecar.scheme!r}, expected one of {', '.join(SCHEMES)}")
+    # It names files in folders of results.
+    if not _NAME.fullmatch(sidecar.model):
+        raise ValueError(f"model is {sidecar.model!r}, expected letters, digits and . _ + -")
     if sidecar.task not in TASKS:
         raise ValueError(f"task is {sidecar.task!r}, expected one of {', '.join(TASKS)}")
     for name, tensor in (("input", sidecar.input), ("output", sidecar.output)):
         if tensor.dtype not in DTYPES:
             raise ValueError(f"{name}.dtype is {tensor.dtype!r}, expected one of {', '.join(DTYPES)}")
-        if tensor.scale < 0 or tensor.quantised != (tensor.dtype != "float32"):
+        # An adopted file's input may take bytes as plain numbers, which no quantisation describes.
+        plain = name == "input" and sidecar.scaling is not None
+        if tensor.scale < 0 or (tensor.quantised != (tensor.dtype != "float32") and (tensor.quantised or not plain)):
             raise ValueError(f"{name}.scale is {tensor.scale} for {tensor.dtype}")
     size = sidecar.image_size
     if sidecar.scaling is not None:

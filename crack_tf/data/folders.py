@@ -122,6 +122,12 @@ def class_folders(folder: Path) -> tuple[list[Path], list[Path]]:
     return found
 
 
+def label_of(name: str) -> int | None:
+    """The label that a class's name stands for, whatever its case: 1 cracked, 0 clean, None unknown."""
+    plain = name.strip().lower().replace("-", "_").replace(" ", "_")
+    return 1 if plain in _CRACK else 0 if plain in _NO_CRACK else None
+
+
 def has_class_folders(folder: Path) -> bool:
     """Whether there is a folder named like a class, at any depth that `class_folders` looks at."""
     found: tuple[list[Path], list[Path]] = ([], [])
@@ -192,11 +198,11 @@ def _sort_folders(folder: Path, depth: int, found: tuple[list[Path], list[Path]]
     others = []
     known = False
     for path in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        name = path.name.lower().replace("-", "_").replace(" ", "_")
-        if name in _CRACK or name in _NO_CRACK:
-            found[name in _CRACK].append(path)
+        label = label_of(path.name)
+        if label is not None:
+            found[label].append(path)
             known = True
-        elif name not in _ASIDE:
+        elif path.name.lower().replace("-", "_").replace(" ", "_") not in _ASIDE:
             others.append(path)
     for path in others:
         if known:

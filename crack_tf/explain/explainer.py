@@ -93,7 +93,12 @@ class Explainer:
 
     @property
     def default_methods(self) -> tuple[str, ...]:
-        """Grad-CAM and Integrated Gradients; for a `.tflite` also what can be said about the file itself."""
+        """Grad-CAM and Integrated Gradients; for a `.tflite` also what can be said about the file itself.
+
+        An adopted `.tflite` has no float twin, so that alone.
+        """
+        if self.path.suffix == ".tflite" and self.sidecar.adopted:
+            return ("occlusion",)
         own = ("occlusion",) if self.path.suffix == ".tflite" else ()
         return ("gradcam", "ig-blurred", *own)
 
@@ -106,7 +111,7 @@ class Explainer:
         """
         from crack_tf.explain.gradients import load_network
 
-        return load_network(self.network_path)
+        return load_network(self.network_path, self.sidecar)
 
     @cached_property
     def network_path(self) -> Path:

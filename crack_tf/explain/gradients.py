@@ -14,8 +14,12 @@ import numpy as np
 
 from crack_tf.explain.places import map_places
 from tflite.errors import CrackError
+from tflite.heads import LEAST_PROBABILITY, Head
+from tflite.scaling import Scaling
+from tflite.sidecar import Sidecar
 
 BATCH = 16  # tiles per step: at 224 pixels OPNet's first block alone takes 100 MB of them
+GREY = (0.299, 0.587, 0.114)  # ITU-R 601-2, as `Scaling.select` has it in integers
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose")
 _FOLLOWERS = ("BatchNormalization", "Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax")
 
@@ -24,13 +28,14 @@ class Network:
     """A classifier that can be differentiated.
 
     Args:
-        model: Keras 3 model from pixels (n, s, s, 3), 0..255, to logits (n, 1).
+        model: Keras 3 model to logits (n, 1).
+        scaling: what becomes of pixels (n, s, s, 3), 0..255, before the model takes them; None for nothing.
 
     Raises:
         CrackError: if Keras runs on another backend than TensorFlow.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, scaling: Scaling | None = None) -> None:
         import keras
 
         if keras.backend.backend() != "tensorflow":
@@ -38,7 +43,7 @@ class Network:
                 f"explanations need KERAS_BACKEND=tensorflow, it is {keras.backend.backend()!r}. "
                 "Occlusion maps of a .tflite need neither: --methods occlusion."
             )
-        self._model = model
+        self._model, self._scaling = model, scaling
         self._probes: dict[str, Callable[[Any], Any]] = {}
 
     @property
@@ -54,7 +59,10 @@ class Network:
         """
         names = self.convolutions
         if not names:
-            raise CrackError(f"{self._model.name} has no convolution: Grad-CAM needs one.")
+            raise CrackError(
+                f"{self._model.name} has no convolution among its own layers, and Grad-CAM needs one. Ask for what needs none: "
+                "--methods ig-blurred,occlusion."
+            )
         if name is not None and name not in names:
             shown = ", ".join(names if len(names) <= 12 else [*names[:6], "...", *names[-6:]])
             raise CrackError(f"--layer {name!r} is no convolution of {self._model.name}: choose one of {shown}.")
@@ -62,9 +70,11 @@ class Network:
 
     def logits(self, pixels: np.ndarray) -> np.ndarray:
         """Logits, float64 (n,), of pixels (n, s, s, 3)."""
-        from crack_tf.training import predict_logits
-
-        return predict_logits(self._model, pixels, BATCH).astype(np.float64)
+        parts = [
+            np.asarray(self._model.predict_on_batch(np.asarray(self._scaled(pixels[start : start + BATCH]))))[:, 0]
+            for start in range(0, len(pixels), BATCH)
+        ]
+        return np.concatenate([np.zeros(0), *parts]).astype(np.float64)
 
     def pixel_gradients(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Logits and their gradients with respect to the pixels.
@@ -101,7 +111,7 @@ class Network:
         layer = next(layer for layer in self._model.layers if len(layer.output.shape) == 2)
         model = keras.Model(self._model.inputs, layer.output)
         parts = [
-            np.asarray(model.predict_on_batch(np.asarray(pixels[start : start + BATCH], np.float32)))
+            np.asarray(model.predict_on_batch(np.asarray(self._scaled(pixels[start : start + BATCH]))))
             for start in range(0, len(pixels), BATCH)
         ]
         return np.concatenate(parts)
@@ -111,7 +121,20 @@ class Network:
         import keras
 
         keras.utils.set_random_seed(seed)
-        return Network(keras.models.clone_model(self._model))
+        return Network(keras.models.clone_model(self._model), self._scaling)
+
+    def _scaled(self, pixels: Any) -> Any:
+        """What the model takes, float32 (n, s, s, channels), of pixels (n, s, s, 3); TensorFlow can differentiate it."""
+        import tensorflow as tf
+
+        pixels = tf.cast(pixels, tf.float32)
+        if self._scaling is None:
+            return pixels
+        if self._scaling.colours == "grey":
+            pixels = tf.reduce_sum(pixels * tf.constant(GREY), axis=-1, keepdims=True)
+        elif self._scaling.colours == "bgr":
+            pixels = tf.reverse(pixels, [-1])
+        return (pixels - tf.constant(self._scaling.mean)) / tf.constant(self._scaling.std)
 
     def _batches(self, convolution: str, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         probe = self._probe(convolution)
@@ -133,11 +156,13 @@ class Network:
         outputs = [model.output, self._behind(convolution).output if convolution else model.input]
         both = keras.Model(model.inputs, outputs)
 
-        @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)])
+        shape = model.input_shape[1:] if self._scaling is None else (*model.input_shape[1:3], 3)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, *shape), tf.float32)])
         def probe(pixels: Any) -> Any:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(pixels)
-                logits, maps = both(pixels, training=False)
+                logits, maps = both(self._scaled(pixels), training=False)
                 logits = logits[:, 0]
             # A tile's logit depends on no other tile: the gradient of the sum is that of each.
             return logits, maps, tape.gradient(logits, maps if convolution else pixels)
@@ -156,8 +181,12 @@ class Network:
             layer = users[0]
 
 
-def load_network(path: Path) -> Network:
+def load_network(path: Path, sidecar: Sidecar) -> Network:
     """A `.keras` file as a network.
+
+    Args:
+        path: of the file.
+        sidecar: its own, or that of the model whose float twin it is.
 
     Raises:
         ModelFileError: if the file is missing or damaged.
@@ -165,7 +194,41 @@ def load_network(path: Path) -> Network:
     """
     from crack_tf.training import load_keras
 
-    return Network(load_keras(path))
+    model = load_keras(path)
+    return Network(logit_model(model, sidecar.head) if sidecar.reading else model, sidecar.scaling)
+
+
+def logit_model(model: Any, head: Head) -> Any:
+    """An adopted model with one logit as its output, on the same layers.
+
+    A sigmoid or softmax at its end is taken off rather than undone: of a tile that the model is sure about the probability is flat, and
+    there would be no gradient to explain it by.
+
+    Args:
+        model: Keras 3 model to what `head` describes; its last layer is changed.
+        head: how it answers.
+    """
+    import keras
+
+    answer, layer = model.output, model.layers[-1]
+    if head.unit == "probability":
+        if getattr(layer.activation if hasattr(layer, "activation") else None, "__name__", "") in (
+            "sigmoid",
+            "softmax",
+        ):
+            layer.activation = keras.activations.linear
+        elif type(layer).__name__ == "Softmax":
+            answer = layer.input
+        else:
+            share = keras.ops.clip(answer, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+            answer = keras.ops.log(share) - (keras.ops.log(1 - share) if head.outputs == 1 else 0.0)
+    answer = keras.ops.reshape(answer, (-1, head.outputs))
+    if head.outputs == 2:
+        crack, other = answer[:, head.crack : head.crack + 1], answer[:, 1 - head.crack : 2 - head.crack]
+        answer = crack - other
+    elif head.crack == 0:
+        answer = -answer
+    return keras.Model(model.inputs[0], answer, name=model.name)
 
 
 def _takes(layer: Any, tensor: Any) -> bool:

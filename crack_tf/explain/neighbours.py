@@ -66,7 +66,8 @@ class TrainingTiles:
         from tqdm import tqdm
 
         network = self._explainer.network
-        content = "\n".join([sha256_file(self._explainer.network_path), *(item.sha256 for item in self.items)])
+        read = f"{sha256_file(self._explainer.network_path)}{self._explainer.sidecar.reading}"
+        content = "\n".join([read, *(item.sha256 for item in self.items)])
         name = f"{self._explainer.sidecar.model}-{sha256_bytes(content.encode())[:16]}.npy"
         path = cache_folder() / "features" / name
         if not path.exists():

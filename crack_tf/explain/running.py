@@ -79,6 +79,7 @@ def open_folder(
     models = {
         job.name: {
             "sha256": job.explainer.sidecar.sha256,
+            **({"reading": reading} if (reading := job.explainer.sidecar.reading) else {}),
             "methods": job.methods,
             "layer": job.explainer.layer,
             "patch_px": job.explainer.patch,

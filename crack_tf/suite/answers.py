@@ -76,7 +76,8 @@ class Answers:
         """
         predictors = self._predictors(model)
         size = predictors[0].image_size
-        text = f"{_VERSION} {predictors[0].sidecar.sha256} {tiles.sha256} {tiles.split} {len(tiles.labels)} {kind} {severity}"
+        model_id = f"{predictors[0].sidecar.sha256}{predictors[0].sidecar.reading}"
+        text = f"{_VERSION} {model_id} {tiles.sha256} {tiles.split} {len(tiles.labels)} {kind} {severity}"
         path = self._folder / f"{sha256_bytes(text.encode())[:20]}.npy"
         try:
             kept = np.load(path)

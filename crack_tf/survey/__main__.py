@@ -271,6 +271,7 @@ def _described(sidecar: Any) -> dict[str, Any]:
         "name": f"{sidecar.model}-{sidecar.scheme}",
         "sha256": sidecar.sha256,
         "threshold": sidecar.threshold.probability,
+        **({"reading": sidecar.reading} if sidecar.reading else {}),
     }
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from crack_tf import bundle, export
 from crack_tf.predictor import load_predictor
+from crack_tf.thresholds import threshold_record
 from tests.dark_map_model import write_map_model
 from tflite.device.bundle import file_problems, read_bundle
 from tflite.errors import CrackError
@@ -145,18 +146,18 @@ def test_the_recorded_answers_are_those_of_the_models(unpacked: Path, exported: 
 
 
 def test_check_and_benchmark_run_in_the_bundle_without_anything_heavy(unpacked: Path, tmp_path: Path) -> None:
-    """An untrained model takes no tile for what it is, so the golden tiles may fail; nothing else may."""
+    """An untrained model may take its golden tiles for the opposite, on the workstation as here: no problem of this machine."""
     program = f"import sys; sys.modules.update(dict.fromkeys({HEAVY!r})); sys.path.insert(0, '')\n"
     check = f"from tflite.device.__main__ import main; sys.exit(main(['check', '--out', {str(tmp_path / 'c.json')!r}]))"
     done = subprocess.run(
         [sys.executable, "-c", program + check], cwd=unpacked, capture_output=True, text=True, check=False
     )
-    assert done.returncode in (0, 2), done.stderr
+    assert done.returncode == 0, done.stderr
     result = read_json(tmp_path / "c.json")
     assert result["files"]["problems"] == []
     for row in result["rows"]:
         assert row["max_difference"] == 0
-        assert all("golden" in line and "opposite" in line for line in row["problems"])
+        assert row["problems"] == []
     measure = (
         "from tflite.benchmark import main\n"
         f"sys.exit(main(['models/{NAMES[1]}', '--manifest', 'evaluation/manifest.csv', '--out', {str(tmp_path / 'b')!r}, "
@@ -166,6 +167,19 @@ def test_check_and_benchmark_run_in_the_bundle_without_anything_heavy(unpacked: 
         [sys.executable, "-c", program + measure], cwd=unpacked, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_model_that_is_wrong_on_the_workstation_is_named_when_it_is_packed(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run / "export" / NAMES[1]
+    sidecar = read_sidecar(path)
+    blind = threshold_record(60.0, sidecar.output.scale, sidecar.output.zero_point, sidecar.output.dtype)
+    write_sidecar(path, replace(sidecar, threshold=blind))
+    assert bundle.main([str(path), "--out", str(tmp_path / "weak.zip"), "--tiles", "6"]) == 0
+    said = capsys.readouterr().err
+    assert f"note: {NAMES[1]} takes the clearest crack tile for the opposite; finds 0 of 3 cracked tiles here" in said
+    assert "that is the model's doing" in said
 
 
 def test_every_module_of_a_bundle_imports_without_anything_heavy(unpacked: Path) -> None:

@@ -382,6 +382,7 @@ def _settings(args: argparse.Namespace, classifier: Classifier, source: Source, 
         **source.identity,
         "gps": args.gps,
         "gps_max_age": args.gps_max_age,
+        **({"reading": classifier.sidecar.reading} if classifier.sidecar.reading else {}),
     }
 
 
