@@ -85,10 +85,27 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(run=_joint, interrupted="Nothing was written; run the same command again.")
 
     verb = verbs.add_parser("mix", help="one manifest from several, each split from the splits of that name")
-    verb.add_argument("manifests", nargs="+", type=Path, metavar="MANIFEST", help="two or more, of the same task")
+    verb.add_argument(
+        "manifests", nargs="+", type=Path, metavar="MANIFEST", help="two or more, of tiles, of pairs, or of both"
+    )
     verb.add_argument("--out", type=Path, required=True, help="manifest file, .csv")
     verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
     verb.set_defaults(run=_mix, interrupted="Nothing was written; run the same command again.")
+
+    verb = verbs.add_parser(
+        "transplant", help="real cracks laid onto crack-free pictures, and lines that only look like cracks"
+    )
+    verb.add_argument("shapes", type=Path, help="manifest of photographs with masks, whose cracks are taken")
+    verb.add_argument(
+        "--onto", nargs="+", type=Path, required=True, metavar="MANIFEST", help="with crack-free pictures"
+    )
+    verb.add_argument(
+        "--count", type=positive_int, default=8000, help="of pictures, half of them cracked; default: 8000"
+    )
+    verb.add_argument("--size", type=positive_int, default=256, help="side in pixels; default: 256")
+    verb.add_argument("--seed", type=non_negative_int, default=0, help="default: 0")
+    verb.add_argument("--out", type=Path, required=True, help="new folder for images, masks and manifest.csv")
+    verb.set_defaults(run=_transplant, interrupted="Remove --out, and run the same command again.")
 
     verb = verbs.add_parser("disputes", help="tiles whose label a classifier doubts that has not seen them")
     verb.add_argument("data", help=f"{_SOURCE}, or a manifest .csv")
@@ -193,6 +210,15 @@ def _mix(options: argparse.Namespace) -> None:
     write_manifest(options.out, manifest, options.overwrite)
     _print_split(manifest, {})
     print(f"root: {manifest.root}\nwritten: {options.out}")
+
+
+def _transplant(options: argparse.Namespace) -> None:
+    from crack_tf.data.transplant import write_transplants
+
+    shapes, onto = read_manifest(options.shapes), [read_manifest(path) for path in options.onto]
+    manifest = write_transplants(shapes, onto, options.out, options.count, options.size, options.seed)
+    _print_split(manifest, {})
+    print(f"written: {options.out}/manifest.csv")
 
 
 def _disputes(options: argparse.Namespace) -> None:

@@ -37,6 +37,21 @@ class Tiles:
         return len(self.items)
 
 
+@dataclass(frozen=True)
+class View:
+    """What one tile shows.
+
+    Attributes:
+        item: the picture.
+        label: 1 when a crack is in view.
+        box: left, top and side of the view in the picture's pixels; None for the whole picture.
+    """
+
+    item: Item
+    label: int
+    box: tuple[int, int, int] | None = None
+
+
 def cache_folder() -> Path:
     """Where decoded tiles and built-in data sets are kept: $CRACK_TF_CACHE, or ~/.cache/crack_tf."""
     return Path(os.environ.get("CRACK_TF_CACHE") or Path.home() / ".cache" / "crack_tf")
@@ -44,6 +59,8 @@ def cache_folder() -> Path:
 
 def load_split(manifest: Manifest, split: str, image_size: int, limit: int | None = None, seed: int = 0) -> Tiles:
     """Tiles of one split at the model's size, from the cache or decoded into it.
+
+    A photograph with a mask gives several tiles, see `crack_tf.data.views`; then `items` repeats it, and labels are those of the views.
 
     Args:
         manifest: names the files.
@@ -56,17 +73,28 @@ def load_split(manifest: Manifest, split: str, image_size: int, limit: int | Non
         CrackError: if the split is empty, or a file is missing, changed or unreadable.
     """
     items = subset(manifest.split(split), limit, seed)
-    labels = np.array([item.label for item in items], dtype=np.int8)
-    content = "\n".join(item.sha256 for item in items)
+    if manifest.task == "mixed":
+        from crack_tf.data.views import views_of
+
+        views = views_of(manifest, items)
+    else:
+        views = [View(item, item.label) for item in items]
+    labels = np.array([view.label for view in views], dtype=np.int8)
+    content = "\n".join(view.item.sha256 + (f" {view.box}" if view.box else "") for view in views)
     key = sha256_bytes(f"{_VERSION} {image_size}\n{content}".encode())[:16]
-    path = cache_folder() / "tiles" / f"{manifest.name}-{split}-{image_size}-{key}.npy"
+    path = cache_folder() / "tiles" / f"{_short(manifest.name)}-{split}-{image_size}-{key}.npy"
     if not path.exists():
-        _decode(manifest, items, image_size, path)
+        _decode(manifest, views, image_size, path)
     try:
         images = np.load(path, mmap_mode="r")
     except (ValueError, OSError, EOFError) as error:
         raise CrackError(f"cached tiles {path} are damaged ({error}). Delete the file; it is made again.") from None
-    return Tiles(images, labels, items)
+    return Tiles(images, labels, [view.item for view in views])
+
+
+def _short(name: str) -> str:
+    """A manifest's name as part of a file's: mixes of many sets have names longer than a file may have."""
+    return name if len(name) <= 80 else name[:80]
 
 
 def subset(items: Sequence[Item], limit: int | None, seed: int) -> list[Item]:
@@ -83,20 +111,24 @@ def subset(items: Sequence[Item], limit: int | None, seed: int) -> list[Item]:
     return [items[int(i)] for i in sorted(chosen)]
 
 
-def _decode(manifest: Manifest, items: Sequence[Item], image_size: int, path: Path) -> None:
-    shape = (len(items), image_size, image_size, 3)
+def _decode(manifest: Manifest, views: Sequence[View], image_size: int, path: Path) -> None:
+    shape = (len(views), image_size, image_size, 3)
 
-    def tile(item: Item) -> np.ndarray:
-        return resize_rgb(decode_rgb(manifest.read(item), item.path), image_size)
+    def tile(view: View) -> np.ndarray:
+        pixels = decode_rgb(manifest.read(view.item), view.item.path)
+        if view.box is not None:
+            x, y, side = view.box
+            pixels = np.ascontiguousarray(pixels[y : y + side, x : x + side])
+        return resize_rgb(pixels, image_size)
 
     with atomic_path(path) as temporary:
         images = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
         # Pillow releases the interpreter lock while it decodes, so threads use every core.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            tiles = pool.map(tile, items)
+            tiles = pool.map(tile, views)
             # disable=None: no bar where the output is a log file
             for index, image in enumerate(
-                tqdm(tiles, f"decode {manifest.name}", len(items), unit="tile", leave=False, disable=None)
+                tqdm(tiles, f"decode {manifest.name}", len(views), unit="tile", leave=False, disable=None)
             ):
                 images[index] = image
         images.flush()

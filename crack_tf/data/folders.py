@@ -22,6 +22,7 @@ _NO_CRACK = {
     *("no_crack", "no_cracks", "nocrack", "non_crack", "noncrack", "non_cracked", "noncracked", "not_cracked"),
     *("uncracked", "un_cracked", "negative", "negatives", "without_crack", "without_cracks", "ud", "up", "uw"),
 }
+_NO_CRACK_ENDING = "_no_crack"  # spalling_no_crack: other damage, and no crack
 _ASIDE = {"mask", "masks", "label", "labels", "annotation", "annotations", "ground_truth", "gt"}
 _DEPTH = 3  # SDNET2018 keeps its classes one level down (Walls/Cracked), Kaggle archives add another
 
@@ -40,6 +41,7 @@ class Source:
         licence: of the images, as far as known.
         neighbours: rule for files that belong together besides copies, or None.
         task: "classify"; `crack_tf.segmentation.pairs.PairSource` is the one with masks.
+        classes: labels that the set must hold; `CleanSource` holds one.
     """
 
     name: str
@@ -51,6 +53,10 @@ class Source:
     @property
     def task(self) -> str:
         return "classify"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return LABELS
 
     def readers(self) -> list[Reader]:
         """One reader per file, sorted by path.
@@ -83,6 +89,28 @@ class Source:
                 )
             files += [(path.relative_to(self.folder).as_posix(), label) for path in images]
         return sorted(files)
+
+
+@dataclass(frozen=True)
+class CleanSource(Source):
+    """Pictures without any crack, in folders of any name: scenes, structures, surfaces. Every one has label 0."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return LABELS[:1]
+
+    def files(self) -> list[tuple[str, int]]:
+        """(path relative to the folder, 0) of every image, sorted.
+
+        Raises:
+            CrackError: if there is none.
+        """
+        images = list_images(self.folder)
+        if not images:
+            raise CrackError(
+                f"{self.folder} holds no image. Put the crack-free pictures there, in folders if you like."
+            )
+        return sorted((path.relative_to(self.folder).as_posix(), 0) for path in images)
 
 
 def class_folders(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -138,7 +166,7 @@ def _sort_folders(folder: Path, depth: int, found: tuple[list[Path], list[Path]]
     known = False
     for path in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         name = path.name.lower().replace("-", "_").replace(" ", "_")
-        if name in _CRACK or name in _NO_CRACK:
+        if name in _CRACK or name in _NO_CRACK or name.endswith(_NO_CRACK_ENDING):
             found[name in _CRACK].append(path)
             known = True
         elif name not in _ASIDE:

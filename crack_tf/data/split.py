@@ -45,7 +45,7 @@ def split(result: Audit, policy: str = "grouped", seed: int = 0, leave_out: bool
     heads = group_heads(result)
     rng = np.random.default_rng(seed)
     names = assign_plain(labels, rng) if policy == "plain" else assign_grouped(labels, heads, rng)
-    _check(labels, heads, names, policy, result.source.name, LABELS[1:] if segment else LABELS)
+    _check(labels, heads, names, policy, result.source.name, LABELS[1:] if segment else result.source.classes)
     numbers = {head: f"g{number:05d}" for number, head in enumerate(sorted(set(heads)))}
     items = [
         Item(record.path, record.sha256, record.label, numbers[head], name, **mask_columns(record))

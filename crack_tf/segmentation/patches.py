@@ -64,7 +64,7 @@ def load_patches(
     is continued by its mirror image, and so is its mask.
 
     Args:
-        manifest: of photographs with masks.
+        manifest: of photographs with masks, or mixed: crack-free tiles have empty masks, and cracked ones without a mask are left out.
         split: "train", "val", "test" or "all".
         size: side of a patch in pixels.
         limit: at most this many patches, with the share of crack-free ones kept.
@@ -134,12 +134,13 @@ def photographs(
 
 
 def _pairs_of(manifest: Manifest, split: str) -> list[Item]:
-    if manifest.task != "segment":
+    if manifest.task == "classify":
         raise CrackError(
             f"manifest {manifest.name} has no masks, and a segmentation model learns from masks. Split a data set with images "
             "and masks, such as synthetic_masks: python -m crack_tf.data list"
         )
-    return manifest.split(split)
+    return [item for item in manifest.split(split) if item.mask or not item.label]
+
 
 
 def _all_masks(
