@@ -138,8 +138,11 @@ class Classification(Task):
         require_both_classes(manifest)
 
     def load(self, manifest: Manifest, split: str, size: int, choice: Choice = ALL) -> Tiles:
-        count = choice.count(len(manifest.split(split)))
-        return load_split(manifest, split, size, limit=count, seed=choice.seed)
+        available = len(manifest.split(split))
+        if isinstance(choice.limit, float) and manifest.task == "mixed":
+            # How many views the photographs give is known only once their masks are read.
+            available = len(load_split(manifest, split, size))
+        return load_split(manifest, split, size, limit=choice.count(available), seed=choice.seed)
 
     def plan(self, samples: Tiles, config: TrainConfig, epoch: int) -> EpochPlan:
         augmentation = Augmentation(adverse=config.adverse, camera=config.camera, zoom_out=config.zoom_out)

@@ -166,6 +166,10 @@ def make_config(args: argparse.Namespace) -> TrainConfig:
         raise CrackError(
             f"--loss {args.loss} --empty-share {args.empty_share:g}: {args.model} classifies whole tiles; these are for masks."
         )
+    if spec.task == "segment" and args.zoom_out != 1:
+        raise CrackError(
+            f"--zoom-out {args.zoom_out:g}: {args.model} draws masks; its patches are enlarged and reduced by --augmentation."
+        )
     if not 0 <= args.augmentation <= 4:
         raise CrackError(f"--augmentation {args.augmentation}: give a strength from 0 (none) to 4.")
     if not 1 <= args.zoom_out <= 4:

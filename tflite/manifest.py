@@ -209,6 +209,23 @@ def read_manifest(path: str | Path) -> Manifest:
     return manifest
 
 
+def refuse_mixed(manifest: Manifest, purpose: str) -> None:
+    """Refuse a mix of tiles and photographs with masks where figures would count the two as one kind.
+
+    Args:
+        manifest: of any kind.
+        purpose: what it was given for, in the error.
+
+    Raises:
+        CrackError: if it is one.
+    """
+    if manifest.task == "mixed":
+        raise CrackError(
+            f"manifest {manifest.source or manifest.name} mixes tiles with photographs that have masks: models are trained on it and "
+            f"exported with it. For {purpose}, name one of the manifests it was mixed from."
+        )
+
+
 def _item(row: dict[str, str]) -> Item:
     # A classification set has no mask columns; csv fills short rows with None.
     mask, mask_sha256 = (row.get(column) or "" for column in _MASK_COLUMNS)

@@ -330,6 +330,8 @@ def _from_alpha(rgba: np.ndarray, name: str) -> MaskPixels | None:
         return MaskPixels(alpha, "alpha")  # drawn in one colour on nothing
     if (colours != colours[:, :1]).any():
         return None  # in colour, which the caller refuses
+    if alpha.min() >= MASK_THRESHOLD and np.isin(colours, (0, 255)).all():
+        return None  # black and white that shows through nowhere by half: on any ground the colours tell it
     if (alpha[seen] != 255).any():
         raise MaskError(
             "half transparent",

@@ -100,12 +100,12 @@ def _parser() -> argparse.ArgumentParser:
         "--onto", nargs="+", type=Path, required=True, metavar="MANIFEST", help="with crack-free pictures"
     )
     verb.add_argument(
-        "--count", type=positive_int, default=8000, help="of pictures, half of them cracked; default: 8000"
+        "--count", type=positive_int, default=8000, help="of pictures, every second one cracked; default: 8000"
     )
     verb.add_argument("--size", type=positive_int, default=256, help="side in pixels; default: 256")
     verb.add_argument("--seed", type=non_negative_int, default=0, help="default: 0")
     verb.add_argument("--out", type=Path, required=True, help="new folder for images, masks and manifest.csv")
-    verb.set_defaults(run=_transplant, interrupted="Remove --out, and run the same command again.")
+    verb.set_defaults(run=_transplant, interrupted="Nothing was written; run the same command again.")
 
     verb = verbs.add_parser("disputes", help="tiles whose label a classifier doubts that has not seen them")
     verb.add_argument("data", help=f"{_SOURCE}, or a manifest .csv")
@@ -146,6 +146,8 @@ def _list(_: argparse.Namespace) -> None:
             place = f"here: {local}" if local else "made on first use"
         print(f"{entry.name:<16}{entry.summary}")
         print(f"{'':<16}licence {entry.licence}; {place}\n{'':<16}cite: {entry.citation}")
+        if entry.left_out:
+            print(f"{'':<16}for tests: not to be trained on")
     print(f"{'FOLDER':<16}any folder with one sub-folder per class, such as crack and no_crack,")
     print(f"{'':<16}or with images and masks of the same names")
 

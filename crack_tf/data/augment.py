@@ -49,7 +49,10 @@ class Augmentation:
     zoom_out: float = 1.0
 
     def scaled(self, strength: float) -> Augmentation:
-        """The same augmentation, `strength` times as far: 0 is none, 1 is this one. As many tiles have adverse conditions."""
+        """The same augmentation, `strength` times as far: 0 is none, 1 is this one.
+
+        As many tiles have adverse conditions and other cameras, and are reduced as far: those are asked for by themselves.
+        """
         return replace(
             self,
             crop_scale=max(0.05, 1 - (1 - self.crop_scale) * strength),
@@ -62,7 +65,7 @@ class Augmentation:
         )
 
     def draw(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Parameters for `count` tiles of `size` pixels: float32 (count, PARAMETERS), or longer rows with adverse conditions."""
+        """Parameters for `count` tiles of `size` pixels: float32 (count, PARAMETERS), longer rows with adverse conditions or cameras."""
         area = rng.uniform(self.crop_scale, 1, count)
         stretch = np.exp(rng.uniform(-0.5, 0.5, count) * 2 * np.log(self.crop_ratio))
         # A crop side longer than the tile is cut to the tile, as torchvision's fallback does.

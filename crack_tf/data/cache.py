@@ -7,16 +7,21 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
+from crack_tf.data.views import View, views_of
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_bytes
 from tflite.images import decode_rgb, resize_rgb
 from tflite.manifest import Item, Manifest
 
 _VERSION = 1  # raise when decoding or resizing changes
+_LONGEST = 160  # bytes of a file's name; 255 are allowed, and what follows takes its share
+
+Labelled = TypeVar("Labelled", Item, View)
 
 
 @dataclass(frozen=True)
@@ -37,21 +42,6 @@ class Tiles:
         return len(self.items)
 
 
-@dataclass(frozen=True)
-class View:
-    """What one tile shows.
-
-    Attributes:
-        item: the picture.
-        label: 1 when a crack is in view.
-        box: left, top and side of the view in the picture's pixels; None for the whole picture.
-    """
-
-    item: Item
-    label: int
-    box: tuple[int, int, int] | None = None
-
-
 def cache_folder() -> Path:
     """Where decoded tiles and built-in data sets are kept: $CRACK_TF_CACHE, or ~/.cache/crack_tf."""
     return Path(os.environ.get("CRACK_TF_CACHE") or Path.home() / ".cache" / "crack_tf")
@@ -60,7 +50,8 @@ def cache_folder() -> Path:
 def load_split(manifest: Manifest, split: str, image_size: int, limit: int | None = None, seed: int = 0) -> Tiles:
     """Tiles of one split at the model's size, from the cache or decoded into it.
 
-    A photograph with a mask gives several tiles, see `crack_tf.data.views`; then `items` repeats it, and labels are those of the views.
+    The pictures of a mix with masks give several tiles each, see `crack_tf.data.views`: `items` then repeats them, and labels are
+    those of the views.
 
     Args:
         manifest: names the files.
@@ -73,16 +64,13 @@ def load_split(manifest: Manifest, split: str, image_size: int, limit: int | Non
         CrackError: if the split is empty, or a file is missing, changed or unreadable.
     """
     items = subset(manifest.split(split), limit, seed)
+    views = [View(item, item.label) for item in items]
     if manifest.task == "mixed":
-        from crack_tf.data.views import views_of
-
-        views = views_of(manifest, items)
-    else:
-        views = [View(item, item.label) for item in items]
+        views = subset(views_of(manifest, items), limit, seed)
     labels = np.array([view.label for view in views], dtype=np.int8)
     content = "\n".join(view.item.sha256 + (f" {view.box}" if view.box else "") for view in views)
     key = sha256_bytes(f"{_VERSION} {image_size}\n{content}".encode())[:16]
-    path = cache_folder() / "tiles" / f"{_short(manifest.name)}-{split}-{image_size}-{key}.npy"
+    path = cache_folder() / "tiles" / f"{file_name(manifest)}-{split}-{image_size}-{key}.npy"
     if not path.exists():
         _decode(manifest, views, image_size, path)
     try:
@@ -92,12 +80,12 @@ def load_split(manifest: Manifest, split: str, image_size: int, limit: int | Non
     return Tiles(images, labels, [view.item for view in views])
 
 
-def _short(name: str) -> str:
-    """A manifest's name as part of a file's: mixes of many sets have names longer than a file may have."""
-    return name if len(name) <= 80 else name[:80]
+def file_name(manifest: Manifest) -> str:
+    """A manifest's name as the beginning of a cached file's; cut, since mixes of many sets have names longer than a file may have."""
+    return manifest.name.encode()[:_LONGEST].decode(errors="ignore")
 
 
-def subset(items: Sequence[Item], limit: int | None, seed: int) -> list[Item]:
+def subset(items: Sequence[Labelled], limit: int | None, seed: int) -> list[Labelled]:
     """At most `limit` items with the classes' shares kept, in their own order; the same seed draws the same ones."""
     if limit is None or limit >= len(items):
         return list(items)

@@ -37,13 +37,13 @@ def mix(manifests: Sequence[Manifest], threads: int | None = None) -> Manifest:
         A manifest called "metu+sdnet2018", with the licences side by side, and the policy "mixed" where the policies differ.
 
     Raises:
-        CrackError: if there are fewer than two, two sets have one name or share a picture (also turned or encoded anew), an image
-            cannot be read, or there is no common folder.
+        CrackError: if there are fewer than two, two sets have one name or share a picture (also turned or encoded anew), one was
+            made from another split of a set than the one given, an image cannot be read, or there is no common folder.
     """
     if len(manifests) < 2:
         raise CrackError(f"a mix takes two manifests or more, got {len(manifests)}.")
     _check_names(manifests)
-    _refuse_shared_pictures([manifest for manifest in manifests if not _derived(manifest, manifests)], threads)
+    _refuse_shared_pictures([manifest for manifest in manifests if not _follows(manifest, manifests)], threads)
     folders = [manifest.folder().resolve() for manifest in manifests]
     root = _common_folder(folders)
     items = [
@@ -72,10 +72,26 @@ def _check_names(manifests: Sequence[Manifest]) -> None:
         )
 
 
-def _derived(manifest: Manifest, others: Sequence[Manifest]) -> bool:
-    """Whether every picture was made from another set's of the same mix, such as transplants; its splits then follow that set's."""
-    names = {other.dataset for other in others}
-    return all(domain_of(item) in names for item in manifest.items)
+def _follows(manifest: Manifest, manifests: Sequence[Manifest]) -> bool:
+    """Whether every picture was made from one of the mix's other sets and stands in that one's split, as transplants do.
+
+    They resemble what they were made from, and are not compared with it.
+
+    Raises:
+        CrackError: if they were made from another split of that set.
+    """
+    groups = {other.dataset: {(item.group, item.split) for item in other.items} for other in manifests}
+    hashes = {item.sha256 for other in manifests if other is not manifest for item in other.items}
+    if any(domain_of(item) not in groups or item.sha256 in hashes for item in manifest.items):
+        return False
+    for item in manifest.items:
+        dataset, _, group = item.group.partition("/")
+        if (group, item.split) not in groups[dataset]:
+            raise CrackError(
+                f"{item.path} of {manifest.dataset} was made for split {item.split!r} from group {group} of {dataset}, which is not "
+                f"there in the manifest given. Give the manifest that it was made from, or make {manifest.dataset} anew."
+            )
+    return True
 
 
 def _refuse_shared_pictures(manifests: Sequence[Manifest], threads: int | None) -> None:

@@ -67,7 +67,10 @@ def folder_rule(pattern: str) -> NeighbourRule:
 
 
 def number_blocks(length: int) -> NeighbourRule:
-    """A neighbour rule for numbered pictures: blocks of `length` numbers stay together, each kind of name by itself."""
+    """A neighbour rule for numbered pictures: blocks of `length` numbers stay together, each kind of name by itself.
+
+    Folders do not count. A name without a number has no neighbours.
+    """
 
     def keys(paths: Sequence[str], copies: Sequence[int]) -> list[str | None]:
         matches = [re.search(r"([^/]*?)(\d+)\.\w+$", path) for path in paths]
@@ -94,8 +97,8 @@ uav_asphalt_photographs = crop_rule(r"(.+?)\.jpg_\d+_z")
 cssc_photographs = folder_rule(r"\D*(\d{3}).*")
 # Concrete walls from a drone: pictures are numbered along the flight, and neighbours overlap.
 uav_concrete_stretches = number_blocks(100)
-# Scenes: number within the source, photograph, scale, place. The source is the folder.
-scene_photographs = folder_rule(r"\d+_(.+)_s\d+_\d+_\d+")
+# Scenes: number within the source, photograph, then scale and place of the crop, or that it is whole. The source is the folder.
+scene_photographs = folder_rule(r"\d+_(.+?)_(?:s\d+_\d+_\d+|whole)")
 
 METU_BLOCK = 100  # file numbers per block, see `metu_blocks`
 METU_REACH = (

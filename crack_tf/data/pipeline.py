@@ -43,8 +43,9 @@ class Balance:
 
     Attributes:
         cells: int64 (n,), kind of each sample: its data set and label.
-        labels: int8 (n,), 0 or 1; both are drawn equally often.
-        power: 0 draws a data set as often as it has samples, 1 all data sets equally often, 0.5 by the root of their size.
+        labels: int8 (n,), 0 or 1; both are drawn equally often, to within one sample.
+        power: within a label 0 draws a data set as often as it has samples, 1 all data sets equally often, 0.5 by the root of their
+            size.
     """
 
     cells: np.ndarray
@@ -56,17 +57,24 @@ class Balance:
         kinds, first, sizes = np.unique(self.cells, return_index=True, return_counts=True)
         shares = sizes.astype(float) ** (1 - self.power)
         of_label = self.labels[first]
-        for label in np.unique(of_label):
-            shares[of_label == label] /= shares[of_label == label].sum()
-        wanted = shares / shares.sum() * count
-        numbers = np.floor(wanted).astype(int)
-        numbers[np.argsort(numbers - wanted)[: count - numbers.sum()]] += 1
+        present = np.unique(of_label)
+        numbers = np.zeros(len(kinds), int)
+        for label, total in zip(present, _apportioned(np.ones(len(present)), count), strict=True):
+            numbers[of_label == label] = _apportioned(shares[of_label == label], total)
         drawn = []
         for kind, number in zip(kinds, numbers, strict=True):
             members = np.flatnonzero(self.cells == kind)
             rounds = [rng.permutation(members) for _ in range(-(-number // len(members)))]
             drawn.append(np.concatenate(rounds)[:number] if rounds else members[:0])
         return rng.permutation(np.concatenate(drawn))
+
+
+def _apportioned(shares: np.ndarray, count: int) -> np.ndarray:
+    """Whole numbers in proportion to the shares that sum up to `count`: the largest remainders are rounded up."""
+    wanted = shares / shares.sum() * count
+    numbers = np.floor(wanted).astype(int)
+    numbers[np.argsort(numbers - wanted, kind="stable")[: count - numbers.sum()]] += 1
+    return numbers
 
 
 def plan_epoch(
@@ -81,8 +89,8 @@ def plan_epoch(
 ) -> EpochPlan:
     """Draw an epoch.
 
-    Every tile comes at most once, unless kinds of tiles are balanced. A last batch that would be smaller is dropped (other tiles fall out each epoch): batch
-    statistics over a handful of tiles are noise, and one shape compiles once.
+    Every tile comes at most once, unless kinds of tiles are balanced. A last batch that would be smaller is dropped (other tiles
+    fall out each epoch): batch statistics over a handful of tiles are noise, and one shape compiles once.
 
     Args:
         count: tiles in the training split.

@@ -9,6 +9,7 @@ on the background are ours.)
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +19,22 @@ import numpy as np
 from tqdm import tqdm
 
 from crack_tf.data.folders import portable_root
+from crack_tf.data.split import SHARES
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes, write_bytes
 from tflite.images import decode_rgb
 from tflite.manifest import SPLITS, Item, Manifest, write_manifest
 from tflite.masks import load_mask
 
-DATASET = "transplants"
 _REACH = 6  # pixels around a mask that still belong to the crack's profile: blur, and masks that are drawn too tight
 _CONTRAST = (0.35, 1.3)  # exponent of the crack's darkness
 _SCALE = (0.25, 1.25)
 _LEAST_DROP = 0.07  # of the light that a transplanted crack must take, or nobody could see it
+_LEAST_LEVELS = 2.0  # of grey: in the dark a share of the light is less than a file holds
 _LEAST_OF_TEXTURE = 0.6  # the same against the standard deviation of the grey levels it is laid on
 _LEAST_LENGTH = 0.2  # of the side: shorter rests of a crack at a picture's edge are tried again
 _TRIES = 20
+_SMALLEST = 32  # pixels; less has no room for a crack
 _BOTH = 0.4  # share of cracked pictures with a twin beside the crack
 
 
@@ -51,15 +54,15 @@ class Shape:
 def write_transplants(
     shapes: Manifest, onto: Sequence[Manifest], out: Path, count: int, size: int = 256, seed: int = 0
 ) -> Manifest:
-    """Draw pictures into `out`/images and `out`/masks, half of them cracked, and write `out`/manifest.csv.
+    """Draw pictures into `out`/images and `out`/masks, every second one cracked, and write `out`/manifest.csv.
 
     A split's pictures are made from that split's cracks and clean pictures alone, so no model is tested on what it learned from;
-    groups are those of the clean pictures.
+    groups are those of the clean pictures. Where no crack can be seen, whichever is tried, a picture stays clean.
 
     Args:
         shapes: of photographs with masks.
         onto: manifests with crack-free pictures; each gives equally many.
-        out: folder, new.
+        out: folder, new; the data set is called after it. It appears when it is whole.
         count: of pictures in all splits together, shared as 70/15/15.
         size: side in pixels.
         seed: of everything drawn.
@@ -68,41 +71,72 @@ def write_transplants(
         The manifest: cracked rows have masks, clean ones have none.
 
     Raises:
-        CrackError: if the folder exists, a split has no shape or no clean picture, or a file cannot be read.
+        CrackError: if the folder exists, the numbers are too small, a split has no crack with a mask or no clean picture, or a file
+            cannot be read.
     """
     if out.exists():
-        raise CrackError(f"--out {out} exists. Choose a new folder.")
+        raise CrackError(f"--out {out} exists already. Choose a new folder.")
+    if size < _SMALLEST:
+        raise CrackError(f"--size {size}: give {_SMALLEST} pixels or more.")
+    numbers = shares(count)
+    if min(numbers) < 2:
+        raise CrackError(f"--count {count}: too few for three splits with and without a crack. Give 12 or more.")
+    for split in SPLITS:
+        _require(shapes, split, bool(_cracked_pairs(shapes, split)), "photograph with a crack and its mask")
+        for manifest in onto:
+            _require(manifest, split, bool(_clean(manifest, split)), "crack-free picture")
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    try:
+        manifest = _draw(shapes, onto, out, partial, numbers, size, seed)
+        partial.replace(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return manifest
+
+
+def _draw(
+    shapes: Manifest,
+    onto: Sequence[Manifest],
+    out: Path,
+    partial: Path,
+    numbers: Sequence[int],
+    size: int,
+    seed: int,
+) -> Manifest:
+    """Write pictures, masks and the manifest, which names `out`, into `partial`."""
     items = []
-    numbers = np.diff(np.rint(np.cumsum((0, 0.70, 0.15, 0.15)) * count).astype(int))
     for split, number in zip(SPLITS, numbers, strict=True):
         rng = np.random.default_rng([seed, SPLITS.index(split)])
         lifted = _shapes(shapes, split)
-        clean = [[item for item in manifest.split(split) if not item.label] for manifest in onto]
-        if not lifted or not all(clean):
-            raise CrackError(f"split {split!r} has no crack to transplant, or no crack-free picture to lay it onto.")
+        clean = [_clean(manifest, split) for manifest in onto]
         for k in tqdm(range(number), f"transplants, {split}", unit="picture", disable=None):
             source = int(rng.integers(len(onto)))
             item = clean[source][int(rng.integers(len(clean[source])))]
             pixels = _window(decode_rgb(onto[source].read(item), item.path), size, rng)
             mask = None
-            if k % 2 == 0:
-                pixels, mask = _cracked(pixels, lifted, rng)
+            if k % 2 == 0 and (laid := _cracked(pixels, lifted, rng)) is not None:
+                pixels, mask = laid
             if mask is None or rng.uniform() < _BOTH:
                 pixels = TWINS[int(rng.integers(len(TWINS)))](pixels, rng)
-            items.append(
-                _write(out, f"{split}-{k:05d}", pixels, mask, f"{onto[source].dataset}/{item.group}", split, rng)
-            )
+            group = f"{onto[source].dataset}/{item.group}"
+            items.append(_write(partial, f"{split}-{k:05d}", pixels, mask, group, split, rng))
     licences = {manifest.dataset: manifest.licence for manifest in (shapes, *onto)}
     manifest = Manifest(
-        dataset=DATASET,
+        dataset=out.resolve().name,
         policy="grouped",
         seed=seed,
         root=portable_root(out.resolve()),
         licence="; ".join(f"{name}: {licence}" for name, licence in licences.items()),
         items=tuple(sorted(items)),
     )
-    write_manifest(out / "manifest.csv", manifest)
+    write_manifest(partial / "manifest.csv", manifest)
     return manifest
+
+
+def shares(count: int) -> list[int]:
+    """How many of `count` pictures go to each split: 70/15/15."""
+    return np.diff(np.rint(np.cumsum((0, *SHARES.values())) * count).astype(int)).tolist()
 
 
 def lift(photo: np.ndarray, mask: np.ndarray) -> Shape:
@@ -158,12 +192,26 @@ def lay(pixels: np.ndarray, shape: Shape, matrix: np.ndarray, contrast: float) -
     return np.clip(pixels * factor**contrast, 0, 255).astype(np.uint8), mask >= 100
 
 
+def _cracked_pairs(manifest: Manifest, split: str) -> list[Item]:
+    return [item for item in manifest.items if item.split == split and item.label and item.mask]
+
+
+def _clean(manifest: Manifest, split: str) -> list[Item]:
+    return [item for item in manifest.items if item.split == split and not item.label]
+
+
+def _require(manifest: Manifest, split: str, there: bool, what: str) -> None:
+    if not there:
+        raise CrackError(
+            f"split {split!r} of manifest {manifest.source or manifest.name} has no {what}: name another manifest."
+        )
+
+
 def _shapes(manifest: Manifest, split: str) -> list[Shape]:
     shapes = []
-    for item in manifest.split(split):
-        if item.label and item.mask:
-            photo = decode_rgb(manifest.read(item), item.path)
-            shapes.append(lift(photo, load_mask(manifest, item, photo.shape[:2])))
+    for item in _cracked_pairs(manifest, split):
+        photo = decode_rgb(manifest.read(item), item.path)
+        shapes.append(lift(photo, load_mask(manifest, item, photo.shape[:2])))
     return shapes
 
 
@@ -176,11 +224,13 @@ def _window(pixels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarr
     return cv2.resize(pixels[y : y + side, x : x + side], (size, size), interpolation=interpolation)
 
 
-def _cracked(pixels: np.ndarray, shapes: Sequence[Shape], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _cracked(
+    pixels: np.ndarray, shapes: Sequence[Shape], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The picture with a crack, and its mask; None when none that was tried can be seen."""
     size = len(pixels)
     for _ in range(_TRIES):
         shape = shapes[int(rng.integers(len(shapes)))]
-        height, width = shape.mask.shape
         scale = float(np.exp(rng.uniform(*np.log(_SCALE))))
         angle, mirror = rng.uniform(0, 2 * np.pi), 1 if rng.uniform() < 0.5 else -1
         turn = scale * np.array([[mirror * np.cos(angle), -np.sin(angle)], [mirror * np.sin(angle), np.cos(angle)]])
@@ -196,9 +246,9 @@ def _cracked(pixels: np.ndarray, shapes: Sequence[Shape], rng: np.random.Generat
         before, after = pixels[mask].astype(float), laid[mask].astype(float)
         drop = before.mean() - after.mean()
         # Visible: darker than what it lies on, and by more than what it lies on varies.
-        if drop >= _LEAST_DROP * before.mean() and drop >= _LEAST_OF_TEXTURE * before.mean(axis=1).std():
+        if drop >= max(_LEAST_LEVELS, _LEAST_DROP * before.mean(), _LEAST_OF_TEXTURE * before.mean(axis=1).std()):
             return laid, mask
-    return laid, mask
+    return None
 
 
 def _write(

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
-from crack_tf.data.cache import View
 from tflite.device.tiles import tile_boxes
 from tflite.manifest import Item, Manifest
 from tflite.masks import load_mask
@@ -19,6 +19,21 @@ from tflite.masks import load_mask
 SIDE = 256  # of a close view, in the picture's pixels; tiles of the published sets have 227 to 256
 _LEAST = 0.1  # crack pixels that make a view cracked, as a share of its side: a line a tenth of the view long
 _MARGIN = 0.1  # of the side; what lies nearer to the edge may be lost when a training tile is turned
+
+
+@dataclass(frozen=True)
+class View:
+    """What one tile shows.
+
+    Attributes:
+        item: the picture.
+        label: 1 when a crack is in view.
+        box: left, top and side of the view in the picture's pixels; None for the whole picture.
+    """
+
+    item: Item
+    label: int
+    box: tuple[int, int, int] | None = None
 
 
 def views_of(manifest: Manifest, items: Sequence[Item]) -> list[View]:

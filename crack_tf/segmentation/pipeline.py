@@ -39,7 +39,7 @@ class PatchAugmentation:
     camera: float = 0.0
 
     def scaled(self, strength: float) -> PatchAugmentation:
-        """The same augmentation, `strength` times as far: 0 is none, 1 is this one. As many patches have adverse conditions."""
+        """The same augmentation, `strength` times as far: 0 is none, 1 is this one. As many patches have adverse conditions and cameras."""
         return replace(
             self,
             zoom=self.zoom**strength,
@@ -52,7 +52,7 @@ class PatchAugmentation:
         )
 
     def draw(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Parameters for `count` patches of `size` pixels: float32 (count, PARAMETERS), or longer rows with adverse conditions."""
+        """Parameters for `count` patches of `size` pixels: float32 (count, PARAMETERS), longer rows with adverse conditions or cameras."""
         side = np.exp(rng.uniform(-1, 1, count) * np.log(self.zoom))
         # A view larger than the patch holds it somewhere; what lies beyond the patch is its mirror image.
         left, top = (rng.uniform(0, 1, count) * (1 - side) for _ in range(2))
