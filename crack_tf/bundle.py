@@ -45,7 +45,7 @@ from tflite.device.bundle import (
 from tflite.errors import CrackError
 from tflite.files import atomic_path, refuse_existing, sha256_bytes
 from tflite.foreign import refuse_foreign
-from tflite.manifest import LABELS, SPLITS, Item, Manifest, write_manifest
+from tflite.manifest import LABELS, SPLITS, Item, Manifest, refuse_mixed, write_manifest
 from tflite.sidecar import Sidecar, made_from, read_sidecar, sidecar_path, verify_file
 
 if TYPE_CHECKING:
@@ -191,6 +191,7 @@ def fill(args: argparse.Namespace, models: Sequence[Packed], manifest: Manifest)
     Raises:
         CrackError: if the tiles are not to be had, or trained a model.
     """
+    refuse_mixed(manifest, "a bundle's tiles (--data)")
     items = choose_tiles(manifest, args.split, args.tiles, args.seed)
     refuse_trained(models, manifest, items)
     images = {f"evaluation/images/{item.path}": manifest.read(item) for item in items}

@@ -22,7 +22,7 @@ from crack_tf.data.policies import POLICIES, POLICY_HELP
 from tflite.cli import fraction, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import read_json, refuse_existing, run_name, write_csv, write_json
-from tflite.manifest import SPLITS, Item, Manifest, read_manifest
+from tflite.manifest import SPLITS, Item, Manifest, read_manifest, refuse_mixed
 from tflite.metrics import Confusion, confusion, logit, roc_auc, sigmoid, summary
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FORMAT = "crack_tf.evaluation/1"
 _NAMES = {"classify": "classification", "segment": "segmentation"}
 _DATA = {"classify": "tiles with labels", "segment": "photographs with masks"}
-_UNIT = {"classify": "tiles", "segment": "photographs"}
+_UNIT = {"classify": "tiles", "segment": "photographs", "mixed": "pictures"}
 _CHUNK = 256  # tiles between two steps of the progress bar
 
 
@@ -134,6 +134,7 @@ def run(args: argparse.Namespace) -> None:
     files = [model_file(path) for path in args.models]
     refuse_twice(files)
     manifest = prepare(args.data, args.policy)
+    refuse_mixed(manifest, "an evaluation")
     for file in files:
         require_same_task(file, read_sidecar(file), manifest)
     if manifest.task == "segment":

@@ -148,7 +148,8 @@ def load_data(args: argparse.Namespace, manifest: Manifest, path: Path, sidecar:
     from crack_tf.evaluate import lineage, require_same_task
     from crack_tf.segmentation.patches import load_patches
 
-    require_same_task(path, sidecar, manifest)
+    if manifest.task != "mixed":  # which trains, calibrates and measures either kind of model on samples of its own
+        require_same_task(path, sidecar, manifest)
     trained = lineage(sidecar, path, manifest, manifest.split(args.measure_split)).trained
     if trained:
         raise CrackError(

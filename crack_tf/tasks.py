@@ -17,13 +17,14 @@ import numpy as np
 
 from crack_tf.data.augment import Augmentation
 from crack_tf.data.cache import Tiles, load_split
-from crack_tf.data.pipeline import EpochPlan, plan_epoch, training_batches
+from crack_tf.data.mix import domain_of
+from crack_tf.data.pipeline import Balance, Draws, EpochPlan, plan_epoch, training_batches
 from crack_tf.losses import make_loss
 from crack_tf.models import get_model
 from crack_tf.predictor import map_logits
 from crack_tf.segmentation.metrics import TOLERANCE, LogitHistogram, PixelCounts, pixel_counts, summarise
 from crack_tf.segmentation.patches import Patches, load_patches
-from crack_tf.segmentation.pipeline import PatchAugmentation, patch_batches, plan_patches
+from crack_tf.segmentation.pipeline import PatchAugmentation, patch_batches
 from crack_tf.thresholds import select_threshold, specificity_at_recall
 from tflite.errors import CrackError
 from tflite.files import atomic_path
@@ -137,13 +138,15 @@ class Classification(Task):
         require_both_classes(manifest)
 
     def load(self, manifest: Manifest, split: str, size: int, choice: Choice = ALL) -> Tiles:
-        count = choice.count(len(manifest.split(split)))
-        return load_split(manifest, split, size, limit=count, seed=choice.seed)
+        available = len(manifest.split(split))
+        if isinstance(choice.limit, float) and manifest.task == "mixed":
+            # How many views the photographs give is known only once their masks are read.
+            available = len(load_split(manifest, split, size))
+        return load_split(manifest, split, size, limit=choice.count(available), seed=choice.seed)
 
     def plan(self, samples: Tiles, config: TrainConfig, epoch: int) -> EpochPlan:
-        augmentation = Augmentation(adverse=config.adverse).scaled(config.augmentation)
-        size, steps = config.image_size, config.steps_per_epoch
-        return plan_epoch(len(samples), config.batch, size, augmentation, config.seed, epoch, steps)
+        augmentation = Augmentation(adverse=config.adverse, camera=config.camera, zoom_out=config.zoom_out)
+        return _plan(samples, config, augmentation.scaled(config.augmentation), epoch)
 
     def batches(self, samples: Tiles, plan: EpochPlan) -> Any:
         return training_batches(samples, plan)
@@ -196,9 +199,8 @@ class Segmentation(Task):
         return load_patches(manifest, split, size, limit=choice.count(available), **draw)
 
     def plan(self, samples: Patches, config: TrainConfig, epoch: int) -> EpochPlan:
-        augmentation = PatchAugmentation(adverse=config.adverse).scaled(config.augmentation)
-        size, steps = config.image_size, config.steps_per_epoch
-        return plan_patches(len(samples), config.batch, size, augmentation, config.seed, epoch, steps)
+        augmentation = PatchAugmentation(adverse=config.adverse, camera=config.camera)
+        return _plan(samples, config, augmentation.scaled(config.augmentation), epoch)
 
     def batches(self, samples: Patches, plan: EpochPlan) -> Any:
         return patch_batches(samples, plan)
@@ -255,6 +257,15 @@ def task_of(model: str) -> Task:
         CrackError: if there is no model of that name.
     """
     return _TASKS[get_model(model).task]
+
+
+def _plan(samples: Tiles | Patches, config: TrainConfig, augmentation: Draws, epoch: int) -> EpochPlan:
+    balance = None
+    if config.balance is not None:
+        domains = np.unique([domain_of(item) for item in samples.items], return_inverse=True)[1]
+        balance = Balance(2 * domains + samples.labels, samples.labels, config.balance)
+    steps = config.steps_per_epoch
+    return plan_epoch(len(samples), config.batch, config.image_size, augmentation, config.seed, epoch, steps, balance)
 
 
 def require_both_classes(manifest: Manifest) -> None:
@@ -327,7 +338,7 @@ def _map_batches(model: Any, patches: Patches) -> Iterator[tuple[int, np.ndarray
 
 
 def _require_task(manifest: Manifest, task: str) -> None:
-    if manifest.task == task:
+    if manifest.task in (task, "mixed"):
         return
     has, needs = ("masks", "tiles with labels only") if manifest.task == "segment" else ("no masks", "masks")
     raise CrackError(f"manifest {manifest.name} has {has}; this model needs {needs}. Choose other --data or --model.")

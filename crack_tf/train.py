@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 DEFAULT_DATA = {"classify": "synthetic", "segment": "synthetic_masks"}
 # Settings that older runs do not record, and what those did.
-_OLDER_RUNS = {"train.loss": "bce", "train.adverse": 0.0, "empty_share": 1.0}
+_OLDER_RUNS = {
+    "train.loss": "bce",
+    "train.adverse": 0.0,
+    "train.camera": 0.0,
+    "train.zoom_out": 1.0,
+    "train.balance": None,
+    "empty_share": 1.0,
+}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -60,6 +67,24 @@ def make_parser() -> argparse.ArgumentParser:
         type=fraction,
         default=0.0,
         help="share of samples with a drawn shadow; as many get stains, little light and sensor noise (default: 0)",
+    )
+    add(
+        "--camera",
+        type=fraction,
+        default=0.0,
+        help="share of samples with a colour cast; as many are blurred (default: 0)",
+    )
+    add(
+        "--zoom-out",
+        type=positive_float,
+        default=1.0,
+        help="a classifier's tiles are reduced up to this factor (default: 1)",
+    )
+    add(
+        "--balance",
+        type=fraction,
+        default=None,
+        help="draw both labels equally often, and the sets of a mix by size (0), its root (0.5), or all alike (1)",
     )
     add("--freeze-epochs", type=non_negative_int, default=0, help="first epochs in which only the head trains")
     add("--unfreeze-blocks", type=non_negative_int, default=None, help="backbone blocks trained then (default: all)")
@@ -142,8 +167,14 @@ def make_config(args: argparse.Namespace) -> TrainConfig:
         raise CrackError(
             f"--loss {args.loss} --empty-share {args.empty_share:g}: {args.model} classifies whole tiles; these are for masks."
         )
+    if spec.task == "segment" and args.zoom_out != 1:
+        raise CrackError(
+            f"--zoom-out {args.zoom_out:g}: {args.model} draws masks; its patches are enlarged and reduced by --augmentation."
+        )
     if not 0 <= args.augmentation <= 4:
         raise CrackError(f"--augmentation {args.augmentation}: give a strength from 0 (none) to 4.")
+    if not 1 <= args.zoom_out <= 4:
+        raise CrackError(f"--zoom-out {args.zoom_out}: give a factor from 1 (never) to 4.")
     weights = args.weights
     if weights is None:
         weights = "imagenet" if spec.pretrained and not args.init_from else "none"

@@ -49,6 +49,10 @@ class TrainConfig:
         negative_weight: weight of clean tiles or pixels in the cross-entropy.
         augmentation: strength; 1 is the study's, 0 none.
         adverse: share of samples with a drawn shadow; as many get stains, little light and sensor noise.
+        camera: share of samples seen through another camera: colour cast, blur, no colour.
+        zoom_out: a classifier's tiles are reduced up to this factor; 1 never.
+        balance: None takes samples as they come; else both labels come equally often, and data sets of a mix by their size to the
+            power of one minus this: 0.5 by its root, 1 all equally often.
         freeze_epochs: first epochs in which only the head trains.
         unfreeze_blocks: backbone blocks trained afterwards, or None for all.
         patience: stop after this many epochs without a better validation result; 0 never stops early.
@@ -74,6 +78,9 @@ class TrainConfig:
     negative_weight: float = 1.0
     augmentation: float = 1.0
     adverse: float = 0.0
+    camera: float = 0.0
+    zoom_out: float = 1.0
+    balance: float | None = None
     freeze_epochs: int = 0
     unfreeze_blocks: int | None = None
     patience: int = 5

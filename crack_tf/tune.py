@@ -151,6 +151,7 @@ def make_plan(
     """Settle data and reference and put the search's settings together."""
     from crack_tf.data.registry import prepare
     from crack_tf.tasks import task_of
+    from tflite.manifest import refuse_mixed
     from tuning.objective import Budget
     from tuning.project import Plan
     from tuning.trial import Recipe
@@ -160,6 +161,8 @@ def make_plan(
     task = task_of(model)
     manifest = prepare(args.data or DEFAULT_DATA[task.name], args.policy, args.seed)
     task.check(manifest)
+    if args.finalists:
+        refuse_mixed(manifest, "--finalists, which are tested")
     recipe = Recipe(
         model=model,
         manifest=str(manifest_path(manifest)),

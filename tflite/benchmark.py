@@ -30,7 +30,7 @@ from tflite.errors import CrackError, ModelFileError
 from tflite.files import refuse_existing, run_name
 from tflite.graph import EDGETPU_OPERATOR, read_graph
 from tflite.isolate import can_spawn, in_child
-from tflite.manifest import SPLITS, Manifest, read_manifest
+from tflite.manifest import SPLITS, Manifest, read_manifest, refuse_mixed
 from tflite.measure import MIN_RUNS, Job, TileSet, compare, load_runner, measure, select_tiles
 from tflite.power import UNITS, power_source
 from tflite.results import FORMAT, board_name, result_path, write_result
@@ -168,6 +168,8 @@ def run(
     json_path, csv_path, plot_path = (result_path(args.out, suffix) for suffix in (".json", ".csv", ".png"))
     for path in (json_path, csv_path, plot_path, _sustained_path(plot_path)):
         refuse_existing(path, args.overwrite, "Choose another --out, or add --overwrite.")
+    if manifest is not None:
+        refuse_mixed(manifest, "a benchmark")
     tiles = select_tiles(manifest, args.split, args.limit) if manifest is not None else None
     jobs = _jobs(args, tiles, load)
     isolated = can_spawn()

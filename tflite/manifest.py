@@ -8,7 +8,8 @@ A manifest is a CSV with one comment line of JSON on top:
 
 `pandas.read_csv(path, comment="#")` reads it. Paths are relative to `root`, use "/", and are sorted. A segmentation set has two
 columns more, `mask` and `mask_sha256`, and a third, `mask_orientation`, when a mask was drawn on the pixels as the camera stored them
-and has to be turned with its photograph. A manifest that needs none of them is written, and hashed, without.
+and has to be turned with its photograph. A manifest that needs none of them is written, and hashed, without. A mix of tiles and
+pairs leaves the mask empty where there is none: a crack-free picture, or a cracked one of which nobody says where.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class Item:
         label: 0 clean, 1 cracked; of a pair 1 when its mask holds a crack.
         group: duplicates and neighbours share it; a group stays on one side of a grouped split.
         split: "train", "val" or "test".
-        mask: the mask's file like `path`; empty in a classification set.
-        mask_sha256: of the mask file's bytes; empty in a classification set.
+        mask: the mask's file like `path`; empty where only the label is known.
+        mask_sha256: of the mask file's bytes; empty likewise.
         mask_orientation: EXIF orientation, 1 to 8, by which the mask is turned to lie on the upright photograph; 1 leaves it as it is.
     """
 
@@ -100,8 +101,9 @@ class Manifest:
 
     @property
     def task(self) -> str:
-        """ "segment" when the items have masks, "classify" when they have none."""
-        return "segment" if any(item.mask for item in self.items) else "classify"
+        """ "segment" when the items have masks, "classify" when they have none, "mixed" when some do."""
+        kinds = {bool(item.mask) for item in self.items}
+        return "mixed" if len(kinds) > 1 else "segment" if True in kinds else "classify"
 
     @property
     def name(self) -> str:
@@ -141,7 +143,7 @@ class Manifest:
             ImageError: if the file is missing, or its bytes are not those that were split.
         """
         if not item.mask:
-            raise CrackError(f"{item.path} of manifest {self.name} has no mask: it is a classification set.")
+            raise CrackError(f"{item.path} of manifest {self.name} has no mask: only its label is known.")
         return self._read(item.mask, item.mask_sha256)
 
     def _read(self, name: str, sha256: str) -> bytes:
@@ -189,8 +191,6 @@ def read_manifest(path: str | Path) -> Manifest:
             raise ValueError(f"its first line does not say {FORMAT}")
         rows = list(csv.DictReader(io.StringIO(body)))
         items = tuple(_item(row) for row in rows)
-        if len({bool(item.mask) for item in items}) > 1:
-            raise ValueError("some rows have a mask and others have none")
         for item in items:
             if item.label not in (0, 1) or item.split not in SPLITS:
                 raise ValueError(f"{item.path} has label {item.label} and split {item.split!r}")
@@ -207,6 +207,23 @@ def read_manifest(path: str | Path) -> Manifest:
             f"manifest {path} was changed after it was written: its rows do not match its own sha256. Split again."
         )
     return manifest
+
+
+def refuse_mixed(manifest: Manifest, purpose: str) -> None:
+    """Refuse a mix of tiles and photographs with masks where figures would count the two as one kind.
+
+    Args:
+        manifest: of any kind.
+        purpose: what it was given for, in the error.
+
+    Raises:
+        CrackError: if it is one.
+    """
+    if manifest.task == "mixed":
+        raise CrackError(
+            f"manifest {manifest.source or manifest.name} mixes tiles with photographs that have masks: models are trained on it and "
+            f"exported with it. For {purpose}, name one of the manifests it was mixed from."
+        )
 
 
 def _item(row: dict[str, str]) -> Item:

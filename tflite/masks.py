@@ -123,11 +123,22 @@ def decode_mask(data: bytes, shape: tuple[int, int] | None, name: str = "file", 
 
 
 def load_mask(manifest: Manifest, item: Item, shape: tuple[int, int] | None = None) -> np.ndarray:
-    """The mask of a manifest's pair as it lies on the upright photograph: bool (height, width).
+    """The mask of a manifest's item as it lies on the upright photograph: bool (height, width).
+
+    A crack-free item without a mask, such as a clean tile of a mix, has an empty one.
+
+    Args:
+        manifest: that the item is of.
+        item: a pair, or a clean tile.
+        shape: height and width of its photograph, upright; None to take any.
 
     Raises:
-        CrackError: if the item has no mask, or the file is missing, changed or not a mask; see `decode_mask`.
+        CrackError: if the item is cracked and has no mask, or a file is missing, changed or not readable; see `decode_mask`.
     """
+    if not item.mask and not item.label:
+        from tflite.images import decode_rgb
+
+        return np.zeros(decode_rgb(manifest.read(item), item.path).shape[:2] if shape is None else shape, bool)
     return decode_mask(manifest.read_mask(item), shape, item.mask, item.mask_orientation)
 
 
@@ -319,6 +330,8 @@ def _from_alpha(rgba: np.ndarray, name: str) -> MaskPixels | None:
         return MaskPixels(alpha, "alpha")  # drawn in one colour on nothing
     if (colours != colours[:, :1]).any():
         return None  # in colour, which the caller refuses
+    if alpha.min() >= MASK_THRESHOLD and np.isin(colours, (0, 255)).all():
+        return None  # black and white that shows through nowhere by half: on any ground the colours tell it
     if (alpha[seen] != 255).any():
         raise MaskError(
             "half transparent",

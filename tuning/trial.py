@@ -263,15 +263,18 @@ def architecture(recipe: Recipe, values: dict[str, Any]) -> tuple[int, dict[str,
 
 
 def rung_limit(recipe: Recipe, rung: Rung) -> int | float:
-    """Training samples of a cheap trial: of tiles a number, of patches (whose number the manifest does not tell) a share."""
+    """Training samples of a cheap trial: of tiles a number, of patches and views (whose number the manifest does not tell) a share."""
     from tflite.manifest import read_manifest
 
     share = rung.end / rung.most
-    if recipe.limit is None and get_model(recipe.model).task == "segment":
-        return share
     if isinstance(recipe.limit, float):
         return recipe.limit * share
-    return max(2, round((recipe.limit or len(read_manifest(recipe.manifest).split("train"))) * share))
+    if recipe.limit is not None:
+        return max(2, round(recipe.limit * share))
+    manifest = read_manifest(recipe.manifest)
+    if get_model(recipe.model).task == "segment" or manifest.task == "mixed":
+        return share
+    return max(2, round(len(manifest.split("train")) * share))
 
 
 def reduced_size(size: int, rung: Rung, smallest: int, multiple: int = 16) -> int:

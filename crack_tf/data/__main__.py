@@ -101,10 +101,27 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(run=_joint, interrupted="Nothing was written; run the same command again.")
 
     verb = verbs.add_parser("mix", help="one manifest from several, each split from the splits of that name")
-    verb.add_argument("manifests", nargs="+", type=Path, metavar="MANIFEST", help="two or more, of the same task")
+    verb.add_argument(
+        "manifests", nargs="+", type=Path, metavar="MANIFEST", help="two or more, of tiles, of pairs, or of both"
+    )
     verb.add_argument("--out", type=Path, required=True, help="manifest file, .csv")
     verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
     verb.set_defaults(run=_mix, interrupted="Nothing was written; run the same command again.")
+
+    verb = verbs.add_parser(
+        "transplant", help="real cracks laid onto crack-free pictures, and lines that only look like cracks"
+    )
+    verb.add_argument("shapes", type=Path, help="manifest of photographs with masks, whose cracks are taken")
+    verb.add_argument(
+        "--onto", nargs="+", type=Path, required=True, metavar="MANIFEST", help="with crack-free pictures"
+    )
+    verb.add_argument(
+        "--count", type=positive_int, default=8000, help="of pictures, every second one cracked; default: 8000"
+    )
+    verb.add_argument("--size", type=positive_int, default=256, help="side in pixels; default: 256")
+    verb.add_argument("--seed", type=non_negative_int, default=0, help="default: 0")
+    verb.add_argument("--out", type=Path, required=True, help="new folder for images, masks and manifest.csv")
+    verb.set_defaults(run=_transplant, interrupted="Nothing was written; run the same command again.")
 
     verb = verbs.add_parser("disputes", help="tiles whose label a classifier doubts that has not seen them")
     verb.add_argument("data", help=f"{_SOURCE}, or a manifest .csv")
@@ -145,6 +162,8 @@ def _list(_: argparse.Namespace) -> None:
             place = f"here: {local}" if local else "made on first use"
         print(f"{entry.name:<16}{entry.summary}")
         print(f"{'':<16}licence {entry.licence}; {place}\n{'':<16}cite: {entry.citation}")
+        if entry.left_out:
+            print(f"{'':<16}for tests: not to be trained on")
     print(f"{'FOLDER':<16}any folder with one sub-folder per class, such as crack and no_crack,")
     print(f"{'':<16}or with images and masks of the same names")
 
@@ -232,6 +251,15 @@ def _mix(options: argparse.Namespace) -> None:
     write_manifest(options.out, manifest, options.overwrite)
     _print_split(manifest, {})
     print(f"root: {manifest.root}\nwritten: {options.out}")
+
+
+def _transplant(options: argparse.Namespace) -> None:
+    from crack_tf.data.transplant import write_transplants
+
+    shapes, onto = read_manifest(options.shapes), [read_manifest(path) for path in options.onto]
+    manifest = write_transplants(shapes, onto, options.out, options.count, options.size, options.seed)
+    _print_split(manifest, {})
+    print(f"written: {options.out}/manifest.csv")
 
 
 def _disputes(options: argparse.Namespace) -> None:

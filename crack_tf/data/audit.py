@@ -81,7 +81,7 @@ def audit(source: Source, threads: int | None = None, progress: bool = True) -> 
             thumbnails = thumbnails[[path in kept for path in readable]]
     if source.task == "segment" and all(record.error for record in records):
         raise CrackError(f"no pair in {source.folder} can be used (the first one: {records[0].error})")
-    for label, name in enumerate(LABELS if source.task == "classify" else ()):
+    for label, name in enumerate(source.classes if source.task == "classify" else ()):
         if not any(record.label == label and not record.error for record in records):
             reason = next(record.error for record in records if record.label == label)
             raise CrackError(f"no {name} image in {source.folder} can be read (the first one: {reason})")

@@ -12,11 +12,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from crack_tf.data import adverse as adverse_conditions
+from crack_tf.data import camera as cameras
 from crack_tf.data.adverse import draw_adverse, spoil
+from crack_tf.data.camera import draw_camera, through_camera
 
-PARAMETERS = (
-    11  # eight of the affine map, then brightness, contrast, saturation; with adverse conditions their numbers follow
-)
+PARAMETERS = 11  # eight of the affine map, then brightness, contrast, saturation; the numbers of adverse conditions and cameras follow
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Augmentation:
         contrast: likewise for the distance from the tile's mean grey.
         saturation: likewise for the distance from each pixel's own grey.
         adverse: share of tiles with each of `crack_tf.data.adverse`'s conditions; the study had none.
+        camera: share of tiles seen through another camera, see `crack_tf.data.camera`; the study had none.
+        zoom_out: tiles are reduced up to this factor, with their mirror image around; 1 never does, as the study.
     """
 
     crop_scale: float = 0.8
@@ -42,9 +45,14 @@ class Augmentation:
     contrast: float = 0.3
     saturation: float = 0.2
     adverse: float = 0.0
+    camera: float = 0.0
+    zoom_out: float = 1.0
 
     def scaled(self, strength: float) -> Augmentation:
-        """The same augmentation, `strength` times as far: 0 is none, 1 is this one. As many tiles have adverse conditions."""
+        """The same augmentation, `strength` times as far: 0 is none, 1 is this one.
+
+        As many tiles have adverse conditions and other cameras, and are reduced as far: those are asked for by themselves.
+        """
         return replace(
             self,
             crop_scale=max(0.05, 1 - (1 - self.crop_scale) * strength),
@@ -57,12 +65,15 @@ class Augmentation:
         )
 
     def draw(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Parameters for `count` tiles of `size` pixels: float32 (count, PARAMETERS), or longer rows with adverse conditions."""
+        """Parameters for `count` tiles of `size` pixels: float32 (count, PARAMETERS), longer rows with adverse conditions or cameras."""
         area = rng.uniform(self.crop_scale, 1, count)
         stretch = np.exp(rng.uniform(-0.5, 0.5, count) * 2 * np.log(self.crop_ratio))
         # A crop side longer than the tile is cut to the tile, as torchvision's fallback does.
         width = np.minimum(1.0, np.sqrt(area * stretch))
         height = np.minimum(1.0, np.sqrt(area / stretch))
+        if self.zoom_out > 1:
+            wider = self.zoom_out ** rng.uniform(0, 1, count)
+            width, height = width * wider, height * wider
         left = rng.uniform(0, 1, count) * (1 - width)
         top = rng.uniform(0, 1, count) * (1 - height)
         mirror_x = np.where(self.flip & (rng.uniform(size=count) < 0.5), -1.0, 1.0)
@@ -70,13 +81,17 @@ class Augmentation:
         angle = np.deg2rad(rng.uniform(-self.rotation, self.rotation, count))
         colours = [1 + rng.uniform(-a, a, count) for a in (self.brightness, self.contrast, self.saturation)]
         affine = affine_rows(size, (left, top), (width, height), (mirror_x, mirror_y), angle)
-        return parameter_rows([*affine, *colours], self.adverse, size, rng)
+        return parameter_rows([*affine, *colours], self.adverse, self.camera, size, rng)
 
 
-def parameter_rows(drawn: list[np.ndarray], share: float, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Drawn parameters as float32 (n, PARAMETERS), followed by those of `crack_tf.data.adverse` unless its share is 0."""
+def parameter_rows(
+    drawn: list[np.ndarray], adverse: float, camera: float, size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Drawn parameters as float32 (n, PARAMETERS), followed by those of adverse conditions and of cameras unless their share is 0."""
     rows = np.stack(drawn, axis=1).astype(np.float32)
-    return np.hstack([rows, draw_adverse(len(rows), size, share, rng)]) if share else rows
+    if adverse:
+        rows = np.hstack([rows, draw_adverse(len(rows), size, adverse, rng)])
+    return np.hstack([rows, draw_camera(len(rows), camera, rng)]) if camera else rows
 
 
 def affine_rows(
@@ -137,10 +152,13 @@ def warp(images: Any, parameters: Any) -> Any:
 
 
 def recolour(images: Any, parameters: Any) -> Any:
-    """Adverse conditions, brightness, contrast and saturation alone. float32 (n, size, size, 3), pixels 0..255, to the same."""
+    """Adverse conditions, cameras, brightness, contrast and saturation alone. float32 (n, size, size, 3), pixels 0..255, to the same."""
     ops = keras.ops
-    if parameters.shape[-1] > PARAMETERS:
-        images = spoil(images, parameters[:, PARAMETERS:])
+    extra = parameters.shape[-1] - PARAMETERS
+    if extra >= adverse_conditions.NUMBERS:
+        images = spoil(images, parameters[:, PARAMETERS : PARAMETERS + adverse_conditions.NUMBERS])
+    if extra % adverse_conditions.NUMBERS:
+        images = through_camera(images, parameters[:, parameters.shape[-1] - cameras.NUMBERS :])
     brightness, contrast, saturation = (ops.reshape(parameters[:, i], (-1, 1, 1, 1)) for i in (8, 9, 10))
     images = ops.clip(images * brightness, 0, 255)
     mean = ops.mean(_grey(images), axis=(1, 2, 3), keepdims=True)

@@ -7,16 +7,21 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
+from crack_tf.data.views import View, views_of
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_bytes
 from tflite.images import decode_rgb, resize_rgb
 from tflite.manifest import Item, Manifest
 
 _VERSION = 1  # raise when decoding or resizing changes
+_LONGEST = 160  # bytes of a file's name; 255 are allowed, and what follows takes its share
+
+Labelled = TypeVar("Labelled", Item, View)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,9 @@ def cache_folder() -> Path:
 def load_split(manifest: Manifest, split: str, image_size: int, limit: int | None = None, seed: int = 0) -> Tiles:
     """Tiles of one split at the model's size, from the cache or decoded into it.
 
+    The pictures of a mix with masks give several tiles each, see `crack_tf.data.views`: `items` then repeats them, and labels are
+    those of the views.
+
     Args:
         manifest: names the files.
         split: "train", "val", "test" or "all".
@@ -56,20 +64,28 @@ def load_split(manifest: Manifest, split: str, image_size: int, limit: int | Non
         CrackError: if the split is empty, or a file is missing, changed or unreadable.
     """
     items = subset(manifest.split(split), limit, seed)
-    labels = np.array([item.label for item in items], dtype=np.int8)
-    content = "\n".join(item.sha256 for item in items)
+    views = [View(item, item.label) for item in items]
+    if manifest.task == "mixed":
+        views = subset(views_of(manifest, items), limit, seed)
+    labels = np.array([view.label for view in views], dtype=np.int8)
+    content = "\n".join(view.item.sha256 + (f" {view.box}" if view.box else "") for view in views)
     key = sha256_bytes(f"{_VERSION} {image_size}\n{content}".encode())[:16]
-    path = cache_folder() / "tiles" / f"{manifest.name}-{split}-{image_size}-{key}.npy"
+    path = cache_folder() / "tiles" / f"{file_name(manifest)}-{split}-{image_size}-{key}.npy"
     if not path.exists():
-        _decode(manifest, items, image_size, path)
+        _decode(manifest, views, image_size, path)
     try:
         images = np.load(path, mmap_mode="r")
     except (ValueError, OSError, EOFError) as error:
         raise CrackError(f"cached tiles {path} are damaged ({error}). Delete the file; it is made again.") from None
-    return Tiles(images, labels, items)
+    return Tiles(images, labels, [view.item for view in views])
 
 
-def subset(items: Sequence[Item], limit: int | None, seed: int) -> list[Item]:
+def file_name(manifest: Manifest) -> str:
+    """A manifest's name as the beginning of a cached file's; cut, since mixes of many sets have names longer than a file may have."""
+    return manifest.name.encode()[:_LONGEST].decode(errors="ignore")
+
+
+def subset(items: Sequence[Labelled], limit: int | None, seed: int) -> list[Labelled]:
     """At most `limit` items with the classes' shares kept, in their own order; the same seed draws the same ones."""
     if limit is None or limit >= len(items):
         return list(items)
@@ -83,20 +99,24 @@ def subset(items: Sequence[Item], limit: int | None, seed: int) -> list[Item]:
     return [items[int(i)] for i in sorted(chosen)]
 
 
-def _decode(manifest: Manifest, items: Sequence[Item], image_size: int, path: Path) -> None:
-    shape = (len(items), image_size, image_size, 3)
+def _decode(manifest: Manifest, views: Sequence[View], image_size: int, path: Path) -> None:
+    shape = (len(views), image_size, image_size, 3)
 
-    def tile(item: Item) -> np.ndarray:
-        return resize_rgb(decode_rgb(manifest.read(item), item.path), image_size)
+    def tile(view: View) -> np.ndarray:
+        pixels = decode_rgb(manifest.read(view.item), view.item.path)
+        if view.box is not None:
+            x, y, side = view.box
+            pixels = np.ascontiguousarray(pixels[y : y + side, x : x + side])
+        return resize_rgb(pixels, image_size)
 
     with atomic_path(path) as temporary:
         images = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
         # Pillow releases the interpreter lock while it decodes, so threads use every core.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            tiles = pool.map(tile, items)
+            tiles = pool.map(tile, views)
             # disable=None: no bar where the output is a log file
             for index, image in enumerate(
-                tqdm(tiles, f"decode {manifest.name}", len(items), unit="tile", leave=False, disable=None)
+                tqdm(tiles, f"decode {manifest.name}", len(views), unit="tile", leave=False, disable=None)
             ):
                 images[index] = image
         images.flush()

@@ -24,6 +24,7 @@ _NO_CRACK = {
     *("no_crack", "no_cracks", "nocrack", "non_crack", "noncrack", "non_cracked", "noncracked", "not_cracked"),
     *("uncracked", "un_cracked", "negative", "negatives", "without_crack", "without_cracks", "ud", "up", "uw"),
 }
+_NO_CRACK_ENDING = "_no_crack"  # spalling_no_crack: other damage, and no crack
 _ASIDE = {"mask", "masks", "label", "labels", "annotation", "annotations", "ground_truth", "gt"}
 _SPLIT_FOLDER = re.compile(
     r"(?:(train|training)|(val|valid|validation)|(test|testing))[_ -]?(?:(?:set|data|crop|img|image|photo|lab|label|mask|gt)s?|\d{4})?"
@@ -45,6 +46,7 @@ class Source:
         licence: of the images, as far as known.
         neighbours: rule for files that belong together besides copies, or None.
         task: "classify"; `crack_tf.segmentation.pairs.PairSource` is the one with masks.
+        classes: labels that the set must hold; `CleanSource` holds one.
     """
 
     name: str
@@ -56,6 +58,10 @@ class Source:
     @property
     def task(self) -> str:
         return "classify"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return LABELS
 
     def readers(self) -> list[Reader]:
         """One reader per file, sorted by path.
@@ -88,6 +94,28 @@ class Source:
                 )
             files += [(path.relative_to(self.folder).as_posix(), label) for path in images]
         return sorted(files)
+
+
+@dataclass(frozen=True)
+class CleanSource(Source):
+    """Pictures without any crack, in folders of any name: scenes, structures, surfaces. Every one has label 0."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return LABELS[:1]
+
+    def files(self) -> list[tuple[str, int]]:
+        """(path relative to the folder, 0) of every image, sorted.
+
+        Raises:
+            CrackError: if there is none.
+        """
+        images = list_images(self.folder)
+        if not images:
+            raise CrackError(
+                f"{self.folder} holds no image. Put the crack-free pictures there, in folders if you like."
+            )
+        return sorted((path.relative_to(self.folder).as_posix(), 0) for path in images)
 
 
 def class_folders(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -125,7 +153,7 @@ def class_folders(folder: Path) -> tuple[list[Path], list[Path]]:
 def label_of(name: str) -> int | None:
     """The label that a class's name stands for, whatever its case: 1 cracked, 0 clean, None unknown."""
     plain = name.strip().lower().replace("-", "_").replace(" ", "_")
-    return 1 if plain in _CRACK else 0 if plain in _NO_CRACK else None
+    return 1 if plain in _CRACK else 0 if plain in _NO_CRACK or plain.endswith(_NO_CRACK_ENDING) else None
 
 
 def has_class_folders(folder: Path) -> bool:

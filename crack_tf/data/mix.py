@@ -1,4 +1,8 @@
-"""One manifest from several data sets, so that one model learns from all of them."""
+"""One manifest from several data sets, so that one model learns from all of them.
+
+Tiles with a label and photographs with masks mix too. A classifier then learns from views cut out of the photographs, labelled by
+their masks; a segmentation model from the crack-free tiles, whose masks are empty. Cracked tiles without a mask do not teach it.
+"""
 
 from __future__ import annotations
 
@@ -26,20 +30,20 @@ def mix(manifests: Sequence[Manifest], threads: int | None = None) -> Manifest:
     The root becomes the folder that all images lie below, $CRACK_TF_DATA where that is one.
 
     Args:
-        manifests: two or more, all of tiles or all of pairs, of data sets with different names.
+        manifests: two or more, of tiles, of pairs or of both, of data sets with different names.
         threads: that decode, to look for copies; None for one per core.
 
     Returns:
         A manifest called "metu+sdnet2018", with the licences side by side, and the policy "mixed" where the policies differ.
 
     Raises:
-        CrackError: if there are fewer than two, tasks differ, two sets have one name or share a picture (also turned or encoded
-            anew), an image cannot be read, or there is no common folder.
+        CrackError: if there are fewer than two, two sets have one name or share a picture (also turned or encoded anew), one was
+            made from another split of a set than the one given, an image cannot be read, or there is no common folder.
     """
     if len(manifests) < 2:
         raise CrackError(f"a mix takes two manifests or more, got {len(manifests)}.")
-    _check_alike(manifests)
-    _refuse_shared_pictures(manifests, threads)
+    _check_names(manifests)
+    _refuse_shared_pictures([manifest for manifest in manifests if not _follows(manifest, manifests)], threads)
     folders = [manifest.folder().resolve() for manifest in manifests]
     root = _common_folder(folders)
     items = [
@@ -59,17 +63,35 @@ def mix(manifests: Sequence[Manifest], threads: int | None = None) -> Manifest:
     )
 
 
-def _check_alike(manifests: Sequence[Manifest]) -> None:
-    tasks = {manifest.task for manifest in manifests}
-    if len(tasks) > 1:
-        named = ", ".join(f"{manifest.name} ({manifest.task})" for manifest in manifests)
-        raise CrackError(f"manifests of tiles and of pairs cannot be mixed: {named}. Give those of one task.")
+def _check_names(manifests: Sequence[Manifest]) -> None:
     names = [manifest.dataset for manifest in manifests]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise CrackError(
             f"two of the manifests are of a data set named {twice!r}. Rename the folder of one, and split it again."
         )
+
+
+def _follows(manifest: Manifest, manifests: Sequence[Manifest]) -> bool:
+    """Whether every picture was made from one of the mix's other sets and stands in that one's split, as transplants do.
+
+    They resemble what they were made from, and are not compared with it.
+
+    Raises:
+        CrackError: if they were made from another split of that set.
+    """
+    groups = {other.dataset: {(item.group, item.split) for item in other.items} for other in manifests}
+    hashes = {item.sha256 for other in manifests if other is not manifest for item in other.items}
+    if any(domain_of(item) not in groups or item.sha256 in hashes for item in manifest.items):
+        return False
+    for item in manifest.items:
+        dataset, _, group = item.group.partition("/")
+        if (group, item.split) not in groups[dataset]:
+            raise CrackError(
+                f"{item.path} of {manifest.dataset} was made for split {item.split!r} from group {group} of {dataset}, which is not "
+                f"there in the manifest given. Give the manifest that it was made from, or make {manifest.dataset} anew."
+            )
+    return True
 
 
 def _refuse_shared_pictures(manifests: Sequence[Manifest], threads: int | None) -> None:
@@ -111,3 +133,8 @@ def _common_folder(folders: Sequence[Path]) -> Path:
 def _moved(item: Item, below: PurePosixPath, dataset: str) -> Item:
     mask = (below / item.mask).as_posix() if item.mask else ""
     return replace(item, path=(below / item.path).as_posix(), group=f"{dataset}/{item.group}", mask=mask)
+
+
+def domain_of(item: Item) -> str:
+    """The data set that an item of a mix comes from; empty for an item of a single set."""
+    return item.group.partition("/")[0] if "/" in item.group else ""

@@ -55,6 +55,30 @@ def crop_rule(*patterns: str) -> NeighbourRule:
     return keys
 
 
+def folder_rule(pattern: str) -> NeighbourRule:
+    """As `crop_rule`, where the folder is part of a photograph's name."""
+    within = crop_rule(pattern)
+
+    def keys(paths: Sequence[str], copies: Sequence[int]) -> list[str | None]:
+        folders = (path.rpartition("/")[0] for path in paths)
+        return [f"{folder}/{key}" for folder, key in zip(folders, within(paths, copies), strict=True)]
+
+    return keys
+
+
+def number_blocks(length: int) -> NeighbourRule:
+    """A neighbour rule for numbered pictures: blocks of `length` numbers stay together, each kind of name by itself.
+
+    Folders do not count. A name without a number has no neighbours.
+    """
+
+    def keys(paths: Sequence[str], copies: Sequence[int]) -> list[str | None]:
+        matches = [re.search(r"([^/]*?)(\d+)\.\w+$", path) for path in paths]
+        return [match and f"{match[1]} {int(match[2]) // length}" for match in matches]
+
+    return keys
+
+
 # Crack500: photograph, then the crop's offset.
 crack500_photographs = crop_rule(r"(.+?)_\d+_\d+")
 # DeepCrack: photograph, then the crop's number; 11123 and 11123-1 are crops of one.
@@ -64,6 +88,17 @@ deepcrack_photographs = crop_rule(r"(.+)-\d+")
 conglomerate_photographs = crop_rule(
     r"(crack500_.+?)_\d+_\d+", r"(deepcrack_.+)-\d+", r"(noncrack_.+)_\d+", r"(.+?)_\d+_\d+_\d+_\d+"
 )
+
+# Bridge decks: photograph, then the tile's number.
+bridge_deck_photographs = crop_rule(r"(.+)_\d+")
+# Asphalt from a drone: the photograph's own name, then the crop's number.
+uav_asphalt_photographs = crop_rule(r"(.+?)\.jpg_\d+_z")
+# CSSC: the first three digits are the photograph; each class folder numbers its own.
+cssc_photographs = folder_rule(r"\D*(\d{3}).*")
+# Concrete walls from a drone: pictures are numbered along the flight, and neighbours overlap.
+uav_concrete_stretches = number_blocks(100)
+# Scenes: number within the source, photograph, then scale and place of the crop, or that it is whole. The source is the folder.
+scene_photographs = folder_rule(r"\d+_(.+?)_(?:s\d+_\d+_\d+|whole)")
 
 METU_BLOCK = 100  # file numbers per block, see `metu_blocks`
 METU_REACH = (

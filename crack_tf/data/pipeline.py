@@ -37,13 +37,60 @@ class EpochPlan:
         return len(self.order)
 
 
+@dataclass(frozen=True)
+class Balance:
+    """How often samples of each kind are drawn, where sets of very different size are learned together.
+
+    Attributes:
+        cells: int64 (n,), kind of each sample: its data set and label.
+        labels: int8 (n,), 0 or 1; both are drawn equally often, to within one sample.
+        power: within a label 0 draws a data set as often as it has samples, 1 all data sets equally often, 0.5 by the root of their
+            size.
+    """
+
+    cells: np.ndarray
+    labels: np.ndarray
+    power: float
+
+    def order(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """int64 (count,): samples in random order; one of a small kind comes again only when all of its kind have come."""
+        kinds, first, sizes = np.unique(self.cells, return_index=True, return_counts=True)
+        shares = sizes.astype(float) ** (1 - self.power)
+        of_label = self.labels[first]
+        present = np.unique(of_label)
+        numbers = np.zeros(len(kinds), int)
+        for label, total in zip(present, _apportioned(np.ones(len(present)), count), strict=True):
+            numbers[of_label == label] = _apportioned(shares[of_label == label], total)
+        drawn = []
+        for kind, number in zip(kinds, numbers, strict=True):
+            members = np.flatnonzero(self.cells == kind)
+            rounds = [rng.permutation(members) for _ in range(-(-number // len(members)))]
+            drawn.append(np.concatenate(rounds)[:number] if rounds else members[:0])
+        return rng.permutation(np.concatenate(drawn))
+
+
+def _apportioned(shares: np.ndarray, count: int) -> np.ndarray:
+    """Whole numbers in proportion to the shares that sum up to `count`: the largest remainders are rounded up."""
+    wanted = shares / shares.sum() * count
+    numbers = np.floor(wanted).astype(int)
+    numbers[np.argsort(numbers - wanted, kind="stable")[: count - numbers.sum()]] += 1
+    return numbers
+
+
 def plan_epoch(
-    count: int, batch: int, size: int, augmentation: Draws, seed: int, epoch: int, steps: int | None = None
+    count: int,
+    batch: int,
+    size: int,
+    augmentation: Draws,
+    seed: int,
+    epoch: int,
+    steps: int | None = None,
+    balance: Balance | None = None,
 ) -> EpochPlan:
     """Draw an epoch.
 
-    Every tile comes at most once. A last batch that would be smaller is dropped (other tiles fall out each epoch): batch
-    statistics over a handful of tiles are noise, and one shape compiles once.
+    Every tile comes at most once, unless kinds of tiles are balanced. A last batch that would be smaller is dropped (other tiles
+    fall out each epoch): batch statistics over a handful of tiles are noise, and one shape compiles once.
 
     Args:
         count: tiles in the training split.
@@ -53,12 +100,14 @@ def plan_epoch(
         seed: of the run.
         epoch: number of the epoch, from 0.
         steps: at most this many batches, or None for all.
+        balance: of kinds of tiles, or None to take them as they come.
     """
     rng = np.random.default_rng([seed, epoch])
     batch = min(batch, count)
     available = count // batch
     steps = available if steps is None else min(steps, available)
-    order = rng.permutation(count)[: steps * batch].reshape(steps, batch)
+    order = rng.permutation(count)[: steps * batch] if balance is None else balance.order(steps * batch, rng)
+    order = order.reshape(steps, batch)
     parameters = augmentation.draw(steps * batch, size, rng).reshape(steps, batch, -1)
     return EpochPlan(order, parameters)
 

@@ -13,14 +13,26 @@ from pathlib import Path
 
 from crack_tf.data.audit import audit
 from crack_tf.data.cache import cache_folder
-from crack_tf.data.folders import DATA_VARIABLE, Source, has_class_folders, passed_over, portable_root
+from crack_tf.data.folders import (
+    DATA_VARIABLE,
+    CleanSource,
+    Source,
+    has_class_folders,
+    passed_over,
+    portable_root,
+)
 from crack_tf.data.neighbours import (
     NeighbourRule,
+    bridge_deck_photographs,
     conglomerate_photographs,
     crack500_photographs,
+    cssc_photographs,
     deepcrack_photographs,
     metu_blocks,
     photograph_keys,
+    scene_photographs,
+    uav_asphalt_photographs,
+    uav_concrete_stretches,
 )
 from crack_tf.data.notes import passed_over_notes, split_notes
 from crack_tf.data.split import check_policy, default_policy, split
@@ -44,6 +56,8 @@ class DataSet:
         kaggle: handle for kagglehub, or None.
         neighbours: rule for files that belong together besides copies, or None.
         task: "classify" (a folder per class) or "segment" (photographs and masks).
+        clean: whether every picture is free of cracks, in folders of any name.
+        left_out: whether it is kept out of every training, to tell how a model does on what it has never seen.
         page: where a person gets the set that no program can fetch; None for the others.
     """
 
@@ -56,6 +70,8 @@ class DataSet:
     neighbours: NeighbourRule | None = None
     task: str = "classify"
     page: str | None = None
+    clean: bool = False
+    left_out: bool = False
 
     @property
     def generated(self) -> bool:
@@ -165,6 +181,81 @@ DATASETS: dict[str, DataSet] = {
             task="segment",
             page="https://doi.org/10.7294/16625056",
         ),
+        DataSet(
+            name="uav_concrete",
+            summary="drone photographs of riverside and other concrete walls, quadrants 448x448 with masks, many crack-free",
+            licence="CC0-1.0",
+            citation="public-domain drone photographs of concrete walls with masks",
+            local="segmentation/uav_concrete",
+            kaggle=None,
+            neighbours=uav_concrete_stretches,
+            task="segment",
+            page="https://creativecommons.org/publicdomain/zero/1.0/",
+        ),
+        DataSet(
+            name="bridge_deck",
+            summary="tiles 256x256 of bridge decks, tined and exposed-aggregate concrete, plaster, with masks",
+            licence="research only (not stated for the images)",
+            citation="tiles of bridge decks with masks; some branches are not drawn",
+            local="segmentation/bridge_deck",
+            kaggle=None,
+            neighbours=bridge_deck_photographs,
+            task="segment",
+            page="(a copy from its authors)",
+        ),
+        DataSet(
+            name="uav_asphalt",
+            summary="asphalt 672x378 from a drone with zoom: shadows, road paint; with masks",
+            licence="research only (not stated)",
+            citation="drone photographs of asphalt with masks",
+            local="segmentation/uav_asphalt",
+            kaggle=None,
+            neighbours=uav_asphalt_photographs,
+            task="segment",
+            page="(a copy from its authors)",
+        ),
+        DataSet(
+            name="cssc",
+            summary="CSSC: tiles 130x130 of cracks, of clean concrete, and of spalling, bars and rust without a crack",
+            licence="research only (not stated; web photographs)",
+            citation="Concrete Structure Spalling and Crack (CSSC) data set; about 8 % of crack and 10 % of no_crack are wrong",
+            local="cssc",
+            kaggle=None,
+            neighbours=cssc_photographs,
+            page="(a copy from its authors)",
+        ),
+        DataSet(
+            name="scenes_clean",
+            summary="crops 320x320 of real scenes without a crack: bridges, railings, joints, facades, doors, trees, text",
+            licence="CC0, CC BY, BSD, MIT, Apache; doordetect_oi: CC BY 2.0 as listed by Open Images",
+            citation="see sources.csv in its folder",
+            local="scenes_clean",
+            kaggle=None,
+            neighbours=scene_photographs,
+            page="(see sources.csv of the copy)",
+            clean=True,
+        ),
+        DataSet(
+            name="scenes_whole",
+            summary="whole photographs of facades, streets and a building site without a crack: for counting false findings",
+            licence="CC0, BSD",
+            citation="see sources.csv in its folder",
+            local="scenes_whole",
+            kaggle=None,
+            page="(see sources.csv of the copy)",
+            clean=True,
+            left_out=True,
+        ),
+        DataSet(
+            name="brick",
+            summary="tiles 227x227 of brickwork: a domain that no model here is made for; some cracks were painted in",
+            licence="not stated; evaluation only",
+            citation="brickwork tiles with and without cracks",
+            local="brick",
+            kaggle=None,
+            page="(a copy from its authors)",
+            left_out=True,
+        ),
     )
 }
 
@@ -203,11 +294,13 @@ def locate(source: str, root: str | None = None, threshold_masks: bool = False) 
         segment = entry.task == "segment"
     else:
         segment = not has_class_folders(folder) and bool(pair_folders(folder))
+    clean = entry is not None and entry.clean
     if segment:
         return PairSource(name, folder, portable_root(folder), licence, neighbours, threshold_masks)
     if threshold_masks:
         raise CrackError(f"--threshold-masks: {folder} holds no masks. Leave it out.")
-    return Source(name, folder, portable_root(folder), licence, neighbours)
+    kind = CleanSource if clean else Source
+    return kind(name, folder, portable_root(folder), licence, neighbours)
 
 
 def fetch(name: str, out: str | Path | None = None, overwrite: bool = False) -> Path:

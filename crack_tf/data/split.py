@@ -54,7 +54,7 @@ def split(result: Audit, policy: str | None = None, seed: int = 0, leave_out: bo
         names = keep_folders(labels, heads, given, rng, result.source.name)
     else:
         names = assign_plain(labels, rng) if policy == "plain" else assign_grouped(labels, heads, rng)
-    _check(labels, heads, names, policy, result.source.name, LABELS[1:] if segment else LABELS)
+    _check(labels, heads, names, policy, result.source.name, LABELS[1:] if segment else result.source.classes)
     numbers = {head: f"g{number:05d}" for number, head in enumerate(sorted(set(heads)))}
     items = [
         Item(record.path, record.sha256, record.label, numbers[head], name, **mask_columns(record))

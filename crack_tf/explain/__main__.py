@@ -19,7 +19,7 @@ from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.explain.attribution import METHODS
 from tflite.cli import non_negative_int, positive_int, run_main
 from tflite.errors import CrackError
-from tflite.manifest import SPLITS
+from tflite.manifest import SPLITS, refuse_mixed
 
 if TYPE_CHECKING:
     from crack_tf.explain.explainer import Explainer
@@ -128,6 +128,7 @@ def _tiles(args: argparse.Namespace, explainers: list[Explainer]) -> Tiles:
     from crack_tf.data.registry import prepare
 
     manifest = prepare(args.data, args.policy)
+    refuse_mixed(manifest, "explanations")
     if manifest.task == "segment":
         return sources.from_masks(manifest, args.split, limit, args.seed)
     if args.faithfulness:

@@ -23,7 +23,7 @@ from crack_tf.explain.sources import Tiles, from_split
 from crack_tf.explain.store import INDEX, Explained, RunFolder, index_rows, plain
 from tflite.errors import CrackError
 from tflite.files import write_csv
-from tflite.manifest import Manifest, read_manifest
+from tflite.manifest import Manifest, read_manifest, refuse_mixed
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ def analyse_errors(
         CrackError: if the split has masks but no classes, a file is missing, or --out is in use.
     """
     manifest = prepare(args.data, args.policy)
+    refuse_mixed(manifest, "--errors")
     if manifest.task == "segment":
         raise CrackError(
             f"--errors needs tiles of two classes; {manifest.name} is a segmentation set. See --faithfulness."

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from crack_tf.data.cache import cache_folder, subset
+from crack_tf.data.cache import cache_folder, file_name, subset
 from tflite.device.tiles import Box, tile_boxes
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_bytes
@@ -64,7 +64,7 @@ def load_patches(
     is continued by its mirror image, and so is its mask.
 
     Args:
-        manifest: of photographs with masks.
+        manifest: of photographs with masks, or mixed: crack-free tiles have empty masks, and cracked ones without a mask are left out.
         split: "train", "val", "test" or "all".
         size: side of a patch in pixels.
         limit: at most this many patches, with the share of crack-free ones kept.
@@ -91,7 +91,7 @@ def load_patches(
         raise CrackError(
             f"split {split!r} of manifest {manifest.name} has no patch with a crack. Keep crack-free ones."
         )
-    name = f"{manifest.name}-{split}-{size}-images-{_key(key + chosen.tobytes().hex())}"
+    name = f"{file_name(manifest)}-{split}-{size}-images-{_key(key + chosen.tobytes().hex())}"
 
     wanted: dict[int, list[Box]] = defaultdict(list)
     for k in chosen:
@@ -117,7 +117,7 @@ def photographs(
     """The photographs of a split with their masks, one in memory at a time.
 
     Args:
-        manifest: of photographs with masks.
+        manifest: of photographs with masks, or mixed; see `load_patches`.
         split: "train", "val", "test" or "all".
         limit: at most this many photographs, with the share of crack-free ones kept.
         seed: of that draw.
@@ -134,12 +134,12 @@ def photographs(
 
 
 def _pairs_of(manifest: Manifest, split: str) -> list[Item]:
-    if manifest.task != "segment":
+    if manifest.task == "classify":
         raise CrackError(
             f"manifest {manifest.name} has no masks, and a segmentation model learns from masks. Split a data set with images "
             "and masks, such as synthetic_masks: python -m crack_tf.data list"
         )
-    return manifest.split(split)
+    return [item for item in manifest.split(split) if item.mask or not item.label]
 
 
 def _all_masks(
@@ -149,7 +149,7 @@ def _all_masks(
 
     Kept apart from the images, which may be a selection that depends on the masks.
     """
-    stem, hashed = f"{manifest.name}-{split}-{size}", _key(key)
+    stem, hashed = f"{file_name(manifest)}-{split}-{size}", _key(key)
     every = range(len(items))
 
     def measured(index: int) -> np.ndarray:

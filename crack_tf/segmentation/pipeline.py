@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from crack_tf.data.augment import affine_rows, parameter_rows, recolour, warp
-from crack_tf.data.pipeline import Draws, EpochPlan, Planned, as_batches, plan_epoch
+from crack_tf.data.pipeline import EpochPlan, Planned, as_batches
 from crack_tf.segmentation.patches import Patches
 
 
@@ -25,7 +25,7 @@ class PatchAugmentation:
         flip: mirror and flip, each with probability one half.
         quarter_turns: turn by 0, 90, 180 or 270 degrees.
         rotation: greatest further rotation either way, in degrees.
-        brightness, contrast, saturation, adverse: see `crack_tf.data.augment.Augmentation`.
+        brightness, contrast, saturation, adverse, camera: see `crack_tf.data.augment.Augmentation`.
     """
 
     zoom: float = 1.25
@@ -36,9 +36,10 @@ class PatchAugmentation:
     contrast: float = 0.3
     saturation: float = 0.2
     adverse: float = 0.0
+    camera: float = 0.0
 
     def scaled(self, strength: float) -> PatchAugmentation:
-        """The same augmentation, `strength` times as far: 0 is none, 1 is this one. As many patches have adverse conditions."""
+        """The same augmentation, `strength` times as far: 0 is none, 1 is this one. As many patches have adverse conditions and cameras."""
         return replace(
             self,
             zoom=self.zoom**strength,
@@ -51,7 +52,7 @@ class PatchAugmentation:
         )
 
     def draw(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Parameters for `count` patches of `size` pixels: float32 (count, PARAMETERS), or longer rows with adverse conditions."""
+        """Parameters for `count` patches of `size` pixels: float32 (count, PARAMETERS), longer rows with adverse conditions or cameras."""
         side = np.exp(rng.uniform(-1, 1, count) * np.log(self.zoom))
         # A view larger than the patch holds it somewhere; what lies beyond the patch is its mirror image.
         left, top = (rng.uniform(0, 1, count) * (1 - side) for _ in range(2))
@@ -60,14 +61,7 @@ class PatchAugmentation:
         degrees = degrees + 90 * rng.integers(0, 4, count) * self.quarter_turns
         colours = [1 + rng.uniform(-a, a, count) for a in (self.brightness, self.contrast, self.saturation)]
         affine = affine_rows(size, (left, top), (side, side), (mirrored[0], mirrored[1]), np.deg2rad(degrees))
-        return parameter_rows([*affine, *colours], self.adverse, size, rng)
-
-
-def plan_patches(
-    count: int, batch: int, size: int, augmentation: Draws, seed: int, epoch: int, steps: int | None = None
-) -> EpochPlan:
-    """Draw an epoch of patches; arguments as for `crack_tf.data.pipeline.plan_epoch`."""
-    return plan_epoch(count, batch, size, augmentation, seed, epoch, steps)
+        return parameter_rows([*affine, *colours], self.adverse, self.camera, size, rng)
 
 
 def patch_batches(patches: Patches, plan: EpochPlan, workers: int = 2) -> Any:
@@ -75,7 +69,7 @@ def patch_batches(patches: Patches, plan: EpochPlan, workers: int = 2) -> Any:
 
     Args:
         patches: the decoded split.
-        plan: from `plan_patches`.
+        plan: from `crack_tf.data.pipeline.plan_epoch`.
         workers: batches prepared at the same time.
 
     Returns:

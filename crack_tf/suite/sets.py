@@ -11,7 +11,7 @@ from crack_tf.data.reviews import apply_review, find_review
 from crack_tf.evaluate import lineage
 from crack_tf.predictor import Predictor
 from crack_tf.suite.answers import TestSet
-from tflite.manifest import Manifest
+from tflite.manifest import Manifest, refuse_mixed
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def load_set(chosen: Chosen, limit: int | None = None) -> TestSet:
         CrackError: if the data set is not there or cannot be read.
     """
     manifest = manifest_of(chosen)
+    refuse_mixed(manifest, "the suite")
     if manifest.task == "segment":
         from crack_tf.segmentation.patches import load_patches
 

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from crack_tf.train import check_same_run, count_or_share, main
+from crack_tf.training import TrainConfig
 from tests.pairs_on_disk import write_pairs
 from tflite.errors import CrackError
 from tflite.files import sha256_file
@@ -76,6 +77,8 @@ def test_resume_under_other_settings_names_the_setting(tiny_run, tiny_manifest, 
         (["--init-from", "nowhere.keras"], "nowhere.keras"),
         (["--target-recall", "0"], "--target-recall"),
         (["--augmentation", "9"], "--augmentation"),
+        (["--zoom-out", "0.5"], "--zoom-out 0.5"),
+        (["--zoom-out", "5"], "--zoom-out 5"),
         (["--model", "vgg"], "'vgg'"),
         (["--resume"], "there is no run"),
         (["--resume", "--overwrite"], "exclude each other"),
@@ -133,6 +136,7 @@ def test_a_model_of_masks_trains_into_a_run_folder_of_the_same_kind(pairs: Manif
     ("options", "message"),
     [
         (["--loss", "focal"], "--loss 'focal'"),
+        (["--zoom-out", "2"], "--zoom-out 2: unet draws masks"),
         (["--image-size", "34"], "give a multiple of 4"),
         (["--hp", "upsampling='cubic'"], "choose one of nearest, transposed"),
         (["--model", "opnet", "--hp", "widths=(4, 8)"], "has masks; this model needs"),
@@ -175,6 +179,16 @@ def test_a_run_from_before_a_setting_existed_is_gone_on_with(tmp_path) -> None:
     check_same_run(tmp_path, record)
     with pytest.raises(CrackError, match="loss = 'bce', now it is 'dice'"):
         check_same_run(tmp_path, record | {"train": {"batch": 8, "loss": "dice"}})
+
+
+@pytest.mark.parametrize(("setting", "value"), [("camera", 0.2), ("zoom_out", 1.5), ("balance", 0.5)])
+def test_an_older_run_goes_on_without_newer_augmentation_and_balance(setting: str, value: float, tmp_path) -> None:
+    now = asdict(TrainConfig(model="opnet"))
+    then = {name: kept for name, kept in now.items() if name not in ("camera", "zoom_out", "balance")}
+    (tmp_path / "config.json").write_text(json.dumps({"train": then}))
+    check_same_run(tmp_path, {"train": now})
+    with pytest.raises(CrackError, match=rf"train.{setting} = .*, now it is {value}"):
+        check_same_run(tmp_path, {"train": now | {setting: value}})
 
 
 def _start(command: list[str], prepare: Callable[[], object]) -> subprocess.Popen:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes
-from tflite.manifest import LABELS, SPLITS, Item, Manifest, read_manifest, write_manifest
+from tflite.manifest import LABELS, SPLITS, Item, Manifest, read_manifest, refuse_mixed, write_manifest
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_windows_line_ends_are_no_change(manifest: Manifest) -> None:
         b'# {"format": "crack_tf.manifest/1"}\npath,sha256,label,group,split\na,b,1,g,dev\n',
         b'# {"format": "crack_tf.manifest/1"}\npath,sha256,label,group,split\na,b\n',
         b'# {"format": "crack_tf.manifest/1"}\npath,sha256,label,group,split,mask,mask_sha256\na,b,1,g,val,m,\n',
-        b'# {"format": "crack_tf.manifest/1"}\npath,sha256,label,group,split,mask\na,b,1,g,val,m\nc,d,1,h,val,\n',
+        b'# {"format": "crack_tf.manifest/1"}\npath,sha256,label,group,split,mask\na,b,1,g,val,m\n',
     ],
 )
 def test_what_is_not_a_manifest_is_refused(tmp_path: Path, content: bytes) -> None:
@@ -249,6 +249,34 @@ def test_pairs_survive_a_round_trip_and_name_their_task(pairs: Manifest, manifes
     assert pairs.read_mask(pairs.items[1]) == b"masks b"
 
 
+def test_a_mix_of_items_with_and_without_masks_is_read_back(
+    pairs: Manifest, manifest: Manifest, tmp_path: Path
+) -> None:
+    mixed = replace(pairs, items=tuple(sorted((*pairs.items, *manifest.items))))
+    assert mixed.task == "mixed"
+    write_manifest(tmp_path / "mixed.csv", mixed)
+    again = read_manifest(tmp_path / "mixed.csv")
+    assert again == mixed
+    assert {bool(item.mask) for item in again.items} == {True, False}
+
+
+@given(with_mask=st.lists(st.booleans(), max_size=6))
+def test_the_task_says_which_items_have_masks(with_mask: list[bool]) -> None:
+    items = tuple(Item(f"{k}", "0", 1, "g", "train", "m" * mask, "0" * mask) for k, mask in enumerate(with_mask))
+    task = Manifest("any", "plain", 0, ".", "", items).task
+    assert task == ("mixed" if len(set(with_mask)) == 2 else "segment" if any(with_mask) else "classify")
+
+
+def test_a_mix_is_refused_by_name_where_figures_are_of_one_kind(pairs: Manifest, manifest: Manifest) -> None:
+    for one_kind in (pairs, manifest):
+        refuse_mixed(one_kind, "an evaluation")
+    mixed = replace(pairs, items=(*pairs.items, *manifest.items))
+    with pytest.raises(
+        CrackError, match=r"pairs.csv mixes tiles .* For an evaluation, name one of the manifests it was"
+    ):
+        refuse_mixed(mixed, "an evaluation")
+
+
 def test_another_mask_is_another_manifest(pairs: Manifest) -> None:
     changed = replace(pairs.items[0], mask_sha256="0" * 64)
     assert replace(pairs, items=(changed, pairs.items[1])).sha256 != pairs.sha256
@@ -266,7 +294,7 @@ def test_a_changed_or_missing_mask_is_refused(pairs: Manifest) -> None:
 
 
 def test_a_tile_without_a_mask_says_so(manifest: Manifest) -> None:
-    with pytest.raises(CrackError, match="has no mask: it is a classification set"):
+    with pytest.raises(CrackError, match="has no mask: only its label is known"):
         manifest.read_mask(manifest.items[0])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,15 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from tflite.errors import CrackError, ImageError
+from tflite.files import sha256_bytes
+from tflite.manifest import Item, Manifest
 from tflite.masks import (
     MaskError,
     check_crack_mask,
     check_mask,
     cut_mask,
     decode_mask,
+    load_mask,
     mask_pixels,
     orient,
     stored_orientation,
@@ -86,6 +90,9 @@ READ: dict[str, bytes] = {
     ),
     "grey with an alpha that is full": png(coloured((255, 255, 255, 255), (0, 0, 0, 255))),
     "grey with an alpha that is empty": png(coloured((255, 255, 255, 0), (0, 0, 0, 0))),
+    "black and white with an alpha that is mostly full": png(
+        np.dstack([MASK * 255, MASK * 255, MASK * 255, np.where(MASK, 255, 191)]).astype(np.uint8)
+    ),
     "a palette whose background is transparent": encode(palette((0, 0, 0), (255, 0, 0)), transparency=0),
 }
 
@@ -201,6 +208,18 @@ def test_pixels_are_turned_as_pillow_turns_them_by_the_tag(orientation: int) -> 
             np.testing.assert_array_equal(orient(pixels, orientation), np.asarray(ImageOps.exif_transpose(tagged)))
     turned = decode_mask(png(MASK), None, orientation=orientation)
     np.testing.assert_array_equal(turned, orient(MASK, orientation))
+
+
+def test_a_clean_tile_without_a_mask_has_an_empty_one_and_a_cracked_one_has_none(tmp_path: Path) -> None:
+    data = encode(Image.new("RGB", SHAPE[::-1]))
+    (tmp_path / "tile.png").write_bytes(data)
+    clean, cracked = (Item("tile.png", sha256_bytes(data), label, "g", "train") for label in (0, 1))
+    manifest = Manifest("tiles", "plain", 0, str(tmp_path), "CC0-1.0", (clean, cracked))
+    for shape in (None, SHAPE):
+        mask = load_mask(manifest, clean, shape)
+        assert (mask.shape, mask.dtype, mask.any()) == (SHAPE, bool, False)
+    with pytest.raises(CrackError, match="has no mask: only its label is known"):
+        load_mask(manifest, cracked)
 
 
 @pytest.mark.parametrize("tag", [0, 9, 65535])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_tf.data.mix import mix
+from crack_tf.data.mix import domain_of, mix
 from tests.crack_tf.segmentation.drawn_pairs import write_set
 from tflite.errors import CrackError, ImageError
-from tflite.files import sha256_file
+from tflite.files import sha256_bytes, sha256_file
 from tflite.manifest import SPLITS, Item, Manifest, read_manifest, write_manifest
 
 
@@ -117,12 +117,61 @@ def test_one_manifest_is_no_mix(tmp_path: Path) -> None:
         mix([write_tiles(tmp_path / "walls", 0)])
 
 
-def test_tiles_and_pairs_are_not_mixed(tmp_path: Path) -> None:
+def test_tiles_and_pairs_become_one_manifest_that_is_read_back(tmp_path: Path) -> None:
     from crack_tf.data.registry import prepare
 
-    pairs = prepare(str(write_set(tmp_path / "pairs")), "plain")
-    with pytest.raises(CrackError, match=r"cannot be mixed: walls-grouped \(classify\), pairs-plain \(segment\)"):
-        mix([write_tiles(tmp_path / "walls", 0), pairs])
+    tiles, pairs = write_tiles(tmp_path / "walls", 0), prepare(str(write_set(tmp_path / "pairs")), "plain")
+    write_manifest(tmp_path / "mix.csv", mix([tiles, pairs]))
+    mixed = read_manifest(tmp_path / "mix.csv")
+    assert (mixed.task, mixed.dataset, len(mixed.items)) == ("mixed", "walls+pairs", 26)
+    for item in mixed.items:
+        assert bool(item.mask) == (domain_of(item) == "pairs")
+        assert sha256_bytes(mixed.read(item)) == item.sha256
+        if item.mask:
+            assert sha256_bytes(mixed.read_mask(item)) == item.mask_sha256
+
+
+def test_the_domain_of_an_item_is_the_set_it_came_from(tmp_path: Path) -> None:
+    one, other = write_tiles(tmp_path / "walls", 0), write_tiles(tmp_path / "decks", 1)
+    assert {domain_of(item) for item in one.items} == {""}
+    mixed = mix([one, other])
+    assert {item.path.partition("/")[0] for item in mixed.items} == {"walls", "decks"}
+    assert all(domain_of(item) == item.path.partition("/")[0] for item in mixed.items)
+
+
+def made_from(source: Manifest, root: Path) -> Manifest:
+    """The same pictures a little darker, as another data set that says from which groups it was made."""
+    items = []
+    for item in source.items:
+        path = root / item.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        darker = np.asarray(Image.open(source.folder() / item.path)) * 0.9
+        Image.fromarray(darker.astype(np.uint8)).save(path)
+        items.append(replace(item, sha256=sha256_file(path), group=f"{source.dataset}/{item.group}"))
+    return replace(source, dataset=root.name, root=root.as_posix(), items=tuple(sorted(items)))
+
+
+def test_pictures_made_from_a_set_of_the_mix_are_no_copies_of_it(tmp_path: Path) -> None:
+    walls, decks = write_tiles(tmp_path / "walls", 0), write_tiles(tmp_path / "decks", 1)
+    made = made_from(walls, tmp_path / "made")
+    assert len(mix([walls, decks, made]).items) == 18
+    with pytest.raises(CrackError, match="6 pictures are in two of the data sets"):  # it does not say so itself
+        mix([walls, replace(made, items=tuple(replace(i, group=i.group.partition("/")[2]) for i in made.items))])
+
+
+def test_pictures_made_from_another_split_of_a_set_are_refused(tmp_path: Path) -> None:
+    walls = write_tiles(tmp_path / "walls", 0)
+    made = made_from(walls, tmp_path / "made")
+    order = {"train": "test", "test": "train", "val": "val"}
+    anew = replace(walls, items=tuple(replace(item, split=order[item.split]) for item in walls.items))
+    with pytest.raises(CrackError, match=r"of made was made for split .* of walls.*or make made anew"):
+        mix([anew, made])
+
+
+def test_a_mix_is_not_mixed_with_its_own_parts(tmp_path: Path) -> None:
+    walls, decks = write_tiles(tmp_path / "walls", 0), write_tiles(tmp_path / "decks", 1)
+    with pytest.raises(CrackError, match=r"\d+ pictures are in two of the data sets"):
+        mix([mix([walls, decks]), walls, decks])
 
 
 def test_two_sets_of_one_name_are_refused(tmp_path: Path) -> None:

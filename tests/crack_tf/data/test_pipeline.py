@@ -6,12 +6,14 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("tensorflow")
 
 from crack_tf.data.augment import Augmentation
 from crack_tf.data.cache import Tiles
-from crack_tf.data.pipeline import PlannedTiles, plan_epoch, training_batches
+from crack_tf.data.pipeline import Balance, EpochPlan, PlannedTiles, plan_epoch, training_batches
 from tflite.manifest import Item
 
 # Items name files; batches come from the arrays alone.
@@ -85,3 +87,55 @@ def test_jax_backend_makes_the_same_tiles(tmp_path) -> None:
     subprocess.run([sys.executable, "-c", code, str(out)], check=True, env=environment)
     # Both interpolate in float32; where a sample lies on the border the two reflect within a rounding step of each other.
     np.testing.assert_allclose(np.load(out), expected, atol=0.5)
+
+
+kinds_of_samples = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1)), min_size=1, max_size=60)
+
+
+def balance_of(samples: list[tuple[int, int]], power: float) -> Balance:
+    domains, labels = (np.array(part) for part in zip(*samples, strict=True))
+    return Balance(2 * domains + labels, labels.astype(np.int8), power)
+
+
+@given(samples=kinds_of_samples, count=st.integers(0, 200), power=st.floats(0, 1), seed=st.integers(0, 99))
+def test_both_labels_are_drawn_equally_often_and_samples_of_a_kind_in_turn(
+    samples: list[tuple[int, int]], count: int, power: float, seed: int
+) -> None:
+    balance = balance_of(samples, power)
+    order = balance.order(count, np.random.default_rng(seed))
+    assert len(order) == count
+    np.testing.assert_array_equal(order, balance.order(count, np.random.default_rng(seed)))
+    drawn = np.bincount(balance.labels[order], minlength=2)
+    if set(balance.labels) == {0, 1}:
+        assert abs(int(drawn[0]) - int(drawn[1])) <= 1
+    often = np.bincount(order, minlength=len(samples))
+    for kind in np.unique(balance.cells):
+        assert np.ptp(often[balance.cells == kind]) <= 1
+
+
+@pytest.mark.parametrize(("power", "shares"), [(0, (0.9, 0.1)), (0.5, (0.75, 0.25)), (1, (0.5, 0.5))])
+def test_data_sets_are_drawn_by_their_size_its_root_or_all_alike(power: float, shares: tuple[float, float]) -> None:
+    samples = [(domain, label) for label in (0, 1) for domain, size in ((0, 90), (1, 10)) for _ in range(size)]
+    order = balance_of(samples, power).order(400, np.random.default_rng(0))
+    cells = np.bincount(balance_of(samples, power).cells[order])
+    np.testing.assert_array_equal(cells, np.array([shares[0], shares[0], shares[1], shares[1]]) * 200)
+
+
+def test_a_balanced_epoch_is_a_function_of_seed_and_epoch_and_as_long_as_any() -> None:
+    balance = balance_of([(0, 0)] * 15 + [(0, 1)] * 3 + [(1, 0)] * 5, 0.5)
+
+    def plan(seed: int, epoch: int) -> EpochPlan:
+        return plan_epoch(23, 5, 16, Augmentation(), seed, epoch, balance=balance)
+
+    assert plan(0, 0).order.tobytes() == plan(0, 0).order.tobytes()
+    assert plan(0, 0).order.tobytes() != plan(0, 1).order.tobytes()
+    assert plan(0, 0).order.tobytes() != plan(1, 0).order.tobytes()
+    assert plan(0, 0).order.shape == (4, 5)
+    assert balance.labels[plan(0, 0).order].sum() == 10
+
+
+def test_without_balance_an_epoch_is_drawn_as_ever() -> None:
+    plan = plan_epoch(23, 5, 16, Augmentation(), 3, 2)
+    rng = np.random.default_rng([3, 2])
+    np.testing.assert_array_equal(plan.order.ravel(), rng.permutation(23)[:20])
+    np.testing.assert_array_equal(plan.parameters.reshape(20, -1), Augmentation().draw(20, 16, rng))

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import types
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from crack_tf.data.__main__ import main
 from crack_tf.data.folders import class_folders
 from crack_tf.data.neighbours import metu_blocks, photograph_keys
 from crack_tf.data.registry import DATASETS, fetch, locate, prepare
+from tests.crack_tf.segmentation.drawn_pairs import write_pair
 from tflite.errors import CrackError
-from tflite.manifest import Manifest
+from tflite.manifest import SPLITS, Manifest
 
 
 def fill(folder: Path, count: int = 1, seed: int = 0) -> None:
@@ -200,6 +205,117 @@ def test_prepare_refuses_an_unknown_policy(tmp_path: Path) -> None:
 def test_prepare_of_a_missing_manifest_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(CrackError, match=r"does not exist. Make one with: python -m crack_tf.data split"):
         prepare(str(tmp_path / "none.csv"))
+
+
+# Files of a miniature of each set, as the published ones are named: two crops of each of `PHOTOGRAPHS` photographs.
+PHOTOGRAPHS = 14
+MINIATURES: dict[str, Callable[[int, int], list[str]]] = {
+    "uav_concrete": lambda photo, crop: [f"images/slide{100 * photo + crop}.jpg"],
+    "bridge_deck": lambda photo, crop: [f"images/ckjx{photo}c93t_{crop:02d}.jpg"],
+    "uav_asphalt": lambda photo, crop: [f"images/937958_DJI_2023_{photo:04d}_Z.JPG_{crop}_z.jpg"],
+    "cssc": lambda photo, crop: [
+        f"crack/accept{photo:03d}{crop:03d}.jpg",
+        f"no_crack/nonAccept{photo:03d}{crop:03d}.jpg",
+        f"spalling_no_crack/accept{photo:03d}{crop:03d}.jpg",
+    ],
+    "scenes_clean": lambda photo, crop: [f"source{photo % 3}/{crop:03d}_images_DSC_{photo}_s{crop}_10_20.jpg"],
+    "scenes_whole": lambda photo, crop: [f"facades_{2 * photo + crop:03d}.jpg"],
+    "brick": lambda photo, crop: [f"{name}/{2 * photo + crop:05d}.jpg" for name in ("crack", "no_crack")],
+}
+BY_PHOTOGRAPH = [name for name in MINIATURES if DATASETS[name].neighbours is not None]
+
+
+def write_miniature(name: str, data: Path) -> None:
+    """The set of that name below a data folder, drawn."""
+    root, seed = data / str(DATASETS[name].local), 0
+    for photo, crop in product(range(PHOTOGRAPHS), range(2)):
+        for path in MINIATURES[name](photo, crop):
+            seed += 1
+            target = root / path
+            if DATASETS[name].task == "segment":
+                write_pair(target.parent, root / "masks", target.stem, seed, cracked=photo % 4 > 0)
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            pixels = np.random.default_rng(seed).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(target, quality=95)
+
+
+def check_split(manifest: Manifest, name: str) -> dict[str, set[str]]:
+    """What holds of the split of every set; the splits of each group."""
+    entry = DATASETS[name]
+    assert (manifest.dataset, manifest.root) == (name, f"$CRACK_TF_DATA/{entry.local}")
+    assert manifest.licence == entry.licence
+    assert manifest.task == entry.task
+    sides: dict[str, set[str]] = {}
+    for item in manifest.items:
+        sides.setdefault(item.group, set()).add(item.split)
+    assert all(len(side) == 1 for side in sides.values())
+    for part in SPLITS:
+        labels = {item.label for item in manifest.split(part)}
+        assert labels == {0} if entry.clean else 1 in labels
+    return sides
+
+
+@pytest.mark.parametrize("name", MINIATURES)
+def test_a_registered_set_is_found_below_the_variable_and_split_by_photograph(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_miniature(name, tmp_path)
+    monkeypatch.setenv("CRACK_TF_DATA", str(tmp_path))
+    assert locate(name) == locate(str(tmp_path / str(DATASETS[name].local)))
+    manifest = prepare(name)
+    sides = check_split(manifest, name)
+    pictures = len(manifest.items)
+    assert pictures == 2 * PHOTOGRAPHS * len(MINIATURES[name](0, 0))
+    assert len(sides) == (pictures // 2 if name in BY_PHOTOGRAPH else pictures)
+
+
+@pytest.mark.parametrize("name", MINIATURES)
+def test_a_registered_set_on_this_machine_is_split_without_a_photograph_on_two_sides(
+    name: str, data_root: Path
+) -> None:
+    if not (data_root / str(DATASETS[name].local)).is_dir():
+        pytest.skip(f"{name} is not below CRACK_TF_DATA")
+    manifest = prepare(name)
+    sides = check_split(manifest, name)
+    if name in BY_PHOTOGRAPH:
+        assert len(sides) < len(manifest.items)
+    for part, share in (("train", 0.7), ("val", 0.15), ("test", 0.15)):
+        assert abs(len(manifest.split(part)) / len(manifest.items) - share) < 0.05
+
+
+def test_other_damage_without_a_crack_is_a_clean_class(tmp_path: Path) -> None:
+    for name in ("crack", "no_crack", "spalling_no_crack", "Rust-No-Crack"):
+        fill(tmp_path / name)
+    labels = {Path(path).parent.name: label for path, label in locate(str(tmp_path)).files()}
+    assert labels == {"crack": 1, "no_crack": 0, "spalling_no_crack": 0, "Rust-No-Crack": 0}
+
+
+def test_a_clean_set_has_one_class_whatever_its_folders_are_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_miniature("scenes_clean", tmp_path)
+    fill(tmp_path / "scenes_clean/crack", 4)  # a source of that name is no class
+    monkeypatch.setenv("CRACK_TF_DATA", str(tmp_path))
+    place = locate("scenes_clean")
+    assert place.classes == ("no_crack",)
+    assert {label for _, label in place.files()} == {0}
+    assert main(["audit", "scenes_clean", "--out", str(tmp_path / "audit")]) == 0
+    numbers = json.loads((tmp_path / "audit/summary.json").read_text())
+    assert {name: of_class["files"] for name, of_class in numbers["classes"].items()} == {"no_crack": 32, "crack": 0}
+
+
+def test_a_clean_set_without_a_picture_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "scenes_clean").mkdir()
+    monkeypatch.setenv("CRACK_TF_DATA", str(tmp_path))
+    with pytest.raises(CrackError, match=r"scenes_clean holds no image. Put the crack-free pictures there"):
+        locate("scenes_clean").files()
+
+
+def test_sets_kept_for_testing_are_named_in_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert {name for name, entry in DATASETS.items() if entry.left_out} == {"brick", "scenes_whole"}
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out.count("not to be trained on") == 2
 
 
 @pytest.mark.parametrize("name", ["crack500", "deepcrack", "conglomerate"])

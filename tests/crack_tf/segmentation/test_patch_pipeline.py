@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 pytest.importorskip("tensorflow")
 
 from crack_tf.data.augment import PARAMETERS, Augmentation
+from crack_tf.data.pipeline import plan_epoch
 from crack_tf.segmentation.patches import Patches
 from crack_tf.segmentation.pipeline import (
     PatchAugmentation,
     PlannedPatches,
     augment_pairs,
     patch_batches,
-    plan_patches,
 )
 from tflite.device.tiles import Box
 from tflite.manifest import Item
@@ -105,7 +105,7 @@ def test_a_thin_crack_keeps_its_area_when_turned() -> None:
 
 def test_tf_data_and_pydataset_give_the_same_batches() -> None:
     patches = smooth_patches(20)
-    plan = plan_patches(20, 6, SIZE, PatchAugmentation(), seed=3, epoch=1)
+    plan = plan_epoch(20, 6, SIZE, PatchAugmentation(), seed=3, epoch=1)
     from_tf = list(patch_batches(patches, plan).as_numpy_iterator())
     dataset = PlannedPatches(patches, plan)
     assert len(from_tf) == len(dataset) == 3
@@ -120,7 +120,7 @@ def test_tf_data_and_pydataset_give_the_same_batches() -> None:
 
 def test_a_plan_depends_on_seed_and_epoch_alone_and_takes_either_augmentation() -> None:
     def draw(seed: int, epoch: int, augmentation: PatchAugmentation | Augmentation) -> tuple[bytes, bytes]:
-        plan = plan_patches(20, 5, SIZE, augmentation, seed, epoch, steps=3)
+        plan = plan_epoch(20, 5, SIZE, augmentation, seed, epoch, steps=3)
         assert plan.parameters.shape == (3, 5, PARAMETERS)
         return plan.order.tobytes(), plan.parameters.tobytes()
 

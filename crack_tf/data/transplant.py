@@ -1,0 +1,374 @@
+"""Real cracks transplanted onto crack-free pictures, and lines that only look like cracks drawn beside them.
+
+A model that has seen cracks on one concrete only learns the concrete. Here a crack's shape and darkness profile are lifted off its
+photograph (the photograph divided by what it would show without the crack) and laid over clean tiles and scenes, at widths down to
+hairlines and at any contrast. Its twins, drawn on the same pictures, have no crack: joints, mortar lines, board marks, cables, pen
+strokes, edges of shadows and of wet patches. (Composition of cut-out objects: Dwibedi, Misra, Hebert, ICCV 2017; cracks as a factor
+on the background are ours.)
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from crack_tf.data.folders import portable_root
+from crack_tf.data.split import SHARES
+from tflite.errors import CrackError
+from tflite.files import sha256_bytes, write_bytes
+from tflite.images import decode_rgb
+from tflite.manifest import SPLITS, Item, Manifest, write_manifest
+from tflite.masks import load_mask
+
+_REACH = 6  # pixels around a mask that still belong to the crack's profile: blur, and masks that are drawn too tight
+_CONTRAST = (0.35, 1.3)  # exponent of the crack's darkness
+_SCALE = (0.25, 1.25)
+_LEAST_DROP = 0.07  # of the light that a transplanted crack must take, or nobody could see it
+_LEAST_LEVELS = 2.0  # of grey: in the dark a share of the light is less than a file holds
+_LEAST_OF_TEXTURE = 0.6  # the same against the standard deviation of the grey levels it is laid on
+_LEAST_LENGTH = 0.2  # of the side: shorter rests of a crack at a picture's edge are tried again
+_TRIES = 20
+_SMALLEST = 32  # pixels; less has no room for a crack
+_BOTH = 0.4  # share of cracked pictures with a twin beside the crack
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A crack without its photograph.
+
+    Attributes:
+        factor: float32 (h, w, 3), share of the background's light that the crack leaves; 1 away from it.
+        mask: uint8 (h, w) of 0 and 255.
+    """
+
+    factor: np.ndarray
+    mask: np.ndarray
+
+
+def write_transplants(
+    shapes: Manifest, onto: Sequence[Manifest], out: Path, count: int, size: int = 256, seed: int = 0
+) -> Manifest:
+    """Draw pictures into `out`/images and `out`/masks, every second one cracked, and write `out`/manifest.csv.
+
+    A split's pictures are made from that split's cracks and clean pictures alone, so no model is tested on what it learned from;
+    groups are those of the clean pictures. Where no crack can be seen, whichever is tried, a picture stays clean.
+
+    Args:
+        shapes: of photographs with masks.
+        onto: manifests with crack-free pictures; each gives equally many.
+        out: folder, new; the data set is called after it. It appears when it is whole.
+        count: of pictures in all splits together, shared as 70/15/15.
+        size: side in pixels.
+        seed: of everything drawn.
+
+    Returns:
+        The manifest: cracked rows have masks, clean ones have none.
+
+    Raises:
+        CrackError: if the folder exists, the numbers are too small, a split has no crack with a mask or no clean picture, or a file
+            cannot be read.
+    """
+    if out.exists():
+        raise CrackError(f"--out {out} exists already. Choose a new folder.")
+    if size < _SMALLEST:
+        raise CrackError(f"--size {size}: give {_SMALLEST} pixels or more.")
+    numbers = shares(count)
+    if min(numbers) < 2:
+        raise CrackError(f"--count {count}: too few for three splits with and without a crack. Give 12 or more.")
+    for split in SPLITS:
+        _require(shapes, split, bool(_cracked_pairs(shapes, split)), "photograph with a crack and its mask")
+        for manifest in onto:
+            _require(manifest, split, bool(_clean(manifest, split)), "crack-free picture")
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    try:
+        manifest = _draw(shapes, onto, out, partial, numbers, size, seed)
+        partial.replace(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return manifest
+
+
+def _draw(
+    shapes: Manifest,
+    onto: Sequence[Manifest],
+    out: Path,
+    partial: Path,
+    numbers: Sequence[int],
+    size: int,
+    seed: int,
+) -> Manifest:
+    """Write pictures, masks and the manifest, which names `out`, into `partial`."""
+    items = []
+    for split, number in zip(SPLITS, numbers, strict=True):
+        rng = np.random.default_rng([seed, SPLITS.index(split)])
+        lifted = _shapes(shapes, split)
+        clean = [_clean(manifest, split) for manifest in onto]
+        for k in tqdm(range(number), f"transplants, {split}", unit="picture", disable=None):
+            source = int(rng.integers(len(onto)))
+            item = clean[source][int(rng.integers(len(clean[source])))]
+            pixels = _window(decode_rgb(onto[source].read(item), item.path), size, rng)
+            mask = None
+            if k % 2 == 0 and (laid := _cracked(pixels, lifted, rng)) is not None:
+                pixels, mask = laid
+            if mask is None or rng.uniform() < _BOTH:
+                pixels = TWINS[int(rng.integers(len(TWINS)))](pixels, rng)
+            group = f"{onto[source].dataset}/{item.group}"
+            items.append(_write(partial, f"{split}-{k:05d}", pixels, mask, group, split, rng))
+    licences = {manifest.dataset: manifest.licence for manifest in (shapes, *onto)}
+    manifest = Manifest(
+        dataset=out.resolve().name,
+        policy="grouped",
+        seed=seed,
+        root=portable_root(out.resolve()),
+        licence="; ".join(f"{name}: {licence}" for name, licence in licences.items()),
+        items=tuple(sorted(items)),
+    )
+    write_manifest(partial / "manifest.csv", manifest)
+    return manifest
+
+
+def shares(count: int) -> list[int]:
+    """How many of `count` pictures go to each split: 70/15/15."""
+    return np.diff(np.rint(np.cumsum((0, *SHARES.values())) * count).astype(int)).tolist()
+
+
+def lift(photo: np.ndarray, mask: np.ndarray) -> Shape:
+    """Take a crack off its photograph.
+
+    Args:
+        photo: uint8 (h, w, 3).
+        mask: bool (h, w), true on the crack.
+
+    Returns:
+        Its factor on the light and its mask, cut to the crack's surroundings. Light edges of a crack have factors a little above 1.
+    """
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    top, left = max(0, rows[0] - 2 * _REACH), max(0, columns[0] - 2 * _REACH)
+    window = np.s_[top : rows[-1] + 2 * _REACH + 1, left : columns[-1] + 2 * _REACH + 1]
+    photo, mask = photo[window].astype(np.float32), mask[window].astype(np.uint8)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _REACH + 1, 2 * _REACH + 1))
+    near = cv2.dilate(mask, kernel)
+    # The background under the crack: a weighted mean of what lies around it, wide enough to bridge the widest crack.
+    width = float(cv2.distanceTransform(mask, cv2.DIST_L2, 5).max())
+    sigma = 2 * _REACH + 2 * width
+    outside = (1 - near).astype(np.float32)
+    weight = cv2.GaussianBlur(outside, (0, 0), sigma) + 1e-3
+    background = cv2.GaussianBlur(photo * outside[..., None], (0, 0), sigma) / weight[..., None]
+    factor = np.clip((photo + 4) / (background + 4), 0.05, 1.15)
+    fade = cv2.GaussianBlur(cv2.dilate(mask, kernel[::2, ::2]).astype(np.float32), (0, 0), _REACH / 3)[..., None]
+    return Shape((1 + fade * (factor - 1)).astype(np.float32), mask * 255)
+
+
+def lay(pixels: np.ndarray, shape: Shape, matrix: np.ndarray, contrast: float) -> tuple[np.ndarray, np.ndarray]:
+    """Lay a crack over a picture.
+
+    Args:
+        pixels: uint8 (s, s, 3).
+        shape: the crack.
+        matrix: float (2, 3), from the shape's pixels to the picture's.
+        contrast: exponent of its factor: below 1 fainter, above 1 darker.
+
+    Returns:
+        uint8 (s, s, 3) and the mask, bool (s, s).
+    """
+    size = pixels.shape[1], pixels.shape[0]
+    # Pixels that are averaged into one when a shape is reduced: a blur before it, so that hairlines fade instead of breaking.
+    reduce = max(0.0, 1 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))) - 1)
+    factor, mask = shape.factor, shape.mask
+    if reduce > 0.2:
+        factor = cv2.GaussianBlur(factor, (0, 0), 0.5 * reduce)
+        mask = np.minimum(255, 1.5 * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.5 * reduce)).astype(np.uint8)
+    factor = cv2.warpAffine(
+        factor, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(1, 1, 1)
+    )
+    mask = cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_LINEAR)
+    return np.clip(pixels * factor**contrast, 0, 255).astype(np.uint8), mask >= 100
+
+
+def _cracked_pairs(manifest: Manifest, split: str) -> list[Item]:
+    return [item for item in manifest.items if item.split == split and item.label and item.mask]
+
+
+def _clean(manifest: Manifest, split: str) -> list[Item]:
+    return [item for item in manifest.items if item.split == split and not item.label]
+
+
+def _require(manifest: Manifest, split: str, there: bool, what: str) -> None:
+    if not there:
+        raise CrackError(
+            f"split {split!r} of manifest {manifest.source or manifest.name} has no {what}: name another manifest."
+        )
+
+
+def _shapes(manifest: Manifest, split: str) -> list[Shape]:
+    shapes = []
+    for item in _cracked_pairs(manifest, split):
+        photo = decode_rgb(manifest.read(item), item.path)
+        shapes.append(lift(photo, load_mask(manifest, item, photo.shape[:2])))
+    return shapes
+
+
+def _window(pixels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """A square of a picture at the size wanted; a small picture is enlarged, a large one cut at a random place and scale."""
+    height, width = pixels.shape[:2]
+    side = int(rng.integers(min(size, height, width), min(height, width) + 1))
+    y, x = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+    interpolation = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
+    return cv2.resize(pixels[y : y + side, x : x + side], (size, size), interpolation=interpolation)
+
+
+def _cracked(
+    pixels: np.ndarray, shapes: Sequence[Shape], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The picture with a crack, and its mask; None when none that was tried can be seen."""
+    size = len(pixels)
+    for _ in range(_TRIES):
+        shape = shapes[int(rng.integers(len(shapes)))]
+        scale = float(np.exp(rng.uniform(*np.log(_SCALE))))
+        angle, mirror = rng.uniform(0, 2 * np.pi), 1 if rng.uniform() < 0.5 else -1
+        turn = scale * np.array([[mirror * np.cos(angle), -np.sin(angle)], [mirror * np.sin(angle), np.cos(angle)]])
+        # Some point of the crack comes to lie somewhere in the middle of the picture.
+        ys, xs = np.nonzero(shape.mask)
+        k = int(rng.integers(len(ys)))
+        place = rng.uniform(0.25, 0.75, 2) * size - turn @ (xs[k], ys[k])
+        laid, mask = lay(pixels, shape, np.column_stack([turn, place]), float(rng.uniform(*_CONTRAST)))
+        inside = np.flatnonzero(mask)
+        long_enough = max(np.ptp(np.nonzero(mask)[0]), np.ptp(np.nonzero(mask)[1])) if inside.size else 0
+        if long_enough < _LEAST_LENGTH * size:
+            continue
+        before, after = pixels[mask].astype(float), laid[mask].astype(float)
+        drop = before.mean() - after.mean()
+        # Visible: darker than what it lies on, and by more than what it lies on varies.
+        if drop >= max(_LEAST_LEVELS, _LEAST_DROP * before.mean(), _LEAST_OF_TEXTURE * before.mean(axis=1).std()):
+            return laid, mask
+    return None
+
+
+def _write(
+    out: Path, name: str, pixels: np.ndarray, mask: np.ndarray | None, group: str, split: str, rng: np.random.Generator
+) -> Item:
+    # As cameras and messengers write them: compressed little or much.
+    quality = int(rng.integers(60, 97))
+    data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    write_bytes(out / "images" / f"{name}.jpg", data)
+    item = Item(f"images/{name}.jpg", sha256_bytes(data), int(mask is not None), group, split)
+    if mask is None:
+        return item
+    drawn = cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes()
+    write_bytes(out / "masks" / f"{name}.png", drawn)
+    return Item(item.path, item.sha256, 1, group, split, f"masks/{name}.png", sha256_bytes(drawn))
+
+
+# ------------------------------------------------------------------------------------------------------------- twins
+
+Twin = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+def _joint(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A straight groove across the picture, often with a light lip on one side: expansion and panel joints, saw cuts."""
+    cover = _line(len(pixels), rng.uniform(0, np.pi), rng.uniform(-0.3, 0.3), rng.uniform(1, 14), rng)
+    pixels = _darken(pixels, cover, rng.uniform(0.1, 0.75))
+    lip = np.roll(cover, (int(rng.integers(-3, 4)), int(rng.integers(-3, 4))), (0, 1)) * (1 - cover)
+    return _darken(pixels, lip, rng.uniform(0.9, 1.35))
+
+
+def _boards(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Parallel lines of uneven strength: the marks that formwork boards leave."""
+    angle = rng.choice([0, np.pi / 2]) + rng.normal(0, 0.05)
+    step, offset = rng.uniform(0.12, 0.4), rng.uniform(0, 0.2)
+    for k in np.arange(-0.8 + offset, 0.8, step):
+        if rng.uniform() < 0.8:
+            cover = _line(len(pixels), angle, k, rng.uniform(0.7, 4), rng)
+            pixels = _darken(pixels, cover, rng.uniform(0.5, 1.3))
+    return pixels
+
+
+def _mortar(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Courses of blocks: lines one way, shorter ones between them, light or dark."""
+    size = len(pixels)
+    course, length = rng.uniform(0.15, 0.45), rng.uniform(0.3, 0.8)
+    width, light = rng.uniform(1.5, 9), rng.choice([rng.uniform(0.3, 0.8), rng.uniform(1.1, 1.5)])
+    cover = np.zeros((size, size), np.float32)
+    rows = np.arange(rng.uniform(0, course), 1 + course, course)
+    for number, y in enumerate(rows):
+        cv2.line(cover, (0, round(y * size)), (size, round(y * size)), 1.0, max(1, round(width)), cv2.LINE_AA)
+        for x in np.arange(rng.uniform(0, 0.1) + number % 2 * length / 2 - length, 1, length):
+            ends = (round(x * size), round((y - course) * size)), (round(x * size), round(y * size))
+            cv2.line(cover, *ends, 1.0, max(1, round(width)), cv2.LINE_AA)
+    turn = cv2.getRotationMatrix2D((size / 2, size / 2), float(rng.choice([0, 90]) + rng.normal(0, 4)), 1.15)
+    return _darken(pixels, cv2.warpAffine(cover, turn, (size, size)), light)
+
+
+def _cable(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One to four smooth dark curves of even width: cables, wires, twigs, bars."""
+    for _ in range(int(rng.integers(1, 5))):
+        cover = _curve(len(pixels), rng, bend=rng.uniform(0, 0.15), width=rng.uniform(1, 6))
+        pixels = _darken(pixels, cover, rng.uniform(0.05, 0.5))
+    return pixels
+
+
+def _pen(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Strokes of one colour and width: chalk, markers, scratches, an inspector's own lines beside cracks."""
+    colour = rng.uniform(0, 255, 3) if rng.uniform() < 0.6 else np.full(3, rng.uniform(0, 255))
+    for _ in range(int(rng.integers(1, 4))):
+        cover = _curve(len(pixels), rng, bend=rng.uniform(0.05, 0.5), width=rng.uniform(1, 5))[..., None]
+        pixels = np.clip(pixels + rng.uniform(0.5, 1) * cover * (colour - pixels), 0, 255).astype(np.uint8)
+    return pixels
+
+
+def _edge(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Another brightness on one side of a straight or curved edge: shadows, wet rims, beams against the sky, patches."""
+    size = len(pixels)
+    y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size - 0.5
+    angle = rng.uniform(0, 2 * np.pi)
+    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    place = rng.uniform(-0.3, 0.3) + rng.uniform(0, 0.1) * np.sin(along * rng.uniform(1, 20) + rng.uniform(0, 7))
+    side = 1 / (1 + np.exp(-(across - place) * size / rng.uniform(0.4, 6)))
+    pixels = _darken(pixels, side, rng.uniform(0.3, 0.85))
+    if rng.uniform() < 0.5:  # a dark rim, as of drying water, or of a gap between two members
+        rim = np.exp(-(((across - place) * size / rng.uniform(0.7, 4)) ** 2))
+        pixels = _darken(pixels, rim, rng.uniform(0.3, 0.8))
+    return pixels
+
+
+TWINS: tuple[Twin, ...] = (_joint, _boards, _mortar, _cable, _pen, _edge)
+
+
+def _line(size: int, angle: float, offset: float, width: float, rng: np.random.Generator) -> np.ndarray:
+    """Coverage float32 (size, size) of a straight line, `offset` (share of the side) from the middle."""
+    along, across = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
+    middle = size * (0.5 + offset * across)
+    ends = [tuple(int(v) for v in np.rint((middle + sign * size * along) * 16)) for sign in (-1, 1)]
+    return _soften(size, lambda cover: cv2.line(cover, *ends, 1.0, max(1, round(width)), cv2.LINE_AA, 4), width, rng)
+
+
+def _curve(size: int, rng: np.random.Generator, bend: float, width: float) -> np.ndarray:
+    """Coverage of a smooth curve across the picture: a quadratic Bezier."""
+    start, end = rng.uniform(-0.2, 1.2, 2) * size, rng.uniform(-0.2, 1.2, 2) * size
+    axis = int(rng.integers(2))
+    start[axis], end[axis] = -0.1 * size, rng.uniform(0.6, 1.1) * size
+    middle = (start + end) / 2 + rng.normal(0, bend * size, 2)
+    t = np.linspace(0, 1, 60)[:, None]
+    points = np.rint(((1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end) * 16).astype(np.int32)
+    return _soften(
+        size, lambda cover: cv2.polylines(cover, [points], False, 1.0, max(1, round(width)), cv2.LINE_AA, 4), width, rng
+    )
+
+
+def _soften(size: int, draw: Callable[[np.ndarray], object], width: float, rng: np.random.Generator) -> np.ndarray:
+    # OpenCV smooths lines in 8 bits only.
+    cover = np.zeros((size, size), np.float32)
+    draw(cover)
+    cover = cv2.GaussianBlur(cover, (0, 0), float(rng.uniform(0.4, 1.6)))
+    return cover * min(1.0, width)
+
+
+def _darken(pixels: np.ndarray, cover: np.ndarray, light: float) -> np.ndarray:
+    return np.clip(pixels * (1 + cover[..., None] * (light - 1)), 0, 255).astype(np.uint8)
