@@ -13,6 +13,10 @@ class ImageError(CrackError):
     """An image that cannot be read. A survey records it as a gap, never as crack-free."""
 
 
+class DamageError(ValueError):
+    """What is wrong with an image file, in words that fit into brackets. `tflite.images` makes an `ImageError` of it."""
+
+
 class ModelFileError(CrackError):
     """A model file that is missing, altered, or not what its sidecar says."""
 

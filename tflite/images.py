@@ -1,28 +1,83 @@
 """Decoding: bytes of any reasonable photograph to uint8 RGB, the same way on the workstation and on the device.
 
-Training, calibration, evaluation and the Pi all come through here, so that a tile has one set of pixels everywhere.
+Training, calibration, evaluation and the Pi all come through here, so that a tile has one set of pixels everywhere. Every file is
+read right or refused with the reason: a picture that was guessed, or is half there, would pass for concrete without a crack.
 """
 
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tflite.errors import ImageError
+from tflite import containers, tiff
+from tflite.errors import DamageError, ImageError, first_line
+from tflite.formats import FORMATS as FORMATS
+from tflite.formats import HEAD, advice, recognise
+from tflite.formats import SUFFIXES as SUFFIXES
+from tflite.heic import open_heic
+from tflite.jpeg import decode_jpeg
+from tflite.photographs import list_photographs
+from tflite.transparency import fill, opaque_pixels, opaque_where
 
-# Formats cameras and data sets use. Pillow knows many more; each further decoder is one more parser exposed to untrusted
-# files. Pillow's JPEG opener takes MPO (the stereo and burst files of some cameras) along: it has no opener of its own.
-FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
+# As long as a JPEG can be. A strip of 20 x 2,000,000 pixels stays below the limit of pixels, and would become 130,000 tiles.
+MAX_SIDE = 65_535
+_NEAR_BLACK = 64  # of 255: a picture of 16 bits with nothing brighter holds fewer bits than it says
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded photograph.
+
+    Attributes:
+        pixels: uint8 (height, width, 3), upright; transparent ones are coloured like their surroundings.
+        opaque: bool (height, width), which pixels are there; None where all are.
+    """
+
+    pixels: np.ndarray
+    opaque: np.ndarray | None = None
+
+
+def decode_picture(data: bytes, name: str = "image") -> Picture:
+    """Decode a photograph in which cracks are looked for: `decode_rgb` that knows about transparent parts.
+
+    Args:
+        data: the file's bytes.
+        name: what to call the image in an error.
+
+    Raises:
+        ImageError: see `decode_rgb`; also when all of it is transparent.
+    """
+    opened = _open(data, name)
+    opaque = opaque_pixels(opened.image)
+    pixels = np.asarray(_to_rgb(opened, name))
+    if opened.nodata is not None and opened.stored <= 8 and opaque is None:
+        opaque = opaque_where((pixels != opened.nodata).any(axis=2))
+    if opaque is None:
+        return Picture(pixels)
+    if not opaque.any():
+        raise ImageError(f"{name} is transparent everywhere: it shows nothing. Export it without its alpha channel.")
+    return Picture(fill(pixels, opaque), opaque)
+
+
+def load_picture(path: str | Path) -> Picture:
+    """`decode_picture` of a file.
+
+    Raises:
+        ImageError: see `decode_picture`; also when the file cannot be opened.
+    """
+    return decode_picture(_read(path), str(path))
 
 
 def decode_rgb(data: bytes, name: str = "image") -> np.ndarray:
     """Decode an image to RGB with its EXIF orientation applied.
 
-    Greyscale is repeated to three channels, 16-bit is scaled to 8, CMYK is converted, transparency is dropped.
+    Greyscale is repeated to three channels, 16-bit (and 10 to 14 bits in 16) is scaled to 8, CMYK is converted, transparency is
+    dropped. Of several pictures in one file the one that is the photograph is taken: the first of an MPO, the largest of a TIFF whose
+    others are previews of it.
 
     Args:
         data: the file's bytes.
@@ -32,9 +87,10 @@ def decode_rgb(data: bytes, name: str = "image") -> np.ndarray:
         uint8 array of shape (height, width, 3).
 
     Raises:
-        ImageError: if the bytes are empty, truncated, of another format, or larger than Pillow's pixel limit.
+        ImageError: if the bytes are empty, damaged or incomplete in any way that can be found out, of another format, of several
+            pictures of which none is the photograph, or larger than Pillow's pixel limit or `MAX_SIDE`.
     """
-    return np.asarray(_open_rgb(data, name))
+    return np.asarray(_to_rgb(_open(data, name), name))
 
 
 def load_rgb(source: str | Path | bytes, size: int | None = None) -> np.ndarray:
@@ -50,15 +106,35 @@ def load_rgb(source: str | Path | bytes, size: int | None = None) -> np.ndarray:
     Raises:
         ImageError: see `decode_rgb`; also when the file cannot be opened.
     """
-    if isinstance(source, bytes):
-        image = _open_rgb(source, "image")
-    else:
-        try:
-            data = Path(source).read_bytes()
-        except OSError as error:
-            raise ImageError(f"cannot read image {source}: {error.strerror}.") from None
-        image = _open_rgb(data, str(source))
-    return resize_rgb(image, size) if size is not None else np.asarray(image)
+    image = decode_rgb(source) if isinstance(source, bytes) else decode_rgb(_read(source), str(source))
+    return resize_rgb(image, size) if size is not None else image
+
+
+def open_image(data: bytes, name: str = "image") -> Image.Image:
+    """Check and decode a file, in the mode it has: for who needs more than RGB, such as the values of a mask.
+
+    Args:
+        data: the file's bytes.
+        name: what to call the image in an error.
+
+    Returns:
+        A loaded Pillow image, its EXIF orientation applied.
+
+    Raises:
+        ImageError: see `decode_rgb`, but for pixels of a kind that does not become RGB.
+    """
+    return _open(data, name).image
+
+
+def header_pixels(path: str | Path) -> int:
+    """Pixels of a photograph by its header; 0 if it cannot be read, which decoding will then report in words."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            if image.format == "TIFF":
+                return tiff.choose_page(Path(path).read_bytes()).page.pixels
+            return image.width * image.height
+    except Exception:  # damaged headers raise nearly anything
+        return 0
 
 
 def resize_rgb(image: np.ndarray | Image.Image, size: int) -> np.ndarray:
@@ -76,51 +152,139 @@ def resize_rgb(image: np.ndarray | Image.Image, size: int) -> np.ndarray:
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """All image files below a folder, by suffix, sorted by their path. Hidden files and folders are passed over."""
-    folder = Path(folder)
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    """All photographs below a folder, sorted by their path: `list_photographs` for who needs no more."""
+    return list(list_photographs(folder).photographs)
 
 
-def _open_rgb(data: bytes, name: str) -> Image.Image:
+def _read(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot read image {path}: {error.strerror}.") from None
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A loaded, upright image, and what its file says about its values.
+
+    Attributes:
+        image: in the mode it has.
+        stored: bits per channel in the file; of colour with more than 8, Pillow gives the upper 8.
+        used: bits that are said to be used, where they are fewer.
+        negative: whether 0 is white.
+        nodata: value of pixels that hold nothing.
+    """
+
+    image: Image.Image
+    stored: int = 8
+    used: int | None = None
+    negative: bool = False
+    nodata: int | None = None
+
+
+def _open(data: bytes, name: str) -> _Opened:
     if not data:
         raise ImageError(f"{name} is empty (0 bytes). Copy it again from its source.")
+    kind = recognise(data[:HEAD])
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            # Between one and two times its limit Pillow only warns, after reading the header. Turning that warning into
-            # an error would change the filters of every thread that decodes.
-            if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
-                raise Image.DecompressionBombError
-            image.load()
-            return _to_rgb(ImageOps.exif_transpose(image), name)
+        if kind == "HEIC":
+            heic = open_heic(data, name)
+            _check_size(heic.size, name)
+            opened = _Opened(heic.to_pillow())
+        elif kind == "TIFF":
+            opened = _open_tiff(data, name)
+        else:
+            opened = _open_single(data, name)
+        return replace(opened, image=ImageOps.exif_transpose(opened.image))
     except ImageError:
         raise
+    except DamageError as error:
+        raise ImageError(f"{name} is damaged or truncated ({error}). Copy it again from its source.") from None
+    except tiff.UnclearError as error:
+        raise ImageError(f"{name} {error}. Export the photograph as JPEG, or as TIFF of one page.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{name} has more than {Image.MAX_IMAGE_PIXELS:,} pixels. Cut it into tiles first.") from None
     except UnidentifiedImageError:
-        raise ImageError(f"{name} is not an image in a supported format ({', '.join(FORMATS)}).") from None
+        what, hint = ("", "") if kind is None or kind in FORMATS else (f"{kind}, ", f" {advice(kind)}")
+        raise ImageError(f"{name} is {what}not an image in a supported format ({', '.join(FORMATS)}).{hint}") from None
     except Exception as error:
         # On damaged files Pillow's parsers raise nearly anything: OSError, SyntaxError, struct.error, zlib.error ...
-        raise ImageError(f"{name} is damaged or truncated ({error}). Copy it again from its source.") from None
+        reason = first_line(error)
+        raise ImageError(f"{name} is damaged or truncated ({reason}). Copy it again from its source.") from None
 
 
-def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        wide = np.asarray(image).astype(np.uint16)
-        return Image.fromarray((wide >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode == "I":
-        # 16-bit greyscale PNGs open as 32-bit "I" in some Pillow versions. Other ranges have no agreed brightness, and
-        # taking 8-bit values for 16-bit ones would turn a photograph black, which passes for crack-free.
-        values = np.asarray(image)
-        low, high = int(values.min()), int(values.max())
-        if low < 0 or high > 65535 or 0 < high < 256:
-            raise ImageError(f"{name} has 32-bit pixels from {low} to {high}. Save it with 8 or 16 bits per channel.")
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+def _open_single(data: bytes, name: str) -> _Opened:
+    """A file of one picture."""
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        _check_size(image.size, name)
+        zeros, frames, stored = 0, 1, 8
+        if image.format in ("JPEG", "MPO"):
+            return _Opened(decode_jpeg(data))
+        if image.format == "PNG":
+            containers.check_png(data)
+            frames, stored = containers.png_frames(data), containers.png_depth(data)
+        elif image.format == "WEBP":
+            zeros, frames = containers.check_webp(data), containers.webp_frames(data)
+        elif image.format == "BMP":
+            containers.check_bmp(data)
+        if frames > 1:
+            raise ImageError(f"{name} is an animation of {frames} pictures. Export the photograph as JPEG or PNG.")
+        image.load()
+        if zeros and _flat_pixels(image) < zeros * containers.WEBP_FLAT:
+            raise DamageError(f"{zeros} zeros instead of data")
+        return _Opened(image, stored)
+
+
+def _open_tiff(data: bytes, name: str) -> _Opened:
+    chosen = tiff.choose_page(data)
+    page = chosen.page
+    with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+        if page.number:
+            image.seek(page.number)
+        _check_size(image.size, name)
+        tiff.check_data(data, page)
+        image.load()
+        if chosen.mask is not None and image.mode in ("L", "RGB"):
+            image.putalpha(tiff.open_mask(data, chosen.mask, image.size))
+        return _Opened(image, page.stored_bits, page.used_bits, page.negative, page.nodata)
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    # Between one and two times its limit Pillow only warns, after reading the header. Turning that warning into
+    # an error would change the filters of every thread that decodes.
+    if Image.MAX_IMAGE_PIXELS is not None and size[0] * size[1] > Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError
+    if max(size) > MAX_SIDE:
+        raise ImageError(
+            f"{name} has {size[0]}x{size[1]} pixels: no side may be longer than {MAX_SIDE:,}. Cut it into tiles first."
+        )
+
+
+def _flat_pixels(image: Image.Image) -> int:
+    pixels = np.asarray(image.convert("RGB"))
+    return int((pixels[:, 1:] == pixels[:, :-1]).all(axis=2).sum())
+
+
+def _to_rgb(opened: _Opened, name: str) -> Image.Image:
+    image = opened.image
     if image.mode == "F":
         raise ImageError(f"{name} has floating-point pixels. Save it with 8 or 16 bits per channel.")
-    return image if image.mode == "RGB" else image.convert("RGB")
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        # 16-bit greyscale PNGs open as 32-bit "I" in some Pillow versions.
+        return Image.fromarray(_to_8_bits(np.asarray(image), opened, name)).convert("RGB")
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    if opened.stored > 8 and 0 < max(high for _, high in rgb.getextrema()) < _NEAR_BLACK:  # type: ignore[misc]
+        raise ImageError(f"{name} uses few of its {opened.stored} bits per channel. Save it with 8 bits per channel.")
+    return rgb
+
+
+def _to_8_bits(values: np.ndarray, opened: _Opened, name: str) -> np.ndarray:
+    """Whole numbers as uint8 by the bits that they use: 10 or 12 bits taken for 16 are black, which passes for crack-free."""
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535 or 0 < high < 256:  # no agreed brightness
+        raise ImageError(
+            f"{name} has {opened.stored}-bit pixels from {low} to {high}. Save it with 8 or 16 bits per channel."
+        )
+    used = max(opened.used or 0, next(bits for bits in (10, 12, 14, 16) if high < 1 << bits))
+    grey = (values >> (used - 8)).astype(np.uint8)
+    return 255 - grey if opened.negative else grey

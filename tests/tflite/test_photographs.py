@@ -1,0 +1,131 @@
+"""A folder's photographs are told by name and content, and what hides some is listed with the reason."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.cases import case
+from tests.tflite.drawn import encode, rough
+from tflite.formats import recognise
+from tflite.photographs import list_photographs
+
+PICTURE = Image.fromarray(rough(20, 30))
+JPEG = encode(PICTURE, "JPEG")
+HEIC = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic"
+
+
+def names(paths: tuple[Path, ...], root: Path) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in paths]
+
+
+def test_photographs_are_told_by_name_or_by_content(tmp_path: Path) -> None:
+    files = {
+        "a.JFIF": JPEG,
+        "b.heic": b"",
+        "c.nef": b"anything",
+        "d": JPEG,
+        "sub/e.dat": HEIC,
+        "sub/f.gif": encode(PICTURE, "GIF"),
+        "sub/g.bin": encode(PICTURE, "BMP"),
+        "log.txt": b"BM is no bitmap",
+        "video.thm": JPEG,
+        "flight.srt": b"1\n",
+        ".hidden.jpg": JPEG,
+        ".trash/h.jpg": JPEG,
+    }
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    found = list_photographs(tmp_path)
+    assert names(found.photographs, tmp_path) == [
+        "a.JFIF",
+        "b.heic",
+        "c.nef",
+        "d",
+        "sub/e.dat",
+        "sub/f.gif",
+        "sub/g.bin",
+    ]
+    assert names(found.others, tmp_path) == ["flight.srt", "log.txt", "video.thm"]
+    assert found.troubles == ()
+
+
+def test_links_that_hide_photographs_are_named(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "DCIM", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "x.jpg").write_bytes(JPEG)
+    (folder / "a.jpg").symlink_to(elsewhere / "x.jpg")
+    (folder / "gone.jpg").symlink_to(tmp_path / "nothing.jpg")
+    (folder / "round.jpg").symlink_to(folder / "round.jpg")
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "up").symlink_to(tmp_path)
+    os.mkfifo(folder / "pipe.jpg")
+    os.mkfifo(folder / "pipe")
+    found = list_photographs(folder)
+    assert names(found.photographs, folder) == ["a.jpg"]
+    reasons = {trouble.path.name: trouble.reason for trouble in found.troubles}
+    assert set(reasons) == {"gone.jpg", "round.jpg", "linked", "up", "pipe.jpg"}
+    assert "not there" in reasons["gone.jpg"]
+    assert "link to a folder" in reasons["linked"]
+    assert names(found.others, folder) == ["pipe"]
+
+
+def test_the_folder_itself_may_be_a_link_or_hidden(tmp_path: Path) -> None:
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "a.jpg").write_bytes(JPEG)
+    (tmp_path / "link").symlink_to(tmp_path / ".cache")
+    assert [path.name for path in list_photographs(tmp_path / "link").photographs] == ["a.jpg"]
+
+
+def test_a_folder_that_cannot_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests may run as root, whom nothing is forbidden."""
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+    enter = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return enter(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = list_photographs(tmp_path)
+    assert [path.name for path in found.photographs] == ["a.jpg"]
+    assert [(trouble.path.name, "Permission denied" in trouble.reason) for trouble in found.troubles] == [
+        ("closed", True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (JPEG, "JPEG"),
+        (encode(PICTURE, "PNG"), "PNG"),
+        (encode(PICTURE, "WEBP"), "WEBP"),
+        (encode(PICTURE, "TIFF"), "TIFF"),
+        (encode(PICTURE, "BMP"), "BMP"),
+        (encode(PICTURE, "JPEG2000"), "JPEG 2000"),
+        (HEIC, "HEIC"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf", "AVIF"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "HEIC"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "camera raw"),
+        (b"FUJIFILMCCD-RAW 0201", "camera raw"),
+        (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2mp41", None),
+        (b"", None),
+        (b"BM, said the baker to the boy", None),
+        (b"time,lat,lon\n", None),
+    ],
+)
+def test_formats_are_recognised_by_their_first_bytes(head: bytes, kind: str | None) -> None:
+    assert recognise(head[:512]) == kind
+
+
+def test_a_folder_of_odd_suffixes_hides_no_photograph() -> None:
+    found = list_photographs(case("06-unlisted-suffixes"))
+    assert [path.name for path in found.photographs] == ["IMG_0007.HEIC", "a.jpg", "b.JFIF", "d.MPO", "e.jfif"]
+    assert [path.name for path in found.others] == ["README"]

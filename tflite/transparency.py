@@ -1,0 +1,106 @@
+"""Pixels that are not there: the transparent parts of an orthomosaic are no concrete. numpy and Pillow only.
+
+Below transparent pixels there is any colour, often black, and its edge looks like a crack. So those pixels are filled with what
+is around them before a model sees them, and tiles that consist of nothing else are not searched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from PIL import Image
+
+from tflite.device.tiles import Box
+
+MIN_OPAQUE = 0.1  # of a tile; one with less is not searched
+_SEEN = 128  # alpha from which a pixel counts
+_EDGE = 2  # pixels beside transparent ones that may have been mixed with what is below them
+
+
+def opaque_pixels(image: Image.Image) -> np.ndarray | None:
+    """Which pixels of an image are there.
+
+    Args:
+        image: of any mode.
+
+    Returns:
+        bool (height, width), or None where all are.
+    """
+    if image.mode not in ("RGBA", "RGBa", "LA", "La", "PA") and "transparency" not in image.info:
+        return None
+    try:
+        alpha = image if image.mode == "RGBA" else image.convert("RGBA")
+    except ValueError:  # a colour that is called transparent in a mode that Pillow does not convert with it
+        return None
+    return opaque_where(np.asarray(alpha.getchannel("A")) >= _SEEN)
+
+
+def opaque_where(seen: np.ndarray) -> np.ndarray | None:
+    """The same for pixels known to be there, less those at the edge; None where all are.
+
+    Args:
+        seen: bool (height, width).
+    """
+    if seen.all():
+        return None
+    for axis in (0, 1):
+        narrow = seen.copy()
+        for step in range(1, _EDGE + 1):
+            before = [slice(None)] * 2
+            after = [slice(None)] * 2
+            before[axis], after[axis] = slice(None, -step), slice(step, None)
+            narrow[tuple(before)] &= seen[tuple(after)]
+            narrow[tuple(after)] &= seen[tuple(before)]
+        seen = narrow
+    return seen
+
+
+def fill(pixels: np.ndarray, opaque: np.ndarray) -> np.ndarray:
+    """Pixels with the transparent ones made up from their surroundings: the same colours, and the same roughness at every scale.
+
+    The picture is halved again and again, each pixel the mean of those that are there. Then each gap takes what the next smaller
+    picture shows, and a difference to it that some opaque pixel has. A smooth filling would do away with the step, but the end of
+    the texture would still be an edge; one mirrored at the edge has stripes.
+
+    Args:
+        pixels: uint8 (height, width, 3).
+        opaque: bool (height, width), at least one True.
+    """
+    return _filled(pixels, opaque, np.random.default_rng(0))  # the same for the same picture
+
+
+def _filled(pixels: np.ndarray, known: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    height, width = known.shape
+    if max(height, width) == 1:
+        return pixels
+    even = height + height % 2, width + width % 2
+    weight, weighted = np.zeros(even, np.uint16), np.zeros((*even, 3), np.uint16)
+    weight[:height, :width] = known
+    weighted[:height, :width] = pixels * known[..., None]
+    count, total = (
+        part[::2, ::2] + part[1::2, ::2] + part[::2, 1::2] + part[1::2, 1::2] for part in (weight, weighted)
+    )
+    small = (total // np.maximum(count, 1)[..., None]).astype(np.uint8)
+    if not count.all():
+        small = _filled(small, count > 0, random)
+    around = Image.fromarray(small).resize((even[1], even[0]), Image.Resampling.BILINEAR)
+    smooth = np.asarray(around)[:height, :width].astype(np.int16)
+    differences = pixels[known] - smooth[known]
+    gaps = ~known
+    drawn = differences[random.integers(0, len(differences), np.count_nonzero(gaps))]
+    filled = pixels.copy()
+    filled[gaps] = np.clip(smooth[gaps] + drawn, 0, 255)
+    return filled
+
+
+def boxes_with_pixels(boxes: Iterable[Box], opaque: np.ndarray | None) -> list[Box]:
+    """The tiles of which at least `MIN_OPAQUE` is there.
+
+    Args:
+        boxes: inside the picture.
+        opaque: bool (height, width), or None for all.
+    """
+    if opaque is None:
+        return list(boxes)
+    return [box for box in boxes if opaque[box.y : box.y + box.h, box.x : box.x + box.w].mean() >= MIN_OPAQUE]
