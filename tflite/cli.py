@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from datetime import datetime
 
 from tflite.errors import CrackError
 
@@ -77,6 +78,27 @@ def positive_float(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text}")
     return float(value)
+
+
+def clock_offset(text: str) -> float:
+    """argparse type: seconds by which a clock is slow, negative where it is fast; decades at most, as of one that was never set."""
+    value = _number(text, float)
+    if not abs(value) <= 2e9:
+        raise argparse.ArgumentTypeError(f"must be seconds such as 73 or -2.5, got {text}")
+    return float(value)
+
+
+def moment(text: str) -> datetime:
+    """argparse type: a time with a time zone, ISO 8601."""
+    from tflite.place.clock import parse_time
+
+    try:
+        found = parse_time(text.strip())
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be ISO 8601 such as 2025-06-01T09:30:00+02:00, got {text!r}") from None
+    if found.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"needs a time zone, such as {text}+02:00 or {text}Z")
+    return found
 
 
 def fraction(text: str) -> float:

@@ -15,16 +15,17 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tflite.cli import positive_float, positive_int, run_main
+from tflite.cli import clock_offset, moment, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import write_json
 
 if TYPE_CHECKING:
     from crack_tf.survey.findings import Survey
+    from tflite.place.flightlog import FlightLog
+    from tflite.place.srt import SrtTrack
 
 EXIT_GAPS = 1  # the survey is complete, but something of the flight is not known
 EPILOG = """exit codes: 0 all photographs were searched and have a position, 1 there are gaps: they are listed and never count as
@@ -97,10 +98,20 @@ def make_parser() -> argparse.ArgumentParser:
 
     place = parser.add_argument_group("time and place", "default: the EXIF data")
     place.add_argument(
-        "--flight-log", type=Path, metavar="FILE", help="CSV, GPX or NMEA; for photographs without a position"
+        "--flight-log",
+        type=Path,
+        metavar="FILE",
+        help="CSV, GPX, NMEA, or a drone's SRT or MRK; for pictures without a position (an SRT beside a video is found by itself)",
     )
     place.add_argument(
         "--timezone", metavar="ZONE", help="of clocks that do not say theirs, such as Europe/Vienna or +02:00"
+    )
+    place.add_argument(
+        "--clock-offset",
+        type=clock_offset,
+        default=0.0,
+        metavar="SECONDS",
+        help="to add to the times of the camera's clock: 73 where it is 73 s slow, -73 where it is fast (default: 0)",
     )
     place.add_argument(
         "--position-error-m",
@@ -113,7 +124,10 @@ def make_parser() -> argparse.ArgumentParser:
         "--every-s", type=positive_float, default=1.0, metavar="S", help="video: seconds between frames (default: 1)"
     )
     place.add_argument(
-        "--video-start", type=_moment, metavar="TIME", help="video: of its first frame, ISO 8601 with a time zone"
+        "--video-start",
+        type=moment,
+        metavar="TIME",
+        help="video: of its first frame, ISO 8601 with a time zone (default: by its subtitles or its container)",
     )
     return parser
 
@@ -145,19 +159,24 @@ def run(args: argparse.Namespace) -> int:
     from crack_tf.survey.crew import Crew, ThreadCrew
     from crack_tf.survey.pipeline import Run
     from crack_tf.survey.search import Plan, Searcher
-    from crack_tf.survey.source import file_hash, open_source
+    from crack_tf.survey.source import file_hash, is_video, open_source
     from crack_tf.survey.store import Store
     from crack_tf.survey.truth import compare, read_truth
     from crack_tf.zoo import find_model
     from tflite.hardware import describe
+    from tflite.place.clock import CameraClock, parse_timezone
+    from tflite.place.video import find_subtitles
 
     truth = None if args.truth is None else read_truth(args.truth)
     scale = Scale(args.mm_per_pixel, args.distance_m, args.focal_mm, args.sensor_width_mm)
     scale.check()
-    locator = Locator(scale, *_log_and_zone(args))
+    clock = CameraClock(None if args.timezone is None else parse_timezone(args.timezone), args.clock_offset)
+    log, subtitles = _flight_log(args)
+    locator = Locator(scale, log, clock)
     # Workers have other current folders.
     photos = args.photos if args.scheduler is None else args.photos.absolute()
-    source = open_source(photos, args.out, locator, args.every_s, args.video_start)
+    source = open_source(photos, args.out, locator, args.every_s, args.video_start, subtitles)
+    beside = find_subtitles(args.photos) if is_video(args.photos) and subtitles is None else None
     chosen = find_model(args.model)
     plan = Plan(
         classifier=chosen.path,
@@ -186,6 +205,9 @@ def run(args: argparse.Namespace) -> int:
             "sensor_width_mm": args.sensor_width_mm,
             "flight_log_sha256": file_hash(args.flight_log),
             "timezone": args.timezone,
+            # Only where there are any: surveys from before these settings go on.
+            **({"clock_offset": args.clock_offset} if args.clock_offset else {}),
+            **({} if beside is None else {"subtitles_sha256": file_hash(beside)}),
             "position_error_m": args.position_error_m,
             "every_s": args.every_s if source.kind == "video" else None,
             "video_start": None if args.video_start is None else args.video_start.isoformat(),
@@ -199,6 +221,7 @@ def run(args: argparse.Namespace) -> int:
             jobs=jobs,
             position_error_m=args.position_error_m,
             tell=lambda line: print(line, flush=True),
+            log_span=None if log is None else log.span,
         )
         handled, before = work.work()
         survey, speed = work.finish(models, settings, one_file=args.one_file)
@@ -253,16 +276,37 @@ def _report_only(out: Path) -> int:
     return 0
 
 
-def _log_and_zone(args: argparse.Namespace) -> tuple[Any, Any]:
-    from crack_tf.survey.flightlog import read_flight_log
-    from crack_tf.survey.timezones import parse_timezone
+def _flight_log(args: argparse.Namespace) -> tuple[FlightLog | None, SrtTrack | None]:
+    """The flight log by time, or the subtitles of the video, which are by place in the video."""
+    from crack_tf.survey.source import is_video
+    from tflite.place.flightlog import read_flight_log, read_log_bytes
+    from tflite.place.srt import is_srt, read_srt
 
-    zone = None if args.timezone is None else parse_timezone(args.timezone)
     if args.flight_log is None:
-        return None, zone
-    log = read_flight_log(args.flight_log, args.timezone)
+        return None, None
+    if is_video(args.photos):
+        data = read_log_bytes(args.flight_log)
+        if is_srt(data) or args.flight_log.suffix.lower() == ".srt":
+            return None, _subtitles(args.flight_log, read_srt(data))
+    start = None if args.video_start is None else args.video_start.timestamp()
+    log = read_flight_log(args.flight_log, args.timezone, start)
     print(f"flight log: {log.describe()}")
-    return log, zone
+    if log.problems:
+        print(f"note: flight log, left out: {'; '.join(log.problems)}")
+    if log.above_takeoff:
+        print("note: flight log, its altitudes count from the place of take-off")
+    return log, None
+
+
+def _subtitles(path: Path, track: SrtTrack) -> SrtTrack:
+    """Subtitles that the user named; they must say where the drone was."""
+    placed = sum(block.place is not None and block.start_s is not None for block in track.blocks)
+    if not placed:
+        why = track.content.left_out() or "it is empty"
+        raise CrackError(f"flight log {path} holds no position by time in the video ({why}).")
+    left_out = track.content.left_out()
+    print(f"flight log: {placed:,} positions by time in the video{left_out and '; left out: '}{left_out}")
+    return track
 
 
 def _described(sidecar: Any) -> dict[str, Any]:
@@ -313,17 +357,6 @@ def _tile(text: str) -> int | None:
     if side < MIN_SIDE:
         raise argparse.ArgumentTypeError(f"must be auto or at least {MIN_SIDE} pixels, got {text}")
     return side
-
-
-def _moment(text: str) -> datetime:
-    """argparse type: a time with a time zone."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be ISO 8601 such as 2025-06-01T09:30:00+02:00, got {text!r}") from None
-    if moment.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"needs a time zone, such as {text}+02:00 or {text}Z")
-    return moment
 
 
 if __name__ == "__main__":

@@ -1,33 +1,24 @@
 """When and where a photograph was taken, where the camera looked, and how many millimetres a pixel shows.
 
-Position: the photograph's own EXIF data, else the flight log at the time of the exposure. Heading: the gimbal's yaw of DJI's XMP
-data, else EXIF GPSImgDirection where it refers to true north. Scale: what the user gives, else focal length and distance of the
-EXIF data. Whatever is not known stays None.
+Position, time and direction: what `tflite.place` finds in the photograph's own data, the same as on the device; else the flight
+log at the time of the exposure. Scale: what the user gives, else focal length and distance of the photograph's data. Whatever is not
+known stays None, and `Shot.unplaced` says why there is no position.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import re
-from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
 
 from crack_tf.photo.gsd import from_camera, from_photo
-from crack_tf.survey.timezones import to_utc
-from tflite.device.exif import read_exif
 from tflite.errors import CrackError
-from tflite.images import FORMATS
+from tflite.place.clock import PLAIN_CLOCK, CameraClock
+from tflite.place.exposure import read_exposure
+from tflite.place.fix import EARTH_M, Fix
+from tflite.place.flightlog import FlightLog
+from tflite.place.missing import why_unplaced
 
-if TYPE_CHECKING:
-    from crack_tf.survey.flightlog import FlightLog
-
-EARTH_M = 6_371_008.8  # mean radius (IUGG)
 MAX_PITCH_DEG = 30.0  # steeper, the camera does not look at a wall, and a shift on the picture is none along it
-_EXIF_IFD, _GPS_IFD, _DISTANCE, _DIRECTION_REF, _DIRECTION = 0x8769, 0x8825, 0x9206, 16, 17
-_XMP_BYTES = 1 << 17  # XMP stands at a file's beginning
-_ANGLE = rb'drone-dji:Gimbal%sDegree\s*[=>]\s*"?([+-]?\d+(?:\.\d+)?)'
 
 
 @dataclass(frozen=True)
@@ -41,6 +32,8 @@ class Shot:
         pitch_deg: above the horizon.
         distance_m: to the surface.
         mm_per_pixel: on the surface.
+        unplaced: why there is no position, in words; None where there is one.
+        notes: what the photograph's data say that cannot be and was left out; for a person.
     """
 
     time: float | None = None
@@ -51,6 +44,8 @@ class Shot:
     pitch_deg: float | None = None
     distance_m: float | None = None
     mm_per_pixel: float | None = None
+    unplaced: str | None = None
+    notes: tuple[str, ...] = ()
 
     def place(self, right_px: float, down_px: float) -> tuple[float | None, float | None, float | None]:
         """Where a spot of the surface is, if the camera looks straight at a wall.
@@ -100,12 +95,13 @@ class Scale:
         if self.focal_mm is not None and (self.distance_m is None or self.sensor_width_mm is None):
             raise CrackError(f"--focal-mm {self.focal_mm:g} needs --distance-m and --sensor-width-mm beside it.")
 
-    def of(self, data: bytes | None, width: int, height: int) -> float | None:
+    def of(self, data: bytes | None, width: int, height: int, measured_m: float | None = None) -> float | None:
         """Millimetres per pixel of a photograph, or None.
 
         Args:
             data: the file's bytes, or None where there is no file.
             width, height: in pixels.
+            measured_m: distance by the drone's laser, for where the user states none.
         """
         if self.mm_per_pixel is not None:
             return self.mm_per_pixel
@@ -114,7 +110,7 @@ class Scale:
         if data is None:
             return None
         try:
-            return from_photo(data, self.distance_m, self.sensor_width_mm).mm_per_pixel
+            return from_photo(data, self.distance_m or measured_m, self.sensor_width_mm).mm_per_pixel
         except CrackError:  # what is missing is counted and told once for the whole survey
             return None
 
@@ -126,78 +122,51 @@ class Locator:
     Attributes:
         scale: what the user says.
         log: of the flight, or None.
-        zone: of camera clocks that do not say theirs, or None.
+        clock: of cameras, as far as the user says.
     """
 
     scale: Scale = Scale()
     log: FlightLog | None = None
-    zone: tzinfo | None = None
+    clock: CameraClock = PLAIN_CLOCK
 
     def of_file(self, data: bytes, width: int, height: int) -> Shot:
         """Of a photograph's bytes; `width` and `height` are those of the upright picture."""
-        seconds, source, fix = read_exif(data)
-        if seconds is not None and source == "exif no zone":
-            seconds = self._settle(seconds)
-        if fix is not None and fix.lat == fix.lon == 0:  # what cameras write before they know their place
-            fix = None
-        heading, pitch, distance = _direction_and_distance(data)
-        place = (None, None, None) if fix is None else (fix.lat, fix.lon, fix.alt)
-        distance = self.scale.distance_m or distance
-        return self._shot(seconds, place, heading, pitch, distance, self.scale.of(data, width, height))
+        found = read_exposure(data, self.clock)
+        measured = found.distance_m if found.distance_source == "laser" else None
+        fix, unplaced = self._placed(found.time, found.fix, found.local)
+        shot = _shot(found.time, fix, unplaced)
+        angles = found.angles
+        return replace(
+            shot,
+            heading_deg=shot.heading_deg if angles.heading is None else angles.heading,
+            pitch_deg=shot.pitch_deg if angles.pitch is None else angles.pitch,
+            distance_m=self.scale.distance_m or found.distance_m,
+            mm_per_pixel=self.scale.of(data, width, height, measured),
+            notes=found.notes,
+        )
 
-    def of_moment(
-        self, seconds: float | None, place: tuple[float | None, float | None, float | None], width: int, height: int
-    ) -> Shot:
-        """Of a frame without EXIF data."""
-        return self._shot(seconds, place, None, None, self.scale.distance_m, self.scale.of(None, width, height))
+    def of_moment(self, seconds: float | None, fix: Fix | None, width: int, height: int) -> Shot:
+        """Of a frame without data of its own.
 
-    def _shot(
-        self,
-        seconds: float | None,
-        place: tuple[float | None, float | None, float | None],
-        heading: float | None,
-        pitch: float | None,
-        distance: float | None,
-        mm_per_pixel: float | None,
-    ) -> Shot:
-        if place[0] is None and seconds is not None and self.log is not None:
-            position = self.log.at(datetime.fromtimestamp(seconds, UTC))
-            if position is not None:
-                place = (position.latitude, position.longitude, position.altitude_m)
-        return Shot(seconds, *place, heading, pitch, distance, mm_per_pixel)
+        Args:
+            seconds: since 1970 UTC, or None.
+            fix: its position where something else than the flight log knows it.
+            width, height: in pixels.
+        """
+        shot = _shot(seconds, *self._placed(seconds, fix, None))
+        scale = self.scale.of(None, width, height)
+        return replace(shot, distance_m=self.scale.distance_m, mm_per_pixel=scale)
 
-    def _settle(self, local: float) -> float | None:
-        """A camera's clock in UTC; None where its zone is not known or the time happened twice or never."""
-        if self.zone is None:
-            return None
-        moment = to_utc(datetime.fromtimestamp(local, UTC).replace(tzinfo=None), self.zone)
-        return None if moment is None else moment.timestamp()
+    def _placed(self, seconds: float | None, fix: Fix | None, local: float | None) -> tuple[Fix | None, str | None]:
+        """The fix itself, else the log's; and why there is none."""
+        if fix is None and seconds is not None and self.log is not None:
+            fix = self.log.fix_at(seconds)
+        if fix is not None:
+            return fix, None
+        return None, why_unplaced(seconds, local, self.clock, None if self.log is None else self.log.span)
 
 
-def _direction_and_distance(data: bytes) -> tuple[float | None, float | None, float | None]:
-    """Heading, pitch and distance by the photograph's own data, each None where it is missing or absurd."""
-    from PIL import Image
-
-    start = data[:_XMP_BYTES]
-    yaw, pitch = (re.search(_ANGLE % name, start) for name in (b"Yaw", b"Pitch"))
-    heading = float(yaw[1]) % 360 if yaw is not None else None
-    distance = None
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            exif = image.getexif()
-            taken, gps = dict(exif.get_ifd(_EXIF_IFD)), dict(exif.get_ifd(_GPS_IFD))
-    except Exception:  # parsers of damaged files raise anything, and decoding is where damage is reported
-        return heading, None, None
-    if heading is None and str(gps.get(_DIRECTION_REF, "T")).strip("\0 ").upper() == "T":
-        heading = _number(gps.get(_DIRECTION), 0, 360)
-        heading = None if heading is None else heading % 360
-    distance = _number(taken.get(_DISTANCE), 1e-3, 1000)
-    return heading, float(pitch[1]) if pitch is not None else None, distance
-
-
-def _number(value: Any, low: float, high: float) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    return number if low <= number <= high else None  # NaN is not
+def _shot(seconds: float | None, fix: Fix | None, unplaced: str | None) -> Shot:
+    if fix is None:
+        return Shot(time=seconds, unplaced=unplaced)
+    return Shot(seconds, fix.lat, fix.lon, fix.alt, fix.heading_deg, fix.pitch_deg)

@@ -165,6 +165,8 @@ class PhotoRecord:
         positives: of which the classifier says crack.
         findings: on this photograph, before those of several photographs were merged.
         left_out: positives that the foreground leaves out; they are unclear findings with a note.
+        unplaced: why it has no position, in words; None where it has one.
+        notes: what its own data say that cannot be and was left out.
     """
 
     name: PhotoName
@@ -181,6 +183,8 @@ class PhotoRecord:
     positives: Count
     findings: Count
     left_out: Count = 0
+    unplaced: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.width * self.height > MAX_PIXELS:

@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.survey.camera import EARTH_M
 from crack_tf.survey.findings import VALIDATIONS, Finding, PhotoRecord
+from tflite.place.fix import EARTH_M
 
 SMALL_SIDE = 1000  # pixels; photographs are compared at this size at most
 NEIGHBOURS = 16  # photographs that one is compared with, the nearest

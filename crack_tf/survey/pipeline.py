@@ -22,6 +22,8 @@ from crack_tf.survey.source import NO_POSITION, UNREADABLE, Source
 from crack_tf.survey.store import PERFORMANCE, Store
 from tflite.files import write_json
 from tflite.measure import peak_rss_mb
+from tflite.place.clock import parse_time
+from tflite.place.missing import count_unplaced
 
 FINE_CRACK_MM = 0.3  # what many structures are inspected for, see `crack_tf.photo.gsd`
 
@@ -38,6 +40,7 @@ class Run:
         jobs: threads of this process, for merging.
         position_error_m: of a photograph's position.
         tell: called with a line for every photograph.
+        log_span: first and last moment of the flight log, seconds since 1970 UTC; None without one.
     """
 
     source: Source
@@ -47,6 +50,7 @@ class Run:
     jobs: int
     position_error_m: float
     tell: Callable[[str], None]
+    log_span: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         self.watch = Stopwatch()
@@ -121,7 +125,7 @@ class Run:
                 photos.append(photo)
                 findings += found
                 if photo.latitude is None:
-                    detail = "neither the photograph nor the flight log says where it was taken"
+                    detail = photo.unplaced or "neither the photograph nor the flight log says where it was taken"
                     gaps.append(Gap(photo.name, NO_POSITION, detail, time=photo.time))
         merged = [
             replace(finding, severity=_severity(finding))
@@ -136,8 +140,29 @@ class Run:
             photos=tuple(photos),
             findings=tuple(merged),
             gaps=tuple(sorted(gaps, key=lambda gap: (gap.photo, gap.reason))),
-            warnings=(*self.source.warnings, *self._warnings(photos)),
+            warnings=(*self.source.warnings, *self._warnings(photos), *self._unplaced(photos, merged)),
         )
+
+    def _unplaced(self, photos: list[PhotoRecord], findings: list[Finding]) -> list[str]:
+        """How many findings have no place and why, and what photographs' own data said that cannot be."""
+        by_name = {photo.name: photo for photo in photos}
+        lost = [by_name[finding.photo] for finding in findings if finding.latitude is None]
+        told = count_unplaced(
+            "findings",
+            len(findings) - len(lost),
+            (photo.unplaced or "its own data hold no position" for photo in lost),
+            [moment for photo in lost if (moment := _moment(photo)) is not None],
+            self.log_span,
+            "video" if self.source.kind == "video" else "photographs",
+        )
+        noted = [photo for photo in photos if photo.notes]
+        found = [] if told is None else [f"{told}."]
+        if noted:
+            more = f"; and {len(noted) - 1} more photographs" if len(noted) > 1 else ""
+            found.append(
+                f"data of photographs that cannot be were left out. {noted[0].name}: {'; '.join(noted[0].notes)}{more}."
+            )
+        return found
 
     def _warnings(self, photos: list[PhotoRecord]) -> list[str]:
         found = []
@@ -183,3 +208,11 @@ def _severity(finding: Finding) -> float:
         probability=finding.probability,
         validation=finding.validation,
     )
+
+
+def _moment(photo: PhotoRecord) -> float | None:
+    """When a photograph was taken, seconds since 1970 UTC."""
+    try:
+        return None if photo.time is None else parse_time(photo.time).timestamp()
+    except ValueError:
+        return None

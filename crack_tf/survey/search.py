@@ -205,6 +205,8 @@ class Searcher:
             positives=sum(tile.crack for tile in tiles),
             findings=len(candidates),
             left_out=sum(candidate.tiles for candidate in candidates if candidate.note == LEFT_OUT),
+            unplaced=shot.unplaced,
+            notes=shot.notes,
         )
         with watch.stage("points"):
             # Without a position nothing is merged.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,10 @@ from tflite.device.tiles import Box
 from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes, sha256_file
 from tflite.images import SUFFIXES, decode_rgb, list_images
+from tflite.place.clock import parse_time
+from tflite.place.fix import Fix, real_place
+from tflite.place.srt import SrtTrack
+from tflite.place.video import FrameTimes, VideoTrack, find_start, find_subtitles, read_subtitles
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".mts"})
 UNREADABLE, MISSING, NO_POSITION, DAMAGED_RECORD = "unreadable", "missing", "no position", "damaged record"
@@ -90,7 +94,14 @@ class Source(Protocol):
         ...
 
 
-def open_source(path: Path, out: Path, locator: Locator, every_s: float, start: datetime | None) -> Source:
+def open_source(
+    path: Path,
+    out: Path,
+    locator: Locator,
+    every_s: float,
+    start: datetime | None,
+    subtitles: SrtTrack | None = None,
+) -> Source:
     """The source that a path stands for.
 
     Args:
@@ -99,6 +110,7 @@ def open_source(path: Path, out: Path, locator: Locator, every_s: float, start: 
         locator: finds out about exposures.
         every_s: seconds between two frames taken from a video.
         start: of a video's first frame, with a time zone; or None.
+        subtitles: that the drone wrote for a video; None for those beside it.
 
     Raises:
         CrackError: if there is nothing to survey.
@@ -107,8 +119,8 @@ def open_source(path: Path, out: Path, locator: Locator, every_s: float, start: 
         raise CrackError(f"{path} does not exist. Give a folder of photographs, a video or a device's journal.")
     if path.name == JOURNAL or (path / JOURNAL).is_file():
         return JournalSource(path if path.is_dir() else path.parent, locator)
-    if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
-        return VideoSource(path, locator, every_s, start)
+    if is_video(path):
+        return VideoSource(path, locator, every_s, start, subtitles)
     return FolderSource(path, out, locator)
 
 
@@ -165,41 +177,58 @@ class FolderSource:
         return Frame(sha256_bytes(data), image, self._locator.of_file(data, width, height))
 
 
+def is_video(path: Path) -> bool:
+    """Whether a path is a video, by its name."""
+    return path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES
+
+
 class VideoSource:
-    """Frames of a video, `every_s` seconds apart, through OpenCV. See `Source`."""
+    """Frames of a video, `every_s` seconds apart, through OpenCV. See `Source`.
+
+    Each is dated by the time at which it is shown, and placed by the drone's subtitles where there are any.
+    """
 
     kind = "video"
 
-    def __init__(self, path: Path, locator: Locator, every_s: float, start: datetime | None) -> None:
+    def __init__(
+        self, path: Path, locator: Locator, every_s: float, start: datetime | None, subtitles: SrtTrack | None = None
+    ) -> None:
         capture = _open_video(path)
         self._rate = float(capture.get(_cv2().CAP_PROP_FPS)) or 30.0
         self._frames = max(0, int(capture.get(_cv2().CAP_PROP_FRAME_COUNT)))
         capture.release()
-        self._step = max(1, round(every_s * self._rate))
+        self._every = every_s
         self.name = text_of(Path(path.name))
-        self.count = -(-self._frames // self._step)
+        self.count = -(-self._frames // max(1, round(every_s * self._rate)))
         self.gaps: list[Gap] = []
         self.warnings: list[str] = []
-        if start is None:
-            self.warnings.append(
-                f"{self.name}: without --video-start its frames have no time, and no position from a log."
-            )
-        self._path, self._locator, self._start = path, locator, start
+        self._path, self._locator = path, locator
+        track = self._subtitles(path) if subtitles is None else subtitles
+        self._track = None if track is None else VideoTrack(track)
+        begun = find_start(path, locator.clock, None if start is None else start.timestamp(), track)
+        self._start = begun.seconds
+        warning = begun.warning(self.name)
+        if warning is not None and not (begun.seconds is None and self._track):
+            self.warnings.append(warning)
         self._bytes = path.stat().st_size
 
     def items(self, wanted: Callable[[str, int], bool]) -> Iterator[Item]:
         """See `Source.items`."""
         capture = _open_video(self._path)
-        number = 0
+        position = _cv2().CAP_PROP_POS_MSEC
+        times, number, due = FrameTimes(self._rate), 0, 0.0
         try:
             while capture.grab():
-                if number % self._step == 0:
+                shown = times.take(float(capture.get(position)))
+                if shown >= due:
+                    # Half a frame early, so that a steady rate gives every n-th frame.
+                    due = shown + self._every - 0.5 / self._rate
                     name = f"{self.name}#{number:06d}"
                     if wanted(name, self._bytes):
                         read, image = capture.retrieve()
                         # A copy of its own: OpenCV writes the next frame into the same memory.
                         pixels = np.ascontiguousarray(image[..., ::-1]) if read else None
-                        yield Item(name, self._bytes, 0, partial(self._frame, pixels, number, name))
+                        yield Item(name, self._bytes, 0, partial(self._frame, pixels, shown, name))
                 number += 1
         finally:
             capture.release()
@@ -212,13 +241,25 @@ class VideoSource:
                 )
             )
 
-    def _frame(self, image: np.ndarray | None, number: int, name: str) -> Frame:
+    def _frame(self, image: np.ndarray | None, shown: float, name: str) -> Frame:
         if image is None:
             raise ImageError(f"{name} cannot be decoded.")
-        seconds = None if self._start is None else self._start.timestamp() + number / self._rate
+        seconds = None if self._start is None else self._start + shown
         height, width = image.shape[:2]
-        shot = self._locator.of_moment(seconds, (None, None, None), width, height)
+        shot = self._locator.of_moment(seconds, self._track.at(shown) if self._track else None, width, height)
         return Frame(sha256_bytes(image.tobytes()), image, shot)
+
+    def _subtitles(self, path: Path) -> SrtTrack | None:
+        """The drone's subtitles beside the video."""
+        beside = find_subtitles(path)
+        track = None if beside is None else read_subtitles(beside)
+        if beside is not None and track is not None:
+            name = text_of(Path(beside.name))
+            placed = sum(block.place is not None for block in track.blocks)
+            told = f"{name} beside the video was read: {placed:,} of its {len(track.blocks):,} blocks have a position"
+            left_out = track.content.left_out()
+            self.warnings.append(f"{told}. Left out: {left_out}" if left_out else f"{told}.")
+        return track
 
 
 class JournalSource:
@@ -274,7 +315,8 @@ class JournalSource:
     def _read(self, frame: str, line: dict[str, Any]) -> Frame:
         positives = self._positives.get(frame, [])
         width, height = _frame_size(line)
-        place, boxes, hashes = (None, None, None), [], []
+        fix: Fix | None = None
+        boxes, hashes = [], []
         if positives:
             image = np.full((height, width, 3), _UNKNOWN_GREY, np.uint8)
         else:  # nothing to look at: not worth the memory of a photograph
@@ -288,9 +330,8 @@ class JournalSource:
             image[box.y : box.y + box.h, box.x : box.x + box.w] = pixels
             boxes.append(box)
             hashes.append(positive["image_sha256"])
-            if positive["gps"] is not None:
-                place = positive["gps"]["lat"], positive["gps"]["lon"], positive["gps"]["alt"]
-        shot = self._locator.of_moment(_seconds(line.get("time")), place, width, height)
+            fix = _journalled(positive["gps"]) or fix
+        shot = self._locator.of_moment(_seconds(line.get("time")), fix, width, height)
         return Frame(sha256_bytes("\n".join(hashes).encode()), image, shot, tuple(boxes), int(line["tiles"]))
 
 
@@ -337,14 +378,22 @@ def _visible_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _seconds(text: str | None) -> float | None:
+def _seconds(text: Any) -> float | None:
     """Seconds since 1970 of a journal's time."""
-    if text is None:
-        return None
     try:
-        return datetime.fromisoformat(text).astimezone(UTC).timestamp()
-    except (ValueError, OverflowError):
+        moment = parse_time(text)
+    except (TypeError, ValueError):  # null, or damage
         return None
+    return None if moment.tzinfo is None else moment.timestamp()
+
+
+def _journalled(gps: Any) -> Fix | None:
+    """The position that a device wrote; None where it is none, such as the 0, 0 that earlier versions let pass."""
+    if not isinstance(gps, dict):
+        return None
+    place, altitude = real_place(gps.get("lat"), gps.get("lon")), gps.get("alt")
+    level = isinstance(altitude, (int, float)) and not isinstance(altitude, bool) and abs(altitude) < 1e6
+    return None if place is None else Fix(*place, alt=altitude if level else None)
 
 
 def _open_video(path: Path) -> Any:

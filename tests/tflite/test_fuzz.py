@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tflite.device.exif import read_exif
 from tflite.device.journal import FILE_NAME, Journal, read_journal, read_tile
 from tflite.device.tiles import Box
 from tflite.errors import CrackError, ImageError, ModelFileError
 from tflite.files import sha256_bytes
 from tflite.images import decode_rgb
 from tflite.manifest import Item, Manifest, read_manifest, write_manifest
+from tflite.place.exposure import read_exposure
 from tflite.runtime import Classifier
 from tflite.sidecar import golden_input, sidecar_path
 
@@ -205,7 +205,7 @@ def encoded(format: str) -> bytes:
 @given(data=st.data())
 def test_a_damaged_image_is_an_error_or_a_picture(format: str, data: st.DataObject) -> None:
     content = data.draw(damaged(encoded(format)))
-    read_exif(content)
+    read_exposure(content)
     image, error = attempt(lambda: decode_rgb(content, "fuzzed"))
     if image is None:
         assert isinstance(error, ImageError)

@@ -21,9 +21,12 @@ from typing import Any
 import numpy as np
 
 from tflite.device.mjpeg import JpegSplitter
-from tflite.device.nmea import Fix
 from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes
+from tflite.place.clock import PLAIN_CLOCK, CameraClock
+from tflite.place.exposure import Exposure, read_exposure
+from tflite.place.fix import Fix
+from tflite.place.video import FILE, FrameTimes, VideoTrack, find_start, find_subtitles, read_subtitles
 
 FOLLOW_SECONDS = 1.0  # between two looks at a folder that is being filled
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".avi", ".m4v", ".webm", ".ts", ".mjpeg", ".mjpg"})
@@ -40,9 +43,10 @@ class Frame:
 
     Attributes:
         name: its own within a run.
-        time: when it was taken, seconds since 1970 UTC.
-        time_source: how that is known: "exif", "exif gps", "exif no zone" (see `tflite.device.exif`), "file" (when the file
-            was last changed), "video" (the file's time and the place in the video) or "clock" (of this machine).
+        time: when it was taken, seconds since 1970 UTC; None where its camera's clock has no known zone.
+        time_source: how that is known: "xmp utc", "exif", "exif gps", "exif no zone" (see `tflite.place.exposure`), "file" (when
+            the file was last changed), "clock" (of this machine), or of a frame of a video by its place in it: "video stated",
+            "video subtitles", "video container" (see `tflite.place.video`) or "video" (by the file's time).
         load: decodes it to uint8 RGB (height, width, 3); raises ImageError.
         fix: the position it carries, or None.
         size: of its file in bytes, or None.
@@ -50,7 +54,7 @@ class Frame:
     """
 
     name: str
-    time: float
+    time: float | None
     time_source: str
     load: Callable[[], np.ndarray]
     fix: Fix | None = None
@@ -70,6 +74,19 @@ class Sampling:
         if self.fps is None or self.fps >= rate:
             return number % self.every == 0
         return number == 0 or int(number * self.fps / rate) != int((number - 1) * self.fps / rate)
+
+    def takes_at(self, number: int, seconds: float, before: float, rate: float) -> bool:
+        """Whether to take a frame of a recording that need not keep to its rate.
+
+        Args:
+            number: of the frame, from 0.
+            seconds, before: at which it and the frame before it are shown.
+            rate: frames per second, on average.
+        """
+        if self.fps is None or number == 0:
+            return self.takes(number, rate)
+        # Rounded: at a steady rate the k-th second must not fall on either side by chance.
+        return int(round(seconds * self.fps, 6)) != int(round(before * self.fps, 6))
 
 
 @dataclass(frozen=True)
@@ -101,6 +118,8 @@ class Source:
         skipped: frames left out by sampling.
         resumed: frames left out because an earlier session is done with them.
         dropped: frames lost because the classifier was busy.
+        warnings: for a person, complete when all frames were taken.
+        carries_places: whether frames carry positions that were not asked for, as of a video with the drone's subtitles.
     """
 
     def __init__(self, kind: str, name: str, sampling: Sampling, **more: Any) -> None:
@@ -113,6 +132,8 @@ class Source:
         }
         self.sampling = sampling
         self.skipped = self.resumed = self.dropped = 0
+        self.warnings: list[str] = []
+        self.carries_places = False
 
     def frames(self, progress: Progress) -> Iterator[Frame]:
         """The frames in order, until the source ends or `progress.stop` is set.
@@ -126,14 +147,23 @@ class Source:
         """Let go of devices. `progress.stop` is set by then."""
 
 
-def open_source(spec: str, sampling: Sampling, follow: bool = False, utc_offset: float = 0.0) -> Source:
+def open_source(
+    spec: str,
+    sampling: Sampling,
+    follow: bool = False,
+    clock: CameraClock = PLAIN_CLOCK,
+    video_start: float | None = None,
+    subtitles: Path | None = None,
+) -> Source:
     """Open what --source names.
 
     Args:
         spec: a folder, a video file, a camera such as /dev/video0, or "-" for JPEGs on standard input.
         sampling: which frames to take.
         follow: keep watching a folder for new files.
-        utc_offset: hours that the photographs' camera is ahead of UTC.
+        clock: of the camera that took the photographs or the video.
+        video_start: when a video's first frame was taken, seconds since 1970 UTC, or None.
+        subtitles: that the drone wrote for a video; None for those beside it.
 
     Raises:
         CrackError: if it does not exist, cannot be opened, or an option does not go with it.
@@ -143,7 +173,7 @@ def open_source(spec: str, sampling: Sampling, follow: bool = False, utc_offset:
     if follow and not folder:
         raise CrackError(f"--follow watches a folder, and --source {spec} is none. Leave --follow out.")
     if spec == "-":
-        return _standard_input(sampling)
+        return _standard_input(sampling, clock)
     if folder:
         if sampling.fps is not None:
             raise CrackError(f"--fps {sampling.fps:g}: photographs in a folder have no rate. Use --every N.")
@@ -151,7 +181,7 @@ def open_source(spec: str, sampling: Sampling, follow: bool = False, utc_offset:
             raise CrackError(
                 "--every and --follow do not go together: in a growing folder no file is the n-th for good."
             )
-        return FolderSource(path, sampling, follow, utc_offset)
+        return FolderSource(path, sampling, follow, clock)
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -165,15 +195,16 @@ def open_source(spec: str, sampling: Sampling, follow: bool = False, utc_offset:
             f"--source {spec} is neither a folder nor a video ({', '.join(sorted(VIDEO_SUFFIXES))}). "
             "Photographs are given as the folder that holds them."
         )
-    return VideoSource(path, sampling)
+    return VideoSource(path, sampling, clock, video_start, subtitles)
 
 
 class FolderSource(Source):
     """Photographs in a folder and the folders in it, by name; with `follow`, new ones as they appear and stop growing."""
 
-    def __init__(self, path: Path, sampling: Sampling, follow: bool, utc_offset: float) -> None:
-        super().__init__("folder", str(path.resolve()), sampling, utc_offset=utc_offset)
-        self._folder, self._follow, self._utc_offset = path, follow, utc_offset
+    def __init__(self, path: Path, sampling: Sampling, follow: bool, clock: CameraClock) -> None:
+        super().__init__("folder", str(path.resolve()), sampling)
+        self._folder, self._follow, self._clock = path, follow, clock
+        self._noted = 0
 
     def frames(self, progress: Progress) -> Iterator[Frame]:
         from tflite.images import list_images
@@ -206,7 +237,6 @@ class FolderSource(Source):
             paths = list_images(self._folder)
 
     def _read(self, path: Path, name: str) -> Frame:
-        from tflite.device.exif import read_exif
         from tflite.images import decode_rgb
 
         try:
@@ -214,10 +244,14 @@ class FolderSource(Source):
         except OSError as error:
             reason = f"cannot read image {name}: {error.strerror}."
             return Frame(name, time.time(), "clock", partial(_fail, reason))
-        taken, source, fix = read_exif(data, self._utc_offset)
-        if taken is None or source is None:
-            taken, source = changed, "file"
-        return Frame(name, taken, source, partial(decode_rgb, data, name), fix, len(data))
+        taken, source, exposure = _dated(data, self._clock, changed, self._follow)
+        if exposure.notes:
+            if not self._noted:
+                self.warnings.append(
+                    f"data of photographs that cannot be were left out. {name}: {'; '.join(exposure.notes)}."
+                )
+            self._noted += 1
+        return Frame(name, taken, source, partial(decode_rgb, data, name), exposure.fix, len(data))
 
     def _check_unchanged(self, paths: list[Path], done: Mapping[str, int | None]) -> None:
         for path in paths:
@@ -231,15 +265,17 @@ class FolderSource(Source):
 
 
 class VideoSource(Source):
-    """A video file, through OpenCV."""
+    """A video file, through OpenCV. A frame is dated by the time at which it is shown, and placed by the drone's subtitles."""
 
-    def __init__(self, path: Path, sampling: Sampling) -> None:
+    def __init__(
+        self, path: Path, sampling: Sampling, clock: CameraClock, video_start: float | None, subtitles: Path | None
+    ) -> None:
         super().__init__("video", str(path.resolve()), sampling, source_bytes=_size(path))
-        cv2 = _import_opencv(path)
+        self._cv2 = _import_opencv(path)
         self._path = path
-        self._capture = cv2.VideoCapture(str(path))
-        self._rate = float(self._capture.get(cv2.CAP_PROP_FPS))
-        self._count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self._capture = self._cv2.VideoCapture(str(path))
+        self._rate = float(self._capture.get(self._cv2.CAP_PROP_FPS))
+        self._count = int(self._capture.get(self._cv2.CAP_PROP_FRAME_COUNT))
         if not self._capture.isOpened():
             raise CrackError(
                 f"--source {path}: OpenCV cannot open this video. It may be truncated or of a rare format."
@@ -248,19 +284,32 @@ class VideoSource(Source):
             if sampling.fps is not None:
                 raise CrackError(f"--fps {sampling.fps:g}: {path} does not say its frame rate. Use --every N.")
             self._rate = 25.0
-        # A recorder closes its file after the last frame.
-        self._began = path.stat().st_mtime - max(self._count, 0) / self._rate
+        beside = find_subtitles(path) if subtitles is None else subtitles
+        track = None if beside is None else read_subtitles(beside)
+        self._track = None if track is None else VideoTrack(track)
+        self.carries_places = bool(self._track)
+        begun = find_start(path, clock, video_start, track, max(self._count, 0) / self._rate)
+        self._began = begun.seconds
+        self._time_source = "video" if begun.source == FILE else f"video {begun.source}"
+        warning = begun.warning(path.name)
+        if warning is not None:
+            self.warnings.append(warning)
+        if beside is not None and track is not None and (left_out := track.content.left_out()):
+            self.warnings.append(f"{beside.name}: left out: {left_out}.")
 
     def frames(self, progress: Progress) -> Iterator[Frame]:
-        number = 0
+        number, shown = 0, 0.0
+        times = FrameTimes(self._rate)
         while not progress.stop.is_set() and self._capture.grab():
+            before, shown = shown, times.take(float(self._capture.get(self._cv2.CAP_PROP_POS_MSEC)))
             name = f"{self._path.name}#{number:06d}"
-            if not self.sampling.takes(number, self._rate):
+            if not self.sampling.takes_at(number, shown, before, self._rate):
                 self.skipped += 1
             elif progress.knows(name, None):
                 self.resumed += 1
             else:
-                yield Frame(name, self._began + number / self._rate, "video", self._picture(name))
+                fix = self._track.at(shown) if self._track else None
+                yield Frame(name, self._moment(shown), self._time_source, self._picture(name), fix)
             number += 1
         # Containers round the number of frames; one that lacks more than a few was cut off.
         if not progress.stop.is_set() and self._count - number > max(2, self._count // 100):
@@ -269,7 +318,10 @@ class VideoSource(Source):
                 reason = (
                     f"{self._path} announces {self._count} frames and gives {number}: it may be damaged or truncated."
                 )
-                yield Frame(name, self._began + number / self._rate, "video", partial(_fail, reason))
+                yield Frame(name, self._moment(number / self._rate), self._time_source, partial(_fail, reason))
+
+    def _moment(self, shown: float) -> float | None:
+        return None if self._began is None else self._began + shown
 
     def close(self) -> None:
         self._capture.release()
@@ -387,17 +439,16 @@ class PipeSource(LiveSource):
 class StreamFileSource(Source):
     """A recorded stream of JPEGs redirected to standard input."""
 
-    def __init__(self, sampling: Sampling) -> None:
+    def __init__(self, sampling: Sampling, clock: CameraClock) -> None:
         if sampling.fps is not None:
             raise CrackError(f"--fps {sampling.fps:g}: a file of JPEGs has no rate. Use --every N.")
         self._file = _STDIN
         state = os.fstat(self._file)
         head = sha256_bytes(os.pread(self._file, _HEAD, 0))
         super().__init__("stream file", "-", sampling, source_bytes=state.st_size, source_head=head)
-        self._changed = state.st_mtime
+        self._changed, self._clock = state.st_mtime, clock
 
     def frames(self, progress: Progress) -> Iterator[Frame]:
-        from tflite.device.exif import read_exif
         from tflite.images import decode_rgb
 
         for number, data in enumerate(_jpegs(self._file)):
@@ -409,10 +460,8 @@ class StreamFileSource(Source):
             elif progress.knows(name, len(data)):
                 self.resumed += 1
             else:
-                taken, source, fix = read_exif(data)
-                if taken is None or source is None:
-                    taken, source = self._changed, "file"
-                yield Frame(name, taken, source, partial(decode_rgb, data, name), fix, len(data))
+                taken, source, exposure = _dated(data, self._clock, self._changed)
+                yield Frame(name, taken, source, partial(decode_rgb, data, name), exposure.fix, len(data))
 
 
 @dataclass
@@ -450,13 +499,31 @@ class _Slot:
             return arrival if arrival is not None else self._end
 
 
-def _standard_input(sampling: Sampling) -> Source:
+def _dated(data: bytes, clock: CameraClock, changed: float, live: bool = False) -> tuple[float | None, str, Exposure]:
+    """When a photograph was taken and how that is known, and all that its data say.
+
+    Args:
+        data: the file's bytes.
+        clock: the camera's.
+        changed: when the file was last changed. It dates what says nothing of its time: a camera writes the file at once.
+        live: whether the file has just been written. Only then does its time also stand in for a camera's clock without a zone: a
+            copied file's would be another wrong one.
+    """
+    exposure = read_exposure(data, clock)
+    if exposure.time is not None and exposure.time_source is not None:
+        return exposure.time, exposure.time_source, exposure
+    if exposure.local is not None and not live:
+        return None, "exif no zone", exposure
+    return changed, "file", exposure
+
+
+def _standard_input(sampling: Sampling, clock: CameraClock) -> Source:
     try:
         mode = os.fstat(_STDIN).st_mode
     except OSError:
         raise CrackError("--source -: standard input is closed. Pipe JPEGs into it.") from None
     if stat.S_ISREG(mode):
-        return StreamFileSource(sampling)
+        return StreamFileSource(sampling, clock)
     if os.isatty(_STDIN):
         raise CrackError(
             "--source -: standard input is the keyboard. Pipe JPEGs into it: rpicam-vid ... -o - | python ..."

@@ -24,8 +24,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tflite.device.journal import iso_time
-from tflite.device.nmea import Fix, NmeaParser
 from tflite.errors import CrackError
+from tflite.place.fix import Fix, real_place
+from tflite.place.flightlog import FlightLog, read_flight_log
+from tflite.place.logcontent import describe_left_out
+from tflite.place.nmea import NmeaParser, is_nmea
 
 MAX_AGE = 5.0  # seconds; a receiver tells once a second, a drone that searches flies a few metres a second
 BAUD = 9600  # what most receivers speak until told otherwise
@@ -48,27 +51,38 @@ _STATUS = {
 
 
 class Gps(Protocol):
-    """A source of positions."""
+    """A source of positions.
 
-    def at(self, moment: float, exif: Fix | None) -> dict[str, Any] | None:
+    Attributes:
+        asked: "exif", "track" or "live"; None where none was.
+    """
+
+    asked: str | None
+
+    def at(self, moment: float | None, exif: Fix | None) -> dict[str, Any] | None:
         """The position of a frame in the journal's form, or None.
 
         Args:
-            moment: when the frame was taken, seconds since 1970 UTC.
+            moment: when the frame was taken, seconds since 1970 UTC; None where that is not known.
             exif: the position that the frame itself carries.
         """
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """First and last moment of a recorded track, seconds since 1970 UTC; None of other sources."""
 
     def close(self) -> None:
         """Let go of ports and threads."""
 
 
-def open_gps(spec: str | None, max_age: float = MAX_AGE) -> Gps:
+def open_gps(spec: str | None, max_age: float = MAX_AGE, timezone: str | None = None) -> Gps:
     """Open what --gps names.
 
     Args:
-        spec: "exif", an NMEA file, a serial port such as /dev/ttyUSB0 or /dev/ttyUSB0@38400 (baud), "gpsd://host:port", or
-            None for no positions.
+        spec: "exif", a recorded track (NMEA, or any other that `tflite.place.flightlog` reads), a serial port such as
+            /dev/ttyUSB0 or /dev/ttyUSB0@38400 (baud), "gpsd://host:port", or None for no positions.
         max_age: largest difference in seconds between frame and position; EXIF positions are exempt, they have no other.
+        timezone: of times in a track that do not say theirs; see `read_flight_log`.
 
     Raises:
         CrackError: if there is no such source, it cannot be opened, or the file holds no dated position.
@@ -86,19 +100,25 @@ def open_gps(spec: str | None, max_age: float = MAX_AGE) -> Gps:
         mode = path.stat().st_mode
     except OSError as error:
         raise CrackError(
-            f"--gps {spec}: {error.strerror}. Give exif, an NMEA file, a serial port or gpsd://host:port."
+            f"--gps {spec}: {error.strerror}. Give exif, a recorded track, a serial port or gpsd://host:port."
         ) from None
     if stat.S_ISREG(mode):
-        return TrackGps(path, max_age)
+        return TrackGps(path, max_age, timezone)
     if stat.S_ISDIR(mode):
-        raise CrackError(f"--gps {spec} is a folder. Give exif, an NMEA file, a serial port or gpsd://host:port.")
+        raise CrackError(f"--gps {spec} is a folder. Give exif, a recorded track, a serial port or gpsd://host:port.")
     return LiveGps("nmea serial", SerialReader(path, baud or str(BAUD)), max_age)
 
 
 class NoGps:
     """No positions."""
 
-    def at(self, moment: float, exif: Fix | None) -> dict[str, Any] | None:
+    asked: str | None = None
+
+    def at(self, moment: float | None, exif: Fix | None) -> dict[str, Any] | None:
+        return None
+
+    @property
+    def span(self) -> tuple[float, float] | None:
         return None
 
     def close(self) -> None:
@@ -106,52 +126,74 @@ class NoGps:
 
 
 class ExifGps(NoGps):
-    """The position that each photograph carries."""
+    """The position that each photograph carries, in its EXIF or XMP data; of a video's frame that of the drone's subtitles."""
 
-    def at(self, moment: float, exif: Fix | None) -> dict[str, Any] | None:
-        if exif is None:
+    asked: str | None = "exif"
+
+    def at(self, moment: float | None, exif: Fix | None) -> dict[str, Any] | None:
+        if exif is None or real_place(exif.lat, exif.lon) is None:
             return None
         # Where the frame's time was taken from the position there is no age to know.
-        age = None if exif.time is None or exif.time == moment else moment - exif.time
-        return describe_fix(exif, "exif", age)
+        age = None if exif.time is None or moment is None or exif.time == moment else moment - exif.time
+        return describe_fix(exif, exif.source or "exif", age)
 
 
 class TrackGps(NoGps):
-    """A recorded NMEA file: the fix nearest in time, by the receiver's clock.
+    """A recorded track: the fix nearest in time, by the receiver's clock.
 
     Raises:
         CrackError: if the file cannot be read or holds no dated position.
     """
 
-    def __init__(self, path: Path, max_age: float) -> None:
+    asked: str | None = "track"
+
+    def __init__(self, path: Path, max_age: float, timezone: str | None) -> None:
         self._max_age = max_age
-        parser = NmeaParser()
-        fixes: dict[float, Fix] = {}
         try:
             with path.open("rb") as stream:
-                while line := stream.readline(_LONGEST_LINE):
-                    fix = parser.feed(line)
-                    if fix is not None and fix.time is not None:
-                        fixes[fix.time] = fix  # a later sentence of the same moment knows more
+                nmea = is_nmea(stream.read(1 << 14)) or path.suffix.lower() == ".nmea"
         except OSError as error:
             raise CrackError(f"--gps {path} cannot be read: {error.strerror}.") from None
-        if not fixes:
-            raise CrackError(
-                f"--gps {path} holds no position with a date ({parser.sentences} good NMEA sentences, {parser.rejected} damaged). "
-                "RMC sentences bring both: record them too."
-            )
-        if parser.rejected > parser.sentences // 10:
-            print(f"warning: --gps {path}: {parser.rejected} NMEA sentences are damaged and left out.", file=sys.stderr)
-        self._times = sorted(fixes)
-        self._fixes = [fixes[moment] for moment in self._times]
+        self._source = "nmea file" if nmea else f"{path.suffix.lower().lstrip('.') or 'track'} file"
+        self._log = _read_nmea(path) if nmea else read_flight_log(path, timezone)
+        if not nmea:
+            left_out = describe_left_out(self._log.skipped, self._log.problems)
+            if left_out:
+                print(f"warning: --gps {path}: left out: {left_out}.", file=sys.stderr)
 
-    def at(self, moment: float, exif: Fix | None) -> dict[str, Any] | None:
-        number = bisect.bisect_left(self._times, moment)
-        nearest = min(
-            range(max(number - 1, 0), min(number + 1, len(self._times))), key=lambda i: abs(self._times[i] - moment)
+    def at(self, moment: float | None, exif: Fix | None) -> dict[str, Any] | None:
+        if moment is None:
+            return None
+        times = self._log.times
+        number = bisect.bisect_left(times, moment)
+        nearest = min(range(max(number - 1, 0), min(number + 1, len(times))), key=lambda i: abs(times[i] - moment))
+        age = moment - times[nearest]
+        return describe_fix(self._log.fixes[nearest], self._source, age) if abs(age) <= self._max_age else None
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        return self._log.span
+
+
+def _read_nmea(path: Path) -> FlightLog:
+    parser = NmeaParser()
+    fixes: dict[float, Fix] = {}
+    try:
+        with path.open("rb") as stream:
+            while line := stream.readline(_LONGEST_LINE):
+                fix = parser.feed(line)
+                if fix is not None and fix.time is not None and real_place(fix.lat, fix.lon) is not None:
+                    fixes[fix.time] = fix  # a later sentence of the same moment knows more
+    except OSError as error:
+        raise CrackError(f"--gps {path} cannot be read: {error.strerror}.") from None
+    if not fixes:
+        raise CrackError(
+            f"--gps {path} holds no position with a date ({parser.sentences} good NMEA sentences, {parser.rejected} damaged). "
+            "RMC sentences bring both: record them too."
         )
-        age = moment - self._times[nearest]
-        return describe_fix(self._fixes[nearest], "nmea file", age) if abs(age) <= self._max_age else None
+    if parser.rejected > parser.sentences // 10:
+        print(f"warning: --gps {path}: {parser.rejected} NMEA sentences are damaged and left out.", file=sys.stderr)
+    return FlightLog(tuple(fixes[moment] for moment in sorted(fixes)), {})
 
 
 class LiveGps:
@@ -166,6 +208,8 @@ class LiveGps:
         max_age: see `open_gps`.
     """
 
+    asked: str | None = "live"
+
     def __init__(self, name: str, reader: GpsdReader | SerialReader, max_age: float) -> None:
         self._name, self._reader, self._max_age = name, reader, max_age
         self._kept: deque[tuple[float, Fix]] = deque(maxlen=_KEPT)
@@ -174,7 +218,9 @@ class LiveGps:
         self._thread = threading.Thread(target=self._collect, daemon=True, name="gps")
         self._thread.start()
 
-    def at(self, moment: float, exif: Fix | None) -> dict[str, Any] | None:
+    def at(self, moment: float | None, exif: Fix | None) -> dict[str, Any] | None:
+        if moment is None:
+            return None
         wanted = time.monotonic() - (time.time() - moment)
         with self._lock:
             if not self._kept:
@@ -182,6 +228,10 @@ class LiveGps:
             arrived, fix = min(self._kept, key=lambda entry: abs(entry[0] - wanted))
         age = wanted - arrived
         return describe_fix(fix, self._name, age) if abs(age) <= self._max_age else None
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        return None
 
     def close(self) -> None:
         self._stop.set()
@@ -226,7 +276,7 @@ class SerialReader:
             rest = rest[-_LONGEST_LINE:]  # a wrong baud rate gives endless noise
             for line in lines:
                 fix = parser.feed(line)
-                if fix is not None:
+                if fix is not None and real_place(fix.lat, fix.lon) is not None:
                     yield fix, parser.same_moment
 
     def close(self) -> None:
@@ -338,7 +388,7 @@ def tpv_fix(report: dict[str, Any], sky: dict[str, Any]) -> Fix | None:
     if report.get("class") != "TPV" or mode not in (2, 3):  # 0 and 1: no fix
         return None
     lat, lon = _json_number(report.get("lat")), _json_number(report.get("lon"))
-    if lat is None or lon is None:
+    if lat is None or lon is None or real_place(lat, lon) is None:
         return None
     altitudes = (_json_number(report.get(name)) for name in ("altMSL", "alt", "altHAE"))  # newest name first
     try:
@@ -361,7 +411,7 @@ def describe_fix(fix: Fix, source: str, age: float | None) -> dict[str, Any]:
 
     Args:
         fix: the position.
-        source: "exif", "nmea file", "nmea serial" or "gpsd".
+        source: "exif", "xmp", "srt", "nmea file" or another kind of file, "nmea serial" or "gpsd".
         age: seconds from the fix to the frame, negative when the fix is the later one; None when unknown.
     """
     return {

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tflite.cli import EXIT_INTERRUPTED, positive_float, positive_int, run_main
+from tflite.cli import EXIT_INTERRUPTED, clock_offset, moment, positive_float, positive_int, run_main
 from tflite.errors import CrackError, ImageError
 
 if TYPE_CHECKING:
@@ -42,12 +42,32 @@ _STATUS_SECONDS = 10.0
 
 
 @dataclass
+class Unplaced:
+    """Positives without a position.
+
+    Attributes:
+        reasons: how many for each reason.
+        moments: the earliest and the latest at which they were taken, as far as known; seconds since 1970 UTC.
+    """
+
+    reasons: Counter[str] = field(default_factory=Counter)
+    moments: tuple[float, ...] = ()
+
+    def add(self, reason: str, moment: float | None) -> None:
+        self.reasons[reason] += 1
+        if moment is not None:
+            known = (*self.moments, moment)
+            self.moments = (min(known), max(known))
+
+
+@dataclass
 class Tally:
     """What a session did.
 
     Attributes:
         counts: "classified", "unreadable", "tiles", "positives", "positives kept" (recorded by an earlier session that was
-            stopped within a frame).
+            stopped within a frame), "placed" (positives with a position).
+        unplaced: positives without a position.
         times: milliseconds per frame and stage: read (file, waiting excluded, and decoding), resize (all its tiles),
             inference (all its tiles), record (pictures, journal, starting hooks), frame (all of these).
     """
@@ -56,6 +76,7 @@ class Tally:
     times: dict[str, deque[float]] = field(
         default_factory=lambda: {stage: deque(maxlen=_TIMES_KEPT) for stage in STAGES}
     )
+    unplaced: Unplaced = field(default_factory=Unplaced)
 
     def summary(self, seconds: float, source: Source, actions: dict[str, Action]) -> dict[str, Any]:
         """The session in numbers, as the journal keeps it; times in ms, memory in MB of 1e6 bytes.
@@ -83,6 +104,7 @@ class Tally:
             "done_before": source.resumed,
             "tiles": self.counts["tiles"],
             "positives": self.counts["positives"],
+            "positives_with_position": self.counts["placed"],
             "seconds": round(seconds, 3),
             "frames_per_second": round(handled / seconds, 3),
             "stages_ms": stages,
@@ -136,7 +158,8 @@ class Loop:
         from tflite.device.journal import iso_time
 
         started = time.perf_counter()
-        told: dict[str, Any] = {"time": iso_time(frame.time), "time_source": frame.time_source}
+        time_text = None if frame.time is None else iso_time(frame.time)
+        told: dict[str, Any] = {"time": time_text, "time_source": frame.time_source}
         size = {"bytes": frame.size, "dropped": frame.dropped}
         try:
             image = frame.load()
@@ -197,10 +220,20 @@ class Loop:
             **self._constant,
             "gps": self._gps.at(frame.time, frame.fix),
         }
+        self._count_place(frame, record["gps"] is not None)
         line = self._journal.positive(frame.name, box, record, _png(pixels))
         if line is not None:  # an action for a tile of an earlier session was started then
             for action in self._actions.values():
                 action.fire({**line, "folder": str(self._journal.folder.resolve())})
+
+    def _count_place(self, frame: Frame, placed: bool) -> None:
+        from tflite.place.missing import why_not_journalled
+
+        if placed:
+            self.tally.counts["placed"] += 1
+        else:
+            reason = why_not_journalled(frame.time, frame.time_source, self._gps.asked, self._gps.span)
+            self.tally.unplaced.add(reason, frame.time)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -251,7 +284,10 @@ def make_parser() -> argparse.ArgumentParser:
         "--follow", action="store_true", help="keep watching the folder for new photographs, until Ctrl-C"
     )
     parser.add_argument(
-        "--gps", metavar="WHERE", help="exif, FILE.nmea, /dev/ttyUSB0[@BAUD] (default: 9600) or gpsd://host:port"
+        "--gps",
+        metavar="WHERE",
+        help="exif, a track (NMEA, GPX, CSV or a drone's SRT), /dev/ttyUSB0[@BAUD] (default: 9600) or gpsd://host:port; a drone's "
+        "SRT beside a video is found by itself",
     )
     parser.add_argument(
         "--gps-max-age",
@@ -260,12 +296,25 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="S",
         help="leave out positions further than S seconds from the frame (default: 5); EXIF positions are always kept",
     )
+    zone = parser.add_mutually_exclusive_group()
+    zone.add_argument(
+        "--timezone",
+        metavar="ZONE",
+        help="of clocks that do not say theirs, such as Europe/Vienna or +02:00; without it their photographs have no time",
+    )
+    zone.add_argument("--utc-offset", type=float, metavar="H", help="the same as hours ahead of UTC")
     parser.add_argument(
-        "--utc-offset",
-        type=float,
+        "--clock-offset",
+        type=clock_offset,
         default=0.0,
-        metavar="H",
-        help="hours a camera's clock is ahead of UTC, for photographs that do not say (default: 0)",
+        metavar="SECONDS",
+        help="to add to the times of the camera's clock: 73 where it is 73 s slow, -73 where it is fast (default: 0)",
+    )
+    parser.add_argument(
+        "--video-start",
+        type=moment,
+        metavar="TIME",
+        help="of a video's first frame, ISO 8601 with a time zone (default: by its subtitles, its container, its file)",
     )
     parser.add_argument(
         "--hook",
@@ -298,18 +347,24 @@ def run(args: argparse.Namespace) -> int:
     from tflite.device.gps import open_gps
     from tflite.device.journal import Journal
     from tflite.device.tiles import MAX_OVERLAP, training_side
+    from tflite.place.clock import CameraClock, parse_timezone
     from tflite.runtime import Classifier
 
     if not 0 <= args.overlap <= MAX_OVERLAP:
         raise CrackError(f"--overlap {args.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
-    if not -14 <= args.utc_offset <= 14:
+    if args.utc_offset is not None and not -14 <= args.utc_offset <= 14:
         raise CrackError(f"--utc-offset {args.utc_offset:g}: hours from -14 to 14.")
+    timezone = args.timezone if args.utc_offset is None else _offset_text(args.utc_offset)
+    clock = CameraClock(None if timezone is None else parse_timezone(timezone), args.clock_offset)
     classifier = Classifier(args.model, threads=args.threads, delegate=args.delegate)
     side = args.tile_size or max(1, round(args.tile_scale * training_side(classifier.sidecar)))
     if side < MIN_SIDE:
         raise CrackError(f"tiles of {side} pixels are too small: at least {MIN_SIDE}.")
     with contextlib.ExitStack() as stack:
-        source = open_source(args.source, Sampling(args.every, args.fps), args.follow, args.utc_offset)
+        subtitles = _subtitles(args)
+        start = None if args.video_start is None else args.video_start.timestamp()
+        sampling = Sampling(args.every, args.fps)
+        source = open_source(args.source, sampling, args.follow, clock, start, subtitles)
         stop = threading.Event()
         stack.callback(source.close)
         stack.callback(stop.set)  # called before source.close
@@ -317,7 +372,8 @@ def run(args: argparse.Namespace) -> int:
         actions = _actions(args)
         for action in actions.values():
             stack.callback(action.close)
-        gps = open_gps(args.gps, args.gps_max_age)
+        own = subtitles is not None or (args.gps is None and source.carries_places)
+        gps = open_gps("exif" if own else args.gps, args.gps_max_age, timezone)
         stack.callback(gps.close)
         settings = _settings(args, classifier, source, side)
         journal = stack.enter_context(Journal(args.out, settings, _environment(args, classifier)))
@@ -339,6 +395,7 @@ def run(args: argparse.Namespace) -> int:
             with contextlib.suppress(CrackError):  # a full disk has been noticed already
                 journal.end(str(problem or ("interrupted" if interrupted.is_set() else "finished")), summary)
             _print_summary(summary, journal)
+            _warn(source, loop.tally, gps)
             if problem is not None:
                 raise problem
         return EXIT_INTERRUPTED if interrupted.is_set() else 0
@@ -383,7 +440,49 @@ def _settings(args: argparse.Namespace, classifier: Classifier, source: Source, 
         "gps": args.gps,
         "gps_max_age": args.gps_max_age,
         **({"reading": classifier.sidecar.reading} if classifier.sidecar.reading else {}),
+        # Only what was given: journals from before these options go on.
+        **({} if args.utc_offset is None else {"utc_offset": args.utc_offset}),
+        **({} if args.timezone is None else {"timezone": args.timezone}),
+        **({"clock_offset": args.clock_offset} if args.clock_offset else {}),
+        **({} if args.video_start is None else {"video_start": args.video_start.isoformat()}),
     }
+
+
+def _subtitles(args: argparse.Namespace) -> Path | None:
+    """The drone's subtitles that --gps names for a video: they place its frames by the time at which they are shown."""
+    from tflite.device.frames import VIDEO_SUFFIXES
+    from tflite.place.srt import read_srt
+
+    path = Path(args.gps or "")
+    video = Path(args.source)
+    if path.suffix.lower() != ".srt" or not path.is_file() or video.suffix.lower() not in VIDEO_SUFFIXES:
+        return None
+    track = read_srt(path.read_bytes())
+    if not any(block.place is not None and block.start_s is not None for block in track.blocks):
+        why = track.content.left_out() or "it is empty"
+        raise CrackError(f"--gps {path} holds no position by time in the video ({why}).")
+    return path
+
+
+def _offset_text(hours: float) -> str:
+    minutes = round(abs(hours) * 60)
+    return f"{'-' if hours < 0 else '+'}{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def _warn(source: Source, tally: Tally, gps: Gps) -> None:
+    """What a person must know about times and places."""
+    from tflite.place.missing import count_unplaced
+
+    told = count_unplaced(
+        "positives",
+        tally.counts["placed"],
+        tally.unplaced.reasons.elements(),
+        tally.unplaced.moments,
+        gps.span,
+        "video" if source.identity["source_kind"] == "video" else "frames",
+    )
+    for warning in [*source.warnings, *([] if told is None or not gps.asked else [f"{told}."])]:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _environment(args: argparse.Namespace, classifier: Classifier) -> dict[str, Any]:

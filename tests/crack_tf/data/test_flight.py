@@ -13,9 +13,9 @@ from crack_tf.data.__main__ import main
 from crack_tf.data.drawn_flight import move, write_flight
 from crack_tf.data.flight import Plan
 from crack_tf.survey.camera import Locator
-from crack_tf.survey.flightlog import read_flight_log
 from tflite.errors import CrackError
 from tflite.images import load_rgb
+from tflite.place.flightlog import read_flight_log
 
 SMALL = Plan(piers=1, rows=1, columns=3, width=400, height=300, cracks=3)
 

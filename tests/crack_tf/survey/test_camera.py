@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from crack_tf.survey.camera import EARTH_M, Locator, Scale, Shot
-from crack_tf.survey.timezones import parse_timezone
+from crack_tf.survey.camera import Locator, Scale, Shot
 from tests.crack_tf.survey.small_flight import exif
 from tflite.errors import CrackError
+from tflite.place.clock import CameraClock, parse_timezone
+from tflite.place.fix import EARTH_M
 
 METRE = math.degrees(1 / EARTH_M)
+VIENNA = CameraClock(parse_timezone("Europe/Vienna"))
 
 
 def jpeg(found: Image.Exif) -> bytes:
@@ -96,7 +99,7 @@ def test_a_clock_without_a_zone_needs_one():
     del found.get_ifd(0x8769)[0x9011]
     data = jpeg(found)
     assert Locator().of_file(data, 400, 300).time is None
-    assert Locator(zone=parse_timezone("Europe/Vienna")).of_file(data, 400, 300).time == 1748770200.0
+    assert Locator(clock=VIENNA).of_file(data, 400, 300).time == 1748770200.0
 
 
 def test_an_hour_that_happened_twice_is_not_guessed():
@@ -104,11 +107,11 @@ def test_an_hour_that_happened_twice_is_not_guessed():
     taken = found.get_ifd(0x8769)
     taken[0x9003] = "2025:10:26 02:30:00"
     del taken[0x9011]
-    assert Locator(zone=parse_timezone("Europe/Vienna")).of_file(jpeg(found), 400, 300).time is None
+    assert Locator(clock=VIENNA).of_file(jpeg(found), 400, 300).time is None
 
 
 def test_damaged_bytes_leave_everything_unknown():
-    assert Locator().of_file(b"\xff\xd8damaged", 400, 300) == Shot()
+    assert replace(Locator().of_file(b"\xff\xd8damaged", 400, 300), unplaced=None) == Shot()
 
 
 @pytest.mark.parametrize("scale", [Scale(0.1, 2.0), Scale(0.1, focal_mm=8.0), Scale(focal_mm=8.0, distance_m=2.0)])

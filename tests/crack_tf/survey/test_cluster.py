@@ -201,7 +201,7 @@ def test_a_photograph_travels_without_the_other_photographs(flight: Path, tmp_pa
     pytest.importorskip("distributed", reason="Dask is not installed: requirements-cluster.txt")
     from crack_tf.survey.cluster_worker import pack, unpack
 
-    source, copy = (FolderSource(flight, tmp_path, Locator(Scale(), None, None)) for _ in range(2))
+    source, copy = (FolderSource(flight, tmp_path, Locator(Scale())) for _ in range(2))
     first = next(source.items(lambda name, size: True))
     packed = pack(first, source)
     assert len(packed) < 1000

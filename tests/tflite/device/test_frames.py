@@ -233,7 +233,7 @@ def test_a_pipe_gives_frames_named_after_the_session_and_ends(stdin: Callable[[i
     writer.join()
     os.close(reading)
     assert [frame.name for frame in found] == [f"session001-{number:07d}" for number in range(4)]
-    assert all(before <= frame.time <= time.time() and frame.time_source == "clock" for frame in found)
+    assert all(before <= (frame.time or 0.0) <= time.time() and frame.time_source == "clock" for frame in found)
     assert found[2].load().shape == (24, 32, 3)
     with pytest.raises(ImageError, match="session001-0000003"):
         found[3].load()

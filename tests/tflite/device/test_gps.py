@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from tflite.device import gps as module
 from tflite.device.gps import Gps, open_gps, tpv_fix
-from tflite.device.nmea import Fix, checksum
 from tflite.errors import CrackError
+from tflite.place.fix import Fix
+from tflite.place.nmea import checksum
 
 NOON = 1748779200.0  # 2025-06-01T12:00:00Z
 

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crack_tf.survey.flightlog import DAMAGED, DUPLICATE, NO_FIX, NO_TIME, FlightLog, read_flight_log
-from tflite.device.nmea import Fix, checksum
 from tflite.errors import CrackError
+from tflite.place.fix import Fix
+from tflite.place.flightlog import FlightLog, read_flight_log
+from tflite.place.logcontent import DAMAGED, DUPLICATE, NO_FIX, NO_TIME
+from tflite.place.nmea import checksum
 
 NOON = datetime(2025, 6, 1, 12, 0, 0, tzinfo=UTC)
 HEADER = "time,lat,lon,alt\n"
@@ -197,9 +199,13 @@ def test_duplicates_and_places_without_a_fix_are_counted_apart(tmp_path: Path) -
     assert log.skipped == {DUPLICATE: 2, NO_FIX: 1}
 
 
-def test_a_log_without_any_usable_line_is_refused_with_the_counts(tmp_path: Path) -> None:
-    with pytest.raises(CrackError, match=r"holds no position with a time \(2 damaged\)"):
+def test_a_log_without_any_usable_line_is_refused_with_the_first_value_that_was_not_understood(tmp_path: Path) -> None:
+    with pytest.raises(
+        CrackError, match=r"2 of 2 lines cannot be read\. Line 2: the time 'x' is not understood .*ISO 8601"
+    ):
         read(tmp_path, HEADER + "x,1,2,3\ny,1,2,3\n")
+    with pytest.raises(CrackError, match=r"Line 2: the latitude '48x12' is not understood: degrees such as 48\.2"):
+        read(tmp_path, HEADER + "2025-06-01T12:00:00Z,48°12,16,1\n".replace("°", "x"))
     with pytest.raises(CrackError, match="it is empty"):
         read(tmp_path, HEADER)
 

@@ -10,8 +10,10 @@ import calendar
 import math
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+
+from tflite.place.fix import Fix
 
 DAY = 86400.0
 # GGA field 6. Source: https://gpsd.gitlab.io/gpsd/NMEA.html#_gga_global_positioning_system_fix_data
@@ -19,34 +21,6 @@ QUALITIES = {1: "gps", 2: "dgps", 3: "pps", 4: "rtk", 5: "float rtk", 6: "estima
 _SENTENCE = re.compile(r"\$([A-Z0-9]{2})([A-Z]{3}),([ -)+-~]*)\*([0-9A-Fa-f]{2})")  # no "*" inside
 _CENTURY = 80  # RMC has two digits of the year: 80 to 99 belong to the last century
 _LONGEST = 256  # the standard allows 82 characters; receivers with high precision exceed it a little
-
-
-@dataclass(frozen=True)
-class Fix:
-    """One position.
-
-    Attributes:
-        lat, lon: degrees, WGS 84; south and west are negative.
-        alt: metres above sea level, or None.
-        time: of the fix by the receiver, seconds since 1970 UTC, or None while the date is unknown.
-        quality: such as "gps", "dgps", "rtk", "3d", or None where the source does not tell.
-        satellites: used, or None.
-        hdop: horizontal dilution of precision, or None.
-        accuracy_m: estimated horizontal error in metres, or None.
-    """
-
-    lat: float
-    lon: float
-    alt: float | None = None
-    time: float | None = None
-    quality: str | None = None
-    satellites: int | None = None
-    hdop: float | None = None
-    accuracy_m: float | None = None
-
-    def __post_init__(self) -> None:
-        if not (-90 <= self.lat <= 90 and -180 <= self.lon <= 180):  # NaN fails too
-            raise ValueError(f"latitude {self.lat}, longitude {self.lon} is no place on earth")
 
 
 class NmeaParser:
@@ -122,6 +96,11 @@ class NmeaParser:
         return self._midnight + days * DAY + moment
 
 
+def is_nmea(data: bytes) -> bool:
+    """Whether a file looks like sentences, noise between them allowed."""
+    return re.search(rb"(?:^|[\r\n])\$[A-Z0-9]{2}[A-Z]{3},", data[: 1 << 14].lstrip(b"\xef\xbb\xbf\0 \t")) is not None
+
+
 def checksum(body: str) -> int:
     """Exclusive or of the characters between "$" and "*"."""
     value = 0
@@ -146,7 +125,8 @@ def _gga(fields: list[str]) -> dict[str, Any]:
 
 def _rmc(fields: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"time_of_day": _time_of_day(fields[0])}
-    if fields[1] != "A":  # void: the date is not to be trusted either
+    mode = fields[11] if len(fields) > 11 else ""  # from version 2.3 on
+    if fields[1] != "A" or mode == "N":  # void: the date is not to be trusted either
         return found | {"valid": False}
     day, month, year = _pairs(fields[8])
     found["midnight"] = _midnight(year + (1900 if year >= _CENTURY else 2000), month, day)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crack_tf.survey.timezones import candidates, parse_timezone, sequence_to_utc, to_utc
 from tflite.errors import CrackError
+from tflite.place.clock import candidates, parse_timezone, sequence_to_utc, to_utc
 
 VIENNA = ZoneInfo("Europe/Vienna")
 ZONES = ["Europe/Vienna", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia", "UTC"]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tflite.device.nmea import Fix, NmeaParser, checksum
+from tflite.place.fix import Fix
+from tflite.place.nmea import NmeaParser, checksum
 
 NOON = calendar.timegm((2025, 6, 1, 12, 0, 0))
 

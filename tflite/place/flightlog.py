@@ -1,0 +1,227 @@
+"""Where the camera was at a given time, from a flight log: CSV, GPX, NMEA, a drone's .SRT or .MRK, told apart by what the file holds.
+
+* CSV: `tflite.place.csvlog`. Times are ISO 8601 and what exporters write.
+* GPX: the track points. Their times are UTC, as GPX demands, also where the "Z" is missing.
+* NMEA: what `tflite.place.nmea` reads.
+* SRT: the subtitles of a drone's video, `tflite.place.srt`. MRK: the exposures of a drone with RTK, `tflite.place.mrk`.
+
+A line that cannot be used is left out and counted, by reason. Between two fixes a position is interpolated; where the log has
+a hole, and before and after it, there is no position: none is better than a wrong one.
+
+Example:
+    log = read_flight_log("flight.gpx")
+    position = log.at(datetime(2025, 6, 1, 12, 0, 0, tzinfo=timezone.utc))
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+from functools import cached_property
+from pathlib import Path
+
+from tflite.errors import CrackError
+from tflite.place.clock import CameraClock, parse_timezone, utc_text
+from tflite.place.csvlog import read_csv
+from tflite.place.fix import Fix, real_place
+from tflite.place.gpx import read_gpx
+from tflite.place.logcontent import DAMAGED, DUPLICATE, LONGEST_LINE, NO_FIX, NO_TIME, LogContent
+from tflite.place.mrk import is_mrk, read_mrk
+from tflite.place.nmea import NmeaParser, is_nmea
+from tflite.place.srt import dated_fixes, is_srt, read_srt
+
+MAX_GAP_S = 10.0  # a drone that searches flies a few metres a second, and logs once a second or oftener
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place at a moment.
+
+    Attributes:
+        latitude, longitude: degrees, WGS84; south and west are negative.
+        altitude_m: in the log's own system, or None.
+        nearest_s: seconds to the nearest fix; 0 on a fix.
+        heading_deg, pitch_deg: of the camera at the nearest fix, or None.
+    """
+
+    latitude: float
+    longitude: float
+    altitude_m: float | None
+    nearest_s: float
+    heading_deg: float | None = None
+    pitch_deg: float | None = None
+
+
+@dataclass(frozen=True)
+class FlightLog:
+    """Fixes in order of time, no two at the same moment.
+
+    Attributes:
+        fixes: each with its time.
+        skipped: reason -> number of lines or points that were left out.
+        problems: the first of those in words.
+        above_takeoff: whether altitudes count from the place of take-off, since the log knows no others.
+    """
+
+    fixes: tuple[Fix, ...]
+    skipped: Mapping[str, int]
+    problems: tuple[str, ...] = ()
+    above_takeoff: bool = False
+
+    @cached_property
+    def times(self) -> list[float]:
+        """Of the fixes, seconds since 1970 UTC."""
+        return [fix.time for fix in self.fixes if fix.time is not None]
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Times of the first and the last fix, seconds since 1970 UTC."""
+        return self.times[0], self.times[-1]
+
+    def at(self, time: datetime, max_gap_s: float = MAX_GAP_S) -> Position | None:
+        """The position at a moment, interpolated between the fixes before and after it.
+
+        Args:
+            time: with a time zone.
+            max_gap_s: longest time in seconds between those two fixes.
+
+        Returns:
+            None before the first fix, after the last one, and in a hole of the log.
+
+        Raises:
+            CrackError: if the time has no time zone or `max_gap_s` is negative.
+        """
+        if time.tzinfo is None:
+            raise CrackError(f"time {time.isoformat()} has no time zone: which moment it was is not known.")
+        if not max_gap_s >= 0:
+            raise CrackError(f"max_gap_s must be a number of at least 0, got {max_gap_s!r}.")
+        moment = time.timestamp()
+        fix = self.fix_at(moment, max_gap_s)
+        if fix is None:
+            return None
+        nearest = min(abs(other - moment) for other in self._around(moment))
+        return Position(fix.lat, fix.lon, fix.alt, nearest, fix.heading_deg, fix.pitch_deg)
+
+    def fix_at(self, moment: float, max_gap_s: float = MAX_GAP_S) -> Fix | None:
+        """The same as a fix, with the camera's angles at the nearest one.
+
+        Args:
+            moment: seconds since 1970 UTC.
+            max_gap_s: see `at`.
+        """
+        after = bisect.bisect_left(self.times, moment)
+        if after == len(self.times):
+            return None
+        second, until = self.fixes[after], self.times[after] - moment
+        if until == 0:
+            return second
+        if after == 0 or self.times[after] - self.times[after - 1] > max_gap_s:
+            return None
+        return _between(self.fixes[after - 1], second, moment - self.times[after - 1], until)
+
+    def describe(self) -> str:
+        """One line: how many fixes, from when to when, and what was left out."""
+        first, last = (utc_text(time).removesuffix(" UTC") for time in self.span)
+        text = f"{len(self.fixes):,} positions from {first} to {last} UTC"
+        left_out = ", ".join(f"{count:,} {reason}" for reason, count in self.skipped.items())
+        return f"{text}; left out: {left_out}" if left_out else text
+
+    def _around(self, moment: float) -> list[float]:
+        after = bisect.bisect_left(self.times, moment)
+        return self.times[max(after - 1, 0) : after + 1]
+
+
+def read_flight_log(path: str | Path, timezone: str | None = None, video_start: float | None = None) -> FlightLog:
+    """Read a flight log.
+
+    Args:
+        path: a CSV, GPX, NMEA, SRT or MRK file.
+        timezone: of times that do not say theirs: an IANA name such as "Europe/Vienna", or an offset such as "+02:00".
+        video_start: when the video of an SRT file began, seconds since 1970 UTC: its blocks are dated by it.
+
+    Raises:
+        CrackError: if the file cannot be read, is of no known kind, needs a time zone, or holds no usable position; with the first
+            value that was not understood.
+    """
+    zone = None if timezone is None else parse_timezone(timezone)
+    path = Path(path)
+    data = read_log_bytes(path)
+    return _sorted_log(_read(data, path, zone, video_start), path)
+
+
+def read_log_bytes(path: Path) -> bytes:
+    """The bytes of a log.
+
+    Raises:
+        CrackError: if the file cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CrackError(f"flight log {path} cannot be read: {error.strerror}.") from None
+
+
+def _read(data: bytes, path: Path, zone: tzinfo | None, video_start: float | None) -> LogContent:
+    start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if start == b"<":
+        return read_gpx(data, str(path))
+    if start == b"$" or is_nmea(data):
+        return read_nmea(data)
+    if is_mrk(data):
+        return read_mrk(data)
+    if is_srt(data) or path.suffix.lower() == ".srt":
+        return dated_fixes(read_srt(data), str(path), CameraClock(zone), video_start)
+    return read_csv(data, str(path), zone)
+
+
+def read_nmea(data: bytes) -> LogContent:
+    """Read a file of NMEA sentences; of several sentences about one moment the last, which knows most."""
+    content = LogContent()
+    parser = NmeaParser()
+    for line in data.splitlines():
+        fix = parser.feed(line[:LONGEST_LINE])
+        if fix is not None and parser.same_moment and content.fixes:
+            content.fixes[-1] = fix
+        elif fix is not None:
+            content.fixes.append(fix)
+    if parser.rejected:
+        content.skipped[DAMAGED] += parser.rejected
+    return content
+
+
+def _sorted_log(content: LogContent, path: Path) -> FlightLog:
+    kept: dict[float, Fix] = {}
+    skipped = Counter(content.skipped)
+    for fix in content.fixes:
+        if fix.time is None:
+            skipped[NO_TIME] += 1
+        elif real_place(fix.lat, fix.lon) is None:
+            skipped[NO_FIX] += 1
+        elif fix.time in kept:
+            # The first one: logs that write ten lines a second with times in whole seconds have cut off the fraction.
+            skipped[DUPLICATE] += 1
+        else:
+            kept[fix.time] = fix
+    if not kept:
+        left_out = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items()) or "it is empty"
+        told = f" {content.problems[0][0].upper()}{content.problems[0][1:]}." if content.problems else ""
+        raise CrackError(
+            f"flight log {path} holds no position with a time ({left_out}).{told} Is it a CSV, GPX, NMEA, SRT or MRK file of the "
+            "flight?"
+        )
+    fixes = tuple(kept[time] for time in sorted(kept))
+    return FlightLog(fixes, dict(skipped), tuple(content.problems), content.above_takeoff)
+
+
+def _between(first: Fix, second: Fix, since: float, until: float) -> Fix:
+    """The shorter way from one fix to the next, across the antimeridian where that is shorter."""
+    share = since / (since + until)
+    east = (second.lon - first.lon + 180) % 360 - 180
+    longitude = (first.lon + share * east + 180) % 360 - 180
+    altitude = None if first.alt is None or second.alt is None else first.alt + share * (second.alt - first.alt)
+    time = None if first.time is None else first.time + since
+    nearest = first if since <= until else second
+    return replace(nearest, lat=first.lat + share * (second.lat - first.lat), lon=longitude, alt=altitude, time=time)
