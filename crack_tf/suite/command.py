@@ -2,6 +2,7 @@
 
     splits.csv        plain and grouped METU test splits; float beside int8
     matrix.csv, .png  every model on every data set, seen in training or not
+    domains.csv       mean and worst over the data sets that a model learned nothing from
     corruptions.csv, .png   nine corruptions at five severities
     prevalence.csv, .png    precision where cracks are rare
     calibration.csv   calibration error, conformal bound on missed cracks, uncertain band
@@ -27,7 +28,7 @@ from tflite.errors import CrackError
 from tflite.files import cell_value, read_csv, read_json, refuse_existing, write_csv, write_json, write_text
 from tflite.tables import format_table, number
 
-PARTS = ("splits", "matrix", "corruptions", "prevalence", "calibration", "candidates", "cost")
+PARTS = ("splits", "matrix", "domains", "corruptions", "prevalence", "calibration", "candidates", "cost")
 FORMAT = "crack_tf.suite/2"
 _CORRUPTED_TILES = 600
 
@@ -166,6 +167,12 @@ class Suite:
                     rows.append(self._row(tables.split_row, name, model, chosen, tiles))
         return rows
 
+    def domains(self) -> list[Row]:
+        """Mean and worst over left-out data sets: the nearest there is to concrete that nobody here has seen."""
+        from crack_tf.suite.tables import domain_rows
+
+        return domain_rows(self.matrix())
+
     def corruptions(self) -> list[Row]:
         """METU's grouped test split, corrupted."""
         from crack_tf.suite import sets, tables
@@ -242,7 +249,7 @@ class Suite:
         return rows
 
     def _row(self, make: Callable[..., Row], name: str, model: Path, chosen: Any, tiles: Any) -> Row:
-        from crack_tf.suite.sets import trained_tiles
+        from crack_tf.suite.sets import is_left_out, trained_tiles
 
         _say(f"{name} ({model.suffix[1:]}) on {chosen.label}")
         trained = trained_tiles(self._answers.predictor(model), chosen)
@@ -251,7 +258,8 @@ class Suite:
                 f"{trained} tiles of {chosen.label} trained {name}: its figures there would be flattered. "
                 "Name only models that have not seen the suite's test tiles."
             )
-        return {**make(self._answers, name, model, tiles), "training_tiles": trained}
+        left_out = is_left_out(self._answers.predictor(model), chosen)
+        return {**make(self._answers, name, model, tiles), "training_tiles": trained, "left_out": left_out}
 
     def _set(self, chosen: Any, limit: int | None = None) -> Any:
         """The tiles, or None with a note when the data set is not on this machine."""
@@ -295,6 +303,21 @@ def summary_page(tables: dict[str, list[Row]]) -> str:
                     "AUC [95 %]": lambda r: (
                         "-" if r["auc"] is None else f"{r['auc']:.4f} [{r['auc_low']:.3f}, {r['auc_high']:.3f}]"
                     ),
+                },
+            ),
+        ]
+    if tables.get("domains"):
+        lines += [
+            "## Data sets left out of a model's training",
+            _fenced(
+                tables["domains"],
+                {
+                    "model": lambda r: r["model"],
+                    "sets": lambda r: str(r["sets"]),
+                    "mean AUC": lambda r: number(r["mean_auc"], 3),
+                    "worst": lambda r: f"{number(r['worst_auc'], 3)} {r['worst_set']}",
+                    "mean recall": lambda r: number(r["mean_recall"], 3),
+                    "mean specificity": lambda r: number(r["mean_specificity"], 3),
                 },
             ),
         ]
