@@ -16,13 +16,14 @@ import os
 import sys
 from pathlib import Path
 
-from studies.recipe import Step, follow, train_step
+from studies.recipe import Step, follow, train_step, words
 
 RUNS = Path("runs/real")
 MANIFESTS = RUNS / "manifests"
 OPEN = ("metu", "sdnet2018", "uav_concrete", "scenes_clean")  # models trained on these may be shipped
 RESEARCH = ("cssc", "crack500", "deepcrack", "conglomerate", "bridge_deck", "uav_asphalt")
-SHARED = "--augmentation 1.5 --adverse 0.12 --camera 0.35 --balance 0.5".split()
+SHARED = "--augmentation 1.5 --adverse 0.12 --camera 0.35 --balance 0.5"
+BEFORE = Path("runs/segmentation/unet_mobile")  # of `make segmentation`
 
 
 def steps(data: Path, weights: str = "imagenet") -> list[Step]:
@@ -43,7 +44,7 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
         *found,
         Step(
             masks / "images",
-            ["data", "fetch", "synthetic_masks", "--count", "320", "--size", "256", "--seed", "7", "--out", masks],
+            words("data fetch synthetic_masks --count 320 --size 256 --seed 7 --out", masks),
         ),
         Step(made["synthetic_masks"], ["data", "split", masks, "--out", made["synthetic_masks"]]),
         Step(
@@ -54,26 +55,26 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
         Step(made["all"], ["data", "mix", *of_all, "--out", made["all"]]),
         train_step(
             classifier,
-            ["--model", "mobilenet_v2", "--image-size", "160", "--weights", weights, "--data", made["open"]]
-            + "--freeze-epochs 1 --unfreeze-blocks 13 --epochs 11 --steps-per-epoch 320 --batch 32".split()
-            + "--learning-rate 6e-4 --warmup-steps 50 --zoom-out 1.6 --target-recall 0.98 --val-limit 2000".split()
-            + SHARED,
+            words(
+                "--model mobilenet_v2 --image-size 160 --freeze-epochs 1 --unfreeze-blocks 13 --epochs 9 --steps-per-epoch 300 "
+                "--batch 32 --learning-rate 6e-4 --warmup-steps 50 --zoom-out 1.6 --target-recall 0.98 --val-limit 1500 "
+                + SHARED,
+                *("--weights", weights, "--data", made["open"]),
+            ),
         ),
         train_step(
             segmenter,
-            ["--model", "unet_mobile", "--weights", weights, "--data", made["all"], "--loss", "bce+dice"]
-            + "--epochs 6 --steps-per-epoch 350 --batch 12 --learning-rate 1e-3 --warmup-steps 60".split()
-            + "--precision bfloat16 --val-limit 700".split()
-            + SHARED,
+            words(
+                "--model unet_mobile --hp alpha=0.35 --loss bce+dice --epochs 8 --steps-per-epoch 180 --batch 12 "
+                "--learning-rate 8e-4 --warmup-steps 30 --precision bfloat16 --val-limit 500 " + SHARED,
+                *("--init-from", BEFORE, "--data", made["all"]),
+            ),
         ),
         Step(
             classifier / "export" / "mobilenet_v2-int8-qat.tflite",
-            ["export", classifier, "--int8", "--qat-steps", "100"],
+            words("export --int8 --qat-steps 100", classifier),
         ),
-        Step(
-            segmenter / "export" / "unet_mobile-int8-ptq.tflite",
-            ["export", segmenter, "--int8", "--ptq"],
-        ),
+        Step(segmenter / "export" / "unet_mobile-int8-ptq.tflite", words("export --int8 --ptq", segmenter)),
     ]
 
 

@@ -40,6 +40,11 @@ class Step:
         return [sys.executable, "-m", "crack_tf", *map(str, self.words), *more]
 
 
+def words(text: str, *more: str | Path) -> list[str | Path]:
+    """A command line as words; what may hold spaces, such as paths, follows as it is."""
+    return [*shlex.split(text), *more]
+
+
 def follow(steps: Sequence[Step]) -> int:
     """Run what is not done yet, in order.
 
