@@ -1,3 +1,39 @@
-"""crack_tf: finds cracks in concrete with Keras and TensorFlow Lite, from training tiles to a Raspberry Pi or a Coral stick."""
+"""crack_tf: finds cracks in concrete with Keras and TensorFlow Lite, from training tiles to a Raspberry Pi or a Coral stick.
+
+    import crack_tf
+
+    photo = crack_tf.load().predict("pier.jpg")         # the shipped classifier
+    print(photo.crack, photo.highest.probability)
+    drawn = crack_tf.load("unet_mobile").predict("pier.jpg")     # draws the cracks and measures them
+
+Importing this package loads nothing heavy: names arrive when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crack_tf.inference.photographs import ClassifiedPhoto as ClassifiedPhoto
+    from crack_tf.inference.photographs import CrackClassifier as CrackClassifier
+    from crack_tf.inference.photographs import CrackSegmenter as CrackSegmenter
+    from crack_tf.inference.photographs import DrawnPhoto as DrawnPhoto
+    from crack_tf.inference.photographs import load as load
 
 __version__ = "0.1.0"
+
+_HOMES = dict.fromkeys(
+    ("load", "CrackClassifier", "CrackSegmenter", "ClassifiedPhoto", "DrawnPhoto"), "crack_tf.inference.photographs"
+)
+__all__ = ["ClassifiedPhoto", "CrackClassifier", "CrackSegmenter", "DrawnPhoto", "__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ _OLDER_RUNS = {
     "train.zoom_out": 1.0,
     "train.balance": None,
     "empty_share": 1.0,
+    "val_limit": None,
 }
 
 
@@ -99,6 +101,7 @@ def make_parser() -> argparse.ArgumentParser:
         default=None,
         help="use so many training tiles or patches, or a share such as 0.1",
     )
+    add("--val-limit", type=positive_int, default=None, help="validate on at most so many tiles or patches")
     add("--empty-share", type=fraction, default=1.0, help="share of the crack-free patches to train on; masks only")
     add("--seed", type=non_negative_int, default=0)
     add("--resume", action="store_true", help="go on with an interrupted run in --out")
@@ -132,6 +135,7 @@ def run(args: argparse.Namespace) -> None:
         "train": config.as_dict(),
         "limit": args.limit,
         "empty_share": args.empty_share,
+        "val_limit": args.val_limit,
         "data": data_record(manifest),
     }
     if args.resume:
@@ -144,7 +148,10 @@ def run(args: argparse.Namespace) -> None:
     from crack_tf.training import fit  # after all checks: importing Keras takes seconds
 
     choice = Choice(args.limit, args.empty_share, args.seed)
-    train, val = (task.load(manifest, split, config.image_size, c) for split, c in (("train", choice), ("val", ALL)))
+    checked = replace(ALL, limit=args.val_limit)
+    train, val = (
+        task.load(manifest, split, config.image_size, c) for split, c in (("train", choice), ("val", checked))
+    )
     samples = f"{len(train)} training and {len(val)} validation {task.samples}"
     print(f"{config.model} at {config.image_size} px: {samples}", flush=True)
     finish(config, manifest, fit(config, train, val, folder), val, folder)

@@ -56,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, help="folder for audit.csv, copies.csv, summary.* and the plots"
     )
     verb.add_argument("--threshold-masks", action="store_true", help="accept soft masks: crack from grey level 128 on")
+    verb.add_argument(
+        "--clean", action="store_true", help="every picture is free of cracks; no class folders are needed"
+    )
     verb.add_argument("--threads", type=positive_int, help="that decode; default: one per core")
     verb.add_argument("--overwrite", action="store_true", help="replace an audit in --out")
     verb.set_defaults(run=_audit, interrupted="Nothing was written; run the same command again.")
@@ -69,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
         "--leave-out",
         action="store_true",
         help="leave out pairs whose photograph or mask has a problem, instead of stopping",
+    )
+    verb.add_argument(
+        "--clean", action="store_true", help="every picture is free of cracks; no class folders are needed"
     )
     verb.add_argument("--out", type=Path, required=True, help="manifest file, .csv")
     verb.add_argument("--threads", type=positive_int, help="that decode; default: one per core")
@@ -122,6 +128,14 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--seed", type=non_negative_int, default=0, help="default: 0")
     verb.add_argument("--out", type=Path, required=True, help="new folder for images, masks and manifest.csv")
     verb.set_defaults(run=_transplant, interrupted="Nothing was written; run the same command again.")
+
+    verb = verbs.add_parser("mine", help="tiles of crack-free photographs that a model calls cracked, to train on")
+    verb.add_argument("model", help="shipped model or .tflite file, a classifier or a segmentation model")
+    verb.add_argument("--clean", type=Path, required=True, help="folder of photographs without a crack")
+    verb.add_argument("--per-photo", type=positive_int, default=20, help="tiles kept of a photograph; default: 20")
+    verb.add_argument("--jobs", type=positive_int, help="threads; default: one per core")
+    verb.add_argument("--out", type=Path, required=True, help="folder for no_crack/ and mined.csv")
+    verb.set_defaults(run=_mine, interrupted="The same command goes on.")
 
     verb = verbs.add_parser("disputes", help="tiles whose label a classifier doubts that has not seen them")
     verb.add_argument("data", help=f"{_SOURCE}, or a manifest .csv")
@@ -262,6 +276,37 @@ def _transplant(options: argparse.Namespace) -> None:
     print(f"written: {options.out}/manifest.csv")
 
 
+def _mine(options: argparse.Namespace) -> int:
+    import os
+
+    from crack_tf.data.mine import classifier_finder, mine, segmenter_finder
+    from crack_tf.tiled import PhotoClassifier
+    from crack_tf.zoo import find_model, read_zoo
+    from tflite.segmenter import Segmenter
+    from tflite.sidecar import read_sidecar
+
+    shipped = read_zoo()[1].get(options.model)
+    chosen = find_model(options.model, task=shipped.task if shipped else "classify")
+    sidecar = read_sidecar(chosen.path)
+    if sidecar.task == "segment":
+        found = mine(
+            segmenter_finder(Segmenter(chosen.path)), sidecar.sha256, options.clean, options.out, options.per_photo
+        )
+    else:
+        with PhotoClassifier(
+            chosen.path, jobs=options.jobs or os.cpu_count() or 1, side=chosen.tile_side
+        ) as classifier:
+            found = mine(classifier_finder(classifier), sidecar.sha256, options.clean, options.out, options.per_photo)
+    mistakes, unread = found
+    print(
+        f"{len(mistakes)} tiles in {options.out}/no_crack, listed in {options.out}/mined.csv; {len(unread)} photographs not read"
+    )
+    print(
+        f"next: python -m crack_tf.data split {options.out} --clean --out mined.csv, and `data mix` it into your training set"
+    )
+    return 1 if unread else 0
+
+
 def _disputes(options: argparse.Namespace) -> None:
     import numpy as np
 
@@ -349,7 +394,8 @@ def _run_audit(options: argparse.Namespace) -> Audit:
     from crack_tf.data.audit import audit
     from crack_tf.data.registry import locate
 
-    return audit(locate(options.source, threshold_masks=options.threshold_masks), options.threads)
+    place = locate(options.source, threshold_masks=options.threshold_masks, clean=options.clean)
+    return audit(place, options.threads)
 
 
 def _summary_rows(result: Audit) -> list[dict[str, Any]]:

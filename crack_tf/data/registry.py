@@ -260,13 +260,14 @@ DATASETS: dict[str, DataSet] = {
 }
 
 
-def locate(source: str, root: str | None = None, threshold_masks: bool = False) -> Source:
+def locate(source: str, root: str | None = None, threshold_masks: bool = False, clean: bool = False) -> Source:
     """Find a data set by registry name, or a folder by path; fetches what is missing.
 
     Args:
         source: registry name, or a folder with one sub-folder per class, or with images and masks.
         root: folder to use instead of where the named data set would be looked for.
         threshold_masks: accept soft masks.
+        clean: every picture in the folder is free of cracks, whatever its sub-folders are called.
 
     Returns:
         A `PairSource` for a set with masks. A folder that has class folders counts as one without.
@@ -294,8 +295,8 @@ def locate(source: str, root: str | None = None, threshold_masks: bool = False) 
         segment = entry.task == "segment"
     else:
         segment = not has_class_folders(folder) and bool(pair_folders(folder))
-    clean = entry is not None and entry.clean
-    if segment:
+    clean = clean or (entry is not None and entry.clean)
+    if segment and not clean:
         return PairSource(name, folder, portable_root(folder), licence, neighbours, threshold_masks)
     if threshold_masks:
         raise CrackError(f"--threshold-masks: {folder} holds no masks. Leave it out.")

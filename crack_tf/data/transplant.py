@@ -27,8 +27,8 @@ from tflite.manifest import SPLITS, Item, Manifest, write_manifest
 from tflite.masks import load_mask
 
 _REACH = 6  # pixels around a mask that still belong to the crack's profile: blur, and masks that are drawn too tight
-_CONTRAST = (0.35, 1.3)  # exponent of the crack's darkness
-_SCALE = (0.25, 1.25)
+_CONTRAST = (0.35, 2.2)  # exponent of the crack's darkness
+_SCALE = (0.25, 4.0)  # from hairlines to gaps as wide as those of brickwork
 _LEAST_DROP = 0.07  # of the light that a transplanted crack must take, or nobody could see it
 _LEAST_LEVELS = 2.0  # of grey: in the dark a share of the light is less than a file holds
 _LEAST_OF_TEXTURE = 0.6  # the same against the standard deviation of the grey levels it is laid on
@@ -115,10 +115,11 @@ def _draw(
             item = clean[source][int(rng.integers(len(clean[source])))]
             pixels = _window(decode_rgb(onto[source].read(item), item.path), size, rng)
             mask = None
+            # First the line that is none, then the crack: a crack runs through joints, and is not covered by them.
+            if k % 2 or rng.uniform() < _BOTH:
+                pixels = TWINS[int(rng.integers(len(TWINS)))](pixels, rng)
             if k % 2 == 0 and (laid := _cracked(pixels, lifted, rng)) is not None:
                 pixels, mask = laid
-            if mask is None or rng.uniform() < _BOTH:
-                pixels = TWINS[int(rng.integers(len(TWINS)))](pixels, rng)
             group = f"{onto[source].dataset}/{item.group}"
             items.append(_write(partial, f"{split}-{k:05d}", pixels, mask, group, split, rng))
     licences = {manifest.dataset: manifest.licence for manifest in (shapes, *onto)}
@@ -273,8 +274,10 @@ Twin = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 def _joint(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A straight groove across the picture, often with a light lip on one side: expansion and panel joints, saw cuts."""
-    cover = _line(len(pixels), rng.uniform(0, np.pi), rng.uniform(-0.3, 0.3), rng.uniform(1, 14), rng)
-    pixels = _darken(pixels, cover, rng.uniform(0.1, 0.75))
+    width = rng.uniform(1, 14)
+    cover = _line(len(pixels), rng.uniform(0, np.pi), rng.uniform(-0.3, 0.3), width, rng)
+    # Wide and black is a gap, of which only its straightness tells that it is meant to be there: too little for a tile.
+    pixels = _darken(pixels, cover, rng.uniform(0.1 if width < 3 else 0.45, 0.8))
     lip = np.roll(cover, (int(rng.integers(-3, 4)), int(rng.integers(-3, 4))), (0, 1)) * (1 - cover)
     return _darken(pixels, lip, rng.uniform(0.9, 1.35))
 
@@ -294,7 +297,7 @@ def _mortar(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Courses of blocks: lines one way, shorter ones between them, light or dark."""
     size = len(pixels)
     course, length = rng.uniform(0.15, 0.45), rng.uniform(0.3, 0.8)
-    width, light = rng.uniform(1.5, 9), rng.choice([rng.uniform(0.3, 0.8), rng.uniform(1.1, 1.5)])
+    width, light = rng.uniform(1.5, 9), rng.choice([rng.uniform(0.5, 0.85), rng.uniform(1.1, 1.5)])
     cover = np.zeros((size, size), np.float32)
     rows = np.arange(rng.uniform(0, course), 1 + course, course)
     for number, y in enumerate(rows):
@@ -309,7 +312,7 @@ def _mortar(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _cable(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One to four smooth dark curves of even width: cables, wires, twigs, bars."""
     for _ in range(int(rng.integers(1, 5))):
-        cover = _curve(len(pixels), rng, bend=rng.uniform(0, 0.15), width=rng.uniform(1, 6))
+        cover = _curve(len(pixels), rng, bend=rng.uniform(0, 0.15), width=rng.uniform(1, 4))
         pixels = _darken(pixels, cover, rng.uniform(0.05, 0.5))
     return pixels
 

@@ -2,6 +2,9 @@
 
     splits.csv        plain and grouped METU test splits; float beside int8
     matrix.csv, .png  every model on every data set, seen in training or not
+    domains.csv       mean and worst over the data sets that a model learned nothing from
+    scenes.csv        whole photographs as a survey sees them: cracks found, false findings; scenes-photographs.csv one by one,
+    scenes-froc.csv, .png   and false findings against the share of cracks found
     corruptions.csv, .png   nine corruptions at five severities
     prevalence.csv, .png    precision where cracks are rare
     calibration.csv   calibration error, conformal bound on missed cracks, uncertain band
@@ -27,7 +30,7 @@ from tflite.errors import CrackError
 from tflite.files import cell_value, read_csv, read_json, refuse_existing, write_csv, write_json, write_text
 from tflite.tables import format_table, number
 
-PARTS = ("splits", "matrix", "corruptions", "prevalence", "calibration", "candidates", "cost")
+PARTS = ("splits", "matrix", "domains", "scenes", "corruptions", "prevalence", "calibration", "candidates", "cost")
 FORMAT = "crack_tf.suite/2"
 _CORRUPTED_TILES = 600
 
@@ -49,6 +52,11 @@ def make_parser() -> argparse.ArgumentParser:
         type=positive_int,
         default=_CORRUPTED_TILES,
         help=f"at most this many tiles per corruption and severity (default {_CORRUPTED_TILES})",
+    )
+    add(
+        "--segmenter",
+        default=None,
+        help="for scenes: name of a shipped model or .tflite file (default: the shipped one)",
     )
     add("--jobs", type=positive_int, default=None, help="tiles at the same time (default: all cores)")
     add("--out", type=Path, required=True, help="folder for tables and plots")
@@ -81,6 +89,9 @@ def run(args: argparse.Namespace) -> None:
     for part, rows in made.items():
         write_csv(args.out / f"{part}.csv", rows)
         _draw(part, rows, args.out)
+    for name, rows in suite.details.items():
+        write_csv(args.out / f"{name}.csv", rows)
+        _draw(name.replace("-", "_"), rows, args.out)
     # Of an earlier run that every part of was made again, nothing is left to record.
     earlier = [run | {"parts": left} for run in before if (left := [part for part in run["parts"] if part in kept])]
     write_json(args.out / "suite.json", {"format": FORMAT, "runs": [*earlier, suite.record(parts)]})
@@ -134,12 +145,15 @@ class Suite:
 
     def __init__(self, models: dict[str, Path], args: argparse.Namespace) -> None:
         from crack_tf.suite.answers import Answers
+        from crack_tf.zoo import read_zoo
 
         self._models = models
+        self._sides = {name: model.tile_side for name, model in read_zoo()[1].items()}
         self._args = args
         self._answers = Answers(jobs=args.jobs)
         self._sets: dict[Any, Any] = {}
         self._missing: dict[str, str] = {}
+        self.details: dict[str, list[Row]] = {}  # further tables of a part
 
     def splits(self) -> list[Row]:
         """Plain and grouped METU test splits, int8 beside the float model of the zoo where there is one."""
@@ -165,6 +179,30 @@ class Suite:
                 if tiles is not None:
                     rows.append(self._row(tables.split_row, name, model, chosen, tiles))
         return rows
+
+    def domains(self) -> list[Row]:
+        """Mean and worst over left-out data sets: the nearest there is to concrete that nobody here has seen."""
+        from crack_tf.suite.tables import domain_rows
+
+        return domain_rows(self.matrix())
+
+    def scenes(self) -> list[Row]:
+        """Whole photographs through both models and all rules of the survey."""
+        import os
+
+        from crack_tf.suite.scenes import froc, photo_rows, scene_rows, score_photos
+        from crack_tf.zoo import find_model
+
+        segmenter = find_model(self._args.segmenter, task="segment").path
+        scores = []
+        for name, model in self._models.items():
+            _say(f"{name}, whole photographs")
+            side = self._sides.get(name)
+            scores += score_photos(
+                name, model, segmenter, side, self._args.jobs or os.cpu_count() or 1, self._args.limit
+            )
+        self.details = {"scenes-photographs": photo_rows(scores), "scenes-froc": froc(scores)}
+        return scene_rows(scores)
 
     def corruptions(self) -> list[Row]:
         """METU's grouped test split, corrupted."""
@@ -242,7 +280,7 @@ class Suite:
         return rows
 
     def _row(self, make: Callable[..., Row], name: str, model: Path, chosen: Any, tiles: Any) -> Row:
-        from crack_tf.suite.sets import trained_tiles
+        from crack_tf.suite.sets import is_left_out, trained_tiles
 
         _say(f"{name} ({model.suffix[1:]}) on {chosen.label}")
         trained = trained_tiles(self._answers.predictor(model), chosen)
@@ -251,7 +289,8 @@ class Suite:
                 f"{trained} tiles of {chosen.label} trained {name}: its figures there would be flattered. "
                 "Name only models that have not seen the suite's test tiles."
             )
-        return {**make(self._answers, name, model, tiles), "training_tiles": trained}
+        left_out = is_left_out(self._answers.predictor(model), chosen)
+        return {**make(self._answers, name, model, tiles), "training_tiles": trained, "left_out": left_out}
 
     def _set(self, chosen: Any, limit: int | None = None) -> Any:
         """The tiles, or None with a note when the data set is not on this machine."""
@@ -294,6 +333,38 @@ def summary_page(tables: dict[str, list[Row]]) -> str:
                     "specificity": lambda r: rate(r, "specificity", "tn", "fp"),
                     "AUC [95 %]": lambda r: (
                         "-" if r["auc"] is None else f"{r['auc']:.4f} [{r['auc_low']:.3f}, {r['auc_high']:.3f}]"
+                    ),
+                },
+            ),
+        ]
+    if tables.get("domains"):
+        lines += [
+            "## Data sets left out of a model's training",
+            _fenced(
+                tables["domains"],
+                {
+                    "model": lambda r: r["model"],
+                    "sets": lambda r: str(r["sets"]),
+                    "mean AUC": lambda r: number(r["mean_auc"], 3),
+                    "worst": lambda r: f"{number(r['worst_auc'], 3)} {r['worst_set']}",
+                    "mean recall": lambda r: number(r["mean_recall"], 3),
+                    "mean specificity": lambda r: number(r["mean_specificity"], 3),
+                },
+            ),
+        ]
+    if tables.get("scenes"):
+        lines += [
+            "## Whole photographs, confirmed findings of a survey",
+            _fenced(
+                tables["scenes"],
+                {
+                    "model": lambda r: r["model"],
+                    "set": lambda r: f"{r['set']} {r['split']}",
+                    "photographs": lambda r: str(r["photographs"]),
+                    "cracks found": lambda r: f"{r['found']}/{r['cracks']}",
+                    "findings per crack": lambda r: number(r["findings_per_found_crack"], 2),
+                    "false per photograph [95 %]": lambda r: (
+                        f"{r['false_per_photograph']:.2f} [{r['false_per_photograph_low']:.2f}, {r['false_per_photograph_high']:.2f}]"
                     ),
                 },
             ),

@@ -127,3 +127,21 @@ def candidates_plot(rows: Sequence[Row], path: Path) -> None:
     axes.grid(alpha=0.3, which="both")
     axes.margins(0.15)
     save_png(picture, path)
+
+
+def scenes_froc_plot(rows: Sequence[Row], path: Path) -> None:
+    """Share of cracks found over false findings per photograph, a line per model."""
+    picture = new_figure(7, 4.2)
+    axes = picture.subplots()
+    for number, name in enumerate(dict.fromkeys(row["model"] for row in rows)):
+        mine = [row for row in rows if row["model"] == name and row["recall"] is not None]
+        colour, marker = _STYLES[number % len(_STYLES)]
+        false, found = ([row[key] for row in mine] for key in ("false_per_photograph", "recall"))
+        axes.plot(false, found, color=colour, marker=marker, markersize=3, linewidth=1.2, label=name)
+    axes.set_xlabel("false confirmed findings per photograph")
+    axes.set_ylabel("share of cracks found")
+    axes.set_xscale("symlog", linthresh=0.1)
+    axes.set_ylim(0, 1.02)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    save_png(picture, path)

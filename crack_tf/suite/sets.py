@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crack_tf.data.cache import load_split
 from crack_tf.data.registry import prepare
@@ -25,6 +25,7 @@ class Chosen:
         split: that is tested on. A set that no shipped model trains on is used whole.
         side: of its tiles in pixels.
         review: of the labels, one that comes along; doubtful tiles are left out. Empty: as the data set labels them.
+        folder: only what lies in this folder of the set; empty for all of it.
     """
 
     label: str
@@ -33,6 +34,7 @@ class Chosen:
     split: str
     side: int
     review: str = ""
+    folder: str = ""
 
 
 METU_PLAIN = Chosen("metu plain", "metu", "plain", "test", 227)
@@ -47,12 +49,21 @@ DOMAINS = (
     Chosen("crack500 tiles", "crack500", "grouped", "all", 256),
     Chosen("deepcrack tiles", "deepcrack", "grouped", "all", 256),
     Chosen("conglomerate tiles", "conglomerate", "grouped", "all", 256),
+    Chosen("bridge decks", "bridge_deck", "grouped", "all", 256),
+    Chosen("drone asphalt", "uav_asphalt", "grouped", "all", 256),
+    Chosen("cssc", "cssc", "grouped", "all", 130),
+    Chosen("cssc spalling", "cssc", "grouped", "all", 130, folder="spalling_no_crack"),
+    Chosen("drone concrete", "uav_concrete", "grouped", "test", 256),
+    Chosen("scenes", "scenes_clean", "grouped", "test", 320),
 )
 
 
 def manifest_of(chosen: Chosen) -> Manifest:
     """Its manifest; see `crack_tf.data.registry.prepare` for errors."""
     manifest = prepare(os.path.expandvars(chosen.data), chosen.policy)
+    if chosen.folder:
+        items = tuple(item for item in manifest.items if item.path.startswith(f"{chosen.folder}/"))
+        manifest = replace(manifest, items=items)
     return apply_review(manifest, find_review(chosen.review)) if chosen.review else manifest
 
 
@@ -71,6 +82,12 @@ def load_set(chosen: Chosen, limit: int | None = None) -> TestSet:
         return TestSet(chosen.label, patches.images, patches.labels, manifest.sha256, chosen.split)
     tiles = load_split(manifest, chosen.split, chosen.side, limit=limit)
     return TestSet(chosen.label, tiles.images, tiles.labels, manifest.sha256, chosen.split)
+
+
+def is_left_out(predictor: Predictor, chosen: Chosen) -> bool | None:
+    """Whether the model learned nothing from the data set, not even from its other splits; None if its data are unknown."""
+    known = str(predictor.sidecar.training.get("dataset") or "")
+    return manifest_of(chosen).dataset not in known.split("+") if known else None
 
 
 def trained_tiles(predictor: Predictor, chosen: Chosen) -> int | None:

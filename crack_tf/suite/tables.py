@@ -43,6 +43,35 @@ def split_row(answers: Answers, name: str, model: Path, tiles: TestSet) -> Row:
     }
 
 
+def domain_rows(matrix: Sequence[Row]) -> list[Row]:
+    """Per model: mean and worst over the left-out sets of both classes, at the model's own threshold. Sets count alike.
+
+    Args:
+        matrix: rows of `split_row` with the column "left_out".
+    """
+    rows = []
+    for model in dict.fromkeys(row["model"] for row in matrix):
+        sets = [row for row in matrix if row["model"] == model and row["left_out"] and row["auc"] is not None]
+        if not sets:
+            continue
+        worst = min(sets, key=lambda row: row["auc"])
+        means = {
+            f"mean_{name}": sum(row[name] for row in sets) / len(sets) for name in ("auc", "recall", "specificity")
+        }
+        names = ", ".join(row["set"] for row in sets)
+        rows.append(
+            {
+                "model": model,
+                "sets": len(sets),
+                **means,
+                "worst_auc": worst["auc"],
+                "worst_set": worst["set"],
+                "names": names,
+            }
+        )
+    return rows
+
+
 def corruption_rows(answers: Answers, name: str, model: Path, tiles: TestSet) -> list[Row]:
     """Recall and specificity under every corruption and severity, and their difference from the clean tiles in points."""
     threshold = answers.threshold(model)

@@ -28,6 +28,7 @@ from crack_tf.survey.pictures import as_jpeg, draw_finding
 from crack_tf.survey.source import MISSING, UNREADABLE, Frame, Item
 from crack_tf.survey.store import OVERLAYS, PICTURES
 from crack_tf.survey.validate import LEFT_OUT, Candidate, find_candidates, worth_a_look
+from crack_tf.survey.verify import Verifier
 from crack_tf.tiled import PhotoClassifier
 from tflite.device.journal import iso_time
 from tflite.errors import ImageError
@@ -138,6 +139,7 @@ class Searcher:
         self._plan = plan
         segmenter = None if plan.segmenter is None else Segmenter(plan.segmenter, threads=1)
         self.classifier = PhotoClassifier(plan.classifier, jobs=jobs, side=plan.side, overlap=plan.overlap)
+        self._verifier = Verifier(self.classifier)
         self.sidecars = {"classifier": self.classifier.sidecar}
         self._pool: SegmenterPool | None = None
         with ExitStack() as stack:
@@ -189,7 +191,9 @@ class Searcher:
                     candidates = find_candidates(image, wanted, foreground, sharp=sharp)
                 else:
                     ask = partial(self._segment, watch)
-                    candidates = find_candidates(image, wanted, foreground, ask, self._cut, sharp)
+                    # Of a journal's frame only its positive tiles are there: no surroundings to look at again.
+                    again = None if sharp else self._verifier.agrees
+                    candidates = find_candidates(image, wanted, foreground, ask, self._cut, sharp, again)
         photo = PhotoRecord(
             name=item.name,
             sha256=frame.sha256,

@@ -8,7 +8,7 @@ the gaps between, and its widths are those of the photograph where they show cle
 The rule:
 
 * confirmed: a crack of at least 40 pixels length and a mean probability of at least 0.5 over its pixels, its score, begins in or
-  runs through a positive or uncertain tile.
+  runs through a positive or uncertain tile, and the classifier calls it a crack when it looks again (`crack_tf.survey.verify`).
 * Positive tiles that no confirmed crack touches are findings too, tiles that touch each other and share a verdict being one:
   "unclear" where the segmentation model draws a mark of at least half that length and that mean in them, or where there is no such model;
   "refuted" where it draws none: specks and pores do not count. Their score is the highest probability in them.
@@ -47,6 +47,8 @@ MARGIN_PX = 24  # of the photograph around a crack that is measured
 
 # uint8 (h, w, 3) and bool (h, w), where to look, to float32 (h, w): probability of a crack, 0 elsewhere
 Segment = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# uint8 (h, w, 3), bool (h', w') on the crack, and its x and y in the photograph, to whether it is one
+Verify = Callable[[np.ndarray, np.ndarray, int, int], bool]
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def find_candidates(
     segment: Segment | None = None,
     threshold: float = 0.5,
     sharp: bool = False,
+    verify: Verify | None = None,
 ) -> list[Candidate]:
     """The findings of one photograph, by the rule above.
 
@@ -88,6 +91,7 @@ def find_candidates(
         segment: the segmentation model, or None.
         threshold: where its probability is cut.
         sharp: whether the foreground's edge is exact to the pixel, as that of a journal's tiles is.
+        verify: looks at each drawn crack again, or None to take them all.
 
     Returns:
         In reading order of their boxes.
@@ -106,7 +110,7 @@ def find_candidates(
         region &= looked_at
     probability = segment(image, region)
     mask = probability >= threshold
-    confirmed, explained = _confirmed(image, mask, probability, kept)
+    confirmed, explained = _confirmed(image, mask, probability, kept, verify)
     found += confirmed
     marks = _marks(_likely(mask, probability))
     unexplained = [tile for tile in positive if tile not in explained]
@@ -134,7 +138,7 @@ def touching(tiles: Sequence[Tile]) -> list[list[Tile]]:
 
 
 def _confirmed(
-    image: np.ndarray, mask: np.ndarray, probability: np.ndarray, tiles: Sequence[Tile]
+    image: np.ndarray, mask: np.ndarray, probability: np.ndarray, tiles: Sequence[Tile], verify: Verify | None
 ) -> tuple[list[Candidate], list[Tile]]:
     """Cracks that touch a tile, and the tiles they touch."""
     import cv2
@@ -156,7 +160,7 @@ def _confirmed(
         if score < MIN_SCORE:
             continue
         touched = [tile for tile in tiles if _touches(part, tile.box, x, y)]
-        if not touched:
+        if not touched or (verify is not None and not verify(image, part, x, y)):
             continue
         # A mask that is mostly crack would pass for an inverted one, and widths are measured against the concrete around.
         margin = max(w, h, MARGIN_PX) if part.mean() > 0.25 else MARGIN_PX

@@ -1,0 +1,149 @@
+"""Hard negatives: what a model wrongly calls a crack on photographs that have none, cut out as tiles to train on.
+
+    crack-tf data mine mobilenet_v2_mixed --clean crack-free-photographs --out mined
+    crack-tf data split mined --clean --out mined.csv
+
+A person says that the photographs are clean; whatever the model finds there is then wrong. A photograph of a clean wall of one's own
+structure is the cheapest label there is. (Bootstrapping of false alarms: Sung and Poggio, IEEE TPAMI 20(1), 1998.)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from crack_tf.tiled import PhotoClassifier
+from tflite.device.tiles import Box, tile_boxes
+from tflite.errors import CrackError, ImageError
+from tflite.files import atomic_path, read_json, sha256_file, write_csv, write_json
+from tflite.images import list_images, load_rgb
+from tflite.segmenter import Segmenter
+
+SETTINGS = "mined.json"
+TILES = "no_crack"
+PER_PHOTO = 20  # the surest mistakes of a photograph; more of one scene teach little
+_LEAST_PIXELS = 30  # called crack in a tile by a segmentation model
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A crack-free tile that a model calls cracked.
+
+    Attributes:
+        photo: relative to the folder of photographs, with "/".
+        file: the tile's, relative to the output folder; empty before it is written.
+        x, y, side: where it lies in the photograph, in pixels.
+        score: how sure the model is: a classifier's logit, or the pixels that a segmentation model calls crack.
+    """
+
+    photo: str
+    file: str
+    x: int
+    y: int
+    side: int
+    score: float
+
+
+# uint8 (h, w, 3) to (box, score) of every tile that is called cracked
+Finder = Callable[[np.ndarray], Sequence[tuple[Box, float]]]
+
+
+def classifier_finder(classifier: PhotoClassifier) -> Finder:
+    """The tiles that a classifier calls cracked, with their logits."""
+    return lambda image: [(tile.box, tile.logit) for tile in classifier.score(image) if tile.crack]
+
+
+def segmenter_finder(segmenter: Segmenter) -> Finder:
+    """The tiles in which a segmentation model draws a crack, with the number of its pixels."""
+    from crack_tf.segmentation.photos import segment
+
+    side = segmenter.image_size
+
+    def find(image: np.ndarray) -> list[tuple[Box, float]]:
+        called = segment(image, segmenter) >= segmenter.threshold_probability
+        found = []
+        for box in tile_boxes(image.shape[1], image.shape[0], side):
+            pixels = int(called[box.y : box.y + box.h, box.x : box.x + box.w].sum())
+            if pixels >= _LEAST_PIXELS:
+                found.append((box, float(pixels)))
+        return found
+
+    return find
+
+
+def mine(
+    find: Finder,
+    model_sha256: str,
+    clean: Path,
+    out: Path,
+    per_photo: int = PER_PHOTO,
+    tell: Callable[[str], None] = print,
+) -> tuple[list[Mistake], list[str]]:
+    """Write `out`/no_crack and `out`/mined.csv; stopped, the same call goes on after the last whole photograph.
+
+    Args:
+        find: what the model calls cracked, see `classifier_finder`.
+        model_sha256: of its file; a folder mined with another model is refused.
+        clean: folder of crack-free photographs.
+        out: new folder, or one that an earlier call wrote.
+        per_photo: tiles kept of a photograph, the highest scores.
+        tell: called with a line for every photograph.
+
+    Returns:
+        All mistakes, and a line for every photograph that could not be read.
+
+    Raises:
+        CrackError: if there is no photograph, or `out` holds anything else.
+    """
+    photos = list_images(clean)
+    if not photos:
+        raise CrackError(f"--clean {clean} holds no photograph. Give a folder of crack-free photographs.")
+    settings = {"format": "crack_tf.mined/1", "model_sha256": model_sha256, "per_photo": per_photo}
+    done = _begin(out, settings)
+    mistakes, unread = [], []
+    for photo in photos:
+        name = photo.relative_to(clean).as_posix()
+        record = out / ".photos" / f"{sha256_file(photo)}.json" if photo.is_file() else None
+        if record is not None and record in done:
+            mistakes += [Mistake(**row) for row in read_json(record)["mistakes"]]
+            continue
+        try:
+            image = load_rgb(photo)
+        except ImageError as error:
+            unread.append(f"NOT READ  {name}: {error}")
+            tell(unread[-1])
+            continue
+        found = sorted(find(image), key=lambda each: -each[1])
+        kept = [_write(out, name, image, box, score) for box, score in found[:per_photo]]
+        if record is not None:
+            write_json(record, {"mistakes": [asdict(mistake) for mistake in kept]})
+        mistakes += kept
+        tell(f"{len(found):>4} tiles called cracked, {len(kept):>3} kept  {name}")
+    write_csv(out / "mined.csv", map(asdict, mistakes), [field.name for field in fields(Mistake)])
+    return mistakes, unread
+
+
+def _begin(out: Path, settings: dict[str, object]) -> set[Path]:
+    """Claim the folder; the records of photographs done before."""
+    path = out / SETTINGS
+    if path.is_file():
+        if json.loads(json.dumps(settings)) != read_json(path):
+            raise CrackError(f"--out {out} was mined with another model or --per-photo. Choose another folder.")
+        return set((out / ".photos").glob("*.json"))
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CrackError(f"--out {out} exists and was not written by `data mine`. Choose a new folder.")
+    write_json(path, settings)
+    return set()
+
+
+def _write(out: Path, photo: str, image: np.ndarray, box: Box, score: float) -> Mistake:
+    stem = photo.replace("/", "-").rpartition(".")[0][-150:]
+    file = f"{TILES}/{stem}_{box.x}_{box.y}_{box.w}.png"
+    with atomic_path(out / file) as temporary:
+        Image.fromarray(image[box.y : box.y + box.h, box.x : box.x + box.w]).save(temporary, format="PNG")
+    return Mistake(photo, file, box.x, box.y, box.w, round(score, 4))

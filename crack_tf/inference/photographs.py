@@ -1,0 +1,322 @@
+"""The front door: a model, a photograph, an answer. LiteRT only; Keras is imported for `.keras` files alone.
+
+model = crack_tf.load()
+photo = model.predict("pier.jpg")
+print(photo.crack, photo.highest.probability)
+photo.overlay().save("pier-overlay.png")
+
+drawn = crack_tf.load("unet_mobile").predict("pier.jpg", mm_per_pixel=0.1)
+for crack in drawn.cracks:
+    print(crack.length_mm, crack.max_width_mm)
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+import numpy as np
+
+from crack_tf.tiled import PhotoClassifier, Tile, photo_boxes
+from tflite.device.run import MIN_SIDE
+from tflite.device.tiles import training_side
+from tflite.errors import CrackError, ImageError
+from tflite.images import list_images, load_rgb, resize_rgb
+from tflite.metrics import sigmoid
+from tflite.sidecar import Sidecar, read_sidecar
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from crack_tf.photo.cracks import Crack
+
+OVERLAP = 0.25  # least share of a tile that its neighbour repeats
+_KERAS_TILES = 64  # predicted at once
+
+Photograph = str | os.PathLike[str] | np.ndarray
+
+
+@dataclass(frozen=True)
+class ClassifiedPhoto:
+    """What a classifier says about a photograph.
+
+    Attributes:
+        name: of the file; empty for an array.
+        image: uint8 (height, width, 3), upright.
+        tiles: in reading order; together they cover every pixel.
+        threshold: probability from which a tile is called cracked.
+        model: such as "mobilenet_v2-int8-qat".
+    """
+
+    name: str
+    image: np.ndarray
+    tiles: tuple[Tile, ...]
+    threshold: float
+    model: str
+
+    @property
+    def crack(self) -> bool:
+        """Whether any tile is called cracked."""
+        return any(tile.crack for tile in self.tiles)
+
+    @property
+    def cracked(self) -> tuple[Tile, ...]:
+        """The tiles that are called cracked."""
+        return tuple(tile for tile in self.tiles if tile.crack)
+
+    @cached_property
+    def highest(self) -> Tile:
+        """The tile most likely to be cracked."""
+        return max(self.tiles, key=lambda tile: tile.logit)
+
+    def overlay(self) -> Image:
+        """The photograph in grey under its heat map, at most 1,600 pixels wide or high."""
+        from crack_tf.overlay import draw_overlay
+
+        return draw_overlay(self.image, self.tiles, self.threshold, f"{self.name} {self.model}".strip())
+
+
+@dataclass(frozen=True)
+class DrawnPhoto:
+    """What a segmentation model says about a photograph.
+
+    Attributes:
+        name: of the file; empty for an array.
+        image: uint8 (height, width, 3), upright.
+        probability: float32 (height, width), of a crack at every pixel.
+        mask: bool (height, width), where it reaches the model's threshold.
+        threshold: that probability.
+        mm_per_pixel: as given, or None.
+        model: such as "unet_mobile-int8-ptq".
+    """
+
+    name: str
+    image: np.ndarray
+    probability: np.ndarray
+    mask: np.ndarray
+    threshold: float
+    mm_per_pixel: float | None
+    model: str
+
+    @property
+    def crack(self) -> bool:
+        """Whether anything is drawn."""
+        return bool(self.mask.any())
+
+    @cached_property
+    def cracks(self) -> tuple[Crack, ...]:
+        """The connected cracks with lengths and widths, longest first; measured when first asked for.
+
+        Raises:
+            CrackError: if more than half of the photograph is drawn: that is no crack.
+        """
+        from crack_tf.photo.cracks import measure_cracks
+
+        if not self.mask.any():
+            return ()
+        return tuple(measure_cracks(self.mask, self.mm_per_pixel, photo=self.image))
+
+    def overlay(self) -> Image:
+        """The photograph with its cracks, their lengths and widths."""
+        from crack_tf.photo.overlay import draw_cracks
+
+        return draw_cracks(self.image, self.cracks, self.mask)
+
+
+Answer = TypeVar("Answer", ClassifiedPhoto, DrawnPhoto)
+
+
+class PhotoModel(ABC, Generic[Answer]):
+    """A checked model. Usable as a context, which ends its threads; without one they end with the program.
+
+    Attributes:
+        path: of the model file.
+        sidecar: what is known about it.
+    """
+
+    def __init__(self, path: Path, jobs: int | None) -> None:
+        if jobs is not None and jobs < 1:
+            raise CrackError(f"jobs must be at least 1, got {jobs}.")
+        self.path = path
+        self.sidecar: Sidecar = read_sidecar(path)
+        self._jobs = jobs or os.cpu_count() or 1
+
+    @property
+    def name(self) -> str:
+        """Registry name and scheme, such as "opnet-int8-qat"."""
+        return f"{self.sidecar.model}-{self.sidecar.scheme}"
+
+    def __enter__(self) -> PhotoModel[Answer]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:  # noqa: B027 - some models have nothing to end
+        """End the model's threads."""
+
+    @overload
+    def predict(self, photo: Photograph, **settings: Any) -> Answer: ...
+
+    @overload
+    def predict(self, photo: Iterable[Photograph], **settings: Any) -> Iterator[Answer]: ...
+
+    def predict(self, photo: Any, **settings: Any) -> Any:
+        """Answer about one photograph, or about many, one after the other as they are asked for.
+
+        Args:
+            photo: an image file; uint8 array (height, width, 3), RGB; or a folder or a list of these, which give an iterator.
+            settings: of the kind of model: `mm_per_pixel` of a segmentation model.
+
+        Raises:
+            ImageError: if a photograph cannot be read: nothing is known of what it shows. An iterator ends there.
+            CrackError: if the argument is none of these.
+        """
+        if isinstance(photo, np.ndarray):
+            return self._answer("", _checked(photo), **settings)
+        if isinstance(photo, str | os.PathLike):
+            path = Path(photo)
+            if path.is_dir():
+                return self.predict(list_images(path), **settings)
+            image = load_rgb(path)
+            if min(image.shape[:2]) < MIN_SIDE:
+                raise ImageError(f"{path} has {image.shape[1]}x{image.shape[0]} pixels: too small to show anything.")
+            return self._answer(path.name, image, **settings)
+        if isinstance(photo, Iterable):
+            return (self.predict(each, **settings) for each in photo)
+        raise CrackError(
+            f"photo is {type(photo).__name__}: give a file, a folder, a uint8 RGB array, or a list of these."
+        )
+
+    @abstractmethod
+    def _answer(self, name: str, image: np.ndarray, **settings: Any) -> Answer: ...
+
+
+class CrackClassifier(PhotoModel[ClassifiedPhoto]):
+    """Says which tiles of a photograph are cracked."""
+
+    def __init__(self, path: Path, jobs: int | None = None, side: int | None = None) -> None:
+        super().__init__(path, jobs)
+        self.side = side or training_side(self.sidecar)
+        self._tiles: PhotoClassifier | None = None
+        self._keras: Any = None
+        if path.suffix == ".tflite":
+            self._tiles = PhotoClassifier(path, jobs=self._jobs, side=self.side, overlap=OVERLAP)
+        else:
+            from crack_tf.predictor import load_predictor
+
+            self._keras = load_predictor(path)
+
+    def close(self) -> None:
+        if self._tiles is not None:
+            self._tiles.__exit__(None, None, None)
+
+    def _answer(self, name: str, image: np.ndarray, **settings: Any) -> ClassifiedPhoto:
+        if settings:
+            raise CrackError(f"{', '.join(settings)}: a classifier takes no such setting.")
+        tiles = self._tiles.score(image) if self._tiles is not None else self._score(image)
+        return ClassifiedPhoto(name, image, tuple(tiles), self.sidecar.threshold.probability, self.name)
+
+    def _score(self, image: np.ndarray) -> list[Tile]:
+        boxes = photo_boxes(image.shape[1], image.shape[0], self.side, OVERLAP)
+        tiles: list[Tile] = []
+        for start in range(0, len(boxes), _KERAS_TILES):
+            some = boxes[start : start + _KERAS_TILES]
+            cut = [image[box.y : box.y + box.h, box.x : box.x + box.w] for box in some]
+            logits = self._keras.logits(np.stack([resize_rgb(pixels, self._keras.image_size) for pixels in cut]))
+            for box, logit in zip(some, logits.tolist(), strict=True):
+                tiles.append(Tile(box, logit, float(sigmoid(logit)), logit >= self.sidecar.threshold.logit))
+        return tiles
+
+
+class CrackSegmenter(PhotoModel[DrawnPhoto]):
+    """Draws the cracks of a photograph."""
+
+    def __init__(self, path: Path, jobs: int | None = None) -> None:
+        super().__init__(path, jobs)
+        self._maps: Any
+        self._pool: Any = None
+        if path.suffix == ".tflite":
+            from crack_tf.segmentation.photos import SegmenterPool
+            from tflite.segmenter import Segmenter
+
+            self._maps = Segmenter(path)
+            self._pool = SegmenterPool(self._maps, self._jobs)
+        else:
+            from crack_tf.predictor import load_map_predictor
+
+            self._maps = load_map_predictor(path)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.__exit__(None, None, None)
+
+    def _answer(self, name: str, image: np.ndarray, **settings: Any) -> DrawnPhoto:
+        from crack_tf.segmentation.photos import segment
+
+        scale = settings.pop("mm_per_pixel", None)
+        if settings:
+            raise CrackError(f"{', '.join(settings)}: a segmentation model takes mm_per_pixel alone.")
+        probability = segment(image, self._pool or self._maps)
+        cut = self._maps.threshold_probability
+        return DrawnPhoto(name, image, probability, probability >= cut, cut, scale, self.name)
+
+
+def load(model: str | os.PathLike[str] | None = None, *, jobs: int | None = None) -> CrackClassifier | CrackSegmenter:
+    """A model, checked against its sidecar.
+
+    Args:
+        model: name of a shipped model, a `.tflite` or `.keras` file with its sidecar, or a run folder; None for the shipped default.
+        jobs: threads; None for all cores. Keras manages its own.
+
+    Raises:
+        CrackError: if there is no such model.
+        ModelFileError: if the file is damaged or is not what its sidecar describes.
+
+    Example:
+        >>> import crack_tf
+        >>> model = crack_tf.load("opnet_lite_nano")
+        >>> photo = model.predict(np.full((96, 96, 3), 180, np.uint8))
+        >>> photo.crack
+        False
+    """
+    from crack_tf.zoo import find_model, read_zoo
+
+    shipped = read_zoo()[1]
+    side = None
+    if model is None or os.fspath(model) in shipped:
+        name = None if model is None else os.fspath(model)
+        chosen = find_model(name, task=shipped[name].task if name else "classify")
+        path, side = chosen.path, chosen.tile_side
+    else:
+        path = _file_of(Path(model), shipped)
+    if read_sidecar(path).task == "segment":
+        return CrackSegmenter(path, jobs)
+    return CrackClassifier(path, jobs, side)
+
+
+def _file_of(path: Path, shipped: Iterable[str]) -> Path:
+    if not path.exists():
+        raise CrackError(
+            f"model {str(path)!r} is neither shipped ({', '.join(shipped)}) nor a file. Give a .tflite or .keras file, or a run folder."
+        )
+    exports: Sequence[Path] = sorted((path / "export").glob("*-int8-*.tflite")) if path.is_dir() else ()
+    if exports:
+        # What a run is for; quantisation-aware training before calibration alone, as the zoo prefers it.
+        return next((file for file in exports if "qat" in file.name), exports[0])
+    from crack_tf.predictor import model_file
+
+    return model_file(path)
+
+
+def _checked(image: np.ndarray) -> np.ndarray:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise CrackError(f"photo is an array {image.dtype} {image.shape}: give uint8 (height, width, 3), RGB.")
+    if min(image.shape[:2]) < MIN_SIDE:
+        raise ImageError(f"photo has {image.shape[1]}x{image.shape[0]} pixels: too small to show anything.")
+    return np.ascontiguousarray(image)

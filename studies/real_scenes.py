@@ -1,0 +1,91 @@
+"""The models that were taught on real scenes: the default classifier, and the segmentation model that validates it.
+
+What it makes: `real`, MobileNetV2 at 160 pixels from data that may be shipped (METU, SDNET2018's walls, concrete from a drone, crops
+of real scenes without a crack, and transplanted cracks), and `unet_mobile`, research only, from all sets with masks besides, with
+crack-free tiles and scenes as empty masks.
+Ideas: masks and tile labels in one training set; cracks transplanted onto other backgrounds, and lines that only look like cracks
+(crack_tf/data/transplant.py); balanced draws of data sets; colour casts, blur, adverse conditions. docs/decisions.md says what each is for.
+Cost: about three hours on two cores with AVX-512.
+Expected: results/real-scenes, made by the last steps.
+Command: CRACK_TF_DATA=/path/to/data python -m studies.real_scenes   (the folder must be writable: drawn sets go there)
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from studies.recipe import Step, follow, train_step, words
+
+RUNS = Path("runs/real")
+MANIFESTS = RUNS / "manifests"
+OPEN = ("metu", "sdnet2018", "uav_concrete", "scenes_clean")  # models trained on these may be shipped
+RESEARCH = ("cssc", "crack500", "deepcrack", "conglomerate", "bridge_deck", "uav_asphalt")
+SHARED = "--augmentation 1.5 --adverse 0.12 --camera 0.35 --balance 0.5"
+BEFORE = Path("runs/segmentation/unet_mobile")  # of `make segmentation`
+
+
+def steps(data: Path, weights: str = "imagenet") -> list[Step]:
+    """The recipe.
+
+    Args:
+        data: $CRACK_TF_DATA; transplants and synthetic masks are written into it.
+        weights: of MobileNetV2 1.0: "imagenet", or a file where that cannot be downloaded.
+    """
+    drawn, masks = data / "transplants", data / "synthetic_masks"
+    made = {name: MANIFESTS / f"{name}.csv" for name in (*OPEN, *RESEARCH, "synthetic_masks", "open", "all")}
+    classifier, segmenter = RUNS / "real", RUNS / "unet_mobile"
+    found = [Step(made[name], ["data", "split", name, "--out", made[name]]) for name in (*OPEN, *RESEARCH)]
+    onto = [made[name] for name in ("metu", "scenes_clean", "sdnet2018")]
+    of_open = [*(made[name] for name in OPEN), drawn / "manifest.csv"]
+    of_all = [*of_open, *(made[name] for name in RESEARCH), made["synthetic_masks"]]
+    return [
+        *found,
+        Step(
+            masks / "images",
+            words("data fetch synthetic_masks --count 320 --size 256 --seed 7 --out", masks),
+        ),
+        Step(made["synthetic_masks"], ["data", "split", masks, "--out", made["synthetic_masks"]]),
+        Step(
+            drawn / "manifest.csv",
+            ["data", "transplant", made["uav_concrete"], "--onto", *onto, "--seed", "1", "--out", drawn],
+        ),
+        Step(made["open"], ["data", "mix", *of_open, "--out", made["open"]]),
+        Step(made["all"], ["data", "mix", *of_all, "--out", made["all"]]),
+        train_step(
+            classifier,
+            words(
+                "--model mobilenet_v2 --image-size 160 --freeze-epochs 1 --unfreeze-blocks 13 --epochs 9 --steps-per-epoch 300 "
+                "--batch 32 --learning-rate 6e-4 --warmup-steps 50 --zoom-out 1.6 --target-recall 0.98 --val-limit 1500 "
+                + SHARED,
+                *("--weights", weights, "--data", made["open"]),
+            ),
+        ),
+        train_step(
+            segmenter,
+            words(
+                "--model unet_mobile --hp alpha=0.35 --loss bce+dice --epochs 8 --steps-per-epoch 180 --batch 12 "
+                "--learning-rate 8e-4 --warmup-steps 30 --precision bfloat16 --val-limit 500 " + SHARED,
+                *("--init-from", BEFORE, "--data", made["all"]),
+            ),
+        ),
+        Step(
+            classifier / "export" / "mobilenet_v2-int8-qat.tflite",
+            words("export --int8 --qat-steps 100", classifier),
+        ),
+        Step(segmenter / "export" / "unet_mobile-int8-ptq.tflite", words("export --int8 --ptq", segmenter)),
+    ]
+
+
+def main() -> int:
+    """Follow the recipe with the data in $CRACK_TF_DATA."""
+    data = os.environ.get("CRACK_TF_DATA")
+    if not data or not os.access(data, os.W_OK):
+        print("error: set CRACK_TF_DATA to a writable folder with the data sets.", file=sys.stderr)
+        return 2
+    return follow(steps(Path(data), os.environ.get("WEIGHTS", "imagenet")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""Mistakes on crack-free photographs become tiles; nothing else is written, and a stopped call goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crack_tf.data.__main__ import main
+from crack_tf.data.mine import mine
+from crack_tf.data.registry import locate
+from tests.dark_model import write_dark_model
+from tflite.device.tiles import Box, tile_boxes
+from tflite.errors import CrackError
+from tflite.files import read_csv
+
+SIDE = 32
+
+
+def dark_tiles(image: np.ndarray) -> Sequence[tuple[Box, float]]:
+    """Calls a tile cracked when it is dark; the darker, the surer."""
+    boxes = tile_boxes(image.shape[1], image.shape[0], SIDE)
+    scores = [(box, 128.0 - image[box.y : box.y + SIDE, box.x : box.x + SIDE].mean()) for box in boxes]
+    return [(box, score) for box, score in scores if score > 0]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "clean"
+    (folder / "pier").mkdir(parents=True)
+    bright = np.full((64, 96, 3), 200, np.uint8)
+    Image.fromarray(bright).save(folder / "bright.png")
+    dark = bright.copy()
+    dark[:SIDE, :SIDE], dark[SIDE:, SIDE : 2 * SIDE] = 10, 60
+    Image.fromarray(dark).save(folder / "pier" / "dark.png")
+    return folder
+
+
+def test_only_what_is_called_cracked_is_cut_out_surest_first(photos: Path, tmp_path: Path) -> None:
+    mistakes, unread = mine(dark_tiles, "a" * 64, photos, tmp_path / "out", tell=lambda line: None)
+    assert not unread
+    assert [(m.photo, m.x, m.y, m.side) for m in mistakes] == [
+        ("pier/dark.png", 0, 0, SIDE),
+        ("pier/dark.png", SIDE, SIDE, SIDE),
+    ]
+    tile = np.asarray(Image.open(tmp_path / "out" / mistakes[0].file))
+    assert tile.shape == (SIDE, SIDE, 3)
+    assert (tile == 10).all()
+    assert [row["file"] for row in read_csv(tmp_path / "out" / "mined.csv")] == [m.file for m in mistakes]
+
+
+def test_no_more_than_per_photo_are_kept(photos: Path, tmp_path: Path) -> None:
+    mistakes, _ = mine(dark_tiles, "a" * 64, photos, tmp_path / "out", per_photo=1, tell=lambda line: None)
+    assert [(m.x, m.y) for m in mistakes] == [(0, 0)]
+
+
+def test_a_stopped_call_goes_on_after_the_last_whole_photograph(photos: Path, tmp_path: Path) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def stops(image: np.ndarray) -> Sequence[tuple[Box, float]]:
+        asked.append(image.shape)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return dark_tiles(image)
+
+    with pytest.raises(KeyboardInterrupt):
+        mine(stops, "a" * 64, photos, tmp_path / "out", tell=lambda line: None)
+    mistakes, _ = mine(stops, "a" * 64, photos, tmp_path / "out", tell=lambda line: None)
+    assert len(asked) == 3
+    assert mistakes == mine(dark_tiles, "a" * 64, photos, tmp_path / "other", tell=lambda line: None)[0]
+
+
+def test_another_model_or_a_foreign_folder_is_refused_and_left_alone(photos: Path, tmp_path: Path) -> None:
+    mine(dark_tiles, "a" * 64, photos, tmp_path / "out", tell=lambda line: None)
+    with pytest.raises(CrackError, match="another model"):
+        mine(dark_tiles, "b" * 64, photos, tmp_path / "out", tell=lambda line: None)
+    foreign = tmp_path / "holidays"
+    foreign.mkdir()
+    (foreign / "beach.txt").write_text("mine")
+    with pytest.raises(CrackError, match="not written by"):
+        mine(dark_tiles, "a" * 64, photos, foreign, tell=lambda line: None)
+    assert [path.name for path in foreign.iterdir()] == ["beach.txt"]
+
+
+def test_a_damaged_photograph_is_named_and_the_code_is_1(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model" / "dark.tflite"
+    write_dark_model(model)
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
+    out = tmp_path / "out"
+    assert main(["mine", str(model), "--clean", str(photos), "--out", str(out), "--jobs", "1"]) == 1
+    text = capsys.readouterr().out
+    assert "NOT READ  broken.jpg" in text
+    assert "1 photographs not read" in text
+
+
+def test_mined_tiles_are_a_crack_free_set(photos: Path, tmp_path: Path) -> None:
+    mine(dark_tiles, "a" * 64, photos, tmp_path / "out", tell=lambda line: None)
+    place = locate(str(tmp_path / "out"), clean=True)
+    assert {label for _, label in place.files()} == {0}
+    with pytest.raises(CrackError, match="only one class"):
+        locate(str(tmp_path / "out")).files()
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(CrackError, match="holds no photograph"):
+        mine(dark_tiles, "a" * 64, tmp_path / "nothing", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,145 @@
+"""The front door: one call loads any model, one call answers about any photograph."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import crack_tf
+from crack_tf.inference.photographs import OVERLAP
+from crack_tf.tiled import photo_boxes
+from crack_tf.zoo import read_zoo
+from tests.dark_map_model import SIZE as MAP_SIZE
+from tests.dark_map_model import write_map_model
+from tests.dark_model import SIZE, logit_of, write_dark_model
+from tflite.errors import CrackError, ImageError
+
+SHIPPED = read_zoo()[1]
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    """Bright, with a dark square of one tile at the top left."""
+    image = np.full((3 * SIZE, 4 * SIZE, 3), 240, np.uint8)
+    image[:SIZE, :SIZE] = 10
+    return image
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Path:
+    path = tmp_path / "dark.tflite"
+    write_dark_model(path, training={"dataset": "synthetic", "tile_side": SIZE})
+    return path
+
+
+def test_a_tile_is_called_cracked_where_the_model_says_so(classifier: Path, picture: np.ndarray) -> None:
+    with crack_tf.load(classifier, jobs=1) as model:
+        photo = model.predict(picture)
+    assert isinstance(photo, crack_tf.ClassifiedPhoto)
+    assert photo.crack
+    assert (photo.highest.box.x, photo.highest.box.y) == (0, 0)
+    assert photo.highest.logit == pytest.approx(logit_of(10), abs=1 / 16)
+    assert [tile.box for tile in photo.tiles] == photo_boxes(4 * SIZE, 3 * SIZE, SIZE, OVERLAP)
+    assert photo.cracked == tuple(tile for tile in photo.tiles if tile.crack)
+    assert photo.overlay().width >= 640
+
+
+def test_a_file_an_array_and_a_folder_give_the_same_answer(
+    classifier: Path, picture: np.ndarray, tmp_path: Path
+) -> None:
+    folder = tmp_path / "DCIM"
+    folder.mkdir()
+    Image.fromarray(picture).save(folder / "a.png")
+    Image.fromarray(np.full_like(picture, 240)).save(folder / "b.png")
+    with crack_tf.load(classifier, jobs=1) as model:
+        array, file = model.predict(picture), model.predict(folder / "a.png")
+        of_folder, of_list = list(model.predict(folder)), list(model.predict([str(folder / "b.png"), picture]))
+    assert file.tiles == array.tiles
+    assert (array.name, file.name) == ("", "a.png")
+    assert [photo.name for photo in of_folder] == ["a.png", "b.png"]
+    assert [photo.crack for photo in of_folder] == [True, False]
+    assert [photo.crack for photo in of_list] == [False, True]
+
+
+def test_a_segmentation_model_draws_and_measures(tmp_path: Path) -> None:
+    path = tmp_path / "map.tflite"
+    write_map_model(path)
+    image = np.full((2 * MAP_SIZE, 3 * MAP_SIZE, 3), 230, np.uint8)
+    image[30:34, 10:90] = 10
+    with crack_tf.load(path, jobs=1) as model:
+        drawn = model.predict(image, mm_per_pixel=0.5)
+        clean = model.predict(np.full_like(image, 230))
+    assert isinstance(drawn, crack_tf.DrawnPhoto)
+    (crack,) = drawn.cracks
+    assert crack.length_mm == pytest.approx(40, rel=0.1)
+    assert drawn.mask.dtype == bool
+    assert drawn.mask.shape == drawn.probability.shape == image.shape[:2]
+    assert np.array_equal(drawn.mask, drawn.probability >= drawn.threshold)
+    assert drawn.overlay().size == (image.shape[1], image.shape[0])
+    assert not clean.crack
+    assert clean.cracks == ()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_model_loads_by_name_and_answers(name: str) -> None:
+    with crack_tf.load(name, jobs=1) as model:
+        photo = model.predict(np.full((256, 256, 3), 190, np.uint8))
+    assert isinstance(photo, crack_tf.DrawnPhoto if SHIPPED[name].task == "segment" else crack_tf.ClassifiedPhoto)
+    assert not photo.crack
+
+
+def test_the_default_model_is_the_zoos() -> None:
+    (default,) = (model for model in SHIPPED.values() if model.default and model.task == "classify")
+    assert crack_tf.load(jobs=1).path == default.tflite
+
+
+def test_a_keras_file_answers_like_its_quantised_twin() -> None:
+    model = SHIPPED["opnet_lite_nano"]
+    image = np.random.default_rng(0).integers(60, 200, (227, 227, 3), dtype=np.uint8)
+    with crack_tf.load(model.tflite) as quantised, crack_tf.load(model.tflite.with_name("model.keras")) as exact:
+        assert quantised.predict(image).highest.logit == pytest.approx(exact.predict(image).highest.logit, abs=1.5)
+
+
+def test_a_run_folder_stands_for_its_int8_export(classifier: Path, tmp_path: Path) -> None:
+    export = tmp_path / "run" / "export"
+    export.mkdir(parents=True)
+    write_dark_model(export / "dark-int8-ptq.tflite")
+    write_dark_model(export / "dark-int8-qat.tflite")
+    assert crack_tf.load(tmp_path / "run").path.name == "dark-int8-qat.tflite"
+
+
+@pytest.mark.parametrize(
+    ("photo", "message"),
+    [
+        (np.zeros((50, 50), np.uint8), r"uint8 \(50, 50\)"),
+        (np.zeros((50, 50, 3), np.float32), "float32"),
+        (np.zeros((4, 50, 3), np.uint8), "50x4 pixels"),
+        (3.5, "photo is float"),
+        ("nowhere.jpg", "nowhere.jpg"),
+    ],
+)
+def test_what_is_no_photograph_is_refused_by_name(classifier: Path, photo: object, message: str) -> None:
+    model = crack_tf.load(classifier, jobs=1)
+    with pytest.raises((CrackError, ImageError), match=message):
+        model.predict(photo)  # type: ignore[call-overload]
+
+
+def test_unknown_models_and_settings_are_refused(classifier: Path, picture: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(CrackError, match=r"neither shipped \(.*opnet.*\) nor a file"):
+        crack_tf.load("mobilenet_v9")
+    with pytest.raises(CrackError, match="jobs must be at least 1, got 0"):
+        crack_tf.load(classifier, jobs=0)
+    with pytest.raises(CrackError, match="mm_per_pixel"):
+        crack_tf.load(classifier, jobs=1).predict(picture, mm_per_pixel=0.1)
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = ("tensorflow", "keras", "cv2", "matplotlib", "numpy", "PIL")
+    code = f"import sys, crack_tf; print([name for name in {heavy} if name in sys.modules]); crack_tf.load"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
