@@ -95,8 +95,9 @@ def subset(items: Sequence[Labelled], limit: int | None, seed: int) -> list[Labe
     share = round(limit * len(positives) / len(items))
     # A class that is there stays there, however small the sample.
     share = min(max(share, min(1, len(positives))), limit - min(1, len(negatives))) if limit > 1 else share
-    chosen = [*rng.permutation(positives)[:share], *rng.permutation(negatives)[: limit - share]]
-    return [items[int(i)] for i in sorted(chosen)]
+    chosen: list[int] = rng.permutation(positives)[:share].tolist()
+    chosen += rng.permutation(negatives)[: limit - share].tolist()
+    return [items[int(position)] for position in sorted(chosen)]
 
 
 def _decode(manifest: Manifest, views: Sequence[View], image_size: int, path: Path) -> None:

@@ -157,7 +157,7 @@ class PhotoModel(ABC, Generic[Answer]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self) -> None:  # noqa: B027 - some models have nothing to end
+    def close(self) -> None:
         """End the model's threads."""
 
     @overload
@@ -267,8 +267,16 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
         return DrawnPhoto(name, image, probability, probability >= cut, cut, scale, self.name)
 
 
-def load(model: str | os.PathLike[str] | None = None, *, jobs: int | None = None) -> CrackClassifier | CrackSegmenter:
-    """A model, checked against its sidecar.
+@overload
+def load(model: None = None, *, jobs: int | None = None) -> CrackClassifier: ...
+
+
+@overload
+def load(model: str | os.PathLike[str], *, jobs: int | None = None) -> Any: ...
+
+
+def load(model: str | os.PathLike[str] | None = None, *, jobs: int | None = None) -> Any:
+    """A model, checked against its sidecar: a `CrackClassifier`, or a `CrackSegmenter` where it draws cracks.
 
     Args:
         model: name of a shipped model, a `.tflite` or `.keras` file with its sidecar, or a run folder; None for the shipped default.

@@ -24,8 +24,8 @@ from crack_tf.survey.source import Frame, Item
 from crack_tf.survey.validate import LINK_PX, MIN_LENGTH_PX
 from tflite.errors import CrackError
 from tflite.images import decode_rgb
-from tflite.manifest import Manifest
 from tflite.manifest import Item as ManifestItem
+from tflite.manifest import Manifest
 from tflite.pixels import decode_mask
 
 Row = dict[str, Any]

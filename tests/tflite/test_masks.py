@@ -217,7 +217,9 @@ def test_a_clean_tile_without_a_mask_has_an_empty_one_and_a_cracked_one_has_none
     manifest = Manifest("tiles", "plain", 0, str(tmp_path), "CC0-1.0", (clean, cracked))
     for shape in (None, SHAPE):
         mask = load_mask(manifest, clean, shape)
-        assert (mask.shape, mask.dtype, mask.any()) == (SHAPE, bool, False)
+        assert mask.shape == SHAPE
+        assert mask.dtype == bool
+        assert not mask.any()
     with pytest.raises(CrackError, match="has no mask: only its label is known"):
         load_mask(manifest, cracked)
 

@@ -149,7 +149,7 @@ def test_a_crack_lies_where_the_matrix_puts_it(dx: int, dy: int) -> None:
 def test_twins_are_drawn_on_the_picture_and_stay_pixels(twin: Callable[..., np.ndarray]) -> None:
     pixels = np.full((SIZE, SIZE, 3), 150, np.uint8)
     drawn = [twin(pixels, np.random.default_rng(seed)) for seed in range(10)]
-    assert all((each.shape, each.dtype) == (pixels.shape, np.uint8) for each in drawn)
+    assert all(each.shape == pixels.shape and each.dtype == np.uint8 for each in drawn)
     assert sum((each != pixels).any() for each in drawn) >= 8
     np.testing.assert_array_equal(twin(pixels, np.random.default_rng(3)), drawn[3])
     assert (pixels == 150).all()

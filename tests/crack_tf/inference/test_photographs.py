@@ -126,7 +126,7 @@ def test_a_run_folder_stands_for_its_int8_export(classifier: Path, tmp_path: Pat
 def test_what_is_no_photograph_is_refused_by_name(classifier: Path, photo: object, message: str) -> None:
     model = crack_tf.load(classifier, jobs=1)
     with pytest.raises((CrackError, ImageError), match=message):
-        model.predict(photo)  # type: ignore[call-overload]
+        model.predict(photo)
 
 
 def test_unknown_models_and_settings_are_refused(classifier: Path, picture: np.ndarray, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -76,7 +78,7 @@ def test_rows_add_up_photographs_and_give_intervals() -> None:
 def test_a_higher_cut_never_finds_more_nor_more_that_is_false(photos: list[tuple[int, list[float]]]) -> None:
     scores = [score(cracks, (0.9,) * cracks, tuple(false), str(k)) for k, (cracks, false) in enumerate(photos)]
     rows = froc(scores)
-    for before, after in zip(rows, rows[1:], strict=False):
+    for before, after in pairwise(rows):
         assert after["least_score"] > before["least_score"]
         assert after["false_per_photograph"] <= before["false_per_photograph"]
         if after["recall"] is not None:
