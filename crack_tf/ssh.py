@@ -1,11 +1,14 @@
 """Run a bundle on a board over the system's own ssh and scp: copy, unpack, install, check, measure, bring the results back.
 
+What a board sends is not trusted: its results come as one stream, of which plain files are taken, to a limit.
+
 On the board everything lies in `~/crack_tf`: a folder per bundle, named after its hash, and an environment per list of
 requirements. Every finished step leaves a mark there, so that the same command goes on where the last one stopped.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -17,7 +20,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
+from crack_tf.archives import check_zip, unpack_tar
 from tflite.device.bundle import INDEX, MANIFEST, MODELS
 from tflite.errors import CrackError
 from tflite.files import refuse_existing, sha256_bytes, sha256_file
@@ -27,6 +32,12 @@ REQUIREMENTS = "requirements-device.txt"
 PYTHONS = ((3, 10), (3, 14))  # first and last with ready-made packages for these requirements
 MACHINES = ("aarch64", "x86_64")  # with LiteRT packages
 ENVIRONMENT_MB = 350  # numpy, Pillow and LiteRT installed, and pip's downloads
+BUNDLE_BYTES = 2 * 10**9  # unpacked; models and tiles take some megabytes
+INDEX_BYTES = 32 * 10**6
+RESULT_BYTES = 200 * 10**6  # of tables, JSON and pictures
+RESULT_FILES = 2_000
+_BEGIN = "crack_tf results follow"  # some login shells print a greeting first
+_GREETING_BYTES = 1 << 20
 _CONNECT_SECONDS = 15
 _CONNECTION_LOST = 255  # ssh's own exit code for whatever is not the remote command's
 _BUSY = 75  # EX_TEMPFAIL of sysexits.h: try again later
@@ -163,6 +174,9 @@ def read_parcel(path: Path) -> Parcel:
         raise CrackError(f"bundle {path} does not exist. Name the models to pack: crack-tf bundle RUN --ssh USER@HOST.")
     try:
         with zipfile.ZipFile(path) as archive:
+            check_zip(archive, BUNDLE_BYTES)
+            if archive.getinfo(INDEX).file_size > INDEX_BYTES:
+                raise ValueError(f"{INDEX} has more than {INDEX_BYTES / 1e6:.0f} MB")
             if damaged := archive.testzip():
                 raise ValueError(f"{damaged} is damaged")
             return Parcel(
@@ -177,7 +191,7 @@ def read_parcel(path: Path) -> Parcel:
         zlib.error,
         EOFError,
         NotImplementedError,
-        RuntimeError,
+        RuntimeError,  # an encrypted file, or JSON nested without end
         ValueError,
         KeyError,
         TypeError,
@@ -301,10 +315,7 @@ class Link:
             check=False,
         )
         if done.returncode == _CONNECTION_LOST:
-            raise CrackError(
-                f"--ssh {self.host.login}: the connection could not be made, or was lost (ssh's message is above). "
-                f"Try: ssh {' '.join([*port, self.host.login])}. Then run the same command again; it goes on where it was."
-            )
+            raise self._lost()
         return done
 
     def perform(self, step: Step) -> None:
@@ -333,17 +344,60 @@ class Link:
         self._copy([str(source.resolve()), self.host.prefix + target])
 
     def fetch(self, source: str, target: Path) -> None:
-        """Bring a folder from the board, whole or not at all; replaces `target`."""
+        """Bring a folder from the board, whole or not at all; replaces `target`.
+
+        Args:
+            source: relative to the home folder there, nothing but names.
+            target: what it becomes.
+
+        Raises:
+            CrackError: if the connection is lost, or what arrives is not whole, too large, or no plain files.
+        """
         partial = target.with_name(f".{target.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._copy(["-r", self.host.prefix + source, str(partial.resolve())])
+            self._receive(source, partial)
             if target.exists():
                 shutil.rmtree(target)
             partial.rename(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+    def _receive(self, source: str, folder: Path) -> None:
+        """Unpack a folder of the board from a tar stream; see `fetch`."""
+        above, _, name = source.rpartition("/")
+        script = f"{{\nset -eu\necho '{_BEGIN}'\ntar -C {above} -cf - {name}\n}} </dev/null\n"
+        port = ["-p", str(self.host.port)] if self.host.port else []
+        problem = ""
+        with subprocess.Popen(
+            ["ssh", *self._options, *port, self.host.login, "sh -s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            with contextlib.suppress(BrokenPipeError):  # ssh ended: its exit code says why
+                process.stdin.write(script.encode())
+                process.stdin.close()
+            try:
+                _skip_greeting(process.stdout)
+                unpack_tar(process.stdout, folder, RESULT_BYTES, RESULT_FILES)
+            except ValueError as error:
+                problem = str(error)
+                process.kill()
+        if process.returncode == _CONNECTION_LOST:
+            raise self._lost()
+        if problem or process.returncode:
+            reason = problem or f"tar there ended with code {process.returncode}"
+            raise CrackError(
+                f"the results of {self.host.login} could not be fetched: {reason}. Run the same command again; it goes on where it was."
+            )
+
+    def _lost(self) -> CrackError:
+        port = ["-p", str(self.host.port)] if self.host.port else []
+        return CrackError(
+            f"--ssh {self.host.login}: the connection could not be made, or was lost (ssh's message is above). "
+            f"Try: ssh {' '.join([*port, self.host.login])}. Then run the same command again; it goes on where it was."
+        )
 
     def _copy(self, arguments: Sequence[str]) -> None:
         port = ["-P", str(self.host.port)] if self.host.port else []
@@ -353,6 +407,22 @@ class Link:
                 f"scp {arguments[-2]} {arguments[-1]} failed with code {code} (its message is above). "
                 "Run the same command again; it goes on where it was."
             )
+
+
+def _skip_greeting(stream: IO[bytes]) -> None:
+    """Read up to the line after which the results come.
+
+    Raises:
+        ValueError: if it does not come.
+    """
+    seen = 0
+    while line := stream.readline(_GREETING_BYTES):
+        seen += len(line)
+        if line.strip() == _BEGIN.encode():
+            return
+        if seen > _GREETING_BYTES:
+            break
+    raise ValueError("the board sent nothing")
 
 
 @contextmanager

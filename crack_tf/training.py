@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from crack_tf.archives import check_zip
 from crack_tf.losses import make_loss
 from crack_tf.models import build_model, get_model
 from crack_tf.tasks import Task, task_of
@@ -24,6 +26,10 @@ from crack_tf.tasks import predict_logits as predict_logits  # where others look
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import atomic_path, read_csv, write_csv
 
+_KERAS_BYTES, _KERAS_RATIO = (
+    500 * 10**6,
+    20,
+)  # a .keras may unpack to this, or to so many times its size; weights hardly shrink
 DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
@@ -198,6 +204,8 @@ def load_keras(path: str | Path, compile: bool = False) -> Any:
     if not path.is_file():
         raise ModelFileError(f"{path} does not exist.")
     try:
+        with zipfile.ZipFile(path) as archive:
+            check_zip(archive, max(_KERAS_BYTES, _KERAS_RATIO * path.stat().st_size))
         return keras.models.load_model(path, compile=compile)
     except Exception as error:  # zipfile, h5py, json and Keras each raise their own kinds on a damaged file
         raise ModelFileError(

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.archives import check_zip
 from crack_tf.explain.explainer import Explanation
 from tflite.errors import CrackError
 from tflite.files import atomic_path, read_json, refuse_existing, write_json
@@ -29,6 +30,7 @@ _OWN = (
     *(INDEX, GALLERY, "faithfulness.csv", "tiles.csv", "sanity.csv", "curves.png"),
     *("errors.csv", "groups.csv", "errors.md"),
 )
+_ARRAY_BYTES = 200 * 10**6  # one tile's maps take a megabyte
 _PICTURES = ("false_negatives_*.png", "false_positives_*.png")
 
 
@@ -148,6 +150,8 @@ def read_run(folder: Path) -> tuple[dict[str, Any], list[Explained]]:
 def _read(path: Path) -> Explained | None:
     """A tile as `RunFolder.save` wrote it; None when it is not there, or damaged since."""
     try:
+        with zipfile.ZipFile(path) as archive:
+            check_zip(archive, _ARRAY_BYTES)
         with np.load(path) as found:
             record = json.loads(str(found["record"]))
             facts = record.pop("facts")

@@ -354,14 +354,70 @@ def test_a_real_ssh_that_finds_nobody_listening_is_a_clear_error(
     assert "--ssh 127.0.0.1: the connection could not be made" in capsys.readouterr().err
 
 
-def test_a_failing_scp_leaves_no_results(
-    fake: FakeBoard, parcel: Path, send: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+HOSTILE = {
+    "a tar that fails": ("exit 1", "could not be fetched"),
+    "no tar at all": ("head -c 4000 /dev/urandom", "no whole tar"),
+    "an endless one": ("cat /dev/zero", "could not be fetched"),
+    "a large file": ("cd results && truncate -s 300M big && cd .. && exec {tar} -cf - results", "more than 200 MB"),
+    "a sparse file": ("cd results && truncate -s 900G big && cd .. && exec {tar} -cSf - results", "more than 200 MB"),
+    "a link": ("ln -s /etc/passwd results/check.csv && exec {tar} -cf - results", "no plain file inside the folder"),
+    "a name that leads out": (
+        "echo x > evil && exec {tar} -P --transform 's,^evil,results/../../evil,' -cf - results evil",
+        "no plain file inside the folder",
+    ),
+    "an absolute name": (
+        "echo x > evil && exec {tar} -P --transform 's,^evil,/tmp/crack_tf-evil,' -cf - evil",
+        "no plain file inside the folder",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_results_that_are_not_plain_files_within_bounds_are_refused_and_leave_nothing(
+    kind: str,
+    fake: FakeBoard,
+    parcel: Path,
+    send: Callable[..., int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    original = (tmp_path / "client/scp").read_text().removeprefix("#!/bin/sh\n")
-    write_program(tmp_path / "client/scp", f'case "$*" in *" -r "*) exit 1;; esac\n{original}')
+    script, message = HOSTILE[kind]
+    # tar is called as: tar -C crack_tf/BUNDLE -cf - results
+    fake.program("tar", f'cd "$2"\n{script.format(tar=shutil.which("tar"))}')
     assert send(fake.address, parcel) == 2
-    assert "failed with code 1" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
     assert list((tmp_path / "boards").iterdir()) == []
+    assert not Path("/tmp/crack_tf-evil").exists()
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_bundle_that_unpacks_to_gigabytes_or_elsewhere_is_not_sent(
+    fake: FakeBoard, send: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, sizes, message in (
+        ("bomb.zip", {"a": 10**6, "bundle.json": 2}, "unpacks to 2,0"),
+        ("outside.zip", {"../evil": 2, "bundle.json": 2}, "leads elsewhere"),
+        ("many.zip", {f"{number}": 0 for number in range(20_001)}, "20,001 files"),
+    ):
+        with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            for entry, size in sizes.items():
+                archive.writestr(entry, bytes(size))
+        if name == "bomb.zip":
+            claim(tmp_path / name, 10**6, 2_010_000_000)
+        assert send(fake.address, tmp_path / name) == 2
+        said = capsys.readouterr().err
+        assert message in said
+        assert "is not a whole bundle" in said
+    assert not (fake.home / "crack_tf").exists()
+
+
+def claim(path: Path, old: int, new: int) -> None:
+    """Let a zip's directory state another size of a file."""
+    data = path.read_bytes()
+    start = data.index(b"PK\x01\x02")
+    path.write_bytes(data[:start] + data[start:].replace(old.to_bytes(4, "little"), new.to_bytes(4, "little")))
 
 
 @pytest.mark.parametrize("missing", ["ssh", "scp"])
