@@ -204,7 +204,7 @@ class FolderSource(Source):
     def __init__(self, path: Path, sampling: Sampling, follow: bool, clock: CameraClock) -> None:
         super().__init__("folder", str(path.resolve()), sampling)
         self._folder, self._follow, self._clock = path, follow, clock
-        self._noted = 0
+        self._noted, self._first_note = 0, ""
 
     def frames(self, progress: Progress) -> Iterator[Frame]:
         from tflite.images import list_images
@@ -246,10 +246,9 @@ class FolderSource(Source):
             return Frame(name, time.time(), "clock", partial(_fail, reason))
         taken, source, exposure = _dated(data, self._clock, changed, self._follow)
         if exposure.notes:
-            if not self._noted:
-                self.warnings.append(
-                    f"data of photographs that cannot be were left out. {name}: {'; '.join(exposure.notes)}."
-                )
+            self._first_note = self._first_note or f"{name}: {'; '.join(exposure.notes)}"
+            more = f"; and {self._noted} more photographs" if self._noted else ""
+            self.warnings = [f"data of photographs that cannot be were left out. {self._first_note}{more}."]
             self._noted += 1
         return Frame(name, taken, source, partial(decode_rgb, data, name), exposure.fix, len(data))
 

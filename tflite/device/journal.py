@@ -10,8 +10,9 @@ start: a run begins. The first line, and once more whenever the run is continued
     format "crack_tf.journal/1", session (1, 2...), time, settings (what decides the results: model_sha256, source, tile_side,
     overlap...), environment (what does not: threads, versions...)
 positive: a tile that the model calls cracked.
-    session, frame (name), time (UTC, ISO 8601), time_source (how it is known), frame_size {w, h}, tile {x, y, w, h} in pixels
-    of the upright frame, score {raw, logit, probability}, threshold {raw, logit, probability}, model_sha256,
+    session, frame (name), time (UTC, ISO 8601; null where the camera's clock has no known zone), time_source (how it is known,
+    see `tflite.device.frames.Frame`), frame_size {w, h}, tile {x, y, w, h} in pixels of the upright frame,
+    score {raw, logit, probability}, threshold {raw, logit, probability}, model_sha256,
     gps (null, or {lat, lon, alt, time, age_s, source, quality, satellites, hdop, accuracy_m}, unknown ones null),
     image (the tile as PNG, relative to the folder), image_sha256
 frame: a frame is done, its positives are the lines before.
