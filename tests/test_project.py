@@ -168,7 +168,7 @@ def test_pyproject_takes_its_dependencies_from_the_requirement_files() -> None:
     dynamic = project["tool"]["setuptools"]["dynamic"]
     assert dynamic["dependencies"]["file"] == ["requirements.txt"]
     extras = dynamic["optional-dependencies"]
-    assert set(extras) == {"cluster", "dev", "jax", "report", "sam"}
+    assert set(extras) == {"cluster", "dev", "heic", "jax", "report", "sam"}
     assert all((ROOT / name).is_file() for extra in extras.values() for name in extra["file"])
     module, _, function = project["project"]["scripts"]["crack-tf"].partition(":")
     assert callable(getattr(importlib.import_module(module), function))
