@@ -18,7 +18,19 @@ CLEAR = (
     4  # times the tolerance: how far from the threshold a golden answer must lie, so that no CPU's rounding turns it
 )
 # Licences of training data whose models may be passed on, the data being named.
-LICENCES = frozenset({"CC0-1.0", "CC-BY-4.0", "Apache-2.0", "MIT"})
+LICENCES = frozenset(
+    {
+        "CC0-1.0",
+        "CC-BY-2.0",
+        "CC-BY-4.0",
+        "Apache-2.0",
+        "MIT",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "CC-BY-3.0",
+        "BSD-3-Clause-Clear",
+    }
+)
 RESEARCH = "research only"
 _SEED = 20_260_101  # of the golden tiles; nothing is trained on this set
 

@@ -195,7 +195,7 @@ DATASETS: dict[str, DataSet] = {
         DataSet(
             name="bridge_deck",
             summary="tiles 256x256 of bridge decks, tined and exposed-aggregate concrete, plaster, with masks",
-            licence="research only (not stated for the images)",
+            licence="research only (no licence given for the images)",
             citation="tiles of bridge decks with masks; some branches are not drawn",
             local="segmentation/bridge_deck",
             kaggle=None,
@@ -206,7 +206,7 @@ DATASETS: dict[str, DataSet] = {
         DataSet(
             name="uav_asphalt",
             summary="asphalt 672x378 from a drone with zoom: shadows, road paint; with masks",
-            licence="research only (not stated)",
+            licence="research only (no licence given)",
             citation="drone photographs of asphalt with masks",
             local="segmentation/uav_asphalt",
             kaggle=None,
@@ -217,7 +217,7 @@ DATASETS: dict[str, DataSet] = {
         DataSet(
             name="cssc",
             summary="CSSC: tiles 130x130 of cracks, of clean concrete, and of spalling, bars and rust without a crack",
-            licence="research only (not stated; web photographs)",
+            licence="research only (web photographs, no licence given)",
             citation="Concrete Structure Spalling and Crack (CSSC) data set; about 8 % of crack and 10 % of no_crack are wrong",
             local="cssc",
             kaggle=None,
@@ -227,7 +227,7 @@ DATASETS: dict[str, DataSet] = {
         DataSet(
             name="scenes_clean",
             summary="crops 320x320 of real scenes without a crack: bridges, railings, joints, facades, doors, trees, text",
-            licence="CC0, CC BY, BSD, MIT, Apache; doordetect_oi: CC BY 2.0 as listed by Open Images",
+            licence="CC0-1.0 AND CC-BY-2.0 AND CC-BY-3.0 AND BSD-2-Clause AND BSD-3-Clause-Clear AND MIT AND Apache-2.0",
             citation="see sources.csv in its folder",
             local="scenes_clean",
             kaggle=None,
@@ -238,7 +238,7 @@ DATASETS: dict[str, DataSet] = {
         DataSet(
             name="scenes_whole",
             summary="whole photographs of facades, streets and a building site without a crack: for counting false findings",
-            licence="CC0, BSD",
+            licence="CC0-1.0 AND BSD-3-Clause",
             citation="see sources.csv in its folder",
             local="scenes_whole",
             kaggle=None,
