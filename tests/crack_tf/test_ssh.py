@@ -366,7 +366,7 @@ HOSTILE = {
         "no plain file inside the folder",
     ),
     "an absolute name": (
-        "echo x > evil && exec {tar} -P --transform 's,^evil,/tmp/crack_tf-evil,' -cf - evil",
+        "echo x > evil && exec {tar} -P --transform 's,^evil,{outside},' -cf - evil",
         "no plain file inside the folder",
     ),
 }
@@ -382,14 +382,15 @@ def test_results_that_are_not_plain_files_within_bounds_are_refused_and_leave_no
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     script, message = HOSTILE[kind]
+    outside = tmp_path / "outside-evil"  # an absolute name
     # tar is called as: tar -C crack_tf/BUNDLE -cf - results
-    fake.program("tar", f'cd "$2"\n{script.format(tar=shutil.which("tar"))}')
+    fake.program("tar", f'cd "$2"\n{script.format(tar=shutil.which("tar"), outside=outside)}')
     assert send(fake.address, parcel) == 2
     said = capsys.readouterr().err
     assert message in said
     assert "Traceback" not in said
     assert list((tmp_path / "boards").iterdir()) == []
-    assert not Path("/tmp/crack_tf-evil").exists()
+    assert not outside.exists()
     assert not (tmp_path / "evil").exists()
 
 
