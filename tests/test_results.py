@@ -268,3 +268,34 @@ def test_the_documents_quote_the_finalists_on_the_test_split_and_their_speed() -
     (path,) = folder.glob("benchmark-*.csv")
     for row in rows(path):
         assert f"| {row['model']} | {float(row['p50_ms']):.2f} | {int(row['file_bytes']) / 1000:,.0f} |" in QUOTED
+
+
+def test_the_documents_quote_what_real_scenes_brought() -> None:
+    folder = RESULTS / "real-scenes"
+    for row in rows(folder / "domains.csv"):
+        figures = " | ".join(f"{float(row[f'mean_{name}']):.3f}" for name in ("recall", "specificity"))
+        worst = f"{float(row['worst_auc']):.3f} {row['worst_set']}"
+        assert f"| {row['model']} | {row['sets']} | {float(row['mean_auc']):.3f} | {worst} | {figures} |" in QUOTED
+    for row in rows(folder / "scenes.csv"):
+        false = f"{float(row['false_per_photograph']):.2f} [{float(row['false_per_photograph_low']):.2f}, "
+        assert f"| {row['set']} {row['split']} | {row['photographs']} | {row['found']}/{row['cracks']} |" in QUOTED
+        assert f"{false}{float(row['false_per_photograph_high']):.2f}] |" in QUOTED
+    for row in rows(folder / "masks.csv"):
+        cells = [
+            f"{float(row[name]):.3f} [{float(row[f'{name}_low']):.3f}, {float(row[f'{name}_high']):.3f}]"
+            for name in ("f1", "tolerant_f1")
+        ]
+        assert f"| {row['set']} | {row['photographs']} | {' | '.join(cells)} |" in QUOTED
+    for row in rows(folder / "matrix.csv"):
+        found = (
+            f"{float(row['specificity']):.3f} ({row['tn']}/{int(row['tn']) + int(row['fp'])})"
+            if row["specificity"]
+            else "-"
+        )
+        line = next(
+            line
+            for line in QUOTED.splitlines()
+            if (line.startswith(f"| {row['set']} |") and "(" in line and "left out" in line)
+            or line.startswith(f"| {row['set']} | other")
+        )
+        assert found in line
