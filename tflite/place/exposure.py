@@ -19,7 +19,16 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from tflite.place.clock import PLAIN_CLOCK, CameraClock, civil_seconds, parse_offset, parse_time
-from tflite.place.fix import NO_ANGLES, Angles, Fix, known_angles, metres_apart, real_place
+from tflite.place.fix import (
+    HIGHEST_M,
+    LOWEST_M,
+    NO_ANGLES,
+    Angles,
+    Fix,
+    known_angles,
+    metres_apart,
+    real_place,
+)
 from tflite.place.xmp import find_packet, read_properties
 
 ACCURACY_M = 5.0  # of a position that does not state its own: a satellite receiver's under open sky
@@ -404,7 +413,7 @@ def _coordinate(value: Any) -> float:
 
 
 def _metres(value: Any) -> float:
-    return _bounded(-12_000, 100_000)(value)
+    return _bounded(LOWEST_M, HIGHEST_M)(value)
 
 
 def _bounded(low: float, high: float) -> Callable[[Any], float]:
