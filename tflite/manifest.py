@@ -65,7 +65,7 @@ class Manifest:
 
     Attributes:
         dataset: registry name or folder name.
-        policy: "plain" (stratified) or "grouped".
+        policy: "plain" (stratified), "grouped", "folders" (as the folders have it), or made from others, such as "mixed".
         seed: that drew the splits.
         root: folder of the images as written; may start with an environment variable, or be relative to the manifest.
         licence: of the images, as far as known.

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tflite.errors import CrackError, ImageError, first_line
+from tflite.containers import png_depth
+from tflite.errors import CrackError, ImageError
+from tflite.formats import FORMATS, HEAD, recognise
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,8 +27,7 @@ CONVERT_HINT = "Masks of several classes or colours: crack-tf data convert."
 _TOPS = (1, 255, 65535)  # white: in masks of 0 and 1, in 8 bits, in 16 bits
 _MAX_CRACK_SHARE = 0.5
 _CLASSES = 16  # a soft mask has more grey levels than that, a map of class numbers seldom has
-_BITS_PER_SAMPLE, _ORIENTATION = 258, 274  # tags of TIFF and EXIF
-_PNG = b"\x89PNG\r\n\x1a\n"
+_ORIENTATION = 274  # EXIF's tag
 _PNG_METADATA = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
 
 
@@ -67,35 +68,14 @@ def mask_pixels(data: bytes, name: str = "file") -> MaskPixels:
             alpha and its colours tell different things, or its palette or depth loses them.
     """
     # Not `tflite.images.decode_rgb`: that makes 8-bit RGB of everything, in which alpha and the low byte of 16 bits are lost.
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from tflite.images import open_image  # brings Pillow, which --help does not need, as tflite.tiff does
 
-    from tflite.images import FORMATS
-
-    if not data:
-        raise MaskError("unreadable", f"mask {name} is empty (0 bytes). Copy it again from its source.")
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
-                raise Image.DecompressionBombError
-            frames = getattr(image, "n_frames", 1)
-            if frames > 1:
-                raise MaskError(
-                    "of several pictures",
-                    f"mask {name} holds {frames} pictures. Save the one that is the mask as a file of its own.",
-                )
-            deep = _bits(image, data) > 8
-            image.load()
-            return _one_channel(ImageOps.exif_transpose(image), deep, name)
+        return _one_channel(open_image(data, f"mask {name}"), _bits(data) > 8, name)
     except MaskError:
         raise
-    except Image.DecompressionBombError:
-        raise MaskError("too large", f"mask {name} has more than {Image.MAX_IMAGE_PIXELS:,} pixels.") from None
-    except UnidentifiedImageError:
-        raise MaskError(
-            "unreadable", f"mask {name} is not an image in a supported format ({', '.join(FORMATS)})."
-        ) from None
-    except Exception as error:  # Pillow's parsers raise nearly anything on damaged files
-        raise MaskError("unreadable", f"mask {name} is damaged or truncated ({first_line(error)}).") from None
+    except ImageError as error:
+        raise MaskError("unreadable", str(error)) from None
 
 
 def decode_mask(data: bytes, shape: tuple[int, int] | None, name: str = "file", orientation: int = 1) -> np.ndarray:
@@ -268,21 +248,25 @@ def stored_orientation(data: bytes) -> int:
     """
     from PIL import Image
 
-    from tflite.images import FORMATS
+    from tflite.tiff import choose_page
 
-    if data.startswith(_PNG) and not any(word in data for word in _PNG_METADATA):
-        return 1  # spares decoding it again: a PNG may have its metadata behind its pixels
+    kind = recognise(data[:HEAD])
+    if kind not in FORMATS or (kind == "PNG" and not any(word in data for word in _PNG_METADATA)):
+        # HEIC is decoded upright. And a PNG may have its metadata behind its pixels: none spares decoding it again.
+        return 1
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if kind == "TIFF":
+            image.seek(choose_page(data).page.number or 0)
         orientation = image.getexif().get(_ORIENTATION, 1)
     return orientation if orientation in range(1, 9) else 1
 
 
-def _bits(image: Image.Image, data: bytes) -> int:
-    """Bits per channel in the file; Pillow keeps the upper eight of colour, and does not say so."""
-    if data.startswith(_PNG):
-        return data[24]
-    tags = getattr(image, "tag_v2", None)
-    return max(tags.get(_BITS_PER_SAMPLE, (8,))) if tags is not None else 8
+def _bits(data: bytes) -> int:
+    """Bits per channel in a file that can be decoded; Pillow keeps the upper eight of colour, and does not say so."""
+    from tflite.tiff import choose_page
+
+    kind = recognise(data[:HEAD])
+    return png_depth(data) if kind == "PNG" else choose_page(data).page.stored_bits if kind == "TIFF" else 8
 
 
 def _one_channel(image: Image.Image, deep: bool, name: str) -> MaskPixels:

@@ -21,7 +21,7 @@ from PIL import Image
 
 from crack_tf.data.shapes import Paint, Shape, coco_counts, paint_polygon, paint_runs
 from tflite.errors import CrackError, first_line
-from tflite.images import FORMATS
+from tflite.images import open_image
 
 LABELMAP = "labelmap.txt"  # of CVAT: the colour of each class
 _VOID_COLOUR = (224, 224, 192)  # VOC's border of what is hard to tell; never a class
@@ -183,15 +183,12 @@ def read_class_mask(photo: str, path: Path, names: Mapping[tuple[int, ...], str]
 def _class_values(path: Path) -> tuple[np.ndarray, dict[int, tuple[int, ...]]]:
     """int64 (height, width) of class numbers, or of `_NUMBERS` + 1 + colour; and the colour of each that occurs."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            image.load()
-            mode = image.mode
-            pixels = np.asarray(
-                image if mode in ("P", "L", "1", "I") or mode.startswith("I;16") else image.convert("RGBA")
-            )
-            palette = np.asarray(image.convert("RGB")) if mode == "P" else None
-    except Exception as error:  # Pillow's parsers raise nearly anything on damaged files
-        raise CrackError(f"mask {path} cannot be read ({first_line(error)}).") from None
+        image = open_image(path.read_bytes(), f"mask {path}")
+    except OSError as error:
+        raise CrackError(f"mask {path} cannot be read: {error.strerror}.") from None
+    plain = image.mode in ("P", "L", "1", "I") or image.mode.startswith("I;16")
+    pixels = np.asarray(image if plain else image.convert("RGBA"))
+    palette = np.asarray(image.convert("RGB")) if image.mode == "P" else None
     if pixels.ndim == 3:
         red, green, blue, alpha = np.moveaxis(pixels.astype(np.int64), -1, 0)
         colour = np.where(alpha == 0, 0, (red << 16) | (green << 8) | blue)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.data.duplicates import CORRELATION, DETAIL, FLAT, KINDS, THUMBNAIL, Copy, find_copies, groups
-from crack_tf.data.folders import Reader, Source, passed_over
+from crack_tf.data.folders import Reader, Source, passed_over, troubles
 from crack_tf.data.records import Record
 from crack_tf.segmentation.pairs import PairSource, pair_summary, settle_orientations
 from tflite.errors import CrackError
@@ -33,6 +33,7 @@ class Audit:
         copies: pairs of positions in `readable`.
         seconds: wall-clock time by step, "read" and "compare".
         passed_over: number of files in the folder that are no part of the set, by kind (`crack_tf.data.folders.passed_over`).
+        troubles: path and reason of what in the folder cannot be looked at, and may hold pictures.
     """
 
     source: Source
@@ -40,6 +41,7 @@ class Audit:
     copies: tuple[Copy, ...]
     seconds: dict[str, float]
     passed_over: Mapping[str, int] = field(default_factory=dict)
+    troubles: Sequence[tuple[str, str]] = ()
 
     @property
     def readable(self) -> list[Record]:
@@ -93,7 +95,7 @@ def audit(source: Source, threads: int | None = None, progress: bool = True) -> 
 
     copies = find_copies(thumbnails, hashes, progress=bar)
     seconds = {"read": round(read - started, 1), "compare": round(time.perf_counter() - read, 1)}
-    return Audit(source, tuple(records), tuple(copies), seconds, passed_over(source))
+    return Audit(source, tuple(records), tuple(copies), seconds, passed_over(source), tuple(troubles(source)))
 
 
 def summary(result: Audit) -> dict[str, Any]:
@@ -123,6 +125,7 @@ def summary(result: Audit) -> dict[str, Any]:
         "files": len(result.records),
         "unreadable": len(result.unreadable),
         "passed_over": dict(result.passed_over),
+        "troubles": [f"{path} {reason}" for path, reason in result.troubles],
         "classes": per_class,
         "distinct_pictures": len(sizes),
         "files_with_a_copy": sum(size for size in sizes.values() if size > 1),

@@ -9,7 +9,6 @@ A photograph whose annotation cannot be turned into a mask is left out and named
 
 from __future__ import annotations
 
-import io
 import re
 import shutil
 from collections import Counter, defaultdict
@@ -32,9 +31,10 @@ from crack_tf.data.annotations import (
 )
 from crack_tf.data.shapes import Shape
 from crack_tf.segmentation.pairs import IMAGE_NAMES, PairSource, pair_folders
-from tflite.errors import CrackError, first_line
+from tflite.errors import CrackError
 from tflite.files import read_json, refuse_existing, write_json
-from tflite.images import FORMATS, list_images
+from tflite.formats import HEAD, recognise
+from tflite.images import list_images, open_image
 from tflite.masks import orient, stored_orientation
 
 CRACK_CLASSES = ("crack", "cracks", "crevice", "fissure")  # whatever their case, where the user names none
@@ -302,15 +302,9 @@ def _write(folder: Path, entry: _Placed, cracks: Iterable[str]) -> bool:
     """
     data = entry.annotated.embedded if entry.path is None else entry.path.read_bytes()
     assert data is not None
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            stored, suffix = image.size, _SUFFIXES.get(image.format or "", entry.target.suffix)
-            if Image.MAX_IMAGE_PIXELS is not None and stored[0] * stored[1] > Image.MAX_IMAGE_PIXELS:
-                raise Image.DecompressionBombError(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels")
-        orientation = stored_orientation(data)
-    except Exception as error:  # Pillow's parsers raise nearly anything on damaged files
-        raise ValueError(f"the photograph cannot be read ({first_line(error)})") from None
-    upright = stored[::-1] if orientation >= 5 else stored
+    upright = open_image(data, entry.annotated.photo).size
+    orientation = stored_orientation(data)
+    stored = upright[::-1] if orientation >= 5 else upright
     size = entry.annotated.size or upright
     if size not in (upright, stored):
         raise ValueError(
@@ -321,7 +315,7 @@ def _write(folder: Path, entry: _Placed, cracks: Iterable[str]) -> bool:
         mask = orient(mask, orientation)  # drawn on the pixels as stored, which only the size tells for sure
     photo = folder / "images" / entry.target
     if entry.path is None:
-        photo = photo.with_suffix(suffix)
+        photo = photo.with_suffix(_SUFFIXES.get(recognise(data[:HEAD]) or "", photo.suffix))
     png = folder / "masks" / entry.target.with_suffix(".png")
     for path in (photo, png):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,8 +15,10 @@ import numpy as np
 from crack_tf.data.neighbours import NeighbourRule
 from crack_tf.data.records import Record, read_record
 from tflite.errors import CrackError
-from tflite.images import SUFFIXES, list_images
+from tflite.formats import PHOTOGRAPH_SUFFIXES
+from tflite.images import list_images
 from tflite.manifest import LABELS, SPLITS
+from tflite.photographs import list_photographs
 
 DATA_VARIABLE = "CRACK_TF_DATA"
 _CRACK = {"crack", "cracks", "cracked", "positive", "positives", "with_crack", "with_cracks", "cd", "cp", "cw"}
@@ -181,7 +183,7 @@ def folder_split(path: str) -> str | None:
 def passed_over(source: Source, near: bool = False) -> dict[str, int]:
     """Number of the files below a data set's folder that are no part of it, by suffix, the most frequent first.
 
-    Pictures are counted with the folder they lie in, such as ".png in masks/"; hidden files as "hidden".
+    Pictures are counted with the folder they lie in, such as ".png in masks/"; hidden files as "hidden"; `troubles` not at all.
 
     Args:
         source: that was audited.
@@ -190,7 +192,7 @@ def passed_over(source: Source, near: bool = False) -> dict[str, int]:
     Raises:
         CrackError: see `Source.files`.
     """
-    own = set(source.listing())
+    own = set(source.listing()) | {path for path, _ in troubles(source)}
     places = {path.rpartition("/")[0] for path in own}
     counts: Counter[str] = Counter()
     for folder, _, names in os.walk(source.folder):
@@ -204,11 +206,17 @@ def passed_over(source: Source, near: bool = False) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
+def troubles(source: Source) -> list[tuple[str, str]]:
+    """(path relative to the folder, reason) of links, folders and pipes below it that cannot be looked at: they may hold pictures."""
+    found = list_photographs(source.folder).troubles
+    return [(trouble.path.relative_to(source.folder).as_posix(), trouble.reason) for trouble in found]
+
+
 def _kind(folder: Path, name: str) -> str:
     if any(part.startswith(".") for part in (*folder.parts, name)):
         return "hidden"
     suffix = Path(name).suffix.lower()
-    if suffix in SUFFIXES and folder.parts:
+    if suffix in PHOTOGRAPH_SUFFIXES and folder.parts:
         return f"{suffix} in {folder.parts[0]}/"
     return suffix or "without a suffix"
 

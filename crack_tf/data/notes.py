@@ -12,8 +12,15 @@ from tflite.manifest import SPLITS, Manifest
 
 
 def audit_notes(result: Audit) -> list[str]:
-    """About masks that were not read in the plain way, and files that were passed over."""
-    return [*mask_notes(result.records), *passed_over_notes(result.passed_over)]
+    """About masks that were not read in the plain way, what cannot be looked at, and files that were passed over."""
+    return [*mask_notes(result.records), *trouble_notes(result), *passed_over_notes(result.passed_over)]
+
+
+def trouble_notes(result: Audit, shown: int = 10) -> list[str]:
+    """One sentence for each link or folder that cannot be looked at, up to `shown` of them."""
+    notes = [f"warning: {path} {reason}" for path, reason in result.troubles[:shown]]
+    more = len(result.troubles) - shown
+    return [*notes, f"warning: {more} more links and folders cannot be looked at"] if more > 0 else notes
 
 
 def passed_over_notes(counts: Mapping[str, int]) -> list[str]:

@@ -12,7 +12,8 @@ from PIL import Image
 from crack_tf.data.duplicates import THUMBNAIL
 from tflite.errors import ImageError
 from tflite.files import sha256_bytes
-from tflite.images import FORMATS, decode_rgb
+from tflite.formats import FORMATS, HEAD, recognise
+from tflite.images import decode_rgb
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,10 @@ def read_grey(folder: Path, path: str, label: int) -> tuple[Record, Image.Image 
     digest = sha256_bytes(data)
     try:
         pixels = decode_rgb(data, path)
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            mode, kind = image.mode, image.format or ""
+        mode, kind = "RGB", recognise(data[:HEAD]) or ""
+        if kind in FORMATS:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                mode, kind = image.mode, image.format or ""
     except ImageError as error:
         return Record(path, label, len(data), digest, error=str(error)), None
     grey = Image.fromarray(pixels).convert("L")

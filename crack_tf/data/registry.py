@@ -34,7 +34,7 @@ from crack_tf.data.neighbours import (
     uav_asphalt_photographs,
     uav_concrete_stretches,
 )
-from crack_tf.data.notes import passed_over_notes, split_notes
+from crack_tf.data.notes import passed_over_notes, split_notes, trouble_notes
 from crack_tf.data.split import check_policy, default_policy, split
 from crack_tf.data.synthetic import SETTINGS
 from crack_tf.segmentation.pairs import PairSource, mask_notes, pair_folders
@@ -362,7 +362,7 @@ def prepare(source: str, policy: str | None = None, seed: int = 0, root: str | N
     if not kept.exists():
         result = audit(place)
         manifest = split(result, policy, seed)
-        told = [*mask_notes(result.records), *split_notes(result, manifest)]
+        told = [*mask_notes(result.records), *split_notes(result, manifest), *trouble_notes(result)]
         for note in (*told, *passed_over_notes(passed_over(place, near=True))):
             print(f"{place.name}: {note}", file=sys.stderr)
         write_manifest(kept, manifest, overwrite=True)

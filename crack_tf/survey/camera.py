@@ -14,10 +14,13 @@ from crack_tf.photo.gsd import from_camera, from_photo
 from tflite.errors import CrackError
 from tflite.place.clock import PLAIN_CLOCK, CameraClock
 from tflite.place.exposure import read_exposure
-from tflite.place.fix import EARTH_M, Fix
+from tflite.place.fix import EARTH_M, Fix, real_place
 from tflite.place.flightlog import FlightLog
 from tflite.place.missing import why_unplaced
 
+MAX_MM_PER_PIXEL = (
+    1000.0  # by a photograph's own data; a pixel that shows more than a metre shows no crack, and is damage
+)
 MAX_PITCH_DEG = 30.0  # steeper, the camera does not look at a wall, and a shift on the picture is none along it
 
 
@@ -69,6 +72,8 @@ class Shot:
         across = EARTH_M * max(1e-6, math.cos(math.radians(self.latitude)))
         longitude = (self.longitude + math.degrees(east / across) + 180) % 360 - 180
         altitude = None if self.altitude_m is None else round(self.altitude_m - down, 3)
+        if real_place(latitude, longitude) is None:  # over a pole
+            return self.latitude, self.longitude, self.altitude_m
         # Nine decimals are a tenth of a millimetre.
         return round(latitude, 9), round(longitude, 9), altitude
 
@@ -110,9 +115,10 @@ class Scale:
         if data is None:
             return None
         try:
-            return from_photo(data, self.distance_m or measured_m, self.sensor_width_mm).mm_per_pixel
+            found = from_photo(data, self.distance_m or measured_m, self.sensor_width_mm).mm_per_pixel
         except CrackError:  # what is missing is counted and told once for the whole survey
             return None
+        return found if found <= MAX_MM_PER_PIXEL else None
 
 
 @dataclass(frozen=True)

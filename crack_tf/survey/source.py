@@ -27,7 +27,7 @@ from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes, sha256_file
 from tflite.images import SUFFIXES, decode_rgb, list_images
 from tflite.place.clock import parse_time
-from tflite.place.fix import Fix, real_place
+from tflite.place.fix import Fix, real_altitude, real_place
 from tflite.place.srt import SrtTrack
 from tflite.place.video import FrameTimes, VideoTrack, find_start, find_subtitles, read_subtitles
 
@@ -391,9 +391,8 @@ def _journalled(gps: Any) -> Fix | None:
     """The position that a device wrote; None where it is none, such as the 0, 0 that earlier versions let pass."""
     if not isinstance(gps, dict):
         return None
-    place, altitude = real_place(gps.get("lat"), gps.get("lon")), gps.get("alt")
-    level = isinstance(altitude, (int, float)) and not isinstance(altitude, bool) and abs(altitude) < 1e6
-    return None if place is None else Fix(*place, alt=altitude if level else None)
+    place = real_place(gps.get("lat"), gps.get("lon"))
+    return None if place is None else Fix(*place, alt=real_altitude(gps.get("alt")))
 
 
 def _open_video(path: Path) -> Any:

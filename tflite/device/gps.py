@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 from tflite.device.journal import iso_time
 from tflite.errors import CrackError
-from tflite.place.fix import Fix, real_place
+from tflite.place.fix import Fix, real_altitude, real_place
 from tflite.place.flightlog import FlightLog, read_flight_log
 from tflite.place.logcontent import describe_left_out
 from tflite.place.nmea import NmeaParser, is_nmea
@@ -417,7 +417,7 @@ def describe_fix(fix: Fix, source: str, age: float | None) -> dict[str, Any]:
     return {
         "lat": round(fix.lat, 9),
         "lon": round(fix.lon, 9),
-        "alt": fix.alt,
+        "alt": real_altitude(fix.alt),
         "time": None if fix.time is None else iso_time(fix.time),
         "age_s": None if age is None else round(age, 3),
         "source": source,

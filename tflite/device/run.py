@@ -365,6 +365,8 @@ def run(args: argparse.Namespace) -> int:
         start = None if args.video_start is None else args.video_start.timestamp()
         sampling = Sampling(args.every, args.fps)
         source = open_source(args.source, sampling, args.follow, clock, start, subtitles)
+        if start is not None and source.identity["source_kind"] != "video":
+            raise CrackError(f"--video-start {args.video_start}: --source {args.source} is no video. Leave it out.")
         stop = threading.Event()
         stack.callback(source.close)
         stack.callback(stop.set)  # called before source.close

@@ -18,8 +18,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from tflite.formats import FORMATS, HEAD, recognise
+from tflite.heic import open_heic
 from tflite.place.clock import PLAIN_CLOCK, CameraClock, civil_seconds, parse_offset, parse_time
-from tflite.place.fix import NO_ANGLES, Angles, Fix, known_angles, metres_apart, real_place
+from tflite.place.fix import (
+    HIGHEST_M,
+    LOWEST_M,
+    NO_ANGLES,
+    Angles,
+    Fix,
+    known_angles,
+    metres_apart,
+    real_place,
+)
 from tflite.place.xmp import find_packet, read_properties
 
 ACCURACY_M = 5.0  # of a position that does not state its own: a satellite receiver's under open sky
@@ -36,6 +47,7 @@ _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)(?:/(\d+(?
 _DMS = re.compile(r"(\d{1,3}),(\d{1,2}(?:\.\d+)?)(?:,(\d{1,2}(?:\.\d+)?))?([NSEW])")
 
 Value = TypeVar("Value")
+_Tags = dict[int, Any]
 
 
 @dataclass(frozen=True)
@@ -140,29 +152,36 @@ class _Fields:
         self._notes.append(f"{self._kind}: {text}")
 
 
-def _open(data: bytes) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any], bytes | None]:
+def _open(data: bytes) -> tuple[_Tags, _Tags, _Tags, bytes | None]:
     """The tags of the picture, of the exposure and of the position, and the XMP packet."""
     from PIL import Image
 
-    from tflite.images import FORMATS
-
-    tags: dict[int, Any] = {}
-    taken: dict[int, Any] = {}
-    gps: dict[int, Any] = {}
+    found: list[_Tags] = [{}, {}, {}]
     packet: Any = None
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
-            exif = image.getexif()
-            tags = dict(exif)
-            packet = packet or tags.get(_XMP)
-            taken = dict(exif.get_ifd(_EXIF_IFD))
-            gps = dict(exif.get_ifd(_GPS_IFD))
+        if recognise(data[:HEAD]) == "HEIC":
+            info: Mapping[Any, Any] = open_heic(data, "the photograph").info
+            exif = Image.Exif()
+            exif.load(info.get("exif") or b"")
+            packet = info.get("xmp")
+            _collect(exif, found)
+        else:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+                _collect(image.getexif(), found)  # while the file is open: a TIFF's directories are read when asked for
     except Exception:  # parsers of damaged files raise anything, and decoding is where damage is reported
         pass
+    packet = packet or found[0].get(_XMP)
     if isinstance(packet, str):
         packet = packet.encode("utf-8", "replace")
-    return tags, taken, gps, packet if isinstance(packet, bytes) and packet else find_packet(data)
+    return found[0], found[1], found[2], packet if isinstance(packet, bytes) and packet else find_packet(data)
+
+
+def _collect(exif: Any, found: list[_Tags]) -> None:
+    """The picture's directory, that of the exposure and that of the position; those before a damaged one are kept."""
+    found[0] = dict(exif)
+    for number, directory in enumerate((_EXIF_IFD, _GPS_IFD), 1):
+        found[number] = dict(exif.get_ifd(directory))
 
 
 # ------------------------------------------------------------------------------------------------------------ time
@@ -404,7 +423,7 @@ def _coordinate(value: Any) -> float:
 
 
 def _metres(value: Any) -> float:
-    return _bounded(-12_000, 100_000)(value)
+    return _bounded(LOWEST_M, HIGHEST_M)(value)
 
 
 def _bounded(low: float, high: float) -> Callable[[Any], float]:

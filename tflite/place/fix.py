@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 EARTH_M = 6_371_008.8  # mean radius (IUGG)
+LOWEST_M, HIGHEST_M = -12_000, 100_000
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ def real_place(lat: Any, lon: Any) -> tuple[float, float] | None:
     if not (-90 <= lat <= 90 and -180 <= lon <= 180) or lat == lon == 0:
         return None
     return float(lat), float(lon)
+
+
+def real_altitude(metres: Any) -> float | None:
+    """An altitude in metres if a picture may have been taken there, from the deepest sea to space, else None."""
+    return float(metres) if _is_number(metres) and LOWEST_M <= metres <= HIGHEST_M else None
 
 
 def known_angles(yaw: float | None, pitch: float | None, roll: float | None) -> Angles:

@@ -26,7 +26,7 @@ from pathlib import Path
 from tflite.errors import CrackError
 from tflite.place.clock import CameraClock, parse_timezone, utc_text
 from tflite.place.csvlog import read_csv
-from tflite.place.fix import Fix, real_place
+from tflite.place.fix import Fix, real_altitude, real_place
 from tflite.place.gpx import read_gpx
 from tflite.place.logcontent import DAMAGED, DUPLICATE, LONGEST_LINE, NO_FIX, NO_TIME, LogContent
 from tflite.place.mrk import is_mrk, read_mrk
@@ -204,7 +204,7 @@ def _sorted_log(content: LogContent, path: Path) -> FlightLog:
             # The first one: logs that write ten lines a second with times in whole seconds have cut off the fraction.
             skipped[DUPLICATE] += 1
         else:
-            kept[fix.time] = fix
+            kept[fix.time] = replace(fix, alt=real_altitude(fix.alt))
     if not kept:
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items()) or "it is empty"
         told = f" {content.problems[0][0].upper()}{content.problems[0][1:]}." if content.problems else ""

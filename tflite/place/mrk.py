@@ -15,6 +15,7 @@ import re
 from tflite.place.clock import is_plausible
 from tflite.place.fix import Fix
 from tflite.place.logcontent import DAMAGED, LONGEST_LINE, LogContent, shown
+from tflite.place.values import finite
 
 _NUMBER = r"([+-]?\d+(?:\.\d+)?)"
 _LINE = re.compile(
@@ -47,9 +48,9 @@ def read_mrk(data: bytes) -> LogContent:
         try:
             content.fixes.append(
                 Fix(
-                    *(float(match[3]), float(match[4]), float(match[5]), time),
+                    *(finite(match[3]), finite(match[4]), finite(match[5]), time),
                     quality=_QUALITY.get(match[9] or ""),
-                    accuracy_m=None if match[6] is None else math.hypot(float(match[6]), float(match[7])),
+                    accuracy_m=None if match[6] is None else math.hypot(finite(match[6]), finite(match[7])),
                 )
             )
         except ValueError as error:

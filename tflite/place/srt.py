@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from tflite.errors import CrackError
 from tflite.place.clock import EPOCH, CameraClock, civil_seconds, sequence_to_utc
-from tflite.place.fix import Angles, Fix, known_angles, real_place
+from tflite.place.fix import Angles, Fix, known_angles, real_altitude, real_place
 from tflite.place.logcontent import DAMAGED, NO_FIX, NO_MOMENT, NO_TIME, LogContent
 from tflite.place.values import finite
 
@@ -97,7 +97,7 @@ class SrtTrack:
                 block,
                 Fix(
                     *block.place,
-                    block.relative_altitude_m if above else block.altitude_m,
+                    real_altitude(block.relative_altitude_m if above else block.altitude_m),
                     source="srt",
                     heading_deg=block.angles.heading,
                     pitch_deg=block.angles.pitch,

@@ -248,7 +248,7 @@ LEFT: list[tuple[Callable[[Path], object], str]] = [
     (lambda path: labelme(path, shape(), imagePath="../../../etc/nowhere.jpg"), "no photograph of that name"),
     (lambda path: labelme(path, shape(), imagePath=".."), "no photograph of that name"),
     (lambda path: path.write_text('{"shapes": ['), "not valid JSON"),
-    (spoil_photograph, "photograph cannot be read"),
+    (spoil_photograph, "a.jpg is not an image"),
     (lambda path: labelme(path, {"points": POLYGON}), "has no 'label'"),
 ]
 

@@ -188,3 +188,23 @@ def test_photographs_without_a_folder_of_masks_are_counted(tmp_path: Path) -> No
         write_pair(tmp_path / "train/images", tmp_path / "train/masks", f"a{number}", number)
     shutil.copytree(tmp_path / "train/images", tmp_path / "test/images")
     assert passed_over(locate(str(tmp_path))) == {".jpg in test/": 6}
+
+
+def test_links_that_lead_nowhere_or_to_a_folder_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "set"
+    for label, kind in enumerate(("no_crack", "crack")):
+        fill(root / kind, label, 10, label)
+    (root / "crack/gone.png").symlink_to(tmp_path / "nowhere.png")
+    fill(tmp_path / "elsewhere", 1, 2, 7)
+    (root / "crack/more").symlink_to(tmp_path / "elsewhere")
+    result = audit(locate(str(root)), progress=False)
+    assert [path for path, _ in result.troubles] == ["crack/gone.png", "crack/more"]
+    assert result.passed_over == {}
+    for verb, out in (("split", "out.csv"), ("audit", "audit")):
+        assert main([verb, str(root), "--out", str(tmp_path / out)]) == 0
+        told = capsys.readouterr().err
+        assert "warning: crack/gone.png is a link to a file that is not there" in told
+        assert "warning: crack/more is a link to a folder, which is not followed" in told
+    assert len(summary(result)["troubles"]) == 2
+    prepare(str(root))
+    assert "crack/more is a link to a folder" in capsys.readouterr().err

@@ -114,6 +114,17 @@ def test_damaged_bytes_leave_everything_unknown():
     assert replace(Locator().of_file(b"\xff\xd8damaged", 400, 300), unplaced=None) == Shot()
 
 
+def test_a_place_over_a_pole_is_the_cameras_own():
+    shot = Shot(latitude=89.9999999, longitude=16.0, heading_deg=0.0, distance_m=500.0, mm_per_pixel=1.0)
+    assert shot.place(0, 0) == (89.9999999, 16.0, None)
+
+
+def test_a_scale_that_cannot_be_is_none():
+    found = exif(1)
+    found.get_ifd(0x8769)[0x9206], found.get_ifd(0x8769)[0xA405] = 900.0, 0.0001
+    assert Locator().of_file(jpeg(found), 400, 300).mm_per_pixel is None
+
+
 @pytest.mark.parametrize("scale", [Scale(0.1, 2.0), Scale(0.1, focal_mm=8.0), Scale(focal_mm=8.0, distance_m=2.0)])
 def test_scales_that_do_not_go_together_are_refused(scale):
     with pytest.raises(CrackError, match="--"):

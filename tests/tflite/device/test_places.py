@@ -237,3 +237,11 @@ def test_clocks_and_settings_that_changed_are_another_run(
     command = ["--source", str(folder), "--model", str(model), "--out", str(tmp_path / "out0"), "--tile-size", "480"]
     assert main(command) == 2
     assert "clock_offset was 5.0, now None" in capsys.readouterr().err
+
+
+def test_a_videos_start_is_of_a_video(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = folder_of(tmp_path, photograph(position()))
+    command = ["--source", str(folder), "--model", str(model), "--out", str(tmp_path / "out")]
+    assert main([*command, "--video-start", "2025-06-01T12:00:00Z"]) == 2
+    assert "is no video. Leave it out" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import io
+import types
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from tests.cases import case
 from tests.tflite.place.photographs import packet, photograph, position
+from tflite.place import exposure as module
 from tflite.place.clock import CameraClock, parse_timezone
 from tflite.place.exposure import read_exposure
 from tflite.place.fix import Fix
@@ -67,6 +69,14 @@ def test_a_time_without_zone_is_no_moment_until_somebody_says_where_the_clock_wa
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
 def test_other_formats_are_read_too(format: str) -> None:
     assert read(photograph(None, None, "2025:06:01 12:00:00", format), "UTC")[0] == NOON
+    data = photograph(position(), None, "2025:06:01 12:00:00", format)
+    if format == "TIFF":  # Pillow writes its directories in another way
+        out = io.BytesIO()
+        Image.new("RGB", (32, 32)).save(out, "TIFF", tiffinfo={0x8825: position()})
+        data = out.getvalue()
+    fix = read(data)[2]
+    assert fix is not None
+    assert fix.lat == pytest.approx(-33.86)
 
 
 @pytest.mark.parametrize(
@@ -274,6 +284,18 @@ def test_a_clock_that_is_slow_is_set_right_and_satellites_are_left_alone() -> No
     assert read_exposure(photograph(None, taken), slow).time == NOON + 73
     assert read_exposure(photograph(None, {0x9003: "2025:06:01 14:00:00"}), slow).time == NOON + 73
     assert read_exposure(photograph(position()), slow).time == NOON
+
+
+def test_a_telephones_heic_is_read_where_its_decoder_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update(position())
+    info = {"exif": exif.tobytes(), "xmp": packet('drone-dji:RelativeAltitude="+12.5"').encode()}
+    monkeypatch.setattr(module, "open_heic", lambda data, name: types.SimpleNamespace(info=info))
+    found = read_exposure(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    assert found.fix is not None
+    assert (found.fix.alt, found.relative_altitude_m) == (520.5, 12.5)
+    monkeypatch.undo()
+    assert read_exposure(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").fix is None
 
 
 # What cannot be

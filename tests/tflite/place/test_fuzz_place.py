@@ -20,7 +20,7 @@ from tests.tflite.place.test_srt import FAMILIES
 from tflite.errors import CrackError
 from tflite.place.clock import CameraClock, parse_timezone
 from tflite.place.exposure import Exposure, read_exposure
-from tflite.place.fix import real_place
+from tflite.place.fix import real_altitude, real_place
 from tflite.place.flightlog import FlightLog, read_flight_log
 from tflite.place.nmea import checksum
 from tflite.place.srt import read_srt
@@ -255,7 +255,8 @@ def check_log(log: FlightLog) -> None:
     assert log.times == sorted(set(log.times))
     for fix in log.fixes:
         assert real_place(fix.lat, fix.lon) is not None
-        assert fix.alt is None or math.isfinite(fix.alt)
+        assert fix.alt == real_altitude(fix.alt)
+        assert fix.accuracy_m is None or math.isfinite(fix.accuracy_m)
     assert log.describe().isprintable()
     first, last = log.span
     assert log.fix_at((first + last) / 2, 1e12) is not None
