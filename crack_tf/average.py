@@ -8,16 +8,19 @@ ICML 2022, and "Robust fine-tuning of zero-shot models", CVPR 2022). The result 
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from crack_tf.train import RUN_FILES, finish, tell_left
 from tflite.cli import fraction, run_main
 from tflite.errors import CrackError
-from tflite.files import refuse_existing, sha256_file, write_json
+from tflite.files import sha256_file, write_json
+from tflite.outputs import Output, check_folder, clear_folder, json_with
+
+OUTPUT = Output("crack-tf average", json_with("config.json", "averaged"), RUN_FILES, first="config.json")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -59,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
     from crack_tf.tasks import task_of
     from tflite.sidecar import read_sidecar
 
-    refuse_existing(args.out, args.overwrite)
+    check_folder(args.out, OUTPUT, args.overwrite, inputs=(*args.models, args.data))
     if not 0 < args.target_recall <= 1:
         raise CrackError(f"--target-recall {args.target_recall}: give a share above 0 and at most 1, such as 0.998.")
     if len(args.models) < 2:
@@ -77,7 +80,6 @@ def run(args: argparse.Namespace) -> None:
 
     val = task.load(manifest, "val", first.image_size)  # first: data that are not there are noticed in no time
 
-    from crack_tf.train import finish
     from crack_tf.training import TrainConfig, load_keras  # importing Keras takes seconds
 
     model = load_keras(files[0])
@@ -90,8 +92,7 @@ def run(args: argparse.Namespace) -> None:
         target_recall=args.target_recall,
         epochs=0,
     )
-    if args.out.exists():
-        shutil.rmtree(args.out)
+    tell_left(args.out, clear_folder(args.out, OUTPUT))
     record: dict[str, Any] = {
         "averaged": [{"file": str(file), "sha256": sha256_file(file)} for file in files],
         "target_recall": args.target_recall,

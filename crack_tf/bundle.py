@@ -43,9 +43,10 @@ from tflite.device.bundle import (
     sealed,
 )
 from tflite.errors import CrackError
-from tflite.files import atomic_path, refuse_existing, sha256_bytes
+from tflite.files import atomic_path, sha256_bytes
 from tflite.foreign import refuse_foreign
 from tflite.manifest import LABELS, SPLITS, Item, Manifest, refuse_mixed, write_manifest
+from tflite.outputs import Output, check_file
 from tflite.sidecar import Sidecar, made_from, read_sidecar, sidecar_path, verify_file
 
 if TYPE_CHECKING:
@@ -53,6 +54,14 @@ if TYPE_CHECKING:
 
 REQUIREMENTS = "requirements-device.txt"
 # Of tflite/: what needs TensorFlow or tfmot stays on the workstation.
+
+
+def _is_bundle(path: Path) -> bool:
+    with zipfile.ZipFile(path) as found:
+        return INDEX in found.namelist()
+
+
+OUTPUT = Output("crack-tf bundle", _is_bundle)
 HOST_MODULES = ("compare.py", "convert.py", "qat.py")
 _DELEGATES = ("xnnpack", "none")
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold
@@ -150,7 +159,7 @@ def run(args: argparse.Namespace) -> None:
         hint = "Choose another --out, or add --overwrite."
         if args.ssh is not None:
             hint = "To send it as it is, leave the models out; to make it again, add --overwrite."
-        refuse_existing(args.out, args.overwrite, hint)
+        check_file(args.out, OUTPUT, args.overwrite, inputs=(*args.models, *args.float_model, args.data), hint=hint)
     elif args.ssh is None:
         raise CrackError("no model given: name run folders or .tflite files.")
     if args.ssh is None:

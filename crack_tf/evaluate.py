@@ -21,9 +21,10 @@ import numpy as np
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from tflite.cli import fraction, positive_int, run_main
 from tflite.errors import CrackError
-from tflite.files import read_json, refuse_existing, run_name, write_csv, write_json
+from tflite.files import read_json, run_name, write_csv, write_json
 from tflite.manifest import SPLITS, Item, Manifest, read_manifest, refuse_mixed
 from tflite.metrics import Confusion, confusion, logit, roc_auc, sigmoid, summary
+from tflite.outputs import Output, check_folder, json_with, making
 
 if TYPE_CHECKING:
     from crack_tf.calibration import ReliabilityBin
@@ -32,6 +33,14 @@ if TYPE_CHECKING:
     from tflite.sidecar import Sidecar
 
 FORMAT = "crack_tf.evaluation/1"
+OUTPUT = Output(
+    "crack-tf evaluate",
+    json_with("metrics.json", "format", "manifest", "split", "models"),
+    (
+        *("metrics.json", "metrics.csv", "metrics_aligned.csv", "prevalence.csv", "predictions.csv", "per_photo.csv"),
+        *("confusion_*.png", "reliability_*.png", "scores_*.png", "gallery_*.png", "pr_curves.png"),
+    ),
+)
 _NAMES = {"classify": "classification", "segment": "segmentation"}
 _DATA = {"classify": "tiles with labels", "segment": "photographs with masks"}
 _UNIT = {"classify": "tiles", "segment": "photographs", "mixed": "pictures"}
@@ -123,9 +132,7 @@ def run(args: argparse.Namespace) -> None:
     if args.threshold is not None and not 0 < args.threshold < 1:
         raise CrackError(f"--threshold {args.threshold:g}: choose a probability strictly between 0 and 1.")
     if args.out is not None:
-        if args.out.exists() and not args.out.is_dir():
-            raise CrackError(f"--out {args.out} is a file: name a folder.")
-        refuse_existing(args.out, args.overwrite)
+        check_folder(args.out, OUTPUT, args.overwrite, inputs=(*args.models, args.data))
 
     from crack_tf.data.registry import prepare
     from crack_tf.predictor import model_file
@@ -163,7 +170,8 @@ def evaluate_tiles(args: argparse.Namespace, manifest: Manifest) -> None:
 
     print("\n".join(report(evaluations, manifest, args.split)))
     if args.out is not None:
-        write_results(args.out, evaluations, manifest, args.split, args.limit)
+        with making(args.out, OUTPUT):
+            write_results(args.out, evaluations, manifest, args.split, args.limit)
         print(
             f"results and plots: {args.out}/metrics.csv, predictions.csv, confusion_*.png, reliability_*.png, scores_*.png"
         )

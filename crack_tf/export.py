@@ -16,11 +16,9 @@ measured split, none of these files appears.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +29,8 @@ from tflite.cli import non_negative_int, positive_float, positive_int, run_main
 from tflite.compare import Comparison, require_f1, require_recall
 from tflite.convert import INPUT_DTYPES
 from tflite.errors import CrackError
-from tflite.files import refuse_existing, sha256_bytes, sha256_file, write_json, write_text
+from tflite.files import sha256_bytes, sha256_file, write_json, write_text
+from tflite.outputs import Output, check_file, partial_folder, with_sidecar
 from tflite.pixels import iou
 from tflite.sidecar import Sidecar, TensorSpec, read_sidecar, write_sidecar
 
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
 
 # Suffixes of what one export consists of. The model comes last: where it lies, everything else does too.
 PARTS = (".comparison.png", ".comparison.json", ".md", ".tflite.json", ".tflite")
+CHECKPOINT = ".qat.npz"  # of an unfinished QAT
+UNFINISHED = Output("crack-tf export", lambda path: True)  # a checkpoint: nobody else gives such a name
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -189,11 +190,14 @@ def already_done(out: Path, source: Sidecar, scheme: str, args: argparse.Namespa
         print(f"{target} is finished: kept")
         return True
     hint = "Add --overwrite to replace it, --resume to keep it, or choose another --out."
-    refuse_existing(target, args.overwrite, hint)
+    output = Output(
+        "crack-tf export", lambda _: with_sidecar(target)
+    )  # of all parts, in case the model alone was removed
+    for part in reversed(PARTS):
+        check_file(_part(stem, part), output, args.overwrite or args.resume, inputs=(args.run, args.data), hint=hint)
     if scheme == "int8-qat" and not args.resume:
-        refuse_existing(
-            checkpoint, args.overwrite, "Add --resume to go on with this QAT, or --overwrite to start it again."
-        )
+        hint = "Add --resume to go on with this QAT, or --overwrite to start it again."
+        check_file(checkpoint, UNFINISHED, args.overwrite, hint=hint)
         checkpoint.unlink(missing_ok=True)
     return False
 
@@ -233,7 +237,7 @@ def export_scheme(args: argparse.Namespace, scheme: str, source: Source, data: D
     from tflite import convert
 
     name = f"{source.stem}-{scheme}"
-    with partial_folder(out, name) as folder:
+    with partial_folder(out / name) as folder:
         model, details = convert_scheme(args, scheme, source, data, out / name)
         path = folder / f"{name}.tflite"
         graph = convert.write_model(path, model)
@@ -393,21 +397,9 @@ def summary_line(path: Path, sidecar: Sidecar, comparison: Comparison, graph: Gr
     )
 
 
-@contextlib.contextmanager
-def partial_folder(out: Path, name: str) -> Iterator[Path]:
-    """A folder beside the results for files in the making; removed afterwards, and what a kill left there before."""
-    folder = out / f".{name}.partial"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def qat_checkpoint(stem: Path) -> Path:
     """Where an unfinished QAT is kept."""
-    return _part(stem, ".qat.npz")
+    return _part(stem, CHECKPOINT)
 
 
 def _part(stem: Path, suffix: str) -> Path:

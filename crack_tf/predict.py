@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from crack_tf.tiled import Photo, PhotoClassifier
     from tflite.sidecar import Sidecar
 
+_LONGEST_NAME = 200  # bytes of a photograph's name that its overlay repeats
 EXIT_GAPS = 1  # every photograph was tried, and at least one could not be read
 EPILOG = """exit codes: 0 all photographs were read (cracked or not), 1 some could not be read: they are listed and recorded as
 unreadable, never as clean; 2 nothing could be done as asked; 130 stopped by Ctrl-C, go on with --resume."""
@@ -115,12 +116,14 @@ def run(args: argparse.Namespace) -> int:
             stack.enter_context(predictions)
         session = Session(classifier, predictions, args.overlay)
         waiting = [photo for photo in photos if not session.is_done(photo)]
+        complete = False
         try:
             session.work(waiting, jobs)
+            complete = True
         finally:
             # After Ctrl-C too: the tables then hold what is done.
             if predictions is not None:
-                predictions.write_tables()
+                predictions.write_tables([photo.name for photo in photos] if complete else ())
         print(session.summary(len(photos) - len(waiting), skipped), flush=True)
     return EXIT_GAPS if session.counts["unreadable"] else 0
 
@@ -168,8 +171,9 @@ def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], i
             f"no photograph in {', '.join(map(str, paths))}: files ending in {', '.join(sorted(SUFFIXES))} are looked for."
         )
     taken = Counter(relative for _, relative in found.values())
+    names = Counter(_text(path) for path, _ in found.values())
     return [
-        Named(path, _text(path), _overlay_name(path, relative, taken)) for path, relative in found.values()
+        Named(path, _name(path, names), _overlay_name(path, relative, taken)) for path, relative in found.values()
     ], skipped
 
 
@@ -192,9 +196,9 @@ class Session:
 
     def is_done(self, photo: Named) -> bool:
         """Whether an earlier session classified this file. Unreadable ones are tried again."""
-        if self._predictions is None or photo.name not in self._predictions.done:
-            return False
-        return self._predictions.done[photo.name] == _size(photo.path)
+        from tflite.sameness import is_same
+
+        return self._predictions is not None and is_same(photo.path, self._predictions.files.get(photo.name))
 
     def work(self, photos: Sequence[Named], jobs: int) -> None:
         """Classify photographs, several at a time, and report them in order."""
@@ -241,22 +245,30 @@ class Session:
     def _handle(self, photo: Named, advance: Callable[[int, int], None] | None) -> dict[str, Any]:
         """One photograph's record, its overlay drawn."""
         from crack_tf.predictions import UNREADABLE
+        from tflite.sameness import read_file
 
         sidecar = self._classifier.sidecar
-        # Read before the picture: a file that still grows must not count as done.
-        record: dict[str, Any] = {"photo": photo.name, "bytes": _size(photo.path)}
+        unreadable = {"status": UNREADABLE, "model_sha256": sidecar.sha256}
         try:
-            with self._classifier.photo(photo.path, advance) as picture:
+            data, file = read_file(photo.path)
+        except OSError as error:
+            reason = f"cannot read image {photo.name}: {error.strerror}."
+            return {"photo": photo.name, "bytes": 0, **unreadable, "reason": reason}
+        record = {"photo": photo.name, "bytes": file.bytes}
+        state = {"file": file.as_json()}
+        try:
+            with self._classifier.photo(photo.path, advance, data) as picture:
                 overlay = self._draw(photo, picture) if self._overlay else None
-                return {**record, **_found(picture), "overlay": overlay, **_model(sidecar)}
+                return {**record, **_found(picture), "overlay": overlay, **_model(sidecar), **state}
         except ImageError as error:
-            return {**record, "status": UNREADABLE, "reason": str(error), "model_sha256": sidecar.sha256}
+            return {**record, **unreadable, "reason": str(error), **state}
 
     def _draw(self, photo: Named, picture: Photo) -> str:
         from crack_tf.overlay import draw_overlay
         from tflite.files import atomic_path
 
         assert self._predictions is not None  # --overlay needs --out
+        self._predictions.check()
         sidecar = self._classifier.sidecar
         positive = sum(tile.crack for tile in picture.tiles)
         title = (
@@ -325,7 +337,8 @@ def _open_out(args: argparse.Namespace, classifier: PhotoClassifier) -> Predicti
         "overlay": args.overlay,
         **({"reading": sidecar.reading} if sidecar.reading else {}),
     }
-    return Predictions(args.out, settings, resume=args.resume, overwrite=args.overwrite)
+    inputs = (*args.photos, args.model)
+    return Predictions(args.out, settings, resume=args.resume, overwrite=args.overwrite, inputs=inputs)
 
 
 def _progress(photos: int) -> Any:
@@ -357,22 +370,33 @@ def _overlay_name(path: Path, relative: Path, taken: Counter[Path]) -> str:
     from crack_tf.predictions import OVERLAYS
     from tflite.files import sha256_bytes
 
-    stem = _text(relative)
+    *folders, name = (_shortened(_text(Path(part)), part) for part in relative.parts)
     if taken[relative] > 1:
-        stem = f"{stem}-{sha256_bytes(os.fsencode(path.resolve().parent))[:8]}"
-    return f"{OVERLAYS}/{stem}.png"
+        name = f"{name}-{sha256_bytes(os.fsencode(path.resolve().parent))[:8]}"
+    return "/".join([OVERLAYS, *folders, f"{name}.png"])
+
+
+def _shortened(text: str, part: str) -> str:
+    """A name that still fits into a file system's 255 bytes with what is added to it; a long one is cut and gets a hash."""
+    from tflite.files import sha256_bytes
+
+    whole = text.encode()
+    if len(whole) <= _LONGEST_NAME:
+        return text
+    return f"{whole[:_LONGEST_NAME].decode(errors='ignore')}-{sha256_bytes(os.fsencode(part))[:8]}"
+
+
+def _name(path: Path, names: Counter[str]) -> str:
+    """A path as text; two that are alike only as text, for their bytes are no text, get a mark."""
+    from tflite.files import sha256_bytes
+
+    text = _text(path)
+    return text if names[text] == 1 else f"{text}#{sha256_bytes(os.fsencode(path))[:8]}"
 
 
 def _text(path: Path) -> str:
     """A path that can be printed and stored, whatever bytes its name holds."""
     return path.as_posix().encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # gone meanwhile: decoding says so
-        return 0
 
 
 def _decision(crack: bool) -> str:

@@ -28,8 +28,9 @@ from typing import Any
 from crack_tf.notebooks import exported_in
 from tflite.cli import run_main
 from tflite.errors import CrackError, first_line
-from tflite.files import read_json, refuse_existing, write_text
+from tflite.files import read_json, write_text
 from tflite.manifest import read_manifest
+from tflite.outputs import Output, check_file
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 DATA, TRAINING, TUNING, QUANTISATION, EXPLANATION, SEGMENTATION, SURVEY = (
@@ -79,6 +80,9 @@ body.jp-Notebook { max-width: 1200px; margin: 0 auto; }
 .jp-RenderedImage img { max-width: 100%; height: auto; }
 </style>{% endblock %}
 """
+
+_STYLE = b"body.jp-Notebook { max-width: 1200px; margin: 0 auto; }"  # of the template: no other page has this line
+OUTPUT = Output("crack-tf report", lambda path: _STYLE in path.read_bytes())
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -131,7 +135,7 @@ def run(args: argparse.Namespace) -> None:
     out = args.out or Path("runs/reports") / ("-".join([name, *(Path(text).stem for text in args.runs)]) + ".html")
     if out.suffix != ".html":
         raise CrackError(f"--out {out}: a report's name must end in .html.")
-    refuse_existing(out, args.overwrite)
+    check_file(out, OUTPUT, args.overwrite, inputs=args.runs)
     if args.pick and args.figures is None:
         raise CrackError(f"--pick {args.pick[0]!r} chooses among the pictures of --figures DIR: add it.")
     notebook = NOTEBOOKS / f"{name}.ipynb"

@@ -17,12 +17,22 @@ from typing import Any
 from PIL import Image
 
 from tflite.errors import CrackError
-from tflite.files import atomic_path, refuse_existing
+from tflite.files import atomic_path
+from tflite.outputs import Output, check_file
 
 MOST_BYTES = 150_000
 WIDEST = 1200  # pixels: what a document shows
 _COLOURS = 256
 _SHRINK = 0.9  # at least, at a time
+
+
+def _is_shrunk(path: Path) -> bool:
+    """Whether a picture is one that `shrink` may have made."""
+    with Image.open(path, formats=("PNG",)) as picture:
+        return picture.mode == "P" and picture.width <= WIDEST and path.stat().st_size <= MOST_BYTES
+
+
+OUTPUT = Output("crack-tf report --figures", _is_shrunk)
 
 
 def write_figures(document: Any, folder: Path, number: str, words: Sequence[str], overwrite: bool) -> list[Path]:
@@ -53,7 +63,7 @@ def write_figures(document: Any, folder: Path, number: str, words: Sequence[str]
         if not words or any(word in alt for word in words)
     }
     for path in chosen:
-        refuse_existing(path, overwrite)
+        check_file(path, OUTPUT, overwrite)
     for path, data in chosen.items():
         content = shrink(data)
         with atomic_path(path) as temporary:

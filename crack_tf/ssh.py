@@ -24,10 +24,20 @@ from typing import IO
 
 from crack_tf.archives import check_zip, unpack_tar
 from tflite.device.bundle import INDEX, MANIFEST, MODELS
+from tflite.device.check import FORMAT as CHECK_FORMAT
 from tflite.errors import CrackError
-from tflite.files import refuse_existing, sha256_bytes, sha256_file
+from tflite.files import sha256_bytes, sha256_file
 from tflite.hardware import slug
+from tflite.outputs import Output, check_folder, clear_folder, json_with, partial_folder
+from tflite.results import RESULT_FILES as BENCHMARK_FILES
 
+# What a board's results are: what the steps of `measuring` leave.
+RESULTS = Output(
+    "crack-tf bundle --ssh",
+    json_with("check.json", format=CHECK_FORMAT),
+    ("check.json", *BENCHMARK_FILES),
+    first="check.json",
+)
 REQUIREMENTS = "requirements-device.txt"
 PYTHONS = ((3, 10), (3, 14))  # first and last with ready-made packages for these requirements
 MACHINES = ("aarch64", "x86_64")  # with LiteRT packages
@@ -217,7 +227,8 @@ def measure_on_board(path: Path, host: Host, results: Path, threads: Sequence[in
     """
     parcel = read_parcel(path)
     target = results / f"{slug(host.name)}-{parcel.sha256[:8]}"
-    refuse_existing(target, overwrite, "This bundle was measured on that board. Add --overwrite to measure it again.")
+    hint = "This bundle was measured on that board. Add --overwrite to measure it again."
+    check_folder(target, RESULTS, overwrite, inputs=(path,), hint=hint)
     before, measurements = preparations(parcel), measuring(parcel, threads)
     with connection(host) as link:
         board = look(link, [step.mark for step in (*before, *measurements)])
@@ -344,7 +355,7 @@ class Link:
         self._copy([str(source.resolve()), self.host.prefix + target])
 
     def fetch(self, source: str, target: Path) -> None:
-        """Bring a folder from the board, whole or not at all; replaces `target`.
+        """Bring the results from the board, whole or not at all; replaces earlier ones in `target`.
 
         Args:
             source: relative to the home folder there, nothing but names.
@@ -353,16 +364,12 @@ class Link:
         Raises:
             CrackError: if the connection is lost, or what arrives is not whole, too large, or no plain files.
         """
-        partial = target.with_name(f".{target.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._receive(source, partial)
-            if target.exists():
-                shutil.rmtree(target)
-            partial.rename(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        with partial_folder(target) as partial:
+            self._receive(source, partial / "new")
+            clear_folder(target, RESULTS)
+            target.mkdir(parents=True, exist_ok=True)
+            for path in sorted((partial / "new").iterdir()):
+                path.replace(target / path.name)
 
     def _receive(self, source: str, folder: Path) -> None:
         """Unpack a folder of the board from a tar stream; see `fetch`."""

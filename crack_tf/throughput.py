@@ -13,8 +13,11 @@ from typing import Any
 
 from tflite.cli import positive_int, run_main
 from tflite.errors import CrackError
-from tflite.files import refuse_existing, write_csv
+from tflite.files import write_csv
 from tflite.images import decode_rgb, resize_rgb
+from tflite.outputs import Output, check_file, csv_with
+
+OUTPUT = Output("crack-tf throughput", csv_with("", "model", "decode_per_s", "pipeline_per_s", "training_per_s"))
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -48,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     from tflite import hardware
 
     if args.out:
-        refuse_existing(args.out, args.overwrite)
+        check_file(Path(args.out), OUTPUT, args.overwrite, inputs=(args.data,))
     specs = [get_model(name) for name in args.model]
     rows = []
     for spec in specs:

@@ -25,7 +25,7 @@ from PIL import Image
 from tflite.device.run import MIN_SIDE
 from tflite.device.tiles import Box, tile_boxes, training_side
 from tflite.errors import ImageError
-from tflite.images import FORMATS, load_rgb, resize_rgb
+from tflite.images import FORMATS, decode_rgb, load_rgb, resize_rgb
 from tflite.metrics import sigmoid
 from tflite.runtime import Classifier
 
@@ -135,18 +135,21 @@ class PhotoClassifier:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @contextmanager
-    def photo(self, path: str | Path, advance: Callable[[int, int], None] | None = None) -> Iterator[Photo]:
+    def photo(
+        self, path: str | Path, advance: Callable[[int, int], None] | None = None, data: bytes | None = None
+    ) -> Iterator[Photo]:
         """Decode, cut and score one photograph. Waits while others, until their blocks end, fill the memory set aside.
 
         Args:
             path: of the image file.
             advance: called now and then with the number of tiles just scored and the number of all tiles.
+            data: the file's content, where it was read before.
 
         Raises:
             ImageError: if the photograph cannot be read, or is smaller than 16 pixels.
         """
         with self.room(header_pixels(path)):
-            image = load_rgb(path)
+            image = load_rgb(path) if data is None else decode_rgb(data, str(path))
             height, width = image.shape[:2]
             if min(height, width) < MIN_SIDE:
                 raise ImageError(f"{path} has {width}x{height} pixels: too small to show anything.")

@@ -7,7 +7,6 @@ model.keras with its sidecar model.keras.json.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +15,20 @@ from typing import TYPE_CHECKING, Any
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
-from tflite.files import atomic_path, read_json, refuse_existing, sha256_file, write_json
+from tflite.files import atomic_path, read_json, sha256_file, write_json
+from tflite.locks import FolderLock
 from tflite.manifest import LABELS, Manifest
+from tflite.outputs import Output, check_folder, clear_folder, json_with, remove_leftovers
 
 if TYPE_CHECKING:
     from crack_tf.training import TrainConfig
 
+# What `fit` and `finish` write. Exports and evaluations beside them are other verbs'.
+RUN_FILES = (
+    *("config.json", "history.csv", "curves.png", "confusion_val.png", "masks_val.png", "val_metrics.json"),
+    *("checkpoints/epoch-*.keras", "model.keras", "model.keras.json"),
+)
+OUTPUT = Output("crack-tf train", json_with("config.json", "train", "data"), RUN_FILES, first="config.json")
 DEFAULT_DATA = {"classify": "synthetic", "segment": "synthetic_masks"}
 # Settings that older runs do not record, and what those did.
 _OLDER_RUNS = {
@@ -105,7 +112,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--empty-share", type=fraction, default=1.0, help="share of the crack-free patches to train on; masks only")
     add("--seed", type=non_negative_int, default=0)
     add("--resume", action="store_true", help="go on with an interrupted run in --out")
-    add("--overwrite", action="store_true", help="delete the run in --out and start again")
+    add("--overwrite", action="store_true", help="replace the run in --out; what else lies there stays")
     return parser
 
 
@@ -126,7 +133,9 @@ def run(args: argparse.Namespace) -> None:
     if args.resume and args.overwrite:
         raise CrackError("--resume and --overwrite exclude each other: go on with the run, or delete it.")
     if not args.resume:
-        refuse_existing(folder, args.overwrite, "Add --resume to go on with it, or --overwrite to start again.")
+        hint = "Add --resume to go on with it, or --overwrite to start again."
+        inputs = (args.data, args.init_from, args.weights)
+        check_folder(folder, OUTPUT, args.overwrite, inputs=inputs, hint=hint)
     config = make_config(args)
     task = task_of(config.model)
     manifest = prepare(args.data or DEFAULT_DATA[task.name], args.policy, args.seed)
@@ -140,21 +149,29 @@ def run(args: argparse.Namespace) -> None:
     }
     if args.resume:
         check_same_run(folder, record)
-    elif folder.exists():
-        shutil.rmtree(folder)
-    if not (folder / "config.json").exists():
-        write_json(folder / "config.json", record | {"created": created(), **environment()})
+    with FolderLock(folder, f"another process is training in {folder}. Wait for it, end it, or choose another --out."):
+        if args.resume:
+            remove_leftovers(folder, OUTPUT)
+        else:
+            tell_left(folder, clear_folder(folder, OUTPUT))
+            write_json(folder / "config.json", record | {"created": created(), **environment()})
 
-    from crack_tf.training import fit  # after all checks: importing Keras takes seconds
+        from crack_tf.training import fit  # after all checks: importing Keras takes seconds
 
-    choice = Choice(args.limit, args.empty_share, args.seed)
-    checked = replace(ALL, limit=args.val_limit)
-    train, val = (
-        task.load(manifest, split, config.image_size, c) for split, c in (("train", choice), ("val", checked))
-    )
-    samples = f"{len(train)} training and {len(val)} validation {task.samples}"
-    print(f"{config.model} at {config.image_size} px: {samples}", flush=True)
-    finish(config, manifest, fit(config, train, val, folder), val, folder)
+        checked = replace(ALL, limit=args.val_limit)
+        choice = Choice(args.limit, args.empty_share, args.seed)
+        train, val = (
+            task.load(manifest, split, config.image_size, c) for split, c in (("train", choice), ("val", checked))
+        )
+        samples = f"{len(train)} training and {len(val)} validation {task.samples}"
+        print(f"{config.model} at {config.image_size} px: {samples}", flush=True)
+        finish(config, manifest, fit(config, train, val, folder), val, folder)
+
+
+def tell_left(folder: Path, left: list[str]) -> None:
+    """Say what lies in a run's folder that is not of this run, such as exports of the model before."""
+    if left:
+        print(f"note: {folder} still holds {', '.join(left)}, which belong to no run of this command.", file=sys.stderr)
 
 
 def make_config(args: argparse.Namespace) -> TrainConfig:

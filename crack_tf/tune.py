@@ -7,7 +7,6 @@ trials that no other beats in everything, and the knee), search.json, tensorboar
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--final-epochs", type=non_negative_int, default=0, help="more epochs for the finalists, on all training tiles")
     add("--workers", type=positive_int, default=None, help="search with a chief and this many workers on this machine")
     add("--seed", type=non_negative_int, default=0)
-    add("--overwrite", action="store_true", help="delete the search in --out and start again")
+    add("--overwrite", action="store_true", help="replace the search in --out; what else lies there stays")
     return parser
 
 
@@ -98,6 +97,8 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
     if args.study:
         run_study(args, arguments, out)
         return
+    if not args.show_space:
+        check_out(args, out)
 
     from crack_tf.models import get_model
     from tuning.space import describe, search_space
@@ -137,6 +138,23 @@ def check(args: argparse.Namespace) -> None:
         )
     if args.overwrite and role():
         raise CrackError("--overwrite and a distributed search exclude each other: delete the folder first.")
+
+
+def check_out(args: argparse.Namespace, out: Path) -> None:
+    """Refuse a folder that holds something else than a search, before anything is made.
+
+    Raises:
+        CrackError: see `tflite.outputs.check_folder`.
+    """
+    from tflite.outputs import check_folder
+    from tuning.project import PROJECT, search_output
+    from tuning.workers import role
+
+    # The chief makes the folder; a search that is there is gone on with.
+    if role() is None and (args.overwrite or not (out / PROJECT).exists()):
+        inputs = (args.data, args.reference, args.weights)
+        hint = "It holds no search, so it is left alone. Choose another --out."
+        check_folder(out, search_output(), args.overwrite, inputs=inputs, hint=hint)
 
 
 def make_plan(
@@ -192,12 +210,13 @@ def manifest_path(manifest: Manifest) -> Path:
 
 def search(plan: Plan, out: Path, args: argparse.Namespace, arguments: list[str]) -> None:
     """Run a search to its end and report."""
+    from tflite.outputs import remove_leftovers
     from tuning import project, report
     from tuning.workers import CHIEF, role
 
     here = role()
-    if args.overwrite and out.exists():
-        shutil.rmtree(out)
+    if args.overwrite:
+        project.clear(out)
     worker = here not in (None, CHIEF)
     project.open_project(plan, out, worker)
     if args.workers:
@@ -207,6 +226,7 @@ def search(plan: Plan, out: Path, args: argparse.Namespace, arguments: list[str]
         return
     else:
         with project.alone(out):
+            remove_leftovers(out, project.search_output())
             if args.reference is None:
                 make_reference(Path(plan.recipe.reference), plan.recipe.model)
             run_here(plan, out)
@@ -275,7 +295,10 @@ def run_study(args: argparse.Namespace, arguments: list[str], out: Path) -> None
     if args.model and args.model not in chosen.models:
         raise CrackError(f"--model {args.model}: the study is about {' and '.join(chosen.models)}.")
     rows = []
-    for model in [args.model] if args.model else chosen.models:
+    models = [args.model] if args.model else chosen.models
+    for model in models:
+        check_out(args, out / model)
+    for model in models:
         fixed = search_space(model, args.fix)[1] if args.fix else {}
         chosen.check_fixed(fixed)
         weights = args.weights if get_model(model).pretrained else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -10,7 +11,8 @@ from pathlib import Path
 from crack_tf.predictor import model_file
 from crack_tf.zoo import GOLDEN, LIMIT_BYTES, MANIFEST, ROLES, ZooFile, ZooModel, check, highest, read_zoo, write_zoo
 from tflite.errors import CrackError
-from tflite.files import refuse_existing, sha256_file
+from tflite.files import sha256_file
+from tflite.outputs import Output, check_folder, partial_folder, remove_files
 from tflite.sidecar import Sidecar, made_from, read_sidecar, sidecar_path, verify_file, write_sidecar
 
 CANDIDATES = 40  # synthetic tiles of each class among which the clearest is taken
@@ -73,16 +75,14 @@ def add(
         raise CrackError(f"--name {name!r}: use lower-case letters, digits, dots, hyphens and underscores.")
     zoo.mkdir(parents=True, exist_ok=True)
     version, models = read_zoo(zoo) if (zoo / MANIFEST).is_file() else (0, {})
-    target, partial = zoo / name, zoo / f".{name}.partial"
-    refuse_existing(target, overwrite)
+    target = zoo / name
+    check_folder(target, Output("crack-tf zoo add", _is_model), overwrite, inputs=(run, tflite))
     sources = find_files(run, tflite)
     sidecar = read_sidecar(sources["tflite"])
     _check_origin(sources, sidecar)
 
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
     others = [other for other in models.values() if other.name != name]
-    try:
+    with partial_folder(target) as partial:
         for source in sources.values():
             shutil.copyfile(source, partial / source.name)
         if round_weights:
@@ -115,14 +115,25 @@ def add(
             raise CrackError(
                 f"the zoo would hold {total / 1e6:.1f} MB, its limit is {LIMIT_BYTES / 1e6:.0f} MB. Leave a model out."
             )
-        if target.exists():
-            shutil.rmtree(target)
-        partial.replace(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        before = models[name].files.values() if name in models else ()
+        _put_in_place(partial, target, {zoo / file.path for file in before})
     check(model)
     write_zoo(zoo, version + 1, [*others, model])
     return model
+
+
+def _is_model(folder: Path) -> bool:
+    """Whether a folder is a model of a zoo, listed or, after a kill, not yet."""
+    return all((folder / f"{role}.png").is_file() for role in GOLDEN) and len(list(folder.glob("*.tflite.json"))) == 1
+
+
+def _put_in_place(partial: Path, target: Path, earlier: set[Path]) -> None:
+    """Make the files of a whole folder those of the model, in place of the earlier ones; what else lies there stays."""
+    target.mkdir(exist_ok=True)
+    made = {target / path.name: path for path in sorted(partial.iterdir())}
+    for place, path in made.items():
+        os.replace(path, place)
+    remove_files(target, earlier - {*made})
 
 
 def find_files(run: Path, tflite: Path | None) -> dict[str, Path]:

@@ -27,11 +27,12 @@ from tflite import hardware
 from tflite.bare import is_bare
 from tflite.cli import non_negative_int, positive_float, positive_int, run_main, thread_counts
 from tflite.errors import CrackError, ModelFileError
-from tflite.files import refuse_existing, run_name
+from tflite.files import run_name
 from tflite.graph import EDGETPU_OPERATOR, read_graph
 from tflite.isolate import can_spawn, in_child
 from tflite.manifest import SPLITS, Manifest, read_manifest, refuse_mixed
 from tflite.measure import MIN_RUNS, Job, TileSet, compare, load_runner, measure, select_tiles
+from tflite.outputs import Output, check_file, json_with
 from tflite.power import UNITS, power_source
 from tflite.results import FORMAT, board_name, result_path, write_result
 from tflite.runtime import DELEGATES
@@ -166,8 +167,9 @@ def run(
     if args.compare and len(args.models) < 2:
         raise CrackError("--compare needs at least two models, got one.")
     json_path, csv_path, plot_path = (result_path(args.out, suffix) for suffix in (".json", ".csv", ".png"))
+    output = Output("tflite.benchmark", lambda _: json_with("", format=FORMAT)(json_path))
     for path in (json_path, csv_path, plot_path, _sustained_path(plot_path)):
-        refuse_existing(path, args.overwrite, "Choose another --out, or add --overwrite.")
+        check_file(path, output, args.overwrite, inputs=args.models)
     if manifest is not None:
         refuse_mixed(manifest, "a benchmark")
     tiles = select_tiles(manifest, args.split, args.limit) if manifest is not None else None

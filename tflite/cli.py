@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -25,6 +26,9 @@ def run_main(body: Callable[[], int | None], interrupted: str = "Nothing was lef
     Returns:
         The exit code: 0, 2 for a user error or a full disk, 130 for Ctrl-C.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may hold bytes that are no text
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = body() or 0
         # Here, not at the interpreter's exit: a reader that went away is then still caught below.

@@ -17,7 +17,6 @@ Agreement with the compiler on Coral's public models is in results/coral.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import platform
@@ -36,8 +35,9 @@ from typing import Any
 from tflite import edgetpu_ops as ops
 from tflite.cli import EXIT_USER_ERROR, positive_int, run_main
 from tflite.errors import CrackError, ModelFileError
-from tflite.files import refuse_existing, sha256_file, write_bytes, write_csv, write_json, write_text
+from tflite.files import csv_rows, sha256_file, write_bytes, write_csv, write_json, write_text
 from tflite.graph import EDGETPU_OPERATOR, read_flatbuffer, read_graph
+from tflite.outputs import Output, check_file, csv_with, json_with, with_sidecar
 from tflite.sidecar import Sidecar, read_sidecar, sidecar_path, verify_file, write_sidecar
 
 FORMAT = "crack_tf.edgetpu/1"
@@ -51,6 +51,7 @@ CACHE_BYTES = 8 * 2**20
 TIMEOUT_S = 180  # the compiler's own default
 GRACE_S = 5  # the compiler ends itself when its time is up; this much later it is ended from here
 _MAPPED = "Mapped to Edge TPU"
+_VALIDATED = ("model", "operators", "mapped", "predicted_mapped", "left", "predicted_left", "agrees")
 _REFUSED = "the compiler refuses the file"
 _ROW = re.compile(r"^([A-Z][A-Z0-9_]*) +(\d+) +(\S.*?)\s*$", re.MULTILINE)
 _VERSION = re.compile(r"Edge TPU Compiler version (\d+)((?:\.\d+)*)")
@@ -222,8 +223,9 @@ def compile_model(
     prediction = predict(path)
     target = out / f"{path.stem}_edgetpu.tflite"
     log_path = target.with_suffix(".log")
+    kind = Output("tflite.edgetpu compile", lambda _: with_sidecar(target))
     for file in (target, sidecar_path(target)):  # the log of a failed attempt is in nobody's way
-        refuse_existing(file, overwrite)
+        check_file(file, kind, overwrite, inputs=(path,))
     compiler = find_compiler()
     version = compiler_version(compiler)
     with tempfile.TemporaryDirectory(prefix="edgetpu-") as folder:
@@ -301,7 +303,7 @@ def validate(mapping: str | Path) -> list[dict[str, Any]]:
         with mapping.open(newline="", encoding="utf-8") as stream:
             listed = [
                 (line["model"], int(line["operators"]), int(line["mapped"]), line["left_on_cpu"])
-                for line in csv.DictReader(stream)
+                for line in csv_rows(stream)
             ]
     except OSError as error:
         raise CrackError(f"cannot read {mapping}: {error.strerror}.") from None
@@ -518,7 +520,8 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 def _check(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
-        refuse_existing(arguments.out, arguments.overwrite)
+        output = Output("tflite.edgetpu check", json_with("", format=FORMAT))
+        check_file(arguments.out, output, arguments.overwrite, inputs=arguments.models)
     predictions = {path: predict(path) for path in dict.fromkeys(arguments.models)}
     document = {
         "format": FORMAT,
@@ -580,7 +583,8 @@ def _compile(arguments: argparse.Namespace) -> int:
 
 def _validate(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
-        refuse_existing(arguments.out, arguments.overwrite)
+        output = Output("tflite.edgetpu validate", csv_with("", *_VALIDATED))
+        check_file(arguments.out, output, arguments.overwrite, inputs=(arguments.mapping,))
     rows = validate(arguments.mapping)
     for row in rows:
         word = (
@@ -592,7 +596,7 @@ def _validate(arguments: argparse.Namespace) -> int:
             f"{row['model']}: {row['mapped']} of {row['operators']} mapped, predicted {row['predicted_mapped']}, {word}"
         )
     if arguments.out is not None:
-        write_csv(arguments.out, rows)
+        write_csv(arguments.out, rows, _VALIDATED)
     return 0 if all(row["agrees"] for row in rows) else EXIT_USER_ERROR
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import glob
 import hashlib
 import json
 import math
 import os
+import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,11 @@ from tflite.errors import CrackError
 # Reading the umask means setting it, for all threads at once: done a single time, while there is one.
 _UMASK = os.umask(0)
 os.umask(_UMASK)
+# What spreadsheets take for a formula, after the apostrophes that a text of its own may begin with.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_RANDOM_CHARACTERS = 8  # that tempfile.mkstemp puts into a name
+_LONGEST_STEM, _LONGEST_SUFFIX = 200, 20  # bytes of a name that its temporary name repeats
 
 
 @contextmanager
@@ -28,7 +35,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     replaced hands its permissions on; a new one follows the user's umask.
 
     Raises:
-        CrackError: if `path` is a folder, or a file stands where a folder above it should be.
+        CrackError: if `path` is a folder, a file stands where a folder above it should be, or somebody removes that folder meanwhile.
 
     Example:
         with atomic_path("model.keras") as temporary:
@@ -41,7 +48,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise CrackError(f"{path} cannot be written: part of {path.parent} is a file. Choose another name.") from None
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".partial{path.suffix}", dir=path.parent)
+    prefix, suffix = _temporary_affixes(path.name)
+    gone = CrackError(f"{path} cannot be written: {path.parent} was removed while that was done.")
+    try:
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
+    except FileNotFoundError:
+        raise gone from None
     os.close(handle)
     temporary = Path(name)
     try:
@@ -51,8 +63,32 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         # mkstemp makes files private.
         temporary.chmod(path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_UMASK)
         temporary.replace(path)
+    except FileNotFoundError:
+        if temporary.exists():
+            raise
+        raise gone from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_pattern(name: str | Path) -> str:
+    """What `atomic_path` calls a file before it is whole, as a pattern for `Path.glob` beside it.
+
+    Args:
+        name: a pattern itself when it is text, one very file when it is a path.
+    """
+    prefix, suffix = _temporary_affixes(name.name if isinstance(name, Path) else name)
+    if isinstance(name, Path):
+        prefix, suffix = glob.escape(prefix), glob.escape(suffix)
+    return f"{prefix}{'?' * _RANDOM_CHARACTERS}{suffix}"
+
+
+def _temporary_affixes(name: str) -> tuple[str, str]:
+    """Beginning and end of a temporary name. A long name is cut: with its affixes it must fit into the 255 bytes of a name."""
+    stem, dot, suffix = name.rpartition(".")
+    if not stem or len(suffix) > _LONGEST_SUFFIX:
+        stem, dot, suffix = name, "", ""
+    return f".{os.fsdecode(os.fsencode(stem)[:_LONGEST_STEM])}.", f".partial{dot}{suffix}"
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -62,8 +98,8 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text to `path` atomically."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write UTF-8 text to `path` atomically. A lone surrogate, as in a name of broken bytes, becomes an escape such as \\udcff."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -116,14 +152,61 @@ def run_name(path: str | Path) -> str:
 
 
 def write_csv(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
-    """Write dictionaries as CSV rows; columns are those given, or the union over the rows in order of appearance."""
+    """Write dictionaries as CSV rows; columns are those given, or the union over the rows in order of appearance.
+
+    Raises:
+        ValueError: if a row has a key that is no column.
+    """
     rows = list(rows)
     if columns is None:
         columns = list(dict.fromkeys(key for row in rows for key in row))
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns, lineterminator="\n", extrasaction="raise")
-        writer.writeheader()
-        writer.writerows(rows)
+    with stream_csv(path, columns) as write:
+        for row in rows:
+            write(row)
+
+
+@contextmanager
+def stream_csv(path: str | Path, columns: Sequence[str]) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Yield a function that writes one row; the file appears when the block ends well. See `write_csv`."""
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        stream.write(csv_line(columns))
+
+        def write(row: Mapping[str, Any]) -> None:
+            if unknown := sorted(set(row) - {*columns}):
+                raise ValueError(f"row has {', '.join(map(str, unknown))}, which is no column")
+            stream.write(csv_line([row.get(column) for column in columns]))
+
+        yield write
+
+
+def csv_line(cells: Sequence[Any]) -> bytes:
+    """One row as every CSV file of the project has it: UTF-8, line feed, quoted where a cell holds a quote, a comma or a line end.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe in front, which `csv_rows` takes away again: names of files
+    and comments may come from anybody. Numbers stay as they are.
+    """
+    texts = [_csv_cell(cell) for cell in cells]
+    line = ",".join(texts) if texts != [""] else '""'  # a blank line is no row
+    return f"{line}\n".encode("utf-8", "backslashreplace")
+
+
+def csv_rows(lines: Iterable[str]) -> Iterator[dict[Any, Any]]:
+    """Rows of CSV with a header as `csv.DictReader` has them, text as `csv_line` was given it."""
+    for row in csv.DictReader(lines):
+        yield {name: _without_guard(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+
+
+def _without_guard(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _csv_cell(value: Any) -> str:
+    text = "" if value is None else str(value)
+    if isinstance(value, str) and _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+        text = f"'{text}"
+    if any(character in text for character in ',"\r\n'):
+        text = '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def read_csv(path: str | Path) -> list[dict[str, str]]:
@@ -135,7 +218,7 @@ def read_csv(path: str | Path) -> list[dict[str, str]]:
     path = Path(path)
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            return list(csv.DictReader(stream))
+            return list(csv_rows(stream))
     except FileNotFoundError:
         raise CrackError(f"{path} does not exist.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:

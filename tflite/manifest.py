@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from tflite.errors import CrackError, ImageError
-from tflite.files import refuse_existing, sha256_bytes, write_text
+from tflite.files import csv_line, csv_rows, sha256_bytes, write_bytes
+from tflite.outputs import Output, check_file
 
 FORMAT = "crack_tf.manifest/1"
 SPLITS = ("train", "val", "test")
@@ -32,6 +33,15 @@ LABELS = ("no_crack", "crack")  # index is the label: 1 is cracked
 _COLUMNS = ("path", "sha256", "label", "group", "split")
 _MASK_COLUMNS = ("mask", "mask_sha256")
 _TURN_COLUMN = "mask_orientation"
+
+
+def _is_manifest(path: Path) -> bool:
+    """Whether a file says that it is one; its rows may be damaged."""
+    with path.open(encoding="utf-8") as stream:
+        return bool(json.loads(stream.readline().removeprefix("# "))["format"] == FORMAT)
+
+
+OUTPUT = Output("crack-tf data", _is_manifest)
 
 
 @dataclass(frozen=True, order=True)
@@ -84,7 +94,12 @@ class Manifest:
     @property
     def sha256(self) -> str:
         """Hash of the rows: the same wherever the images lie and whatever the file is called."""
-        return sha256_bytes(_rows_text(self.items).encode("utf-8"))
+        text = _rows_text(self.items)
+        try:
+            return sha256_bytes(text.encode("utf-8"))
+        except UnicodeEncodeError as error:
+            name = text[: error.start].rpartition("\n")[2] + text[error.start :].partition(",")[0]
+            raise CrackError(f"{name!r} of {self.name} is a file whose name is no valid UTF-8. Rename it.") from None
 
     def split(self, name: str) -> list[Item]:
         """The items of one split; "all" gives every item.
@@ -163,13 +178,15 @@ def write_manifest(path: str | Path, manifest: Manifest, overwrite: bool = False
     """Write a manifest atomically.
 
     Raises:
-        CrackError: if the file exists and `overwrite` is false.
+        CrackError: if the file exists and `overwrite` is false, or it is no manifest.
     """
-    refuse_existing(path, overwrite)
+    check_file(Path(path), OUTPUT, overwrite)
     head: dict[str, Any] = {"format": FORMAT}
     head |= {f.name: getattr(manifest, f.name) for f in fields(manifest) if f.name not in ("items", "source")}
     head["sha256"] = manifest.sha256
-    write_text(path, f"# {json.dumps(head)}\n{_rows_text(manifest.items)}")
+    columns = _columns(manifest.items)
+    rows = ([getattr(item, column) for column in columns] for item in manifest.items)
+    write_bytes(path, b"".join([f"# {json.dumps(head)}\n".encode(), csv_line(columns), *map(csv_line, rows)]))
 
 
 def read_manifest(path: str | Path) -> Manifest:
@@ -180,7 +197,7 @@ def read_manifest(path: str | Path) -> Manifest:
     """
     path = Path(path)
     try:
-        first, _, body = path.read_text(encoding="utf-8").partition("\n")
+        first, _, body = path.read_bytes().decode("utf-8").partition("\n")
     except FileNotFoundError:
         raise CrackError(f"manifest {path} does not exist. Make one with: python -m crack_tf.data split") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -189,7 +206,7 @@ def read_manifest(path: str | Path) -> Manifest:
         head = json.loads(first.removeprefix("# "))
         if not first.startswith("# ") or head.get("format") != FORMAT:
             raise ValueError(f"its first line does not say {FORMAT}")
-        rows = list(csv.DictReader(io.StringIO(body)))
+        rows = list(csv_rows(io.StringIO(body, newline="")))
         items = tuple(_item(row) for row in rows)
         for item in items:
             if item.label not in (0, 1) or item.split not in SPLITS:
@@ -240,12 +257,15 @@ def _item(row: dict[str, str]) -> Item:
     return item
 
 
-def _rows_text(items: Sequence[Item]) -> str:
-    out = io.StringIO()
+def _columns(items: Sequence[Item]) -> tuple[str, ...]:
     columns = _COLUMNS + (_MASK_COLUMNS if any(item.mask for item in items) else ())
-    if any(item.mask_orientation != 1 for item in items):
-        columns += (_TURN_COLUMN,)
-    writer = csv.DictWriter(out, columns, lineterminator="\n", extrasaction="ignore")
+    return (*columns, _TURN_COLUMN) if any(item.mask_orientation != 1 for item in items) else columns
+
+
+def _rows_text(items: Sequence[Item]) -> str:
+    """What is hashed: the rows as they were written before cells were guarded, so that older manifests keep their hash."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _columns(items), lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(asdict(item) for item in items)
     return out.getvalue()

@@ -9,7 +9,8 @@ from typing import Any
 
 from tflite import hardware
 from tflite.errors import CrackError
-from tflite.files import read_json, refuse_existing, write_csv
+from tflite.files import read_json, write_csv
+from tflite.outputs import Output, check_file, csv_with
 from tflite.results import FORMAT, board_name, flat_rows, read_result
 from tflite.tables import format_table, number
 
@@ -26,8 +27,9 @@ def write_report(sources: Sequence[Path], out: Path, overwrite: bool) -> None:
         CrackError: if a source is missing, damaged or of another format, there are no rows, or `out` holds a report.
     """
     table, picture = out / "report.csv", out / "report.png"
-    for path in (table, picture):
-        refuse_existing(path, overwrite, "Choose another --out, or add --overwrite.")
+    output = Output("tflite.benchmark --report", lambda _: csv_with("", "board", "model", "threads", "p50_ms")(table))
+    for path in (table, picture, *out.glob("sustained-*.png")):  # pictures of another report would not show these rows
+        check_file(path, output, overwrite, inputs=sources)
     records = [(path, read_result(path)) for path in find_results(sources)]
     rows = merge(records)
     write_csv(table, [{name: value for name, value in row.items() if name != "sustained"} for row in rows])

@@ -11,6 +11,7 @@ from tflite.errors import CrackError
 from tflite.files import read_json, write_csv, write_json
 
 FORMAT = "crack_tf.benchmark/1"
+RESULT_FILES = ("benchmark-*.json", "benchmark-*.csv", "benchmark-*.png")  # the pictures with "-sustained" among them
 # Entries of a row that hold series; tables leave them out.
 SERIES = ("latencies_ms", "sustained")
 _MOST = 1e15  # larger than any number in a result

@@ -7,8 +7,6 @@ OUT/reference/           int8 OPNet with random weights: the speed that speeds a
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,6 +18,8 @@ from typing import Any
 
 from tflite.errors import CrackError
 from tflite.files import read_json, write_json
+from tflite.locks import FolderLock
+from tflite.outputs import Output, clear_folder, json_with
 from tuning.objective import Outcome, outcome_from
 from tuning.trial import RESULT, Recipe
 
@@ -65,6 +65,37 @@ class Plan:
         }
 
 
+def search_output() -> Output:
+    """A search's folder as `--overwrite` knows it: what Keras Tuner, trials and finalists leave there."""
+    from crack_tf import evaluate, export, train
+    from tflite.results import RESULT_FILES
+
+    run = (*train.RUN_FILES, *(f"export/*-*{part}" for part in (*export.PARTS, export.CHECKPOINT)))
+    trial = (RESULT, "trial.json", "trial.log", "untrained/*.tflite", "untrained/*.tflite.json")
+    files = (
+        *(PROJECT, "search.json", "trials.csv", "pareto.csv", "pareto.png", "search.lock", "timing.lock"),
+        *("tensorboard/trial_*/events.out.tfevents.*", "workers/*.log"),
+        *("reference/*-int8.tflite", "reference/*-int8.tflite.json"),
+        *(f"{SEARCH}/{name}" for name in ("oracle.json", "tuner*.json")),
+        *(f"{SEARCH}/trial_*/{name}" for name in (*trial, *(f"run/{part}" for part in run))),
+        *(f"finalists/trial_*/{name}" for name in run),
+        *(f"finalists/test/{name}" for name in evaluate.OUTPUT.files),
+        *(f"finalists/benchmark/{name}" for name in RESULT_FILES),
+    )
+    return Output("crack-tf tune", json_with(PROJECT, format=FORMAT), files, first=PROJECT)
+
+
+def clear(out: Path) -> None:
+    """Remove an earlier search; what else lies in its folder stays.
+
+    Raises:
+        CrackError: if it is still going on.
+    """
+    with alone(out):
+        clear_folder(out, search_output())
+        (out / PROJECT).unlink(missing_ok=True)
+
+
 def open_project(plan: Plan, out: Path, worker: bool = False) -> None:
     """Start a search's folder, or make sure that the one found is the same search.
 
@@ -89,7 +120,7 @@ def open_project(plan: Plan, out: Path, worker: bool = False) -> None:
         time.sleep(0.5)
     if not path.exists():
         if (out / SEARCH).exists():
-            raise CrackError(f"{out} holds a search without its {PROJECT}. Add --overwrite, or choose another --out.")
+            raise CrackError(f"{out} holds a search without its {PROJECT}. Choose another --out, or empty the folder.")
         write_json(path, record | {"created": created(), **environment()})
         return
     old, new = flatten(read_json(path)), flatten(record)
@@ -108,18 +139,8 @@ def alone(out: Path) -> Iterator[None]:
     Raises:
         CrackError: if there is one.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    handle = os.open(out / "search.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CrackError(
-                f"another process is searching in {out}. Wait for it, end it, or choose another --out."
-            ) from None
+    with FolderLock(out, f"another process is searching in {out}. Wait for it, end it, or choose another --out."):
         yield
-    finally:
-        os.close(handle)
 
 
 def no_budget_message(plan: Plan, outcomes: list[Outcome]) -> str:

@@ -14,8 +14,10 @@ from crack_tf.data.flight import run as flight
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from tflite.cli import non_negative_int, positive_int, run_main
 from tflite.errors import CrackError
-from tflite.files import refuse_existing, write_csv, write_json
+from tflite.files import read_csv, write_csv, write_json
 from tflite.manifest import LABELS, SPLITS, Manifest, read_manifest, write_manifest
+from tflite.manifest import OUTPUT as MANIFEST
+from tflite.outputs import Output, check_file, check_folder, csv_with, json_with, making
 
 if TYPE_CHECKING:
     from crack_tf.data.audit import Audit
@@ -202,9 +204,10 @@ def _fetch(options: argparse.Namespace) -> None:
 
 
 def _audit(options: argparse.Namespace) -> None:
-    refuse_existing(options.out, options.overwrite)
+    check_folder(options.out, AUDIT, options.overwrite, inputs=(options.source,))
     result = _run_audit(options)
-    write_audit(result, options.out)
+    with making(options.out, AUDIT):
+        write_audit(result, options.out)
     _print_audit(result)
     names = "audit.csv copies.csv summary.json summary.csv overview.png samples.png copies.png"
     more = " misaligned.png" if result.source.task == "segment" else ""
@@ -215,7 +218,7 @@ def _split(options: argparse.Namespace) -> None:
     from crack_tf.data.notes import audit_notes, split_notes
     from crack_tf.data.split import leaks, split
 
-    _check_manifest_name(options)
+    _check_manifest_name(options, options.source)
     result = _run_audit(options)
     manifest = split(result, options.policy, options.seed, options.leave_out)
     write_manifest(options.out, manifest, options.overwrite)
@@ -250,7 +253,7 @@ def _convert(options: argparse.Namespace) -> int:
 def _joint(options: argparse.Namespace) -> None:
     from crack_tf.data.joint import joint_manifest
 
-    _check_manifest_name(options)
+    _check_manifest_name(options, options.plain, options.grouped)
     manifest = joint_manifest(read_manifest(options.plain), read_manifest(options.grouped))
     write_manifest(options.out, manifest, options.overwrite)
     _print_split(manifest, {})
@@ -260,7 +263,7 @@ def _joint(options: argparse.Namespace) -> None:
 def _mix(options: argparse.Namespace) -> None:
     from crack_tf.data.mix import mix
 
-    _check_manifest_name(options)
+    _check_manifest_name(options, *options.manifests)
     manifest = mix([read_manifest(path) for path in options.manifests])
     write_manifest(options.out, manifest, options.overwrite)
     _print_split(manifest, {})
@@ -314,7 +317,8 @@ def _disputes(options: argparse.Namespace) -> None:
     from crack_tf.data.disputes import FEATURE_SIZE, find_disputes, gallery, out_of_fold, pooled_features
     from crack_tf.data.registry import prepare
 
-    refuse_existing(options.out, options.overwrite)
+    check_folder(options.out, DISPUTES, options.overwrite, inputs=(options.data, options.weights))
+    _keep_verdicts(options.out / "disputes.csv", "doubtful")
     manifest = prepare(options.data)
     if manifest.task != "classify":
         raise CrackError(f"{options.data} holds masks: labels can be disputed only where tiles have one.")
@@ -323,11 +327,12 @@ def _disputes(options: argparse.Namespace) -> None:
     probabilities = out_of_fold(pooled_features(tiles, options.weights), tiles.labels, groups)
     found = find_disputes([item.path for item in tiles.items], tiles.labels, probabilities)
     title = f"{manifest.name}: {len(found)} of {len(tiles)} labels disputed, the surest first"
-    gallery(found, manifest.folder(), title, options.out / "disputes.png")
     hashes = {item.path: item.sha256 for item in tiles.items}
     # The table is a review as `relabel` takes it: it leaves disputed tiles out.
     rows = [asdict(dispute) | {"sha256": hashes[dispute.path], "verdict": "doubtful"} for dispute in found]
-    write_csv(options.out / "disputes.csv", rows, ["path", "sha256", "label", "probability", "margin", "verdict"])
+    with making(options.out, DISPUTES):
+        gallery(found, manifest.folder(), title, options.out / "disputes.png")
+        write_csv(options.out / "disputes.csv", rows, ["path", "sha256", "label", "probability", "margin", "verdict"])
     print(f"{title}\nwritten: {options.out}/disputes.csv, disputes.png")
     print(
         f"without them: python -m crack_tf.data relabel {options.data} --review {options.out}/disputes.csv --out FILE.csv"
@@ -338,8 +343,11 @@ def _review(options: argparse.Namespace) -> None:
     from crack_tf.data.registry import prepare
     from crack_tf.data.reviews import VERDICTS, draw_sheets
 
-    refuse_existing(options.out, options.overwrite)
-    sheets = draw_sheets(prepare(options.data), options.split, options.out, options.seed)
+    check_folder(options.out, SHEETS, options.overwrite, inputs=(options.data,))
+    _keep_verdicts(options.out / "review.csv", "")
+    manifest = prepare(options.data)
+    with making(options.out, SHEETS):
+        sheets = draw_sheets(manifest, options.split, options.out, options.seed)
     print(f"written to {options.out}: {sheets} sheets, review.csv")
     print(f"fill in its last column with one of {', '.join(VERDICTS)}; then: python -m crack_tf.data relabel")
 
@@ -348,7 +356,7 @@ def _relabel(options: argparse.Namespace) -> None:
     from crack_tf.data.registry import prepare
     from crack_tf.data.reviews import VERDICTS, agreement, apply_review, find_review
 
-    _check_manifest_name(options)
+    _check_manifest_name(options, options.data, options.review)
     manifest = prepare(options.data)
     review = find_review(options.review)
     relabelled = apply_review(manifest, review)
@@ -360,10 +368,36 @@ def _relabel(options: argparse.Namespace) -> None:
     print(f"written: {options.out}")
 
 
-def _check_manifest_name(options: argparse.Namespace) -> None:
+def _check_manifest_name(options: argparse.Namespace, *inputs: str | Path) -> None:
     if options.out.suffix != ".csv":
         raise CrackError(f"--out {options.out}: a manifest's name must end in .csv.")
-    refuse_existing(options.out, options.overwrite)
+    check_file(options.out, MANIFEST, options.overwrite, inputs=inputs)
+
+
+def _keep_verdicts(table: Path, as_written: str) -> None:
+    """Refuse to replace a table in which somebody has written verdicts."""
+    rows = read_csv(table) if table.is_file() else []
+    own = sum(row.get("verdict") != as_written for row in rows)
+    if own:
+        raise CrackError(f"--overwrite: {table} holds {own} verdicts that a person wrote. Choose another --out.")
+
+
+AUDIT = Output(
+    "crack-tf data audit",
+    json_with("summary.json", "classes", "copies"),
+    (
+        *("audit.csv", "copies.csv", "summary.csv", "summary.json"),
+        *("overview.png", "samples.png", "copies.png", "misaligned.png"),
+    ),
+)
+DISPUTES = Output(
+    "crack-tf data disputes",
+    csv_with("disputes.csv", "path", "sha256", "probability", "margin", "verdict"),
+    ("disputes.csv", "disputes.png"),
+)
+SHEETS = Output(
+    "crack-tf data review", csv_with("review.csv", "number", "path", "sha256", "verdict"), ("review.csv", "sheet-*.png")
+)
 
 
 def write_audit(result: Audit, folder: Path) -> None:

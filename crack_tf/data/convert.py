@@ -10,7 +10,6 @@ A photograph whose annotation cannot be turned into a mask is left out and named
 from __future__ import annotations
 
 import re
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -36,6 +35,7 @@ from tflite.files import read_json, refuse_existing, write_json
 from tflite.formats import HEAD, recognise
 from tflite.images import list_images, open_image
 from tflite.masks import orient, stored_orientation
+from tflite.outputs import partial_folder
 
 CRACK_CLASSES = ("crack", "cracks", "crevice", "fissure")  # whatever their case, where the user names none
 REPORT = "conversion.json"
@@ -105,9 +105,7 @@ def convert(source: str | Path, out: str | Path, crack_classes: Sequence[str] = 
     cracks, others = _choose(annotated, crack_classes, source)
     photographs = list_images(root)
     placed, lost = _place(annotated, photographs, root)
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with partial_folder(out) as partial:
         crack_free = 0
         # disable=None: no bar where the output is a log file
         for entry in tqdm(placed, "converting", unit="photo", disable=None):
@@ -126,8 +124,6 @@ def convert(source: str | Path, out: str | Path, crack_classes: Sequence[str] = 
         result = Conversion(_KINDS[kind], cracks, others, converted, crack_free, unnamed, tuple(left))
         write_json(partial / REPORT, {"format": "crack_tf.conversion/1", "source": source.name} | asdict(result))
         partial.replace(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return result
 
 

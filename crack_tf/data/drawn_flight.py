@@ -15,10 +15,15 @@ from PIL.TiffImagePlugin import IFDRational
 
 from crack_tf.data.flight import Plan
 from crack_tf.data.wall import GAUSSIAN, Wall, WallCrack, draw_walk
-from tflite.files import atomic_path, refuse_existing, write_csv, write_json
+from tflite.errors import CrackError
+from tflite.files import atomic_path, write_csv, write_json
+from tflite.outputs import Output, check_folder, json_with, remove_files
 
 FORMAT = "crack_tf.flight/1"
 TRUTH = "truth.json"
+_FILES = (TRUTH, "flight.csv", "photos/IMG_*.jpg", "masks/IMG_*.png")
+OUTPUT = Output("crack-tf data flight", json_with(TRUTH, format=FORMAT), _FILES, first=TRUTH)
+_MAKER = "crack_tf"  # of the camera, in the EXIF data of drawn photographs
 _TILT_DEG = 0.6  # standard deviation
 _SHAKE = 6.0  # pixels, standard deviation of where the camera really looks
 _APART = 110.0  # pixels between two cracks, at least
@@ -81,22 +86,33 @@ def write_flight(folder: str | Path, plan: Plan, *, overwrite: bool = False, job
 
     plan.check()
     folder = Path(folder)
-    if not (overwrite and (folder / TRUTH).is_file()):
-        refuse_existing(folder, False, "Choose another --out, or add --overwrite where it holds a flight.")
-    else:
-        (folder / TRUTH).unlink()
-        for path in (*(folder / "photos").glob("IMG_*.jpg"), *(folder / "masks").glob("IMG_*.png")):
-            path.unlink()
+    check_folder(folder, OUTPUT, overwrite, hint="Choose another --out, or add --overwrite where it holds a flight.")
+    shots = _shots(plan)
+    drawn = [path for path in (folder / "photos").glob("IMG_*.jpg") if _is_drawn(path)]
+    taken = sorted(
+        {folder / "photos" / shot.name for shot in shots if (folder / "photos" / shot.name).exists()} - {*drawn}
+    )
+    if taken:  # cameras give such names too
+        raise CrackError(f"{taken[0]} was not drawn here and would be replaced. Choose another --out.")
+    remove_files(folder, [path for photo in drawn for path in (photo, folder / "masks" / f"{photo.stem}.png")])
     # From the start, so that what an interrupted run leaves is known for a flight, and for half of one.
     write_json(folder / TRUTH, {"format": FORMAT, "complete": False})
     walls = [_wall(plan, number) for number in range(plan.piers)]
-    shots = _shots(plan)
     with ThreadPoolExecutor(jobs) as pool:
         seen = list(pool.map(lambda shot: _write_photo(folder, plan, walls[shot.pier], shot, shots), shots))
     _write_log(folder / "flight.csv", plan, shots)
     truth = _truth(plan, walls, shots, seen)
     write_json(folder / TRUTH, truth)
     return truth
+
+
+def _is_drawn(path: Path) -> bool:
+    """Whether a photograph says that it was drawn here."""
+    try:
+        with Image.open(path, formats=("JPEG",)) as photo:
+            return photo.getexif().get(0x010F) == _MAKER
+    except (OSError, ValueError, SyntaxError):
+        return False
 
 
 def _wall(plan: Plan, number: int) -> Wall:
@@ -227,7 +243,7 @@ def _expose(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _exif(plan: Plan, shot: Shot, with_position: bool) -> Image.Exif:
     exif = Image.Exif()
-    exif[0x010F], exif[0x0110] = "crack_tf", "drawn from a seed"
+    exif[0x010F], exif[0x0110] = _MAKER, "drawn from a seed"
     local = shot.time + timedelta(hours=2)
     diagonal = math.hypot(plan.width, plan.height)
     focal_35mm = round(_DISTANCE_M * 1000 * math.hypot(36, 24) / (plan.mm_per_pixel * diagonal))

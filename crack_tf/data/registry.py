@@ -39,8 +39,13 @@ from crack_tf.data.split import check_policy, default_policy, split
 from crack_tf.data.synthetic import SETTINGS
 from crack_tf.segmentation.pairs import PairSource, mask_notes, pair_folders
 from tflite.errors import CrackError
-from tflite.files import refuse_existing, sha256_bytes
+from tflite.files import sha256_bytes, sha256_file
 from tflite.manifest import Manifest, read_manifest, write_manifest
+from tflite.outputs import Output, check_folder, partial_folder, read_mark, remove_files, write_mark
+
+OUTPUT = Output(
+    "crack-tf data fetch", lambda folder: False
+)  # known by the mark alone, which lists the files and their hashes
 
 
 @dataclass(frozen=True)
@@ -323,22 +328,56 @@ def fetch(name: str, out: str | Path | None = None, overwrite: bool = False) -> 
     if out is None:
         return locate(name).folder
     out = Path(out)
-    refuse_existing(out, overwrite)
+    _refuse_nested(out, DATASETS[name].local_copy())
+    check_folder(out, OUTPUT, overwrite)
     place = locate(name)
-    if out.resolve().is_relative_to(place.folder) or place.folder.is_relative_to(out.resolve()):
-        raise CrackError(
-            f"--out {out} and the data set's own folder {place.folder} lie in one another. Choose another folder."
-        )
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        shutil.copytree(place.folder, partial, copy_function=shutil.copyfile)
-        if out.exists():
-            shutil.rmtree(out)
-        partial.replace(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    _refuse_nested(out, place.folder)
+    with partial_folder(out) as partial:
+        shutil.copytree(place.folder, partial, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        _put_in_place(partial, out)
     return out
+
+
+def _put_in_place(partial: Path, out: Path) -> None:
+    """Move a whole copy to the folder asked for, in which an earlier copy may lie, and files of the user's.
+
+    Raises:
+        CrackError: if a file of the copy would replace one that no copy put there, or that was changed since.
+    """
+    names = sorted(path.relative_to(partial).as_posix() for path in partial.rglob("*") if path.is_file())
+    hashes = {name: sha256_file(partial / name) for name in names}
+    mark = read_mark(out, OUTPUT) or {}
+    # "earlier" is there when that copying was interrupted.
+    before = [*mark.get("files", {}).items(), *mark.get("earlier", {}).items()]
+    own = {name: found for name, found in before if _is_plain(name) and _is_file(out / name, found)}
+    taken = sorted(name for name in {*names} - {*own} if os.path.lexists(out / name))
+    if taken:
+        raise CrackError(
+            f"--overwrite: {out} holds {len(taken)} files that would be replaced and that no earlier copy left there, the first "
+            f"{taken[0]}. Choose another --out."
+        )
+    write_mark(out, OUTPUT, files=hashes, earlier=own)
+    remove_files(out, [out / name for name in own if name not in hashes])
+    for name in names:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (partial / name).replace(out / name)
+    write_mark(out, OUTPUT, files=hashes)
+
+
+def _refuse_nested(out: Path, folder: Path | None) -> None:
+    place = out.resolve()
+    if folder is not None and (place.is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(place)):
+        raise CrackError(
+            f"--out {out} and the data set's own folder {folder} lie in one another. Choose another folder."
+        )
+
+
+def _is_plain(name: str) -> bool:
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
+
+
+def _is_file(path: Path, sha256: str) -> bool:
+    return path.is_file() and not path.is_symlink() and sha256_file(path) == sha256
 
 
 def prepare(source: str, policy: str | None = None, seed: int = 0, root: str | None = None) -> Manifest:

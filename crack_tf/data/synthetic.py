@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import io
 import math
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,9 +25,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from tflite.errors import CrackError, ImageError
-from tflite.files import read_json, refuse_existing, write_bytes, write_json
+from tflite.files import read_json, write_bytes, write_json
 from tflite.images import load_rgb
 from tflite.manifest import LABELS
+from tflite.outputs import Output, check_folder, clear_folder, json_with, remove_leftovers
 
 FORMAT = "crack_tf.synthetic/1"
 GENERATOR_VERSION = 1  # raise it whenever a tile of the same seed and index would look different
@@ -39,7 +39,13 @@ _OVERSAMPLE = 4  # shapes are drawn this much larger and averaged down: antialia
 # Gaussian noise by table: a random byte picks one of 256 equally likely quantiles. 64,000 a tile make it worth while.
 _GAUSSIAN = np.array([NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)], np.float32)
 SETTINGS = "synthetic.json"
-_TILE_NAME = re.compile(r"\d{5}\.png")
+_TILES = "[0-9]" * 5 + ".png"
+OUTPUT = Output(
+    "crack-tf data fetch",
+    json_with(SETTINGS, format=FORMAT),
+    (SETTINGS, f"images/{_TILES}", *(f"images/{label}/{_TILES}" for label in LABELS), f"masks/{_TILES}"),
+    first=SETTINGS,
+)
 
 
 @dataclass(frozen=True)
@@ -161,6 +167,7 @@ def _write(folder: Path, count: int, size: int, seed: int, overwrite: bool, prog
     if not by_class:
         settings["layout"] = "pairs"
     _claim_folder(folder, settings, count, overwrite)
+    remove_leftovers(folder, OUTPUT)
 
     totals = {label: dict.fromkeys(CONFOUNDERS, 0) for label in LABELS}
     # Written first as incomplete, so that an interrupted set can be told from somebody else's folder and be resumed.
@@ -611,10 +618,10 @@ def _cast(surface: _Surface, coverage: np.ndarray, rng: np.random.Generator) -> 
 
 def _claim_folder(folder: Path, settings: dict[str, Any], count: int, overwrite: bool) -> None:
     """Let only an absent or empty folder through, or one whose set can be gone on with; clear it where asked to."""
-    if folder.exists() and not folder.is_dir():
-        raise CrackError(f"folder {folder} is a file. Choose another name.")
+    if overwrite or not (folder / SETTINGS).exists():
+        hint = "It is no synthetic data set, so it is left alone. Choose another folder."
+        check_folder(folder, OUTPUT, overwrite, hint=hint)
     if not (folder / SETTINGS).exists():
-        refuse_existing(folder, False, "It is no synthetic data set, so it is left alone. Choose another folder.")
         return
     found = read_json(folder / SETTINGS)
     keys = sorted({*settings, *(found.keys() & {"layout"})})
@@ -628,10 +635,7 @@ def _claim_folder(folder: Path, settings: dict[str, Any], count: int, overwrite:
     if not overwrite:
         problem = "; ".join(differs)
         raise CrackError(f"{folder} holds a synthetic set of {problem}. Choose another folder, or overwrite it.")
-    for part in (*(folder / "images" / label for label in LABELS), folder / "images", folder / "masks"):
-        for path in part.glob("*.png"):
-            if _TILE_NAME.fullmatch(path.name):
-                path.unlink()
+    clear_folder(folder, OUTPUT)
 
 
 def _is_whole(path: Path, size: int) -> bool:

@@ -73,11 +73,16 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         CrackError: if options contradict each other, or a model, tile, method or data set cannot be had.
     """
-    from crack_tf.explain.store import refuse_folder
+    from crack_tf.explain.store import check_out
 
     _check(args)
     methods = _methods(args.methods)
-    refuse_folder(args.out, args.resume, args.overwrite)
+    check_out(
+        args.out,
+        args.resume,
+        args.overwrite,
+        (*args.models, *(args.tiles or ()), args.data, args.disputes, args.training),
+    )
     from crack_tf.evaluate import refuse_twice, unique_names
     from crack_tf.explain.explainer import Explainer
 

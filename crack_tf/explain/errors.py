@@ -18,7 +18,7 @@ from crack_tf.explain.odds import FEWEST, KINDS, SUPPORTED, GroupRow, cells, com
 from crack_tf.explain.store import Explained, RunFolder
 from crack_tf.overlay import CRACK
 from tflite.errors import CrackError
-from tflite.files import write_csv, write_text
+from tflite.files import csv_rows, write_csv, write_text
 from tflite.manifest import LABELS, Item
 from tflite.metrics import sigmoid
 
@@ -80,7 +80,7 @@ class Disputes:
     def __init__(self, path: Path) -> None:
         try:
             with path.open(newline="", encoding="utf-8") as stream:
-                rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
+                rows = list(csv_rows(line for line in stream if not line.startswith("#")))
         except FileNotFoundError:
             raise CrackError(f"--disputes {path} does not exist.") from None
         except (OSError, UnicodeDecodeError, csv.Error) as error:

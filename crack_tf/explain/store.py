@@ -22,16 +22,23 @@ import numpy as np
 from crack_tf.archives import check_zip
 from crack_tf.explain.explainer import Explanation
 from tflite.errors import CrackError
-from tflite.files import atomic_path, read_json, refuse_existing, write_json
+from tflite.files import atomic_path, read_json, write_json
+from tflite.outputs import Inputs, Output, check_folder, clear_folder, json_with, remove_leftovers
 
 FORMAT = "crack_tf.explain/1"
 SETTINGS, INDEX, GALLERY, ARRAYS, OVERLAYS = "settings.json", "index.csv", "gallery.png", "arrays", "overlays"
-_OWN = (
-    *(INDEX, GALLERY, "faithfulness.csv", "tiles.csv", "sanity.csv", "curves.png"),
-    *("errors.csv", "groups.csv", "errors.md"),
+_TILE = "[0-9][0-9][0-9][0-9]-*"  # see `_stem`
+OUTPUT = Output(
+    "crack-tf explain",
+    json_with(SETTINGS, format=FORMAT),
+    (
+        *(SETTINGS, INDEX, GALLERY, "faithfulness.csv", "tiles.csv", "sanity.csv", "curves.png"),
+        *("errors.csv", "groups.csv", "errors.md", "false_negatives_*.png", "false_positives_*.png"),
+        *(f"{ARRAYS}/*/{_TILE}.npz", f"{OVERLAYS}/*/{_TILE}.png"),
+    ),
+    first=SETTINGS,
 )
 _ARRAY_BYTES = 200 * 10**6  # one tile's maps take a megabyte
-_PICTURES = ("false_negatives_*.png", "false_positives_*.png")
 
 
 @dataclass(frozen=True)
@@ -79,14 +86,14 @@ class RunFolder:
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
         self.folder = folder
-        refuse_folder(folder, resume, overwrite)
+        check_out(folder, resume, overwrite)
         self._settings = json.loads(json.dumps({"format": FORMAT, **settings}))
         path = folder / SETTINGS
         if resume:
             self._compare(read_json(path))
+            remove_leftovers(folder, OUTPUT)
             return
-        if path.is_file():
-            self._remove()
+        clear_folder(folder, OUTPUT)
         write_json(path, self._settings)
 
     def array_path(self, model: str, number: int, name: str) -> Path:
@@ -118,12 +125,6 @@ class RunFolder:
                     f"--resume: {self.folder} was started with {name} = {found.get(name)!r}, now it is "
                     f"{self._settings.get(name)!r}. Use the same settings, or another --out."
                 )
-
-    def _remove(self) -> None:
-        """Remove an earlier run's files."""
-        for pattern in (*_OWN, *_PICTURES, f"{ARRAYS}/*/*.npz", f"{OVERLAYS}/*/*.png", SETTINGS):
-            for path in self.folder.glob(pattern):
-                path.unlink()
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], list[Explained]]:
@@ -161,16 +162,15 @@ def _read(path: Path) -> Explained | None:
         return None
 
 
-def refuse_folder(folder: Path, resume: bool, overwrite: bool) -> None:
+def check_out(folder: Path, resume: bool, overwrite: bool, inputs: Inputs = ()) -> None:
     """Find out whether a run may use a folder, before anything expensive is done.
 
     Raises:
-        CrackError: if the folder is a file or in use, or there is nothing to resume.
+        CrackError: if the folder is a file, in use, or not to be overwritten, or there is nothing to resume.
     """
-    if folder.exists() and not folder.is_dir():
-        raise CrackError(f"--out {folder} is a file: name a folder.")
-    if not resume:
-        refuse_existing(folder, overwrite, "Choose another --out, add --resume to go on, or --overwrite.")
+    if not resume or (folder.exists() and not folder.is_dir()):
+        hint = "Choose another --out, add --resume to go on, or --overwrite."
+        check_folder(folder, OUTPUT, overwrite, inputs=inputs, hint=hint)
     elif not (folder / SETTINGS).is_file():
         raise CrackError(f"--resume: there is no run in {folder}. Leave --resume out to start one.")
 

@@ -20,12 +20,18 @@ from typing import TYPE_CHECKING, Any
 
 from tflite.cli import run_main
 from tflite.errors import CrackError
+from tflite.outputs import Output, check_folder, csv_with, making
 
 if TYPE_CHECKING:
     from crack_tf.explain.store import Explained
 
 ALL = "all"
 FILES = ("faithfulness.csv", "sanity.csv", "completeness.csv", "curves.png", "localisation.png", "summary.md")
+OUTPUT = Output(
+    "crack_tf.explain.summary",
+    lambda folder: all(csv_with(f"{name}.csv", "source", "model")(folder) for name in ("faithfulness", "completeness")),
+    FILES,
+)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -55,10 +61,9 @@ def run(args: argparse.Namespace) -> None:
     from crack_tf.explain.store import read_run
     from crack_tf.explain.tables import entries_of
     from crack_tf.report_figures import shrink
-    from tflite.files import refuse_existing, write_bytes, write_csv, write_text
+    from tflite.files import write_bytes, write_csv, write_text
 
-    for name in FILES:
-        refuse_existing(args.out / name, args.overwrite)
+    check_folder(args.out, OUTPUT, args.overwrite, inputs=args.runs)
     sources: dict[str, list[Explained]] = {}
     for folder in args.runs:
         settings, tiles = read_run(folder)
@@ -71,13 +76,14 @@ def run(args: argparse.Namespace) -> None:
             raise CrackError(f"{folder} has tiles of {source!r} again. Give one run of each source.")
         sources[source] = tiles
     tables = tables_of(sources)
-    for name, rows in tables.items():
-        write_csv(args.out / name, rows, None if rows else ("source", "model", "method"))
-    curves_plot(entries_of(_together(sources)), args.out / "curves.png")
-    localisation_plot(tables["faithfulness.csv"], args.out / "localisation.png")
-    for name in ("curves.png", "localisation.png"):
-        write_bytes(args.out / name, shrink((args.out / name).read_bytes()))
-    write_text(args.out / "summary.md", summary(tables))
+    with making(args.out, OUTPUT) as out:
+        curves_plot(entries_of(_together(sources)), out / "curves.png")
+        localisation_plot(tables["faithfulness.csv"], out / "localisation.png")
+        for name in ("curves.png", "localisation.png"):
+            write_bytes(out / name, shrink((out / name).read_bytes()))
+        write_text(out / "summary.md", summary(tables))
+        for name, rows in tables.items():  # last: they are the mark
+            write_csv(out / name, rows, None if rows else ("source", "model", "method"))
     print("\n".join(str(args.out / name) for name in FILES))
 
 

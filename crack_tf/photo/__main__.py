@@ -8,15 +8,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crack_tf.photo.measure import add_measure_arguments, find_scale, write_cracks
+from crack_tf.photo.measure import FILES, RECORD, add_measure_arguments, find_scale, write_cracks
 from tflite.cli import fraction, positive_float, positive_int, run_main
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
-from tflite.files import refuse_existing
+from tflite.outputs import Output, check_folder, json_with, making
 
 if TYPE_CHECKING:
     from crack_tf.photo.foreground import Backend
 
+MEASURED = Output("crack-tf photo measure", json_with(RECORD, "mask", "photo", "cracks"), FILES)
 _BACKENDS = ("grabcut", "sam", "none")
 
 
@@ -96,11 +97,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _foreground(options: argparse.Namespace) -> None:
     from crack_tf.photo.foreground import Prompt
-    from crack_tf.photo.masks import write_mask
+    from crack_tf.photo.masks import check_mask_files, write_mask
     from tflite.images import load_rgb
 
-    for path in (options.out, options.out.with_suffix(".npy")):
-        refuse_existing(path, options.overwrite)
+    check_mask_files(options.out, options.overwrite, (options.photo, options.mask))
     backend = _backend(options)
     prompt = Prompt(tuple(options.fg), tuple(options.bg), options.box)
     found = backend.segment(load_rgb(options.photo), prompt)
@@ -133,9 +133,7 @@ def _measure(options: argparse.Namespace) -> None:
     from crack_tf.photo.overlay import caption
     from tflite.images import load_rgb
 
-    if options.out.is_file():
-        raise CrackError(f"--out {options.out} is a file. Give a folder.")
-    refuse_existing(options.out, options.overwrite)
+    check_folder(options.out, MEASURED, options.overwrite, inputs=(options.mask, options.photo, options.foreground))
     photo = None if options.photo is None else load_rgb(options.photo)
     mask = check_crack_mask(
         read_mask(options.mask, threshold=options.threshold, invert=options.invert), name=str(options.mask)
@@ -148,7 +146,8 @@ def _measure(options: argparse.Namespace) -> None:
     if options.foreground is not None:
         mask = mask & read_mask(options.foreground, mask.shape)
     record = {"mask": options.mask.name, "photo": None if options.photo is None else options.photo.name}
-    cracks = write_cracks(options.out, mask, scale, options, record, photo)
+    with making(options.out, MEASURED):
+        cracks = write_cracks(options.out, mask, scale, options, record, photo)
     print(scale.describe() if scale is not None else "scale not known: results in pixels")
     for crack in cracks:
         doubt = "" if crack.width_trusted else " (too fine for its width to be trusted)"

@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from crack_tf.segmentation.alignment import LOW_CONTRAST, place_mask
 from tflite.errors import CrackError, ImageError, first_line
-from tflite.files import atomic_path, refuse_existing
+from tflite.files import atomic_path
 from tflite.masks import check_crack_mask, check_mask, mask_pixels, stored_orientation
+from tflite.outputs import Inputs, Output, check_file
 
 __all__ = ["check_crack_mask", "check_mask", "lay_on_photo", "read_mask", "write_mask"]
+
+# Also what its masks say in their PNG, so that one drawn by hand is never replaced.
+_MADE_BY = "crack-tf photo foreground"
 
 
 def read_mask(
@@ -89,31 +93,47 @@ def lay_on_photo(mask: np.ndarray, photo: np.ndarray, data: bytes, name: str = "
 def write_mask(path: str | Path, mask: np.ndarray, overwrite: bool = False) -> tuple[Path, Path]:
     """Write a mask twice: `path` as PNG of 0 and 255, and beside it the same name with .npy as bool.
 
-    Each file is whole or absent. Nothing is written when one of the two exists and `overwrite` is false.
+    Each file is whole or absent. Nothing is written when one of the two exists and `overwrite` is false or it is another's.
 
     Args:
         path: ends in .png.
         mask: see `check_mask`.
-        overwrite: replace the files.
+        overwrite: replace the files, if they were written here.
 
     Returns:
         The two paths, PNG first.
 
     Raises:
-        CrackError: if the mask is none, the name does not end in .png, or a file exists already.
+        CrackError: if the mask is none, the name does not end in .png, or a file exists and may not be replaced.
     """
     png = Path(path)
     if png.suffix.lower() != ".png":
         raise CrackError(f"mask file {png} must end in .png; its .npy twin is written beside it.")
     mask = check_mask(mask)
     npy = png.with_suffix(".npy")
-    for target in (png, npy):
-        refuse_existing(target, overwrite)
+    check_mask_files(png, overwrite)
+    about = PngImagePlugin.PngInfo()
+    about.add_text("Software", _MADE_BY)
     with atomic_path(png) as temporary:
-        Image.fromarray(mask.astype(np.uint8) * 255).save(temporary)
+        Image.fromarray(mask.astype(np.uint8) * 255).save(temporary, pnginfo=about)
     with atomic_path(npy) as temporary:
         np.save(temporary, mask)
     return png, npy
+
+
+def check_mask_files(png: Path, overwrite: bool, inputs: Inputs = ()) -> None:
+    """Find out whether `write_mask` may write its two files.
+
+    Raises:
+        CrackError: see `tflite.outputs.check_file`.
+    """
+
+    def marked(_: Path) -> bool:
+        with Image.open(png, formats=("PNG",)) as image:
+            return image.info.get("Software") == _MADE_BY
+
+    for target in (png, png.with_suffix(".npy")):
+        check_file(target, Output(_MADE_BY, marked), overwrite, inputs=inputs)
 
 
 def _read_npy(path: Path) -> np.ndarray:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from crack_tf.photo.gsd import GroundSampling
 
 TABLE, RECORD, OVERLAY = "cracks.csv", "cracks.json", "overlay.png"
+FILES = (TABLE, OVERLAY, RECORD)
 LEFT_OUT = "unclear: hardly anything here was taken for concrete"
 
 

@@ -18,9 +18,11 @@ what the model draws there is told too, as "unclear" with a note, and counts as 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +31,26 @@ from PIL import Image
 
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.gsd import ScaleRefusedError
-from crack_tf.photo.measure import RECORD, find_scale, write_cracks
+from crack_tf.photo.measure import FILES, RECORD, find_scale, write_cracks
 from crack_tf.predict import EXIT_GAPS, Named, find_photos
 from crack_tf.segmentation.photos import SegmenterPool, seams, segment
 from crack_tf.zoo import find_model
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError
-from tflite.files import atomic_path, read_json, refuse_existing, sha256_file, write_csv, write_json
+from tflite.files import atomic_path, read_json, sha256_file, write_csv, write_json
 from tflite.hardware import describe
-from tflite.images import load_rgb
+from tflite.images import decode_rgb
+from tflite.locks import FolderLock
+from tflite.outputs import Output, check_folder, clear_folder, json_with, remove_files, remove_leftovers
+from tflite.sameness import FileState, is_same, read_file
 from tflite.segmenter import Segmenter
 
 FORMAT = "crack_tf.photo_segment/1"
 SETTINGS, PHOTOS = "segment.json", "photos.csv"
+OUTPUT = Output(
+    "crack-tf photo segment", json_with(SETTINGS, "model_sha256", format=FORMAT), (SETTINGS, PHOTOS), SETTINGS
+)
+_PICTURES = ("probability.png", "mask.png", "foreground.png")
 SEGMENTED, UNREADABLE = "segmented", "unreadable"
 _COLUMNS = (
     *("photo", "status", "cracks", "crack_pixels", "longest_px", "widest_px", "longest_mm", "widest_mm"),
@@ -67,11 +76,12 @@ class Place:
 
     def finished(self, settings: str) -> dict[str, Any] | None:
         """The record of an earlier run on this very file with these settings (their sha256), or None."""
-        if not (self.folder / RECORD).is_file():
+        try:
+            record = read_json(self.folder / RECORD)
+        except CrackError:  # missing, or damaged since: done again
             return None
-        record = read_json(self.folder / RECORD)
-        same = record.get("bytes") == self.photo.path.stat().st_size and record.get("settings_sha256") == settings
-        return record if same else None
+        same = is_same(self.photo.path, FileState.from_json(record.get("file")))
+        return record if same and record.get("settings_sha256") == settings and _is_whole(record) else None
 
 
 def run(options: argparse.Namespace) -> int:
@@ -92,6 +102,23 @@ def run(options: argparse.Namespace) -> int:
             "--foreground auto."
         )
     segmenter = Segmenter(find_model(options.model, task="segment").path)
+    busy = f"another crack-tf photo segment is writing to {options.out}. Stop it, or choose another --out."
+    with ExitStack() as stack:
+        if options.resume and not (options.out / SETTINGS).is_file():
+            raise CrackError(f"--resume: there is no run in {options.out}. Leave --resume out to start one.")
+        lock = stack.enter_context(FolderLock(options.out, busy))
+        return work(options, photos, skipped, prompt, segmenter, lock)
+
+
+def work(
+    options: argparse.Namespace,
+    photos: list[Named],
+    skipped: int,
+    prompt: Prompt,
+    segmenter: Segmenter,
+    lock: FolderLock,
+) -> int:
+    """Do the photographs that are not done yet, in a folder that is this process's. See `run`."""
     settings = open_out(options, segmenter)
     places = [
         Place(photo, options.out / Path(photo.overlay).relative_to("overlays").with_suffix(""), len(photos) == 1)
@@ -106,10 +133,11 @@ def run(options: argparse.Namespace) -> int:
             done_before += record is not None
             if record is None:
                 title = f"{number}/{len(places)} {place.photo.path.name}"
-                record = handle(place, options, prompt, segmenter, pool, title, settings)
+                record = handle(place, options, prompt, segmenter, pool, title, settings, lock)
                 print(report_line(record), flush=True)
             rows.append(row_of(record, place.folder.relative_to(options.out)))
             # After every photograph: a run that is stopped leaves the table of what is done.
+            lock.check(SETTINGS)
             write_csv(options.out / PHOTOS, rows, _COLUMNS)
     unreadable = sum(row["status"] == UNREADABLE for row in rows)
     unclear = sum(bool(row["unclear"]) for row in rows)
@@ -160,12 +188,15 @@ def open_out(options: argparse.Namespace, segmenter: Segmenter) -> str:
     settings |= {name: [list(point) for point in settings[name]] for name in ("fg", "bg")}
     path = options.out / SETTINGS
     if not options.resume:
-        refuse_existing(options.out, options.overwrite, "Choose another --out, add --resume to go on, or --overwrite.")
+        hint = "Choose another --out, add --resume to go on, or --overwrite."
+        check_folder(options.out, OUTPUT, options.overwrite, inputs=(*options.photos, options.model), hint=hint)
+        clear(options.out)
         write_json(path, settings)
         return sha256_file(path)
-    if not path.is_file():
-        raise CrackError(f"--resume: there is no run in {options.out}. Leave --resume out to start one.")
     found = read_json(path)
+    remove_leftovers(
+        options.out, replace(OUTPUT, files=(*OUTPUT.files, *(f"**/{name}" for name in (*_PICTURES, *FILES))))
+    )
     for name in sorted({*found, *settings}):
         if found.get(name) != settings.get(name):
             raise CrackError(
@@ -173,6 +204,16 @@ def open_out(options: argparse.Namespace, segmenter: Segmenter) -> str:
                 "Use the same settings, or another --out."
             )
     return sha256_file(path)
+
+
+def clear(out: Path) -> None:
+    """Remove an earlier run's files. A photograph's folder is known by its record."""
+    for path in list(out.glob(f"**/{RECORD}")):
+        with contextlib.suppress(CrackError):
+            if "settings_sha256" in read_json(path) and not path.is_symlink():
+                found = [path.parent / name for name in (*_PICTURES, *FILES)]
+                remove_files(out, [file for file in found if file.is_file() and not file.is_symlink()])
+    clear_folder(out, OUTPUT)
 
 
 def cut(options: argparse.Namespace, segmenter: Segmenter) -> float:
@@ -188,6 +229,7 @@ def handle(
     pool: SegmenterPool,
     title: str,
     settings: str,
+    lock: FolderLock,
 ) -> dict[str, Any]:
     """One photograph's files; returns the record of its cracks.json, or of its being unreadable.
 
@@ -197,20 +239,20 @@ def handle(
         CrackError: if the foreground or the scale does not fit the photograph.
     """
     photo = place.photo
-    # Read before the picture: a file that still grows must not count as done.
-    size = photo.path.stat().st_size
-    try:
-        pixels = load_rgb(photo.path)
-    except ImageError as error:
-        return {"photo": photo.name, "status": UNREADABLE, "reason": str(error)}
-    started = time.perf_counter()
     note = None
     try:
+        data, file = read_file(photo.path)
+        pixels = decode_rgb(data, str(photo.path))
+        started = time.perf_counter()
         scale = find_scale(options, pixels.shape, photo.path)
     except ScaleRefusedError as error:
         if place.alone:
             raise
         scale, note = None, str(error)
+    except OSError as error:
+        return {"photo": photo.name, "status": UNREADABLE, "reason": f"cannot be read: {error.strerror}"}
+    except ImageError as error:
+        return {"photo": photo.name, "status": UNREADABLE, "reason": str(error)}
     foreground = find_foreground(options.foreground, prompt, pixels)
     found = foreground is not None and options.foreground in ("auto", "none")  # not given as a mask
     with _Progress(title) as progress:
@@ -227,6 +269,7 @@ def handle(
     if foreground is not None:
         left_out = mask & ~foreground.mask if found else None
         mask = mask & foreground.mask
+    lock.check(SETTINGS)
     (place.folder / RECORD).unlink(missing_ok=True)  # until the new files are whole
     save_grey(place.folder / "probability.png", np.rint(probability * 255))
     save_grey(place.folder / "mask.png", mask * 255)
@@ -236,7 +279,8 @@ def handle(
     plausible = float(mask.mean()) <= _MAX_CRACK_SHARE
     record = {
         "photo": photo.name,
-        "bytes": size,
+        "bytes": file.bytes,
+        "file": file.as_json(),
         "settings_sha256": settings,
         "status": SEGMENTED,
         "reason": None if plausible else f"{mask.mean():.0%} of the photograph is called crack: not measured",
@@ -264,6 +308,16 @@ def handle(
     mask = mask if plausible else np.zeros_like(mask)
     write_cracks(place.folder, mask, scale, options, record, pixels, left_out, MIN_LEFT_OUT_PX)
     return read_json(place.folder / RECORD)
+
+
+def _is_whole(record: dict[str, Any]) -> bool:
+    """Whether a record has what the table is made from."""
+    try:
+        row_of(record, Path())
+        report_line(record)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        return False
+    return True
 
 
 def find_foreground(text: str, prompt: Prompt, pixels: np.ndarray) -> Foreground | None:

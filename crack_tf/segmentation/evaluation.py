@@ -30,7 +30,7 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.data.cache import subset
-from crack_tf.evaluate import FORMAT, Lineage, check_origins, subject, unique_names
+from crack_tf.evaluate import FORMAT, OUTPUT, Lineage, check_origins, subject, unique_names
 from crack_tf.photo.stitch import SeamSteps
 from crack_tf.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
 from crack_tf.segmentation.alignment import Alignment, alignment
@@ -40,6 +40,7 @@ from crack_tf.segmentation.photos import SegmenterPool, TileMaps, seams, segment
 from tflite.files import write_csv, write_json
 from tflite.manifest import Item, Manifest
 from tflite.metrics import sigmoid
+from tflite.outputs import making
 from tflite.tables import format_table
 
 _CURVE_POINTS = 200  # of a curve in metrics.json
@@ -121,7 +122,8 @@ def evaluate_maps(args: argparse.Namespace, manifest: Manifest) -> None:
     ]
     print(report(evaluations, manifest, args.split))
     if args.out is not None:
-        write_map_results(args.out, evaluations, predictors, manifest, args.split, args.limit, cores)
+        with making(args.out, OUTPUT):
+            write_map_results(args.out, evaluations, predictors, manifest, args.split, args.limit, cores)
         print(f"results and pictures: {args.out}/metrics.csv, per_photo.csv, pr_curves.png, gallery_*.png")
 
 
@@ -290,7 +292,6 @@ def write_map_results(
     write_csv(folder / "per_photo.csv", rows)
     write_csv(folder / "metrics.csv", [item.row for item in evaluations])
     aligned = [row for item in evaluations for row in item.aligned]
-    (folder / "metrics_aligned.csv").unlink(missing_ok=True)
     if aligned:
         write_csv(folder / "metrics_aligned.csv", aligned)
     write_json(

@@ -20,12 +20,14 @@ from typing import Any
 
 from tflite import hardware
 from tflite.cli import positive_int, run_main, thread_counts
-from tflite.files import refuse_existing, write_csv
+from tflite.files import write_csv
 from tflite.isolate import in_child
+from tflite.outputs import Output, check_file, csv_with
 from tflite.runtime import DELEGATES
 from tflite.tables import format_table
 
 STAGES = ("decode", "segment", "total")
+OUTPUT = Output("crack_tf.segmentation.latency", csv_with("", "hardware", "photo", "total_min_s", "peak_rss_mb"))
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
     from crack_tf.zoo import find_model
 
     if args.out is not None:
-        refuse_existing(args.out, args.overwrite, "Choose another --out, or add --overwrite.")
+        check_file(args.out, OUTPUT, args.overwrite, inputs=(args.model,))
     model = find_model(args.model, task="segment").path
     rows = latency_rows(model, list(dict.fromkeys(args.threads)), args.delegate, args.overlap, args.rounds)
     print(report(rows))

@@ -27,10 +27,12 @@ from typing import Any
 import numpy as np
 
 from tflite.cli import positive_int, run_main
-from tflite.files import refuse_existing, write_csv
+from tflite.files import write_csv
+from tflite.outputs import Output, check_file, csv_with
 from tflite.tables import format_table
 
 _NEAR = 2  # pixels; an edge of one grid this near to one of the other is not compared
+OUTPUT = Output("crack_tf.segmentation.seam_check", csv_with("", "manifest_sha256", "mask_f1", "step_ratio"))
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
     from tflite.segmenter import Segmenter
 
     if args.out is not None:
-        refuse_existing(args.out, args.overwrite, "Choose another --out, or add --overwrite.")
+        check_file(args.out, OUTPUT, args.overwrite, inputs=(args.model, *args.data))
     segmenter = Segmenter(find_model(args.model, task="segment").path)
     sidecar = segmenter.sidecar
     rows: list[dict[str, Any]] = []

@@ -27,11 +27,17 @@ from typing import Any
 
 from tflite.cli import positive_int, run_main
 from tflite.errors import CrackError
-from tflite.files import cell_value, read_csv, read_json, refuse_existing, write_csv, write_json, write_text
+from tflite.files import cell_value, read_csv, read_json, write_csv, write_json, write_text
+from tflite.outputs import Output, check_folder, json_with, making
 from tflite.tables import format_table, number
 
 PARTS = ("splits", "matrix", "domains", "scenes", "corruptions", "prevalence", "calibration", "candidates", "cost")
 FORMAT = "crack_tf.suite/2"
+OUTPUT = Output(
+    "crack-tf evaluate --suite",
+    json_with("suite.json", "format", "runs"),
+    ("suite.json", "summary.md", *(f"{part}.{suffix}" for part in PARTS for suffix in ("csv", "png"))),
+)
 _CORRUPTED_TILES = 600
 
 Row = dict[str, Any]
@@ -76,9 +82,7 @@ def run(args: argparse.Namespace) -> None:
     unknown = sorted(set(parts) - set(PARTS))
     if unknown or not parts:
         raise CrackError(f"--parts {args.parts!r}: choose some of {','.join(PARTS)}.")
-    if args.out.exists() and not args.out.is_dir():
-        raise CrackError(f"--out {args.out} is a file: name a folder.")
-    refuse_existing(args.out, args.overwrite)
+    check_folder(args.out, OUTPUT, args.overwrite, inputs=args.models)
     models = choose_models(args.models)
     suite = Suite(models, args)
     made = {part: getattr(suite, part)() for part in parts}
@@ -86,17 +90,18 @@ def run(args: argparse.Namespace) -> None:
         part: read_table(path) for part in PARTS if part not in made and (path := args.out / f"{part}.csv").is_file()
     }
     before = read_json(args.out / "suite.json").get("runs", []) if kept and (args.out / "suite.json").is_file() else []
-    for part, rows in made.items():
-        write_csv(args.out / f"{part}.csv", rows)
-        _draw(part, rows, args.out)
-    for name, rows in suite.details.items():
-        write_csv(args.out / f"{name}.csv", rows)
-        _draw(name.replace("-", "_"), rows, args.out)
     # Of an earlier run that every part of was made again, nothing is left to record.
     earlier = [run | {"parts": left} for run in before if (left := [part for part in run["parts"] if part in kept])]
-    write_json(args.out / "suite.json", {"format": FORMAT, "runs": [*earlier, suite.record(parts)]})
     text = summary_page(made | kept)
-    write_text(args.out / "summary.md", text)
+    with making(args.out, OUTPUT, clear=False):
+        for part, rows in made.items():
+            write_csv(args.out / f"{part}.csv", rows)
+            _draw(part, rows, args.out)
+        for name, rows in suite.details.items():
+            write_csv(args.out / f"{name}.csv", rows)
+            _draw(name.replace("-", "_"), rows, args.out)
+        write_json(args.out / "suite.json", {"format": FORMAT, "runs": [*earlier, suite.record(parts)]})
+        write_text(args.out / "summary.md", text)
     print(text)
 
 

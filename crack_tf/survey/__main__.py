@@ -212,7 +212,8 @@ def run(args: argparse.Namespace) -> int:
             "every_s": args.every_s if source.kind == "video" else None,
             "video_start": None if args.video_start is None else args.video_start.isoformat(),
         }
-        store = stack.enter_context(Store(args.out, settings, overwrite=args.overwrite))
+        inputs = (args.photos, args.model, args.segmenter, args.flight_log, args.truth)
+        store = stack.enter_context(Store(args.out, settings, overwrite=args.overwrite, inputs=inputs))
         work = Run(
             source=source,
             store=store,

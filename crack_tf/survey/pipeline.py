@@ -20,6 +20,7 @@ from crack_tf.survey.search import Searched, Stopwatch
 from crack_tf.survey.severity import severity
 from crack_tf.survey.source import NO_POSITION, UNREADABLE, Source
 from crack_tf.survey.store import PERFORMANCE, Store
+from tflite.errors import CrackError
 from tflite.files import write_json
 from tflite.measure import peak_rss_mb
 from tflite.place.clock import parse_time
@@ -61,9 +62,12 @@ class Run:
 
         Returns:
             How many were handled now, and how many before.
+
+        Raises:
+            CrackError: if the survey's folder was removed or emptied meanwhile.
         """
         handled, pixels = 0, 0
-        for line, size in self.crew.work(self.source.items(self._is_wanted), self._keep):
+        for line, size in self.crew.work(self.source.items(self._is_wanted, self.store.file_of), self._keep):
             handled, pixels = handled + 1, pixels + size
             self.tell(line)
         self._performance = self.watch.report(handled, pixels / 1e6, self.crew.jobs)
@@ -80,6 +84,9 @@ class Run:
 
         Returns:
             The survey, and how fast it was.
+
+        Raises:
+            CrackError: if records were taken away meanwhile.
         """
         from crack_tf.survey.page import write_page
 
@@ -98,6 +105,16 @@ class Run:
         self._names.add(name)
         return not self.store.is_done(name, size)
 
+    def _require_all(self, recorded: set[str]) -> None:
+        """Photographs and gaps are the files: a record that is not there was taken away by something else."""
+        self.store.check()
+        lost = sorted(self._names - recorded)
+        if lost:
+            raise CrackError(
+                f"the records of {len(lost)} photographs are gone from {self.store.folder}, the first {lost[0]}: something else removed "
+                "them during the survey. The same command searches these photographs again."
+            )
+
     def _keep(self, searched: Searched) -> tuple[str, int]:
         """Record a photograph; a line about it, and its pixels."""
         for stage, seconds in searched.seconds.items():
@@ -110,7 +127,7 @@ class Run:
         with self.watch.stage("write"):
             for name, jpeg in searched.pictures.items():
                 self.store.add_picture(name, jpeg)
-            self.store.add_photo(searched.size, photo, list(searched.findings), searched.points)
+            self.store.add_photo(searched.size, photo, list(searched.findings), searched.points, searched.file)
         what = f"{len(searched.findings)} findings" if searched.findings else "nothing found"
         return f"{what:<16} {photo.positives:>4}/{photo.tiles} tiles  {searched.name}", photo.width * photo.height
 
@@ -118,7 +135,11 @@ class Run:
         photos: list[PhotoRecord] = []
         findings: list[Finding] = []
         gaps = list(self.source.gaps)
+        recorded: set[str] = set()
         for photo, found, gap in self.store.records():
+            recorded |= {entry.name for entry in (photo,) if entry is not None} | {
+                entry.photo for entry in (gap,) if entry is not None
+            }
             if gap is not None:
                 gaps.append(gap)
             if photo is not None:
@@ -127,6 +148,7 @@ class Run:
                 if photo.latitude is None:
                     detail = photo.unplaced or "neither the photograph nor the flight log says where it was taken"
                     gaps.append(Gap(photo.name, NO_POSITION, detail, time=photo.time))
+        self._require_all(recorded)
         merged = [
             replace(finding, severity=_severity(finding))
             for finding in merge_findings(photos, findings, self.store.points, self.position_error_m, self.jobs)

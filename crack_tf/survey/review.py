@@ -22,7 +22,7 @@ from crack_tf.survey.geojson import FINDINGS, FINDINGS_CSV
 from tflite.checked import CheckError, OneOf, Text, checked, shown
 from tflite.device.run import MIN_SIDE
 from tflite.errors import CrackError
-from tflite.files import read_json, sha256_bytes, write_csv, write_json
+from tflite.files import csv_rows, read_json, sha256_bytes, write_csv, write_json
 
 FORMAT = "crack_tf.review/1"
 ACCEPTED, REJECTED, UNDECIDED = "accepted", "rejected", ""
@@ -186,9 +186,10 @@ def _add_to_tables(out: Path, review: Review) -> None:
     table, features = out / FINDINGS_CSV, read_json(out / FINDINGS)
     try:
         with table.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            columns = [name for name in reader.fieldnames or () if name not in COLUMNS]
-            rows = [row | review_columns(review, row["id"]) for row in reader]
+            header = csv.DictReader(stream).fieldnames or ()
+            columns = [name for name in header if name not in COLUMNS]
+            stream.seek(0)
+            rows = [row | review_columns(review, row["id"]) for row in csv_rows(stream)]
         if any(None in row for row in rows):
             raise csv.Error("a row has more cells than there are columns")
         for feature in features["features"]:

@@ -21,10 +21,12 @@ from crack_tf.survey.review import ACCEPTED, REJECTED, Review
 from tflite.checked import file_inside
 from tflite.device.tiles import Box, tile_boxes
 from tflite.errors import CrackError
-from tflite.files import atomic_path, refuse_existing
+from tflite.files import atomic_path
 from tflite.images import FORMATS, load_rgb
 from tflite.manifest import LABELS
+from tflite.outputs import Output, check_file
 
+OUTPUT = Output("crack-tf survey --export-tiles", lambda path: True)  # nobody else gives a file such a name
 FOLDERS = {REJECTED: LABELS[0], ACCEPTED: LABELS[1]}
 MIN_RUN = 0.25  # of a tile's side that an outline must extend over: else the tile hardly shows the finding
 MIN_SCALE = 0.5  # picture pixels per photograph pixel
@@ -183,7 +185,7 @@ def _check_free(folder: Path, planned: list[tuple[str, Finding, list[tuple[Box, 
     for _, finding, tiles in planned:
         for box, _ in tiles:
             for label in LABELS:
-                refuse_existing(folder / label / _name(finding, box), overwrite)
+                check_file(folder / label / _name(finding, box), OUTPUT, overwrite)
 
 
 def _name(finding: Finding, box: Box) -> str:

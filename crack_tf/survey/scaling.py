@@ -25,10 +25,12 @@ from typing import Any
 from crack_tf.data.flight import Plan, photo_size
 from tflite.cli import non_negative_int, run_main
 from tflite.errors import CrackError
-from tflite.files import read_json, refuse_existing, write_csv
+from tflite.files import read_json, write_csv
+from tflite.outputs import Output, check_file, csv_with
 
 SMALL, LARGE = (640, 480), (4000, 3000)
 _COLUMNS = 10  # photographs side by side, as far as a flight has that many
+OUTPUT = Output("crack_tf.survey.scaling", csv_with("", "photos", "photos_per_minute"))
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         CrackError: if the table exists, or a survey fails.
     """
-    refuse_existing(args.out, args.overwrite)
+    check_file(args.out, OUTPUT, args.overwrite)
     if args.workers is not None:
         with tempfile.TemporaryDirectory() as scratch:
             _measure_workers(Path(scratch), args.workers, args.flights[0], args.size, args.out)

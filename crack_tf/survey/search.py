@@ -32,6 +32,7 @@ from crack_tf.survey.verify import Verifier
 from crack_tf.tiled import PhotoClassifier
 from tflite.device.journal import iso_time
 from tflite.errors import ImageError
+from tflite.sameness import FileState
 from tflite.segmenter import Segmenter
 
 _CUTS = 2  # of GrabCut; more of its five move the edge by a few pixels, and take most of the survey's time
@@ -108,6 +109,7 @@ class Searched:
         pictures: JPEG files of the findings by their names, see `crack_tf.survey.store`.
         points: uint8 (n, 136) to know it again by, or None; see `crack_tf.survey.merge`.
         gap: None where it was read.
+        file: as in `crack_tf.survey.source.Frame`.
         seconds: spent in each of STAGES.
     """
 
@@ -118,6 +120,7 @@ class Searched:
     pictures: Mapping[str, bytes] = field(default_factory=dict)
     points: np.ndarray | None = None
     gap: Gap | None = None
+    file: FileState | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -225,7 +228,9 @@ class Searcher:
             for finding in findings:
                 before, after = draw_finding(image, finding.box, finding.outline, finding.validation)
                 pictures[finding.picture], pictures[finding.overlay] = as_jpeg(before), as_jpeg(after)
-        return Searched(item.name, item.bytes, photo, findings, pictures, points, seconds=watch.seconds)
+        return Searched(
+            item.name, item.bytes, photo, findings, pictures, points, file=frame.file, seconds=watch.seconds
+        )
 
     def _foreground(self, frame: Frame) -> np.ndarray | None:
         """Where to look: what a journal kept, or what is concrete."""

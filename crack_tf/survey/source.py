@@ -6,6 +6,7 @@ in its order. What cannot be read is a gap.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +31,7 @@ from tflite.place.clock import parse_time
 from tflite.place.fix import Fix, real_altitude, real_place
 from tflite.place.srt import SrtTrack
 from tflite.place.video import FrameTimes, VideoTrack, find_start, find_subtitles, read_subtitles
+from tflite.sameness import FileState, is_other, read_file, sampled_state
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".mts"})
 UNREADABLE, MISSING, NO_POSITION, DAMAGED_RECORD = "unreadable", "missing", "no position", "damaged record"
@@ -46,6 +48,7 @@ class Frame:
         shot: what is known about the exposure.
         boxes: tiles to look at; None for all.
         tiles: that were classified before, on the device; None where none were.
+        file: what it was read from, where that is no file of its own; it is known again by this.
     """
 
     sha256: str
@@ -53,6 +56,7 @@ class Frame:
     shot: Shot
     boxes: tuple[Box, ...] | None = None
     tiles: int | None = None
+    file: FileState | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,14 @@ class Item:
     read: Callable[[], Frame]
 
 
+Known = Callable[[str], FileState | None]
+
+
+def nothing_known(name: str) -> FileState | None:
+    """For `Source.items`: no photograph was searched before."""
+    return None
+
+
 class Source(Protocol):
     """Where photographs come from.
 
@@ -89,8 +101,9 @@ class Source(Protocol):
     gaps: list[Gap]
     warnings: list[str]
 
-    def items(self, wanted: Callable[[str, int], bool]) -> Iterator[Item]:
-        """All items in order, but for those of which `wanted(name, bytes)` is false."""
+    def items(self, wanted: Callable[[str, int], bool], known: Known = nothing_known) -> Iterator[Item]:
+        """All items in order, but for those of which `wanted(name, bytes)` is false and whose file is still the one that is
+        `known(name)`."""
         ...
 
 
@@ -152,7 +165,7 @@ class FolderSource:
             raise CrackError(f"no photograph in {path}: files ending in {', '.join(sorted(SUFFIXES))} are looked for.")
         self.count = len(self._paths)
 
-    def items(self, wanted: Callable[[str, int], bool]) -> Iterator[Item]:
+    def items(self, wanted: Callable[[str, int], bool], known: Known = nothing_known) -> Iterator[Item]:
         """See `Source.items`."""
         for path in self._paths:
             name = text_of(path.relative_to(self._folder))
@@ -160,12 +173,13 @@ class FolderSource:
                 size = path.stat().st_size
             except OSError:  # gone meanwhile, which reading says
                 size = -1
-            if wanted(name, size):
+            # A file that is gone is not another one: what was found on it stays.
+            if wanted(name, size) or (size >= 0 and is_other(path, known(name))):
                 yield Item(name, size, header_pixels(path), partial(self._read, path, name))
 
     def _read(self, path: Path, name: str) -> Frame:
         try:
-            data = path.read_bytes()
+            data, file = read_file(path)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -174,7 +188,7 @@ class FolderSource:
         height, width = image.shape[:2]
         if min(height, width) < MIN_SIDE:
             raise ImageError(f"{name} has {width}x{height} pixels: too small to show anything.")
-        return Frame(sha256_bytes(data), image, self._locator.of_file(data, width, height))
+        return Frame(file.sha256, image, self._locator.of_file(data, width, height))
 
 
 def is_video(path: Path) -> bool:
@@ -210,9 +224,9 @@ class VideoSource:
         warning = begun.warning(self.name)
         if warning is not None and not (begun.seconds is None and self._track):
             self.warnings.append(warning)
-        self._bytes = path.stat().st_size
+        self._file = sampled_state(path)
 
-    def items(self, wanted: Callable[[str, int], bool]) -> Iterator[Item]:
+    def items(self, wanted: Callable[[str, int], bool], known: Known = nothing_known) -> Iterator[Item]:
         """See `Source.items`."""
         capture = _open_video(self._path)
         position = _cv2().CAP_PROP_POS_MSEC
@@ -224,11 +238,11 @@ class VideoSource:
                     # Half a frame early, so that a steady rate gives every n-th frame.
                     due = shown + self._every - 0.5 / self._rate
                     name = f"{self.name}#{number:06d}"
-                    if wanted(name, self._bytes):
+                    if wanted(name, self._file.bytes) or is_other(self._path, known(name), self._file):
                         read, image = capture.retrieve()
                         # A copy of its own: OpenCV writes the next frame into the same memory.
                         pixels = np.ascontiguousarray(image[..., ::-1]) if read else None
-                        yield Item(name, self._bytes, 0, partial(self._frame, pixels, shown, name))
+                        yield Item(name, self._file.bytes, 0, partial(self._frame, pixels, shown, name))
                 number += 1
         finally:
             capture.release()
@@ -247,7 +261,7 @@ class VideoSource:
         seconds = None if self._start is None else self._start + shown
         height, width = image.shape[:2]
         shot = self._locator.of_moment(seconds, self._track.at(shown) if self._track else None, width, height)
-        return Frame(sha256_bytes(image.tobytes()), image, shot)
+        return Frame(sha256_bytes(image.tobytes()), image, shot, file=self._file)
 
     def _subtitles(self, path: Path) -> SrtTrack | None:
         """The drone's subtitles beside the video."""
@@ -293,11 +307,12 @@ class JournalSource:
         self._frames = self._all_frames(content)
         self.count = len(self._frames)
 
-    def items(self, wanted: Callable[[str, int], bool]) -> Iterator[Item]:
+    def items(self, wanted: Callable[[str, int], bool], known: Known = nothing_known) -> Iterator[Item]:
         """See `Source.items`."""
         for frame, line in self._frames.items():
             name, size = _printable(frame), len(self._positives.get(frame, ()))
-            if wanted(name, size):
+            before = known(name)
+            if wanted(name, size) or (before is not None and before.sha256 != self._state(frame, line).sha256):
                 width, height = _frame_size(line)
                 # A frame without positives is not put together.
                 yield Item(name, size, width * height if size else 0, partial(self._read, frame, line))
@@ -332,7 +347,13 @@ class JournalSource:
             hashes.append(positive["image_sha256"])
             fix = _journalled(positive["gps"]) or fix
         shot = self._locator.of_moment(_seconds(line.get("time")), fix, width, height)
-        return Frame(sha256_bytes("\n".join(hashes).encode()), image, shot, tuple(boxes), int(line["tiles"]))
+        state = self._state(frame, line)
+        return Frame(sha256_bytes("\n".join(hashes).encode()), image, shot, tuple(boxes), int(line["tiles"]), state)
+
+    def _state(self, frame: str, line: dict[str, Any]) -> FileState:
+        """What the journal says of a frame, as if it were a file."""
+        positives = self._positives.get(frame, [])
+        return FileState(len(positives), sha256_bytes(json.dumps([line, positives]).encode()))
 
 
 def text_of(path: Path) -> str:

@@ -12,11 +12,10 @@ progress are searched again, and none counts as done that lacks a finding.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,12 +27,25 @@ import numpy as np
 from crack_tf.survey.findings import FILE_NAME, FORMAT, Finding, Gap, Moment, PhotoName, PhotoRecord
 from tflite.checked import CheckError, OneOf, checked
 from tflite.errors import CrackError
-from tflite.files import atomic_path, read_json, refuse_existing, sha256_bytes, write_bytes, write_json
+from tflite.files import atomic_path, read_json, sha256_bytes, write_bytes, write_json
+from tflite.locks import FolderLock
+from tflite.outputs import Inputs, Output, check_folder, clear_folder, json_with, remove_leftovers
+from tflite.sameness import FileState
 
 SETTINGS, RECORDS, PICTURES, OVERLAYS = "settings.json", "records", "pictures", "overlays"
 PERFORMANCE = "performance.json"
 RESULTS = (FILE_NAME, "findings.csv", "findings.geojson", "coverage.geojson", "report.html", PERFORMANCE)
 _POINTS = ".npy"
+_KEY, _ID = "[0-9a-f]" * 16, "[0-9a-f]" * 12
+OUTPUT = Output(
+    "crack-tf survey",
+    json_with(SETTINGS, format=FORMAT),
+    (
+        *(SETTINGS, *RESULTS, "comparison.json", f"{RECORDS}/{_KEY}.json", f"{RECORDS}/{_KEY}{_POINTS}"),
+        *(f"{PICTURES}/{_ID}.jpg", f"{OVERLAYS}/{_ID}.jpg"),
+    ),
+    first=SETTINGS,
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,7 @@ class _Record:
     photo: PhotoRecord | None
     findings: tuple[Finding, ...]
     gap: Gap | None
+    file: FileState | None = None
 
 
 class _Settings(TypedDict):
@@ -60,6 +73,7 @@ class Store:
         folder: created when missing. A survey in it is continued.
         settings: JSON values.
         overwrite: start again; nothing but a survey's own files is removed.
+        inputs: what the survey reads, which must not lie in the folder then.
 
     Attributes:
         created: when the survey was started, ISO 8601 in UTC with "Z".
@@ -69,21 +83,19 @@ class Store:
         CrackError: if the folder holds something else, the survey in it has other settings, or another process works in it.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], *, overwrite: bool = False) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], *, overwrite: bool = False, inputs: Inputs = ()
+    ) -> None:
         self.folder = folder
-        if folder.exists() and not folder.is_dir():
-            raise CrackError(f"--out {folder} is a file, expected a folder. Choose another name.")
-        if not (folder / SETTINGS).is_file():
-            refuse_existing(folder, False, "It holds no survey, so it is left alone. Choose another --out.")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._handle = os.open(folder, os.O_RDONLY)
-        try:
-            self._lock()
+        with ExitStack() as stack:
+            busy = f"another survey is writing to {folder}. Stop it, or choose another --out."
+            self._lock = stack.enter_context(FolderLock(folder, busy))
+            if overwrite or not (folder / SETTINGS).is_file():
+                hint = "It holds no survey, so it is left alone. Choose another --out."
+                check_folder(folder, OUTPUT, overwrite, inputs=inputs, hint=hint)
             # JSON turns tuples into lists: compared is what a file can hold.
-            self._open(json.loads(json.dumps(settings)), overwrite)
-        except BaseException:
-            os.close(self._handle)
-            raise
+            self._start(json.loads(json.dumps(settings)), overwrite)
+            self._open = stack.pop_all()
 
     def __enter__(self) -> Store:
         return self
@@ -91,7 +103,7 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._handle)
+        self._open.close()
 
     def is_done(self, name: str, size: int) -> bool:
         """Whether a photograph was searched. What could not be read is tried again.
@@ -104,7 +116,29 @@ class Store:
         record = self._record(self._path(name))
         return record is not None and record.gap is None and (size < 0 or record.bytes == size)
 
-    def add_photo(self, size: int, photo: PhotoRecord, findings: list[Finding], points: np.ndarray | None) -> None:
+    def file_of(self, name: str) -> FileState | None:
+        """What a photograph's file was like when it was searched; None where nothing is recorded."""
+        record = self._record(self._path(name))
+        if record is None or record.photo is None:
+            return None
+        return record.file or FileState(record.bytes, record.photo.sha256)
+
+    def check(self) -> None:
+        """Make sure that what was recorded is still there.
+
+        Raises:
+            CrackError: if the folder was removed, emptied, renamed or replaced.
+        """
+        self._lock.check(SETTINGS)
+
+    def add_photo(
+        self,
+        size: int,
+        photo: PhotoRecord,
+        findings: list[Finding],
+        points: np.ndarray | None,
+        file: FileState | None = None,
+    ) -> None:
         """Record a photograph whose pictures are written.
 
         Args:
@@ -112,9 +146,16 @@ class Store:
             photo: what is known about it.
             findings: on it.
             points: uint8 (n, 136), or None where there is nothing to find again.
+            file: what it was read from, where that is no file of its own.
+
+        Raises:
+            CrackError: see `check`.
         """
+        self.check()
         path = self._path(photo.name)
-        if points is not None:
+        if points is None:  # those of a file that was replaced
+            path.with_suffix(_POINTS).unlink(missing_ok=True)
+        else:
             with atomic_path(path.with_suffix(_POINTS)) as temporary:
                 np.save(temporary, points)
         record: dict[str, Any] = {
@@ -122,15 +163,27 @@ class Store:
             "photo": vars(photo),
             "findings": [finding.as_json() for finding in findings],
         }
+        if file is not None:
+            record["file"] = file.as_json()
         write_json(path, {"format": FORMAT, "name": photo.name, **record, "gap": None})
 
     def add_gap(self, size: int, gap: Gap) -> None:
-        """Record a photograph that could not be read. An earlier record of the same name is replaced."""
+        """Record a photograph that could not be read. An earlier record of the same name is replaced.
+
+        Raises:
+            CrackError: see `check`.
+        """
+        self.check()
         record: dict[str, Any] = {"bytes": size, "photo": None, "findings": [], "gap": vars(gap)}
         write_json(self._path(gap.photo), {"format": FORMAT, "name": gap.photo, **record})
 
     def add_picture(self, name: str, jpeg: bytes) -> None:
-        """Write a finding's picture under the name that the finding states."""
+        """Write a finding's picture under the name that the finding states.
+
+        Raises:
+            CrackError: see `check`.
+        """
+        self.check()
         write_bytes(self.folder / name, jpeg)
 
     def points(self, name: str) -> np.ndarray | None:
@@ -148,18 +201,15 @@ class Store:
             if record is not None:
                 yield record.photo, list(record.findings), record.gap
 
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CrackError(f"another survey is writing to {self.folder}. Stop it, or choose another --out.") from None
-
-    def _open(self, settings: dict[str, Any], overwrite: bool) -> None:
+    def _start(self, settings: dict[str, Any], overwrite: bool) -> None:
         path = self.folder / SETTINGS
-        self._remove_partial()
+        remove_leftovers(self.folder, OUTPUT)
+        for name in (RECORDS, PICTURES, OVERLAYS):  # what else is half-written there is of an older version
+            for left in (self.folder / name).glob(".*.partial*"):
+                left.unlink(missing_ok=True)
         self.resumed = path.is_file() and not overwrite
         if not self.resumed:
-            self._remove()
+            clear_folder(self.folder, OUTPUT)
             self.created = _now()
             write_json(path, {"format": FORMAT, "created": self.created, "settings": settings})
             return
@@ -174,7 +224,7 @@ class Store:
             raise CrackError(f"{path} is damaged: {error}. Add --overwrite, or choose another --out.") from None
         before = earlier["settings"]
         changed = [
-            f"{name} was {before.get(name)!r}, now {settings.get(name)!r}"
+            f"{name if name.isprintable() else repr(name)} was {before.get(name)!r}, now {settings.get(name)!r}"
             for name in sorted({*before, *settings})
             if before.get(name) != settings.get(name)
         ]
@@ -184,20 +234,6 @@ class Store:
                 "compare. Use the same settings to go on with it, --overwrite to start again, or another --out."
             )
         self.created = earlier["created"]
-
-    def _remove(self) -> None:
-        """Remove an earlier survey's files, its settings first: what is left of it is then none."""
-        for name in (SETTINGS, *RESULTS):
-            (self.folder / name).unlink(missing_ok=True)
-        for name in (RECORDS, PICTURES, OVERLAYS):
-            if (self.folder / name).is_dir():
-                shutil.rmtree(self.folder / name)
-
-    def _remove_partial(self) -> None:
-        """Remove what a killed process left half-written."""
-        for folder in (self.folder, *(self.folder / name for name in (RECORDS, PICTURES, OVERLAYS))):
-            for path in folder.glob(".*.partial*"):
-                path.unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
         return self.folder / RECORDS / f"{sha256_bytes(name.encode())[:16]}.json"

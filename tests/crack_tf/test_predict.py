@@ -156,6 +156,35 @@ def test_a_photograph_that_changed_is_classified_again(model: Path, tmp_path: Pa
     assert [row["decision"] for row in rows(tmp_path / "out/photos.csv")] == ["crack"]
 
 
+def test_names_of_any_bytes_and_of_255_get_an_overlay_and_a_row(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "DCIM"
+    names = [
+        "a" * 251 + ".png",
+        "ü" * 125 + ".jpg",
+        "\udcff\udcfe.png",
+        "=1+1.png",
+        "line\r\nend.png",
+        "\udc80" * 250 + ".png",
+    ]
+    for number, name in enumerate(names):
+        picture = save(tmp_path / f"{number}.png", 20 if number % 2 else 200)
+        place = folder / ("é" if number % 2 else "e")
+        place.mkdir(parents=True, exist_ok=True)
+        picture.rename(place / name)
+    command = [str(folder), "--model", str(model), "--out", str(tmp_path / "out"), "--overlay"]
+    assert main(command) == 0, capsys.readouterr().err
+    found = rows(tmp_path / "out/photos.csv")
+    assert len(found) == len({row["photo"] for row in found}) == len(names)
+    assert sum(row["decision"] == "crack" for row in found) == 3
+    assert len({row["overlay"] for row in found}) == len(names)
+    assert all((tmp_path / "out" / row["overlay"]).is_file() for row in found)
+    assert b'"' in (tmp_path / "out/photos.csv").read_bytes(), "a line end within a name is quoted"
+    assert main([*command, "--resume"]) == 0
+    assert f"{len(names)} done before" in capsys.readouterr().out
+
+
 def test_an_earlier_run_is_neither_replaced_nor_mixed_unasked(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

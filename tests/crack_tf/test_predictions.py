@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from crack_tf.predictions import LINES, PHOTOS, TILES, Predictions
+from crack_tf.predictions import FORMAT, LINES, PHOTOS, TILES, Predictions
 from tflite.errors import CrackError
+from tflite.files import write_bytes
 
 SETTINGS: dict[str, Any] = {"model_sha256": "ab", "tile_side": 227, "overlap": 0.25}
 
@@ -42,7 +46,7 @@ def unreadable(photo: str) -> dict[str, Any]:
     return {"photo": photo, "bytes": 3, "status": "unreadable", "reason": "it is, damaged", "model_sha256": "ab"}
 
 
-def write(folder: Path, *records: dict[str, Any], **options: bool) -> Predictions:
+def write(folder: Path, *records: dict[str, Any], **options: Any) -> Predictions:
     with Predictions(folder, SETTINGS, **options) as predictions:
         for record in records:
             predictions.add(record)
@@ -110,20 +114,123 @@ def test_other_settings_are_not_resumed(tmp_path: Path) -> None:
         Predictions(tmp_path, {**SETTINGS, "tile_side": 100}, resume=True)
 
 
-def test_damage_in_the_middle_is_refused_with_its_line(tmp_path: Path) -> None:
-    write(tmp_path, classified("a.jpg"), classified("b.jpg"))
+def test_damage_anywhere_costs_its_line_and_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, classified("a.jpg"), classified("b.jpg"), unreadable("c.jpg"))
     path = tmp_path / LINES
     lines = path.read_bytes().splitlines(keepends=True)
-    for damaged in (b'{"photo":\n', b"[]\n", b"{}\n"):
-        path.write_bytes(lines[0] + damaged + lines[2])
-        with pytest.raises(CrackError, match="line 2 is damaged"):
-            Predictions(tmp_path, SETTINGS, resume=True)
+    for damaged in (
+        b'{"photo":\n',
+        b"[]\n",
+        b"{}\n",
+        b"\0" * 4096 + b"\n",
+        lines[1].replace(b"0.8", b"0.3"),
+        b"[" * 9999 + b"\n",
+    ):
+        path.write_bytes(lines[0] + damaged + b"".join(lines[2:]))
+        with Predictions(tmp_path, SETTINGS, resume=True) as again:
+            assert set(again.done) == {"b.jpg"}
+            assert "1 of 4 lines are damaged, the first is line 2. The rest is kept" in capsys.readouterr().err
+            again.add(classified("a.jpg", "crack"))
+        again.write_tables(["a.jpg", "b.jpg", "c.jpg"])
+        assert {row["photo"]: row["decision"] for row in rows(tmp_path, PHOTOS)} == {
+            "b.jpg": "no_crack",
+            "c.jpg": "",
+            "a.jpg": "crack",
+        }
+        with Predictions(tmp_path, SETTINGS, resume=True):
+            assert capsys.readouterr().err == "", "what was told once is mended"
+
+
+@given(data=st.data())
+def test_no_damage_to_the_lines_changes_what_a_photograph_was_found_to_be(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    out = tmp_path_factory.mktemp("damaged")
+    photos = {f"{number}.jpg": ("no_crack", "crack")[number % 2] for number in range(5)}
+    write(out, *(classified(name, decision) for name, decision in photos.items()))
+    whole = (out / LINES).read_bytes()
+    start = data.draw(st.integers(0, len(whole)))
+    end = data.draw(st.integers(start, min(len(whole), start + 200)))
+    (out / LINES).write_bytes(whole[:start] + data.draw(st.binary(max_size=20)) + whole[end:])
+    with Predictions(out, SETTINGS, resume=True) as again:
+        kept = set(again.done)
+        touched = whole[:end].count(b"\n") - whole[:start].count(b"\n") + 1
+        assert len(kept) >= len(photos) - touched
+        for name in sorted({*photos} - kept):
+            again.add(classified(name, photos[name]))
+    again.write_tables(photos)
+    assert {row["photo"]: row["decision"] for row in rows(out, PHOTOS)} == photos
+
+
+def test_a_first_line_that_is_lost_is_told_by_the_photographs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, classified("a.jpg"))
+    path = tmp_path / LINES
+    whole = path.read_bytes()
+    for head in (b"{", b'{"format":"other"}', b'{"format":"crack_tf.predictions/1","tile_side":9}'):
+        path.write_bytes(head + whole[whole.index(b"\n") :])
+        with pytest.raises(CrackError, match="another --out"):
+            Predictions(tmp_path, {**SETTINGS, "overlap": 0.5}, resume=True)
+        assert set(write(tmp_path, resume=True).done) == {"a.jpg"}
+        assert "the first is line 1" in capsys.readouterr().err
+        assert path.read_bytes() == whole
     path.write_bytes(b'{"format":"other"}\n')
     with pytest.raises(CrackError, match="not written by this version"):
         Predictions(tmp_path, SETTINGS, resume=True)
     path.write_bytes(b"")
     with pytest.raises(CrackError, match="line 1 is damaged"):
         Predictions(tmp_path, SETTINGS, resume=True)
+
+
+def test_a_run_of_an_older_version_is_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = [{"format": FORMAT, **SETTINGS}, classified("a.jpg"), unreadable("b.jpg")]
+    (tmp_path / LINES).write_text("".join(f"{json.dumps(record)}\n" for record in old))
+    assert write(tmp_path, classified("b.jpg"), resume=True).done == {"a.jpg": 10}
+    assert capsys.readouterr().err == ""
+    assert write(tmp_path, resume=True).done == {"a.jpg": 10, "b.jpg": 10}
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, classified("a.jpg"))
+    with Predictions(tmp_path, SETTINGS, resume=True):
+        for resume, overwrite in ((True, False), (False, True), (False, False)):
+            with pytest.raises(CrackError, match="another crack-tf predict is writing to"):
+                Predictions(tmp_path, SETTINGS, resume=resume, overwrite=overwrite)
+    Predictions(tmp_path, SETTINGS, resume=True).__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("what", ["folder", "file", "renamed", "replaced"])
+def test_a_run_whose_folder_goes_away_stops_with_a_message(tmp_path: Path, what: str) -> None:
+    out = tmp_path / "out"
+    with Predictions(out, SETTINGS) as predictions:
+        predictions.add(classified("a.jpg"))
+        if what == "folder":
+            shutil.rmtree(out)
+        elif what == "renamed":
+            out.rename(tmp_path / "elsewhere")
+        else:
+            (out / LINES).unlink()
+        if what == "replaced":
+            (out / LINES).write_text("mine")
+        for act in (lambda: predictions.add(classified("b.jpg")), predictions.write_tables):
+            with pytest.raises(CrackError, match=r"was (removed|replaced)"):
+                act()
+    assert not (out / PHOTOS).exists()
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path) -> None:
+    write(tmp_path, classified("a.jpg"))
+    own = [
+        ".photos.abcd_123.partial.csv",
+        "overlays/day/.a.jpg.abcd_123.partial.png",
+        "overlays/.a.abcd_123.partial.png",
+    ]
+    others = [".notes.abcd_123.partial.txt", "other/.a.abcd_123.partial.png"]
+    for name in (*own, *others):
+        write_bytes(tmp_path / name, b"x")
+    write(tmp_path, resume=True)
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.partial*")} == {*others}
 
 
 def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
@@ -145,6 +252,9 @@ def test_overwriting_removes_the_runs_own_files_and_no_other(tmp_path: Path) -> 
     (out / "overlays").mkdir(parents=True)
     for path in (outside, out / "overlays/a.jpg.png", out / "overlays/mine.png", out / "notes.txt"):
         path.write_text("x")
+    with pytest.raises(CrackError, match="holds no result of crack-tf predict"):
+        write(out, classified("a.jpg"), overwrite=True)
+    (out / LINES).write_text(json.dumps({"format": FORMAT, **SETTINGS}) + "\n")
     write(out, classified("a.jpg"), {**classified("b.jpg"), "overlay": "overlays/../../keep.png"}, overwrite=True)
     write(out, classified("c.jpg"), overwrite=True)
     assert [row["photo"] for row in rows(out, PHOTOS)] == ["c.jpg"]

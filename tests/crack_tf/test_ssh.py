@@ -225,12 +225,14 @@ def test_overwrite_measures_again_without_copying_or_installing_again(
     fake: FakeBoard, parcel: Path, send: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert send(fake.address, parcel) == 0
-    (result_folder(tmp_path) / "old.json").write_text("{}")
+    for name in ("benchmark-old.json", "notes.txt"):
+        (result_folder(tmp_path) / name).write_text("{}")
     capsys.readouterr()
     assert send(fake.address, parcel, "--overwrite") == 0
     assert capsys.readouterr().out.count("done before") == 3
     assert [call.split()[1] for call in fake.calls()].count("tflite.benchmark") == 2
-    assert not (result_folder(tmp_path) / "old.json").exists()
+    assert not (result_folder(tmp_path) / "benchmark-old.json").exists()
+    assert (result_folder(tmp_path) / "notes.txt").read_text() == "{}"
 
 
 def test_a_changed_bundle_goes_to_another_folder_and_shares_the_environment(

@@ -11,7 +11,7 @@ import pytest
 
 from tests.tflite.board_results import make_row, make_series, write_record
 from tflite.errors import CrackError
-from tflite.files import write_json
+from tflite.files import write_csv, write_json
 from tflite.report import find_results, write_report
 
 ACCURACY: dict[str, Any] = {f"{rate}{end}": 0.99 for rate in ("recall", "specificity") for end in ("", "_low", "_high")}
@@ -58,7 +58,10 @@ def test_pictures_of_all_boards_and_of_each_sustained_run_are_drawn(boards: Path
     pytest.importorskip("matplotlib")
     (tmp_path / "out").mkdir()
     (tmp_path / "out/sustained-of-an-earlier-report.png").touch()
-    write_report([boards], tmp_path / "out", overwrite=False)
+    with pytest.raises(CrackError, match="exists already"):
+        write_report([boards], tmp_path / "out", overwrite=False)
+    write_csv(tmp_path / "out/report.csv", [{"board": "Pi", "model": "opnet", "threads": 1, "p50_ms": 9.5}])
+    write_report([boards], tmp_path / "out", overwrite=True)
     found = {path.name for path in (tmp_path / "out").glob("*.png")}
     assert found == {"report.png", "sustained-aarch64-raspberry-pi-4-4cores.png"}
 

@@ -16,9 +16,11 @@ from typing import Any
 from tflite.cli import positive_int, run_main
 from tflite.device.bundle import file_problems, read_bundle
 from tflite.errors import CrackError
-from tflite.files import refuse_existing, write_json
+from tflite.files import write_json
+from tflite.outputs import Output, check_file, json_with
 
 FORMAT = "crack_tf.check/1"
+OUTPUT = Output("tflite.device check", json_with("", format=FORMAT))
 PACKAGES = {"numpy": "numpy", "PIL": "Pillow", "ai_edge_litert": "ai-edge-litert"}  # module: distribution
 
 
@@ -55,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         CrackError: if the bundle cannot be read, or anything about it is not as it should be; the result is written before.
     """
-    refuse_existing(args.out, args.overwrite)
+    check_file(args.out, OUTPUT, args.overwrite)
     bundle = read_bundle(args.bundle)
     problems = file_problems(bundle)
     total, size = len(bundle.files), sum(file.bytes for file in bundle.files)

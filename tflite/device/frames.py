@@ -13,7 +13,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from tflite.place.clock import PLAIN_CLOCK, CameraClock
 from tflite.place.exposure import Exposure, read_exposure
 from tflite.place.fix import Fix
 from tflite.place.video import FILE, FrameTimes, VideoTrack, find_start, find_subtitles, read_subtitles
+from tflite.sameness import FileState, is_other, read_file, sampled_state
 
 FOLLOW_SECONDS = 1.0  # between two looks at a folder that is being filled
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".avi", ".m4v", ".webm", ".ts", ".mjpeg", ".mjpg"})
@@ -51,6 +52,7 @@ class Frame:
         fix: the position it carries, or None.
         size: of its file in bytes, or None.
         dropped: frames of a live source lost since the one before.
+        file: what its file was like; None where it is no file of its own, or cannot be read.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Frame:
     fix: Fix | None = None
     size: int | None = None
     dropped: int = 0
+    file: FileState | None = None
 
 
 @dataclass(frozen=True)
@@ -98,12 +101,14 @@ class Progress:
         gaps: frames that they could not read, likewise. A file that is of another size now is tried again.
         session: number of this session, part of the names of live frames.
         stop: set when the run is to end.
+        files: what the files of both were like, as far as recorded.
     """
 
     done: Mapping[str, int | None]
     gaps: Mapping[str, int | None]
     session: int
     stop: threading.Event
+    files: Mapping[str, FileState] = field(default_factory=dict)
 
     def knows(self, name: str, size: int | None) -> bool:
         """Whether an earlier session is done with this frame."""
@@ -215,7 +220,7 @@ class FolderSource(Source):
         if not self._follow:
             paths, everything = paths[:: self.sampling.every], len(paths)
             self.skipped = everything - len(paths)
-        self._check_unchanged(paths, progress.done)
+        self._check_unchanged(paths, progress)
         known: set[str] = set()
         growing: dict[str, tuple[int, int]] = {}
         while True:
@@ -225,7 +230,9 @@ class FolderSource(Source):
                     continue
                 if progress.stop.is_set():
                     return
-                if progress.knows(name, _size(path)):
+                if progress.knows(name, _size(path)) and (
+                    name in progress.done or not is_other(path, progress.files.get(name))
+                ):
                     self.resumed += 1
                 elif self._follow and not _at_rest(path, name, growing):
                     continue
@@ -234,32 +241,37 @@ class FolderSource(Source):
                 known.add(name)
             if not self._follow or progress.stop.wait(FOLLOW_SECONDS):
                 return
+            if not self._folder.is_dir():
+                raise CrackError(
+                    f"--source {self._folder} is gone: was its card or stick taken out? Put it back, and run the same command again."
+                )
             paths = list_images(self._folder)
 
     def _read(self, path: Path, name: str) -> Frame:
         from tflite.images import decode_rgb
 
         try:
-            data, changed = path.read_bytes(), path.stat().st_mtime
+            data, file = read_file(path)
         except OSError as error:
             reason = f"cannot read image {name}: {error.strerror}."
             return Frame(name, time.time(), "clock", partial(_fail, reason))
-        taken, source, exposure = _dated(data, self._clock, changed, self._follow)
+        taken, source, exposure = _dated(data, self._clock, (file.modified_us or 0) / 1e6, self._follow)
         if exposure.notes:
             self._first_note = self._first_note or f"{name}: {'; '.join(exposure.notes)}"
             more = f"; and {self._noted} more photographs" if self._noted else ""
             self.warnings = [f"data of photographs that cannot be were left out. {self._first_note}{more}."]
             self._noted += 1
-        return Frame(name, taken, source, partial(decode_rgb, data, name), exposure.fix, len(data))
+        return Frame(name, taken, source, partial(decode_rgb, data, name), exposure.fix, len(data), file=file)
 
-    def _check_unchanged(self, paths: list[Path], done: Mapping[str, int | None]) -> None:
+    def _check_unchanged(self, paths: list[Path], progress: Progress) -> None:
         for path in paths:
             name = path.relative_to(self._folder).as_posix()
-            size = done.get(name)
-            if size is not None and size != _size(path):
+            size, now = progress.done.get(name), _size(path)
+            if size is None or now < 0:  # a file that is gone is not another one
+                continue
+            if size != now or is_other(path, progress.files.get(name)):
                 raise CrackError(
-                    f"{path} is not the file that was classified before ({_size(path):,} bytes, then {size:,}). "
-                    "Choose another --out."
+                    f"{path} is not the file that was classified before ({now:,} bytes, then {size:,}). Choose another --out."
                 )
 
 
@@ -269,7 +281,9 @@ class VideoSource(Source):
     def __init__(
         self, path: Path, sampling: Sampling, clock: CameraClock, video_start: float | None, subtitles: Path | None
     ) -> None:
-        super().__init__("video", str(path.resolve()), sampling, source_bytes=_size(path))
+        # The name alone is not the recording: a camera begins again at the first number.
+        sample = sampled_state(path).sha256
+        super().__init__("video", str(path.resolve()), sampling, source_bytes=_size(path), source_sample=sample)
         self._cv2 = _import_opencv(path)
         self._path = path
         self._capture = self._cv2.VideoCapture(str(path))

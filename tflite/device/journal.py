@@ -17,9 +17,9 @@ positive: a tile that the model calls cracked.
     image (the tile as PNG, relative to the folder), image_sha256
 frame: a frame is done, its positives are the lines before.
     session, frame, time, time_source, frame_size, tiles, positives, bytes (of its file, or null), dropped (frames of a live
-    source lost just before it)
+    source lost just before it), and of a photograph file (`tflite.sameness.FileState`), by which it is known again
 gap: a frame that could not be read. Nothing is known about what it shows: never count it as clean.
-    session, frame, time, time_source, reason, bytes, dropped
+    session, frame, time, time_source, reason, bytes, dropped, and where it could be read file
 end: a run ended in order.
     session, time, reason ("finished", "interrupted" or an error), summary
 
@@ -34,9 +34,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,15 +59,17 @@ from tflite.checked import (
 )
 from tflite.device.tiles import Box
 from tflite.errors import CrackError, ImageError
-from tflite.files import parse_json, sha256_bytes, write_bytes
+from tflite.files import parse_json, sha256_bytes, temporary_pattern, write_bytes
 from tflite.hardware import slug
+from tflite.lines import seal_line, unseal_line
+from tflite.locks import is_there
 
 FORMAT = "crack_tf.journal/1"
 FILE_NAME = "journal.jsonl"
 TILES = "tiles"
 SYNC_SECONDS = 5.0
-_TAIL = re.compile(rb',"sha":"([0-9a-f]{16})"\}')
-_TAIL_LENGTH = len(',"sha":"0123456789abcdef"}')
+_FIRST = b'{"n":1,"kind":"start",'  # how every journal begins, be it cut off there
+_LATER = ("source_sample",)  # settings that journals of older versions do not have
 MAX_FRAME_PIXELS = 200_000_000  # no camera has as many; whoever puts a frame together again needs memory for it
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -273,6 +273,8 @@ class Journal:
         try:
             self._lock()
             (self.folder / TILES).mkdir(exist_ok=True)
+            for left in (self.folder / TILES).glob(temporary_pattern("*.png")):  # half-written when a run was killed
+                left.unlink()
             self.found = self._recover(dict(settings))
             self.session = 1 if self.found is None else self.found.sessions + 1
             self._recorded: dict[str, set[Box]] = {} if self.found is None else _unfinished(self.found)
@@ -287,6 +289,7 @@ class Journal:
         except BaseException:
             os.close(self._file)
             raise
+        self._tiles = os.open(self.folder / TILES, os.O_RDONLY)
 
     def __enter__(self) -> Journal:
         return self
@@ -295,6 +298,20 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._file)
+        os.close(self._tiles)
+
+    def check(self) -> None:
+        """Make sure that what was recorded is still there. Every line does, before it is written.
+
+        Raises:
+            CrackError: if the journal or the folder of its tiles was removed, renamed or replaced.
+        """
+        for path, handle in ((self.path, self._file), (self.folder / TILES, self._tiles)):
+            if not is_there(path, handle):
+                raise CrackError(
+                    f"{path} was removed or renamed while the run was writing to it: stopped. Frames that are not in a journal "
+                    "have to be classified again: choose another --out."
+                )
 
     def positive(self, frame: str, box: Box, record: Mapping[str, Any], png: bytes) -> dict[str, Any] | None:
         """Save a tile's picture and add its line.
@@ -309,8 +326,9 @@ class Journal:
             The line as written, or None when an earlier session, stopped in the middle of this frame, has written it.
 
         Raises:
-            CrackError: if the disk is full.
+            CrackError: if the disk is full; see also `check`.
         """
+        self.check()
         image = f"{TILES}/{tile_name(frame, box)}"
         earlier = box in self._recorded.get(frame, set())
         if not earlier or not (self.folder / image).exists():
@@ -354,6 +372,10 @@ class Journal:
         data = self.path.read_bytes()
         whole = data.rfind(b"\n") + 1
         found = None
+        if data and not whole and not (data.startswith(_FIRST) or _FIRST.startswith(data)):
+            raise CrackError(
+                f"{self.path} is not a journal of tflite.device run, so it is left alone. Choose another --out."
+            )
         if whole:
             try:
                 found = _parse(data[:whole], self.path, skip_damaged=False)
@@ -361,7 +383,7 @@ class Journal:
                 raise CrackError(f"{error} To go on flying, choose another --out.") from None
             changed = [
                 f"{name} was {found.settings.get(name)!r}, now {settings.get(name)!r}"
-                for name in sorted({*found.settings, *settings})
+                for name in sorted({*found.settings, *settings} - ({*_LATER} - {*found.settings}))
                 if found.settings.get(name) != settings.get(name)
             ]
             if changed:
@@ -375,6 +397,8 @@ class Journal:
         return found
 
     def _append(self, kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
+        if kind != "start":
+            self.check()
         line: dict[str, Any] = {"n": self._lines + 1, "kind": kind, **record}
         data = encode_line(line)
         try:
@@ -406,8 +430,7 @@ class Journal:
 
 def encode_line(record: Mapping[str, Any]) -> bytes:
     """One line of the journal with its hash and line end. NaN and infinity are refused: they are not JSON."""
-    text = json.dumps(record, separators=(",", ":"), allow_nan=False)  # ASCII: any name survives, broken ones too
-    return f'{text[:-1]},"sha":"{sha256_bytes(text.encode())[:16]}"}}\n'.encode()
+    return seal_line(record)
 
 
 def decode_line(line: bytes) -> dict[str, Any]:
@@ -420,10 +443,7 @@ def decode_line(line: bytes) -> dict[str, Any]:
         CheckError: a ValueError, if it fits its own hash and still is no line that `encode_line` could have made.
         ValueError: if it is not as it was written.
     """
-    tail = _TAIL.fullmatch(line[-_TAIL_LENGTH:])
-    body = line[:-_TAIL_LENGTH] + b"}"
-    if tail is None or sha256_bytes(body)[:16].encode() != tail[1]:
-        raise ValueError("does not match its own hash")
+    body = unseal_line(line)
     try:
         record = parse_json(body)
     except (ValueError, RecursionError) as error:

@@ -160,7 +160,9 @@ class Loop:
         started = time.perf_counter()
         time_text = None if frame.time is None else iso_time(frame.time)
         told: dict[str, Any] = {"time": time_text, "time_source": frame.time_source}
-        size = {"bytes": frame.size, "dropped": frame.dropped}
+        size: dict[str, Any] = {"bytes": frame.size, "dropped": frame.dropped}
+        if frame.file is not None:
+            size["file"] = frame.file.as_json()
         try:
             image = frame.load()
             if min(image.shape[:2]) < MIN_SIDE:
@@ -349,6 +351,7 @@ def run(args: argparse.Namespace) -> int:
     from tflite.device.tiles import MAX_OVERLAP, training_side
     from tflite.place.clock import CameraClock, parse_timezone
     from tflite.runtime import Classifier
+    from tflite.sameness import FileState
 
     if not 0 <= args.overlap <= MAX_OVERLAP:
         raise CrackError(f"--overlap {args.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
@@ -383,19 +386,23 @@ def run(args: argparse.Namespace) -> int:
         found = journal.found
         done = {} if found is None else {name: record["bytes"] for name, record in found.frames.items()}
         gaps = {} if found is None else {name: record["bytes"] for name, record in found.gaps.items()}
+        lines = {} if found is None else found.gaps | found.frames
+        files = {name: file for name, line in lines.items() if (file := FileState.from_json(line.get("file")))}
         with _stopped_by_signals(stop) as interrupted:
             problem: CrackError | None = None
             began = time.monotonic()
             try:
-                _work(loop, source, Progress(done, gaps, journal.session, stop))
+                _work(loop, source, Progress(done, gaps, journal.session, stop, files))
             except CrackError as error:  # the camera was unplugged, the disk is full: what was done counts all the same
                 problem = error
             seconds = time.monotonic() - began
             for action in actions.values():
                 action.close()
             summary = loop.tally.summary(seconds, source, actions)
-            with contextlib.suppress(CrackError):  # a full disk has been noticed already
+            try:
                 journal.end(str(problem or ("interrupted" if interrupted.is_set() else "finished")), summary)
+            except CrackError as error:  # a full disk has been noticed already; that the journal is gone may be new
+                problem = problem or error
             _print_summary(summary, journal)
             _warn(source, loop.tally, gps)
             if problem is not None:

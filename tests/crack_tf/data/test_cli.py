@@ -62,6 +62,12 @@ def test_audit_does_not_overwrite_unless_told(folder: Path, tmp_path: Path, caps
     (out / "mine.txt").touch()
     assert main(["audit", str(folder), "--out", str(out)]) == 2
     assert "exists already" in capsys.readouterr().err
+    assert main(["audit", str(folder), "--out", str(out), "--overwrite"]) == 2
+    assert "holds no result of crack-tf data audit" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+    (out / "mine.txt").unlink()
+    assert main(["audit", str(folder), "--out", str(out)]) == 0
+    (out / "mine.txt").touch()
     assert main(["audit", str(folder), "--out", str(out), "--overwrite"]) == 0
     assert (out / "mine.txt").exists()
 

@@ -19,6 +19,7 @@ from crack_tf.data.neighbours import metu_blocks, photograph_keys
 from crack_tf.data.registry import DATASETS, fetch, locate, prepare
 from tests.crack_tf.segmentation.drawn_pairs import write_pair
 from tflite.errors import CrackError
+from tflite.files import write_bytes
 from tflite.manifest import SPLITS, Manifest
 
 
@@ -155,13 +156,17 @@ def test_fetch_copies_and_refuses_to_overwrite(tmp_path: Path, monkeypatch: pyte
     fill(tmp_path / "data/metu/Positive")
     fill(tmp_path / "data/metu/Negative")
     monkeypatch.setenv("CRACK_TF_DATA", str(tmp_path / "data"))
+    write_bytes(tmp_path / "data/metu/Negative/999.png", b"x")
     out = fetch("metu", tmp_path / "mine")
     assert locate(str(out)).files() == locate("metu").files()
     with pytest.raises(CrackError, match="exists already"):
         fetch("metu", out)
-    (out / "old.txt").touch()
+    (out / "notes.txt").touch()
+    (tmp_path / "data/metu/Negative/999.png").unlink()
     fetch("metu", out, overwrite=True)
-    assert not (out / "old.txt").exists()
+    assert (out / "notes.txt").exists()
+    assert not (out / "Negative/999.png").exists()
+    assert locate(str(out)).files() == locate("metu").files()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "mine"]  # no partial copy left
 
 

@@ -68,7 +68,13 @@ def test_nothing_is_overwritten_unless_asked(mask: np.ndarray, tmp_path: Path) -
     with pytest.raises(CrackError, match="exists already"):
         write_mask(tmp_path / "mask.png", mask)
     assert not (tmp_path / "mask.png").exists()
-    write_mask(tmp_path / "mask.png", mask, overwrite=True)
+    with pytest.raises(CrackError, match="left alone"):
+        write_mask(tmp_path / "mask.png", mask, overwrite=True)
+    assert (tmp_path / "mask.npy").read_bytes() == b"mine"
+    (tmp_path / "mask.npy").unlink()
+    write_mask(tmp_path / "mask.png", mask)
+    write_mask(tmp_path / "mask.png", ~mask, overwrite=True)
+    assert not read_mask(tmp_path / "mask.npy")[mask].any()
     with pytest.raises(CrackError, match=r"must end in \.png"):
         write_mask(tmp_path / "mask.jpg", mask)
 

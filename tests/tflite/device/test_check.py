@@ -201,7 +201,11 @@ def test_an_earlier_result_is_kept_unless_told_otherwise(bundle: Path, capsys: p
     (bundle / "check.json").write_text("precious")
     assert check.main([]) == 2
     assert "check.json exists already" in capsys.readouterr().err
+    assert check.main(["--overwrite"]) == 2
+    assert "was not written by tflite.device check" in capsys.readouterr().err
     assert (bundle / "check.json").read_text() == "precious"
+    (bundle / "check.json").unlink()
+    assert check.main([]) == 0
     assert check.main(["--overwrite"]) == 0
 
 

@@ -241,6 +241,17 @@ def test_a_damaged_first_line_leaves_no_journal(tmp_path: Path) -> None:
         read_journal(path, skip_damaged=True)
 
 
+@pytest.mark.parametrize("content", [b"dear diary", b"{", b"\0", b'{"n":1,"kind":"frame"'])
+def test_a_file_of_that_name_without_a_line_end_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE_NAME).write_bytes(content)
+    if content == b"{":  # a journal that was cut off there
+        Journal(tmp_path, {}, {}).__exit__(None, None, None)
+        return
+    with pytest.raises(CrackError, match="left alone"):
+        Journal(tmp_path, {}, {})
+    assert (tmp_path / FILE_NAME).read_bytes() == content
+
+
 @pytest.mark.parametrize("content", [b"", b"{}\n", b'{"a": 1}\n', b"\xff\n", b"\n\n"])
 def test_other_files_are_no_journals(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.jsonl").write_bytes(content)

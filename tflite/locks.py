@@ -1,0 +1,75 @@
+"""One process at a time in a folder of results, and proof that it is still that folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from tflite.errors import CrackError
+from tflite.outputs import require_folder
+
+
+class FolderLock:
+    """A folder that no other process may hold meanwhile; used as a context. Ends with the process, whatever ends that.
+
+    Args:
+        folder: created when missing.
+        busy: what to say when another process holds it.
+
+    Raises:
+        CrackError: if it is a file, or held.
+    """
+
+    def __init__(self, folder: Path, busy: str) -> None:
+        self._folder = folder
+        require_folder(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise CrackError(busy) from None
+        except OSError as error:  # some network file systems have no locks
+            print(
+                f"warning: {folder} cannot be locked ({error.strerror}): do not run this twice at once.",
+                file=sys.stderr,
+            )
+
+    def __enter__(self) -> FolderLock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let others in."""
+        os.close(self._handle)
+
+    def check(self, file: str | None = None) -> None:
+        """Make sure, before something is written, that it goes where the rest is.
+
+        Args:
+            file: in the folder, that has to be there too.
+
+        Raises:
+            CrackError: if the folder was removed, renamed or replaced, or the file is gone.
+        """
+        if not is_there(self._folder, self._handle) or (file is not None and not (self._folder / file).is_file()):
+            raise CrackError(
+                f"{self._folder} was removed, emptied or renamed while its results were written: stopped. What is not there any "
+                "more has to be done again: run the same command with a folder that stays."
+            )
+
+
+def is_there(path: Path, handle: int) -> bool:
+    """Whether a path still leads to the file or folder that a handle is open on."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except OSError:
+        return False
