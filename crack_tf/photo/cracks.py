@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -133,6 +133,22 @@ class Crack:
 
     def _mm(self, pixels: float) -> float | None:
         return None if self.mm_per_pixel is None else pixels * self.mm_per_pixel
+
+    def moved(self, x: int, y: int) -> Crack:
+        """The same crack where its mask was cut out of a larger one, whose pixel (x, y) its own (0, 0) is."""
+
+        def there(points: tuple[Point, ...]) -> tuple[Point, ...]:
+            return tuple((round(px + x, 2), round(py + y, 2)) for px, py in points)
+
+        return replace(
+            self,
+            max_width_at=there((self.max_width_at,))[0],
+            branch_points=there(self.branch_points),
+            end_points=there(self.end_points),
+            centreline=tuple(map(there, self.centreline)),
+            outline=tuple(map(there, self.outline)),
+            box=Box(self.box.y + y, self.box.x + x, self.box.h, self.box.w),
+        )
 
     def as_dict(self, geometry: bool = False) -> dict[str, Any]:
         """JSON values: one row of a CSV file, or the properties of a GeoJSON feature.

@@ -3,9 +3,9 @@
 Looked at are tiles with at least a tenth of foreground away from its edge, whose logit reaches the classifier's threshold
 ("positive"), and those that miss it by at most 2 ("uncertain": the odds of a crack are down to a seventh of the threshold's).
 The segmentation model is asked about those tiles and half a tile around them, inside the foreground and not at its edge, which
-looks like a crack. Pixels at or above its own threshold that lie within 16 pixels of each other are one crack; its length counts
-the gaps between, and its widths are those of the photograph where they show clearly (`crack_tf.photo.widths`), else of the mask.
-The rule:
+looks like a crack. Pixels at or above its own threshold are parts of cracks; `crack_tf.photo.linking` says which parts are one.
+A crack's length counts the gaps between, and its widths are those of the photograph where they show clearly
+(`crack_tf.photo.widths`), else of the mask. The rule:
 
 * confirmed: a crack of at least 40 pixels length and a mean probability of at least 0.5 over its pixels, its score, begins in or
   runs through a positive or uncertain tile, and the classifier calls it a crack when it looks again (`crack_tf.survey.verify`).
@@ -26,8 +26,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from PIL import Image
 
 from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, measure_cracks
+from crack_tf.photo.linking import FAR, crack_darkness, link_cracks
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Polygon
 from crack_tf.tiled import Tile
 from tflite.device.tiles import Box
@@ -38,7 +40,7 @@ UNCERTAIN_LOGITS = 2.0  # below the threshold
 AROUND = 0.5  # of a tile's side: a crack goes on beyond the tiles that show it best
 # A part drawn with less is more often an edge or texture. On cracks of real photographs the means were 0.57 and above.
 MIN_SCORE = 0.5
-LINK_PX = 16  # pixels between parts of one crack
+LINK_PX = 16  # specks nearer to each other are looked at together: each alone would be too small
 MIN_LENGTH_PX = 40.0  # a fifth of a usual tile; shorter marks are pores and scratches more often than cracks
 EDGE = 0.015  # of the photograph's longer side: GrabCut's edge is off by that much where sky and concrete are alike
 SHARP_EDGE_PX = 16  # at most, where the edge itself is known: what is beyond still changes what a model sees there
@@ -137,52 +139,46 @@ def touching(tiles: Sequence[Tile]) -> list[list[Tile]]:
     return groups
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """A connected part of the mask, measured; `pixels` is where its box is crack, bool (box.h, box.w)."""
+
+    crack: Crack
+    pixels: np.ndarray
+    sum: float  # of the probability over its pixels
+
+
 def _confirmed(
     image: np.ndarray, mask: np.ndarray, probability: np.ndarray, tiles: Sequence[Tile], verify: Verify | None
 ) -> tuple[list[Candidate], list[Tile]]:
     """Cracks that touch a tile, and the tiles they touch."""
-    import cv2
-
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (LINK_PX + 1, LINK_PX + 1))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        cv2.dilate(mask.astype(np.uint8), kernel), connectivity=8
-    )
+    pieces = _pieces(image, mask, probability, tiles, verify)
+    grey = np.asarray(Image.fromarray(image).convert("L")) if pieces else np.zeros((0, 0), np.uint8)
+    linked = link_cracks([piece.crack for piece in pieces], [crack_darkness(piece.crack, grey) for piece in pieces])
     found: list[Candidate] = []
     explained: list[Tile] = []
-    for number in range(1, count):
-        x, y, w, h = (int(value) for value in stats[number, :4])
-        place = (slice(y, y + h), slice(x, x + w))
-        part = mask[place] & (labels[place] == number)
-        # The cheap questions first: a textured background leaves hundreds of specks.
-        if math.hypot(w, h) < MIN_LENGTH_PX / 2 or part.sum() < MIN_AREA_PX:
-            continue
-        score = float(probability[place][part].mean())
-        if score < MIN_SCORE:
-            continue
-        touched = [tile for tile in tiles if _touches(part, tile.box, x, y)]
-        if not touched or (verify is not None and not verify(image, part, x, y)):
-            continue
-        # A mask that is mostly crack would pass for an inverted one, and widths are measured against the concrete around.
-        margin = max(w, h, MARGIN_PX) if part.mean() > 0.25 else MARGIN_PX
-        around = _padded(image, Box(y - margin, x - margin, h + 2 * margin, w + 2 * margin))
-        cracks = measure_cracks(np.pad(part, margin), min_area=1, photo=around)
+    for group in linked:
+        members = [pieces[number] for number in group.parts]
+        cracks = [piece.crack for piece in members]
         lengths = sum(crack.length_px for crack in cracks)
-        length = lengths + _gaps(cracks)
+        length = lengths + sum(group.gaps)
         if length < MIN_LENGTH_PX:
+            continue
+        box, drawn = _together(members)
+        touched = [tile for tile in tiles if _touches(drawn, tile.box, box.x, box.y)]
+        if not touched:
             continue
         explained += [tile for tile in touched if tile not in explained]
         widths = sum(crack.mean_width_px * crack.length_px for crack in cracks) / lengths
         in_photo = sum(crack.length_px for crack in cracks if crack.width_from == PHOTOGRAPH)
-        rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
-        top, left = y + int(rows[0]), x + int(columns[0])
         found.append(
             Candidate(
-                box=Box(top, left, int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1),
-                outline=tuple(_ring(crack, x - margin, y - margin) for crack in cracks),
+                box=box,
+                outline=tuple(_ring(crack) for crack in cracks),
                 probability=max(tile.probability for tile in touched),
                 tiles=sum(tile.crack for tile in touched),
                 validation=CONFIRMED,
-                validation_score=round(score, 4),
+                validation_score=round(sum(piece.sum for piece in members) / int(drawn.sum()), 4),
                 length_px=round(length, 2),
                 mean_width_px=round(widths, 3),
                 max_width_px=round(max(crack.max_width_px for crack in cracks), 3),
@@ -190,6 +186,65 @@ def _confirmed(
             )
         )
     return found, explained
+
+
+def _pieces(
+    image: np.ndarray, mask: np.ndarray, probability: np.ndarray, tiles: Sequence[Tile], verify: Verify | None
+) -> list[_Piece]:
+    """Parts of the mask that may be, or belong to, a crack that touches a tile."""
+    import cv2
+
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (LINK_PX + 1, LINK_PX + 1))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        cv2.dilate(mask.astype(np.uint8), kernel), connectivity=8
+    )
+    touching_tiles, others = [], []
+    for number in range(1, count):
+        x, y, w, h = (int(value) for value in stats[number, :4])
+        place = (slice(y, y + h), slice(x, x + w))
+        cluster = mask[place] & (labels[place] == number)
+        # The cheap questions first: a textured background leaves hundreds of specks.
+        if math.hypot(w, h) < MIN_LENGTH_PX / 2 or cluster.sum() < MIN_AREA_PX:
+            continue
+        if float(probability[place][cluster].mean()) < MIN_SCORE:
+            continue
+        touched = any(_touches(cluster, tile.box, x, y) for tile in tiles)
+        (touching_tiles if touched else others).append((Box(y, x, h, w), cluster))
+
+    def agreed(clusters: list[tuple[Box, np.ndarray]]) -> list[tuple[Box, np.ndarray]]:
+        return [(box, part) for box, part in clusters if verify is None or verify(image, part, box.x, box.y)]
+
+    kept = agreed(touching_tiles)
+    kept += agreed([(box, part) for box, part in others if any(_touch(_wider(box, FAR), there) for there, _ in kept)])
+    return [piece for box, cluster in kept for piece in _measured(image, probability, box, cluster)]
+
+
+def _measured(image: np.ndarray, probability: np.ndarray, box: Box, cluster: np.ndarray) -> list[_Piece]:
+    """The connected parts of a cluster, which is bool (box.h, box.w), measured."""
+    # A mask that is mostly crack would pass for an inverted one, and widths are measured against the concrete around.
+    margin = max(box.w, box.h, MARGIN_PX) if cluster.mean() > 0.25 else MARGIN_PX
+    around = _padded(image, Box(box.y - margin, box.x - margin, box.h + 2 * margin, box.w + 2 * margin))
+    labels, stats = _parts(cluster)
+    numbers = {tuple(map(int, row)): number for number, row in enumerate(stats) if number}
+    pieces = []
+    for crack in measure_cracks(np.pad(cluster, margin), min_area=1, photo=around):
+        crack = crack.moved(box.x - margin, box.y - margin)
+        x, y = crack.box.x - box.x, crack.box.y - box.y
+        number = numbers[x, y, crack.box.w, crack.box.h, crack.area_px]
+        pixels = _cut(labels, Box(y, x, crack.box.h, crack.box.w)) == number
+        pieces.append(_Piece(crack, pixels, float(_cut(probability, crack.box)[pixels].sum())))
+    return pieces
+
+
+def _together(pieces: Sequence[_Piece]) -> tuple[Box, np.ndarray]:
+    """The box around some parts, and their pixels in it, bool (box.h, box.w)."""
+    boxes = [piece.crack.box for piece in pieces]
+    left, top = min(box.x for box in boxes), min(box.y for box in boxes)
+    right, bottom = max(box.x + box.w for box in boxes), max(box.y + box.h for box in boxes)
+    drawn = np.zeros((bottom - top, right - left), bool)
+    for box, piece in zip(boxes, pieces, strict=True):
+        drawn[box.y - top : box.y - top + box.h, box.x - left : box.x - left + box.w] |= piece.pixels
+    return Box(top, left, bottom - top, right - left), drawn
 
 
 def _likely(mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
@@ -216,22 +271,6 @@ def _parts(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _chosen(labels: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     wanted[0] = False  # outside
     return np.asarray(wanted[labels])
-
-
-def _gaps(cracks: Sequence[Crack]) -> float:
-    """Pixels between the parts of one crack: the shortest lines between tips that join them all (a minimum spanning tree)."""
-    tips = [np.array(crack.end_points or crack.centreline[0], float) for crack in cracks]
-    joined, left, total = tips[:1], tips[1:], 0.0
-    while left:
-        distances = [
-            min(float(np.hypot(*(one[:, None] - other[None]).reshape(-1, 2).T).min()) for one in joined)
-            for other in left
-        ]
-        nearest = int(np.argmin(distances))
-        # A part beside the crack rather than behind its tip does not make it longer.
-        total += distances[nearest] if distances[nearest] <= 2 * LINK_PX else 0.0
-        joined.append(left.pop(nearest))
-    return total
 
 
 def _without_edge(foreground: np.ndarray, sharp: bool) -> np.ndarray:
@@ -271,11 +310,16 @@ def _union(boxes: Sequence[Box], around: Box) -> tuple[Polygon, ...]:
     return tuple(tuple((float(x) + around.x, float(y) + around.y) for x, y in ring[:, 0]) for ring in rings)
 
 
-def _ring(crack: Crack, x: int, y: int) -> Polygon:
-    """The outer edge of a crack, moved to its place and not closed."""
+def _ring(crack: Crack) -> Polygon:
+    """The outer edge of a crack, not closed."""
     ring = crack.outline[0]
     ring = ring[:-1] if len(ring) > 1 and ring[0] == ring[-1] else ring
-    return tuple((round(px + x, 1), round(py + y, 1)) for px, py in ring)
+    return tuple((round(x, 1), round(y, 1)) for x, y in ring)
+
+
+def _wider(box: Box, reach: float) -> Box:
+    side = math.ceil(reach)
+    return Box(box.y - side, box.x - side, box.h + 2 * side, box.w + 2 * side)
 
 
 def _around(shape: tuple[int, ...], boxes: Sequence[Box]) -> np.ndarray:

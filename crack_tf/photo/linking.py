@@ -1,0 +1,273 @@
+"""Which measured parts are one crack: a model loses a crack where it is faint or covered, and finds it again behind.
+
+The rule, in pixels of the photograph:
+
+* Parts whose edges come as near as `NEAR` are one: masks are ragged, and what a model draws of one crack lies that far apart. But
+  not where both run side by side over `BESIDE` or more, which two cracks do, unless they come as near as `TOUCH`.
+* What that makes is a stretch, long or a chain of specks. The end of a stretch goes on in that of another as far away as `FAR`, if
+  the gap is no longer than the shorter stretch and both ends point at each other, up to an angle that shrinks with the gap; if
+  the widths differ by no more than `WIDTH_RATIO`; and if one is as dark as the other, where that is known. A hairline is not the
+  continuation of a wide black gap. Each end goes on in one other end only, the likeliest first: so two cracks that cross keep
+  their directions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crack_tf.photo.cracks import Crack
+from crack_tf.photo.skeleton import resample
+
+TOUCH = 4.0  # between edges; masks are no better than that
+NEAR, FAR = 16.0, 96.0  # between edges, and between tips
+BESIDE = 40.0  # along both; shorter pieces beside each other are one ragged crack more often than two
+BESIDE_ANGLE = 25.0  # degrees
+WIDEST_ANGLE, NARROWEST_ANGLE = 65.0, 30.0  # degrees off the line from tip to tip, at no gap and at `FAR`
+WIDTH_RATIO = 2.5
+DARKNESS_RATIO = 0.5  # of the darker one, by which they may differ
+_SLACK_PX = 1.0  # widths are no better
+_SLACK_GREY = 8.0  # of 255; darkness is no better
+_STRETCH = 12.0, 48.0  # pixels before a tip that give its direction: as long as the gap, within these
+_BLIND = 6.0  # pixels; a shorter part has no direction
+_PARALLEL = math.cos(math.radians(BESIDE_ANGLE))
+_SPACING = 2.0  # pixels between places of a centreline
+
+
+@dataclass(frozen=True)
+class LinkedCrack:
+    """Parts that are one crack.
+
+    Attributes:
+        parts: their places in the sequence that was given, ascending.
+        gaps: pixels between them, end to end: the crack is that much longer than its parts together.
+    """
+
+    parts: tuple[int, ...]
+    gaps: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Parts that lie near each other, as one.
+
+    Attributes:
+        places: along all its parts, float (n, 2) of (x, y), `_SPACING` apart.
+        length, width: in pixels, the width on average.
+        darkness: on average, or None.
+        tips: of all its parts, float (k, 2).
+    """
+
+    places: np.ndarray
+    length: float
+    width: float
+    darkness: float | None
+    tips: np.ndarray
+
+    def heading(self, tip: np.ndarray, gap: float) -> np.ndarray | None:
+        """Unit vector in which it would go on from a tip across a gap; zero where it goes on itself, None where it is too short."""
+        reach = min(max(_STRETCH[0], gap), _STRETCH[1])
+        around = self.places[np.hypot(*(self.places - tip).T) <= reach]
+        back = tip - around.mean(axis=0)
+        length = float(np.hypot(*back))
+        extent = float(np.hypot(*(around - tip).T).max())
+        if extent < _BLIND:
+            return None
+        # The middle of a line that ends here lies half its extent away; of one that goes on, much nearer.
+        return back / length if length >= extent / 4 else np.zeros(2)
+
+
+@dataclass(frozen=True)
+class _Link:
+    one: int
+    other: int
+    gap: float
+
+
+def link_cracks(cracks: Sequence[Crack], darkness: Sequence[float | None] | None = None) -> list[LinkedCrack]:
+    """Put parts of one crack together.
+
+    Args:
+        cracks: measured parts, all on one photograph.
+        darkness: of each part, see `crack_darkness`; None where it is not known.
+
+    Returns:
+        Every part once, in the order of the first parts.
+    """
+    links = _nearby(cracks)
+    groups = [found.parts for found in _grouped(len(cracks), links)]
+    stretches = [
+        _stretch([cracks[n] for n in parts], [darkness[n] for n in parts] if darkness else []) for parts in groups
+    ]
+    for link in _end_to_end(stretches):
+        links.append(_Link(groups[link.one][0], groups[link.other][0], link.gap))
+    return _grouped(len(cracks), links)
+
+
+def crack_darkness(crack: Crack, grey: np.ndarray) -> float | None:
+    """How much darker a crack is than the concrete beside it.
+
+    Args:
+        crack: on the photograph.
+        grey: uint8 or float (height, width), the photograph's lightness.
+
+    Returns:
+        Median over its length of the lightness beside it less that on it, in grey levels; None for a part without length.
+    """
+    from scipy import ndimage
+
+    differences = []
+    for branch in crack.centreline:
+        places = resample(np.array(branch, float), _SPACING)
+        steps = np.gradient(places, axis=0)
+        lengths = np.hypot(*steps.T)[:, np.newaxis]
+        if not lengths.all():
+            continue
+        across = np.stack([-steps[:, 1], steps[:, 0]], axis=1) / lengths * (crack.mean_width_px / 2 + 4)
+        on, left, right = (
+            ndimage.map_coordinates(grey, (places + shift)[:, ::-1].T, output=np.float32, order=1, mode="nearest")
+            for shift in (0, across, -across)
+        )
+        differences.append((left + right) / 2 - on)
+    return float(np.median(np.concatenate(differences))) if differences else None
+
+
+def _line(crack: Crack) -> tuple[np.ndarray, np.ndarray]:
+    """Places along all branches, float (n, 2) of (x, y), and the unit vectors along them."""
+    branches = [resample(np.array(branch, float), _SPACING) for branch in crack.centreline]
+    steps = np.concatenate([np.gradient(places, axis=0) for places in branches])
+    lengths = np.hypot(*steps.T)[:, np.newaxis]
+    along = np.divide(steps, lengths, out=np.zeros_like(steps), where=lengths > 0)
+    return np.concatenate(branches), along
+
+
+def _stretch(cracks: Sequence[Crack], darkness: Sequence[float | None]) -> _Stretch:
+    lengths = np.array([crack.length_px for crack in cracks])
+    known = [(value, length) for value, length in zip(darkness, lengths, strict=False) if value is not None]
+    return _Stretch(
+        places=np.concatenate([_line(crack)[0] for crack in cracks]),
+        length=float(lengths.sum()),
+        width=float(np.average([crack.mean_width_px for crack in cracks], weights=lengths)),
+        darkness=sum(value * length for value, length in known) / sum(length for _, length in known) if known else None,
+        tips=np.array([point for crack in cracks for point in crack.end_points]).reshape(-1, 2),
+    )
+
+
+def _nearby(cracks: Sequence[Crack]) -> list[_Link]:
+    """Parts whose edges are near each other, but for those that run side by side."""
+    from scipy.spatial import cKDTree
+
+    links = []
+    lines = [_line(crack) for crack in cracks]
+    for a, b in zip(*_near_boxes(cracks), strict=True):
+        one, other = sorted((int(a), int(b)), key=lambda number: -cracks[number].length_px)  # the shorter one last
+        half = (cracks[one].mean_width_px + cracks[other].mean_width_px) / 2
+        (places, along), (asked, along_asked) = lines[one], lines[other]
+        distances, nearest = cKDTree(places).query(asked, distance_upper_bound=2 * NEAR + half)
+        closest = int(distances.argmin())
+        edges = float(distances[closest]) - half
+        if edges > NEAR:
+            continue
+        beside = np.isfinite(distances)
+        parallel = np.abs((along[nearest[beside]] * along_asked[beside]).sum(axis=1)) >= _PARALLEL
+        if edges <= TOUCH or parallel.sum() * _SPACING < BESIDE:
+            # What lies beside a crack and not behind its tip makes it no longer.
+            behind = _is_tip(cracks[other], asked[closest]) or _is_tip(cracks[one], places[nearest[closest]])
+            links.append(_Link(one, other, float(distances[closest]) if behind else 0.0))
+    return links
+
+
+def _is_tip(crack: Crack, place: np.ndarray) -> bool:
+    return any(math.hypot(x - place[0], y - place[1]) <= _SPACING for x, y in crack.end_points)
+
+
+def _near_boxes(cracks: Sequence[Crack]) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of parts whose boxes are nearer than `NEAR`: int (n,), (n,), the first below the second."""
+    low = np.array([(crack.box.x, crack.box.y) for crack in cracks]).reshape(-1, 2)
+    high = low + np.array([(crack.box.w, crack.box.h) for crack in cracks]).reshape(-1, 2) + NEAR
+    near = (low[:, np.newaxis] <= high).all(axis=2)
+    one, other = np.nonzero(np.triu(near & near.T, 1))
+    return one, other
+
+
+def _end_to_end(stretches: Sequence[_Stretch]) -> list[_Link]:
+    """Stretches that go on in each other."""
+    from scipy.spatial import cKDTree
+
+    owners = np.repeat(np.arange(len(stretches)), [len(stretch.tips) for stretch in stretches])
+    if len(owners) < 2:
+        return []
+    tips = np.concatenate([stretch.tips for stretch in stretches])
+    candidates = []
+    for one, other in sorted(cKDTree(tips).query_pairs(FAR)):
+        if owners[one] != owners[other]:
+            cost = _cost(stretches[owners[one]], tips[one], stretches[owners[other]], tips[other])
+            candidates += [] if cost is None else [(cost, one, other)]
+    taken: set[int] = set()
+    links = []
+    for _, one, other in sorted(candidates):
+        if one not in taken and other not in taken:
+            taken |= {one, other}
+            gap = float(np.hypot(*(tips[one] - tips[other])))
+            links.append(_Link(int(owners[one]), int(owners[other]), gap))
+    return links
+
+
+def _cost(one: _Stretch, tip: np.ndarray, other: _Stretch, its_tip: np.ndarray) -> float | None:
+    """How unlikely it is that one stretch goes on in the other from tip to tip; None where it does not."""
+    between = its_tip - tip
+    gap = float(np.hypot(*between))
+    thin, wide = sorted((one.width, other.width))
+    if gap > min(one.length, other.length) or wide + _SLACK_PX > WIDTH_RATIO * (thin + _SLACK_PX):
+        return None
+    if not _as_dark(one.darkness, other.darkness):
+        return None
+    limit = WIDEST_ANGLE + (NARROWEST_ANGLE - WIDEST_ANGLE) * gap / FAR
+    turns = [_angle(one.heading(tip, gap), between), _angle(other.heading(its_tip, gap), -between)]
+    if max(turns) > limit or sum(turns) > 1.5 * limit:
+        return None
+    return gap * (1 + sum(turns) / NARROWEST_ANGLE)
+
+
+def _as_dark(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return True
+    return abs(one - other) <= DARKNESS_RATIO * max(abs(one), abs(other)) + _SLACK_GREY
+
+
+def _angle(heading: np.ndarray | None, way: np.ndarray) -> float:
+    """Degrees between two directions; 0 where one is not known, 90 from nowhere."""
+    length = float(np.hypot(*way))
+    if heading is None or length == 0:
+        return 0.0
+    return math.degrees(math.acos(float(np.clip(heading @ way / length, -1, 1))))
+
+
+def _grouped(count: int, links: Sequence[_Link]) -> list[LinkedCrack]:
+    """Parts that links join; each gap counts once, the shortest ones first."""
+    root = list(range(count))
+
+    def find(number: int) -> int:
+        while root[number] != number:
+            number = root[number]
+        return number
+
+    used = []
+    for link in sorted(links, key=lambda link: (link.gap, link.one, link.other)):
+        one, other = find(link.one), find(link.other)
+        if one != other:
+            root[max(one, other)] = min(one, other)
+            used.append(link)
+    members: dict[int, list[int]] = {}
+    for number in range(count):
+        members.setdefault(find(number), []).append(number)
+    gaps: dict[int, list[float]] = {}
+    for link in used:
+        gaps.setdefault(find(link.one), []).append(link.gap)
+    return [
+        LinkedCrack(tuple(parts), tuple(gap for gap in gaps.get(first, ()) if gap > 0))
+        for first, parts in members.items()
+    ]
