@@ -198,7 +198,8 @@ def _pieces(
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         cv2.dilate(mask.astype(np.uint8), kernel), connectivity=8
     )
-    touching_tiles, others = [], []
+    touching_tiles: list[tuple[Box, np.ndarray]] = []
+    others: list[tuple[Box, np.ndarray]] = []
     for number in range(1, count):
         x, y, w, h = (int(value) for value in stats[number, :4])
         place = (slice(y, y + h), slice(x, x + w))
