@@ -26,7 +26,7 @@ from tflite.errors import CrackError
 from tflite.images import decode_rgb
 from tflite.manifest import Item as ManifestItem
 from tflite.manifest import Manifest
-from tflite.pixels import decode_mask
+from tflite.masks import load_mask
 
 Row = dict[str, Any]
 # Data set and split; of a set that no shipped model trains on, all of it.
@@ -192,12 +192,10 @@ def froc(scores: Sequence[PhotoScore]) -> list[Row]:
 
 
 def _photographs(data: str, split: str, limit: int | None) -> Iterator[tuple[ManifestItem, np.ndarray, np.ndarray]]:
-    manifest: Manifest = prepare(data, "grouped")
+    manifest: Manifest = prepare(data)
     for item in manifest.split(split)[:limit]:
         image = decode_rgb(manifest.read(item), item.path)
-        shape = image.shape[:2]
-        mask = decode_mask(manifest.read_mask(item), shape, item.mask) if item.mask else np.zeros(shape, bool)
-        yield item, image, mask
+        yield item, image, load_mask(manifest, item, image.shape[:2])
 
 
 def _give(frame: Frame) -> Frame:

@@ -11,7 +11,7 @@ from xml.parsers import expat
 LARGEST = 1 << 20  # bytes; a JPEG's packet has at most 64 KiB
 _SEARCHED = 1 << 18  # XMP stands at a file's beginning
 _LONGEST_VALUE = 256  # characters; what is read here are numbers, dates and short words
-_MOST = 2000  # properties
+_MOST, _DEEPEST = 2000, 32  # properties; elements within each other
 _PREFIXES = {
     "http://www.dji.com/drone-dji/1.0/": "drone-dji",
     "http://www.autelrobotics.com/drone/1.0/": "drone",
@@ -57,20 +57,20 @@ def read_properties(packet: bytes) -> tuple[dict[str, str], str | None]:
     parser.StartDoctypeDeclHandler = _refuse
     try:
         parser.Parse(packet.strip(b"\0 \t\r\n"), True)
-    except _DocumentTypeError:
-        return {}, "XMP data hold a document type (DOCTYPE) and were not read, for safety"
+    except _RefusedError as error:
+        return {}, f"XMP data {error} and were not read, for safety"
     except (expat.ExpatError, LookupError, ValueError):  # damage; an encoding that does not exist
         if not reader.closed:
             return reader.found, "XMP data are damaged: what comes after the damage is not known"
     return reader.found, None
 
 
-class _DocumentTypeError(Exception):
+class _RefusedError(Exception):
     pass
 
 
 def _refuse(*_: object) -> None:
-    raise _DocumentTypeError
+    raise _RefusedError("hold a document type (DOCTYPE)")
 
 
 class _Reader:
@@ -88,6 +88,8 @@ class _Reader:
             if key.startswith("xmlns:") and value in _PREFIXES:
                 self._prefixes[key[6:]] = _PREFIXES[value]
         self._path.append(self._name(name))
+        if len(self._path) > _DEEPEST:
+            raise _RefusedError("are nested too deeply")
         self._text = []
         for key, value in attributes.items():
             self._keep([*self._path, self._name(key)], value)

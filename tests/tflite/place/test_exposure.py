@@ -359,6 +359,8 @@ def test_a_value_that_cannot_be_costs_that_field_only(
         assert found.fix is not None
 
 
-def test_a_large_packet_is_not_read() -> None:
+def test_a_large_or_deep_packet_is_not_read() -> None:
+    deep = b"<a:b>" * 100_000
+    assert read_properties(deep) == ({}, "XMP data are nested too deeply and were not read, for safety")
     told = f"XMP data of {LARGEST + 3:,} bytes are too large and were not read"
     assert read_properties(b"<a>" + b" " * LARGEST) == ({}, told)
