@@ -201,7 +201,8 @@ def test_no_command_line_with_overwrite_is_missing_here() -> None:
         and any(isinstance(value, ast.Constant) and value.value == "--overwrite" for value in node.args)
         and ast.unparse(node.func).rpartition(".")[2] in ("add", "add_argument")
     }
-    assert found == {verb.source or verb.module for verb in VERBS.values()}
+    # `adopt` replaces a single sidecar, and only one that adoption wrote: tests/crack_tf/test_adopt.py.
+    assert found - {"crack_tf.adopt"} == {verb.source or verb.module for verb in VERBS.values()}
 
 
 def test_whole_folders_are_removed_in_few_places_only() -> None:

@@ -9,7 +9,6 @@ on the background are ours.)
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from tflite.files import sha256_bytes, write_bytes
 from tflite.images import decode_rgb
 from tflite.manifest import SPLITS, Item, Manifest, write_manifest
 from tflite.masks import load_mask
+from tflite.outputs import partial_folder
 
 _REACH = 6  # pixels around a mask that still belong to the crack's profile: blur, and masks that are drawn too tight
 _CONTRAST = (0.35, 2.2)  # exponent of the crack's darkness
@@ -85,13 +85,9 @@ def write_transplants(
         _require(shapes, split, bool(_cracked_pairs(shapes, split)), "photograph with a crack and its mask")
         for manifest in onto:
             _require(manifest, split, bool(_clean(manifest, split)), "crack-free picture")
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
-    try:
+    with partial_folder(out) as partial:
         manifest = _draw(shapes, onto, out, partial, numbers, size, seed)
         partial.replace(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return manifest
 
 
