@@ -362,10 +362,19 @@ def test_existing_results_are_kept_unless_overwrite_is_given(
     out.mkdir()
     (out / "metrics.csv").write_text("precious")
     (out / "thesis.txt").write_text("mine")
+    for more in ((), ("--overwrite",)):  # nothing here was written by this verb
+        failure(capsys, arguments(fake, tiny_manifest, "--out", out, *more))
+        assert (out / "metrics.csv").read_text() == "precious"
+    (out / "metrics.csv").unlink()
+    (out / "thesis.txt").unlink()
+    assert main(arguments(fake, tiny_manifest, "--out", out)) == 0
+    before = (out / "metrics.csv").read_text()
+    (out / "thesis.txt").write_text("mine")
+    (out / "metrics.csv").write_text("damaged")
     assert "exists already" in failure(capsys, arguments(fake, tiny_manifest, "--out", out))
-    assert (out / "metrics.csv").read_text() == "precious"
+    assert (out / "metrics.csv").read_text() == "damaged"
     assert main(arguments(fake, tiny_manifest, "--out", out, "--overwrite")) == 0
-    assert (out / "metrics.csv").read_text() != "precious"
+    assert (out / "metrics.csv").read_text() == before
     assert (out / "thesis.txt").read_text() == "mine"
 
 

@@ -216,10 +216,16 @@ def test_earlier_results_are_kept_unless_told_otherwise(
     models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = result_path(tmp_path, ".json")
-    path.write_text("earlier")
+    earlier = json.dumps({"format": benchmark.FORMAT, "rows": []})
+    path.write_text(earlier)
     assert run(models["uint8"], "--runs", 50, "--out", tmp_path) == 2
     assert "--overwrite" in capsys.readouterr().err
-    assert path.read_text() == "earlier"
+    assert path.read_text() == earlier
+    path.write_text("somebody else's")
+    assert run(models["uint8"], "--runs", 50, "--out", tmp_path, "--overwrite") == 2
+    assert "was not written by tflite.benchmark" in capsys.readouterr().err
+    assert path.read_text() == "somebody else's"
+    path.write_text(earlier)
     assert run(models["uint8"], "--runs", 50, "--out", tmp_path, "--overwrite") == 0
     assert json.loads(path.read_text())["format"] == benchmark.FORMAT
 
