@@ -152,7 +152,7 @@ def from_photo(
         CrackError: if what is needed is missing or absurd; the message says what to give.
     """
     name, taken, (width, height), data = _read(source)
-    _check_one_exposure(name, taken, (width, height), data)
+    _refuse_panorama(name, taken, (width, height), data)
     zoom = _number(taken, _DIGITAL_ZOOM)
     if zoom is not None and zoom > 1:
         raise ScaleRefusedError(
@@ -190,7 +190,17 @@ def from_photo(
     return GroundSampling(result.mm_per_pixel, f"EXIF, {result.source} ({origin})")
 
 
-def _check_one_exposure(name: str, taken: dict[int, Any], size: tuple[int, int], data: bytes) -> None:
+def refuse_panorama(source: str | Path | bytes) -> None:
+    """Raise for a stitched panorama, whatever is known of the lens. See `from_photo`.
+
+    Raises:
+        ImageError: if the file is no photograph.
+        ScaleRefusedError: if it is a panorama.
+    """
+    _refuse_panorama(*_read(source))
+
+
+def _refuse_panorama(name: str, taken: dict[int, Any], size: tuple[int, int], data: bytes) -> None:
     """Raise for a panorama: its focal length is that of its parts, and its pixels are spread over angles, not over a plane."""
     if _PANORAMA in data or _number(taken, _CUSTOM_RENDERED) == _APPLE_PANORAMA:
         why = "is a stitched panorama by its own data"

@@ -7,11 +7,12 @@ known stays None, and `Shot.unplaced` says why there is no position.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, replace
 
-from crack_tf.photo.gsd import from_camera, from_photo
-from tflite.errors import CrackError
+from crack_tf.photo.gsd import ScaleRefusedError, from_camera, from_photo, refuse_panorama
+from tflite.errors import CrackError, ImageError
 from tflite.place.clock import PLAIN_CLOCK, CameraClock
 from tflite.place.exposure import read_exposure
 from tflite.place.fix import EARTH_M, Fix, real_place
@@ -36,7 +37,7 @@ class Shot:
         distance_m: to the surface.
         mm_per_pixel: on the surface.
         unplaced: why there is no position, in words; None where there is one.
-        notes: what the photograph's data say that cannot be and was left out; for a person.
+        notes: what the photograph's data say that cannot be and was left out, and why it has no scale; for a person.
     """
 
     time: float | None = None
@@ -101,7 +102,13 @@ class Scale:
             raise CrackError(f"--focal-mm {self.focal_mm:g} needs --distance-m and --sensor-width-mm beside it.")
 
     def of(self, data: bytes | None, width: int, height: int, measured_m: float | None = None) -> float | None:
-        """Millimetres per pixel of a photograph, or None.
+        """Millimetres per pixel of a photograph, or None. Arguments as for `find`."""
+        return self.find(data, width, height, measured_m)[0]
+
+    def find(
+        self, data: bytes | None, width: int, height: int, measured_m: float | None = None
+    ) -> tuple[float | None, str | None]:
+        """Millimetres per pixel of a photograph, or None, and why it was refused where its picture is not what its lens drew.
 
         Args:
             data: the file's bytes, or None where there is no file.
@@ -109,16 +116,22 @@ class Scale:
             measured_m: distance by the drone's laser, for where the user states none.
         """
         if self.mm_per_pixel is not None:
-            return self.mm_per_pixel
-        if self.focal_mm is not None and self.distance_m is not None and self.sensor_width_mm is not None:
-            return from_camera(self.focal_mm, self.distance_m, self.sensor_width_mm, max(width, height)).mm_per_pixel
-        if data is None:
-            return None
+            return self.mm_per_pixel, None
         try:
+            if self.focal_mm is not None and self.distance_m is not None and self.sensor_width_mm is not None:
+                if data is not None:
+                    with contextlib.suppress(ImageError):  # of a format whose data are not read here
+                        refuse_panorama(data)
+                longer = max(width, height)
+                return from_camera(self.focal_mm, self.distance_m, self.sensor_width_mm, longer).mm_per_pixel, None
+            if data is None:
+                return None, None
             found = from_photo(data, self.distance_m or measured_m, self.sensor_width_mm).mm_per_pixel
+        except ScaleRefusedError as error:
+            return None, f"no scale: {error}"
         except CrackError:  # what is missing is counted and told once for the whole survey
-            return None
-        return found if found <= MAX_MM_PER_PIXEL else None
+            return None, None
+        return (found if found <= MAX_MM_PER_PIXEL else None), None
 
 
 @dataclass(frozen=True)
@@ -142,13 +155,14 @@ class Locator:
         fix, unplaced = self._placed(found.time, found.fix, found.local)
         shot = _shot(found.time, fix, unplaced)
         angles = found.angles
+        scale, refused = self.scale.find(data, width, height, measured)
         return replace(
             shot,
             heading_deg=shot.heading_deg if angles.heading is None else angles.heading,
             pitch_deg=shot.pitch_deg if angles.pitch is None else angles.pitch,
             distance_m=self.scale.distance_m or found.distance_m,
-            mm_per_pixel=self.scale.of(data, width, height, measured),
-            notes=found.notes,
+            mm_per_pixel=scale,
+            notes=found.notes if refused is None else (*found.notes, refused),
         )
 
     def of_moment(self, seconds: float | None, fix: Fix | None, width: int, height: int) -> Shot:

@@ -12,6 +12,7 @@ can run any code on its workers: in a network that is not trusted, use Dask's TL
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import time
@@ -109,12 +110,23 @@ class ClusterCrew:
 
     def _connect(self) -> Any:
         try:
+            # Bounded here: Dask waits for ever for the first words of something that is no scheduler.
+            asyncio.run(asyncio.wait_for(self._greet(), CONNECT_S))
             return self._dask.Client(self._scheduler, timeout=CONNECT_S, set_as_default=False)
-        except (OSError, ValueError, TimeoutError) as error:
+        except Exception as error:  # a worker's address, or another version, raises nearly anything
             raise CrackError(
                 f"--scheduler {self._scheduler}: no Dask scheduler answers there ({first_line(error)}). Start one with "
                 "dask scheduler, give its address such as tcp://HOST:8786, or leave --scheduler out."
             ) from None
+
+    async def _greet(self) -> None:
+        """Raise unless a scheduler answers: a client that was never one of its cannot be closed well."""
+        from distributed.core import rpc
+
+        async with rpc(self._scheduler, timeout=CONNECT_S) as there:
+            kind = (await there.identity())["type"]
+        if kind != "Scheduler":
+            raise CrackError(f"it is a {kind.lower()}")
 
     def _wait_for_worker(self) -> None:
         try:
@@ -163,16 +175,26 @@ class ClusterCrew:
 
     def _done(self, waiting: list[Any]) -> list[Any]:
         """Those that are done, at least one."""
+
+        def first() -> list[Any]:
+            with self._client.as_current():
+                return list(self._dask.wait(waiting, timeout=_LOOK_S, return_when="FIRST_COMPLETED").done)
+
+        return self._patiently(first)
+
+    def _patiently(self, ask: Callable[[], Any]) -> Any:
+        """What `ask` returns, which raises `TimeoutError` after a while, as often as it takes while there are workers.
+
+        Dask gives the photographs of dead workers to others, and waits for others for ever.
+        """
         alone_since = None
         while True:
             try:
-                with self._client.as_current():
-                    return list(self._dask.wait(waiting, timeout=_LOOK_S, return_when="FIRST_COMPLETED").done)
+                return ask()
             except TimeoutError:
                 pass
             except self._dask.CancelledError as error:
                 raise CrackError(self._lost(error)) from None
-            # Dask gives the photographs of dead workers to others, and waits for others as long as it takes.
             if self._threads():
                 alone_since = None
                 continue
@@ -182,12 +204,11 @@ class ClusterCrew:
 
     def _searched(self, future: Any, item: Item) -> Searched:
         try:
-            worker, searched = future.result()
+            # What is done may be lost with its worker before it is fetched.
+            worker, searched = self._patiently(lambda: future.result(timeout=_LOOK_S))
         except self._dask.KilledWorker:
             detail = "workers that searched it died, one after the other: it may need more memory than they have"
             return Searched(item.name, item.bytes, gap=Gap(item.name, UNREADABLE, detail))
-        except self._dask.CancelledError as error:
-            raise CrackError(self._lost(error)) from None
         except (ImportError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and _NOT_UNPACKED not in str(error):
                 raise
@@ -225,5 +246,7 @@ def distributed_package() -> Any:
         raise CrackError(
             f"--scheduler needs Dask ({first_line(error)}): pip install -r requirements-cluster.txt (extra cluster)."
         ) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     return distributed

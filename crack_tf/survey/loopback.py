@@ -29,6 +29,10 @@ class Loopback:
     address: str
     workers: list[subprocess.Popen[bytes]]
 
+    def cpu_seconds(self) -> float:
+        """What the workers that live have taken of processors so far, together."""
+        return sum(_cpu_seconds(worker.pid) for worker in self.workers if worker.poll() is None)
+
 
 @contextmanager
 def loopback_cluster(folder: Path, workers: int) -> Iterator[Loopback]:
@@ -81,6 +85,12 @@ def _started(folder: Path, role: str, *arguments: str) -> Iterator[subprocess.Po
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _cpu_seconds(process: int) -> float:
+    """User and system time by proc(5): the 14th and 15th field, of which the second, a name, may hold anything."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _free_port() -> int:

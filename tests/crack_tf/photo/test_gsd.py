@@ -21,6 +21,7 @@ from crack_tf.photo.gsd import (
     from_value,
     needed_mm_per_pixel,
 )
+from tests.cases import case
 from tflite.errors import CrackError, ImageError
 
 FOCAL, FOCAL_35MM, DISTANCE, ZOOM, PIXEL_X, PIXEL_Y = 0x920A, 0xA405, 0x9206, 0xA404, 0xA002, 0xA003
@@ -125,6 +126,11 @@ def test_a_stitched_panorama_has_no_scale(size, tags, xmp: bytes, message: str, 
         data = data[:2] + b"\xff\xe1" + (len(xmp) + 2).to_bytes(2, "big") + xmp + data[2:]
     with pytest.raises(ScaleRefusedError, match=f"{message}.*millimetres per pixel directly"):
         from_photo(data, 2, sensor)
+
+
+def test_the_phone_panorama_of_the_cases_is_refused() -> None:
+    with pytest.raises(ScaleRefusedError, match="stitched panorama by its own data"):
+        from_photo(case("21-panorama-scale") / "PANO_0001.jpg", 2)
 
 
 def test_the_widest_sensors_are_no_panoramas() -> None:

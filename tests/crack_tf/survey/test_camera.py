@@ -137,3 +137,18 @@ def test_a_given_camera_gives_the_scale():
     assert scale.of(None, 4000, 3000) == pytest.approx(13.2 / 4000 * (2000 - 10) / 10)
     assert Scale(0.2).of(None, 4000, 3000) == 0.2
     assert Scale().of(None, 4000, 3000) is None
+
+
+@pytest.mark.parametrize("scale", [Scale(distance_m=2.0), Scale(distance_m=2.0, focal_mm=8.0, sensor_width_mm=13.2)])
+def test_a_panorama_has_no_scale_and_a_note_that_says_why(scale):
+    found = exif()
+    found.get_ifd(0x8769)[0xA405] = 24
+    out = io.BytesIO()
+    Image.new("RGB", (900, 300)).save(out, "JPEG", exif=found)
+    shot = Locator(scale).of_file(out.getvalue(), 900, 300)
+    assert shot.mm_per_pixel is None
+    assert shot.notes[-1].startswith("no scale: the photograph has 900x300 pixels, wider than any sensor")
+    whole = Locator(scale).of_file(jpeg(found), 400, 300)
+    assert whole.mm_per_pixel is not None
+    assert not any(note.startswith("no scale") for note in whole.notes)
+    assert Locator(Scale(0.2)).of_file(out.getvalue(), 900, 300).mm_per_pixel == 0.2

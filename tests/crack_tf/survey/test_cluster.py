@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -24,6 +24,7 @@ from crack_tf.survey.findings import Gap
 from crack_tf.survey.loopback import Loopback, loopback_cluster
 from crack_tf.survey.search import Searched
 from crack_tf.survey.source import MISSING, UNREADABLE, FolderSource, Frame, Item
+from crack_tf.survey.store import Store
 from tests.crack_tf.survey.small_flight import Models, write_flight, write_models
 from tests.crack_tf.survey.test_survey_killed import contents
 from tflite.errors import CrackError, ImageError
@@ -72,18 +73,27 @@ def reference(flight: Path, models: Models, tmp_path_factory: pytest.TempPathFac
 
 
 def test_a_survey_that_one_machine_began_is_finished_by_a_cluster(
-    flight: Path, models: Models, reference: dict[str, bytes], two_workers: Loopback, tmp_path: Path, capsys: Any
+    flight: Path,
+    models: Models,
+    reference: dict[str, bytes],
+    two_workers: Loopback,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    out = tmp_path / "found"
-    part = tmp_path / "DCIM"
-    part.mkdir()
-    for path in sorted(flight.iterdir())[::2]:
-        os.link(path, part / path.name)
-    survey(part, out, models)
-    for path in sorted(flight.iterdir())[1::2]:
-        os.link(path, part / path.name)
+    out, real, left = tmp_path / "found", Store.add_photo, [PHOTOS // 2]
+
+    def stopped(*arguments: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "add_photo", stopped)
+        assert survey(flight, out, models) == 130
     capsys.readouterr()
-    assert survey(part, out, models, "--scheduler", two_workers.address) == 1
+    assert survey(flight, out, models, "--scheduler", two_workers.address) == 1
     assert f"{PHOTOS // 2} photographs were done before" in capsys.readouterr().out
     assert contents(out) == reference
 
@@ -118,9 +128,11 @@ def test_a_scheduler_that_does_not_answer_is_told_and_nothing_is_written(
 ) -> None:
     pytest.importorskip("distributed", reason="Dask is not installed: requirements-cluster.txt")
     monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
-    for address in ("tcp://127.0.0.1:9", "nonsense://x", "tcp://"):
+    silent = socket.create_server(("127.0.0.1", 0))
+    for address in ("tcp://127.0.0.1:9", "nonsense://x", "tcp://", f"tcp://127.0.0.1:{silent.getsockname()[1]}"):
         assert survey(flight, tmp_path / "found", models, "--scheduler", address) == 2
         assert f"--scheduler {address}: no Dask scheduler answers there" in capsys.readouterr().err
+    silent.close()
     assert not (tmp_path / "found").exists()
 
 
@@ -146,7 +158,7 @@ class Answer:
     def __init__(self, answer: Any) -> None:
         self._answer = answer
 
-    def result(self) -> Any:
+    def result(self, timeout: float) -> Any:
         if isinstance(self._answer, Exception):
             raise self._answer
         return self._answer

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from crack_tf.survey import scaling
+from crack_tf.survey import loopback, scaling
 from tflite.errors import CrackError
+from tflite.files import read_csv, write_json
 
 
 def test_every_flight_is_a_row_with_its_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,3 +49,41 @@ def test_a_survey_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(CrackError, match="2 photographs ended with code 1"):
         scaling.measure(tmp_path, 2, (320, 240))
+
+
+def test_every_number_of_workers_is_a_row_beside_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    surveys: list[list[str]] = []
+
+    @contextmanager
+    def cluster(folder: Path, workers: int) -> Iterator[SimpleNamespace]:
+        taken = iter((5.0, 8.0))  # before and after a survey
+        yield SimpleNamespace(address=f"tcp://{workers}", cpu_seconds=lambda: next(taken))
+
+    def survey(command: list[str], cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        surveys.append(command)
+        out = cwd / command[command.index("--out") + 1]
+        rate = 10.0 * float(command[-1].removeprefix("tcp://"))
+        write_json(out / "performance.json", {"seconds": 60.0, "photos_per_minute": rate})
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(loopback, "loopback_cluster", cluster)
+    monkeypatch.setattr(subprocess, "run", survey)
+    table = tmp_path / "workers.csv"
+    assert scaling.main(["--workers", "1,2", "--flights", "2", "--size", "320x240", "--out", str(table)]) == 0
+    rows = read_csv(table)
+    assert [(row["workers"], row["photos_per_minute"], row["times_the_first"]) for row in rows] == [
+        ("1", "10.0", "1.0"),
+        ("2", "20.0", "2.0"),
+    ]
+    assert [float(row["workers_cpu_s_per_photo"]) for row in rows] == [1.5, 1.5]
+    # Each cluster first gets something to warm up on.
+    assert [command[3] for command in surveys] == ["warm-up/photos", "flight/photos"] * 2
+
+
+def test_a_processs_time_is_that_of_its_own_clock() -> None:
+    started = time.process_time()
+    while time.process_time() - started < 0.05:
+        pass
+    assert loopback.Loopback("", [SimpleNamespace(pid=os.getpid(), poll=lambda: None)]).cpu_seconds() == pytest.approx(  # type: ignore[list-item]
+        time.process_time(), abs=0.2
+    )
