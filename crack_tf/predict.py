@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -44,11 +44,13 @@ class Named:
         path: of the file.
         name: the same as text that any file can hold.
         overlay: of its picture, below the output folder.
+        trouble: why it cannot be looked at, known before it is tried; None where it may be tried.
     """
 
     path: Path
     name: str
     overlay: str
+    trouble: str | None = None
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -136,7 +138,8 @@ def main(argv: list[str] | None = None) -> int:
 def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], int]:
     """All photographs that files and folders given by the user stand for, each once.
 
-    A file is taken whatever its name; in folders, files without an image's suffix are passed over and counted.
+    A file is taken whatever its name; in folders, what is no photograph by name and content is passed over and counted, and what
+    may hide photographs (a link to nothing, a folder that cannot be read) is one that cannot be read.
 
     Args:
         paths: files and folders.
@@ -148,9 +151,12 @@ def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], i
     Raises:
         CrackError: if a path does not exist, a folder holds the output folder, or there is no photograph.
     """
-    from tflite.images import SUFFIXES, list_images
+    from crack_tf.predictions import OVERLAYS
+    from tflite.formats import SUFFIXES
+    from tflite.photographs import list_photographs
 
     found: dict[Path, tuple[Path, Path]] = {}  # by real path: as given, and relative to the folder it was found in
+    troubles: dict[Path, Named] = {}
     skipped = 0
     for path in paths:
         if not path.exists():
@@ -162,19 +168,23 @@ def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], i
             raise CrackError(
                 f"--out {out} lies in {path}: its overlays would become photographs. Choose another folder."
             )
-        images = list_images(path)
-        skipped += sum(1 for _ in _visible_files(path)) - len(images)
-        for image in images:
+        listing = list_photographs(path)
+        skipped += len(listing.others)
+        for image in listing.photographs:
             found.setdefault(image.resolve(), (image, image.relative_to(path)))
-    if not found:
+        for trouble in listing.troubles:
+            name, overlay = _text(trouble.path), f"{OVERLAYS}/{_text(trouble.path.relative_to(path))}.png"
+            troubles[trouble.path] = Named(trouble.path, name, overlay, f"{name} {trouble.reason}.")
+    if not found and not troubles:
         raise CrackError(
             f"no photograph in {', '.join(map(str, paths))}: files ending in {', '.join(sorted(SUFFIXES))} are looked for."
         )
     taken = Counter(relative for _, relative in found.values())
     names = Counter(_text(path) for path, _ in found.values())
-    return [
+    photos = [
         Named(path, _name(path, names), _overlay_name(path, relative, taken)) for path, relative in found.values()
-    ], skipped
+    ]
+    return [*photos, *troubles.values()], skipped
 
 
 class Session:
@@ -249,6 +259,8 @@ class Session:
 
         sidecar = self._classifier.sidecar
         unreadable = {"status": UNREADABLE, "model_sha256": sidecar.sha256}
+        if photo.trouble is not None:
+            return {"photo": photo.name, "bytes": 0, **unreadable, "reason": photo.trouble}
         try:
             data, file = read_file(photo.path)
         except OSError as error:
@@ -294,6 +306,7 @@ def _found(picture: Photo) -> dict[str, Any]:
         "logit": picture.highest.logit,
         "probability": picture.highest.probability,
         "positive_tiles": sum(tile.crack for tile in picture.tiles),
+        "left_out_tiles": picture.left_out,
         "tiles": [
             {
                 **tile.box.as_json(),
@@ -320,7 +333,9 @@ def report_line(record: dict[str, Any]) -> str:
     if "decision" not in record:
         return f"NOT READ  {record['photo']}: {record['reason']}"
     tiles = f"{record['positive_tiles']}/{len(record['tiles'])} tiles"
-    return f"{record['decision'].replace('_', ' '):<8}  {record['probability']:.3f}  {tiles:>13}  {record['photo']}"
+    left_out = f" ({record['left_out_tiles']} transparent tiles left out)" if record["left_out_tiles"] else ""
+    decision = record["decision"].replace("_", " ")
+    return f"{decision:<8}  {record['probability']:.3f}  {tiles:>13}  {record['photo']}{left_out}"
 
 
 def _open_out(args: argparse.Namespace, classifier: PhotoClassifier) -> Predictions | None:
@@ -356,13 +371,6 @@ def _tile_counter(bar: Any) -> Callable[[int, int], None]:
         bar.update(tiles)
 
     return advance
-
-
-def _visible_files(folder: Path) -> Iterator[Path]:
-    """Files that are not hidden, as `list_images` sees them."""
-    for path in folder.rglob("*"):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield path
 
 
 def _overlay_name(path: Path, relative: Path, taken: Counter[Path]) -> str:

@@ -20,14 +20,14 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from PIL import Image
 
 from tflite.device.run import MIN_SIDE
 from tflite.device.tiles import Box, tile_boxes, training_side
 from tflite.errors import ImageError
-from tflite.images import FORMATS, decode_rgb, load_rgb, resize_rgb
+from tflite.images import decode_picture, header_pixels, load_picture, resize_rgb
 from tflite.metrics import sigmoid
 from tflite.runtime import Classifier
+from tflite.transparency import boxes_with_pixels
 
 # Up to here a picture counts as one tile. A larger one would be shrunk so far that hairline cracks vanish, a longer one squeezed.
 WHOLE_SIDE = 1.5  # times the tile's side
@@ -61,11 +61,13 @@ class Photo:
 
     Attributes:
         image: uint8 (height, width, 3), upright.
-        tiles: in reading order; together they cover every pixel.
+        tiles: in reading order; together they cover every pixel, but for those left out.
+        left_out: tiles that were not searched, since next to nothing in them is opaque.
     """
 
     image: np.ndarray
     tiles: tuple[Tile, ...]
+    left_out: int = 0
 
     @property
     def crack(self) -> bool:
@@ -146,14 +148,16 @@ class PhotoClassifier:
             data: the file's content, where it was read before.
 
         Raises:
-            ImageError: if the photograph cannot be read, or is smaller than 16 pixels.
+            ImageError: if the photograph cannot be read, is smaller than 16 pixels, or no tile of it is opaque.
         """
         with self.room(header_pixels(path)):
-            image = load_rgb(path) if data is None else decode_rgb(data, str(path))
-            height, width = image.shape[:2]
+            picture = load_picture(path) if data is None else decode_picture(data, str(path))
+            height, width = picture.pixels.shape[:2]
             if min(height, width) < MIN_SIDE:
                 raise ImageError(f"{path} has {width}x{height} pixels: too small to show anything.")
-            yield Photo(image, tuple(self.score(image, advance=advance)))
+            boxes = photo_boxes(width, height, self.side, self.overlap)
+            shown = boxes_with_pixels(boxes, picture.opaque, str(path))
+            yield Photo(picture.pixels, tuple(self.score(picture.pixels, shown, advance)), len(boxes) - len(shown))
 
     def score(
         self,
@@ -224,12 +228,3 @@ class _PixelBudget:
             with self._changed:
                 self._used -= pixels
                 self._changed.notify_all()
-
-
-def header_pixels(path: str | Path) -> int:
-    """Pixels of a photograph by its header; 0 if it cannot be read, which decoding will then report in words."""
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            return image.width * image.height
-    except Exception:  # damaged headers raise nearly anything, see tflite.images
-        return 0

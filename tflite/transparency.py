@@ -6,12 +6,13 @@ is around them before a model sees them, and tiles that consist of nothing else 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
 from tflite.device.tiles import Box
+from tflite.errors import ImageError
 
 MIN_OPAQUE = 0.1  # of a tile; one with less is not searched
 _SEEN = 128  # alpha from which a pixel counts
@@ -94,13 +95,22 @@ def _filled(pixels: np.ndarray, known: np.ndarray, random: np.random.Generator) 
     return filled
 
 
-def boxes_with_pixels(boxes: Iterable[Box], opaque: np.ndarray | None) -> list[Box]:
+def boxes_with_pixels(boxes: Sequence[Box], opaque: np.ndarray | None, name: str) -> Sequence[Box]:
     """The tiles of which at least `MIN_OPAQUE` is there.
 
     Args:
         boxes: inside the picture.
         opaque: bool (height, width), or None for all.
+        name: of the picture, for the error.
+
+    Raises:
+        ImageError: if there is none: nothing of the picture would be searched.
     """
     if opaque is None:
-        return list(boxes)
-    return [box for box in boxes if opaque[box.y : box.y + box.h, box.x : box.x + box.w].mean() >= MIN_OPAQUE]
+        return boxes
+    shown = [box for box in boxes if opaque[box.y : box.y + box.h, box.x : box.x + box.w].mean() >= MIN_OPAQUE]
+    if not shown:
+        raise ImageError(
+            f"{name} is transparent almost everywhere: no tile of it shows anything. Cut out what it shows."
+        )
+    return shown

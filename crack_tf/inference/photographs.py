@@ -24,11 +24,13 @@ import numpy as np
 
 from crack_tf.tiled import PhotoClassifier, Tile, photo_boxes
 from tflite.device.run import MIN_SIDE
-from tflite.device.tiles import training_side
+from tflite.device.tiles import Box, training_side
 from tflite.errors import CrackError, ImageError
-from tflite.images import list_images, load_rgb, resize_rgb
+from tflite.images import Picture, load_picture, resize_rgb
 from tflite.metrics import sigmoid
+from tflite.photographs import list_photographs
 from tflite.sidecar import Sidecar, read_sidecar
+from tflite.transparency import boxes_with_pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,7 +50,7 @@ class ClassifiedPhoto:
     Attributes:
         name: of the file; empty for an array.
         image: uint8 (height, width, 3), upright.
-        tiles: in reading order; together they cover every pixel.
+        tiles: in reading order; together they cover every pixel that is not transparent.
         threshold: probability from which a tile is called cracked.
         model: such as "mobilenet_v2-int8-qat".
     """
@@ -178,23 +180,32 @@ class PhotoModel(ABC, Generic[Answer]):
             CrackError: if the argument is none of these.
         """
         if isinstance(photo, np.ndarray):
-            return self._answer("", _checked(photo), **settings)
+            return self._answer("", Picture(_checked(photo)), **settings)
         if isinstance(photo, str | os.PathLike):
             path = Path(photo)
             if path.is_dir():
-                return self.predict(list_images(path), **settings)
-            image = load_rgb(path)
-            if min(image.shape[:2]) < MIN_SIDE:
-                raise ImageError(f"{path} has {image.shape[1]}x{image.shape[0]} pixels: too small to show anything.")
-            return self._answer(path.name, image, **settings)
+                return self._folder(path, **settings)
+            picture = load_picture(path)
+            height, width = picture.pixels.shape[:2]
+            if min(height, width) < MIN_SIDE:
+                raise ImageError(f"{path} has {width}x{height} pixels: too small to show anything.")
+            return self._answer(path.name, picture, **settings)
         if isinstance(photo, Iterable):
             return (self.predict(each, **settings) for each in photo)
         raise CrackError(
             f"photo is {type(photo).__name__}: give a file, a folder, a uint8 RGB array, or a list of these."
         )
 
+    def _folder(self, path: Path, **settings: Any) -> Iterator[Answer]:
+        """The photographs below a folder, and then an error if there may be some that cannot be looked at."""
+        listing = list_photographs(path)
+        for photograph in listing.photographs:
+            yield self.predict(photograph, **settings)
+        for trouble in listing.troubles:
+            raise ImageError(f"{trouble.path} {trouble.reason}.")
+
     @abstractmethod
-    def _answer(self, name: str, image: np.ndarray, **settings: Any) -> Answer: ...
+    def _answer(self, name: str, picture: Picture, **settings: Any) -> Answer: ...
 
 
 class CrackClassifier(PhotoModel[ClassifiedPhoto]):
@@ -216,14 +227,16 @@ class CrackClassifier(PhotoModel[ClassifiedPhoto]):
         if self._tiles is not None:
             self._tiles.__exit__(None, None, None)
 
-    def _answer(self, name: str, image: np.ndarray, **settings: Any) -> ClassifiedPhoto:
+    def _answer(self, name: str, picture: Picture, **settings: Any) -> ClassifiedPhoto:
         if settings:
             raise CrackError(f"{', '.join(settings)}: a classifier takes no such setting.")
-        tiles = self._tiles.score(image) if self._tiles is not None else self._score(image)
+        image = picture.pixels
+        boxes = photo_boxes(image.shape[1], image.shape[0], self.side, OVERLAP)
+        shown = boxes_with_pixels(boxes, picture.opaque, name)
+        tiles = self._tiles.score(image, shown) if self._tiles is not None else self._score(image, shown)
         return ClassifiedPhoto(name, image, tuple(tiles), self.sidecar.threshold.probability, self.name)
 
-    def _score(self, image: np.ndarray) -> list[Tile]:
-        boxes = photo_boxes(image.shape[1], image.shape[0], self.side, OVERLAP)
+    def _score(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Tile]:
         tiles: list[Tile] = []
         for start in range(0, len(boxes), _KERAS_TILES):
             some = boxes[start : start + _KERAS_TILES]
@@ -256,13 +269,16 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
         if self._pool is not None:
             self._pool.__exit__(None, None, None)
 
-    def _answer(self, name: str, image: np.ndarray, **settings: Any) -> DrawnPhoto:
+    def _answer(self, name: str, picture: Picture, **settings: Any) -> DrawnPhoto:
         from crack_tf.segmentation.photos import segment
 
         scale = settings.pop("mm_per_pixel", None)
         if settings:
             raise CrackError(f"{', '.join(settings)}: a segmentation model takes mm_per_pixel alone.")
+        image = picture.pixels
         probability = segment(image, self._pool or self._maps)
+        if picture.opaque is not None:  # what was made up for transparent pixels shows no crack
+            probability = np.where(picture.opaque, probability, np.float32(0))
         cut = self._maps.threshold_probability
         return DrawnPhoto(name, image, probability, probability >= cut, cut, scale, self.name)
 

@@ -39,7 +39,7 @@ from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError
 from tflite.files import atomic_path, read_json, sha256_file, write_csv, write_json
 from tflite.hardware import describe
-from tflite.images import decode_rgb
+from tflite.images import decode_picture
 from tflite.locks import FolderLock
 from tflite.outputs import Output, check_folder, clear_folder, json_with, remove_files, remove_leftovers
 from tflite.sameness import FileState, is_same, read_file
@@ -239,10 +239,13 @@ def handle(
         CrackError: if the foreground or the scale does not fit the photograph.
     """
     photo = place.photo
+    if photo.trouble is not None:
+        return {"photo": photo.name, "status": UNREADABLE, "reason": photo.trouble}
     note = None
     try:
         data, file = read_file(photo.path)
-        pixels = decode_rgb(data, str(photo.path))
+        picture = decode_picture(data, str(photo.path))
+        pixels = picture.pixels
         started = time.perf_counter()
         scale = find_scale(options, pixels.shape, photo.path)
     except ScaleRefusedError as error:
@@ -263,6 +266,8 @@ def handle(
             foreground=None if foreground is None or found else foreground.mask,
             progress=progress.show,
         )
+    if picture.opaque is not None:  # what was made up for transparent pixels shows no crack
+        probability = np.where(picture.opaque, probability, np.float32(0))
     seconds = time.perf_counter() - started
     mask = probability >= cut(options, segmenter)
     left_out = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,11 +29,13 @@ from crack_tf.survey.source import MISSING, UNREADABLE, Frame, Item
 from crack_tf.survey.store import OVERLAYS, PICTURES
 from crack_tf.survey.validate import LEFT_OUT, Candidate, find_candidates, worth_a_look
 from crack_tf.survey.verify import Verifier
-from crack_tf.tiled import PhotoClassifier
+from crack_tf.tiled import PhotoClassifier, photo_boxes
 from tflite.device.journal import iso_time
+from tflite.device.tiles import Box
 from tflite.errors import ImageError
 from tflite.sameness import FileState
 from tflite.segmenter import Segmenter
+from tflite.transparency import boxes_with_pixels
 
 _CUTS = 2  # of GrabCut; more of its five move the edge by a few pixels, and take most of the survey's time
 STAGES = ("decode", "classify", "foreground", "segment", "measure", "points", "write")
@@ -182,7 +184,7 @@ class Searcher:
     def _search(self, item: Item, frame: Frame, watch: Stopwatch) -> Searched:
         image, shot = frame.image, frame.shot
         with watch.stage("classify"):
-            tiles = self.classifier.score(image, frame.boxes)
+            tiles = self.classifier.score(image, self._boxes(item, frame))
         candidates: list[Candidate] = []
         wanted = worth_a_look(tiles, self.classifier.sidecar.threshold.logit)
         if wanted:
@@ -233,13 +235,24 @@ class Searcher:
         )
 
     def _foreground(self, frame: Frame) -> np.ndarray | None:
-        """Where to look: what a journal kept, or what is concrete."""
+        """Where to look: what a journal kept, or what is concrete, and never what is transparent."""
         if frame.boxes is not None:
             known = np.zeros(frame.image.shape[:2], bool)
             for box in frame.boxes:
                 known[box.y : box.y + box.h, box.x : box.x + box.w] = True
             return known
-        return GrabCut(_CUTS).segment(frame.image, Prompt()).mask if self._plan.foreground else None
+        if not self._plan.foreground:
+            return frame.opaque
+        concrete = GrabCut(_CUTS).segment(frame.image, Prompt()).mask
+        return concrete if frame.opaque is None else concrete & frame.opaque
+
+    def _boxes(self, item: Item, frame: Frame) -> Sequence[Box] | None:
+        """The tiles to look at; None for all."""
+        if frame.opaque is None:
+            return frame.boxes
+        height, width = frame.image.shape[:2]
+        boxes = photo_boxes(width, height, self.classifier.side, self.classifier.overlap)
+        return boxes_with_pixels(boxes, frame.opaque, item.name)
 
     def _segment(self, watch: Stopwatch, image: np.ndarray, region: np.ndarray) -> np.ndarray:
         """The segmentation model on a part of a photograph: float32 (height, width)."""

@@ -18,7 +18,6 @@ import numpy as np
 
 from crack_tf.survey.camera import Locator, Shot
 from crack_tf.survey.findings import Gap, PhotoName
-from crack_tf.tiled import header_pixels
 from tflite.checked import CheckError, checked
 from tflite.device.journal import FILE_NAME as JOURNAL
 from tflite.device.journal import JournalContent, read_journal, read_tile
@@ -26,7 +25,8 @@ from tflite.device.run import MIN_SIDE
 from tflite.device.tiles import Box
 from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes, sha256_file
-from tflite.images import SUFFIXES, decode_rgb, list_images
+from tflite.images import SUFFIXES, decode_picture, decode_rgb, header_pixels
+from tflite.photographs import list_photographs
 from tflite.place.clock import parse_time
 from tflite.place.fix import Fix, real_altitude, real_place
 from tflite.place.srt import SrtTrack
@@ -49,6 +49,7 @@ class Frame:
         boxes: tiles to look at; None for all.
         tiles: that were classified before, on the device; None where none were.
         file: what it was read from, where that is no file of its own; it is known again by this.
+        opaque: bool (height, width), which pixels are there; None where all are. The others are no concrete.
     """
 
     sha256: str
@@ -57,6 +58,7 @@ class Frame:
     boxes: tuple[Box, ...] | None = None
     tiles: int | None = None
     file: FileState | None = None
+    opaque: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -155,13 +157,17 @@ class FolderSource:
                 f"--out {out} lies in {path}: its pictures would become photographs. Choose another folder."
             )
         else:
-            self._paths = list_images(path)
-            other = sum(1 for _ in _visible_files(path)) - len(self._paths)
-            if other:
+            listing = list_photographs(path)
+            self._paths = list(listing.photographs)
+            for trouble in listing.troubles:
+                name = text_of(trouble.path.relative_to(path))
+                self.gaps.append(Gap(name, UNREADABLE, f"{name} {trouble.reason}."))
+            if listing.others:
                 self.warnings.append(
-                    f"{other} files in {self.name} are no photographs by their names and were passed over."
+                    f"{len(listing.others)} files in {self.name} are no photographs by name and content and were passed over, "
+                    f"the first {text_of(listing.others[0].relative_to(path))}."
                 )
-        if not self._paths:
+        if not self._paths and not self.gaps:
             raise CrackError(f"no photograph in {path}: files ending in {', '.join(sorted(SUFFIXES))} are looked for.")
         self.count = len(self._paths)
 
@@ -184,11 +190,12 @@ class FolderSource:
             raise
         except OSError as error:
             raise ImageError(f"{name} cannot be read: {error.strerror}.") from None
-        image = decode_rgb(data, name)
-        height, width = image.shape[:2]
+        picture = decode_picture(data, name)
+        height, width = picture.pixels.shape[:2]
         if min(height, width) < MIN_SIDE:
             raise ImageError(f"{name} has {width}x{height} pixels: too small to show anything.")
-        return Frame(file.sha256, image, self._locator.of_file(data, width, height))
+        shot = self._locator.of_file(data, width, height)
+        return Frame(file.sha256, picture.pixels, shot, opaque=picture.opaque)
 
 
 def is_video(path: Path) -> bool:
@@ -391,12 +398,6 @@ def _check_name(name: str, folder: Path) -> None:
 
 def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _visible_files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield path
 
 
 def _seconds(text: Any) -> float | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tests.tflite.drawn import rough
 from tflite.device.tiles import Box
+from tflite.errors import ImageError
 from tflite.transparency import boxes_with_pixels, fill, opaque_where
 
 
@@ -49,5 +51,7 @@ def test_tiles_with_next_to_nothing_in_them_are_left_out() -> None:
     opaque = np.zeros((100, 200), bool)
     opaque[:, :25] = True
     boxes = [Box(0, 0, 100, 100), Box(0, 20, 100, 100), Box(0, 100, 100, 100)]
-    assert boxes_with_pixels(boxes, opaque) == boxes[:1]
-    assert boxes_with_pixels(boxes, None) == boxes
+    assert boxes_with_pixels(boxes, opaque, "a.png") == boxes[:1]
+    assert boxes_with_pixels(boxes, None, "a.png") == boxes
+    with pytest.raises(ImageError, match=r"a\.png is transparent almost everywhere"):
+        boxes_with_pixels(boxes[2:], opaque, "a.png")

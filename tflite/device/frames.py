@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from tflite.place.exposure import Exposure, read_exposure
 from tflite.place.fix import Fix
 from tflite.place.video import FILE, FrameTimes, VideoTrack, find_start, find_subtitles, read_subtitles
 from tflite.sameness import FileState, is_other, read_file, sampled_state
+
+if TYPE_CHECKING:
+    from tflite.images import Picture
 
 FOLLOW_SECONDS = 1.0  # between two looks at a folder that is being filled
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".avi", ".m4v", ".webm", ".ts", ".mjpeg", ".mjpg"})
@@ -48,7 +51,7 @@ class Frame:
         time_source: how that is known: "xmp utc", "exif", "exif gps", "exif no zone" (see `tflite.place.exposure`), "file" (when
             the file was last changed), "clock" (of this machine), or of a frame of a video by its place in it: "video stated",
             "video subtitles", "video container" (see `tflite.place.video`) or "video" (by the file's time).
-        load: decodes it to uint8 RGB (height, width, 3); raises ImageError.
+        load: decodes it; raises ImageError.
         fix: the position it carries, or None.
         size: of its file in bytes, or None.
         dropped: frames of a live source lost since the one before.
@@ -58,7 +61,7 @@ class Frame:
     name: str
     time: float | None
     time_source: str
-    load: Callable[[], np.ndarray]
+    load: Callable[[], Picture]
     fix: Fix | None = None
     size: int | None = None
     dropped: int = 0
@@ -212,18 +215,25 @@ class FolderSource(Source):
         self._noted, self._first_note = 0, ""
 
     def frames(self, progress: Progress) -> Iterator[Frame]:
-        from tflite.images import list_images
+        from tflite.photographs import list_photographs
 
-        paths = list_images(self._folder)
-        if not paths and not self._follow:
+        listing = list_photographs(self._folder)
+        paths = list(listing.photographs)
+        if not paths and not listing.troubles and not self._follow:
             raise CrackError(f"--source {self._folder} holds no images.")
         if not self._follow:
             paths, everything = paths[:: self.sampling.every], len(paths)
             self.skipped = everything - len(paths)
         self._check_unchanged(paths, progress)
         known: set[str] = set()
+        troubles: set[str] = set()
         growing: dict[str, tuple[int, int]] = {}
         while True:
+            for trouble in listing.troubles:
+                name = trouble.path.relative_to(self._folder).as_posix()
+                if name not in troubles and not progress.knows(name, None):
+                    yield Frame(name, time.time(), "clock", partial(_fail, f"{name} {trouble.reason}."))
+                troubles.add(name)
             for path in paths:
                 name = path.relative_to(self._folder).as_posix()
                 if name in known:
@@ -245,10 +255,11 @@ class FolderSource(Source):
                 raise CrackError(
                     f"--source {self._folder} is gone: was its card or stick taken out? Put it back, and run the same command again."
                 )
-            paths = list_images(self._folder)
+            listing = list_photographs(self._folder)
+            paths = list(listing.photographs)
 
     def _read(self, path: Path, name: str) -> Frame:
-        from tflite.images import decode_rgb
+        from tflite.images import decode_picture
 
         try:
             data, file = read_file(path)
@@ -261,7 +272,7 @@ class FolderSource(Source):
             more = f"; and {self._noted} more photographs" if self._noted else ""
             self.warnings = [f"data of photographs that cannot be were left out. {self._first_note}{more}."]
             self._noted += 1
-        return Frame(name, taken, source, partial(decode_rgb, data, name), exposure.fix, len(data), file=file)
+        return Frame(name, taken, source, partial(decode_picture, data, name), exposure.fix, len(data), file=file)
 
     def _check_unchanged(self, paths: list[Path], progress: Progress) -> None:
         for path in paths:
@@ -339,8 +350,8 @@ class VideoSource(Source):
     def close(self) -> None:
         self._capture.release()
 
-    def _picture(self, name: str) -> Callable[[], np.ndarray]:
-        def load() -> np.ndarray:
+    def _picture(self, name: str) -> Callable[[], Picture]:
+        def load() -> Picture:
             whole, pixels = self._capture.retrieve()
             return _bgr_to_rgb(pixels) if whole else _fail(f"{name} cannot be decoded.")
 
@@ -391,7 +402,7 @@ class LiveSource(Source):
             error = caught
         slot.put(_Arrival(0, 0.0, _fail, last=True, error=error))
 
-    def _arrivals(self, stop: threading.Event) -> Iterator[Callable[[str], np.ndarray]]:
+    def _arrivals(self, stop: threading.Event) -> Iterator[Callable[[str], Picture]]:
         """Decoders of the frames, as they arrive."""
         raise NotImplementedError
 
@@ -418,7 +429,7 @@ class CameraSource(LiveSource):
             self._thread.join(timeout=5)  # OpenCV must not lose its device within a read
         self._capture.release()
 
-    def _arrivals(self, stop: threading.Event) -> Iterator[Callable[[str], np.ndarray]]:
+    def _arrivals(self, stop: threading.Event) -> Iterator[Callable[[str], Picture]]:
         failures = 0
         while not stop.is_set():
             whole, pixels = self._capture.read()
@@ -440,13 +451,13 @@ class PipeSource(LiveSource):
     def __init__(self, sampling: Sampling) -> None:
         super().__init__("pipe", "-", sampling)
 
-    def _arrivals(self, stop: threading.Event) -> Iterator[Callable[[str], np.ndarray]]:
-        from tflite.images import decode_rgb
+    def _arrivals(self, stop: threading.Event) -> Iterator[Callable[[str], Picture]]:
+        from tflite.images import decode_picture
 
         for data in _jpegs(_STDIN):
             if stop.is_set():
                 return
-            yield partial(decode_rgb, data)
+            yield partial(decode_picture, data)
 
 
 class StreamFileSource(Source):
@@ -462,7 +473,7 @@ class StreamFileSource(Source):
         self._changed, self._clock = state.st_mtime, clock
 
     def frames(self, progress: Progress) -> Iterator[Frame]:
-        from tflite.images import decode_rgb
+        from tflite.images import decode_picture
 
         for number, data in enumerate(_jpegs(self._file)):
             if progress.stop.is_set():
@@ -474,14 +485,14 @@ class StreamFileSource(Source):
                 self.resumed += 1
             else:
                 taken, source, exposure = _dated(data, self._clock, self._changed)
-                yield Frame(name, taken, source, partial(decode_rgb, data, name), exposure.fix, len(data))
+                yield Frame(name, taken, source, partial(decode_picture, data, name), exposure.fix, len(data))
 
 
 @dataclass
 class _Arrival:
     number: int
     time: float
-    load: Callable[[str], np.ndarray]
+    load: Callable[[str], Picture]
     dropped: int = 0
     last: bool = False
     error: Exception | None = None
@@ -571,16 +582,18 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _fail(reason: str) -> np.ndarray:
+def _fail(reason: str) -> Picture:
     raise ImageError(reason)
 
 
-def _camera_picture(pixels: np.ndarray | None, name: str) -> np.ndarray:
+def _camera_picture(pixels: np.ndarray | None, name: str) -> Picture:
     return _fail(f"{name}: the camera gave no picture.") if pixels is None else _bgr_to_rgb(pixels)
 
 
-def _bgr_to_rgb(pixels: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(pixels[:, :, ::-1])
+def _bgr_to_rgb(pixels: np.ndarray) -> Picture:
+    from tflite.images import Picture
+
+    return Picture(np.ascontiguousarray(pixels[:, :, ::-1]))
 
 
 def _import_opencv(source: str | Path) -> Any:

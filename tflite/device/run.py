@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tflite.device.hook import Action
     from tflite.device.journal import Journal
     from tflite.device.tiles import Box
+    from tflite.images import Picture
     from tflite.runtime import Classifier
 
 MIN_SIDE = 16  # pixels; a smaller "frame" shows no concrete
@@ -164,19 +165,19 @@ class Loop:
         if frame.file is not None:
             size["file"] = frame.file.as_json()
         try:
-            image = frame.load()
-            if min(image.shape[:2]) < MIN_SIDE:
-                raise ImageError(
-                    f"{frame.name} has {image.shape[1]}x{image.shape[0]} pixels: too small to show anything."
-                )
+            picture = frame.load()
+            height, width = picture.pixels.shape[:2]
+            if min(height, width) < MIN_SIDE:
+                raise ImageError(f"{frame.name} has {width}x{height} pixels: too small to show anything.")
+            boxes = self._boxes(frame, picture)
         except ImageError as error:
             self._journal.gap(frame.name, {**told, "reason": str(error), **size})
             self.tally.counts["unreadable"] += 1
             print(f"warning: {error} Recorded as a gap.", file=sys.stderr)
             return
         spent = {"read": read_ms + _since(started), "resize": 0.0, "inference": 0.0, "record": 0.0}
-        told["frame_size"] = {"w": image.shape[1], "h": image.shape[0]}
-        tiles, positives = self._classify(frame, image, told, spent)
+        told["frame_size"] = {"w": width, "h": height}
+        tiles, positives = self._classify(frame, picture.pixels, boxes, told, spent)
         if tiles is None:
             return
         began = time.perf_counter()
@@ -186,14 +187,20 @@ class Loop:
         for stage, milliseconds in {**spent, "frame": sum(spent.values())}.items():
             self.tally.times[stage].append(milliseconds)
 
+    def _boxes(self, frame: Frame, picture: Picture) -> Sequence[Box]:
+        """Where to look: everywhere but where the picture is transparent."""
+        from tflite.device.tiles import tile_boxes
+        from tflite.transparency import boxes_with_pixels
+
+        height, width = picture.pixels.shape[:2]
+        return boxes_with_pixels(tile_boxes(width, height, self._side, self._overlap), picture.opaque, frame.name)
+
     def _classify(
-        self, frame: Frame, image: np.ndarray, told: dict[str, Any], spent: dict[str, float]
+        self, frame: Frame, image: np.ndarray, boxes: Sequence[Box], told: dict[str, Any], spent: dict[str, float]
     ) -> tuple[int | None, int]:
         """Number of tiles, or None when the run was stopped among them, and of positives."""
-        from tflite.device.tiles import tile_boxes
         from tflite.images import resize_rgb
 
-        boxes = tile_boxes(image.shape[1], image.shape[0], self._side, self._overlap)
         positives = 0
         for box in boxes:
             if self._stop.is_set():

@@ -19,6 +19,7 @@ from PIL import Image
 from tflite.device import frames as module
 from tflite.device.frames import Frame, LiveSource, Progress, Sampling, Source, open_source
 from tflite.errors import CrackError, ImageError
+from tflite.images import Picture
 
 
 def picture(seed: int = 0) -> np.ndarray:
@@ -54,7 +55,7 @@ def test_a_folder_gives_its_photographs_by_name(folder: Path) -> None:
     (folder / "notes.txt").write_bytes(b"")
     found = list(open_source(str(folder), Sampling()).frames(progress()))
     assert [frame.name for frame in found] == ["dir0/0.png", "dir0/2.png", "dir0/4.png", "dir1/1.png", "dir1/3.png"]
-    np.testing.assert_array_equal(found[1].load(), picture(2))
+    np.testing.assert_array_equal(found[1].load().pixels, picture(2))
     assert (found[1].time, found[1].time_source, found[1].fix) == (1748779202, "file", None)
     assert found[1].size == (folder / "dir0/2.png").stat().st_size
 
@@ -86,10 +87,10 @@ def test_damaged_empty_and_unreadable_photographs_are_frames_that_fail_to_load(f
     (folder / "dir0/0.png").write_bytes(b"")
     (folder / "dir0/2.png").write_bytes(encoded(2, "PNG")[:300])
     (folder / "dir0/4.png").unlink()
-    (folder / "dir0/4.png").symlink_to(folder / "dir1")  # a folder: passed over, not a frame
+    (folder / "dir0/4.png").symlink_to(folder / "dir1")  # a folder: not followed
     found = list(open_source(str(folder), Sampling()).frames(progress()))
-    assert [frame.name for frame in found] == ["dir0/0.png", "dir0/2.png", "dir1/1.png", "dir1/3.png"]
-    for frame, reason in zip(found, ("is empty", "damaged or truncated"), strict=False):
+    assert [frame.name for frame in found] == ["dir0/4.png", "dir0/0.png", "dir0/2.png", "dir1/1.png", "dir1/3.png"]
+    for frame, reason in zip(found, ("link to a folder", "is empty", "damaged or truncated"), strict=False):
         with pytest.raises(ImageError, match=reason):
             frame.load()
 
@@ -207,7 +208,7 @@ def test_a_redirected_stream_is_resumed_and_loses_nothing(tmp_path: Path, stdin:
     ]
     assert (source.skipped, source.resumed, source.dropped) == (2, 1, 0)
     assert source.identity["source_bytes"] == sum(map(len, pictures))
-    assert found[1].load().shape == (24, 32, 3)
+    assert found[1].load().pixels.shape == (24, 32, 3)
 
 
 def test_a_pipe_gives_frames_named_after_the_session_and_ends(stdin: Callable[[int], None]) -> None:
@@ -234,7 +235,7 @@ def test_a_pipe_gives_frames_named_after_the_session_and_ends(stdin: Callable[[i
     os.close(reading)
     assert [frame.name for frame in found] == [f"session001-{number:07d}" for number in range(4)]
     assert all(before <= (frame.time or 0.0) <= time.time() and frame.time_source == "clock" for frame in found)
-    assert found[2].load().shape == (24, 32, 3)
+    assert found[2].load().pixels.shape == (24, 32, 3)
     with pytest.raises(ImageError, match="session001-0000003"):
         found[3].load()
 
@@ -261,23 +262,23 @@ class Script(LiveSource):
     """A live source that gives frames when told."""
 
     def __init__(
-        self, arrivals: Callable[[], Iterator[Callable[[str], np.ndarray]]], sampling: Sampling | None = None
+        self, arrivals: Callable[[], Iterator[Callable[[str], Picture]]], sampling: Sampling | None = None
     ) -> None:
         super().__init__("script", "-", sampling or Sampling())
         self._script = arrivals
 
-    def _arrivals(self, stop: threading.Event) -> Iterator[Callable[[str], np.ndarray]]:
+    def _arrivals(self, stop: threading.Event) -> Iterator[Callable[[str], Picture]]:
         return self._script()
 
 
 def test_a_slow_consumer_gets_the_newest_frame_and_every_lost_one_is_counted() -> None:
     taken, sent = threading.Event(), threading.Event()
 
-    def arrivals() -> Iterator[Callable[[str], np.ndarray]]:
-        yield lambda name: picture(0)
+    def arrivals() -> Iterator[Callable[[str], Picture]]:
+        yield lambda name: Picture(picture(0))
         taken.wait(10)
         for number in range(1, 6):  # while the first is being classified
-            yield lambda name, number=number: picture(number)  # type: ignore[misc]
+            yield lambda name, number=number: Picture(picture(number))  # type: ignore[misc]
         sent.set()
 
     source = Script(arrivals)
@@ -287,14 +288,14 @@ def test_a_slow_consumer_gets_the_newest_frame_and_every_lost_one_is_counted() -
         taken.set()
         sent.wait(10)
     assert [(frame.name, frame.dropped) for frame in found] == [("session001-0000000", 0), ("session001-0000005", 4)]
-    np.testing.assert_array_equal(found[1].load(), picture(5))
+    np.testing.assert_array_equal(found[1].load().pixels, picture(5))
     assert source.dropped == 4
 
 
 def test_every_nth_frame_of_a_live_source_is_sampled_not_dropped() -> None:
-    def arrivals() -> Iterator[Callable[[str], np.ndarray]]:
+    def arrivals() -> Iterator[Callable[[str], Picture]]:
         for _ in range(7):
-            yield lambda name: picture()
+            yield lambda name: Picture(picture())
             time.sleep(0.2)
 
     source = Script(arrivals, Sampling(every=3))
@@ -303,10 +304,10 @@ def test_every_nth_frame_of_a_live_source_is_sampled_not_dropped() -> None:
 
 
 def test_a_rate_holds_for_a_live_source() -> None:
-    def arrivals() -> Iterator[Callable[[str], np.ndarray]]:
+    def arrivals() -> Iterator[Callable[[str], Picture]]:
         until = time.monotonic() + 1.0
         while time.monotonic() < until:
-            yield lambda name: picture()
+            yield lambda name: Picture(picture())
             time.sleep(0.005)
 
     source = Script(arrivals, Sampling(fps=10.0))
@@ -315,8 +316,8 @@ def test_a_rate_holds_for_a_live_source() -> None:
 
 
 def test_a_live_source_that_breaks_off_gives_its_last_frame_and_then_the_error() -> None:
-    def arrivals() -> Iterator[Callable[[str], np.ndarray]]:
-        yield lambda name: picture()
+    def arrivals() -> Iterator[Callable[[str], Picture]]:
+        yield lambda name: Picture(picture())
         raise CrackError("camera stopped")
 
     found = []
@@ -383,7 +384,7 @@ def test_a_camera_gives_rgb_frames_and_a_gap_and_an_error_when_it_is_unplugged(
     known.stop.set()
     source.close()
     assert Camera.opened == [7, "released"]
-    np.testing.assert_array_equal(found[0].load(), picture(2))
+    np.testing.assert_array_equal(found[0].load().pixels, picture(2))
     with pytest.raises(ImageError, match="the camera gave no picture"):
         found[-1].load()
     assert len(found) + source.dropped == 4
@@ -416,7 +417,7 @@ def test_a_video_gives_rgb_frames_with_their_times(video: Path) -> None:
     found = []
     for frame in source.frames(progress()):
         found.append((frame.name, frame.time, frame.time_source))
-        mean = frame.load().mean(axis=(0, 1))
+        mean = frame.load().pixels.mean(axis=(0, 1))
         assert mean == pytest.approx([10 * (len(found) - 1), 120, 10], abs=12)
     source.close()
     assert (found[15][0], found[15][2]) == ("flight.avi#000015", "video")
