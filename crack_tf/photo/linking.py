@@ -201,11 +201,15 @@ def _end_to_end(stretches: Sequence[_Stretch]) -> list[_Link]:
     if len(owners) < 2:
         return []
     tips = np.concatenate([stretch.tips for stretch in stretches])
+    lengths = np.array([stretch.length for stretch in stretches])[owners]
+    pairs = cKDTree(tips).query_pairs(FAR, output_type="ndarray")
+    gaps = np.hypot(*(tips[pairs[:, 0]] - tips[pairs[:, 1]]).T)
+    # Texture is full of specks, and no speck reaches another.
+    pairs = pairs[(gaps <= lengths[pairs].min(axis=1)) & (owners[pairs[:, 0]] != owners[pairs[:, 1]])]
     candidates = []
-    for one, other in sorted(cKDTree(tips).query_pairs(FAR)):
-        if owners[one] != owners[other]:
-            cost = _cost(stretches[owners[one]], tips[one], stretches[owners[other]], tips[other])
-            candidates += [] if cost is None else [(cost, one, other)]
+    for one, other in pairs.tolist():
+        cost = _cost(stretches[owners[one]], tips[one], stretches[owners[other]], tips[other])
+        candidates += [] if cost is None else [(cost, one, other)]
     taken: set[int] = set()
     links = []
     for _, one, other in sorted(candidates):
@@ -221,9 +225,7 @@ def _cost(one: _Stretch, tip: np.ndarray, other: _Stretch, its_tip: np.ndarray) 
     between = its_tip - tip
     gap = float(np.hypot(*between))
     thin, wide = sorted((one.width, other.width))
-    if gap > min(one.length, other.length) or wide + _SLACK_PX > WIDTH_RATIO * (thin + _SLACK_PX):
-        return None
-    if not _as_dark(one.darkness, other.darkness):
+    if wide + _SLACK_PX > WIDTH_RATIO * (thin + _SLACK_PX) or not _as_dark(one.darkness, other.darkness):
         return None
     limit = WIDEST_ANGLE + (NARROWEST_ANGLE - WIDEST_ANGLE) * gap / FAR
     turns = [_angle(one.heading(tip, gap), between), _angle(other.heading(its_tip, gap), -between)]
