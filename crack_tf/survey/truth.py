@@ -15,17 +15,40 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
 from crack_tf.survey.findings import REFUTED, Finding, Survey
+from tflite.checked import Between, CheckError, Count, Holding, checked, shown
 from tflite.errors import CrackError
 from tflite.files import read_json
 
 FORMAT = "crack_tf.flight/1"
 NEAR_PX = 10.0
 MIN_OVERLAP_PX = 40.0
+
+
+_Above0 = Annotated[float, Between(1e-9, 1e9)]
+_Coordinate = Annotated[float, Between(-1e6, 1e6)]
+
+
+class _Shown(TypedDict):
+    points: Annotated[
+        tuple[tuple[_Coordinate, _Coordinate], ...], Holding(lambda line: len(line) > 1, "two points or more")
+    ]
+
+
+class _Crack(TypedDict):
+    id: Count
+    length_mm: _Above0
+    mean_width_mm: _Above0
+    max_width_px: _Above0
+    photos: Mapping[str, _Shown]
+
+
+class _Truth(TypedDict):
+    cracks: tuple[_Crack, ...]
 
 
 @dataclass(frozen=True)
@@ -94,10 +117,14 @@ def read_truth(path: str | Path) -> dict[str, Any]:
     truth = read_json(path)
     if truth.get("format") != FORMAT:
         raise CrackError(
-            f"--truth {path} is no truth of crack-tf data flight (format {truth.get('format')!r}, not {FORMAT!r})."
+            f"--truth {path} is no truth of crack-tf data flight (format {shown(truth.get('format'))}, not {FORMAT!r})."
         )
     if truth.get("complete") is not True:
         raise CrackError(f"--truth {path} is that of a flight that was not finished. Draw it again with --overwrite.")
+    try:
+        checked(_Truth, truth)
+    except CheckError as error:
+        raise CrackError(f"--truth {path} is damaged: {error}. Draw the flight again.") from None
     return truth
 
 

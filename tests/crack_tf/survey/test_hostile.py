@@ -23,9 +23,11 @@ from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.review import FORMAT, survey_id
 from crack_tf.survey.source import JournalSource
 from crack_tf.survey.store import Store
+from crack_tf.survey.truth import compare, read_truth
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tests.crack_tf.survey.hostile_json import DEEP, SECRET, hostile_text, mutated
 from tests.crack_tf.survey.test_source import write_journal
+from tests.crack_tf.survey.test_truth import TRUTH
 from tflite.device.journal import FILE_NAME as JOURNAL
 from tflite.device.journal import Journal, decode_line
 from tflite.errors import CrackError
@@ -328,6 +330,22 @@ def test_a_changed_folder_is_refused_or_its_bad_records_are_made_again(
                 assert searched is not None or gap is not None
                 assert {finding.photo for finding in findings} <= known
                 assert all(finding.picture.startswith("pictures/") for finding in findings)
+    except CrackError as error:
+        message = str(error)
+    assert message.isprintable()
+
+
+# ------------------------------------------------------------------------------------------------- truths of flights
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+@given(seed=SEEDS)
+def test_a_changed_truth_is_compared_or_refused(tmp_path: Path, made: tuple[Path, Survey], seed: int) -> None:
+    value = TRUTH | {"complete": True}
+    (tmp_path / "truth.json").write_text(hostile_text(mutated(value, seed)), encoding="utf-8")
+    message = ""
+    try:
+        assert compare(made[1], read_truth(tmp_path / "truth.json")).describe()
     except CrackError as error:
         message = str(error)
     assert message.isprintable()
