@@ -274,6 +274,9 @@ def handle(
     if foreground is not None:
         left_out = mask & ~foreground.mask if found else None
         mask = mask & foreground.mask
+    if left_out is not None and left_out.mean() > _MAX_CRACK_SHARE:
+        told = f"{left_out.mean():.0%} of the photograph is called crack and not taken for concrete: not measured"
+        left_out, note = None, told if note is None else f"{note} {told}"
     lock.check(SETTINGS)
     (place.folder / RECORD).unlink(missing_ok=True)  # until the new files are whole
     save_grey(place.folder / "probability.png", np.rint(probability * 255))
@@ -308,8 +311,6 @@ def handle(
         "mm_per_pixel": None if scale is None else scale.mm_per_pixel,
         "note": note,
     }
-    if left_out is not None and left_out.mean() > _MAX_CRACK_SHARE:
-        left_out = None
     mask = mask if plausible else np.zeros_like(mask)
     write_cracks(place.folder, mask, scale, options, record, pixels, left_out, MIN_LEFT_OUT_PX)
     return read_json(place.folder / RECORD)
