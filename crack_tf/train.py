@@ -49,7 +49,8 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--model",
         default="mobilenet_v2",
-        help="registered model: mobilenet_v2 (default), opnet, opnet_lite_small ... classify tiles; unet, unet_mobile draw masks",
+        help="registered model: mobilenet_v2 (default), efficientnet_lite0, opnet, opnet_lite_small ... classify tiles; unet, "
+        "unet_mobile draw masks",
     )
     add("--data", default=None, help="manifest .csv, data set name, or folder (default: synthetic, or synthetic_masks)")
     add("--policy", choices=POLICIES, help=POLICY_HELP)
@@ -58,7 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--hp", action="append", default=[], metavar="NAME=VALUE", help="hyperparameter of the model, as Python literal"
     )
-    add("--weights", default=None, help="imagenet, none, or a weights file (default: imagenet where the model has it)")
+    add("--weights", default=None, help="imagenet, none, or a weights file (default: imagenet where Keras has it)")
     add("--init-from", default=None, help="trained .keras or run folder to start from, of any image size")
     add("--epochs", type=positive_int, default=10)
     add("--steps-per-epoch", type=positive_int, default=None, help="shorter epochs, for very large data sets")
@@ -201,7 +202,7 @@ def make_config(args: argparse.Namespace) -> TrainConfig:
         raise CrackError(f"--zoom-out {args.zoom_out}: give a factor from 1 (never) to 4.")
     weights = args.weights
     if weights is None:
-        weights = "imagenet" if spec.pretrained and not args.init_from else "none"
+        weights = "none" if args.init_from else spec.default_weights
     init_from = args.init_from
     if init_from and Path(init_from).is_dir():
         init_from = str(Path(init_from) / "model.keras")

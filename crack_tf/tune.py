@@ -72,7 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
     goal.add_argument(
         "--reference", type=Path, default=None, help="int8 .tflite to compare with (default: OPNet, or of masks unet)"
     )
-    add("--weights", default=None, help="imagenet, none, or a weights file (default: imagenet where the model has it)")
+    add("--weights", default=None, help="imagenet, none, or a weights file (default: imagenet where Keras has it)")
     add("--finalists", type=non_negative_int, default=0, help="best trials to train on, quantise by QAT, and test")
     add("--final-epochs", type=non_negative_int, default=0, help="more epochs for the finalists, on all training tiles")
     add("--workers", type=positive_int, default=None, help="search with a chief and this many workers on this machine")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from crack_tf.models import mobilenet_v2, opnet, opnet_lite, unet, unet_mobile
+from crack_tf.models import efficientnet_lite0, mobilenet_v2, opnet, opnet_lite, unet, unet_mobile
 from crack_tf.models.space import Space
 from tflite.errors import CrackError
 
@@ -28,6 +28,7 @@ class ModelSpec:
         build: the pure builder; its keyword arguments beyond image_size and raw_pixels are the hyperparameters.
         smallest: least image_size for which the network keeps at least one feature pixel.
         pretrained: fills in pretrained weights, or None when there are none to be had.
+        default_weights: what training starts from unless told: "imagenet" where Keras can download it.
         set_trainable: freezes all but the last blocks, or None when the model is always trained whole.
         blocks: how many blocks `set_trainable` knows.
         licence_note: obligations that pretrained weights bring along.
@@ -40,6 +41,7 @@ class ModelSpec:
     build: Callable[..., Any]
     smallest: int
     pretrained: Callable[..., None] | None = None
+    default_weights: str = "none"
     set_trainable: Callable[[Any, int], None] | None = None
     blocks: int = 0
     licence_note: str = ""
@@ -100,10 +102,22 @@ MODELS: dict[str, ModelSpec] = {
             mobilenet_v2.build,
             32,
             pretrained=mobilenet_v2.load_pretrained,
+            default_weights="imagenet",
             set_trainable=mobilenet_v2.set_trainable,
             blocks=mobilenet_v2.BLOCKS,
             licence_note="Backbone initialised from ImageNet weights (Apache-2.0).",
             space=mobilenet_v2.SPACE,
+        ),
+        ModelSpec(
+            "efficientnet_lite0",
+            "EfficientNet-Lite0 with a crack head, transfer learning from a weights file",
+            efficientnet_lite0.build,
+            32,
+            pretrained=efficientnet_lite0.load_pretrained,
+            set_trainable=efficientnet_lite0.set_trainable,
+            blocks=efficientnet_lite0.BLOCKS,
+            licence_note="Backbone initialised from ImageNet weights (Apache-2.0).",
+            space=efficientnet_lite0.SPACE,
         ),
         ModelSpec(
             "unet",
@@ -119,6 +133,7 @@ MODELS: dict[str, ModelSpec] = {
             unet_mobile.build,
             32,
             pretrained=mobilenet_v2.load_pretrained,
+            default_weights="imagenet",
             set_trainable=unet_mobile.set_trainable,
             blocks=mobilenet_v2.BLOCKS,
             licence_note="Encoder initialised from ImageNet weights (Apache-2.0).",

@@ -47,39 +47,9 @@ def _vgg16(keras: Any) -> Any:
 
 
 def _efficientnet_lite(keras: Any) -> Any:
-    """EfficientNet-B0 after the manner of EfficientNet-Lite0: no squeeze-and-excitation, ReLU6 for swish.
+    from crack_tf.models import build_model
 
-    Blocks are those of Tan and Le, ICML 2019, table 1; the two changes are those that made EfficientNet-Lite fit for int8.
-    """
-    layers = keras.layers
-
-    def convolve(x: Any, filters: int, kernel: int, strides: int, active: bool = True) -> Any:
-        x = layers.Conv2D(filters, kernel, strides, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
-        return layers.ReLU(6.0)(x) if active else x
-
-    inputs = layers.Input((IMAGE_SIZE, IMAGE_SIZE, 3))
-    x = convolve(inputs, 32, 3, 2)
-    width = 32
-    for expand, filters, repeats, strides, kernel in (
-        (1, 16, 1, 1, 3),
-        (6, 24, 2, 2, 3),
-        (6, 40, 2, 2, 5),
-        (6, 80, 3, 2, 3),
-        (6, 112, 3, 1, 5),
-        (6, 192, 4, 2, 5),
-        (6, 320, 1, 1, 3),
-    ):
-        for repeat in range(repeats):
-            step = strides if repeat == 0 else 1
-            y = convolve(x, width * expand, 1, 1) if expand > 1 else x
-            y = layers.DepthwiseConv2D(kernel, step, padding="same", use_bias=False)(y)
-            y = layers.ReLU(6.0)(layers.BatchNormalization()(y))
-            y = convolve(y, filters, 1, 1, active=False)
-            x = layers.Add()([x, y]) if step == 1 and width == filters else y
-            width = filters
-    x = layers.GlobalAveragePooling2D()(convolve(x, 1280, 1, 1))
-    return keras.Model(inputs, layers.Dense(1, name="logit")(x))
+    return build_model("efficientnet_lite0", keras, image_size=IMAGE_SIZE, raw_pixels=False)
 
 
 CANDIDATES: dict[str, Callable[[Any], Any]] = {

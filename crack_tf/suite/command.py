@@ -242,7 +242,7 @@ class Suite:
         own = [
             name
             for name, spec in MODELS.items()
-            if spec.task == "classify" and name not in ("mobilenet_v2", "opnet_lite")
+            if spec.task == "classify" and name not in ("mobilenet_v2", "efficientnet_lite0", "opnet_lite")
         ]
         rows = []
         for name in [*CANDIDATES, *own]:

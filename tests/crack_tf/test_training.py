@@ -30,6 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "opnet": {"widths": (4, 8)},
     "opnet_lite": {"width": 4, "blocks": 2},
     "mobilenet_v2": {"alpha": 0.35},
+    "efficientnet_lite0": {"width": 0.3, "depth": 0.3},
     "unet": {"levels": 3, "width": 4},
     "unet_mobile": {"alpha": 0.35, "widths": (8, 8, 8, 4, 4), "detail": 4},
 }

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crack_tf.models import MODELS, build_model, get_model, mobilenet_v2, opnet_lite
+from crack_tf.models import MODELS, build_model, efficientnet_lite0, get_model, mobilenet_v2, opnet_lite
 from tflite.errors import CrackError
 
 keras = pytest.importorskip("keras")
@@ -41,6 +41,82 @@ def test_a_variant_is_its_family_with_other_defaults(size: str) -> None:
 
 def test_mobilenet_v2_has_the_published_parameters() -> None:
     assert trainable_parameters(build_model("mobilenet_v2", keras)) == 2_225_153
+
+
+def test_efficientnet_lite0_has_the_published_parameters() -> None:
+    model = build_model("efficientnet_lite0", keras)
+    assert model.count_params() - model.get_layer("logit").count_params() == 3_413_024
+    assert model.get_layer("block10_depthwise").output.shape[1:] == (14, 14, 672)
+    assert efficientnet_lite0.BLOCKS == 16
+
+
+def test_a_wider_or_deeper_efficientnet_lite_keeps_stem_and_head() -> None:
+    model = build_model("efficientnet_lite0", keras, image_size=32, width=1.1, depth=1.2)
+    assert model.get_layer("stem").filters == 32
+    assert model.get_layer("head").filters == 1280
+    assert model.get_layer("block20_project").filters == 352  # 320 widened; 16 blocks deepened to 21
+    with pytest.raises(CrackError, match="must be above 0"):
+        build_model("efficientnet_lite0", keras, width=0)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "trained"), [(0, {"logit"}), (1, {"block15_project", "head", "logit"}), (16, {"stem", "block0_project"})]
+)
+def test_a_frozen_efficientnet_trains_only_its_last_blocks(blocks: int, trained: set[str]) -> None:
+    model = build_model("efficientnet_lite0", keras, image_size=32)
+    efficientnet_lite0.set_trainable(model, blocks)
+    owners = {layer.name for layer in model.layers if layer.trainable_variables}
+    assert trained <= owners
+    if blocks < efficientnet_lite0.BLOCKS:
+        assert not any(name.startswith(("stem", "block0", "block14")) for name in owners)
+        assert ("head" in owners) == (blocks > 0)
+
+
+def test_foreign_efficientnet_weights_are_refused(tmp_path) -> None:
+    model = build_model("efficientnet_lite0", keras, image_size=32)
+
+    def load(source: str, **changes: float) -> None:
+        efficientnet_lite0.load_pretrained(keras, model, source, image_size=32, **changes)
+
+    with pytest.raises(CrackError, match="cannot download"):
+        load("imagenet")
+    with pytest.raises(CrackError, match="no such file"):
+        load("nowhere.npz")
+    path = tmp_path / "weights.npz"
+    path.write_bytes(b"no zip")
+    with pytest.raises(CrackError, match="cannot be read"):
+        load(str(path))
+    arrays = {"_conv_stem.weight": np.zeros((32, 3, 3, 3))}
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    with pytest.raises(CrackError, match="does not fit"):
+        load(str(path))
+    with pytest.raises(CrackError, match="width 1 and depth 1"):
+        load(str(path), width=0.5)
+
+
+def test_the_published_efficientnet_weights_know_a_cat_and_a_cup(data_root) -> None:
+    """As the public port does: classes 282, 285, 281 (cats) lead for one photograph, 967 (espresso) for the other."""
+    skimage = pytest.importorskip("skimage.data")
+    from PIL import Image
+
+    path = data_root / "weights" / "efficientnet_lite0_imagenet.npz"
+    model = build_model("efficientnet_lite0", keras)
+    head = model.get_layer("logit").get_weights()[0].copy()
+    efficientnet_lite0.load_pretrained(keras, model, str(path), image_size=224)
+    np.testing.assert_array_equal(model.get_layer("logit").get_weights()[0], head)
+    features = keras.Model(model.input, model.get_layer("features").output)
+    arrays = np.load(path)
+    top, bias = arrays["_fc.weight"].astype(np.float32), arrays["_fc.bias"].astype(np.float32)
+
+    def classes(photo: np.ndarray) -> list[int]:
+        side = min(photo.shape[:2]) * 224 // 256  # the crop that EfficientNets are evaluated on
+        y, x = (photo.shape[0] - side) // 2, (photo.shape[1] - side) // 2
+        tile = Image.fromarray(photo[y : y + side, x : x + side]).resize((224, 224), Image.Resampling.BICUBIC)
+        found = features.predict_on_batch(np.asarray(tile, np.float32)[None])
+        return list(np.argsort(-(np.asarray(found)[0] @ top.T + bias)))
+
+    assert classes(skimage.chelsea())[:3] == [282, 285, 281]
+    assert classes(skimage.coffee())[0] == 967
 
 
 @pytest.mark.parametrize("name", MODELS)
