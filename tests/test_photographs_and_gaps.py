@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -135,12 +136,10 @@ def write_file(path: Path, kind: str) -> None:
 @contextmanager
 def at_the_reading_of(number: int, act: Callable[[], None]) -> Iterator[None]:
     """While open, do something when so many files have been read."""
-    count = 0
+    read = itertools.count(1)  # by several threads
 
     def counted(data: bytes) -> str:
-        nonlocal count
-        count += 1
-        if count == number:
+        if next(read) == number:
             act()
         return sha256_bytes(data)
 

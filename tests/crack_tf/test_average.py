@@ -46,6 +46,12 @@ def test_the_average_of_a_run_and_a_checkpoint_is_a_finished_run(
     assert len(config["averaged"]) == 4
     assert config["averaged"][0]["sha256"] == parent.sha256
     assert not (out / "curves.png").exists()
+    (out / "notes.txt").write_text("mine")
+    again = [*models, "--data", str(tiny_manifest.source), "--overwrite", "--out"]
+    assert main([*again, str(tiny_run)]) == 2, "a model that goes into the mean is not replaced by it"
+    assert main([*again, str(out)]) == 0
+    assert (out / "notes.txt").read_text() == "mine"
+    assert read_sidecar(out / "model.keras").threshold.target_recall == 0.998
 
 
 def test_an_existing_run_is_left_alone(

@@ -13,12 +13,13 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from crack_tf.train import check_same_run, count_or_share, main
+from crack_tf.train import OUTPUT, check_same_run, count_or_share, main
 from crack_tf.training import TrainConfig
 from tests.pairs_on_disk import write_pairs
 from tflite.errors import CrackError
-from tflite.files import sha256_file
+from tflite.files import sha256_file, write_bytes
 from tflite.manifest import Manifest, write_manifest
+from tflite.outputs import own_files
 from tflite.sidecar import read_sidecar
 
 pytest.importorskip("tensorflow")
@@ -51,6 +52,11 @@ def test_run_folder_holds_everything_a_result_needs(tiny_run, tiny_manifest: Man
     with (tiny_run / "history.csv").open() as stream:
         (row,) = csv.DictReader(stream)
     assert {"loss", "val_loss", "recall", "specificity", "accuracy", "f1", "auc"} <= set(row)
+
+
+def test_all_that_training_leaves_is_known_as_its_own(tiny_run) -> None:
+    own = {path.relative_to(tiny_run).parts[0] for path in own_files(tiny_run, OUTPUT)}
+    assert own == {path.name for path in tiny_run.iterdir()} - {"export"}
 
 
 def test_existing_run_is_refused_and_left_alone(tiny_run, tiny_manifest, capsys) -> None:
@@ -130,6 +136,15 @@ def test_a_model_of_masks_trains_into_a_run_folder_of_the_same_kind(pairs: Manif
         (row,) = csv.DictReader(stream)
     assert {"loss", "val_loss", "recall", "precision", "f1", "iou", "threshold"} <= set(row)
     assert "F1" in capsys.readouterr().out
+
+    for name in ("notes.txt", "export/unet-float32.tflite", "checkpoints/best.keras"):
+        write_bytes(out / name, b"mine")
+    before = (out / "checkpoints/epoch-001.keras").stat().st_mtime_ns
+    assert main([*command, "--overwrite"]) == 0
+    assert "still holds checkpoints, export, notes.txt" in capsys.readouterr().err
+    assert (out / "checkpoints/epoch-001.keras").stat().st_mtime_ns > before
+    for name in ("notes.txt", "export/unet-float32.tflite", "checkpoints/best.keras"):
+        assert (out / name).read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize(

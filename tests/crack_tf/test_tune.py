@@ -15,6 +15,8 @@ from crack_tf.models import MODELS
 from crack_tf.tune import main
 from tflite.files import read_json
 from tflite.manifest import Manifest
+from tflite.outputs import own_files
+from tuning.project import search_output
 
 TINY = ["--epochs", "1", "--fix", "image_size=32", "--fix", "batch=8", "--target-recall", "0.5"]
 
@@ -86,6 +88,9 @@ def test_a_search_leaves_tables_pictures_and_whole_runs(finished: tuple[Path, li
     summary = read_json(out / "search.json")["summary"]
     assert (summary["trials"], summary["ok"]) == (3, 3)
     assert len(list((out / "tensorboard").glob("*/events*"))) == 3
+    assert {path for path in out.rglob("*") if path.is_file()} == {*own_files(out, search_output())}, (
+        "--overwrite knows them"
+    )
     kept = {path.parts[-3] for path in out.glob("search/trial_*/run/model.keras")}
     assert kept == {f"trial_{row['trial']}" for row in best}
 
