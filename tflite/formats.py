@@ -8,7 +8,8 @@ from __future__ import annotations
 # Formats cameras and data sets use. Pillow knows many more; each further decoder is one more parser exposed to untrusted
 # files. MPO (the stereo and burst files of some cameras) is JPEG, of which the first picture is the photograph.
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".bmp", ".webp"})
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"})
+SUFFIXES = JPEG_SUFFIXES | frozenset({".png", ".tif", ".tiff", ".bmp", ".webp"})
 # By name, so that an empty or overwritten file is a photograph that cannot be read, and not another file.
 PHOTOGRAPH_SUFFIXES = SUFFIXES | frozenset(
     {".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k"}

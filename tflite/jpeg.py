@@ -2,9 +2,9 @@
 
 libjpeg invents what is missing: after an early end marker the rest is flat grey, after a sector of zeros everything is shifted,
 and all Pillow gets is a warning counter that it does not look at. But libjpeg stops where its input ends and goes on when there
-is more. So the data of each scan are handed over in two pieces, its last byte apart, and what the decoder does tells all:
+is more. So the data of each scan are handed over in pieces, its last bytes apart, and what the decoder does tells all:
 
-* done before the last byte was there: there were more data than the picture needs;
+* done before the last bytes were there: there were more data than the picture needs;
 * not done after it, and a few bytes that end no code: there were fewer.
 
 In both cases Huffman codes were lost or invented on the way, whatever the damage was. Codes that come out even by accident are
@@ -28,6 +28,7 @@ from tflite.errors import DamageError
 from tflite.sectors import zeroed_sectors
 
 MAX_SCANS = 100  # every scan goes over all of the picture; encoders write about ten
+_MAX_INTERVALS = 200_000  # between restart markers that are looked at one by one; of more, only how many there are
 _MAX_SCANNED_PIXELS = 3_000_000_000  # the same for large pictures: about a minute on a slow board
 _SOI, _EOI, _SOS, _DQT, _DHT, _DRI = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD
 _HUFFMAN_FRAMES = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended sequential, progressive
@@ -39,6 +40,7 @@ _ZEROS = 32  # bytes: 40 to 250 coded values that are all alike
 _RAW_ZEROS = 256  # bytes, where raw bits stand between codes
 _FILL = 64  # bytes of 0xff that may stand before a marker; more are an erased sector
 _SLACK = 16  # zero bytes that may stand before a marker: some cameras align. Not where zeros mean something
+_EXTRA = 2  # other bytes that may stand there: cameras on a USB cable leave one or two
 _ONES = b"\xff\x00"  # a byte of ones as it is stored: no Huffman code consists of ones
 _READ_AHEAD = 8  # bytes that libjpeg wants to have beyond those it needs
 
@@ -319,11 +321,13 @@ def _decode(image: JpegImagePlugin.JpegImageFile, data: bytes, scans: tuple[Scan
     image.load_prepare()
     feeder = _Feeder(image, data)
     single = len(scans) == 1
+    each = sum(len(scan.intervals) for scan in scans) <= _MAX_INTERVALS
     try:
         for scan in scans:
-            for number, (start, end) in enumerate(scan.intervals):
-                ends = single and number == len(scan.intervals) - 1
-                _feed_interval(feeder, data, start, end, ends, 0 if scan.zeros is None else _SLACK)
+            for number, (start, end) in enumerate(scan.intervals, 1):
+                last = number == len(scan.intervals)
+                if each or last:
+                    _feed_interval(feeder, data, start, end, single and last, 0 if scan.zeros is None else _SLACK)
         feeder.finish()
     finally:
         feeder.close()
@@ -336,9 +340,12 @@ def _feed_interval(feeder: _Feeder, data: bytes, start: int, end: int, last: boo
     stop += len(data[stop:end].rstrip(b"\0"))
     if stop < end and data[stop - 1] == 0xFF:
         stop += 1
-    if stop > start:
-        feeder.feed_to(max(start, stop - 2 if data[stop - 2 : stop] == _ONES else stop - 1))
-        if feeder.done or (not last and feeder.takes_next(stop)):
+    cut = after = stop
+    for _ in range(1 + _EXTRA):
+        cut, after = (cut - 2 if data[cut - 2 : cut] == _ONES else cut - 1), cut
+    if cut >= start:
+        feeder.feed_to(cut)
+        if feeder.done or (not last and feeder.takes_next(after)):
             raise DamageError(f"more data than the picture needs, before byte {stop}")
     feeder.feed_to(end)
     if not feeder.done and not feeder.completes(last):

@@ -98,12 +98,13 @@ def make_parser() -> argparse.ArgumentParser:
 def _foreground(options: argparse.Namespace) -> None:
     from crack_tf.photo.foreground import Prompt
     from crack_tf.photo.masks import check_mask_files, write_mask
-    from tflite.images import load_rgb
+    from tflite.images import load_picture
 
     check_mask_files(options.out, options.overwrite, (options.photo, options.mask))
     backend = _backend(options)
     prompt = Prompt(tuple(options.fg), tuple(options.bg), options.box)
-    found = backend.segment(load_rgb(options.photo), prompt)
+    picture = load_picture(options.photo)
+    found = backend.segment(picture.pixels, prompt).within(picture.opaque)
     paths = write_mask(options.out, found.mask, options.overwrite)
     note = f" ({found.note})" if found.note else ""
     print(f"{found.backend}: {found.share:.1%} of {options.photo} is foreground{note}")
@@ -131,10 +132,10 @@ def _backend(options: argparse.Namespace) -> Backend:
 def _measure(options: argparse.Namespace) -> None:
     from crack_tf.photo.masks import check_crack_mask, lay_on_photo, read_mask
     from crack_tf.photo.overlay import caption
-    from tflite.images import load_rgb
+    from tflite.images import load_picture
 
     check_folder(options.out, MEASURED, options.overwrite, inputs=(options.mask, options.photo, options.foreground))
-    photo = None if options.photo is None else load_rgb(options.photo)
+    photo = None if options.photo is None else load_picture(options.photo).pixels
     mask = check_crack_mask(
         read_mask(options.mask, threshold=options.threshold, invert=options.invert), name=str(options.mask)
     )

@@ -13,7 +13,7 @@ dark as they are, must not be taken for gaps in the concrete (`tidy`), and where
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -98,6 +98,14 @@ class Foreground:
     def share(self) -> float:
         """Of the photograph, 0 to 1."""
         return float(self.mask.mean())
+
+    def within(self, opaque: np.ndarray | None) -> Foreground:
+        """The same without transparent pixels.
+
+        Args:
+            opaque: bool (height, width), see `tflite.images.Picture`; None where all are.
+        """
+        return self if opaque is None else replace(self, mask=self.mask & opaque)
 
 
 class Backend(Protocol):

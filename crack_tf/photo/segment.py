@@ -257,6 +257,8 @@ def handle(
     except ImageError as error:
         return {"photo": photo.name, "status": UNREADABLE, "reason": str(error)}
     foreground = find_foreground(options.foreground, prompt, pixels)
+    if foreground is not None:
+        foreground = foreground.within(picture.opaque)
     found = foreground is not None and options.foreground in ("auto", "none")  # not given as a mask
     with _Progress(title) as progress:
         probability = segment(

@@ -23,6 +23,7 @@ from crack_tf.data.records import Record, grey_thumbnail, read_grey
 from crack_tf.segmentation.alignment import LOW_CONTRAST, place_mask
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes
+from tflite.formats import JPEG_SUFFIXES
 from tflite.images import list_images
 from tflite.masks import MaskError, check_crack_mask, check_mask, cut_mask, mask_pixels, stored_orientation
 
@@ -376,7 +377,7 @@ def _match(images: Path, masks: Path) -> list[tuple[Path | None, Path | None]]:
     """Photographs and masks of one part by their stem (and the folders between)."""
     if images == masks:
         files = list_images(images)
-        photographs = [path for path in files if path.suffix.lower() in (".jpg", ".jpeg")]
+        photographs = [path for path in files if path.suffix.lower() in JPEG_SUFFIXES]
         drawn = [path for path in files if path not in set(photographs)]
     else:
         photographs, drawn = list_images(images), list_images(masks)

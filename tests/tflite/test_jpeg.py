@@ -222,3 +222,10 @@ def test_real_photographs_are_read() -> None:
     for path in files:
         data = path.read_bytes()
         np.testing.assert_array_equal(np.asarray(decode_jpeg(data)), plain(data), str(path))
+
+
+def test_two_bytes_too_many_are_a_cameras_habit_and_more_are_damage() -> None:
+    data = jpeg("baseline")
+    decode_jpeg(data[:-2] + b"\x55\xaa" + data[-2:])
+    with pytest.raises(DamageError, match="more data"):
+        decode_jpeg(data[:-2] + b"\x55\xaa" * 8 + data[-2:])

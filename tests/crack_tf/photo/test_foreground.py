@@ -201,3 +201,11 @@ def test_share_is_that_of_the_mask() -> None:
     mask = np.zeros((10, 10), bool)
     mask[:3] = True
     assert Foreground(mask, "none").share == pytest.approx(0.3)
+
+
+def test_transparent_pixels_are_no_foreground() -> None:
+    found = Foreground(np.ones((4, 6), bool), "grabcut")
+    opaque = np.zeros((4, 6), bool)
+    opaque[:, :3] = True
+    assert found.within(None) is found
+    assert found.within(opaque).share == 0.5
