@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from tflite import containers, tiff
 from tflite.errors import DamageError, ImageError, first_line
@@ -26,6 +26,23 @@ from tflite.transparency import fill, opaque_pixels, opaque_where
 # As long as a JPEG can be. A strip of 20 x 2,000,000 pixels stays below the limit of pixels, and would become 130,000 tiles.
 MAX_SIDE = 65_535
 _NEAR_BLACK = 64  # of 255: a picture of 16 bits with nothing brighter holds fewer bits than it says
+
+
+_ORIENTATION = 0x0112
+_TURNS = dict(
+    enumerate(
+        (
+            Image.Transpose.FLIP_LEFT_RIGHT,
+            Image.Transpose.ROTATE_180,
+            Image.Transpose.FLIP_TOP_BOTTOM,
+            Image.Transpose.TRANSPOSE,
+            Image.Transpose.ROTATE_270,
+            Image.Transpose.TRANSVERSE,
+            Image.Transpose.ROTATE_90,
+        ),
+        2,
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -195,7 +212,7 @@ def _open(data: bytes, name: str) -> _Opened:
             opened = _open_tiff(data, name)
         else:
             opened = _open_single(data, name)
-        return replace(opened, image=ImageOps.exif_transpose(opened.image))
+        return replace(opened, image=_upright(opened.image))
     except ImageError:
         raise
     except DamageError as error:
@@ -247,6 +264,15 @@ def _open_tiff(data: bytes, name: str) -> _Opened:
         if chosen.mask is not None and image.mode in ("L", "RGB"):
             image.putalpha(tiff.open_mask(data, chosen.mask, image.size))
         return _Opened(image, page.stored_bits, page.used_bits, page.negative, page.nodata)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned by the EXIF orientation. Not by Pillow's function, which writes the EXIF data anew and fails where they are odd."""
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # parsers of damaged metadata raise nearly anything, and the picture is whole without them
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:

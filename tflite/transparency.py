@@ -2,6 +2,9 @@
 
 Below transparent pixels there is any colour, often black, and its edge looks like a crack. So those pixels are filled with what
 is around them before a model sees them, and tiles that consist of nothing else are not searched.
+
+Programs that make mosaics call black transparent, and black is the middle of many a crack. So only what is about as large as
+the ground around a mosaic counts: thin transparent lines inside are left as they are, and found as cracks.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from tflite.errors import ImageError
 
 MIN_OPAQUE = 0.1  # of a tile; one with less is not searched
 _SEEN = 128  # alpha from which a pixel counts
+_BLOCK, _REACH = 32, 4  # pixels, wider than cracks are; blocks
 _EDGE = 2  # pixels beside transparent ones that may have been mixed with what is below them
 
 
@@ -38,11 +42,13 @@ def opaque_pixels(image: Image.Image) -> np.ndarray | None:
 
 
 def opaque_where(seen: np.ndarray) -> np.ndarray | None:
-    """The same for pixels known to be there, less those at the edge; None where all are.
+    """The same for pixels known to be there, less those at the edge of a large gap; None where there is no such gap.
 
     Args:
         seen: bool (height, width).
     """
+    if not seen.all():
+        seen = ~_large(~seen)
     if seen.all():
         return None
     for axis in (0, 1):
@@ -55,6 +61,24 @@ def opaque_where(seen: np.ndarray) -> np.ndarray | None:
             narrow[tuple(after)] &= seen[tuple(before)]
         seen = narrow
     return seen
+
+
+def _large(gaps: np.ndarray) -> np.ndarray:
+    """The gaps that fill a whole block of `_BLOCK` pixels somewhere, as far as they reach within `_REACH` blocks of it."""
+    height, width = gaps.shape
+    shape = -(-height // _BLOCK), -(-width // _BLOCK)
+    beyond = (0, shape[0] * _BLOCK - height), (0, shape[1] * _BLOCK - width)
+    empty, full = (
+        np.pad(gaps, beyond, constant_values=value).reshape(shape[0], _BLOCK, shape[1], _BLOCK)
+        for value in (False, True)
+    )
+    some, large = empty.any(axis=(1, 3)), full.all(axis=(1, 3))
+    for _ in range(_REACH):
+        around = np.pad(large, 1)
+        for row in range(3):
+            for column in range(3):
+                large = large | (around[row : row + shape[0], column : column + shape[1]] & some)
+    return gaps & large.repeat(_BLOCK, axis=0)[:height].repeat(_BLOCK, axis=1)[:, :width]
 
 
 def fill(pixels: np.ndarray, opaque: np.ndarray) -> np.ndarray:

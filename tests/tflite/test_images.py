@@ -127,6 +127,21 @@ def test_exif_orientation_is_applied(orientation: int, undo: Any) -> None:
     np.testing.assert_array_equal(decode_rgb(encode(stored, "PNG", exif=exif)), photograph())
 
 
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+@given(changes=st.lists(st.tuples(st.integers(6, 10**4), st.integers(0, 255)), max_size=6), keep=st.integers(0, 400))
+def test_odd_metadata_cost_no_photograph(changes: list[tuple[int, int]], keep: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x8825] = 6, "drone", {1: "N", 2: (48.0, 12.0, 30.0)}
+    data = bytearray(exif.tobytes())
+    for place, value in changes:
+        data[6 + place % (len(data) - 6)] = value
+    del data[6 + keep :]
+    segment = b"\xff\xe1" + (len(data) + 2).to_bytes(2, "big") + bytes(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert sorted(decode_rgb(JPEG[:2] + segment + JPEG[2:]).shape) == [3, 24, 40]
+
+
 def test_an_empty_file_is_named() -> None:
     with pytest.raises(ImageError, match=r"tile\.jpg is empty \(0 bytes\)"):
         decode_rgb(b"", "tile.jpg")

@@ -38,13 +38,25 @@ def test_a_filled_part_has_the_colour_and_the_roughness_of_its_surroundings() ->
 
 
 def test_pixels_beside_transparent_ones_do_not_count() -> None:
-    seen = np.ones((20, 20), bool)
+    seen = np.ones((200, 300), bool)
     assert opaque_where(seen) is None
-    seen[10, 10] = False
+    seen[40:140, 60:160] = False
     opaque = opaque_where(seen)
     assert opaque is not None
-    assert (~opaque).sum() == 25
-    assert not opaque[8:13, 8:13].any()
+    assert (~opaque).sum() == 104**2
+    assert not opaque[38:142, 58:162].any()
+
+
+def test_a_crack_that_is_called_transparent_stays_and_ground_that_tapers_does_not() -> None:
+    """Black is nothing to programs that make mosaics, and black is the middle of a crack."""
+    rows, columns = np.indices((400, 600))
+    crack = np.abs(columns - 300 - 20 * np.sin(rows / 30)) < 6
+    assert opaque_where(~crack) is None
+    ground = columns > 500 - rows / 4
+    opaque = opaque_where(~(crack | ground))
+    assert opaque is not None
+    assert opaque[crack].all()
+    assert not opaque[ground].any()
 
 
 def test_tiles_with_next_to_nothing_in_them_are_left_out() -> None:
