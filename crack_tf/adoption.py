@@ -115,13 +115,14 @@ class Adopted:
 
 @dataclass(frozen=True)
 class _Found:
-    """What the file itself says: tensors, scheme, the head it ends in (None where that cannot be seen), and notes."""
+    """What the file itself says: tensors, scheme, the head it ends in (None where that cannot be seen), notes, and its scaling layer."""
 
     input: TensorSpec
     output: TensorSpec
     scheme: str
     end: str | None
     notes: tuple[str, ...]
+    scales: str | None = None
 
 
 def adopt(
@@ -174,7 +175,12 @@ def adopt(
     if not target.exists() or not target.samefile(path):
         write_bytes(target, path.read_bytes())
     write_sidecar(target, sidecar)
-    return Adopted(target, sidecar, answers, found.notes)
+    notes = found.notes
+    if found.scales is not None and config.scaling.values().max() != 255:
+        notes += (
+            f"its layer {found.scales} scales pixels too, after --input-scaling: models with such a layer mostly take none",
+        )
+    return Adopted(target, sidecar, answers, notes)
 
 
 def golden_path(model: Path, role: str) -> Path:
@@ -278,12 +284,10 @@ def _read_keras(path: Path) -> _Found:
     end = {"sigmoid": "probability", "softmax": "softmax"}.get(
         activation, _plain(outputs) if activation == "linear" else None
     )
-    notes = []
     first = next((layer for layer in model.layers[:3] if type(layer).__name__ in ("Rescaling", "Normalization")), None)
-    if first is not None:
-        notes.append(f"its layer {first.name} scales pixels itself: --input-scaling none is what such a model takes")
+    scales = None if first is None else str(first.name)
     float32 = ("float32", 0.0, 0)
-    return _Found(TensorSpec((1, *shape[1:]), *float32), TensorSpec(answer, *float32), "keras", end, tuple(notes))
+    return _Found(TensorSpec((1, *shape[1:]), *float32), TensorSpec(answer, *float32), "keras", end, (), scales)
 
 
 def _plain(outputs: int) -> str:
