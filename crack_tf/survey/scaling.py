@@ -7,10 +7,9 @@
 Every row is a flight of its own, drawn for it (`crack_tf.data.flight`) and surveyed by `crack-tf survey` in a process of its own,
 since a process cannot forget its peak of memory. The last row has photographs of 12 megapixels. Drawing is not counted.
 
-With --workers, a row is a Dask cluster of that many workers on this machine, each with one thread and one core, all surveying the
-first flight after two photographs to warm up. What else the machine does slows all rows by the clock. Processor seconds a
-photograph, of the workers and of the caller, hardly depend on it: on a machine that does nothing else, n workers are n times as
-fast as long as they are the same in all rows, and the caller's, times n, are far below the workers'.
+With --workers, a row is a Dask cluster of that many workers on this machine, each with one thread and one core, surveying the
+first flight after two photographs to warm up. The clusters work in turn, three rounds, and the fastest counts: what else a machine
+does only ever makes them slower. The processor seconds of a photograph hardly depend on that.
 """
 
 from __future__ import annotations
@@ -21,8 +20,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from crack_tf.data.flight import Plan, photo_size
 from tflite.cli import non_negative_int, run_main
@@ -31,6 +31,7 @@ from tflite.files import read_json, write_csv
 from tflite.outputs import Output, check_file, csv_with
 
 SMALL, LARGE = (640, 480), (4000, 3000)
+_ROUNDS = 3  # of clusters in turn
 _COLUMNS = 10  # photographs side by side, as far as a flight has that many
 OUTPUT = Output("crack_tf.survey.scaling", csv_with("", "photos", "photos_per_minute"))
 
@@ -122,33 +123,53 @@ def _measure_workers(folder: Path, workers: Sequence[int], count: int, size: tup
 
     photos, hardware = _draw(folder / "flight", count, size), board()
     _draw(folder / "warm-up", 2, size)
-    rows: list[dict[str, Any]] = []
-    for number in workers:
-        with loopback_cluster(folder / f"cluster-{number}", number) as cluster:
-            _survey(folder, "warm-up", 2, f"warm-up-{number}", "--scheduler", cluster.address)
-            before = cluster.cpu_seconds(), os.times().children_user + os.times().children_system
-            speed = _survey(folder, "flight", photos, f"found-{number}", "--scheduler", cluster.address)
-            after = cluster.cpu_seconds(), os.times().children_user + os.times().children_system
-        rate = speed["photos_per_minute"]
+    speeds: list[list[_Speed]] = [[] for _ in workers]
+    with ExitStack() as stack:
+        clusters = [
+            stack.enter_context(loopback_cluster(folder / f"cluster-{place}", number))
+            for place, number in enumerate(workers)
+        ]
+        for place, cluster in enumerate(clusters):
+            _survey(folder, "warm-up", 2, f"warm-up-{place}", "--scheduler", cluster.address)
+        for turn in range(_ROUNDS):
+            for place, cluster in enumerate(clusters):
+                before = cluster.cpu_seconds(), _children_cpu_seconds()
+                speed = _survey(folder, "flight", photos, f"found-{place}-{turn}", "--scheduler", cluster.address)
+                after = cluster.cpu_seconds(), _children_cpu_seconds()
+                speeds[place].append(_Speed(speed["seconds"], after[0] - before[0], after[1] - before[1]))
+                print(f"{workers[place]} workers: {photos} photographs in {speed['seconds']} s", flush=True)
+    rows = []
+    for number, own in zip(workers, speeds, strict=True):
+        seconds = min(speed.seconds for speed in own)
         rows.append(
             {
                 "workers": number,
                 "photos": photos,
                 "size": f"{size[0]}x{size[1]}",
-                "seconds": speed["seconds"],
-                "photos_per_minute": rate,
-                "times_the_first": round(rate / (rows[0]["photos_per_minute"] if rows else rate), 2),
-                "workers_cpu_s_per_photo": round((after[0] - before[0]) / photos, 3),
-                "caller_cpu_s_per_photo": round((after[1] - before[1]) / photos, 3),
+                "seconds": seconds,
+                "photos_per_minute": round(60 * photos / seconds, 1),
+                "times_the_first": round(min(speed.seconds for speed in speeds[0]) / seconds, 2),
+                "workers_cpu_s_per_photo": round(min(speed.workers for speed in own) / photos, 3),
+                "caller_cpu_s_per_photo": round(min(speed.caller for speed in own) / photos, 3),
                 "hardware": hardware["model"] or hardware["cpu"],
                 "cores": hardware["cores"],
             }
         )
-        write_csv(out, rows)
-        print(
-            f"{number} workers: {rate} photographs a minute, {rows[-1]['times_the_first']} times the first row",
-            flush=True,
-        )
+    write_csv(out, rows)
+
+
+class _Speed(NamedTuple):
+    """Seconds of a survey by the clock, and of processors, of its workers and its caller."""
+
+    seconds: float
+    workers: float
+    caller: float
+
+
+def _children_cpu_seconds() -> float:
+    """Of the processes that this one has started and waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _draw(folder: Path, count: int, size: tuple[int, int]) -> int:

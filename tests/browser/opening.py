@@ -22,10 +22,12 @@ from tests.browser.conftest import ARGUMENTS, FRAME, WIDE, cpu_seconds, find_chr
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tflite.cli import run_main
 from tflite.errors import CrackError
-from tflite.files import refuse_existing, write_csv
+from tflite.files import write_csv
 from tflite.hardware import board
+from tflite.outputs import Output, check_file, csv_with
 
 TIMES = 3
+OUTPUT = Output("tests.browser.opening", csv_with("", "findings", "open_s"))
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -51,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     name = find_chromium()
     if name is None:
         raise CrackError("no Chromium found: set CHROMIUM, or install it (Debian: apt install chromium).")
-    refuse_existing(args.out, args.overwrite)
+    check_file(args.out, OUTPUT, args.overwrite)
     rows = []
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=name, args=list(ARGUMENTS))
