@@ -109,14 +109,15 @@ def write_journal(out: Path) -> bytes:
         for number in range(6):
             name = f"{number} ü.jpg"
             for column in range(number % 3):
-                score = {"raw": 3.0, "logit": 0.5, "probability": 0.6}
                 record: dict[str, Any] = {
                     "time": "",
                     "time_source": "file",
                     "frame_size": {"w": 64, "h": 64},
-                    "score": score,
+                    "score": {"raw": 3.0, "logit": 0.5, "probability": 0.6},
+                    "threshold": {"raw": 0, "logit": 0.0, "probability": 0.5},
+                    "model_sha256": "ab",
+                    "gps": {"lat": -1.25, "lon": 179.5, "alt": None},
                 }
-                record |= {"threshold": {"raw": 0}, "model_sha256": "ab", "gps": {"lat": -1.25, "lon": 179.5}}
                 journal.positive(name, Box(0, column, 32, 32), record, b"png")
             journal.frame(name, {"time": "", "tiles": 4, "positives": number % 3, "bytes": 9, "dropped": 0})
         journal.gap("x.jpg", {"time": "", "reason": "is empty", "bytes": 0, "dropped": 1})
