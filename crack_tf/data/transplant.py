@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from crack_tf.data.folders import portable_root
+from crack_tf.data.grounds import GROUNDS, crack_along
 from crack_tf.data.split import SHARES
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes, write_bytes
@@ -32,10 +33,13 @@ _SCALE = (0.25, 4.0)  # from hairlines to gaps as wide as those of brickwork
 _LEAST_DROP = 0.07  # of the light that a transplanted crack must take, or nobody could see it
 _LEAST_LEVELS = 2.0  # of grey: in the dark a share of the light is less than a file holds
 _LEAST_OF_TEXTURE = 0.6  # the same against the standard deviation of the grey levels it is laid on
+_LEAST_BESIDE_JOINTS = 0.75  # of the wall's light that a crack in joints may keep: joints are dark as well
 _LEAST_LENGTH = 0.2  # of the side: shorter rests of a crack at a picture's edge are tried again
 _TRIES = 20
 _SMALLEST = 32  # pixels; less has no room for a crack
 _BOTH = 0.4  # share of cracked pictures with a twin beside the crack
+_STRUCTURED = 0.4  # share of all pictures on a ground with a structure of its own
+_ALONG = 0.6  # share of the cracks in brickwork that follow its joints
 
 
 @dataclass(frozen=True)
@@ -110,12 +114,20 @@ def _draw(
             source = int(rng.integers(len(onto)))
             item = clean[source][int(rng.integers(len(clean[source])))]
             pixels = _window(decode_rgb(onto[source].read(item), item.path), size, rng)
-            mask = None
+            mask = path = None
+            # What the wall is made of says nothing of cracks: drawn before it is decided whether there is one.
+            if rng.uniform() < _STRUCTURED:
+                ground = GROUNDS[int(rng.integers(len(GROUNDS)))](pixels, rng)
+                pixels, path = ground.pixels, ground.path
             # First the line that is none, then the crack: a crack runs through joints, and is not covered by them.
-            if k % 2 or rng.uniform() < _BOTH:
+            elif k % 2 or rng.uniform() < _BOTH:
                 pixels = TWINS[int(rng.integers(len(TWINS)))](pixels, rng)
-            if k % 2 == 0 and (laid := _cracked(pixels, lifted, rng)) is not None:
-                pixels, mask = laid
+            if k % 2 == 0:
+                laid = None
+                if path is not None and rng.uniform() < _ALONG:
+                    laid = _cracked_along(pixels, path, rng)
+                if (laid := laid or _cracked(pixels, lifted, rng)) is not None:
+                    pixels, mask = laid
             group = f"{onto[source].dataset}/{item.group}"
             items.append(_write(partial, f"{split}-{k:05d}", pixels, mask, group, split, rng))
     licences = {manifest.dataset: manifest.licence for manifest in (shapes, *onto)}
@@ -236,16 +248,29 @@ def _cracked(
         k = int(rng.integers(len(ys)))
         place = rng.uniform(0.25, 0.75, 2) * size - turn @ (xs[k], ys[k])
         laid, mask = lay(pixels, shape, np.column_stack([turn, place]), float(rng.uniform(*_CONTRAST)))
-        inside = np.flatnonzero(mask)
-        long_enough = max(np.ptp(np.nonzero(mask)[0]), np.ptp(np.nonzero(mask)[1])) if inside.size else 0
-        if long_enough < _LEAST_LENGTH * size:
-            continue
-        before, after = pixels[mask].astype(float), laid[mask].astype(float)
-        drop = before.mean() - after.mean()
-        # Visible: darker than what it lies on, and by more than what it lies on varies.
-        if drop >= max(_LEAST_LEVELS, _LEAST_DROP * before.mean(), _LEAST_OF_TEXTURE * before.mean(axis=1).std()):
+        if _visible(pixels, laid, mask):
             return laid, mask
     return None
+
+
+def _cracked_along(
+    pixels: np.ndarray, path: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The picture with a crack that follows the joints, and its mask; None when it cannot be seen."""
+    factor = crack_along(path, len(pixels), rng)
+    laid, mask = np.clip(pixels * factor[..., None], 0, 255).astype(np.uint8), factor < (1 + factor.min()) / 2
+    dark = laid[mask].mean() < _LEAST_BESIDE_JOINTS * pixels.mean() if mask.any() else False
+    return (laid, mask) if dark and _visible(pixels, laid, mask) else None
+
+
+def _visible(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> bool:
+    """Whether somebody sees the crack: long enough, darker than what it lies on, and by more than what it lies on varies."""
+    inside = np.nonzero(mask)
+    if not len(inside[0]) or max(np.ptp(inside[0]), np.ptp(inside[1])) < _LEAST_LENGTH * len(before):
+        return False
+    bare, dark = before[mask].astype(float), after[mask].astype(float)
+    drop = bare.mean() - dark.mean()
+    return bool(drop >= max(_LEAST_LEVELS, _LEAST_DROP * bare.mean(), _LEAST_OF_TEXTURE * bare.mean(axis=1).std()))
 
 
 def _write(
