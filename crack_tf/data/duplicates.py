@@ -70,6 +70,7 @@ def find_copies(
     hashes: Sequence[str],
     threshold: float = CORRELATION,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    owners: Sequence[int] | None = None,
 ) -> list[Copy]:
     """Every pair of copies, sorted; byte-identical files appear once each, paired with the first of their kind.
 
@@ -78,6 +79,7 @@ def find_copies(
         hashes: n hashes of the files' bytes.
         threshold: 32x32 correlation above which a pair is looked at, in (0, 1).
         progress: wraps the iterable of blocks, such as `tqdm`.
+        owners: the data set of each, as a number: near copies are then looked for between sets only. Identical files are told anyway.
 
     Raises:
         CrackError: if the shapes disagree or the threshold lies outside (0, 1).
@@ -96,7 +98,8 @@ def find_copies(
             copies.append(Copy(first, position, "identical", "none", 1.0, 1.0))
     distinct = np.fromiter(first_of.values(), dtype=np.int64)
     flat = thumbnails[distinct].reshape(len(distinct), -1).std(axis=1) < FLAT
-    copies += _near_copies(thumbnails, distinct[~flat], threshold, progress)
+    of = np.arange(len(hashes)) if owners is None else np.asarray(owners)
+    copies += _near_copies(thumbnails, distinct[~flat], of, threshold, progress)
     return sorted(copies)
 
 
@@ -117,7 +120,11 @@ def groups(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
 
 
 def _near_copies(
-    thumbnails: np.ndarray, members: np.ndarray, threshold: float, progress: Callable[[Iterable[int]], Iterable[int]]
+    thumbnails: np.ndarray,
+    members: np.ndarray,
+    owners: np.ndarray,
+    threshold: float,
+    progress: Callable[[Iterable[int]], Iterable[int]],
 ) -> list[Copy]:
     """Confirmed near copies among `members`, one per pair: the orientation whose detail agrees best."""
     half = THUMBNAIL // 2
@@ -130,7 +137,7 @@ def _near_copies(
         rows = small[start : start + _BLOCK].reshape(-1, half, half)
         for name, transform in TRANSFORMS.items():
             turned = np.ascontiguousarray(transform(rows)).reshape(len(rows), -1)
-            for low, high, correlation in _candidates(turned, small, start, threshold):
+            for low, high, correlation in _candidates(turned, small, owners[members], start, threshold):
                 detail = np.einsum(
                     "ij,ij->i", _detail(transform(thumbnails[members[low]])), _detail(thumbnails[members[high]])
                 )
@@ -144,13 +151,13 @@ def _near_copies(
 
 
 def _candidates(
-    turned: np.ndarray, small: np.ndarray, start: int, threshold: float
+    turned: np.ndarray, small: np.ndarray, owners: np.ndarray, start: int, threshold: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Pairs (row, later row, correlation) above the threshold, a bounded number at a time."""
+    """Pairs (row, later row, correlation) of different owners above the threshold, a bounded number at a time."""
     for column in range(start, len(small), _BLOCK):
         correlation = turned @ small[column : column + _BLOCK].T
         low, high = np.nonzero(correlation > threshold)
-        later = low + start < high + column
+        later = (low + start < high + column) & (owners[low + start] != owners[high + column])
         low, high = low[later], high[later]
         for part in range(0, len(low), _CONFIRM):
             x, y = low[part : part + _CONFIRM], high[part : part + _CONFIRM]

@@ -96,22 +96,23 @@ def _follows(manifest: Manifest, manifests: Sequence[Manifest]) -> bool:
 
 def _refuse_shared_pictures(manifests: Sequence[Manifest], threads: int | None) -> None:
     """A picture in two sets could be trained on in one and tested on in the other; collections do repeat other sets."""
-    owners = [manifest for manifest in manifests for _ in manifest.items]
+    owners = [number for number, manifest in enumerate(manifests) for _ in manifest.items]
     items = [item for manifest in manifests for item in manifest.items]
 
     def thumbnail(position: int) -> np.ndarray:
         item = items[position]
-        return grey_thumbnail(Image.fromarray(decode_rgb(owners[position].read(item), item.path)).convert("L"))
+        return grey_thumbnail(Image.fromarray(decode_rgb(manifests[owners[position]].read(item), item.path)).convert("L"))
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         # disable=None: no bar where the output is a log file
         results = tqdm(pool.map(thumbnail, range(len(items))), "reading", len(items), unit="file", disable=None)
         thumbnails = np.stack(list(results))
-    copies = find_copies(thumbnails, [item.sha256 for item in items])
-    shared = [copy for copy in copies if owners[copy.first] is not owners[copy.second]]
+    copies = find_copies(thumbnails, [item.sha256 for item in items], owners=owners)
+    shared = [copy for copy in copies if owners[copy.first] != owners[copy.second]]
     if shared:
         first, second = shared[0].first, shared[0].second
-        named = f"{items[first].path} of {owners[first].dataset} and {items[second].path} of {owners[second].dataset}"
+        sets = [manifests[number].dataset for number in owners]
+        named = f"{items[first].path} of {sets[first]} and {items[second].path} of {sets[second]}"
         raise CrackError(
             f"{len(shared)} pictures are in two of the data sets. The first ({shared[0].kind}): {named}. "
             "Remove them from one of the two, and split it again."

@@ -109,6 +109,17 @@ def test_copies_are_found_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None
     assert found == [(0, 11, "mirrored"), (10, 12, "none")]
 
 
+def test_between_sets_only_is_a_part_of_all() -> None:
+    first, second = texture(1), texture(2)
+    images = [first, jpeg(first, 70), second, jpeg(first, 60), jpeg(second, 70), second]
+    hashes = list("abcdec")
+    owners = [0, 0, 0, 1, 1, 1]
+    every = find_copies(thumbnails(images), hashes)
+    between = find_copies(thumbnails(images), hashes, owners=owners)
+    assert between == [copy for copy in every if owners[copy.first] != owners[copy.second]]
+    assert {(copy.first, copy.second) for copy in between} == {(0, 3), (1, 3), (2, 4), (2, 5)}
+
+
 def test_wrong_shape_and_threshold_are_refused() -> None:
     with pytest.raises(CrackError, match=r"shape \(2, 32, 32\)"):
         find_copies(np.zeros((2, 32, 32), np.uint8), ["a", "b"])
