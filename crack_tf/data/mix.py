@@ -101,7 +101,9 @@ def _refuse_shared_pictures(manifests: Sequence[Manifest], threads: int | None) 
 
     def thumbnail(position: int) -> np.ndarray:
         item = items[position]
-        return grey_thumbnail(Image.fromarray(decode_rgb(manifests[owners[position]].read(item), item.path)).convert("L"))
+        return grey_thumbnail(
+            Image.fromarray(decode_rgb(manifests[owners[position]].read(item), item.path)).convert("L")
+        )
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         # disable=None: no bar where the output is a log file

@@ -17,6 +17,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -111,7 +112,9 @@ class ClusterCrew:
     def _connect(self) -> Any:
         try:
             # Bounded here: Dask waits for ever for the first words of something that is no scheduler.
-            asyncio.run(asyncio.wait_for(self._greet(), CONNECT_S))
+            # In a thread: notebooks have a loop running in this one.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(asyncio.run, asyncio.wait_for(self._greet(), CONNECT_S)).result()
             return self._dask.Client(self._scheduler, timeout=CONNECT_S, set_as_default=False)
         except Exception as error:  # a worker's address, or another version, raises nearly anything
             raise CrackError(

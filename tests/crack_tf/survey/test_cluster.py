@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import sys
@@ -96,6 +97,16 @@ def test_a_survey_that_one_machine_began_is_finished_by_a_cluster(
     assert survey(flight, out, models, "--scheduler", two_workers.address) == 1
     assert f"{PHOTOS // 2} photographs were done before" in capsys.readouterr().out
     assert contents(out) == reference
+
+
+def test_a_notebook_whose_event_loop_runs_may_call_it(
+    flight: Path, models: Models, reference: dict[str, bytes], two_workers: Loopback, tmp_path: Path
+) -> None:
+    async def cell() -> int:
+        return survey(flight, tmp_path / "found", models, "--scheduler", two_workers.address)
+
+    assert asyncio.run(cell()) == 1
+    assert contents(tmp_path / "found") == reference
 
 
 def test_photographs_of_a_killed_worker_are_searched_by_the_other(
