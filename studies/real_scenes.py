@@ -22,7 +22,7 @@ RUNS = Path("runs/real")
 MANIFESTS = RUNS / "manifests"
 OPEN = ("metu", "sdnet2018", "uav_concrete", "scenes_clean")  # models trained on these may be shipped
 RESEARCH = ("cssc", "crack500", "deepcrack", "conglomerate", "bridge_deck", "uav_asphalt")
-SHARED = "--augmentation 1.5 --adverse 0.12 --camera 0.35 --balance 0.5"
+SHARED = "--augmentation 1.5 --adverse 0.12 --camera 0.35"
 BEFORE = Path("runs/segmentation/unet_mobile")  # of `make segmentation`
 
 
@@ -49,16 +49,19 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
         Step(made["synthetic_masks"], ["data", "split", masks, "--out", made["synthetic_masks"]]),
         Step(
             drawn / "manifest.csv",
-            ["data", "transplant", made["uav_concrete"], "--onto", *onto, "--seed", "1", "--out", drawn],
+            [
+                *("data", "transplant", made["uav_concrete"], "--onto", *onto),
+                *("--count", "16000", "--seed", "1", "--out", drawn),
+            ],
         ),
         Step(made["open"], ["data", "mix", *of_open, "--out", made["open"]]),
         Step(made["all"], ["data", "mix", *of_all, "--out", made["all"]]),
         train_step(
             classifier,
             words(
-                "--model mobilenet_v2 --image-size 160 --freeze-epochs 1 --unfreeze-blocks 13 --epochs 9 --steps-per-epoch 300 "
-                "--batch 32 --learning-rate 6e-4 --warmup-steps 50 --zoom-out 1.6 --target-recall 0.98 --val-limit 1500 "
-                + SHARED,
+                "--model mobilenet_v2 --image-size 160 --freeze-epochs 1 --unfreeze-blocks 13 --epochs 18 --steps-per-epoch 380 "
+                "--batch 32 --learning-rate 8e-4 --warmup-steps 100 --zoom-out 1.6 --target-recall 0.95 --val-limit 1500 "
+                "--balance 0.65 " + SHARED,
                 *("--weights", weights, "--data", made["open"]),
             ),
         ),
@@ -66,7 +69,7 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
             segmenter,
             words(
                 "--model unet_mobile --hp alpha=0.35 --loss bce+dice --epochs 8 --steps-per-epoch 180 --batch 12 "
-                "--learning-rate 8e-4 --warmup-steps 30 --precision bfloat16 --val-limit 500 " + SHARED,
+                "--learning-rate 8e-4 --warmup-steps 30 --precision bfloat16 --balance 0.5 --val-limit 500 " + SHARED,
                 *("--init-from", BEFORE, "--data", made["all"]),
             ),
         ),

@@ -127,6 +127,10 @@ def _parser() -> argparse.ArgumentParser:
         "--count", type=positive_int, default=8000, help="of pictures, every second one cracked; default: 8000"
     )
     verb.add_argument("--size", type=positive_int, default=256, help="side in pixels; default: 256")
+    verb.add_argument(
+        "--ground",
+        help="masonry, shuttering, spalling or aggregate: all pictures on it; default: some on the first three",
+    )
     verb.add_argument("--seed", type=non_negative_int, default=0, help="default: 0")
     verb.add_argument("--out", type=Path, required=True, help="new folder for images, masks and manifest.csv")
     verb.set_defaults(run=_transplant, interrupted="Nothing was written; run the same command again.")
@@ -274,7 +278,7 @@ def _transplant(options: argparse.Namespace) -> None:
     from crack_tf.data.transplant import write_transplants
 
     shapes, onto = read_manifest(options.shapes), [read_manifest(path) for path in options.onto]
-    manifest = write_transplants(shapes, onto, options.out, options.count, options.size, options.seed)
+    manifest = write_transplants(shapes, onto, options.out, options.count, options.size, options.seed, options.ground)
     _print_split(manifest, {})
     print(f"written: {options.out}/manifest.csv")
 

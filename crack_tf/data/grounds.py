@@ -192,6 +192,36 @@ def spalling(pixels: np.ndarray, rng: np.random.Generator) -> Ground:
     return Ground(np.clip(laid, 0, 255).astype(np.uint8))
 
 
+def aggregate(pixels: np.ndarray, rng: np.random.Generator) -> Ground:
+    """Coarse surfaces: exposed aggregate, washed or worn concrete, asphalt. Grains, stones and pits on the picture's light."""
+    size = len(pixels)
+    base = cv2.GaussianBlur(pixels, (0, 0), float(rng.uniform(1, 5))).astype(np.float32)
+    if rng.uniform() < 0.4:
+        base = np.repeat(base.mean(axis=2, keepdims=True), 3, axis=2)
+    grain = rng.normal(0, 1, (size, size)).astype(np.float32)
+    grain = cv2.GaussianBlur(grain, (0, 0), sigma := float(rng.uniform(0.5, 2.5))) * 2 * sigma
+    texture = 1 + rng.uniform(0.05, 0.28) * np.clip(grain, -2, 2)
+    texture += rng.uniform(0, 0.12) * _noise(size, int(rng.integers(10, 60)), rng) + rng.uniform(0, 0.08) * _noise(
+        size, 5, rng
+    )
+    radius, tones = rng.uniform(0.006, 0.05), (rng.uniform(0.4, 1.0), rng.uniform(1.0, 1.6))
+    stones = np.ones((size, size), np.float32)
+    for _ in range(int(rng.uniform(0, 0.7) / (np.pi * radius**2)) if rng.uniform() < 0.7 else 0):
+        axes = np.maximum(1, radius * size * rng.uniform(0.4, 1.3, 2)).astype(int).tolist()
+        cv2.ellipse(
+            stones,
+            rng.integers(0, size, 2).tolist(),
+            axes,
+            float(rng.uniform(0, 180)),
+            0,
+            360,
+            float(rng.uniform(*tones)),
+            -1,
+        )
+    texture *= cv2.GaussianBlur(stones, (0, 0), float(rng.uniform(0.5, 1.5)))
+    return Ground(np.clip(base * rng.uniform(0.4, 1.05) * texture[..., None], 0, 255).astype(np.uint8))
+
+
 def _bars(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One to three ribbed bars across, round and rusty, with a shadow on one side."""
     size, angle = len(pixels), rng.uniform(0, np.pi)
@@ -212,15 +242,22 @@ def _bars(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return pixels
 
 
-GROUNDS: tuple[Callable[[np.ndarray, np.random.Generator], Ground], ...] = (masonry, shuttering, spalling)
+Draw = Callable[[np.ndarray, np.random.Generator], Ground]
+GROUNDS: dict[str, Draw] = {
+    "masonry": masonry,
+    "shuttering": shuttering,
+    "spalling": spalling,
+    "aggregate": aggregate,
+}
 
 
-def crack_along(path: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+def crack_along(path: np.ndarray, size: int, rng: np.random.Generator, widest: float = 10.0) -> np.ndarray:
     """The light that a drawn crack along a way leaves: ragged, of uneven width, dark in the middle.
 
     Args:
         path: float (n, 2), x and y in pixels.
         size: of the picture.
+        widest: pixels.
 
     Returns:
         float32 (size, size): factors, 1 away from the crack.
@@ -232,14 +269,18 @@ def crack_along(path: np.ndarray, size: int, rng: np.random.Generator) -> np.nda
     points = np.column_stack([np.interp(places, lengths, path[:, axis]) for axis in (0, 1)])
     if len(points) < 2:
         return np.ones((size, size), np.float32)
-    width = np.exp(rng.uniform(np.log(1.0), np.log(10.0)))
+    width = np.exp(rng.uniform(0.0, np.log(widest)))
     wander = (
-        np.column_stack([_walk(len(points), scale, rng) for scale in (6, 6)]) * rng.uniform(0.2, 0.9) * (1 + width / 4)
+        np.column_stack([_walk(len(points), scale, rng) for scale in (6, 6)])
+        * rng.uniform(0.2, 0.9)
+        * (1 + min(10.0, width) / 4)
     )
     wander += np.column_stack([_walk(len(points), 25, rng) for _ in range(2)]) * rng.uniform(0.3, 2.5)
-    widths = width * np.clip(
-        1 + rng.uniform(0.2, 0.6) * _walk(len(points), 12, rng) + 0.3 * _walk(len(points), 60, rng), 0, 3
+    rough = min(1.0, 10 / width)  # gaps are evener than cracks
+    uneven = rng.uniform(0.2, 0.6) * _walk(len(points), max(12, 3 * width - 18), rng) + 0.3 * _walk(
+        len(points), 60, rng
     )
+    widths = width * np.clip(1 + rough * uneven, 0, 3)
     cover = np.zeros((4 * size, 4 * size), np.float32)  # enlarged: OpenCV draws whole pixels
     for (px, py), wide in zip((points + wander).tolist(), widths.tolist(), strict=True):
         if wide > 0.3:

@@ -29,7 +29,6 @@ from tflite.outputs import partial_folder
 
 _REACH = 6  # pixels around a mask that still belong to the crack's profile: blur, and masks that are drawn too tight
 _CONTRAST = (0.35, 2.2)  # exponent of the crack's darkness
-_SCALE = (0.25, 4.0)  # from hairlines to gaps as wide as those of brickwork
 _LEAST_DROP = 0.07  # of the light that a transplanted crack must take, or nobody could see it
 _LEAST_LEVELS = 2.0  # of grey: in the dark a share of the light is less than a file holds
 _LEAST_OF_TEXTURE = 0.6  # the same against the standard deviation of the grey levels it is laid on
@@ -39,6 +38,7 @@ _TRIES = 20
 _SMALLEST = 32  # pixels; less has no room for a crack
 _BOTH = 0.4  # share of cracked pictures with a twin beside the crack
 _STRUCTURED = 0.4  # share of all pictures on a ground with a structure of its own
+_ANYWHERE = ("masonry", "shuttering", "spalling")
 _ALONG = 0.6  # share of the cracks in brickwork that follow its joints
 
 
@@ -55,8 +55,31 @@ class Shape:
     mask: np.ndarray
 
 
+@dataclass(frozen=True)
+class Widths:
+    """How wide cracks are drawn.
+
+    Attributes:
+        scale: least and greatest enlargement of a crack that was lifted off its photograph.
+        widest: pixels of a crack along joints.
+    """
+
+    scale: tuple[float, float]
+    widest: float
+
+
+_WIDTHS = Widths((0.25, 4.0), 10.0)
+_GAPS = Widths((0.7, 9.0), 40.0)  # bricks move apart by centimetres
+
+
 def write_transplants(
-    shapes: Manifest, onto: Sequence[Manifest], out: Path, count: int, size: int = 256, seed: int = 0
+    shapes: Manifest,
+    onto: Sequence[Manifest],
+    out: Path,
+    count: int,
+    size: int = 256,
+    seed: int = 0,
+    ground: str | None = None,
 ) -> Manifest:
     """Draw pictures into `out`/images and `out`/masks, every second one cracked, and write `out`/manifest.csv.
 
@@ -70,6 +93,8 @@ def write_transplants(
         count: of pictures in all splits together, shared as 70/15/15.
         size: side in pixels.
         seed: of everything drawn.
+        ground: one of `GROUNDS` for all pictures, in masonry with cracks up to the width of gaps; None for masonry, shuttering and
+            spalling on a part of them.
 
     Returns:
         The manifest: cracked rows have masks, clean ones have none.
@@ -82,6 +107,10 @@ def write_transplants(
         raise CrackError(f"--out {out} exists already. Choose a new folder.")
     if size < _SMALLEST:
         raise CrackError(f"--size {size}: give {_SMALLEST} pixels or more.")
+    if ground is not None and ground not in GROUNDS:
+        raise CrackError(
+            f"--ground {ground}: choose one of {', '.join(GROUNDS)}, or leave it out for some of {', '.join(_ANYWHERE)}."
+        )
     numbers = shares(count)
     if min(numbers) < 2:
         raise CrackError(f"--count {count}: too few for three splits with and without a crack. Give 12 or more.")
@@ -90,7 +119,7 @@ def write_transplants(
         for manifest in onto:
             _require(manifest, split, bool(_clean(manifest, split)), "crack-free picture")
     with partial_folder(out) as partial:
-        manifest = _draw(shapes, onto, out, partial, numbers, size, seed)
+        manifest = _draw(shapes, onto, out, partial, numbers, size, seed, ground)
         partial.replace(out)
     return manifest
 
@@ -103,9 +132,14 @@ def _draw(
     numbers: Sequence[int],
     size: int,
     seed: int,
+    ground: str | None,
 ) -> Manifest:
     """Write pictures, masks and the manifest, which names `out`, into `partial`."""
     items = []
+    structured, grounds = (
+        (_STRUCTURED, tuple(GROUNDS[name] for name in _ANYWHERE)) if ground is None else (1.0, (GROUNDS[ground],))
+    )
+    widths = _GAPS if ground == "masonry" else _WIDTHS
     for split, number in zip(SPLITS, numbers, strict=True):
         rng = np.random.default_rng([seed, SPLITS.index(split)])
         lifted = _shapes(shapes, split)
@@ -116,17 +150,17 @@ def _draw(
             pixels = _window(decode_rgb(onto[source].read(item), item.path), size, rng)
             mask = path = None
             # What the wall is made of says nothing of cracks: drawn before it is decided whether there is one.
-            if rng.uniform() < _STRUCTURED:
-                ground = GROUNDS[int(rng.integers(len(GROUNDS)))](pixels, rng)
-                pixels, path = ground.pixels, ground.path
+            if rng.uniform() < structured:
+                wall = grounds[int(rng.integers(len(grounds)))](pixels, rng)
+                pixels, path = wall.pixels, wall.path
             # First the line that is none, then the crack: a crack runs through joints, and is not covered by them.
             elif k % 2 or rng.uniform() < _BOTH:
                 pixels = TWINS[int(rng.integers(len(TWINS)))](pixels, rng)
             if k % 2 == 0:
                 laid = None
                 if path is not None and rng.uniform() < _ALONG:
-                    laid = _cracked_along(pixels, path, rng)
-                if (laid := laid or _cracked(pixels, lifted, rng)) is not None:
+                    laid = _cracked_along(pixels, path, rng, widths)
+                if (laid := laid or _cracked(pixels, lifted, rng, widths)) is not None:
                     pixels, mask = laid
             group = f"{onto[source].dataset}/{item.group}"
             items.append(_write(partial, f"{split}-{k:05d}", pixels, mask, group, split, rng))
@@ -234,13 +268,13 @@ def _window(pixels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarr
 
 
 def _cracked(
-    pixels: np.ndarray, shapes: Sequence[Shape], rng: np.random.Generator
+    pixels: np.ndarray, shapes: Sequence[Shape], rng: np.random.Generator, widths: Widths
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The picture with a crack, and its mask; None when none that was tried can be seen."""
     size = len(pixels)
     for _ in range(_TRIES):
         shape = shapes[int(rng.integers(len(shapes)))]
-        scale = float(np.exp(rng.uniform(*np.log(_SCALE))))
+        scale = float(np.exp(rng.uniform(*np.log(widths.scale))))
         angle, mirror = rng.uniform(0, 2 * np.pi), 1 if rng.uniform() < 0.5 else -1
         turn = scale * np.array([[mirror * np.cos(angle), -np.sin(angle)], [mirror * np.sin(angle), np.cos(angle)]])
         # Some point of the crack comes to lie somewhere in the middle of the picture.
@@ -254,10 +288,10 @@ def _cracked(
 
 
 def _cracked_along(
-    pixels: np.ndarray, path: np.ndarray, rng: np.random.Generator
+    pixels: np.ndarray, path: np.ndarray, rng: np.random.Generator, widths: Widths
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The picture with a crack that follows the joints, and its mask; None when it cannot be seen."""
-    factor = crack_along(path, len(pixels), rng)
+    factor = crack_along(path, len(pixels), rng, widths.widest)
     laid, mask = np.clip(pixels * factor[..., None], 0, 255).astype(np.uint8), factor < (1 + factor.min()) / 2
     dark = laid[mask].mean() < _LEAST_BESIDE_JOINTS * pixels.mean() if mask.any() else False
     return (laid, mask) if dark and _visible(pixels, laid, mask) else None

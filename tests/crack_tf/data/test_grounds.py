@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,16 +9,14 @@ from hypothesis import strategies as st
 
 pytest.importorskip("cv2")
 
-from crack_tf.data.grounds import GROUNDS, Ground, crack_along, masonry
-
-Draw = Callable[[np.ndarray, np.random.Generator], Ground]
+from crack_tf.data.grounds import GROUNDS, Draw, crack_along, masonry
 
 
 def wall(size: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(120, 180, (size, size, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("draw", GROUNDS, ids=lambda draw: draw.__name__)
+@pytest.mark.parametrize("draw", GROUNDS.values(), ids=GROUNDS)
 @settings(max_examples=15, deadline=None)
 @given(size=st.integers(32, 160), seed=st.integers(0, 10**6))
 def test_a_ground_is_a_picture_of_the_same_size_with_something_on_it(draw: Draw, size: int, seed: int) -> None:
@@ -37,7 +33,7 @@ def test_a_ground_is_a_picture_of_the_same_size_with_something_on_it(draw: Draw,
 
 def test_grounds_differ_from_draw_to_draw() -> None:
     rng = np.random.default_rng(3)
-    for draw in GROUNDS:
+    for draw in GROUNDS.values():
         one, other = draw(wall(64), rng), draw(wall(64), rng)
         assert (one.pixels != other.pixels).any()
 

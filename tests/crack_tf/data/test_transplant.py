@@ -236,3 +236,16 @@ def test_an_interrupted_command_writes_nothing(
     assert main(command) == 130
     assert "Nothing was written" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_pictures_may_lie_on_one_ground(sets: tuple[Manifest, Manifest], tmp_path: Path) -> None:
+    made = write_transplants(sets[0], [sets[1]], tmp_path / "masonry", 12, 64, ground="masonry")
+    assert {item.label for item in made.items} == {0, 1}
+    plain = write_transplants(sets[0], [sets[1]], tmp_path / "plain", 12, 64)
+    assert {item.sha256 for item in made.items}.isdisjoint(item.sha256 for item in plain.items)
+
+
+def test_an_unknown_ground_is_refused(sets: tuple[Manifest, Manifest], tmp_path: Path) -> None:
+    with pytest.raises(CrackError, match="--ground sand: choose one of masonry, shuttering, spalling, aggregate"):
+        write_transplants(sets[0], [sets[1]], tmp_path / "out", 12, 64, ground="sand")
+    assert not (tmp_path / "out").exists()
