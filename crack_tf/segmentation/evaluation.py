@@ -2,7 +2,8 @@
 
 With --out the results are kept:
 
-    metrics.csv         a row per model: micro and mean figures, with a tolerance of 2 pixels too, 95 % intervals over photographs
+    metrics.csv         a row per model: micro and mean figures, with a tolerance of 2 pixels too, of centre lines (clIoU) and
+                        boundaries (NSD), 95 % intervals over photographs
     metrics_aligned.csv where masks lie beside their crack (crack_tf.segmentation.alignment), the same without those photographs,
                         and with every mask moved by the few pixels at which it lies on the darkest line
     metrics.json        all of this, where it came from, and the curves
@@ -34,7 +35,15 @@ from crack_tf.evaluate import FORMAT, OUTPUT, Lineage, check_origins, subject, u
 from crack_tf.photo.stitch import SeamSteps
 from crack_tf.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
 from crack_tf.segmentation.alignment import Alignment, alignment
-from crack_tf.segmentation.metrics import TOLERANCE, LogitHistogram, PixelCounts, pixel_counts, summarise
+from crack_tf.segmentation.metrics import (
+    CENTRE_TOLERANCE,
+    TOLERANCE,
+    LogitHistogram,
+    MaskCounts,
+    PixelCounts,
+    mask_counts,
+    summarise_masks,
+)
 from crack_tf.segmentation.patches import photographs
 from crack_tf.segmentation.photos import SegmenterPool, TileMaps, seams, segment
 from tflite.files import write_csv, write_json
@@ -54,23 +63,31 @@ class PhotoResult:
     Attributes:
         item: of the manifest.
         width, height: in pixels.
-        strict: counts without a tolerance.
-        tolerant: counts with one of 2 pixels.
+        counts: of the mask called against the true one.
         steps: seams of the probability map, see `crack_tf.photo.stitch`; None for a single tile.
         fit: how well the mask lies on its crack.
-        moved: counts without and with a tolerance, the mask moved to where it fits best.
+        moved: the same, the true mask moved to where it fits best.
         seconds: from pixels to map.
     """
 
     item: Item
     width: int
     height: int
-    strict: PixelCounts
-    tolerant: PixelCounts
+    counts: MaskCounts
     steps: SeamSteps | None
     fit: Alignment
-    moved: tuple[PixelCounts, PixelCounts]
+    moved: MaskCounts
     seconds: float
+
+    @property
+    def strict(self) -> PixelCounts:
+        """Counts without a tolerance."""
+        return self.counts.strict
+
+    @property
+    def tolerant(self) -> PixelCounts:
+        """Counts with one of 2 pixels."""
+        return self.counts.tolerant
 
     @property
     def displaced(self) -> bool:
@@ -172,18 +189,17 @@ def evaluate_map(
                     item,
                     photo.shape[1],
                     photo.shape[0],
-                    pixel_counts(called, truth),
-                    pixel_counts(called, truth, TOLERANCE),
+                    mask_counts(called, truth),
                     seams(probability, predictor.image_size),
                     fit,
-                    (pixel_counts(called, there), pixel_counts(called, there, TOLERANCE)),
+                    mask_counts(called, there),
                     seconds,
                 )
             )
     origin = origin or Lineage(None)
     best = _best_threshold(histogram)
 
-    def row(some: Sequence[PhotoResult], counts: Sequence[tuple[PixelCounts, PixelCounts]]) -> dict[str, Any]:
+    def row(some: Sequence[PhotoResult], counts: Sequence[MaskCounts]) -> dict[str, Any]:
         megapixels = sum(photo.width * photo.height for photo in some) / 1e6
         ratio = _ratio([photo.steps for photo in some])
         return {
@@ -192,8 +208,10 @@ def evaluate_map(
             "displaced_masks": sum(photo.displaced for photo in some),
             "megapixels": round(megapixels, 3),
             "median_mask_move_px": _median_move(some),
-            **summarise([strict for strict, _ in counts], [tolerant for _, tolerant in counts]),
+            **summarise_masks(counts),
             "tolerance_px": TOLERANCE,
+            "cl_iou_tolerance_px": CENTRE_TOLERANCE,
+            "nsd_tolerance_px": TOLERANCE,
             "threshold_probability": used,
             "best_threshold_probability": best,
             "seam_ratio": None if ratio is None else round(ratio, 4),
@@ -203,10 +221,10 @@ def evaluate_map(
         }
 
     fitting = [photo for photo in photos if not photo.displaced]
-    counted = [(photo.strict, photo.tolerant) for photo in photos]
+    counted = [photo.counts for photo in photos]
     aligned = []
     if 0 < len(fitting) < len(photos):
-        left = [(photo.strict, photo.tolerant) for photo in fitting]
+        left = [photo.counts for photo in fitting]
         aligned = [
             {"masks": "without displaced ones", **row(fitting, left)},
             {"masks": "moved to where they fit", **row(photos, [photo.moved for photo in photos])},
@@ -251,6 +269,8 @@ def report(evaluations: Sequence[MapEvaluation], manifest: Manifest, split: str)
             "mIoU": cell("miou"),
             "mean F1": cell("mean_f1"),
             f"F1, {TOLERANCE} px": cell("tolerant_f1"),
+            f"clIoU, {CENTRE_TOLERANCE} px": cell("cl_iou"),
+            f"NSD, {TOLERANCE} px": cell("nsd"),
             "s/MP": lambda row: f"{row['seconds_per_megapixel']:.2f}",
         },
     )
@@ -350,9 +370,14 @@ def _best_threshold(histogram: LogitHistogram) -> float | None:
 
 
 def _photo_row(photo: PhotoResult) -> dict[str, Any]:
-    rates = {name: getattr(photo.strict, name) for name in ("f1", "iou", "precision", "recall", "specificity")}
-    rates["tolerant_f1"] = photo.tolerant.f1
-    counts = {name: value for name, value in asdict(photo.strict).items() if name != "found"}
+    strict = photo.strict
+    rates = {name: getattr(strict, name) for name in ("f1", "iou", "precision", "recall", "specificity")}
+    rates |= {
+        "tolerant_f1": photo.tolerant.f1,
+        "cl_iou": photo.counts.lines.cl_iou,
+        "nsd": photo.counts.boundaries.nsd,
+    }
+    counts = {name: value for name, value in asdict(strict).items() if name != "found"}
     return {
         "path": photo.item.path,
         "label": photo.item.label,

@@ -60,6 +60,11 @@ def test_every_file_is_written_and_agrees_with_the_others(
         assert int(row[name]) == sum(int(photo[name]) for photo in photos)
     assert float(row["f1_low"]) <= float(row["f1"]) <= float(row["f1_high"])
     assert float(row["tolerant_f1"]) >= float(row["f1"]) > 0.7
+    for name, tolerance in (("cl_iou", "4"), ("nsd", "2")):
+        assert row[f"{name}_tolerance_px"] == tolerance
+        assert 0.7 < float(row[f"{name}_low"]) <= float(row[name]) <= float(row[f"{name}_high"]) <= 1
+        assert photos[0][name]
+        assert photos[-1][name] == ""
     assert photos[-1]["label"] == "0"
     assert photos[-1]["f1"] == ""  # no crack there, and none called
     record = read_json(out / "metrics.json")
@@ -71,6 +76,8 @@ def test_every_file_is_written_and_agrees_with_the_others(
     printed = capsys.readouterr().out
     assert "4 photographs, 3 with a crack" in printed
     assert "F1, 2 px" in printed
+    assert "clIoU, 4 px" in printed
+    assert "NSD, 2 px" in printed
 
 
 def test_figures_are_those_of_the_stitched_photographs(manifest: Manifest, model: Path) -> None:

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from crack_tf.segmentation.metrics import LogitHistogram, PixelCounts, pixel_counts, summarise
+from crack_tf.segmentation.metrics import (
+    LogitHistogram,
+    PixelCounts,
+    boundary_counts,
+    centre_line_counts,
+    mask_counts,
+    pixel_counts,
+    summarise,
+    summarise_masks,
+)
 from tflite.errors import CrackError
 
 masks = arrays.arrays(bool, (9, 11))
@@ -190,3 +199,92 @@ def test_no_photographs_or_unequal_numbers_are_refused() -> None:
         summarise([], [])
     with pytest.raises(ValueError, match="1 and 0"):
         summarise([PixelCounts(1, 1, 1, 1, 1)], [])
+
+
+def line(width: int, row: int = 20) -> np.ndarray:
+    """A horizontal crack through a picture of 40 x 60."""
+    mask = np.zeros((40, 60), bool)
+    mask[row - width // 2 : row - width // 2 + width] = True
+    return mask
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(0, 1), (4, 1), (5, 0)])
+def test_centre_lines_agree_up_to_four_pixels_apart(shift: int, expected: float) -> None:
+    assert centre_line_counts(line(1, 20 + shift), line(1)).cl_iou == expected
+
+
+def test_how_wide_a_crack_is_drawn_hardly_matters_to_its_centre_line() -> None:
+    counts = centre_line_counts(line(7), line(1))
+    assert counts.cl_iou > 0.95
+    assert pixel_counts(line(7), line(1)).iou == pytest.approx(1 / 7)
+
+
+def test_a_missed_branch_and_a_false_one_each_cost_their_length() -> None:
+    truth, called = np.zeros((60, 100), bool), np.zeros((60, 100), bool)
+    truth[10, 10:50] = truth[30, 10:30] = True  # 40 and 20 pixels
+    called[10, 10:50] = called[50, 10:50] = True  # 40, and 40 that are wrong
+    counts = centre_line_counts(called, truth)
+    assert (counts.found, counts.fp, counts.fn) == (40, 40, 20)
+    assert counts.cl_iou == pytest.approx(40 / 100)
+
+
+def test_the_surface_distance_counts_both_boundaries_within_the_tolerance() -> None:
+    truth, called = line(1), line(7)
+    # Of 130 + 60 pixels only those at the picture's edge, where the called boundary closes, lie within 2; at 3 nearly all do.
+    assert boundary_counts(called, truth, 2).nsd == pytest.approx((2 * 5 + 2 * 3) / (130 + 60))
+    assert boundary_counts(called, truth, 3).nsd > 0.95
+    assert boundary_counts(line(5), truth).nsd > 0.95
+
+
+def test_the_boundary_of_a_filled_square_is_its_outline() -> None:
+    square = np.zeros((12, 12), bool)
+    square[2:10, 2:10] = True
+    counts = boundary_counts(square, square)
+    assert (counts.tp, counts.fp, counts.fn) == (28, 0, 0)
+    assert boundary_counts(np.ones((6, 6), bool), np.ones((6, 6), bool)).tp == 20  # the picture's edge counts
+
+
+@given(masks, masks, st.integers(0, 5))
+def test_shape_figures_are_shares_that_do_not_fall_with_the_tolerance(
+    predicted: np.ndarray, truth: np.ndarray, tolerance: int
+) -> None:
+    for count, name in ((centre_line_counts, "cl_iou"), (boundary_counts, "nsd")):
+        value = getattr(count(predicted, truth, tolerance), name)
+        if not predicted.any() and not truth.any():
+            assert math.isnan(value)
+            continue
+        assert 0 <= value <= 1
+        assert getattr(count(predicted, truth, tolerance + 1), name) >= value
+        assert getattr(count(truth, truth, tolerance), name) == 1 or not truth.any()
+        if not predicted.any() or not truth.any():
+            assert value == 0
+    forth, back = boundary_counts(predicted, truth, tolerance), boundary_counts(truth, predicted, tolerance)
+    assert forth.nsd == back.nsd or math.isnan(forth.nsd)
+
+
+@given(masks, masks)
+def test_the_surface_distance_is_that_of_the_definition(predicted: np.ndarray, truth: np.ndarray) -> None:
+    def edge(mask: np.ndarray) -> np.ndarray:
+        height, width = mask.shape
+        inside = lambda y, x: 0 <= y < height and 0 <= x < width and mask[y, x]  # noqa: E731
+        near = ((0, 1), (1, 0), (0, -1), (-1, 0))
+        return np.array([(y, x) for y, x in np.argwhere(mask) if not all(inside(y + v, x + u) for v, u in near)])
+
+    one, other = edge(predicted), edge(truth)
+    if not len(one) or not len(other):
+        return
+    distance = np.hypot(*(one[:, None] - other[None]).transpose(2, 0, 1))
+    within = int((distance.min(axis=1) <= 2).sum()) + int((distance.min(axis=0) <= 2).sum())
+    assert boundary_counts(predicted, truth).nsd == pytest.approx(within / (len(one) + len(other)))
+
+
+def test_a_row_has_shape_figures_with_intervals_and_those_of_before() -> None:
+    counts = [mask_counts(line(3), line(5)), mask_counts(line(3, 8), line(3)), mask_counts(line(1), line(1))]
+    row = summarise_masks(counts)
+    json.dumps(row, allow_nan=False)
+    assert row.items() >= summarise([c.strict for c in counts], [c.tolerant for c in counts]).items()
+    assert row["mean_cl_iou"] == pytest.approx(2 / 3)
+    assert row["cl_iou"] == pytest.approx(0.5, abs=0.02)  # the missed line counts twice, called and true
+    assert row["nsd_low"] <= row["nsd"] <= row["nsd_high"]
+    clean = np.zeros((40, 60), bool)
+    assert summarise_masks([mask_counts(clean, clean)])["cl_iou"] is None
