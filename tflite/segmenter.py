@@ -86,7 +86,11 @@ class Segmenter(TileModel):
         found = np.empty(tiles.shape[:3], np.float32)
         for number, tile in enumerate(tiles):
             raw = self.raw(tile)
-            found[number] = self._probability_of[raw.view(np.uint8)] if self.sidecar.output.quantised else sigmoid(raw)
+            if self.sidecar.output.quantised:
+                # Clipping never happens, and spares a check and a copy of every pixel.
+                np.take(self._probability_of, raw.view(np.uint8), out=found[number], mode="clip")
+            else:
+                found[number] = sigmoid(raw)
         return found
 
     @property

@@ -74,7 +74,7 @@ def stitch(
             the model's receptive radius as margin the result is that of the whole photograph at once.
         blend: how weights rise between margin and tile's middle: as a raised cosine or linearly.
         batch: tiles per call of `predict`, at most.
-        foreground: bool (height, width); tiles without any are skipped, and everything outside is 0. None takes all.
+        foreground: bool (height, width); tiles without any where they count are skipped, and everything outside is 0. None takes all.
         progress: called with (tiles done, tiles in all) after every call of `predict` and every row of tiles.
         out: float (height, width) to write into, such as a memory-mapped array; by default a new float32 array.
 
@@ -132,10 +132,12 @@ def stitch_bands(
     for number, y in enumerate(rows):
         band = np.zeros((tile, wide), np.float32)
         band[: len(above)] = above
+        # What a tile says at its inner edges counts for nothing: a tile that sees foreground there alone is not asked.
+        counting = _counting(row_weights[number])
         wanted = [
             (x, weight)
             for x, weight in zip(columns, column_weights, strict=True)
-            if foreground is None or _cut(foreground, y - top, x - left, tile).any()
+            if foreground is None or _cut(foreground, y - top, x - left, tile)[counting, _counting(weight)].any()
         ]
         for first in range(0, len(wanted), batch):
             some = wanted[first : first + batch]
@@ -220,6 +222,12 @@ def _weights(starts: list[int], tile: int, margin: int, blend: Blend) -> list[np
         (profile / total[start : start + tile]).astype(np.float32)
         for start, profile in zip(starts, profiles, strict=True)
     ]
+
+
+def _counting(weights: np.ndarray) -> slice:
+    """From the first pixel of a profile to the last one that counts for anything."""
+    first, last = np.flatnonzero(weights)[[0, -1]]
+    return slice(int(first), int(last) + 1)
 
 
 def _cut(photo: np.ndarray, y: int, x: int, tile: int) -> np.ndarray:

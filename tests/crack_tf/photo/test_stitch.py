@@ -161,6 +161,44 @@ def test_tiles_without_foreground_are_skipped_and_outside_is_zero() -> None:
     np.testing.assert_allclose(result[foreground], photo.mean(axis=-1)[foreground], atol=1e-3)
 
 
+@given(
+    st.integers(0, 99), st.integers(0, 149), st.integers(1, 60), st.integers(1, 60), st.sampled_from([0.25, 0.5, 0.75])
+)
+@settings(max_examples=40, deadline=None)
+def test_a_map_of_a_part_is_that_of_the_whole_there(y: int, x: int, h: int, w: int, overlap: float) -> None:
+    photo = photograph(100, 150)
+    foreground = np.zeros((100, 150), bool)
+    foreground[y : y + h, x : x + w] = True
+    asked: list[int] = []
+
+    def predict(tiles: np.ndarray) -> np.ndarray:
+        asked.append(len(tiles))
+        return pointwise(tiles) + tiles.mean(axis=(1, 2, 3))[:, np.newaxis, np.newaxis]  # depends on all of the tile
+
+    whole = stitch(photo, predict, 32, overlap, margin=4)
+    tiles = sum(asked)
+    asked.clear()
+    part = stitch(photo, predict, 32, overlap, margin=4, foreground=foreground)
+    np.testing.assert_array_equal(part, np.where(foreground, whole, 0))
+    assert 0 < sum(asked) <= tiles
+
+
+def test_a_tile_that_sees_foreground_only_where_it_does_not_count_is_not_asked() -> None:
+    foreground = np.zeros((32, 56), bool)
+    foreground[:, 27:] = True  # the first tile of two, at 0 and 24, has a margin from 28 on, and counts at 27
+    asked: list[int] = []
+
+    def predict(tiles: np.ndarray) -> np.ndarray:
+        asked.append(len(tiles))
+        return pointwise(tiles)
+
+    for first, expected in ((27, 2), (28, 1)):
+        asked.clear()
+        foreground[:, 27] = first == 27
+        stitch(photograph(32, 56), predict, 32, 0.25, margin=4, foreground=foreground)
+        assert sum(asked) == expected
+
+
 def test_progress_rises_to_the_number_of_tiles_and_batches_are_kept() -> None:
     told: list[tuple[int, int]] = []
     sizes: list[int] = []
