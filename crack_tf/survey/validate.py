@@ -114,9 +114,8 @@ def find_candidates(
     mask = probability >= threshold
     confirmed, explained = _confirmed(image, mask, probability, kept, verify)
     found += confirmed
-    marks = _marks(_likely(mask, probability))
     unexplained = [tile for tile in positive if tile not in explained]
-    marked = [tile for tile in unexplained if _cut(marks, tile.box).sum() >= MIN_AREA_PX]
+    marked = _marked(mask, probability, unexplained)
     for validation, tiles in ((UNCLEAR, marked), (REFUTED, [tile for tile in unexplained if tile not in marked])):
         for group in touching(tiles):
             score = max(float(_cut(probability, tile.box).max()) for tile in group)
@@ -194,20 +193,23 @@ def _pieces(
     """Parts of the mask that may be, or belong to, a crack that touches a tile."""
     import cv2
 
+    window = _drawn(mask, LINK_PX)
+    if window is None:
+        return []
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (LINK_PX + 1, LINK_PX + 1))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        cv2.dilate(mask.astype(np.uint8), kernel), connectivity=8
-    )
+    labels, stats = _parts(cv2.dilate(_cut(mask, window).view(np.uint8), kernel))
     touching_tiles: list[tuple[Box, np.ndarray]] = []
     others: list[tuple[Box, np.ndarray]] = []
-    for number in range(1, count):
+    for number in range(1, len(stats)):
         x, y, w, h = (int(value) for value in stats[number, :4])
-        place = (slice(y, y + h), slice(x, x + w))
-        cluster = mask[place] & (labels[place] == number)
         # The cheap questions first: a textured background leaves hundreds of specks.
-        if math.hypot(w, h) < MIN_LENGTH_PX / 2 or cluster.sum() < MIN_AREA_PX:
+        if math.hypot(w, h) < MIN_LENGTH_PX / 2:
             continue
-        if float(probability[place][cluster].mean()) < MIN_SCORE:
+        part = labels[y : y + h, x : x + w] == number
+        x, y = x + window.x, y + window.y
+        place = (slice(y, y + h), slice(x, x + w))
+        cluster = mask[place] & part
+        if cluster.sum() < MIN_AREA_PX or float(probability[place][cluster].mean()) < MIN_SCORE:
             continue
         touched = any(_touches(cluster, tile.box, x, y) for tile in tiles)
         (touching_tiles if touched else others).append((Box(y, x, h, w), cluster))
@@ -248,24 +250,49 @@ def _together(pieces: Sequence[_Piece]) -> tuple[Box, np.ndarray]:
     return Box(top, left, bottom - top, right - left), drawn
 
 
-def _likely(mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """The mask without parts whose mean probability is below `MIN_SCORE`: faint echoes of edges and texture."""
-    labels, stats = _parts(mask)
-    sums = np.bincount(labels.ravel(), weights=probability.ravel(), minlength=len(stats))
-    return _chosen(labels, sums >= MIN_SCORE * stats[:, -1])
+def _marked(mask: np.ndarray, probability: np.ndarray, tiles: Sequence[Tile]) -> list[Tile]:
+    """The tiles in which a mark is drawn: neither a pore, nor a faint echo of an edge or texture."""
+    window = _drawn(mask)
+    if window is None or not tiles:
+        return []
+    here = _cut(mask, window)
+    labels, stats = _parts(here)
+    sums = np.bincount(labels[here], weights=_cut(probability, window)[here], minlength=len(stats))
+    likely = sums >= MIN_SCORE * stats[:, -1]
+    marks = _chosen(labels, likely & (np.hypot(stats[:, 2], stats[:, 3]) >= MIN_LENGTH_PX / 2))
+    boxes = ((tile, _inside(tile.box, window)) for tile in tiles)
+    return [tile for tile, box in boxes if box is not None and int(_cut(marks, box).sum()) >= MIN_AREA_PX]
 
 
-def _marks(mask: np.ndarray) -> np.ndarray:
-    """What is long enough to be a piece of a crack; pores are not."""
-    labels, stats = _parts(mask)
-    return _chosen(labels, np.hypot(stats[:, 2], stats[:, 3]) >= MIN_LENGTH_PX / 2)
+def _drawn(mask: np.ndarray, margin: int = 0) -> Box | None:
+    """The part of a mask that holds all of it, with a margin inside the photograph; None where nothing is drawn.
+
+    What is drawn on a photograph of many megapixels is usually a small part of it, and all questions are about that.
+    """
+    import cv2
+
+    x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
+    if not w:
+        return None
+    top, left = max(0, y - margin), max(0, x - margin)
+    bottom, right = min(mask.shape[0], y + h + margin), min(mask.shape[1], x + w + margin)
+    return Box(top, left, bottom - top, right - left)
+
+
+def _inside(box: Box, window: Box) -> Box | None:
+    """What a window shows of a box, in its own pixels; None for nothing."""
+    top, left = max(box.y, window.y), max(box.x, window.x)
+    bottom, right = min(box.y + box.h, window.y + window.h), min(box.x + box.w, window.x + window.w)
+    if bottom <= top or right <= left:
+        return None
+    return Box(top - window.y, left - window.x, bottom - top, right - left)
 
 
 def _parts(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Connected parts: int32 (height, width) numbers, 0 outside, and per number x, y, width, height and area."""
     import cv2
 
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     return np.asarray(labels), np.asarray(stats)
 
 
@@ -278,6 +305,8 @@ def _without_edge(foreground: np.ndarray, sharp: bool) -> np.ndarray:
     """Foreground that does not lie at the background."""
     import cv2
 
+    if foreground.all():
+        return foreground
     reach = round(EDGE * max(foreground.shape))
     reach = min(reach, SHARP_EDGE_PX) if sharp else reach
     kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
