@@ -119,6 +119,7 @@ VERBS = {
     ),
     "latency": Verb("crack_tf.segmentation.latency", lambda i: [i("map.tflite")], FILE, "out.csv"),
     "scaling": Verb("crack_tf.survey.scaling", lambda i: [], FILE, "out.csv"),
+    "photo_cost": Verb("crack_tf.survey.photo_cost", lambda i: [], FILE, "out.csv"),
     "benchmark": Verb("tflite.benchmark", lambda i: [i("dark.tflite")], NAMED, result_path("", ".json").name),
     "benchmark's table": Verb("tflite.benchmark", lambda i: [i("dark.tflite")], NAMED, result_path("", ".csv").name),
     "benchmark --report": Verb("tflite.benchmark", lambda i: ["--report", i("run")], NAMED, "report.csv"),
