@@ -5,6 +5,8 @@
     photo = crack_tf.load().predict("pier.jpg")         # the shipped classifier
     print(photo.crack, photo.highest.probability)
     drawn = crack_tf.load("unet_mobile").predict("pier.jpg")     # draws the cracks and measures them
+    run = crack_tf.train(crack_tf.TrainConfig(model="opnet", data="metu"), out="runs/opnet")
+    file = crack_tf.export(run, crack_tf.ExportConfig(scheme="int8-qat"))
 
 Importing this package loads nothing heavy: names arrive when they are first used.
 """
@@ -15,21 +17,51 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crack_tf.export import ExportVerb
+    from crack_tf.export_config import ExportConfig as ExportConfig
+    from crack_tf.export_config import ExportResult as ExportResult
     from crack_tf.inference.photographs import ClassifiedPhoto as ClassifiedPhoto
     from crack_tf.inference.photographs import CrackClassifier as CrackClassifier
     from crack_tf.inference.photographs import CrackSegmenter as CrackSegmenter
     from crack_tf.inference.photographs import DrawnPhoto as DrawnPhoto
     from crack_tf.inference.photographs import load as load
+    from crack_tf.runs import Run as Run
+    from crack_tf.train import TrainVerb
+    from crack_tf.train_config import TrainConfig as TrainConfig
+
+    train: TrainVerb
+    export: ExportVerb
 
 __version__ = "0.1.0"
 
-_HOMES = dict.fromkeys(
-    ("load", "CrackClassifier", "CrackSegmenter", "ClassifiedPhoto", "DrawnPhoto"), "crack_tf.inference.photographs"
-)
-__all__ = ["ClassifiedPhoto", "CrackClassifier", "CrackSegmenter", "DrawnPhoto", "__version__", "load"]
+_HOMES = {
+    **dict.fromkeys(
+        ("load", "CrackClassifier", "CrackSegmenter", "ClassifiedPhoto", "DrawnPhoto"), "crack_tf.inference.photographs"
+    ),
+    "TrainConfig": "crack_tf.train_config",
+    **dict.fromkeys(("ExportConfig", "ExportResult"), "crack_tf.export_config"),
+    "Run": "crack_tf.runs",
+}
+_CALLABLE_VERBS = ("train", "export")  # modules that can be called: see docs/decisions.md
+__all__ = [
+    "ClassifiedPhoto",
+    "CrackClassifier",
+    "CrackSegmenter",
+    "DrawnPhoto",
+    "ExportConfig",
+    "ExportResult",
+    "Run",
+    "TrainConfig",
+    "__version__",
+    "export",
+    "load",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _CALLABLE_VERBS:
+        return importlib.import_module(f"crack_tf.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

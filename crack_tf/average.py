@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.train import RUN_FILES, finish, tell_left
+from crack_tf.runs import RUN_FILES, tell_left
+from crack_tf.train_config import TrainConfig
 from tflite.cli import fraction, run_main
 from tflite.errors import CrackError
 from tflite.files import sha256_file, write_json
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
 
     val = task.load(manifest, "val", first.image_size)  # first: data that are not there are noticed in no time
 
-    from crack_tf.training import TrainConfig, load_keras  # importing Keras takes seconds
+    from crack_tf.training import finish, load_keras  # importing Keras takes seconds
 
     model = load_keras(files[0])
     model.set_weights(mean_weights([(str(file), load_keras(file).get_weights()) for file in files]))
@@ -90,7 +91,6 @@ def run(args: argparse.Namespace) -> None:
         hyperparameters=dict(first.hyperparameters),
         weights="average",
         target_recall=args.target_recall,
-        epochs=0,
     )
     tell_left(args.out, clear_folder(args.out, OUTPUT))
     record: dict[str, Any] = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crack_tf.export_config import ExportConfig
 from tflite.errors import CrackError
 from tflite.files import read_json
 from tflite.manifest import Manifest
@@ -92,26 +93,26 @@ class Data:
     measured_split: str
 
 
-def find_source(text: str | None) -> tuple[Path, Sidecar]:
+def find_source(run: str | os.PathLike[str] | None) -> tuple[Path, Sidecar]:
     """The .keras file to export and its verified sidecar.
 
     Args:
-        text: run folder, .keras file, or None for the newest run in runs/.
+        run: run folder, .keras file, or None for the newest run in runs/.
 
     Raises:
         CrackError: if there is none, it is no .keras file, or it does not match its sidecar.
     """
     from crack_tf.predictor import MODEL_FILE, model_file, refuse_adopted
 
-    if text is None:
+    if run is None:
         runs = sorted(Path("runs").glob(f"*/{MODEL_FILE}"), key=lambda file: file.stat().st_mtime)
         if not runs:
             raise CrackError(
                 "there is no trained run in runs/. Train one with python -m crack_tf.train, or name a run folder."
             )
         print(f"exporting {runs[-1].parent}")
-        text = str(runs[-1])
-    path = model_file(text)
+        run = runs[-1]
+    path = model_file(os.fspath(run))
     if path.suffix != ".keras":
         raise CrackError(f"{path} is exported already: name the .keras file or run folder it was made from.")
     sidecar = read_sidecar(path)
@@ -138,7 +139,7 @@ def file_stem(sidecar: Sidecar, changes: dict[str, Any]) -> str:
     return f"{sidecar.model}-edge" if changes else sidecar.model
 
 
-def load_data(args: argparse.Namespace, manifest: Manifest, path: Path, sidecar: Sidecar, needs_train: bool) -> Data:
+def load_data(config: ExportConfig, manifest: Manifest, path: Path, sidecar: Sidecar, needs_train: bool) -> Data:
     """Tiles for calibration, fine-tuning, threshold and measurement.
 
     Raises:
@@ -150,26 +151,26 @@ def load_data(args: argparse.Namespace, manifest: Manifest, path: Path, sidecar:
 
     if manifest.task != "mixed":  # which trains, calibrates and measures either kind of model on samples of its own
         require_same_task(path, sidecar, manifest)
-    trained = lineage(sidecar, path, manifest, manifest.split(args.measure_split)).trained
+    trained = lineage(sidecar, path, manifest, manifest.split(config.measure_split)).trained
     if trained:
         raise CrackError(
-            f"{trained} tiles of split {args.measure_split!r} of {manifest.name} trained this model: quantisation measured on "
+            f"{trained} tiles of split {config.measure_split!r} of {manifest.name} trained this model: quantisation measured on "
             "them would say little. Use the run's own manifest, or other data."
         )
     size = sidecar.image_size
 
     def load(split: str, limit: int | None = None) -> Tiles | Patches:
         if sidecar.task == "segment":
-            return load_patches(manifest, split, size, limit=limit, seed=args.seed)
-        return load_split(manifest, split, size, limit=limit, seed=args.seed)
+            return load_patches(manifest, split, size, limit=limit, seed=config.seed)
+        return load_split(manifest, split, size, limit=limit, seed=config.seed)
 
     return Data(
         manifest=manifest,
         train=load("train") if needs_train else None,
-        calibration=np.asarray(load("train", args.calibration_samples).images),
+        calibration=np.asarray(load("train", config.calibration_samples).images),
         val=load("val"),
-        measured=load(args.measure_split, args.measure_limit),
-        measured_split=args.measure_split,
+        measured=load(config.measure_split, config.measure_limit),
+        measured_split=config.measure_split,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from crack_tf.data.cache import Tiles
+from crack_tf.export_config import ExportConfig
 from crack_tf.export_data import Data, Source
 
 _BATCH = {"classify": 32, "segment": 8}
@@ -16,21 +17,20 @@ _TURNS = 8  # four quarter turns, each also mirrored
 
 
 def quantise_aware(
-    args: argparse.Namespace, source: Source, data: Data, checkpoint: Path
+    config: ExportConfig, source: Source, data: Data, checkpoint: Path, resume: bool
 ) -> tuple[Any, dict[str, Any]]:
     """Fine-tune the quantised twin, resumably; returns it with a record of how."""
-    from crack_tf.data.cache import Tiles
     from crack_tf.training import say_now
     from tflite import qat
 
     assert data.train is not None
     truth = data.train.labels if isinstance(data.train, Tiles) else data.train.masks
     training = source.sidecar.training
-    batch = min(args.qat_batch or _BATCH[source.sidecar.task], len(data.train))
-    steps = args.qat_epochs * (len(data.train) // batch)
+    batch = min(config.qat_batch or _BATCH[source.sidecar.task], len(data.train))
+    steps = config.qat_epochs * (len(data.train) // batch)
     settings = qat.QatSettings(
-        steps=min(steps, args.qat_steps or steps),
-        learning_rate=args.qat_learning_rate,
+        steps=min(steps, config.qat_steps or steps),
+        learning_rate=config.qat_learning_rate,
         positive_weight=float(training.get("positive_weight", 1.0)),
         negative_weight=float(training.get("negative_weight", 1.0)),
     )
@@ -39,20 +39,20 @@ def quantise_aware(
         "manifest": data.manifest.sha256,
         "calibration_samples": len(data.calibration),
         "batch": batch,
-        "seed": args.seed,
+        "seed": config.seed,
     }
     twin = qat.build_twin(lambda keras: source.build(keras, raw_pixels=False), source.weights, data.calibration)
     loss = qat.fine_tune(
         twin,
         settings,
-        qat_batches(data.train.images, truth, batch, args.seed),
+        qat_batches(data.train.images, truth, batch, config.seed),
         checkpoint,
         fingerprint=fingerprint,
-        resume=args.resume,
+        resume=resume,
         say=say_now,
     )
     record: dict[str, Any] = {"steps": settings.steps, "batch": batch, "learning_rate": settings.learning_rate}
-    return twin, record | {"final_loss": round(loss, 6) if np.isfinite(loss) else None, "seed": args.seed}
+    return twin, record | {"final_loss": round(loss, 6) if np.isfinite(loss) else None, "seed": config.seed}
 
 
 def qat_batches(

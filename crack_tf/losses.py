@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from tflite.errors import CrackError
+from crack_tf.train_config import loss_names
 
 
 @keras.saving.register_keras_serializable("crack_tf")
@@ -142,8 +142,5 @@ def make_loss(name: str, positive_weight: float = 1.0, negative_weight: float = 
     Raises:
         CrackError: for another name.
     """
-    names = name.split("+")
-    if not set(names) <= set(_PARTS) or len(set(names)) < len(names):
-        raise CrackError(f"--loss {name!r}: choose {', '.join(_PARTS)}, or several joined by +, such as bce+dice.")
-    parts = [_PARTS[part](positive_weight, negative_weight) for part in names]
+    parts = [_PARTS[part](positive_weight, negative_weight) for part in loss_names(name)]
     return parts[0] if len(parts) == 1 else SumOfLosses(parts)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from crack_tf.runs import MODEL_FILE
 from tflite.errors import CrackError, ModelFileError
 from tflite.foreign import refuse_foreign
 from tflite.metrics import sigmoid
@@ -25,7 +26,6 @@ from tflite.segmenter import Segmenter, cut_probability
 from tflite.sidecar import Sidecar, read_sidecar, verify_file
 
 SUFFIXES = (".keras", ".tflite")
-MODEL_FILE = "model.keras"  # of a run folder
 _BATCH = 64  # tiles per step of a classifier
 _MAP_BATCH = 8  # tiles per step of a segmentation model: its maps take far more memory than a classifier's
 

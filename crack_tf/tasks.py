@@ -11,10 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from crack_tf import plots
 from crack_tf.data.augment import Augmentation
 from crack_tf.data.cache import Tiles, load_split
 from crack_tf.data.mix import domain_of
@@ -24,15 +26,14 @@ from crack_tf.models import get_model
 from crack_tf.predictor import map_logits
 from crack_tf.segmentation.metrics import TOLERANCE, LogitHistogram, PixelCounts, pixel_counts, summarise
 from crack_tf.segmentation.patches import Patches, load_patches
+from crack_tf.segmentation.pictures import errors
 from crack_tf.segmentation.pipeline import PatchAugmentation, patch_batches
 from crack_tf.thresholds import select_threshold, specificity_at_recall
+from crack_tf.train_config import TrainConfig
 from tflite.errors import CrackError
 from tflite.files import atomic_path
 from tflite.manifest import LABELS, Manifest
 from tflite.metrics import confusion, roc_auc, sigmoid, summary
-
-if TYPE_CHECKING:
-    from crack_tf.training import TrainConfig
 
 _PATCHES = 16  # predicted at once on validation, so that memory stays bounded
 _EXAMPLES = 6  # patches in the picture of masks
@@ -161,8 +162,6 @@ class Classification(Task):
         return f"recall {row['recall']:.4f}, specificity {row['specificity']:.4f}, AUC {row['auc']:.4f}"
 
     def judge(self, model: Any, val: Tiles, config: TrainConfig, folder: Path) -> Verdict:
-        from crack_tf import plots
-
         logits = predict_logits(model, val.images)
         threshold = select_threshold(logits, val.labels, config.target_recall)
         counts = confusion(logits, val.labels, threshold)
@@ -316,10 +315,6 @@ def validation_row(logits: np.ndarray, labels: np.ndarray, config: TrainConfig) 
 
 def examples(model: Any, patches: Patches, threshold: float, path: Path) -> None:
     """Some patches with a crack, spread over the split: above the photograph, below what was found, missed and wrongly called."""
-    from PIL import Image
-
-    from crack_tf.segmentation.pictures import errors
-
     cracked = np.flatnonzero(patches.labels)
     chosen = cracked[np.unique(np.linspace(0, len(cracked) - 1, _EXAMPLES).round().astype(int))]
     photos, masks = patches.images[chosen], patches.masks[chosen]

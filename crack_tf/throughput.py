@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     """Measure and print one row per model."""
     from crack_tf.data.registry import prepare
     from crack_tf.models import get_model
-    from crack_tf.train import DEFAULT_DATA
+    from crack_tf.train_config import DEFAULT_DATA
     from tflite import hardware
 
     if args.out:
@@ -76,7 +76,8 @@ def measure(model_name: str, manifest: Any, size: int, batch: int, steps: int) -
         CrackError: if the training split is smaller than the timed steps need.
     """
     from crack_tf.tasks import Choice, task_of
-    from crack_tf.training import TrainConfig, compile_model, initial_model
+    from crack_tf.train_config import TrainConfig
+    from crack_tf.training import compile_model, initial_model
 
     task = task_of(model_name)
     task.check(manifest)
@@ -91,7 +92,7 @@ def measure(model_name: str, manifest: Any, size: int, batch: int, steps: int) -
         resize_rgb(decode_rgb(manifest.read(item), item.path), size)
     decode = len(sample) / (time.perf_counter() - started)
 
-    config = TrainConfig(model=model_name, image_size=size, batch=batch)
+    config = TrainConfig(model=model_name, image_size=size, batch=batch, weights="none")
     plan = task.plan(samples, config, 0)
     batches = task.batches(samples, plan)
     pipeline = _rate(batches, plan.steps, batch, lambda images, labels: None)

@@ -7,24 +7,35 @@ next epoch draws the same batches, augmentation and dropout it would have drawn,
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from crack_tf import plots
 from crack_tf.archives import check_zip
+from crack_tf.data.registry import prepare
 from crack_tf.losses import make_loss
 from crack_tf.models import build_model, get_model
-from crack_tf.tasks import Task, task_of
+from crack_tf.provenance import created, data_record, environment
+from crack_tf.runs import MODEL_FILE, OUTPUT, Run, check_out, check_same_run, tell_left
+from crack_tf.tasks import ALL, Choice, Task, task_of
 from crack_tf.tasks import predict_logits as predict_logits  # where others look for it
+from crack_tf.thresholds import threshold_record
+from crack_tf.train_config import TrainConfig as TrainConfig  # likewise
 from tflite.errors import CrackError, ModelFileError
-from tflite.files import atomic_path, read_csv, write_csv
+from tflite.files import atomic_path, read_csv, sha256_file, write_csv, write_json
+from tflite.locks import FolderLock
+from tflite.manifest import LABELS, Manifest
+from tflite.outputs import clear_folder, remove_leftovers
+from tflite.sidecar import Sidecar, TensorSpec, write_sidecar
 
 _KERAS_BYTES, _KERAS_RATIO = (
     500 * 10**6,
@@ -33,74 +44,66 @@ _KERAS_BYTES, _KERAS_RATIO = (
 DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """Everything that decides how a model comes out, besides the tiles or patches (samples, below).
-
-    Attributes:
-        model: registry name.
-        image_size: side of the input in pixels.
-        hyperparameters: keyword arguments of the model's builder.
-        weights: "none", "imagenet", or a path of pretrained backbone weights.
-        init_from: a trained `.keras` of the same model to start from, at any image size, or None.
-        epochs: at most this many.
-        steps_per_epoch: batches per epoch, or None for the whole split.
-        batch: samples per step.
-        learning_rate: peak rate.
-        schedule: "cosine" (to zero over each phase) or "constant".
-        warmup_steps: linear warm-up at the start of each phase.
-        optimizer: "adam", "adamw", "sgd" (momentum 0.9) or "rmsprop".
-        loss: name for `crack_tf.losses.make_loss`.
-        positive_weight: weight of cracked tiles or pixels in the cross-entropy.
-        negative_weight: weight of clean tiles or pixels in the cross-entropy.
-        augmentation: strength; 1 is the study's, 0 none.
-        adverse: share of samples with a drawn shadow; as many get stains, little light and sensor noise.
-        camera: share of samples seen through another camera: colour cast, blur, no colour.
-        zoom_out: a classifier's tiles are reduced up to this factor; 1 never.
-        balance: None takes samples as they come; else both labels come equally often, and data sets of a mix by their size to the
-            power of one minus this: 0.5 by its root, 1 all equally often.
-        freeze_epochs: first epochs in which only the head trains.
-        unfreeze_blocks: backbone blocks trained afterwards, or None for all.
-        patience: stop after this many epochs without a better validation result; 0 never stops early.
-        target_recall: a classifier's decision threshold is chosen on validation to reach it.
-        precision: "float32" or "bfloat16" (mixed).
-        seed: of weights, batches, augmentation and dropout.
-    """
-
-    model: str = "mobilenet_v2"
-    image_size: int = 224
-    hyperparameters: dict[str, Any] | None = None
-    weights: str = "none"
-    init_from: str | None = None
-    epochs: int = 10
-    steps_per_epoch: int | None = None
-    batch: int = 64
-    learning_rate: float = 1e-3
-    schedule: str = "cosine"
-    warmup_steps: int = 0
-    optimizer: str = "adam"
-    loss: str = "bce"
-    positive_weight: float = 1.0
-    negative_weight: float = 1.0
-    augmentation: float = 1.0
-    adverse: float = 0.0
-    camera: float = 0.0
-    zoom_out: float = 1.0
-    balance: float | None = None
-    freeze_epochs: int = 0
-    unfreeze_blocks: int | None = None
-    patience: int = 5
-    target_recall: float = 0.998
-    precision: str = "float32"
-    seed: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
 def say_now(line: str) -> None:
     """Print a progress line at once, also into a log file."""
     print(line, flush=True)
+
+
+def train(
+    config: TrainConfig,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    say: Callable[[str], None] = say_now,
+) -> Run:
+    """Train a registered model on a data set, resumably, into a run folder.
+
+    Args:
+        config: the model, its data, and how it is trained.
+        out: run folder; None for runs/MODEL.
+        resume: go on with an interrupted run of the same configuration in `out`.
+        overwrite: replace the run in `out`; what else lies there stays.
+        say: takes progress lines.
+
+    Returns:
+        The finished run: its folder holds config.json, history.csv, curves.png, val_metrics.json, checkpoints/ and model.keras with its
+        sidecar.
+
+    Raises:
+        CrackError: if the data do not fit the model, `out` holds something else, or training diverges.
+
+    Example:
+        >>> run = crack_tf.train(crack_tf.TrainConfig(model="opnet", epochs=2), out="runs/opnet")  # doctest: +SKIP
+        >>> run.metrics["at_threshold"]["recall"]  # doctest: +SKIP
+        0.9987
+    """
+    folder = Path(out or f"runs/{config.model}")
+    check_out(folder, config, resume, overwrite)
+    task = task_of(config.model)
+    manifest = prepare(config.data, config.policy, config.seed)
+    task.check(manifest)
+    record = {
+        "train": config.as_dict(),
+        "limit": config.limit,
+        "empty_share": config.empty_share,
+        "val_limit": config.val_limit,
+        "data": data_record(manifest),
+    }
+    if resume:
+        check_same_run(folder, record)
+    with FolderLock(folder, f"another process is training in {folder}. Wait for it, end it, or choose another --out."):
+        if resume:
+            remove_leftovers(folder, OUTPUT)
+        else:
+            tell_left(folder, clear_folder(folder, OUTPUT))
+            write_json(folder / "config.json", record | {"created": created(), **environment()})
+        chosen = Choice(config.limit, config.empty_share, config.seed)
+        training = task.load(manifest, "train", config.image_size, chosen)
+        val = task.load(manifest, "val", config.image_size, replace(ALL, limit=config.val_limit))
+        samples = f"{len(training)} training and {len(val)} validation {task.samples}"
+        say(f"{config.model} at {config.image_size} px: {samples}")
+        return finish(config, manifest, fit(config, training, val, folder, say), val, folder, say)
 
 
 def fit(config: TrainConfig, train: Any, val: Any, folder: Path, say: Callable[[str], None] = say_now) -> Any:
@@ -167,11 +170,75 @@ def fit(config: TrainConfig, train: Any, val: Any, folder: Path, say: Callable[[
     return _float32_twin(config, _checkpoint(folder, best_epoch(history, task)))
 
 
+def finish(
+    config: TrainConfig,
+    manifest: Manifest,
+    model: Any,
+    val: Any,
+    folder: Path,
+    say: Callable[[str], None] = say_now,
+) -> Run:
+    """Choose the threshold on validation and write the model, its sidecar, metrics and pictures.
+
+    A folder without a history holds a model that was not trained there, such as an average: it gets no curves.
+    """
+    task = task_of(config.model)
+    verdict = task.judge(model, val, config, folder)
+    history = read_history(folder)
+    best = {"epoch": best_epoch(history, task)} if history else {}
+    metrics = {"split": "val", **best, **verdict.metrics}
+    write_json(folder / "val_metrics.json", metrics)
+    if history:
+        plots.history_curves(history, folder / "curves.png")
+
+    path = folder / MODEL_FILE
+    with atomic_path(path) as temporary:
+        model.save(temporary)
+    size = config.image_size
+    here = environment()
+    note = get_model(config.model).licence_note if config.weights != "none" else ""
+    licence = f"{manifest.licence}. {note}" if note else manifest.licence
+    sidecar = Sidecar(
+        model=config.model,
+        scheme="keras",
+        file=path.name,
+        sha256=sha256_file(path),
+        image_size=size,
+        labels=LABELS,
+        hyperparameters=dict(config.hyperparameters),
+        input=TensorSpec((1, size, size, 3), "float32", 0.0, 0),
+        output=TensorSpec((1, *model.output_shape[1:]), "float32", 0.0, 0),
+        threshold=threshold_record(verdict.threshold, target_recall=verdict.target_recall, split="val"),
+        golden=None,
+        training={
+            "dataset": manifest.dataset,
+            "policy": manifest.policy,
+            "manifest": manifest.source.name if manifest.source else None,
+            "manifest_sha256": manifest.sha256,
+            "run": folder.name,
+            "seed": config.seed,
+            "positive_weight": config.positive_weight,
+            "negative_weight": config.negative_weight,
+            **({"loss": config.loss} if task.name == "segment" else {}),
+        },
+        metrics=metrics,
+        licence=licence,
+        versions=here["versions"],
+        git_revision=here["git_revision"],
+        created=created(),
+        task=task.name,
+    )
+    write_sidecar(path, sidecar)
+    epoch = f"best epoch {metrics['epoch']}, " if history else ""
+    say(f"{path}: {epoch}{verdict.line}; see {folder}")
+    return Run(folder, sidecar)
+
+
 def initial_model(config: TrainConfig) -> Any:
     """The model before its first step: seeded, with pretrained or earlier weights filled in."""
     keras.utils.set_random_seed(config.seed)
     spec = get_model(config.model)
-    hyperparameters = dict(config.hyperparameters or {})
+    hyperparameters = dict(config.hyperparameters)
     before = keras.config.dtype_policy()
     try:
         keras.config.set_dtype_policy(DTYPES[config.precision])
@@ -313,6 +380,6 @@ def make_optimizer(config: TrainConfig, total_steps: int) -> Any:
 
 def _float32_twin(config: TrainConfig, checkpoint: Path) -> Any:
     trained = load_keras(checkpoint)
-    twin = build_model(config.model, keras, image_size=config.image_size, **(config.hyperparameters or {}))
+    twin = build_model(config.model, keras, image_size=config.image_size, **config.hyperparameters)
     twin.set_weights(trained.get_weights())
     return twin

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
-from crack_tf.train import DEFAULT_DATA, count_or_share
+from crack_tf.train import count_or_share
+from crack_tf.train_config import DEFAULT_DATA
 from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tuning import ALGORITHMS, FIDELITIES, STUDIES
@@ -252,7 +253,7 @@ def search(plan: Plan, out: Path, args: argparse.Namespace, arguments: list[str]
 
 def make_reference(path: Path, model: str) -> None:
     """Write what a model's speed is relative to: int8 OPNet at 224 pixels, of masks unet at 256, with random weights."""
-    from crack_tf.export import use_tensorflow
+    from crack_tf.backend import use_tensorflow
     from crack_tf.models import get_model
     from tuning.timing import write_untrained
 
@@ -264,7 +265,7 @@ def make_reference(path: Path, model: str) -> None:
 
 def run_here(plan: Plan, out: Path) -> None:
     """Search in this process: alone, as chief or as worker."""
-    from crack_tf.export import use_tensorflow
+    from crack_tf.backend import use_tensorflow
 
     use_tensorflow()
 

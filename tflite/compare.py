@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +100,32 @@ class Comparison:
             "reference": {"threshold_logit": self.reference_threshold, **rates(self.reference)},
             "quantised": {"threshold_logit": self.quantised_threshold, **rates(self.quantised)},
         }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Comparison:
+        """The comparison that `as_dict` made a record of; other keys are passed over.
+
+        Raises:
+            CrackError: if it is no such record.
+        """
+        try:
+            unit = next(name for name in ("tiles", "pixels") if name in record)
+            one, other, drift = record["reference"], record["quantised"], record["confidence_drift"]
+            return cls(
+                reference=_counts(one),
+                quantised=_counts(other),
+                reference_threshold=one["threshold_logit"],
+                quantised_threshold=other["threshold_logit"],
+                agreeing=record["agreeing"],
+                agreeing_at_reference=round(record["agreement_at_reference_threshold"] * record[unit]),
+                drift_mean=drift["mean"],
+                drift_p95=drift["p95"],
+                drift_max=drift["max"],
+                sqnr_db=record["sqnr_db"],
+                unit=unit,
+            )
+        except (KeyError, TypeError, StopIteration) as error:
+            raise CrackError(f"not the record of a comparison: {type(error).__name__} {error}.") from None
 
 
 def compare(
@@ -276,6 +302,10 @@ def _check_finite(reference: np.ndarray, quantised: np.ndarray, truth: np.ndarra
 
 def _decibels(power: float, noise: float) -> float | None:
     return 10 * math.log10(power / noise) if power > 0 and noise > 0 else None
+
+
+def _counts(row: Mapping[str, Any]) -> Confusion:
+    return Confusion(row["tp"], row["fn"], row["tn"], row["fp"])
 
 
 def _finite(value: float) -> float | None:

@@ -67,10 +67,12 @@ class Plan:
 
 def search_output() -> Output:
     """A search's folder as `--overwrite` knows it: what Keras Tuner, trials and finalists leave there."""
-    from crack_tf import evaluate, export, train
+    from crack_tf import evaluate
+    from crack_tf.export_config import CHECKPOINT, PARTS
+    from crack_tf.runs import RUN_FILES
     from tflite.results import RESULT_FILES
 
-    run = (*train.RUN_FILES, *(f"export/*-*{part}" for part in (*export.PARTS, export.CHECKPOINT)))
+    run = (*RUN_FILES, *(f"export/*-*{part}" for part in (*PARTS, CHECKPOINT)))
     trial = (RESULT, "trial.json", "trial.log", "untrained/*.tflite", "untrained/*.tflite.json")
     files = (
         *(PROJECT, "search.json", "trials.csv", "pareto.csv", "pareto.png", "search.lock", "timing.lock"),
@@ -108,7 +110,7 @@ def open_project(plan: Plan, out: Path, worker: bool = False) -> None:
         CrackError: naming what differs.
     """
     from crack_tf.provenance import created, environment
-    from crack_tf.train import flatten
+    from crack_tf.runs import flatten
 
     path, record = out / PROJECT, plan.record()
     deadline = time.monotonic() + _CHIEF_STARTS

@@ -153,7 +153,7 @@ def quiet(log: Path) -> Iterator[None]:
 def _attempt(outcome: Outcome, rung: Rung, recipe: Recipe, folder: Path) -> Outcome:
     import keras
 
-    from crack_tf.export import use_tensorflow
+    from crack_tf.backend import use_tensorflow
 
     use_tensorflow()
     keras.backend.clear_session()  # graphs of earlier trials would fill the memory

@@ -16,6 +16,7 @@ from crack_tf import bundle, evaluate, train, tune
 from crack_tf.benchmark import main as benchmark
 from crack_tf.data.__main__ import main as data
 from crack_tf.explain.__main__ import main as explain
+from crack_tf.export_config import ExportConfig
 from crack_tf.export_data import load_data
 from crack_tf.segmentation.patches import load_patches, photographs
 from crack_tf.suite.sets import Chosen, load_set
@@ -73,8 +74,8 @@ def test_an_export_of_such_a_run_takes_its_samples_from_the_mix(
     model: str, run_of: Callable[[str], Path], mixed: Manifest
 ) -> None:
     path = run_of(model) / "model.keras"
-    args = argparse.Namespace(measure_split="val", seed=0, calibration_samples=6, measure_limit=None)
-    loaded = load_data(args, mixed, path, read_sidecar(path), needs_train=True)
+    config = ExportConfig(measure_split="val", calibration_samples=6)
+    loaded = load_data(config, mixed, path, read_sidecar(path), needs_train=True)
     assert loaded.train is not None
     assert loaded.calibration.shape == (6, 32, 32, 3)
     for samples in (loaded.train, loaded.val, loaded.measured):

@@ -63,7 +63,13 @@ def samples_for(model: str) -> Tiles | Patches:
 
 
 def config(model: str = "opnet", **changes) -> TrainConfig:
-    settings: dict[str, Any] = {"model": model, "image_size": 32, "hyperparameters": SMALL.get(model), "batch": 8}
+    settings: dict[str, Any] = {
+        "model": model,
+        "image_size": 32,
+        "hyperparameters": SMALL.get(model, {}),
+        "batch": 8,
+        "weights": "none",
+    }
     return TrainConfig(**settings | changes)
 
 

@@ -1,0 +1,338 @@
+"""A trained run to .tflite files, each measured against the float model before it is kept: `export`, `export_all`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crack_tf.backend import use_tensorflow
+from crack_tf.data.registry import prepare
+from crack_tf.export_config import CHECKPOINT, PARTS, ExportConfig, ExportResult, part_of
+from crack_tf.export_data import Data, Source, edge_tpu_changes, file_stem, find_source, load_data, run_manifest
+from crack_tf.model_card import comparison_plot, model_card
+from crack_tf.provenance import created, environment
+from crack_tf.quantised import Measured, Reference, measure_maps, measure_tiles
+from crack_tf.thresholds import threshold_record
+from tflite import convert
+from tflite.compare import Comparison, require_f1, require_recall
+from tflite.errors import CrackError
+from tflite.files import sha256_bytes, sha256_file, write_json, write_text
+from tflite.metrics import summary
+from tflite.outputs import Output, check_file, partial_folder, with_sidecar
+from tflite.pixels import iou, pixel_rates
+from tflite.sidecar import Sidecar, TensorSpec, read_sidecar, write_sidecar
+
+if TYPE_CHECKING:
+    from tflite.graph import Graph
+
+UNFINISHED = Output("crack-tf export", lambda path: True)  # a checkpoint: nobody else gives such a name
+
+
+@dataclass(frozen=True)
+class Existing:
+    """What may be done with files that are there.
+
+    Attributes:
+        resume: go on with an interrupted QAT; finished files are kept.
+        overwrite: replace files, and start an interrupted QAT again.
+    """
+
+    resume: bool = False
+    overwrite: bool = False
+
+
+def export(
+    run: str | os.PathLike[str] | None = None,
+    config: ExportConfig | None = None,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> ExportResult:
+    """Quantise a trained run and write a .tflite file with its sidecar, model card and comparison.
+
+    Args:
+        run: a `Run`, run folder or model.keras; None for the newest run in runs/.
+        config: how; None for int8 by quantisation-aware training.
+        out: folder; None for RUN/export.
+        resume: go on with an interrupted QAT; a finished file is kept.
+        overwrite: replace the file, and start an interrupted QAT again.
+
+    Returns:
+        The file, which knows its sidecar and its comparison with the float model.
+
+    Raises:
+        CrackError: if the run, its data or what lies in `out` do not allow it, or too much recall or F1 is lost; then no file appears.
+
+    Example:
+        >>> result = crack_tf.export("runs/opnet", crack_tf.ExportConfig(scheme="int8-ptq"))  # doctest: +SKIP
+        >>> result.file, result.sidecar.threshold.raw, result.comparison.recall_drop  # doctest: +SKIP
+        (PosixPath('runs/opnet/export/opnet-int8-ptq.tflite'), -37, 0.0)
+    """
+    (result,) = export_all(run, config or ExportConfig(), out=out, resume=resume, overwrite=overwrite)
+    return result
+
+
+def export_all(
+    run: str | os.PathLike[str] | None,
+    config: ExportConfig,
+    schemes: Sequence[str] = (),
+    out: str | os.PathLike[str] | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> list[ExportResult]:
+    """Export in several schemes that share the loaded model and data; arguments as for `export`.
+
+    Args:
+        schemes: instead of the configuration's own.
+
+    Returns:
+        The files in the order of the schemes.
+
+    Raises:
+        CrackError: if one fails; all others are tried before, and kept.
+    """
+    if resume and overwrite:
+        raise CrackError("--resume and --overwrite exclude each other: go on with the export, or replace it.")
+    existing = Existing(resume, overwrite)
+    configs = [replace(config, scheme=scheme) for scheme in schemes or (config.scheme,)]
+    path, sidecar = find_source(run)
+    changes = edge_tpu_changes(sidecar) if config.edge_tpu else {}
+    folder = path.parent / "export" if out is None else Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise CrackError(f"--out {out} is a file: name a folder.")
+    stems = {one.scheme: folder / f"{file_stem(sidecar, changes)}-{one.scheme}" for one in configs}
+    inputs = (run, config.data or None)
+    pending = [one for one in configs if not already_done(stems[one.scheme], sidecar, one.scheme, existing, inputs)]
+    results = [ExportResult(part_of(stem, ".tflite")) for stem in stems.values()]
+    if not pending:
+        return results
+    use_tensorflow()
+
+    from crack_tf.training import load_keras, predict_logits  # imports Keras, on the backend that was just chosen
+
+    source = Source(path, sidecar, load_keras(path).get_weights(), changes)
+    raw_model = source.keras_model(raw_pixels=True)
+    manifest = prepare(config.data, config.policy) if config.data else run_manifest(path, sidecar)
+    needs_train = any(one.scheme == "int8-qat" for one in pending)
+    data = load_data(config, manifest, path, sidecar, needs_train=needs_train)
+    # Maps are compared as they come: their logits do not fit into memory.
+    reference = raw_model
+    if sidecar.task == "classify":
+        reference = Reference(
+            predict_logits(raw_model, data.val.images), predict_logits(raw_model, data.measured.images)
+        )
+    failures = []
+    for one in pending:
+        try:
+            export_scheme(one, source, data, reference, stems[one.scheme], resume)
+        except CrackError as error:
+            if len(pending) == 1:
+                raise
+            print(f"{one.scheme}: {error}", file=sys.stderr)
+            failures.append(one.scheme)
+    if failures:
+        raise CrackError(
+            f"{len(failures)} of {len(pending)} exports failed: {', '.join(failures)}. The others are in {folder}."
+        )
+    return results
+
+
+def already_done(
+    stem: Path, source: Sidecar, scheme: str, existing: Existing, inputs: Sequence[str | os.PathLike[str] | None]
+) -> bool:
+    """Whether a scheme was exported from this very model before and --resume keeps it.
+
+    Raises:
+        CrackError: if files exist that may be neither kept nor replaced.
+    """
+    target, checkpoint = part_of(stem, ".tflite"), qat_checkpoint(stem)
+    if existing.resume and target.exists():
+        finished = read_sidecar(target)
+        if finished.training.get("source_sha256") != source.sha256:
+            raise CrackError(
+                f"--resume: {target} was made from another model. Add --overwrite, or choose another --out."
+            )
+        print(f"{target} is finished: kept")
+        return True
+    hint = "Add --overwrite to replace it, --resume to keep it, or choose another --out."
+    output = Output(
+        "crack-tf export", lambda _: with_sidecar(target)
+    )  # of all parts, in case the model alone was removed
+    for part in reversed(PARTS):
+        check_file(part_of(stem, part), output, existing.overwrite or existing.resume, inputs=inputs, hint=hint)
+    if scheme == "int8-qat" and not existing.resume:
+        hint = "Add --resume to go on with this QAT, or --overwrite to start it again."
+        check_file(checkpoint, UNFINISHED, existing.overwrite, hint=hint)
+        checkpoint.unlink(missing_ok=True)
+    return False
+
+
+def export_scheme(config: ExportConfig, source: Source, data: Data, reference: Any, stem: Path, resume: bool) -> None:
+    """Convert, choose the threshold, measure, and move the files to their names if the model is good enough.
+
+    Raises:
+        CrackError: if conversion fails or too much recall or F1 is lost; then nothing is left but a QAT checkpoint.
+    """
+    name = stem.name
+    with partial_folder(stem) as folder:
+        model, details = convert_scheme(config, source, data, qat_checkpoint(stem), resume)
+        path = folder / f"{name}.tflite"
+        graph = convert.write_model(path, model)
+        if config.scheme in convert.INT8_SCHEMES:
+            convert.check_int8(graph, config.input_dtype)
+        sidecar, found = measure(config, path, graph, source, data, reference, details)
+        comparison = found.comparison
+        if sidecar.task == "segment":
+            require_f1(comparison, config.max_f1_drop, name)
+        else:
+            require_recall(comparison, config.max_recall_drop, name)
+        write_json(folder / f"{name}.comparison.json", comparison_record(sidecar, comparison))
+        title = f"{name} against float on {len(data.measured):,} tiles of {data.manifest.name}, {data.measured_split}"
+        picture = folder / f"{name}.comparison.png"
+        comparison_plot(found.reference, found.quantised, found.labels, comparison, title, picture)
+        write_text(folder / f"{name}.md", model_card(sidecar, comparison, graph, data.manifest.name))
+        for part in PARTS:
+            part_of(folder / name, part).replace(part_of(stem, part))
+    qat_checkpoint(stem).unlink(missing_ok=True)
+    print(summary_line(stem.with_name(path.name), sidecar, comparison, graph))
+
+
+def convert_scheme(
+    config: ExportConfig, source: Source, data: Data, checkpoint: Path, resume: bool
+) -> tuple[bytes, dict[str, Any]]:
+    """The .tflite bytes of one scheme, and what to record about how they came about."""
+    if config.scheme in convert.FLOAT_SCHEMES:
+        return convert.convert_float(source.keras_model(raw_pixels=True), config.scheme), {}
+    calibration = {
+        "tiles": len(data.calibration),
+        "split": "train",
+        "seed": config.seed,
+        "manifest_sha256": data.manifest.sha256,
+        "sha256": sha256_bytes(data.calibration.tobytes()),
+    }
+    if config.scheme == "int8-ptq":
+        model = source.keras_model(raw_pixels=False)
+        # A classifier's threshold takes in a shift of its one logit; in a map the shift differs from place to place.
+        if maps := source.sidecar.task == "segment":
+            import keras
+
+            from crack_tf.bias_correction import correct_bias
+
+            correct_bias(keras, model, data.calibration)
+        details = {"calibration": calibration, **({"bias_correction": True} if maps else {})}
+        return convert.convert_ptq(model, data.calibration, config.input_dtype), details
+    from crack_tf.export_qat import quantise_aware
+
+    twin, qat = quantise_aware(config, source, data, checkpoint, resume)
+    return convert.convert_qat(twin, config.input_dtype), {"calibration": calibration, "qat": qat}
+
+
+def measure(
+    config: ExportConfig,
+    path: Path,
+    graph: Graph,
+    source: Source,
+    data: Data,
+    reference: Any,
+    details: dict[str, Any],
+) -> tuple[Sidecar, Measured]:
+    """Run the file as the device will, choose its threshold on validation, and compare it with the float model.
+
+    Args:
+        reference: a classifier's `crack_tf.quantised.Reference`, a segmentation model's Keras model.
+
+    Returns:
+        The written sidecar, and what was measured.
+    """
+    before, output = source.sidecar, graph.outputs[0]
+    maps = before.task == "segment"
+    size = before.image_size
+    output_format = (output.scale, output.zero_point, output.dtype)
+    here = environment()
+    draft = Sidecar(
+        model=before.model,
+        scheme=config.scheme,
+        file=path.name,
+        sha256=sha256_file(path),
+        image_size=size,
+        labels=before.labels,
+        hyperparameters=source.hyperparameters,
+        input=graph.inputs[0],
+        output=TensorSpec((1, size, size, 1) if maps else (1, 1), output.dtype, output.scale, output.zero_point),
+        threshold=threshold_record(before.threshold.logit, *output_format),
+        golden=None,
+        training=before.training | {"source": source.path.name, "source_sha256": before.sha256} | details,
+        metrics={},
+        licence=before.licence,
+        versions=here["versions"],
+        git_revision=here["git_revision"],
+        created=created(),
+        task=before.task,
+    )
+    write_sidecar(path, draft)
+    find: Callable[..., Measured] = measure_maps if maps else measure_tiles
+    threads = config.threads or os.cpu_count() or 1
+    found = find(path, config.scheme, before, reference, data.val, data.measured, threads)
+    rates: Callable[[Any], dict[str, Any]] = pixel_rates if maps else summary
+    metrics = {
+        "split": data.measured_split,
+        "dataset": data.manifest.name,
+        "manifest_sha256": data.manifest.sha256,
+        "at_threshold": rates(found.comparison.quantised),
+        **({"tiles": len(data.measured)} if maps else {"at_half": found.at_half}),
+        "float": {"at_threshold": rates(found.comparison.reference)},
+        "comparison": found.comparison.as_dict(),
+    }
+    threshold = threshold_record(
+        found.threshold, *output_format, target_recall=before.threshold.target_recall, split=found.split
+    )
+    sidecar = replace(draft, threshold=threshold, golden=found.golden, metrics=metrics)
+    write_sidecar(path, sidecar)
+    return sidecar, found
+
+
+def comparison_record(sidecar: Sidecar, comparison: Comparison) -> dict[str, Any]:
+    """What the comparison JSON holds: which file, on what, and the numbers."""
+    return {
+        "format": "crack_tf.comparison/1",
+        "file": sidecar.file,
+        "sha256": sidecar.sha256,
+        "source_sha256": sidecar.training["source_sha256"],
+        **{key: sidecar.metrics[key] for key in ("dataset", "split", "manifest_sha256")},
+        **comparison.as_dict(),
+        "versions": sidecar.versions,
+        "git_revision": sidecar.git_revision,
+        "created": sidecar.created,
+    }
+
+
+def summary_line(path: Path, sidecar: Sidecar, comparison: Comparison, graph: Graph) -> str:
+    """The one line printed for a finished export."""
+    old, new = comparison.reference, comparison.quantised
+    if comparison.unit == "pixels":
+        rates = (
+            f"F1 {new.f1:.4f} (float {old.f1:.4f}), recall {new.recall:.4f} (float {old.recall:.4f}), IoU {iou(new):.4f} "
+            f"(float {iou(old):.4f})"
+        )
+    else:
+        rates = (
+            f"recall {new.true_positive}/{new.positives} (float {old.true_positive}), specificity "
+            f"{new.true_negative}/{new.negatives} (float {old.true_negative})"
+        )
+    sqnr = "exact" if comparison.sqnr_db is None else f"{comparison.sqnr_db:.1f} dB"
+    raw = "" if sidecar.threshold.raw is None else f", raw {sidecar.threshold.raw}"
+    return (
+        f"{path}: {graph.file_bytes / 1000:,.0f} kB; {sidecar.metrics['split']} {rates}, agreement "
+        f"{comparison.agreement:.4f}, SQNR {sqnr}; threshold logit {sidecar.threshold.logit:.3f}{raw}"
+    )
+
+
+def qat_checkpoint(stem: Path) -> Path:
+    """Where an unfinished QAT is kept."""
+    return part_of(stem, CHECKPOINT)

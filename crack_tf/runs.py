@@ -1,0 +1,105 @@
+"""A run folder: what a training leaves there, whose it is, and whether it may be gone on with. Loads no Keras."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crack_tf.train_config import TrainConfig
+from tflite.errors import CrackError
+from tflite.files import read_json
+from tflite.outputs import Output, check_folder, json_with
+from tflite.sidecar import Sidecar
+
+MODEL_FILE = "model.keras"
+# What training writes. Exports and evaluations beside them are other verbs'.
+RUN_FILES = (
+    *("config.json", "history.csv", "curves.png", "confusion_val.png", "masks_val.png", "val_metrics.json"),
+    *("checkpoints/epoch-*.keras", MODEL_FILE, f"{MODEL_FILE}.json"),
+)
+OUTPUT = Output("crack-tf train", json_with("config.json", "train", "data"), RUN_FILES, first="config.json")
+# Settings that older runs do not record, and what those did.
+_OLDER_RUNS = {
+    "train.loss": "bce",
+    "train.adverse": 0.0,
+    "train.camera": 0.0,
+    "train.zoom_out": 1.0,
+    "train.balance": None,
+    "empty_share": 1.0,
+    "val_limit": None,
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run; wherever a path of a run folder is taken, this may be given.
+
+    Attributes:
+        folder: of the run.
+        sidecar: of its model: threshold, origin, and the metrics on validation.
+    """
+
+    folder: Path
+    sidecar: Sidecar
+
+    @property
+    def model(self) -> Path:
+        """The trained model's file."""
+        return self.folder / MODEL_FILE
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """On the validation split, as val_metrics.json holds them."""
+        return self.sidecar.metrics
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+
+def check_out(folder: Path, config: TrainConfig, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that training may not write to.
+
+    Raises:
+        CrackError: saying why, and what to do.
+    """
+    if resume and overwrite:
+        raise CrackError("--resume and --overwrite exclude each other: go on with the run, or delete it.")
+    if not resume:
+        hint = "Add --resume to go on with it, or --overwrite to start again."
+        check_folder(folder, OUTPUT, overwrite, inputs=(config.data, config.init_from, config.weights), hint=hint)
+
+
+def check_same_run(folder: Path, record: dict[str, Any]) -> None:
+    """Refuse to go on with a run under other settings.
+
+    Raises:
+        CrackError: if there is no run in the folder, or a setting differs.
+    """
+    if not (folder / "config.json").exists():
+        raise CrackError(f"--resume: there is no run in {folder}. Leave --resume out to start one.")
+    old, new = _OLDER_RUNS | flatten(read_json(folder / "config.json")), flatten(record)
+    for name, value in new.items():
+        if name != "data.manifest" and old.get(name) != value:  # the manifest may have moved; its hash may not change
+            raise CrackError(
+                f"--resume: {folder} was started with {name} = {old.get(name)!r}, now it is {value!r}. "
+                "Use the same settings, or another --out."
+            )
+
+
+def flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one, keys joined by dots, tuples as lists (as JSON gives them back)."""
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, dict):
+            flat |= flatten(item, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = list(item) if isinstance(item, tuple) else item
+    return flat
+
+
+def tell_left(folder: Path, left: list[str]) -> None:
+    """Say what lies in a run's folder that is not of this run, such as exports of the model before."""
+    if left:
+        print(f"note: {folder} still holds {', '.join(left)}, which belong to no run of this command.", file=sys.stderr)
