@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from crack_tf.export_config import ExportConfig
+from crack_tf.runs import MODEL_FILE
+from crack_tf.train_config import TrainConfig
 from tflite.errors import CrackError
 from tuning.objective import Outcome
-from tuning.trial import Recipe, Rung, train_arguments
+from tuning.trial import Recipe, Rung, export_command, has_begun, train_command, train_config
 
 
 def finish_models(
@@ -30,7 +34,7 @@ def finish_models(
     Raises:
         CrackError: if a step fails; the steps before it are kept.
     """
-    from crack_tf import evaluate, export, train
+    from crack_tf import evaluate, exporting, training
     from tflite import benchmark
 
     runs, models = [], []
@@ -38,16 +42,17 @@ def finish_models(
         run = search / outcome.folder / "run"
         if epochs:
             run = out / f"trial_{outcome.trial}"
-            arguments = longer(recipe, outcome, epochs, search, run)
-            if not (run / "model.keras").exists():
-                say("crack-tf train " + " ".join(arguments))
-                _must(train.main(arguments), "training", outcome)
+            if not (run / MODEL_FILE).exists():
+                config = longer(recipe, outcome, epochs, search)
+                say(train_command(config, run))
+                with _step("training", outcome):
+                    training.train(config, run, resume=has_begun(run))
         runs.append(run)
-        for scheme in ([], ["--ptq"]):
-            arguments = [str(run), "--int8", *scheme, "--measure-split", "val", "--max-recall-drop", "100", "--resume"]
-            say("crack-tf export " + " ".join(arguments))
-            _must(export.main(arguments), "export", outcome)
-            models.append(run / "export" / f"{recipe.model}-int8-{'ptq' if scheme else 'qat'}.tflite")
+        for scheme in ("int8-qat", "int8-ptq"):
+            quantise = ExportConfig(scheme=scheme, measure_split="val", max_recall_drop=100)
+            say(export_command(quantise, run))
+            with _step("export", outcome):
+                models.append(exporting.export(run, quantise, resume=True).file)
     arguments = [*map(str, [*runs, *models]), "--data", recipe.manifest, "--out", str(out / "test"), "--overwrite"]
     say("crack-tf evaluate " + " ".join(arguments))
     _must(evaluate.main(arguments), "evaluation", chosen[0])
@@ -57,12 +62,22 @@ def finish_models(
     return models
 
 
-def longer(recipe: Recipe, outcome: Outcome, epochs: int, search: Path, run: Path) -> list[str]:
-    """`crack-tf train` options that continue a trial on all training tiles."""
+def longer(recipe: Recipe, outcome: Outcome, epochs: int, search: Path) -> TrainConfig:
+    """The training that continues a trial on all training tiles."""
     whole = replace(recipe, epochs=epochs, limit=None, steps_per_epoch=None, fidelity="epochs")
     # A rung that starts at 0 and is its own last: `epochs` new ones, from the trial's weights.
     rung = Rung(0, epochs, epochs, parent=search / outcome.folder)
-    return train_arguments(whole, dict(outcome.values), rung, run)
+    return train_config(whole, dict(outcome.values), rung)
+
+
+@contextmanager
+def _step(step: str, outcome: Outcome) -> Iterator[None]:
+    try:
+        yield
+    except CrackError as error:
+        raise CrackError(
+            f"{step} of trial {outcome.trial} failed: {error} The same command goes on from there."
+        ) from None
 
 
 def _must(code: int, step: str, outcome: Outcome) -> None:

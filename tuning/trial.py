@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -19,8 +20,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from crack_tf.export_config import ExportConfig
 from crack_tf.models import get_model
 from crack_tf.models.space import Space
+from crack_tf.train_config import TrainConfig
 from tflite.errors import CrackError, first_line
 from tflite.files import read_json, write_json
 from tuning.objective import FAILED_SCORE, Budget, Outcome, feasible_score, outcome_from, over_budget_score
@@ -179,50 +182,83 @@ def train(recipe: Recipe, values: dict[str, Any], rung: Rung, run: Path) -> None
     Raises:
         CrackError: if training diverges or a setting is impossible.
     """
-    from crack_tf import train as trainer
+    from crack_tf import training  # imports Keras
 
-    trainer.run(trainer.make_parser().parse_args(train_arguments(recipe, values, rung, run)))
+    config = train_config(recipe, values, rung)
+    print("$", train_command(config, run), flush=True)
+    training.train(config, run, resume=has_begun(run))
+
+
+def train_config(recipe: Recipe, values: dict[str, Any], rung: Rung) -> TrainConfig:
+    """How a trial is trained."""
+    settings = recipe.settings(values)
+    spec = get_model(recipe.model)
+    size, hyperparameters = architecture(recipe, values)
+    limit, epochs, start = recipe.limit, recipe.epochs, None
+    if recipe.fidelity == "epochs":
+        epochs = rung.end - rung.start
+    elif recipe.fidelity == "size":
+        size = reduced_size(size, rung, spec.smallest, _MULTIPLE[spec.task])
+    elif rung.end < rung.most:
+        limit = rung_limit(recipe, rung)
+    if rung.parent is not None and recipe.fidelity != "data":
+        start = str(rung.parent / "run" / "model.keras")
+    shared: dict[str, Any] = {
+        "model": recipe.model,
+        "data": recipe.manifest,
+        "image_size": size,
+        "hyperparameters": hyperparameters,
+        "weights": "" if start else recipe.weights or "",
+        "init_from": start,
+        "epochs": epochs,
+        "steps_per_epoch": recipe.steps_per_epoch,
+        "limit": limit,
+        "patience": 0,
+        "target_recall": recipe.target_recall,
+        "seed": recipe.seed,
+    }
+    own = {name: value for name, value in settings.items() if name not in hyperparameters and name != "image_size"}
+    return TrainConfig(**shared | own)
 
 
 def train_arguments(recipe: Recipe, values: dict[str, Any], rung: Rung, run: Path) -> list[str]:
     """The `crack-tf train` options of a trial: what a person would type to repeat it."""
-    settings = recipe.settings(values)
-    known = get_model(recipe.model).hyperparameters
-    size, _ = architecture(recipe, values)
-    limit, epochs = recipe.limit, recipe.epochs
-    if recipe.fidelity == "epochs":
-        epochs = rung.end - rung.start
-    elif recipe.fidelity == "size":
-        spec = get_model(recipe.model)
-        size = reduced_size(size, rung, spec.smallest, _MULTIPLE[spec.task])
-    elif rung.end < rung.most:
-        limit = rung_limit(recipe, rung)
-    arguments = ["--model", recipe.model, "--data", recipe.manifest, "--out", str(run), "--patience", "0"]
-    arguments += ["--image-size", str(size), "--epochs", str(epochs), "--seed", str(recipe.seed)]
-    arguments += ["--target-recall", repr(recipe.target_recall)]
-    for option, value in (("--limit", limit), ("--steps-per-epoch", recipe.steps_per_epoch)):
-        arguments += [option, str(value)] if value is not None else []
-    if rung.parent is not None and recipe.fidelity != "data":
-        arguments += ["--init-from", str(rung.parent / "run" / "model.keras")]
-    elif recipe.weights is not None:
-        arguments += ["--weights", recipe.weights]
-    for name, value in settings.items():
-        if name in known:
-            arguments += ["--hp", f"{name}={value!r}"]
-        elif name != "image_size":
-            arguments += [f"--{name.replace('_', '-')}", str(value)]
-    return arguments + (["--resume"] if (run / "config.json").exists() else [])
+    return _train_options(train_config(recipe, values, rung), run)
+
+
+def train_command(config: TrainConfig, run: Path) -> str:
+    """The command that trains, or goes on training, as a shell takes it."""
+    return shlex.join(["crack-tf", "train", *_train_options(config, run)])
+
+
+def export_command(config: ExportConfig, run: Path) -> str:
+    """The command that exports, or goes on exporting, as a shell takes it."""
+    return shlex.join(["crack-tf", "export", str(run), *config.options(), "--resume"])
+
+
+def _train_options(config: TrainConfig, run: Path) -> list[str]:
+    return [*config.options(), "--out", str(run), *(["--resume"] if has_begun(run) else [])]
+
+
+def has_begun(run: Path) -> bool:
+    """Whether a run folder holds a training, finished or not."""
+    return (run / "config.json").exists()
 
 
 def export(run: Path, recipe: Recipe) -> Path:
     """Quantise a trained run by PTQ, measured on validation; returns the .tflite file."""
-    from crack_tf import export as exporter
+    from crack_tf import exporting  # takes LiteRT
 
-    options = [str(run), "--int8", "--ptq", "--measure-split", "val", "--resume"]
-    options += ["--max-recall-drop", "100", "--max-f1-drop", "100"]
-    options += ["--calibration-samples", "100", "--seed", str(recipe.seed)]
-    exporter.run(exporter.make_parser().parse_args(options))
-    return run / "export" / f"{recipe.model}-int8-ptq.tflite"
+    config = ExportConfig(
+        scheme="int8-ptq",
+        measure_split="val",
+        max_recall_drop=100,
+        max_f1_drop=100,
+        calibration_samples=100,
+        seed=recipe.seed,
+    )
+    print("$", export_command(config, run), flush=True)
+    return exporting.export(run, config, resume=True).file
 
 
 def judge(outcome: Outcome, run: Path, model: Path, cost: Cost, rung: Rung, recipe: Recipe) -> Outcome:
