@@ -81,7 +81,8 @@ def run(args: argparse.Namespace) -> None:
 
     val = task.load(manifest, "val", first.image_size)  # first: data that are not there are noticed in no time
 
-    from crack_tf.training import finish, load_keras  # importing Keras takes seconds
+    from crack_tf.keras_models import load_keras  # importing Keras takes seconds
+    from crack_tf.training import finish
 
     model = load_keras(files[0])
     model.set_weights(mean_weights([(str(file), load_keras(file).get_weights()) for file in files]))

@@ -146,7 +146,7 @@ def load_data(config: ExportConfig, manifest: Manifest, path: Path, sidecar: Sid
         CrackError: if the manifest is about another task, or the measured tiles trained the model.
     """
     from crack_tf.data.cache import load_split
-    from crack_tf.evaluate import lineage, require_same_task
+    from crack_tf.lineage import lineage, require_same_task
     from crack_tf.segmentation.patches import load_patches
 
     if manifest.task != "mixed":  # which trains, calibrates and measures either kind of model on samples of its own

@@ -11,6 +11,8 @@ import numpy as np
 from crack_tf.data.cache import Tiles
 from crack_tf.export_config import ExportConfig
 from crack_tf.export_data import Data, Source
+from crack_tf.progress import say_now
+from tflite import qat
 
 _BATCH = {"classify": 32, "segment": 8}
 _TURNS = 8  # four quarter turns, each also mirrored
@@ -20,9 +22,6 @@ def quantise_aware(
     config: ExportConfig, source: Source, data: Data, checkpoint: Path, resume: bool
 ) -> tuple[Any, dict[str, Any]]:
     """Fine-tune the quantised twin, resumably; returns it with a record of how."""
-    from crack_tf.training import say_now
-    from tflite import qat
-
     assert data.train is not None
     truth = data.train.labels if isinstance(data.train, Tiles) else data.train.masks
     training = source.sidecar.training

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crack_tf.backend import use_tensorflow
+from crack_tf.bias_correction import correct_bias
 from crack_tf.data.registry import prepare
 from crack_tf.export_config import CHECKPOINT, PARTS, ExportConfig, ExportResult, part_of
 from crack_tf.export_data import Data, Source, edge_tpu_changes, file_stem, find_source, load_data, run_manifest
+from crack_tf.export_qat import quantise_aware
 from crack_tf.model_card import comparison_plot, model_card
 from crack_tf.provenance import created, environment
 from crack_tf.quantised import Measured, Reference, measure_maps, measure_tiles
@@ -114,7 +116,7 @@ def export_all(
         return results
     use_tensorflow()
 
-    from crack_tf.training import load_keras, predict_logits  # imports Keras, on the backend that was just chosen
+    from crack_tf.keras_models import load_keras, predict_logits  # imports Keras, on the backend that was just chosen
 
     source = Source(path, sidecar, load_keras(path).get_weights(), changes)
     raw_model = source.keras_model(raw_pixels=True)
@@ -222,13 +224,9 @@ def convert_scheme(
         if maps := source.sidecar.task == "segment":
             import keras
 
-            from crack_tf.bias_correction import correct_bias
-
             correct_bias(keras, model, data.calibration)
         details = {"calibration": calibration, **({"bias_correction": True} if maps else {})}
         return convert.convert_ptq(model, data.calibration, config.input_dtype), details
-    from crack_tf.export_qat import quantise_aware
-
     twin, qat = quantise_aware(config, source, data, checkpoint, resume)
     return convert.convert_qat(twin, config.input_dtype), {"calibration": calibration, "qat": qat}
 

@@ -27,7 +27,6 @@ from tflite.sidecar import Sidecar, read_sidecar, verify_file
 
 SUFFIXES = (".keras", ".tflite")
 _BATCH = 64  # tiles per step of a classifier
-_MAP_BATCH = 8  # tiles per step of a segmentation model: its maps take far more memory than a classifier's
 
 
 class CheckedModel(Protocol):
@@ -170,7 +169,7 @@ class KerasPredictor:
         Raises:
             CrackError: if the tiles have another shape or dtype.
         """
-        from crack_tf.training import predict_logits
+        from crack_tf.keras_models import predict_logits
 
         if self.sidecar.reading:
             head = self.sidecar.head
@@ -248,6 +247,8 @@ class KerasMapPredictor:
         Raises:
             CrackError: if the tiles have another shape or dtype.
         """
+        from crack_tf.keras_models import map_logits
+
         _check_tiles(images, self.image_size)
         return map_logits(self._model, images)
 
@@ -296,15 +297,6 @@ class TfliteMapPredictor:
         return self.segmenter.probabilities(tiles)
 
 
-def map_logits(model: Any, images: np.ndarray) -> np.ndarray:
-    """Maps of a Keras segmentation model: uint8 (n, s, s, 3) to float32 (n, s, s), a few tiles at a time."""
-    found = np.empty(images.shape[:3], np.float32)
-    for start in range(0, len(images), _MAP_BATCH):
-        pixels = np.asarray(images[start : start + _MAP_BATCH], dtype=np.float32)
-        found[start : start + len(pixels)] = np.asarray(model.predict_on_batch(pixels))[..., 0]
-    return found
-
-
 def _load_keras(path: Path, task: str, trust: bool) -> tuple[Sidecar, Any]:
     """A checked `.keras` file: its sidecar and the model."""
     sidecar = read_sidecar(path)
@@ -312,7 +304,7 @@ def _load_keras(path: Path, task: str, trust: bool) -> tuple[Sidecar, Any]:
     if not trust:
         verify_file(path, sidecar)
 
-    from crack_tf.training import load_keras  # after the cheap checks: importing Keras takes seconds
+    from crack_tf.keras_models import load_keras  # after the cheap checks: importing Keras takes seconds
 
     model = load_keras(path)
     size = sidecar.image_size

@@ -100,7 +100,7 @@ def measure_maps(
 
     The threshold is the one with the highest F1 over all pixels of the validation patches.
     """
-    from crack_tf.predictor import map_logits
+    from crack_tf.keras_models import map_logits
     from crack_tf.segmentation.metrics import LogitHistogram
 
     segmenter = Segmenter(path, threads=threads)

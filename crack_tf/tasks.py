@@ -21,9 +21,10 @@ from crack_tf.data.augment import Augmentation
 from crack_tf.data.cache import Tiles, load_split
 from crack_tf.data.mix import domain_of
 from crack_tf.data.pipeline import Balance, Draws, EpochPlan, plan_epoch, training_batches
+from crack_tf.keras_models import map_logits
+from crack_tf.keras_models import predict_logits as predict_logits  # where others look for it
 from crack_tf.losses import make_loss
 from crack_tf.models import get_model
-from crack_tf.predictor import map_logits
 from crack_tf.segmentation.metrics import TOLERANCE, LogitHistogram, PixelCounts, pixel_counts, summarise
 from crack_tf.segmentation.patches import Patches, load_patches
 from crack_tf.segmentation.pictures import errors
@@ -280,15 +281,6 @@ def require_both_classes(manifest: Manifest) -> None:
                 raise CrackError(
                     f"split {split!r} of manifest {manifest.name} has no {name!r} tile: add some, split again."
                 )
-
-
-def predict_logits(model: Any, images: np.ndarray, batch: int = 64) -> np.ndarray:
-    """Logits of uint8 tiles (n, s, s, 3) as float32 (n,), a batch at a time so that memory stays bounded."""
-    parts = []
-    for start in range(0, len(images), batch):
-        pixels = np.asarray(images[start : start + batch], dtype=np.float32)
-        parts.append(np.asarray(model.predict_on_batch(pixels), dtype=np.float32)[:, 0])
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def validation_row(logits: np.ndarray, labels: np.ndarray, config: TrainConfig) -> dict[str, float]:

@@ -10,7 +10,6 @@ import math
 import os
 import sys
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,33 +19,25 @@ import keras
 import numpy as np
 
 from crack_tf import plots
-from crack_tf.archives import check_zip
 from crack_tf.data.registry import prepare
+from crack_tf.keras_models import load_keras as load_keras  # where others look for them
+from crack_tf.keras_models import predict_logits as predict_logits
 from crack_tf.losses import make_loss
 from crack_tf.models import build_model, get_model
+from crack_tf.progress import say_now
 from crack_tf.provenance import created, data_record, environment
 from crack_tf.runs import MODEL_FILE, OUTPUT, Run, check_out, check_same_run, tell_left
 from crack_tf.tasks import ALL, Choice, Task, task_of
-from crack_tf.tasks import predict_logits as predict_logits  # where others look for it
 from crack_tf.thresholds import threshold_record
-from crack_tf.train_config import TrainConfig as TrainConfig  # likewise
-from tflite.errors import CrackError, ModelFileError
+from crack_tf.train_config import TrainConfig as TrainConfig
+from tflite.errors import CrackError
 from tflite.files import atomic_path, read_csv, sha256_file, write_csv, write_json
 from tflite.locks import FolderLock
 from tflite.manifest import LABELS, Manifest
 from tflite.outputs import clear_folder, remove_leftovers
 from tflite.sidecar import Sidecar, TensorSpec, write_sidecar
 
-_KERAS_BYTES, _KERAS_RATIO = (
-    500 * 10**6,
-    20,
-)  # a .keras may unpack to this, or to so many times its size; weights hardly shrink
 DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-
-
-def say_now(line: str) -> None:
-    """Print a progress line at once, also into a log file."""
-    print(line, flush=True)
 
 
 def train(
@@ -259,25 +250,6 @@ def initial_model(config: TrainConfig) -> Any:
                 f"--init-from {config.init_from!r} holds another architecture than {config.model} {hyperparameters}."
             ) from None
     return model
-
-
-def load_keras(path: str | Path, compile: bool = False) -> Any:
-    """Load a `.keras` file.
-
-    Raises:
-        ModelFileError: if it is missing or damaged.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ModelFileError(f"{path} does not exist.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            check_zip(archive, max(_KERAS_BYTES, _KERAS_RATIO * path.stat().st_size))
-        return keras.models.load_model(path, compile=compile)
-    except Exception as error:  # zipfile, h5py, json and Keras each raise their own kinds on a damaged file
-        raise ModelFileError(
-            f"{path} is not a whole .keras model ({type(error).__name__}: {str(error)[:200]})."
-        ) from None
 
 
 def best_epoch(history: list[dict[str, Any]], task: Task) -> int:

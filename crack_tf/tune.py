@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
+from crack_tf.progress import say_now as say
 from crack_tf.train import count_or_share
 from crack_tf.train_config import DEFAULT_DATA
 from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
@@ -320,11 +321,6 @@ def scale(args: argparse.Namespace) -> str:
     steps = f" of {args.steps_per_epoch} steps" if args.steps_per_epoch else ""
     held = f", {', '.join(args.fix)}" if args.fix else ""
     return f"this run: {tiles}, {args.epochs} epochs{steps}{held}"
-
-
-def say(line: str) -> None:
-    """Print a progress line at once, also into a log file."""
-    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-
-import pytest
 
 from crack_tf.cli import VERBS
 
@@ -109,14 +105,22 @@ def rings() -> list[set[str]]:
 
 if __name__ == "__main__":
     from pprint import pprint
-    print("RINGS"); pprint(rings())
-    verbs = {verb.module for verb in VERBS.values()} | {n for n, t in modules().items() if any(isinstance(x, ast.FunctionDef) and x.name == "make_parser" for x in t.body)}
+
+    print("RINGS")
+    pprint(rings())
+    verbs = {verb.module for verb in VERBS.values()} | {
+        n
+        for n, t in modules().items()
+        if any(isinstance(x, ast.FunctionDef) and x.name == "make_parser" for x in t.body)
+    }
     print("UP")
     for one in imports():
-        if one.target in verbs and one.source not in verbs: print("  ", one)
+        if one.target in verbs and one.source not in verbs:
+            print("  ", one)
     print("VERB->VERB")
     for one in imports():
-        if one.target in verbs and one.source in verbs: print("  ", one)
+        if one.target in verbs and one.source in verbs:
+            print("  ", one)
     print("NS")
     for name, tree in modules().items():
         for node, _ in nodes(tree):
@@ -126,4 +130,9 @@ if __name__ == "__main__":
                         print("  ", name, node.name, "VERB" if name in verbs else "")
     print("LAZY")
     from collections import Counter
-    print(Counter(one.source for one in imports() if one.lazy and one.source not in verbs and "__main__" not in one.source))
+
+    print(
+        Counter(
+            one.source for one in imports() if one.lazy and one.source not in verbs and "__main__" not in one.source
+        )
+    )

@@ -67,7 +67,7 @@ class Plan:
 
 def search_output() -> Output:
     """A search's folder as `--overwrite` knows it: what Keras Tuner, trials and finalists leave there."""
-    from crack_tf import evaluate
+    from crack_tf.evaluation import OUTPUT as EVALUATION
     from crack_tf.export_config import CHECKPOINT, PARTS
     from crack_tf.runs import RUN_FILES
     from tflite.results import RESULT_FILES
@@ -81,7 +81,7 @@ def search_output() -> Output:
         *(f"{SEARCH}/{name}" for name in ("oracle.json", "tuner*.json")),
         *(f"{SEARCH}/trial_*/{name}" for name in (*trial, *(f"run/{part}" for part in run))),
         *(f"finalists/trial_*/{name}" for name in run),
-        *(f"finalists/test/{name}" for name in evaluate.OUTPUT.files),
+        *(f"finalists/test/{name}" for name in EVALUATION.files),
         *(f"finalists/benchmark/{name}" for name in RESULT_FILES),
     )
     return Output("crack-tf tune", json_with(PROJECT, format=FORMAT), files, first=PROJECT)

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
         args.overwrite,
         (*args.models, *(args.tiles or ()), args.data, args.disputes, args.training),
     )
-    from crack_tf.evaluate import refuse_twice, unique_names
+    from crack_tf.evaluation import refuse_twice, unique_names
     from crack_tf.explain.explainer import Explainer
 
     files = [_model(text) for text in args.models]

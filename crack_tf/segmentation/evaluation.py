@@ -16,7 +16,6 @@ With --out the results are kept:
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import re
@@ -31,7 +30,8 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.data.cache import subset
-from crack_tf.evaluate import FORMAT, OUTPUT, Lineage, check_origins, subject, unique_names
+from crack_tf.evaluation import FORMAT, OUTPUT, EvaluateConfig, subject, unique_names
+from crack_tf.lineage import Lineage, check_origins
 from crack_tf.photo.stitch import SeamSteps
 from crack_tf.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
 from crack_tf.segmentation.alignment import Alignment, alignment
@@ -121,27 +121,30 @@ class MapEvaluation:
     aligned: Sequence[dict[str, Any]]
 
 
-def evaluate_maps(args: argparse.Namespace, manifest: Manifest) -> None:
-    """Measure segmentation models as the parsed options of `crack_tf.evaluate` say.
+def evaluate_maps(
+    models: Sequence[str | Path], config: EvaluateConfig, manifest: Manifest, out: Path | None
+) -> list[MapEvaluation]:
+    """Measure segmentation models on photographs; arguments as for `crack_tf.evaluating.evaluate_models`.
 
     Raises:
         CrackError: if a model cannot be loaded, or a photograph trained it.
     """
-    items = subset(manifest.split(args.split), args.limit, 0)
-    cores = args.threads or os.cpu_count() or 1
+    items = subset(manifest.split(config.split), config.limit, 0)
+    cores = config.threads or os.cpu_count() or 1
     # Threads take tiles of their own, which uses them better than sharing one tile.
-    predictors = [load_map_predictor(path, threads=1, delegate=args.delegate) for path in args.models]
+    predictors = [load_map_predictor(path, threads=1, delegate=config.delegate) for path in models]
     names = unique_names(predictors)
-    origins = check_origins(names, predictors, manifest, items, args)
+    origins = check_origins(names, predictors, manifest, items, config.split, config.allow_training_tiles)
     evaluations = [
-        evaluate_map(predictor, name, manifest, args.split, args.limit, args.threshold, origin, cores)
+        evaluate_map(predictor, name, manifest, config.split, config.limit, config.threshold, origin, cores)
         for name, predictor, origin in zip(names, predictors, origins, strict=True)
     ]
-    print(report(evaluations, manifest, args.split))
-    if args.out is not None:
-        with making(args.out, OUTPUT):
-            write_map_results(args.out, evaluations, predictors, manifest, args.split, args.limit, cores)
-        print(f"results and pictures: {args.out}/metrics.csv, per_photo.csv, pr_curves.png, gallery_*.png")
+    print(report(evaluations, manifest, config.split))
+    if out is not None:
+        with making(out, OUTPUT):
+            write_map_results(out, evaluations, predictors, manifest, config.split, config.limit, cores)
+        print(f"results and pictures: {out}/metrics.csv, per_photo.csv, pr_curves.png, gallery_*.png")
+    return evaluations
 
 
 def evaluate_map(

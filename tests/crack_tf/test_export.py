@@ -140,7 +140,9 @@ def test_lost_recall_fails_the_export_and_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(Classifier, "logits", lambda self, tiles: np.full(len(tiles), -50.0, np.float32))
     monkeypatch.setattr("crack_tf.thresholds.select_threshold", lambda *_: 0.0)
-    monkeypatch.setattr("crack_tf.training.predict_logits", lambda model, images: np.full(len(images), 9.0, np.float32))
+    monkeypatch.setattr(
+        "crack_tf.keras_models.predict_logits", lambda model, images: np.full(len(images), 9.0, np.float32)
+    )
     out = tmp_path / "out"
     assert call(run_folder, out, "--int8", "--ptq", "--max-recall-drop", "0.1") == 2
     message = capsys.readouterr().err

@@ -1,0 +1,54 @@
+"""Keras models read from files and asked for their logits, on any backend."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from crack_tf.archives import check_zip
+from tflite.errors import ModelFileError
+
+# A .keras may unpack to so many bytes, or to so many times its size; weights hardly shrink.
+_KERAS_BYTES, _KERAS_RATIO = 500 * 10**6, 20
+_MAP_BATCH = 8  # tiles per step of a segmentation model: its maps take far more memory than a classifier's
+
+
+def load_keras(path: str | Path, compile: bool = False) -> Any:
+    """Load a `.keras` file.
+
+    Raises:
+        ModelFileError: if it is missing or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"{path} does not exist.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            check_zip(archive, max(_KERAS_BYTES, _KERAS_RATIO * path.stat().st_size))
+        return keras.models.load_model(path, compile=compile)
+    except Exception as error:  # zipfile, h5py, json and Keras each raise their own kinds on a damaged file
+        raise ModelFileError(
+            f"{path} is not a whole .keras model ({type(error).__name__}: {str(error)[:200]})."
+        ) from None
+
+
+def predict_logits(model: Any, images: np.ndarray, batch: int = 64) -> np.ndarray:
+    """Logits of uint8 tiles (n, s, s, 3) as float32 (n,), a batch at a time so that memory stays bounded."""
+    parts = []
+    for start in range(0, len(images), batch):
+        pixels = np.asarray(images[start : start + batch], dtype=np.float32)
+        parts.append(np.asarray(model.predict_on_batch(pixels), dtype=np.float32)[:, 0])
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def map_logits(model: Any, images: np.ndarray) -> np.ndarray:
+    """Maps of a Keras segmentation model: uint8 (n, s, s, 3) to float32 (n, s, s), a few tiles at a time."""
+    found = np.empty(images.shape[:3], np.float32)
+    for start in range(0, len(images), _MAP_BATCH):
+        pixels = np.asarray(images[start : start + _MAP_BATCH], dtype=np.float32)
+        found[start : start + len(pixels)] = np.asarray(model.predict_on_batch(pixels))[..., 0]
+    return found
