@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crack_tf.predict import EXIT_GAPS
+from tflite.cli import EXIT_GAPS
 from tflite.errors import CrackError
 from tflite.files import cell_value, read_csv, read_json
 

@@ -21,8 +21,7 @@ from types import TracebackType
 
 import numpy as np
 
-from tflite.device.run import MIN_SIDE
-from tflite.device.tiles import Box, tile_boxes, training_side
+from tflite.device.tiles import MIN_SIDE, Box, tile_boxes, training_side
 from tflite.errors import ImageError
 from tflite.images import decode_picture, header_pixels, load_picture, resize_rgb
 from tflite.metrics import sigmoid

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from tflite.errors import CrackError
 
+EXIT_GAPS = 1  # all that could be done was done, and something could not be read or is not known
 EXIT_USER_ERROR = 2  # argparse's own code for a bad option
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell convention
 

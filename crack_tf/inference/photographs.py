@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 import numpy as np
 
 from crack_tf.tiled import PhotoClassifier, Tile, photo_boxes
-from tflite.device.run import MIN_SIDE
-from tflite.device.tiles import Box, training_side
+from tflite.device.tiles import MIN_SIDE, Box, training_side
 from tflite.errors import CrackError, ImageError
 from tflite.images import Picture, load_picture, resize_rgb
 from tflite.metrics import sigmoid

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tflite.cli import clock_offset, moment, positive_float, positive_int, run_main
+from tflite.cli import EXIT_GAPS, clock_offset, moment, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import write_json
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tflite.place.flightlog import FlightLog
     from tflite.place.srt import SrtTrack
 
-EXIT_GAPS = 1  # the survey is complete, but something of the flight is not known
 EPILOG = """exit codes: 0 all photographs were searched and have a position, 1 there are gaps: they are listed and never count as
 clean; 2 nothing could be done as asked; 130 stopped by Ctrl-C, the same command goes on."""
 
@@ -350,7 +349,7 @@ def _tell(survey: Survey, speed: dict[str, Any], handled: int, before: int, out:
 
 def _tile(text: str) -> int | None:
     """argparse type: auto or pixels."""
-    from tflite.device.run import MIN_SIDE
+    from tflite.device.tiles import MIN_SIDE
 
     if text == "auto":
         return None

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from crack_tf.survey.findings import FindingId, Survey, read_survey
 from crack_tf.survey.geojson import FINDINGS, FINDINGS_CSV
 from tflite.checked import CheckError, OneOf, Text, checked, shown
-from tflite.device.run import MIN_SIDE
+from tflite.device.tiles import MIN_SIDE
 from tflite.errors import CrackError
 from tflite.files import csv_rows, read_json, sha256_bytes, write_csv, write_json
 

@@ -21,8 +21,7 @@ from crack_tf.survey.findings import Gap, PhotoName
 from tflite.checked import CheckError, checked
 from tflite.device.journal import FILE_NAME as JOURNAL
 from tflite.device.journal import JournalContent, read_journal, read_tile
-from tflite.device.run import MIN_SIDE
-from tflite.device.tiles import Box
+from tflite.device.tiles import MIN_SIDE, Box
 from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes, sha256_file
 from tflite.images import SUFFIXES, decode_picture, decode_rgb, header_pixels

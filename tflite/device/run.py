@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tflite.cli import EXIT_INTERRUPTED, clock_offset, moment, positive_float, positive_int, run_main
+from tflite.device.tiles import MIN_SIDE
 from tflite.errors import CrackError, ImageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from tflite.images import Picture
     from tflite.runtime import Classifier
 
-MIN_SIDE = 16  # pixels; a smaller "frame" shows no concrete
 STAGES = ("read", "resize", "inference", "record", "frame")
 _TIMES_KEPT = 10_000  # frames that the percentiles are taken over, the newest
 _STATUS_SECONDS = 10.0

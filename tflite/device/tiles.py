@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tflite.sidecar import Sidecar
 
 MAX_OVERLAP = 0.9
+MIN_SIDE = 16  # pixels; a smaller "frame" shows no concrete
 # Sides of the public data sets' tiles in pixels: what a model trained on them was shown, whatever its input size.
 TILE_SIDES = {"metu": 227, "sdnet2018": 256}
 

@@ -1,0 +1,296 @@
+"""Cracks in photographs, many at a time: told about, recorded and drawn. `predict_photos` is what `crack-tf predict` calls."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from crack_tf.named_photos import Named, find_photos
+from crack_tf.overlay import draw_overlay
+from crack_tf.predictions import CLASSIFIED, UNREADABLE, Predictions
+from crack_tf.tiled import Photo, PhotoClassifier
+from crack_tf.zoo import find_model
+from tflite.device.tiles import MAX_OVERLAP
+from tflite.errors import CrackError, ImageError
+from tflite.files import atomic_path
+from tflite.hardware import describe
+from tflite.sameness import is_same, read_file
+from tflite.sidecar import Sidecar
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """How photographs are classified.
+
+    Attributes:
+        model: name of a shipped model, or a .tflite file with its sidecar; None for the zoo's default.
+        tile: side of a tile in pixels of the photograph; None for that of the model's training tiles.
+        overlap: least share of a tile that its neighbour repeats.
+        jobs: threads; None for all cores.
+        overlay: also draw a heat map over each photograph.
+
+    Raises:
+        CrackError: if the overlap is none.
+    """
+
+    model: str | None = None
+    tile: int | None = None
+    overlap: float = 0.25
+    jobs: int | None = None
+    overlay: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlap <= MAX_OVERLAP:
+            raise CrackError(f"--overlap {self.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What became of the photographs of one call.
+
+    Attributes:
+        crack, no_crack, unreadable: photographs looked at now.
+        tiles: of them.
+        done_before: photographs that an earlier run had classified.
+        skipped: files in folders that are no photographs.
+    """
+
+    crack: int
+    no_crack: int
+    unreadable: int
+    tiles: int
+    done_before: int
+    skipped: int
+
+
+def predict_photos(
+    paths: Sequence[Path],
+    config: PredictConfig,
+    out: Path | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Predicted:
+    """Classify photographs, print a line about each, and record them.
+
+    Args:
+        paths: image files and folders of them.
+        config: with what, and how.
+        out: folder for predictions.jsonl, photos.csv, tiles.csv and overlays; None keeps nothing.
+        resume: go on in `out`; photographs done before are passed over.
+        overwrite: replace an earlier run in `out`.
+
+    Raises:
+        CrackError: if an argument, the model or the output folder is not usable, or there is no photograph.
+    """
+    if out is None and (config.overlay or resume or overwrite):
+        raise CrackError("--overlay, --resume and --overwrite need --out DIR.")
+    photos, skipped = find_photos(paths, out)
+    chosen = find_model(config.model)
+    jobs = config.jobs or int(describe()["cores"])
+    with ExitStack() as stack:
+        side = config.tile or chosen.tile_side
+        classifier = stack.enter_context(PhotoClassifier(chosen.path, jobs=jobs, side=side, overlap=config.overlap))
+        predictions = None
+        if out is not None:
+            settings = _settings(config, classifier)
+            inputs = (*paths, config.model)
+            predictions = Predictions(out, settings, resume=resume, overwrite=overwrite, inputs=inputs)
+            stack.enter_context(predictions)
+        session = Session(classifier, predictions, config.overlay)
+        waiting = [photo for photo in photos if not session.is_done(photo)]
+        complete = False
+        try:
+            session.work(waiting, jobs)
+            complete = True
+        finally:
+            # After Ctrl-C too: the tables then hold what is done.
+            if predictions is not None:
+                predictions.write_tables([photo.name for photo in photos] if complete else ())
+        done_before = len(photos) - len(waiting)
+        print(session.summary(done_before, skipped), flush=True)
+    counts = {name: session.counts[name] for name in ("crack", "no_crack", "unreadable", "tiles")}
+    return Predicted(**counts, done_before=done_before, skipped=skipped)
+
+
+class Session:
+    """Classifies photographs, tells about each and records it.
+
+    Args:
+        classifier: the model.
+        predictions: where to record, or None.
+        overlay: whether to draw heat maps too.
+
+    Attributes:
+        counts: "crack", "no_crack" and "unreadable" photographs, and "tiles".
+    """
+
+    def __init__(self, classifier: PhotoClassifier, predictions: Predictions | None, overlay: bool) -> None:
+        self.counts: Counter[str] = Counter()
+        self._classifier, self._predictions, self._overlay = classifier, predictions, overlay
+        self._started = time.monotonic()
+
+    def is_done(self, photo: Named) -> bool:
+        """Whether an earlier session classified this file. Unreadable ones are tried again."""
+        return self._predictions is not None and is_same(photo.path, self._predictions.files.get(photo.name))
+
+    def work(self, photos: Sequence[Named], jobs: int) -> None:
+        """Classify photographs, several at a time, and report them in order."""
+        if not photos:
+            return
+        bar = _progress(len(photos))
+        tell = partial(print, flush=True) if bar is None else bar.write  # a pipe's reader wants each line at once
+        # A folder's bar counts photographs; a single one's counts tiles, which are known when it is decoded.
+        advance = _tile_counter(bar) if bar is not None and len(photos) == 1 else None
+        # These threads decode and draw, and wait while the classifier's own threads run the model.
+        drivers = ThreadPoolExecutor(min(jobs, len(photos)), thread_name_prefix="photographs")
+        try:
+            for record in drivers.map(lambda photo: self._handle(photo, advance), photos):
+                if self._predictions is not None:
+                    self._predictions.add(record)
+                self.counts[record.get("decision", record["status"])] += 1
+                self.counts["tiles"] += len(record.get("tiles", ()))
+                tell(report_line(record))
+                if bar is not None and advance is None:
+                    bar.update()
+        except BaseException:
+            self._classifier.stop()
+            raise
+        finally:
+            drivers.shutdown(cancel_futures=True)
+            if bar is not None:
+                bar.close()
+
+    def summary(self, done_before: int, skipped: int) -> str:
+        """Last words: counts, speed, and where the results are."""
+        counts, seconds = self.counts, time.monotonic() - self._started
+        read = counts["crack"] + counts["no_crack"]
+        text = f"{read + counts['unreadable']} photographs: {counts['crack']} crack, {counts['no_crack']} no crack"
+        text += f", {counts['unreadable']} NOT READ"
+        if done_before:
+            text += f"; {done_before} done before"
+        if skipped:
+            text += f"; {skipped} other files passed over"
+        text += f"\n{counts['tiles']} tiles in {seconds:.1f} s, {counts['tiles'] / seconds:.0f} tiles/s"
+        if self._predictions is not None:
+            text += f"\nresults in {self._predictions.folder}"
+        return text
+
+    def _handle(self, photo: Named, advance: Callable[[int, int], None] | None) -> dict[str, Any]:
+        """One photograph's record, its overlay drawn."""
+        sidecar = self._classifier.sidecar
+        unreadable = {"status": UNREADABLE, "model_sha256": sidecar.sha256}
+        if photo.trouble is not None:
+            return {"photo": photo.name, "bytes": 0, **unreadable, "reason": photo.trouble}
+        try:
+            data, file = read_file(photo.path)
+        except OSError as error:
+            reason = f"cannot read image {photo.name}: {error.strerror}."
+            return {"photo": photo.name, "bytes": 0, **unreadable, "reason": reason}
+        record = {"photo": photo.name, "bytes": file.bytes}
+        state = {"file": file.as_json()}
+        try:
+            with self._classifier.photo(photo.path, advance, data) as picture:
+                overlay = self._draw(photo, picture) if self._overlay else None
+                return {**record, **_found(picture), "overlay": overlay, **_model(sidecar), **state}
+        except ImageError as error:
+            return {**record, **unreadable, "reason": str(error), **state}
+
+    def _draw(self, photo: Named, picture: Photo) -> str:
+        assert self._predictions is not None  # --overlay needs --out
+        self._predictions.check()
+        sidecar = self._classifier.sidecar
+        positive = sum(tile.crack for tile in picture.tiles)
+        title = (
+            f"{'crack' if picture.crack else 'no crack'}: {positive} of {len(picture.tiles)} tiles, "
+            f"highest probability {picture.highest.probability:.3f}  ({sidecar.model}, {sidecar.scheme})"
+        )
+        sheet = draw_overlay(picture.image, picture.tiles, sidecar.threshold.probability, title)
+        with atomic_path(self._predictions.folder / photo.overlay) as temporary:
+            sheet.save(temporary, compress_level=3)
+        return photo.overlay
+
+
+def _found(picture: Photo) -> dict[str, Any]:
+    """What a photograph's record says about its picture."""
+    height, width = picture.image.shape[:2]
+    return {
+        "status": CLASSIFIED,
+        "width": width,
+        "height": height,
+        "decision": _decision(picture.crack),
+        "logit": picture.highest.logit,
+        "probability": picture.highest.probability,
+        "positive_tiles": sum(tile.crack for tile in picture.tiles),
+        "left_out_tiles": picture.left_out,
+        "tiles": [
+            {
+                **tile.box.as_json(),
+                "logit": tile.logit,
+                "probability": tile.probability,
+                "decision": _decision(tile.crack),
+            }
+            for tile in picture.tiles
+        ],
+    }
+
+
+def _model(sidecar: Sidecar) -> dict[str, Any]:
+    """What decided, for records and settings."""
+    threshold = sidecar.threshold
+    return {
+        "threshold": {"probability": threshold.probability, "logit": threshold.logit},
+        "model_sha256": sidecar.sha256,
+    }
+
+
+def report_line(record: dict[str, Any]) -> str:
+    """What is told about a photograph: decision, highest probability, positive tiles, name."""
+    if "decision" not in record:
+        return f"NOT READ  {record['photo']}: {record['reason']}"
+    tiles = f"{record['positive_tiles']}/{len(record['tiles'])} tiles"
+    left_out = f" ({record['left_out_tiles']} transparent tiles left out)" if record["left_out_tiles"] else ""
+    decision = record["decision"].replace("_", " ")
+    return f"{decision:<8}  {record['probability']:.3f}  {tiles:>13}  {record['photo']}{left_out}"
+
+
+def _settings(config: PredictConfig, classifier: PhotoClassifier) -> dict[str, Any]:
+    """What a run that is gone on with must have been started with."""
+    sidecar = classifier.sidecar
+    return {
+        "model": f"{sidecar.model}-{sidecar.scheme}",
+        **_model(sidecar),
+        "tile_side": classifier.side,
+        "overlap": config.overlap,
+        "overlay": config.overlay,
+        **({"reading": sidecar.reading} if sidecar.reading else {}),
+    }
+
+
+def _progress(photos: int) -> Any:
+    """A tqdm bar on stderr, or None where nobody looks: importing tqdm takes time too."""
+    if not sys.stderr.isatty():
+        return None
+    from tqdm import tqdm
+
+    return tqdm(total=None if photos == 1 else photos, unit=" tiles" if photos == 1 else " photographs", leave=False)
+
+
+def _tile_counter(bar: Any) -> Callable[[int, int], None]:
+    def advance(tiles: int, of: int) -> None:
+        bar.total = of
+        bar.update(tiles)
+
+    return advance
+
+
+def _decision(crack: bool) -> str:
+    return "crack" if crack else "no_crack"
