@@ -23,8 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from crack_tf.archives import check_zip, unpack_tar
-from tflite.device.bundle import INDEX, MANIFEST, MODELS
-from tflite.device.check import FORMAT as CHECK_FORMAT
+from tflite.device.bundle import CHECK_FORMAT, INDEX, MANIFEST, MODELS
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes, sha256_file
 from tflite.hardware import slug

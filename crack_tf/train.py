@@ -22,6 +22,7 @@ from crack_tf.runs import RUN_FILES as RUN_FILES
 from crack_tf.runs import Run, check_out
 from crack_tf.runs import check_same_run as check_same_run
 from crack_tf.train_config import OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
+from tflite.cli import count_or_share as count_or_share
 from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 
@@ -145,17 +146,6 @@ def parse_hyperparameters(texts: list[str], known: dict[str, Any]) -> dict[str, 
                 f"--hp {text!r}: {value!r} is not a number, list or string in Python's notation."
             ) from None
     return values
-
-
-def count_or_share(text: str) -> int | float:
-    """argparse type: a whole number of at least 1, or a share between 0 and 1 (neither included)."""
-    try:
-        return positive_int(text)
-    except argparse.ArgumentTypeError:
-        share = fraction(text)
-    if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 1, or a share such as 0.1, got {text}")
-    return share
 
 
 class TrainVerb(ModuleType):

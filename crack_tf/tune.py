@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.progress import say_now as say
-from crack_tf.train import count_or_share
 from crack_tf.train_config import DEFAULT_DATA
-from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import count_or_share, fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tuning import ALGORITHMS, FIDELITIES, STUDIES
 

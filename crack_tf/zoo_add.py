@@ -8,8 +8,19 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from crack_tf.model_zoo import (
+    GOLDEN,
+    LIMIT_BYTES,
+    MANIFEST,
+    ROLES,
+    ZooFile,
+    ZooModel,
+    check,
+    highest,
+    read_zoo,
+    write_zoo,
+)
 from crack_tf.predictor import model_file
-from crack_tf.zoo import GOLDEN, LIMIT_BYTES, MANIFEST, ROLES, ZooFile, ZooModel, check, highest, read_zoo, write_zoo
 from tflite.errors import CrackError
 from tflite.files import sha256_file
 from tflite.outputs import Output, check_folder, partial_folder, remove_files

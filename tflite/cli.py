@@ -114,6 +114,17 @@ def fraction(text: str) -> float:
     return float(value)
 
 
+def count_or_share(text: str) -> int | float:
+    """argparse type: a whole number of at least 1, or a share between 0 and 1 (neither included)."""
+    try:
+        return positive_int(text)
+    except argparse.ArgumentTypeError:
+        share = fraction(text)
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1, or a share such as 0.1, got {text}")
+    return share
+
+
 def _number(text: str, kind: type[int] | type[float]) -> float:
     try:
         return kind(text)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from crack_tf.evaluation import EvaluateConfig
 from crack_tf.export_config import ExportConfig
 from crack_tf.runs import MODEL_FILE
 from crack_tf.train_config import TrainConfig
@@ -34,7 +36,7 @@ def finish_models(
     Raises:
         CrackError: if a step fails; the steps before it are kept.
     """
-    from crack_tf import evaluate, exporting, training
+    from crack_tf import evaluating, exporting, training
     from tflite import benchmark
 
     runs, models = [], []
@@ -53,9 +55,11 @@ def finish_models(
             say(export_command(quantise, run))
             with _step("export", outcome):
                 models.append(exporting.export(run, quantise, resume=True).file)
-    arguments = [*map(str, [*runs, *models]), "--data", recipe.manifest, "--out", str(out / "test"), "--overwrite"]
-    say("crack-tf evaluate " + " ".join(arguments))
-    _must(evaluate.main(arguments), "evaluation", chosen[0])
+    tested = [*runs, *models]
+    arguments = [*map(str, tested), "--data", recipe.manifest, "--out", str(out / "test"), "--overwrite"]
+    say(shlex.join(["crack-tf", "evaluate", *arguments]))
+    with _step("evaluation", chosen[0]):
+        evaluating.evaluate_models(tested, EvaluateConfig(recipe.manifest), out / "test", overwrite=True)
     arguments = [recipe.reference, *map(str, models), "--compare", "--out", str(out / "benchmark"), "--overwrite"]
     say("python -m tflite.benchmark " + " ".join(arguments))
     _must(benchmark.main(arguments), "benchmark", chosen[0])

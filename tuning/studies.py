@@ -6,16 +6,18 @@ experiment changes one setting of the baseline (Adam, learning rate 1e-3, batch 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from crack_tf.models.space import Choice, Space
 from tflite.errors import CrackError
 from tflite.files import read_json, write_csv
+from tflite.tables import format_table
 from tuning import STUDIES
 from tuning.objective import Outcome
+from tuning.study import Study
+from tuning.unet_study import unet_study
 
 BASELINE = {"learning_rate": 1e-3, "batch": 64, "positive_weight": 1.0, "optimizer": "adam", "augmentation": 1.0}
 EXPERIMENTS: dict[str, dict[str, Any]] = {
@@ -39,51 +41,6 @@ PUBLISHED: dict[tuple[str, str], tuple[float, float, float, float]] = {
 MODELS = ("mobilenet_v2", "opnet")
 
 
-@dataclass(frozen=True)
-class Study:
-    """A study as a search over named experiments.
-
-    Attributes:
-        models: it is about.
-        space: one dimension, "experiment".
-        held: settings that all experiments share.
-        experiments: what each one changes.
-        rows: results of one model beside the published ones, from (model, outcomes, folder of the trials).
-        table: the rows as text.
-        heading: says what the table's figures are.
-        published: how the published runs were made.
-    """
-
-    models: tuple[str, ...]
-    space: Space
-    held: dict[str, Any]
-    experiments: dict[str, dict[str, Any]]
-    rows: Callable[[str, Sequence[Outcome], Path], list[dict[str, Any]]]
-    table: Callable[[Sequence[dict[str, Any]]], str]
-    heading: str
-    published: str
-
-    def check_fixed(self, fixed: Mapping[str, Any]) -> None:
-        """Refuse to hold what every experiment sets itself, or at the value that one of them changes it to.
-
-        Args:
-            fixed: settings by name.
-
-        Raises:
-            CrackError: naming the setting.
-        """
-        for name, value in fixed.items():
-            if all(name in change for change in self.experiments.values()):
-                raise CrackError(
-                    f"--fix {name}: the study's experiments set it. Fix something else, or search without --study."
-                )
-            same = [key for key, change in self.experiments.items() if name in change and change[name] == value]
-            if same:
-                raise CrackError(
-                    f"--fix {name}={value}: experiment {same[0]} changes it to that, and would change nothing. Fix another value."
-                )
-
-
 def study(name: str) -> Study:
     """The classification study of one setting against the baseline or of all of them, or the segmentation study.
 
@@ -93,8 +50,6 @@ def study(name: str) -> Study:
     if name not in STUDIES:
         raise CrackError(f"--study {name!r}: choose one of {', '.join(STUDIES)}.")
     if name == "unet":
-        from tuning.unet_study import unet_study
-
         return unet_study()
     names = tuple(EXPERIMENTS) if name == "all" else ("baseline", name)
     space: Space = {"experiment": Choice(names, "baseline")}
@@ -135,7 +90,6 @@ def study_rows(model: str, outcomes: Sequence[Outcome], search: Path) -> list[di
 
 def study_table(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as text, ours beside the published figures."""
-    from tflite.benchmark import format_table
 
     def cell(metric: str) -> Any:
         return lambda r: f"{r[metric]:.4f} | {r[f'published_{metric}']:.4f}" if metric in r else r["status"]

@@ -17,8 +17,9 @@ from typing import Any
 
 from crack_tf.models.space import Choice
 from tflite.files import read_json
+from tflite.tables import format_table
 from tuning.objective import Outcome
-from tuning.studies import Study
+from tuning.study import Study
 
 METRICS = ("f1", "iou", "recall")
 HELD: dict[str, Any] = {
@@ -146,7 +147,6 @@ def study_rows(model: str, outcomes: Sequence[Outcome], search: Path) -> list[di
 
 def study_table(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as text, ours beside the published effect and figures."""
-    from tflite.benchmark import format_table
 
     def cell(metric: str) -> Any:
         return lambda r: (

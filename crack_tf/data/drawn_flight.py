@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from crack_tf.data.flight import Plan
+from crack_tf.data.flight_plan import Plan
 from crack_tf.data.wall import GAUSSIAN, Wall, WallCrack, draw_walk
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json

@@ -150,8 +150,8 @@ def _side(explainer: Explainer) -> int:
 
 def _model(text: str) -> Path:
     """The file that a MODEL stands for."""
+    from crack_tf.model_zoo import load, read_zoo
     from crack_tf.predictor import model_file
-    from crack_tf.zoo import load, read_zoo
 
     if not Path(text).exists() and not Path(text).suffix:
         if text not in read_zoo()[1]:

@@ -82,9 +82,9 @@ def run(args: argparse.Namespace) -> None:
         CrackError: if the model or the data is not usable, or --out exists.
     """
     from crack_tf.data.registry import prepare
+    from crack_tf.model_zoo import find_model
     from crack_tf.segmentation.patches import photographs
     from crack_tf.segmentation.photos import SegmenterPool
-    from crack_tf.zoo import find_model
     from tflite.segmenter import Segmenter
 
     if args.out is not None:

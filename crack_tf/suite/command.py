@@ -124,7 +124,7 @@ def choose_models(names: list[str]) -> dict[str, Path]:
     Raises:
         CrackError: if a name is neither a shipped classifier nor a file.
     """
-    from crack_tf.zoo import load, read_zoo
+    from crack_tf.model_zoo import load, read_zoo
 
     shipped = [name for name, model in read_zoo()[1].items() if model.task == "classify"]
     found: dict[str, Path] = {}
@@ -149,8 +149,8 @@ class Suite:
     """
 
     def __init__(self, models: dict[str, Path], args: argparse.Namespace) -> None:
+        from crack_tf.model_zoo import read_zoo
         from crack_tf.suite.answers import Answers
-        from crack_tf.zoo import read_zoo
 
         self._models = models
         self._sides = {name: model.tile_side for name, model in read_zoo()[1].items()}
@@ -195,8 +195,8 @@ class Suite:
         """Whole photographs through both models and all rules of the survey."""
         import os
 
+        from crack_tf.model_zoo import find_model
         from crack_tf.suite.scenes import froc, photo_rows, scene_rows, score_photos
-        from crack_tf.zoo import find_model
 
         segmenter = find_model(self._args.segmenter, task="segment").path
         scores = []

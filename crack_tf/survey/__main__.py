@@ -153,6 +153,7 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.overlap <= MAX_OVERLAP:
         raise CrackError(f"--overlap {args.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
 
+    from crack_tf.model_zoo import find_model
     from crack_tf.survey.camera import Locator, Scale
     from crack_tf.survey.cluster import ClusterCrew
     from crack_tf.survey.crew import Crew, ThreadCrew
@@ -161,7 +162,6 @@ def run(args: argparse.Namespace) -> int:
     from crack_tf.survey.source import file_hash, is_video, open_source
     from crack_tf.survey.store import Store
     from crack_tf.survey.truth import compare, read_truth
-    from crack_tf.zoo import find_model
     from tflite.hardware import describe
     from tflite.place.clock import CameraClock, parse_timezone
     from tflite.place.video import find_subtitles
@@ -245,7 +245,7 @@ def find_segmenter(text: str | None) -> Path | None:
     Raises:
         CrackError: if there is no such model, or it is no segmentation model.
     """
-    from crack_tf.zoo import find_model, read_zoo
+    from crack_tf.model_zoo import find_model, read_zoo
     from tflite.sidecar import read_sidecar
 
     if text == "none" or (text is None and all(model.task != "segment" for model in read_zoo()[1].values())):
@@ -258,7 +258,7 @@ def find_segmenter(text: str | None) -> Path | None:
 
 def _review(args: argparse.Namespace) -> int:
     """Put a review into the tables and the report of a finished survey."""
-    from crack_tf.survey.review import apply_review
+    from crack_tf.survey.reviewing import apply_review
 
     if args.photos is not None:
         raise CrackError(f"--review works on the survey in --out: leave {args.photos} out.")

@@ -18,6 +18,7 @@ from tflite.files import read_json, sha256_bytes, sha256_file
 
 FORMAT = "crack_tf.bundle/1"
 REFERENCE_FORMAT = "crack_tf.reference/1"
+CHECK_FORMAT = "crack_tf.check/1"  # of what `tflite.device check` writes
 INDEX = "bundle.json"
 REFERENCE = "evaluation/reference.json"
 MANIFEST = "evaluation/manifest.csv"

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from tflite.cli import positive_int, run_main
-from tflite.device.bundle import file_problems, read_bundle
+from tflite.device.bundle import CHECK_FORMAT, file_problems, read_bundle
 from tflite.errors import CrackError
 from tflite.files import write_json
 from tflite.outputs import Output, check_file, json_with
 
-FORMAT = "crack_tf.check/1"
-OUTPUT = Output("tflite.device check", json_with("", format=FORMAT))
+OUTPUT = Output("tflite.device check", json_with("", format=CHECK_FORMAT))
 PACKAGES = {"numpy": "numpy", "PIL": "Pillow", "ai_edge_litert": "ai-edge-litert"}  # module: distribution
 
 
@@ -62,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
     problems = file_problems(bundle)
     total, size = len(bundle.files), sum(file.bytes for file in bundle.files)
     record: dict[str, Any] = {
-        "format": FORMAT,
+        "format": CHECK_FORMAT,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "ok": False,
         "bundle": {

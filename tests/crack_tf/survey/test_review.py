@@ -23,11 +23,11 @@ from crack_tf.survey.pictures import draw_finding
 from crack_tf.survey.review import (
     COLUMNS,
     FORMAT,
-    apply_review,
     read_review,
     survey_id,
 )
 from crack_tf.survey.review_tiles import MIN_RUN, export_tiles, picture_region
+from crack_tf.survey.reviewing import apply_review
 from tests.crack_tf.survey.drawn_surveys import TILE_SIDE, drawn_survey
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
