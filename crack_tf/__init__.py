@@ -7,6 +7,7 @@
     drawn = crack_tf.load("unet_mobile").predict("pier.jpg")     # draws the cracks and measures them
     run = crack_tf.train(crack_tf.TrainConfig(model="opnet", data="metu"), out="runs/opnet")
     file = crack_tf.export(run, crack_tf.ExportConfig(scheme="int8-qat"))
+    found = crack_tf.survey("DCIM", out="found", distance_m=2)                   # .findings, .gaps, .report
 
 Importing this package loads nothing heavy: names arrive when they are first used.
 """
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
     from crack_tf.inference.photographs import DrawnPhoto as DrawnPhoto
     from crack_tf.inference.photographs import load as load
     from crack_tf.runs import Run as Run
+    from crack_tf.survey import SurveyPackage
+    from crack_tf.survey.surveying import SurveyConfig as SurveyConfig
+    from crack_tf.survey.surveying import SurveyResult as SurveyResult
     from crack_tf.train import TrainVerb
     from crack_tf.train_config import TrainConfig as TrainConfig
 
     train: TrainVerb
     export: ExportVerb
+    survey: SurveyPackage
 
 __version__ = "0.1.0"
 
@@ -41,8 +46,9 @@ _HOMES = {
     "TrainConfig": "crack_tf.train_config",
     **dict.fromkeys(("ExportConfig", "ExportResult"), "crack_tf.export_config"),
     "Run": "crack_tf.runs",
+    **dict.fromkeys(("SurveyConfig", "SurveyResult"), "crack_tf.survey.surveying"),
 }
-_CALLABLE_VERBS = ("train", "export")  # modules that can be called: see docs/decisions.md
+_CALLABLE_VERBS = ("train", "export", "survey")  # modules that can be called: see docs/decisions.md
 __all__ = [
     "ClassifiedPhoto",
     "CrackClassifier",
@@ -51,10 +57,13 @@ __all__ = [
     "ExportConfig",
     "ExportResult",
     "Run",
+    "SurveyConfig",
+    "SurveyResult",
     "TrainConfig",
     "__version__",
     "export",
     "load",
+    "survey",
     "train",
 ]
 

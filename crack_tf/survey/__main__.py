@@ -14,18 +14,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tflite.cli import EXIT_GAPS, clock_offset, moment, positive_float, positive_int, run_main
 from tflite.errors import CrackError
-from tflite.files import write_json
 
 if TYPE_CHECKING:
-    from crack_tf.survey.findings import Survey
-    from tflite.place.flightlog import FlightLog
-    from tflite.place.srt import SrtTrack
+    from crack_tf.survey.surveying import SurveyResult
 
 EPILOG = """exit codes: 0 all photographs were searched and have a position, 1 there are gaps: they are listed and never count as
 clean; 2 nothing could be done as asked; 130 stopped by Ctrl-C, the same command goes on."""
@@ -140,8 +137,6 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CrackError: if an argument, a model, the source or the output folder is not usable.
     """
-    from tflite.device.tiles import MAX_OVERLAP
-
     if args.review is not None:
         return _review(args)
     if args.export_tiles is not None:
@@ -150,110 +145,21 @@ def run(args: argparse.Namespace) -> int:
         return _report_only(args.out)
     if args.photos is None:
         raise CrackError("name what to survey: a folder of photographs, a video or a device's journal folder.")
-    if not 0 <= args.overlap <= MAX_OVERLAP:
-        raise CrackError(f"--overlap {args.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
 
-    from crack_tf.model_zoo import find_model
-    from crack_tf.survey.camera import Locator, Scale
-    from crack_tf.survey.cluster import ClusterCrew
-    from crack_tf.survey.crew import Crew, ThreadCrew
-    from crack_tf.survey.pipeline import Run
-    from crack_tf.survey.search import Plan, Searcher
-    from crack_tf.survey.source import file_hash, is_video, open_source
-    from crack_tf.survey.store import Store
-    from crack_tf.survey.truth import compare, read_truth
-    from tflite.hardware import describe
-    from tflite.place.clock import CameraClock, parse_timezone
-    from tflite.place.video import find_subtitles
+    from crack_tf.survey.surveying import SurveyConfig, survey
 
-    truth = None if args.truth is None else read_truth(args.truth)
-    scale = Scale(args.mm_per_pixel, args.distance_m, args.focal_mm, args.sensor_width_mm)
-    scale.check()
-    clock = CameraClock(None if args.timezone is None else parse_timezone(args.timezone), args.clock_offset)
-    log, subtitles = _flight_log(args)
-    locator = Locator(scale, log, clock)
-    # Workers have other current folders.
-    photos = args.photos if args.scheduler is None else args.photos.absolute()
-    source = open_source(photos, args.out, locator, args.every_s, args.video_start, subtitles)
-    beside = find_subtitles(args.photos) if is_video(args.photos) and subtitles is None else None
-    chosen = find_model(args.model)
-    plan = Plan(
-        classifier=chosen.path,
-        side=args.tile or chosen.tile_side,
-        overlap=args.overlap,
-        segmenter=find_segmenter(args.segmenter),
-        foreground=args.foreground == "auto",
-    )
-    jobs = args.jobs or int(describe()["cores"])
-    with ExitStack() as stack:
-        searcher = stack.enter_context(Searcher(plan, jobs))
-        crew: Crew = ThreadCrew(searcher, jobs)
-        if args.scheduler is not None:
-            crew = stack.enter_context(ClusterCrew(args.scheduler, plan, source, args.out))
-        models = {role: _described(sidecar) for role, sidecar in searcher.sidecars.items()}
-        settings = {
-            "source": source.name,
-            "kind": source.kind,
-            "models": models,
-            "tile_side": searcher.classifier.side,
-            "overlap": args.overlap,
-            "foreground": args.foreground,
-            "mm_per_pixel": args.mm_per_pixel,
-            "distance_m": args.distance_m,
-            "focal_mm": args.focal_mm,
-            "sensor_width_mm": args.sensor_width_mm,
-            "flight_log_sha256": file_hash(args.flight_log),
-            "timezone": args.timezone,
-            # Only where there are any: surveys from before these settings go on.
-            **({"clock_offset": args.clock_offset} if args.clock_offset else {}),
-            **({} if beside is None else {"subtitles_sha256": file_hash(beside)}),
-            "position_error_m": args.position_error_m,
-            "every_s": args.every_s if source.kind == "video" else None,
-            "video_start": None if args.video_start is None else args.video_start.isoformat(),
-        }
-        inputs = (args.photos, args.model, args.segmenter, args.flight_log, args.truth)
-        store = stack.enter_context(Store(args.out, settings, overwrite=args.overwrite, inputs=inputs))
-        work = Run(
-            source=source,
-            store=store,
-            crew=crew,
-            second_opinion=plan.segmenter is not None,
-            jobs=jobs,
-            position_error_m=args.position_error_m,
-            tell=lambda line: print(line, flush=True),
-            log_span=None if log is None else log.span,
-        )
-        handled, before = work.work()
-        survey, speed = work.finish(models, settings, one_file=args.one_file)
-    _tell(survey, speed, handled, before, args.out)
-    if truth is not None:
-        comparison = compare(survey, truth)
-        write_json(args.out / "comparison.json", comparison.as_json())
-        print(f"\ncompared with {args.truth}:\n{comparison.describe()}")
-    return EXIT_GAPS if survey.gaps else 0
+    config = SurveyConfig(**{entry.name: getattr(args, entry.name) for entry in fields(SurveyConfig)})
+    found = survey(args.photos, args.out, config, overwrite=args.overwrite, one_file=args.one_file, truth=args.truth)
+    _tell(found)
+    if found.comparison is not None:
+        print(f"\ncompared with {args.truth}:\n{found.comparison.describe()}")
+    return EXIT_GAPS if found.gaps else 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = make_parser().parse_args(argv)
     return run_main(lambda: run(args), interrupted="The same command goes on.")
-
-
-def find_segmenter(text: str | None) -> Path | None:
-    """What the user's `--segmenter` stands for; None for no second opinion.
-
-    Raises:
-        CrackError: if there is no such model, or it is no segmentation model.
-    """
-    from crack_tf.model_zoo import find_model, read_zoo
-    from tflite.sidecar import read_sidecar
-
-    if text == "none" or (text is None and all(model.task != "segment" for model in read_zoo()[1].values())):
-        return None
-    path = find_model(text, task="segment").path
-    if read_sidecar(path).task != "segment":
-        raise CrackError(f"--segmenter {text} is a classifier. Give a segmentation model, or none.")
-    return path
 
 
 def _review(args: argparse.Namespace) -> int:
@@ -276,61 +182,19 @@ def _report_only(out: Path) -> int:
     return 0
 
 
-def _flight_log(args: argparse.Namespace) -> tuple[FlightLog | None, SrtTrack | None]:
-    """The flight log by time, or the subtitles of the video, which are by place in the video."""
-    from crack_tf.survey.source import is_video
-    from tflite.place.flightlog import read_flight_log, read_log_bytes
-    from tflite.place.srt import is_srt, read_srt
-
-    if args.flight_log is None:
-        return None, None
-    if is_video(args.photos):
-        data = read_log_bytes(args.flight_log)
-        if is_srt(data) or args.flight_log.suffix.lower() == ".srt":
-            return None, _subtitles(args.flight_log, read_srt(data))
-    start = None if args.video_start is None else args.video_start.timestamp()
-    log = read_flight_log(args.flight_log, args.timezone, start)
-    print(f"flight log: {log.describe()}")
-    if log.problems:
-        print(f"note: flight log, left out: {'; '.join(log.problems)}")
-    if log.above_takeoff:
-        print("note: flight log, its altitudes count from the place of take-off")
-    return log, None
-
-
-def _subtitles(path: Path, track: SrtTrack) -> SrtTrack:
-    """Subtitles that the user named; they must say where the drone was."""
-    placed = sum(block.place is not None and block.start_s is not None for block in track.blocks)
-    if not placed:
-        why = track.content.left_out() or "it is empty"
-        raise CrackError(f"flight log {path} holds no position by time in the video ({why}).")
-    left_out = track.content.left_out()
-    print(f"flight log: {placed:,} positions by time in the video{left_out and '; left out: '}{left_out}")
-    return track
-
-
-def _described(sidecar: Any) -> dict[str, Any]:
-    """What a survey says about a model."""
-    return {
-        "name": f"{sidecar.model}-{sidecar.scheme}",
-        "sha256": sidecar.sha256,
-        "threshold": sidecar.threshold.probability,
-        **({"reading": sidecar.reading} if sidecar.reading else {}),
-    }
-
-
-def _tell(survey: Survey, speed: dict[str, Any], handled: int, before: int, out: Path) -> None:
+def _tell(found: SurveyResult) -> None:
     """Last words: what was found, what is not known, how fast it went, and what it is worth."""
     from crack_tf.survey.findings import VALIDATIONS
     from crack_tf.survey.severity import DISCLAIMER, RULE
 
+    survey, speed = found.survey, found.speed
     counts = {name: sum(finding.validation == name for finding in survey.findings) for name in VALIDATIONS}
     several = sum(len(finding.seen_on) > 1 for finding in survey.findings)
     print(
         f"\n{len(survey.photos)} photographs searched: {len(survey.findings)} findings ("
         + ", ".join(f"{count} {name}" for name, count in counts.items())
         + f"), {several} of them seen on several photographs; {len(survey.gaps)} gaps"
-        + (f"; {before} photographs were done before" if before else "")
+        + (f"; {found.done_before} photographs were done before" if found.done_before else "")
     )
     for gap in survey.gaps[:10]:
         print(f"GAP  {gap.photo}: {gap.reason}, {gap.detail}")
@@ -338,13 +202,15 @@ def _tell(survey: Survey, speed: dict[str, Any], handled: int, before: int, out:
         print(f"GAP  ... and {len(survey.gaps) - 10} more, see coverage.geojson")
     for warning in survey.warnings:
         print(f"note: {warning}")
-    if handled:
+    if found.handled:
         stages = ", ".join(f"{name} {stage['share']:.0%}" for name, stage in speed["stages"].items())
         print(
             f"{speed['photos_per_minute']:.1f} photographs a minute, {speed['megapixels_per_second']:.1f} megapixels a second on "
             f"{speed['jobs']} threads ({stages}); merging {speed['merge_seconds']:.1f} s; {speed['peak_memory_mb']} MB at most"
         )
-    print(f"{RULE}\n{DISCLAIMER}\nresults in {out}: report.html, findings.csv, findings.geojson, coverage.geojson")
+    print(
+        f"{RULE}\n{DISCLAIMER}\nresults in {found.folder}: report.html, findings.csv, findings.geojson, coverage.geojson"
+    )
 
 
 def _tile(text: str) -> int | None:

@@ -1,0 +1,286 @@
+"""A survey as a function: `survey` goes from a flight's photographs to findings; `crack_tf.survey` is the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from crack_tf.model_zoo import find_model, read_zoo
+from crack_tf.progress import say_now
+from crack_tf.survey.camera import Locator, Scale
+from crack_tf.survey.cluster import ClusterCrew
+from crack_tf.survey.crew import Crew, ThreadCrew
+from crack_tf.survey.findings import Finding, Gap, Survey
+from crack_tf.survey.pipeline import Run
+from crack_tf.survey.search import Plan, Searcher
+from crack_tf.survey.source import file_hash, is_video, open_source
+from crack_tf.survey.store import Store
+from crack_tf.survey.truth import Comparison, compare, read_truth
+from tflite.device.tiles import MAX_OVERLAP
+from tflite.errors import CrackError
+from tflite.files import write_json
+from tflite.hardware import describe
+from tflite.place.clock import CameraClock, parse_timezone
+from tflite.place.flightlog import FlightLog, read_flight_log, read_log_bytes
+from tflite.place.srt import SrtTrack, is_srt, read_srt
+from tflite.place.video import find_subtitles
+from tflite.sidecar import Sidecar, read_sidecar
+
+FOREGROUNDS = ("auto", "none")
+
+
+@dataclass(frozen=True)
+class SurveyConfig:
+    """How a flight is surveyed.
+
+    Attributes:
+        model: classifier: name of a shipped model, or a .tflite file; None for the zoo's default.
+        segmenter: second opinion: a name, a file or "none"; None for the zoo's, if there is one.
+        tile: side of a tile in pixels; None for that of the model's training tiles.
+        overlap: of neighbouring tiles, a share.
+        foreground: "auto" leaves out sky, leaves and water; "none" searches everywhere.
+        mm_per_pixel: of all photographs; None takes focal length and distance from the EXIF data.
+        distance_m: from the lens to the surface.
+        focal_mm: focal length.
+        sensor_width_mm: longer side of the sensor.
+        flight_log: CSV, GPX, NMEA, SRT or MRK file, for pictures without a position.
+        timezone: of clocks that do not say theirs, such as "Europe/Vienna" or "+02:00".
+        clock_offset: seconds to add to the times of the camera's clock.
+        position_error_m: of positions; farther apart, photographs are never compared for the same crack.
+        every_s: video: seconds between frames.
+        video_start: video: time of its first frame, with a time zone; None finds it out.
+        jobs: photographs at a time; None for all cores.
+        scheduler: address of a Dask scheduler whose workers search; None for this process.
+
+    Raises:
+        CrackError: naming the field as the command line does.
+    """
+
+    model: str | None = None
+    segmenter: str | None = None
+    tile: int | None = None
+    overlap: float = 0.25
+    foreground: str = "auto"
+    mm_per_pixel: float | None = None
+    distance_m: float | None = None
+    focal_mm: float | None = None
+    sensor_width_mm: float | None = None
+    flight_log: Path | None = None
+    timezone: str | None = None
+    clock_offset: float = 0.0
+    position_error_m: float = 3.0
+    every_s: float = 1.0
+    video_start: datetime | None = None
+    jobs: int | None = None
+    scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.flight_log is not None:
+            object.__setattr__(self, "flight_log", Path(self.flight_log))
+        if not 0 <= self.overlap <= MAX_OVERLAP:
+            raise CrackError(f"--overlap {self.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
+        if self.foreground not in FOREGROUNDS:
+            raise CrackError(f"--foreground {self.foreground!r}: choose one of {', '.join(FOREGROUNDS)}.")
+        for name in ("mm_per_pixel", "distance_m", "focal_mm", "sensor_width_mm", "position_error_m", "every_s"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise CrackError(f"--{name.replace('_', '-')} {value:g}: give a number above 0.")
+
+
+@dataclass(frozen=True)
+class SurveyResult:
+    """A finished survey and its folder.
+
+    Attributes:
+        folder: with report.html, findings.csv, findings.geojson, coverage.geojson and the pictures.
+        survey: all of it: photographs, settings, models, warnings.
+        speed: how fast it went, as performance.json says.
+        handled: photographs searched by this call.
+        done_before: photographs that an earlier call had searched.
+        comparison: with what is really there, where that was given; else None.
+    """
+
+    folder: Path
+    survey: Survey
+    speed: Mapping[str, Any]
+    handled: int
+    done_before: int
+    comparison: Comparison | None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The most severe first."""
+        return self.survey.findings
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What could not be searched or placed. It never counts as clean."""
+        return self.survey.gaps
+
+    @property
+    def report(self) -> Path:
+        """The page for the engineer."""
+        return self.folder / "report.html"
+
+
+def survey(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    config: SurveyConfig | None = None,
+    *,
+    overwrite: bool = False,
+    one_file: bool = False,
+    truth: Path | None = None,
+    say: Callable[[str], None] = say_now,
+    **settings: Any,
+) -> SurveyResult:
+    """Survey a flight: photographs to findings with place, length, width and picture. The same call goes on after a stop.
+
+    Args:
+        source: folder of photographs, a video, or a device's journal folder.
+        out: folder for the survey.
+        config: how; None for the fields of `SurveyConfig` given by name, such as distance_m=2.
+        overwrite: start again in `out`.
+        one_file: pictures inside report.html instead of beside it.
+        truth: truth.json of a drawn flight; comparison.json is written then.
+        say: takes progress lines.
+        settings: fields of `SurveyConfig`, where there is no `config`.
+
+    Raises:
+        CrackError: if an argument, a model, the source or the output folder is not usable.
+
+    Example:
+        >>> found = crack_tf.survey("DCIM", out="found", distance_m=2)  # doctest: +SKIP
+        >>> [(finding.id, finding.length_mm) for finding in found.findings], found.gaps, found.report  # doctest: +SKIP
+    """
+    unknown = sorted(set(settings) - {entry.name for entry in fields(SurveyConfig)})
+    if unknown:
+        raise CrackError(f"survey() takes no {unknown[0]!r}: see the fields of SurveyConfig.")
+    if config is not None and settings:
+        raise CrackError(f"survey() was given a configuration and {sorted(settings)[0]!r} beside it: put that into it.")
+    config = config or SurveyConfig(**settings)
+    given, folder = Path(source), Path(out)
+    known = None if truth is None else read_truth(truth)
+    scale = Scale(config.mm_per_pixel, config.distance_m, config.focal_mm, config.sensor_width_mm)
+    scale.check()
+    clock = CameraClock(None if config.timezone is None else parse_timezone(config.timezone), config.clock_offset)
+    log, subtitles = _flight_log(given, config, say)
+    locator = Locator(scale, log, clock)
+    # Workers have other current folders.
+    photos = given if config.scheduler is None else given.absolute()
+    pictures = open_source(photos, folder, locator, config.every_s, config.video_start, subtitles)
+    beside = find_subtitles(given) if is_video(given) and subtitles is None else None
+    chosen = find_model(config.model)
+    plan = Plan(
+        classifier=chosen.path,
+        side=config.tile or chosen.tile_side,
+        overlap=config.overlap,
+        segmenter=find_segmenter(config.segmenter),
+        foreground=config.foreground == "auto",
+    )
+    jobs = config.jobs or int(describe()["cores"])
+    with ExitStack() as stack:
+        searcher = stack.enter_context(Searcher(plan, jobs))
+        crew: Crew = ThreadCrew(searcher, jobs)
+        if config.scheduler is not None:
+            crew = stack.enter_context(ClusterCrew(config.scheduler, plan, pictures, folder))
+        models = {role: _described(sidecar) for role, sidecar in searcher.sidecars.items()}
+        record = {
+            "source": pictures.name,
+            "kind": pictures.kind,
+            "models": models,
+            "tile_side": searcher.classifier.side,
+            "overlap": config.overlap,
+            "foreground": config.foreground,
+            "mm_per_pixel": config.mm_per_pixel,
+            "distance_m": config.distance_m,
+            "focal_mm": config.focal_mm,
+            "sensor_width_mm": config.sensor_width_mm,
+            "flight_log_sha256": file_hash(config.flight_log),
+            "timezone": config.timezone,
+            # Only where there are any: surveys from before these settings go on.
+            **({"clock_offset": config.clock_offset} if config.clock_offset else {}),
+            **({} if beside is None else {"subtitles_sha256": file_hash(beside)}),
+            "position_error_m": config.position_error_m,
+            "every_s": config.every_s if pictures.kind == "video" else None,
+            "video_start": None if config.video_start is None else config.video_start.isoformat(),
+        }
+        inputs = (given, config.model, config.segmenter, config.flight_log, truth)
+        store = stack.enter_context(Store(folder, record, overwrite=overwrite, inputs=inputs))
+        work = Run(
+            source=pictures,
+            store=store,
+            crew=crew,
+            second_opinion=plan.segmenter is not None,
+            jobs=jobs,
+            position_error_m=config.position_error_m,
+            tell=say,
+            log_span=None if log is None else log.span,
+        )
+        handled, before = work.work()
+        made, speed = work.finish(models, record, one_file=one_file)
+    comparison = None
+    if known is not None:
+        comparison = compare(made, known)
+        write_json(folder / "comparison.json", comparison.as_json())
+    return SurveyResult(folder, made, speed, handled, before, comparison)
+
+
+def find_segmenter(text: str | None) -> Path | None:
+    """What the user's `--segmenter` stands for; None for no second opinion.
+
+    Raises:
+        CrackError: if there is no such model, or it is no segmentation model.
+    """
+    if text == "none" or (text is None and all(model.task != "segment" for model in read_zoo()[1].values())):
+        return None
+    path = find_model(text, task="segment").path
+    if read_sidecar(path).task != "segment":
+        raise CrackError(f"--segmenter {text} is a classifier. Give a segmentation model, or none.")
+    return path
+
+
+def _flight_log(
+    photos: Path, config: SurveyConfig, say: Callable[[str], None]
+) -> tuple[FlightLog | None, SrtTrack | None]:
+    """The flight log by time, or the subtitles of the video, which are by place in the video."""
+    if config.flight_log is None:
+        return None, None
+    if is_video(photos):
+        data = read_log_bytes(config.flight_log)
+        if is_srt(data) or config.flight_log.suffix.lower() == ".srt":
+            return None, _subtitles(config.flight_log, read_srt(data), say)
+    start = None if config.video_start is None else config.video_start.timestamp()
+    log = read_flight_log(config.flight_log, config.timezone, start)
+    say(f"flight log: {log.describe()}")
+    if log.problems:
+        say(f"note: flight log, left out: {'; '.join(log.problems)}")
+    if log.above_takeoff:
+        say("note: flight log, its altitudes count from the place of take-off")
+    return log, None
+
+
+def _subtitles(path: Path, track: SrtTrack, say: Callable[[str], None]) -> SrtTrack:
+    """Subtitles that the user named; they must say where the drone was."""
+    placed = sum(block.place is not None and block.start_s is not None for block in track.blocks)
+    if not placed:
+        why = track.content.left_out() or "it is empty"
+        raise CrackError(f"flight log {path} holds no position by time in the video ({why}).")
+    left_out = track.content.left_out()
+    say(f"flight log: {placed:,} positions by time in the video{left_out and '; left out: '}{left_out}")
+    return track
+
+
+def _described(sidecar: Sidecar) -> dict[str, Any]:
+    """What a survey says about a model."""
+    return {
+        "name": f"{sidecar.model}-{sidecar.scheme}",
+        "sha256": sidecar.sha256,
+        "threshold": sidecar.threshold.probability,
+        **({"reading": sidecar.reading} if sidecar.reading else {}),
+    }
