@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crack_tf.photo.measure import FILES, RECORD, add_measure_arguments, find_scale, write_cracks
-from tflite.cli import fraction, positive_float, positive_int, run_main
+from crack_tf.photo.measure import FILES, RECORD, MeasureConfig, find_scale, write_cracks
+from tflite.cli import EXIT_GAPS, fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 from tflite.outputs import Output, check_folder, json_with, making
@@ -73,7 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--overlap", type=float, default=0.25, help="least share of a tile that its neighbour repeats (default: 0.25)"
     )
     verb.add_argument("--jobs", type=positive_int, metavar="N", help="threads (default: all cores)")
-    add_measure_arguments(verb)
+    _add_measure_arguments(verb)
     verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder per photograph is made there")
     again = verb.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on in --out; photographs done before are passed over")
@@ -88,11 +89,29 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--foreground", type=Path, help="mask of the concrete; cracks outside are left out")
     verb.add_argument("--threshold", type=positive_float, help="cut a soft mask there, in the file's own values")
     verb.add_argument("--invert", action="store_true", help="black is crack")
-    add_measure_arguments(verb)
+    _add_measure_arguments(verb)
     verb.add_argument("--out", type=Path, required=True, help="folder for the results")
     verb.add_argument("--overwrite", action="store_true", help="replace results in --out")
     verb.set_defaults(run=_measure)
     return parser
+
+
+def _add_measure_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options that say which cracks count, and how large a pixel is."""
+    parser.add_argument("--min-area", type=non_negative_int, help="leave out smaller spots, in pixels; default: 30")
+    parser.add_argument(
+        "--min-length", type=non_negative_int, default=0, help="leave out shorter cracks, in pixels; default: 0"
+    )
+    scale = parser.add_argument_group("scale", "without any of these, results are in pixels")
+    scale.add_argument("--mm-per-pixel", type=positive_float, help="ground sampling distance")
+    scale.add_argument("--distance-m", type=positive_float, help="from the lens to the surface, in metres")
+    scale.add_argument("--focal-mm", type=positive_float, help="focal length; default: that in the photograph")
+    scale.add_argument("--sensor-width-mm", type=positive_float, help="longer side of the sensor")
+    scale.add_argument("--exif", action="store_true", help="take focal length and distance from the photograph")
+
+
+def _measure_config(options: argparse.Namespace) -> MeasureConfig:
+    return MeasureConfig(**{entry.name: getattr(options, entry.name) for entry in fields(MeasureConfig)})
 
 
 def _foreground(options: argparse.Namespace) -> None:
@@ -101,7 +120,7 @@ def _foreground(options: argparse.Namespace) -> None:
     from tflite.images import load_picture
 
     check_mask_files(options.out, options.overwrite, (options.photo, options.mask))
-    backend = _backend(options)
+    backend = _backend(options.backend, options.preset, options.mask)
     prompt = Prompt(tuple(options.fg), tuple(options.bg), options.box)
     picture = load_picture(options.photo)
     found = backend.segment(picture.pixels, prompt).within(picture.opaque)
@@ -111,19 +130,19 @@ def _foreground(options: argparse.Namespace) -> None:
     print(f"written: {', '.join(map(str, paths))}")
 
 
-def _backend(options: argparse.Namespace) -> Backend:
-    if options.preset is not None and options.backend != "sam":
-        raise CrackError(f"--preset {options.preset} is for --backend sam, not {options.backend}.")
-    if options.mask is not None and options.backend != "none":
-        raise CrackError(f"--mask {options.mask} is for --backend none, not {options.backend}.")
-    if options.backend == "sam":
+def _backend(name: str, preset: str | None, mask: Path | None) -> Backend:
+    if preset is not None and name != "sam":
+        raise CrackError(f"--preset {preset} is for --backend sam, not {name}.")
+    if mask is not None and name != "none":
+        raise CrackError(f"--mask {mask} is for --backend none, not {name}.")
+    if name == "sam":
         from crack_tf.photo.segment_anything import PRESET, SegmentAnything
 
-        return SegmentAnything(options.preset or PRESET)
-    if options.backend == "none":
+        return SegmentAnything(preset or PRESET)
+    if name == "none":
         from crack_tf.photo.foreground import Given
 
-        return Given(options.mask)
+        return Given(mask)
     from crack_tf.photo.grabcut import GrabCut
 
     return GrabCut()
@@ -143,12 +162,13 @@ def _measure(options: argparse.Namespace) -> None:
         mask, notes = lay_on_photo(mask, photo, options.photo.read_bytes(), str(options.mask))
         for note in notes:
             print(note, file=sys.stderr)
-    scale = find_scale(options, mask.shape, options.photo)
+    config = _measure_config(options)
+    scale = find_scale(config, mask.shape, options.photo)
     if options.foreground is not None:
         mask = mask & read_mask(options.foreground, mask.shape)
     record = {"mask": options.mask.name, "photo": None if options.photo is None else options.photo.name}
     with making(options.out, MEASURED):
-        cracks = write_cracks(options.out, mask, scale, options, record, photo)
+        cracks = write_cracks(options.out, mask, scale, config, record, photo)
     print(scale.describe() if scale is not None else "scale not known: results in pixels")
     for crack in cracks:
         doubt = "" if crack.width_trusted else " (too fine for its width to be trusted)"
@@ -157,9 +177,20 @@ def _measure(options: argparse.Namespace) -> None:
 
 
 def _segment(options: argparse.Namespace) -> int:
-    from crack_tf.photo.segment import run
+    from crack_tf.photo.segment import SegmentConfig, segment_photos
 
-    return run(options)
+    config = SegmentConfig(
+        model=options.model,
+        threshold=options.threshold,
+        foreground=options.foreground,
+        fg=tuple(options.fg),
+        bg=tuple(options.bg),
+        overlap=options.overlap,
+        jobs=options.jobs,
+        measure=_measure_config(options),
+    )
+    found = segment_photos(options.photos, config, options.out, resume=options.resume, overwrite=options.overwrite)
+    return EXIT_GAPS if found.unreadable else 0
 
 
 def _point(text: str) -> tuple[int, int]:

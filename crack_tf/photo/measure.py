@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tflite.cli import non_negative_int, positive_float
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
 
@@ -23,50 +21,59 @@ FILES = (TABLE, OVERLAY, RECORD)
 LEFT_OUT = "unclear: hardly anything here was taken for concrete"
 
 
-def add_measure_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options that say which cracks count, and how large a pixel is."""
-    parser.add_argument("--min-area", type=non_negative_int, help="leave out smaller spots, in pixels; default: 30")
-    parser.add_argument(
-        "--min-length", type=non_negative_int, default=0, help="leave out shorter cracks, in pixels; default: 0"
-    )
-    scale = parser.add_argument_group("scale", "without any of these, results are in pixels")
-    scale.add_argument("--mm-per-pixel", type=positive_float, help="ground sampling distance")
-    scale.add_argument("--distance-m", type=positive_float, help="from the lens to the surface, in metres")
-    scale.add_argument("--focal-mm", type=positive_float, help="focal length; default: that in the photograph")
-    scale.add_argument("--sensor-width-mm", type=positive_float, help="longer side of the sensor")
-    scale.add_argument("--exif", action="store_true", help="take focal length and distance from the photograph")
+@dataclass(frozen=True)
+class MeasureConfig:
+    """Which cracks count, and how large a pixel is. Without any of the scale's fields results are in pixels.
+
+    Attributes:
+        min_area: smaller spots are left out, in pixels; None for the usual 30.
+        min_length: shorter cracks are left out, in pixels.
+        mm_per_pixel: ground sampling distance.
+        distance_m: from the lens to the surface, in metres.
+        focal_mm: focal length; None for that in the photograph.
+        sensor_width_mm: longer side of the sensor.
+        exif: take focal length and distance from the photograph.
+    """
+
+    min_area: int | None = None
+    min_length: int = 0
+    mm_per_pixel: float | None = None
+    distance_m: float | None = None
+    focal_mm: float | None = None
+    sensor_width_mm: float | None = None
+    exif: bool = False
 
 
-def find_scale(options: argparse.Namespace, shape: tuple[int, ...], photo: Path | None) -> GroundSampling | None:
-    """The ground sampling distance that the options of `add_measure_arguments` give, or None.
+def find_scale(config: MeasureConfig, shape: tuple[int, ...], photo: Path | None) -> GroundSampling | None:
+    """The ground sampling distance, or None where nothing says it.
 
     Args:
-        options: parsed.
+        config: what is known of it.
         shape: height and width of the mask.
         photo: of the mask, for its EXIF data, or None.
 
     Raises:
-        CrackError: if the options contradict each other or lack one.
+        CrackError: if its fields contradict each other or lack one.
     """
     from crack_tf.photo.gsd import from_camera, from_photo, from_value
 
-    camera = [options.distance_m, options.focal_mm, options.sensor_width_mm]
-    if options.mm_per_pixel is not None:
-        if options.exif or any(value is not None for value in camera):
+    camera = [config.distance_m, config.focal_mm, config.sensor_width_mm]
+    if config.mm_per_pixel is not None:
+        if config.exif or any(value is not None for value in camera):
             raise CrackError(
                 "--mm-per-pixel says everything. Leave --distance-m, --focal-mm, --sensor-width-mm and --exif out."
             )
-        return from_value(options.mm_per_pixel)
-    if options.focal_mm is not None:
-        if options.distance_m is None or options.sensor_width_mm is None:
+        return from_value(config.mm_per_pixel)
+    if config.focal_mm is not None:
+        if config.distance_m is None or config.sensor_width_mm is None:
             raise CrackError("--focal-mm needs --distance-m and --sensor-width-mm beside it.")
-        return from_camera(options.focal_mm, options.distance_m, options.sensor_width_mm, max(shape))
-    if options.exif or any(value is not None for value in camera):
+        return from_camera(config.focal_mm, config.distance_m, config.sensor_width_mm, max(shape))
+    if config.exif or any(value is not None for value in camera):
         if photo is None:
             raise CrackError(
                 "the scale needs a focal length: give --photo with EXIF data, --focal-mm, or --mm-per-pixel."
             )
-        return from_photo(photo, options.distance_m, options.sensor_width_mm)
+        return from_photo(photo, config.distance_m, config.sensor_width_mm)
     return None
 
 
@@ -74,7 +81,7 @@ def write_cracks(
     out: Path,
     mask: np.ndarray,
     scale: GroundSampling | None,
-    options: argparse.Namespace,
+    config: MeasureConfig,
     record: Mapping[str, Any],
     photo: np.ndarray | None = None,
     left_out: np.ndarray | None = None,
@@ -86,7 +93,7 @@ def write_cracks(
         out: folder.
         mask: bool (height, width).
         scale: ground sampling distance, or None for pixels.
-        options: with "min_area" and "min_length".
+        config: which cracks count.
         record: further entries of cracks.json, in front.
         photo: uint8 (height, width, 3), to measure widths in and for the overlay; None for the mask's widths and no overlay.
         left_out: bool (height, width), what was drawn where a foreground sees no concrete; or None. It is told as "unclear".
@@ -99,11 +106,11 @@ def write_cracks(
     from crack_tf.photo.overlay import draw_cracks
 
     mm_per_pixel = None if scale is None else scale.mm_per_pixel
-    min_area = MIN_AREA if options.min_area is None else options.min_area
-    cracks = measure_cracks(mask, mm_per_pixel, min_area, options.min_length, photo=photo)
+    min_area = MIN_AREA if config.min_area is None else config.min_area
+    cracks = measure_cracks(mask, mm_per_pixel, min_area, config.min_length, photo=photo)
     unclear: list[Crack] = []
     if left_out is not None:
-        shortest = max(min_left_out, options.min_length)
+        shortest = max(min_left_out, config.min_length)
         unclear = [
             replace(crack, number=number)
             for number, crack in enumerate(

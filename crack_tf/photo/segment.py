@@ -17,12 +17,12 @@ what the model draws there is told too, as "unclear" with a note, and counts as 
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,8 @@ from crack_tf.model_zoo import find_model
 from crack_tf.named_photos import Named, find_photos
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.gsd import ScaleRefusedError
-from crack_tf.photo.measure import FILES, RECORD, find_scale, write_cracks
+from crack_tf.photo.measure import FILES, RECORD, MeasureConfig, find_scale, write_cracks
 from crack_tf.segmentation.photos import SegmenterPool, seams, segment
-from tflite.cli import EXIT_GAPS
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError
 from tflite.files import atomic_path, read_json, sha256_file, write_csv, write_json
@@ -57,6 +56,7 @@ _COLUMNS = (
     *("photo", "status", "cracks", "crack_pixels", "longest_px", "widest_px", "longest_mm", "widest_mm"),
     *("mm_per_pixel", "width", "height", "seam_ratio", "seconds", "folder", "reason", "unclear", "note"),
 )
+FOUND = ("auto", "none")  # foregrounds that are found, not given as a mask
 MIN_LEFT_OUT_PX = 40.0  # length of what is told outside the foreground: leaves and gravel are full of shorter marks
 _MAX_CRACK_SHARE = 0.5  # of a photograph; more is no crack, and not measured
 
@@ -85,90 +85,149 @@ class Place:
         return record if same and record.get("settings_sha256") == settings and _is_whole(record) else None
 
 
-def run(options: argparse.Namespace) -> int:
-    """Do what the command line asks for.
+@dataclass(frozen=True)
+class SegmentConfig:
+    """How cracks are drawn and measured.
 
-    Returns:
-        0, or 1 when a photograph could not be read.
+    Attributes:
+        model: name of a shipped model, or a .tflite file with its sidecar; None for the zoo's.
+        threshold: probability from which a pixel is crack; None for the model's own.
+        foreground: where to look: "auto" is GrabCut's guess, "none" everywhere, else a mask file of the only photograph.
+        fg, bg: points (x, y) on the concrete and elsewhere, of the only photograph.
+        overlap: least share of a tile that its neighbour repeats.
+        jobs: threads; None for all cores.
+        measure: which cracks count, and how large a pixel is.
+
+    Raises:
+        CrackError: naming the field as the command line does.
+    """
+
+    model: str | None = None
+    threshold: float | None = None
+    foreground: str = "none"
+    fg: tuple[tuple[int, int], ...] = ()
+    bg: tuple[tuple[int, int], ...] = ()
+    overlap: float = 0.25
+    jobs: int | None = None
+    measure: MeasureConfig = field(default_factory=MeasureConfig)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlap <= MAX_OVERLAP:
+            raise CrackError(f"--overlap {self.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise CrackError(f"--threshold {self.threshold:g}: choose a probability strictly between 0 and 1.")
+        if (self.fg or self.bg) and self.foreground not in FOUND:
+            raise CrackError(f"--foreground {self.foreground} says it all: leave --fg and --bg out, or the mask.")
+
+    @property
+    def prompt(self) -> Prompt:
+        """The points, as a foreground model takes them."""
+        return Prompt(self.fg, self.bg)
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What became of the photographs of one call.
+
+    Attributes:
+        photographs: all of them, those done before as well.
+        cracked: with cracks.
+        unreadable: that could not be read. They never count as clean.
+    """
+
+    photographs: int
+    cracked: int
+    unreadable: int
+
+
+def segment_photos(
+    paths: Sequence[Path], config: SegmentConfig, out: Path, *, resume: bool = False, overwrite: bool = False
+) -> Segmented:
+    """Draw the cracks of photographs, measure them, and write a folder for each.
+
+    Args:
+        paths: image files and folders of them.
+        config: with what, and how.
+        out: folder for the photographs' folders and photos.csv.
+        resume: go on in `out`; photographs done before are passed over.
+        overwrite: replace results in `out`.
 
     Raises:
         CrackError: if an argument, the model or the output folder is not usable, or there is no photograph.
     """
-    check(options)
-    photos, skipped = find_photos(options.photos, options.out)
-    prompt = Prompt(tuple(options.fg), tuple(options.bg))
-    if len(photos) > 1 and (not prompt.empty or options.foreground not in ("auto", "none")):
+    if out.is_file():
+        raise CrackError(f"--out {out} is a file. Give a folder.")
+    photos, skipped = find_photos(paths, out)
+    if len(photos) > 1 and (not config.prompt.empty or config.foreground not in FOUND):
         raise CrackError(
             f"points and a foreground mask are for one photograph, {len(photos)} are given. Take them one by one, or "
             "--foreground auto."
         )
-    segmenter = Segmenter(find_model(options.model, task="segment").path)
-    busy = f"another crack-tf photo segment is writing to {options.out}. Stop it, or choose another --out."
+    segmenter = Segmenter(find_model(config.model, task="segment").path)
+    busy = f"another crack-tf photo segment is writing to {out}. Stop it, or choose another --out."
     with ExitStack() as stack:
-        if options.resume and not (options.out / SETTINGS).is_file():
-            raise CrackError(f"--resume: there is no run in {options.out}. Leave --resume out to start one.")
-        lock = stack.enter_context(FolderLock(options.out, busy))
-        return work(options, photos, skipped, prompt, segmenter, lock)
+        if resume and not (out / SETTINGS).is_file():
+            raise CrackError(f"--resume: there is no run in {out}. Leave --resume out to start one.")
+        lock = stack.enter_context(FolderLock(out, busy))
+        settings = open_out(out, config, segmenter, resume, overwrite, (*paths, config.model))
+        return work(photos, skipped, config, segmenter, out, settings, resume, lock)
 
 
 def work(
-    options: argparse.Namespace,
     photos: list[Named],
     skipped: int,
-    prompt: Prompt,
+    config: SegmentConfig,
     segmenter: Segmenter,
+    out: Path,
+    settings: str,
+    resume: bool,
     lock: FolderLock,
-) -> int:
-    """Do the photographs that are not done yet, in a folder that is this process's. See `run`."""
-    settings = open_out(options, segmenter)
+) -> Segmented:
+    """Do the photographs that are not done yet, in a folder that is this process's. See `segment_photos`.
+
+    Args:
+        settings: sha256 of the settings file.
+    """
     places = [
-        Place(photo, options.out / Path(photo.overlay).relative_to("overlays").with_suffix(""), len(photos) == 1)
+        Place(photo, out / Path(photo.overlay).relative_to("overlays").with_suffix(""), len(photos) == 1)
         for photo in photos
     ]
-    jobs = options.jobs or int(describe()["cores"])
+    jobs = config.jobs or int(describe()["cores"])
     rows: list[dict[str, Any]] = []
     done_before = 0
     with SegmenterPool(segmenter, jobs) as pool:
         for number, place in enumerate(places, 1):
-            record = place.finished(settings) if options.resume else None
+            record = place.finished(settings) if resume else None
             done_before += record is not None
             if record is None:
                 title = f"{number}/{len(places)} {place.photo.path.name}"
-                record = handle(place, options, prompt, segmenter, pool, title, settings, lock)
+                record = handle(place, config, segmenter, pool, title, settings, lock)
                 print(report_line(record), flush=True)
-            rows.append(row_of(record, place.folder.relative_to(options.out)))
+            rows.append(row_of(record, place.folder.relative_to(out)))
             # After every photograph: a run that is stopped leaves the table of what is done.
             lock.check(SETTINGS)
-            write_csv(options.out / PHOTOS, rows, _COLUMNS)
+            write_csv(out / PHOTOS, rows, _COLUMNS)
     unreadable = sum(row["status"] == UNREADABLE for row in rows)
+    cracked = sum(bool(row["cracks"]) for row in rows)
     unclear = sum(bool(row["unclear"]) for row in rows)
     print(
-        f"{len(rows)} photographs: {sum(bool(row['cracks']) for row in rows)} with cracks, {unreadable} NOT READ"
+        f"{len(rows)} photographs: {cracked} with cracks, {unreadable} NOT READ"
         + (f"; {unclear} with marks where nothing was taken for concrete: look at them" if unclear else "")
         + (f"; {done_before} done before" if done_before else "")
         + (f"; {skipped} other files passed over" if skipped else "")
-        + f"\nresults in {options.out}"
+        + f"\nresults in {out}"
     )
-    return EXIT_GAPS if unreadable else 0
+    return Segmented(len(rows), cracked, unreadable)
 
 
-def check(options: argparse.Namespace) -> None:
-    """Refuse options that contradict each other.
-
-    Raises:
-        CrackError: naming them.
-    """
-    if not 0 <= options.overlap <= MAX_OVERLAP:
-        raise CrackError(f"--overlap {options.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
-    if options.threshold is not None and not 0 < options.threshold < 1:
-        raise CrackError(f"--threshold {options.threshold:g}: choose a probability strictly between 0 and 1.")
-    if options.out.is_file():
-        raise CrackError(f"--out {options.out} is a file. Give a folder.")
-    if (options.fg or options.bg) and options.foreground not in ("auto", "none"):
-        raise CrackError(f"--foreground {options.foreground} says it all: leave --fg and --bg out, or the mask.")
-
-
-def open_out(options: argparse.Namespace, segmenter: Segmenter) -> str:
+def open_out(
+    out: Path,
+    config: SegmentConfig,
+    segmenter: Segmenter,
+    resume: bool,
+    overwrite: bool,
+    inputs: Sequence[str | Path | None],
+) -> str:
     """Write the settings into the folder, or compare them with those of the run that --resume goes on with.
 
     Returns:
@@ -178,30 +237,30 @@ def open_out(options: argparse.Namespace, segmenter: Segmenter) -> str:
         CrackError: if the folder is in use, there is nothing to resume, or the settings differ.
     """
     sidecar = segmenter.sidecar
-    names = ("overlap", "foreground", "fg", "bg", "min_area", "min_length", "mm_per_pixel", "distance_m", "focal_mm")
     settings = {
         "format": FORMAT,
         "model": f"{sidecar.model}-{sidecar.scheme}",
         "model_sha256": sidecar.sha256,
-        "threshold": cut(options, segmenter),
-        **{name: getattr(options, name) for name in (*names, "sensor_width_mm", "exif")},
+        "threshold": cut(config, segmenter),
+        "overlap": config.overlap,
+        "foreground": config.foreground,
+        "fg": [list(point) for point in config.fg],
+        "bg": [list(point) for point in config.bg],
+        **asdict(config.measure),
     }
-    settings |= {name: [list(point) for point in settings[name]] for name in ("fg", "bg")}
-    path = options.out / SETTINGS
-    if not options.resume:
+    path = out / SETTINGS
+    if not resume:
         hint = "Choose another --out, add --resume to go on, or --overwrite."
-        check_folder(options.out, OUTPUT, options.overwrite, inputs=(*options.photos, options.model), hint=hint)
-        clear(options.out)
+        check_folder(out, OUTPUT, overwrite, inputs=inputs, hint=hint)
+        clear(out)
         write_json(path, settings)
         return sha256_file(path)
     found = read_json(path)
-    remove_leftovers(
-        options.out, replace(OUTPUT, files=(*OUTPUT.files, *(f"**/{name}" for name in (*_PICTURES, *FILES))))
-    )
+    remove_leftovers(out, replace(OUTPUT, files=(*OUTPUT.files, *(f"**/{name}" for name in (*_PICTURES, *FILES)))))
     for name in sorted({*found, *settings}):
         if found.get(name) != settings.get(name):
             raise CrackError(
-                f"--resume: {options.out} was started with {name} = {found.get(name)!r}, now it is {settings.get(name)!r}. "
+                f"--resume: {out} was started with {name} = {found.get(name)!r}, now it is {settings.get(name)!r}. "
                 "Use the same settings, or another --out."
             )
     return sha256_file(path)
@@ -217,15 +276,14 @@ def clear(out: Path) -> None:
     clear_folder(out, OUTPUT)
 
 
-def cut(options: argparse.Namespace, segmenter: Segmenter) -> float:
+def cut(config: SegmentConfig, segmenter: Segmenter) -> float:
     """The probability from which a pixel is crack."""
-    return segmenter.threshold_probability if options.threshold is None else float(options.threshold)
+    return segmenter.threshold_probability if config.threshold is None else float(config.threshold)
 
 
 def handle(
     place: Place,
-    options: argparse.Namespace,
-    prompt: Prompt,
+    config: SegmentConfig,
     segmenter: Segmenter,
     pool: SegmenterPool,
     title: str,
@@ -248,7 +306,7 @@ def handle(
         picture = decode_picture(data, str(photo.path))
         pixels = picture.pixels
         started = time.perf_counter()
-        scale = find_scale(options, pixels.shape, photo.path)
+        scale = find_scale(config.measure, pixels.shape, photo.path)
     except ScaleRefusedError as error:
         if place.alone:
             raise
@@ -257,22 +315,22 @@ def handle(
         return {"photo": photo.name, "status": UNREADABLE, "reason": f"cannot be read: {error.strerror}"}
     except ImageError as error:
         return {"photo": photo.name, "status": UNREADABLE, "reason": str(error)}
-    foreground = find_foreground(options.foreground, prompt, pixels)
+    foreground = find_foreground(config.foreground, config.prompt, pixels)
     if foreground is not None:
         foreground = foreground.within(picture.opaque)
-    found = foreground is not None and options.foreground in ("auto", "none")  # not given as a mask
+    found = foreground is not None and config.foreground in FOUND  # not given as a mask
     with _Progress(title) as progress:
         probability = segment(
             pixels,
             pool,
-            overlap=options.overlap,
+            overlap=config.overlap,
             foreground=None if foreground is None or found else foreground.mask,
             progress=progress.show,
         )
     if picture.opaque is not None:  # what was made up for transparent pixels shows no crack
         probability = np.where(picture.opaque, probability, np.float32(0))
     seconds = time.perf_counter() - started
-    mask = probability >= cut(options, segmenter)
+    mask = probability >= cut(config, segmenter)
     left_out = None
     if foreground is not None:
         left_out = mask & ~foreground.mask if found else None
@@ -286,7 +344,7 @@ def handle(
     save_grey(place.folder / "mask.png", mask * 255)
     if foreground is not None:
         save_grey(place.folder / "foreground.png", foreground.mask * 255)
-    steps = seams(probability, segmenter.image_size, options.overlap)
+    steps = seams(probability, segmenter.image_size, config.overlap)
     plausible = float(mask.mean()) <= _MAX_CRACK_SHARE
     record = {
         "photo": photo.name,
@@ -298,9 +356,9 @@ def handle(
         "model": f"{segmenter.sidecar.model}-{segmenter.sidecar.scheme}",
         "model_sha256": segmenter.sidecar.sha256,
         "licence": segmenter.sidecar.licence,
-        "threshold": cut(options, segmenter),
+        "threshold": cut(config, segmenter),
         "tile": segmenter.image_size,
-        "overlap": options.overlap,
+        "overlap": config.overlap,
         "foreground": None if foreground is None else {"backend": foreground.backend, "share": foreground.share},
         "seams": None
         if steps is None
@@ -315,7 +373,7 @@ def handle(
         "note": note,
     }
     mask = mask if plausible else np.zeros_like(mask)
-    write_cracks(place.folder, mask, scale, options, record, pixels, left_out, MIN_LEFT_OUT_PX)
+    write_cracks(place.folder, mask, scale, config.measure, record, pixels, left_out, MIN_LEFT_OUT_PX)
     return read_json(place.folder / RECORD)
 
 
@@ -340,7 +398,7 @@ def find_foreground(text: str, prompt: Prompt, pixels: np.ndarray) -> Foreground
     Raises:
         CrackError: if the prompt or the mask does not fit.
     """
-    if text not in ("auto", "none"):
+    if text not in FOUND:
         return Given(Path(text)).segment(pixels, prompt)
     if text == "none" and prompt.empty:
         return None
