@@ -12,18 +12,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.explain.attribution import METHODS
+from crack_tf.explain.config import ExplainConfig
 from tflite.cli import non_negative_int, positive_int, run_main
-from tflite.errors import CrackError
-from tflite.manifest import SPLITS, refuse_mixed
-
-if TYPE_CHECKING:
-    from crack_tf.explain.explainer import Explainer
-    from crack_tf.explain.sources import Tiles
+from tflite.manifest import SPLITS
 
 LIMIT = 16  # tiles of a split, unless the user says
 
@@ -68,130 +64,20 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Explain as the parsed options say.
+    """Explain as the parsed options say."""
+    given = {entry.name: getattr(args, entry.name) for entry in fields(ExplainConfig)}
+    config = ExplainConfig(**given | {"tiles": tuple(args.tiles or ()), "methods": _methods(args.methods)})
 
-    Raises:
-        CrackError: if options contradict each other, or a model, tile, method or data set cannot be had.
-    """
-    from crack_tf.explain.store import check_out
+    from crack_tf.explain.explaining import explain_models
 
-    _check(args)
-    methods = _methods(args.methods)
-    check_out(
-        args.out,
-        args.resume,
-        args.overwrite,
-        (*args.models, *(args.tiles or ()), args.data, args.disputes, args.training),
-    )
-    from crack_tf.evaluation import refuse_twice, unique_names
-    from crack_tf.explain.explainer import Explainer
-
-    files = [_model(text) for text in args.models]
-    refuse_twice(files)
-    explainers = [Explainer(file, args.layer, args.patch, args.max_steps, args.threads) for file in files]
-    models = dict(zip(unique_names([explainer.predictor for explainer in explainers]), explainers, strict=True))
-    if args.errors:
-        from crack_tf.explain.analysing import analyse_errors
-
-        print("\n".join(analyse_errors(args, models, methods)))
-    else:
-        print("\n".join(_explain(args, models, methods)))
-
-
-def _explain(args: argparse.Namespace, models: dict[str, Explainer], methods: tuple[str, ...] | None) -> list[str]:
-    """Explain the chosen tiles; returns what is to be printed."""
-    from crack_tf.explain.running import Measuring, explain_all, incomplete, make_job, open_folder, write_outputs
-
-    tiles = _tiles(args, list(models.values()))
-    measuring = Measuring(args.sanity, args.seed) if args.faithfulness else None
-    jobs = [make_job(name, explainer, methods, tiles) for name, explainer in models.items()]
-    folder = open_folder(args.out, jobs, measuring, args.resume, args.overwrite)
-    found = explain_all(jobs, folder, measuring)
-    lines = [f"{tiles.source}: {len(tiles)} tiles, {len(jobs)} models", *incomplete(found)]
-    if measuring is not None:
-        from crack_tf.explain.tables import write_faithfulness
-
-        lines.append(write_faithfulness(found, folder.folder))
-    write_outputs(found, jobs, folder, tiles.source)
-    return [*lines, f"{args.out}: gallery.png, index.csv, overlays/, arrays/"]
-
-
-def _tiles(args: argparse.Namespace, explainers: list[Explainer]) -> Tiles:
-    from crack_tf.explain import sources
-
-    if args.tiles:
-        tiles = sources.from_files(args.tiles)
-        for name in sources.much_larger(args.tiles, max(map(_side, explainers))):
-            print(
-                f"note: {name} is far larger than a training tile; it is shrunk to one. Cut it up for what the model would see.",
-                file=sys.stderr,
-            )
-        return tiles
-    limit = args.limit or LIMIT
-    if args.faithfulness and args.data == "synthetic":
-        return sources.from_generator(limit, args.seed)
-    from crack_tf.data.registry import prepare
-
-    manifest = prepare(args.data, args.policy)
-    refuse_mixed(manifest, "explanations")
-    if manifest.task == "segment":
-        return sources.from_masks(manifest, args.split, limit, args.seed)
-    if args.faithfulness:
-        print("note: these tiles have no masks: localisation is not measured.", file=sys.stderr)
-        return sources.cracked(manifest, args.split, limit, args.seed)
-    return sources.from_split(manifest, args.split, limit, args.seed)
-
-
-def _side(explainer: Explainer) -> int:
-    from tflite.device.tiles import training_side
-
-    return training_side(explainer.sidecar)
-
-
-def _model(text: str) -> Path:
-    """The file that a MODEL stands for."""
-    from crack_tf.model_zoo import load, read_zoo
-    from crack_tf.predictor import model_file
-
-    if not Path(text).exists() and not Path(text).suffix:
-        if text not in read_zoo()[1]:
-            raise CrackError(
-                f"model {text!r} is neither a file, a run folder nor a shipped model ({', '.join(read_zoo()[1])})."
-            )
-        return load(text, roles=("tflite", "tflite_sidecar", "keras", "keras_sidecar")).tflite
-    return model_file(text)
+    print("\n".join(explain_models(args.models, config, args.out, resume=args.resume, overwrite=args.overwrite)))
 
 
 def _methods(text: str | None) -> tuple[str, ...] | None:
     """--methods, each once, in the order given; None when the user leaves it to the models."""
     if text is None:
         return None
-    chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    unknown = [part for part in chosen if part not in METHODS]
-    if unknown or not chosen:
-        raise CrackError(f"--methods {text!r}: choose of {', '.join(METHODS)}, with commas between them.")
-    return chosen
-
-
-def _check(args: argparse.Namespace) -> None:
-    """Refuse options that contradict each other.
-
-    Raises:
-        CrackError: naming them.
-    """
-    if bool(args.tiles) == bool(args.data):
-        raise CrackError("say what to explain: either --tiles FILE ... or --data DATA, and not both.")
-    if args.errors and (args.tiles or args.faithfulness):
-        other = "--tiles" if args.tiles else "--faithfulness"
-        raise CrackError(f"--errors and {other} do not go together: errors are those of a split with labels (--data).")
-    if args.faithfulness and args.tiles:
-        raise CrackError(
-            "--faithfulness needs --data: cracked tiles of a split, of a segmentation set, or synthetic ones."
-        )
-    if args.disputes and not args.errors:
-        raise CrackError(f"--disputes {args.disputes} marks errors: add --errors.")
-    if args.resume and args.overwrite:
-        raise CrackError("--resume and --overwrite contradict each other: give one of them.")
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from crack_tf.data.cache import load_split
 from crack_tf.data.registry import prepare
 from crack_tf.explain.appearance import SIDE, Look, look_at
+from crack_tf.explain.config import ExplainConfig
 from crack_tf.explain.errors import Analysis, Disputes, analyse, error_rows, gallery, write_report
 from crack_tf.explain.explainer import Explainer
 from crack_tf.explain.neighbours import Neighbour, TrainingTiles
@@ -37,14 +38,16 @@ class _Shown:
 
 
 def analyse_errors(
-    args: argparse.Namespace, models: Mapping[str, Explainer], methods: Sequence[str] | None
+    models: Mapping[str, Explainer], config: ExplainConfig, out: Path, resume: bool, overwrite: bool
 ) -> list[str]:
     """Analyse the errors of each model on one split.
 
     Args:
-        args: of the command line.
         models: by name.
-        methods: maps to make, or None for those that suit the models.
+        config: what is analysed, and how.
+        out: folder for tables and galleries.
+        resume: go on with the run in `out`.
+        overwrite: replace it.
 
     Returns:
         What is to be printed.
@@ -52,32 +55,32 @@ def analyse_errors(
     Raises:
         CrackError: if the split has masks but no classes, a file is missing, or --out is in use.
     """
-    manifest = prepare(args.data, args.policy)
+    manifest = prepare(config.data, config.policy)
     refuse_mixed(manifest, "--errors")
     if manifest.task == "segment":
         raise CrackError(
             f"--errors needs tiles of two classes; {manifest.name} is a segmentation set. See --faithfulness."
         )
-    disputes = None if args.disputes is None else Disputes(args.disputes)
-    training = None if args.training is None else read_manifest(args.training)
-    tiles = from_split(manifest, args.split, args.limit, args.seed)
+    disputes = None if config.disputes is None else Disputes(config.disputes)
+    training = None if config.training is None else read_manifest(config.training)
+    tiles = from_split(manifest, config.split, config.limit, config.seed)
     looks = _looks(tiles)
-    shown = [_errors_of(name, explainer, tiles, looks, manifest, args, methods) for name, explainer in models.items()]
-    folder = open_folder(args.out, [entry.job for entry in shown], None, args.resume, args.overwrite)
+    shown = [_errors_of(name, explainer, tiles, looks, manifest, config) for name, explainer in models.items()]
+    folder = open_folder(out, [entry.job for entry in shown], None, resume, overwrite)
     explained = explain_all([entry.job for entry in shown], folder, None)
     rows = []
     for entry in shown:
         own = {entry.places[tile.number]: tile for tile in explained if tile.model == entry.job.name}
-        neighbours = _nearest(entry, training or _training(entry.job, manifest), args)
+        neighbours = _nearest(entry, training or _training(entry.job, manifest), config)
         overlays = {place: _overlay(folder, tile) for place, tile in own.items()}
         rows += error_rows(entry.analysis, looks, neighbours[0], disputes, overlays)
         _write_galleries(entry, own, neighbours, disputes, folder)
     write_csv(folder.folder / INDEX, index_rows(explained, folder) or [], None if explained else ("model", "tile"))
-    write_report(folder, [entry.analysis for entry in shown], rows, f"{manifest.name}, split {args.split}")
+    write_report(folder, [entry.analysis for entry in shown], rows, f"{manifest.name}, split {config.split}")
     return [
         *incomplete(explained),
         *(_told(entry) for entry in shown),
-        f"{args.out}: errors.md, errors.csv, groups.csv, false_negatives_*.png, false_positives_*.png, index.csv, overlays/",
+        f"{out}: errors.md, errors.csv, groups.csv, false_negatives_*.png, false_positives_*.png, index.csv, overlays/",
     ]
 
 
@@ -92,18 +95,17 @@ def _errors_of(
     tiles: Tiles,
     looks: Sequence[Look],
     manifest: Manifest,
-    args: argparse.Namespace,
-    methods: Sequence[str] | None,
+    config: ExplainConfig,
 ) -> _Shown:
     """Evaluate one model and choose the errors to explain."""
-    split = load_split(manifest, args.split, explainer.image_size, args.limit, args.seed)
+    split = load_split(manifest, config.split, explainer.image_size, config.limit, config.seed)
     origin = lineage(explainer.sidecar, explainer.path, manifest, split.items)
     for note in notes(name, explainer.sidecar, manifest, origin):
         print(f"note: {note}", file=sys.stderr)
-    evaluation = evaluate(explainer.predictor, name, split, manifest, args.split, origin=origin)
+    evaluation = evaluate(explainer.predictor, name, split, manifest, config.split, origin=origin)
     analysis = analyse(evaluation, looks)
-    places = [place for kind in KINDS for place in analysis.worst[kind][: args.show]]
-    return _Shown(analysis, make_job(name, explainer, methods, tiles.take(places)), places)
+    places = [place for kind in KINDS for place in analysis.worst[kind][: config.show]]
+    return _Shown(analysis, make_job(name, explainer, config.methods, tiles.take(places)), places)
 
 
 def _training(job: Job, manifest: Manifest) -> Manifest | None:
@@ -118,13 +120,13 @@ def _training(job: Job, manifest: Manifest) -> Manifest | None:
 
 
 def _nearest(
-    entry: _Shown, training: Manifest | None, args: argparse.Namespace
+    entry: _Shown, training: Manifest | None, config: ExplainConfig
 ) -> tuple[dict[int, list[Neighbour]], TrainingTiles | None]:
     """Nearest training tiles by place of the error, and the tiles they are of."""
-    if not args.neighbours or training is None or not entry.places:
+    if not config.neighbours or training is None or not entry.places:
         return {}, None
-    pool = TrainingTiles(entry.job.explainer, training, args.training_limit)
-    found = pool.nearest(entry.job.tiles.images(entry.job.explainer.image_size), args.neighbours)
+    pool = TrainingTiles(entry.job.explainer, training, config.training_limit)
+    found = pool.nearest(entry.job.tiles.images(entry.job.explainer.image_size), config.neighbours)
     return dict(zip(entry.places, found, strict=True)), pool
 
 
