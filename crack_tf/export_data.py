@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from crack_tf.data.cache import Tiles, load_split
 from crack_tf.export_config import ExportConfig
+from crack_tf.lineage import lineage, require_same_task
+from crack_tf.models import build_model, get_model
+from crack_tf.predictor import model_file, refuse_adopted
+from crack_tf.runs import MODEL_FILE
+from crack_tf.segmentation.patches import Patches, load_patches
 from tflite.errors import CrackError
 from tflite.files import read_json
-from tflite.manifest import Manifest
+from tflite.manifest import Manifest, read_manifest
 from tflite.sidecar import Sidecar, read_sidecar, verify_file
-
-if TYPE_CHECKING:
-    from crack_tf.data.cache import Tiles
-    from crack_tf.segmentation.patches import Patches
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,6 @@ class Source:
 
     def build(self, keras: Any, raw_pixels: bool) -> Any:
         """The architecture in a Keras namespace, in float32, with untrained weights."""
-        from crack_tf.models import build_model
-
         side = self.sidecar
         return build_model(side.model, keras, image_size=side.image_size, raw_pixels=raw_pixels, **self.hyperparameters)
 
@@ -102,8 +102,6 @@ def find_source(run: str | os.PathLike[str] | None) -> tuple[Path, Sidecar]:
     Raises:
         CrackError: if there is none, it is no .keras file, or it does not match its sidecar.
     """
-    from crack_tf.predictor import MODEL_FILE, model_file, refuse_adopted
-
     if run is None:
         runs = sorted(Path("runs").glob(f"*/{MODEL_FILE}"), key=lambda file: file.stat().st_mtime)
         if not runs:
@@ -127,8 +125,6 @@ def edge_tpu_changes(sidecar: Sidecar) -> dict[str, Any]:
     Raises:
         CrackError: if the model has no other form than its own.
     """
-    from crack_tf.models import get_model
-
     if "edge_tpu" not in get_model(sidecar.model).hyperparameters:
         raise CrackError(f"--edge-tpu: {sidecar.model} has one form only. Export it as it is.")
     return {"edge_tpu": True}
@@ -145,10 +141,6 @@ def load_data(config: ExportConfig, manifest: Manifest, path: Path, sidecar: Sid
     Raises:
         CrackError: if the manifest is about another task, or the measured tiles trained the model.
     """
-    from crack_tf.data.cache import load_split
-    from crack_tf.lineage import lineage, require_same_task
-    from crack_tf.segmentation.patches import load_patches
-
     if manifest.task != "mixed":  # which trains, calibrates and measures either kind of model on samples of its own
         require_same_task(path, sidecar, manifest)
     trained = lineage(sidecar, path, manifest, manifest.split(config.measure_split)).trained
@@ -180,8 +172,6 @@ def run_manifest(path: Path, sidecar: Sidecar) -> Manifest:
     Raises:
         CrackError: if it is not to be found, or no longer the one that was used.
     """
-    from tflite.manifest import read_manifest
-
     config = path.parent / "config.json"
     if not config.is_file():
         raise CrackError(f"{path} is not in a run folder (no {config.name} beside it): name its data with --data.")

@@ -19,6 +19,7 @@ from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.explain.attribution import METHODS
 from crack_tf.explain.config import ExplainConfig
 from tflite.cli import non_negative_int, positive_int, run_main
+from tflite.errors import CrackError
 from tflite.manifest import SPLITS
 
 LIMIT = 16  # tiles of a split, unless the user says
@@ -77,7 +78,10 @@ def _methods(text: str | None) -> tuple[str, ...] | None:
     """--methods, each once, in the order given; None when the user leaves it to the models."""
     if text is None:
         return None
-    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not chosen:
+        raise CrackError(f"--methods {text!r}: choose of {', '.join(METHODS)}, with commas between them.")
+    return chosen
 
 
 if __name__ == "__main__":
