@@ -162,8 +162,17 @@ def run(args: argparse.Namespace) -> None:
         check_file(args.out, OUTPUT, args.overwrite, inputs=(*args.models, *args.float_model, args.data), hint=hint)
     elif args.ssh is None:
         raise CrackError("no model given: name run folders or .tflite files.")
+    config = BundleConfig(
+        models=tuple(args.models),
+        float_models=tuple(args.float_model),
+        data=args.data,
+        policy=args.policy,
+        split=args.split,
+        tiles=args.tiles,
+        seed=args.seed,
+    )
     if args.ssh is None:
-        pack(args)
+        pack(config, args.out)
         return
 
     from crack_tf import ssh
@@ -171,37 +180,60 @@ def run(args: argparse.Namespace) -> None:
     host = ssh.parse_host(args.ssh)
     ssh.require_programs()
     if args.models:
-        pack(args)
+        pack(config, args.out)
     ssh.measure_on_board(args.out, host, args.results, args.threads, args.overwrite)
 
 
-def pack(args: argparse.Namespace) -> None:
-    """Make the bundle of the parsed options.
+@dataclass(frozen=True)
+class BundleConfig:
+    """What a bundle holds.
+
+    Attributes:
+        models: run folders, which stand for all of their export/*.tflite, and .tflite files.
+        float_models: further .keras files to look for their float originals among.
+        data: manifest .csv, data set or folder for the tiles; None for the manifest the models were trained on.
+        policy: how data that are no manifest are split; None for the set's own.
+        split: that the tiles are from.
+        tiles: how many, half cracked and half clean.
+        seed: of their draw.
+    """
+
+    models: tuple[Path, ...]
+    float_models: tuple[Path, ...] = ()
+    data: str | None = None
+    policy: str | None = None
+    split: str = "test"
+    tiles: int = 64
+    seed: int = 0
+
+
+def pack(config: BundleConfig, out: Path) -> None:
+    """Make a bundle.
 
     Raises:
         CrackError: if there is no model, a model's float original or the tiles are not found, or tiles trained a model.
     """
     from crack_tf.data.registry import prepare
 
-    models = find_models(args.models, args.float_model)
+    models = find_models(config.models, config.float_models)
     with contextlib.ExitStack() as stack:
-        if args.data:
-            manifest = prepare(args.data, args.policy)
+        if config.data:
+            manifest = prepare(config.data, config.policy)
         elif all(model.sidecar.adopted for model in models):
             manifest = stack.enter_context(golden_manifest(models))
         else:
             manifest = common_manifest(models)
-        fill(args, models, manifest)
+        fill(config, models, manifest, out)
 
 
-def fill(args: argparse.Namespace, models: Sequence[Packed], manifest: Manifest) -> None:
+def fill(config: BundleConfig, models: Sequence[Packed], manifest: Manifest, out: Path) -> None:
     """Write the bundle of some models and tiles of a manifest.
 
     Raises:
         CrackError: if the tiles are not to be had, or trained a model.
     """
     refuse_mixed(manifest, "a bundle's tiles (--data)")
-    items = choose_tiles(manifest, args.split, args.tiles, args.seed)
+    items = choose_tiles(manifest, config.split, config.tiles, config.seed)
     refuse_trained(models, manifest, items)
     images = {f"evaluation/images/{item.path}": manifest.read(item) for item in items}
     content = code_files() | model_files(models) | images
@@ -211,12 +243,10 @@ def fill(args: argparse.Namespace, models: Sequence[Packed], manifest: Manifest)
         print(f"note: {note}", file=sys.stderr)
     content[REFERENCE] = json_bytes(recorded)
     content["README.txt"] = readme(models, manifest, items).encode()
-    content[INDEX] = json_bytes(index(content, models, manifest, items, args.split, args.seed))
-    write_zip(args.out, content)
-    size = args.out.stat().st_size
-    print(
-        f"{args.out}: {size / 1e6:.1f} MB, {len(models)} model(s), {len(items)} tiles of {manifest.name} {args.split}"
-    )
+    content[INDEX] = json_bytes(index(content, models, manifest, items, config.split, config.seed))
+    write_zip(out, content)
+    size = out.stat().st_size
+    print(f"{out}: {size / 1e6:.1f} MB, {len(models)} model(s), {len(items)} tiles of {manifest.name} {config.split}")
 
 
 def find_models(paths: Sequence[Path], originals: Sequence[Path]) -> list[Packed]:

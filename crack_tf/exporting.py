@@ -109,7 +109,7 @@ def export_all(
     if folder.exists() and not folder.is_dir():
         raise CrackError(f"--out {out} is a file: name a folder.")
     stems = {one.scheme: folder / f"{file_stem(sidecar, changes)}-{one.scheme}" for one in configs}
-    inputs = (run, config.data or None)
+    inputs = (None if run is None else os.fspath(run), config.data or None)
     pending = [one for one in configs if not already_done(stems[one.scheme], sidecar, one.scheme, existing, inputs)]
     results = [ExportResult(part_of(stem, ".tflite")) for stem in stems.values()]
     if not pending:
@@ -145,9 +145,7 @@ def export_all(
     return results
 
 
-def already_done(
-    stem: Path, source: Sidecar, scheme: str, existing: Existing, inputs: Sequence[str | os.PathLike[str] | None]
-) -> bool:
+def already_done(stem: Path, source: Sidecar, scheme: str, existing: Existing, inputs: Sequence[str | None]) -> bool:
     """Whether a scheme was exported from this very model before and --resume keeps it.
 
     Raises:

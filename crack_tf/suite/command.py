@@ -22,6 +22,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
         raise CrackError(f"--parts {args.parts!r}: choose some of {','.join(PARTS)}.")
     check_folder(args.out, OUTPUT, args.overwrite, inputs=args.models)
     models = choose_models(args.models)
-    suite = Suite(models, args)
+    suite = Suite(models, SuiteConfig(args.limit, args.corruption_limit, args.segmenter, args.jobs))
     made = {part: getattr(suite, part)() for part in parts}
     kept = {
         part: read_table(path) for part in PARTS if part not in made and (path := args.out / f"{part}.csv").is_file()
@@ -140,22 +141,39 @@ def choose_models(names: list[str]) -> dict[str, Path]:
     return found
 
 
+@dataclass(frozen=True)
+class SuiteConfig:
+    """How the suite measures.
+
+    Attributes:
+        limit: at most so many tiles per data set; None for all.
+        corruption_limit: at most so many tiles per corruption and severity.
+        segmenter: for scenes: name of a shipped model or .tflite file; None for the shipped one.
+        jobs: tiles at the same time; None for all cores.
+    """
+
+    limit: int | None = None
+    corruption_limit: int = _CORRUPTED_TILES
+    segmenter: str | None = None
+    jobs: int | None = None
+
+
 class Suite:
     """The parts, each a method that returns its table's rows.
 
     Args:
         models: name -> .tflite file.
-        args: parsed options.
+        config: how they are measured.
     """
 
-    def __init__(self, models: dict[str, Path], args: argparse.Namespace) -> None:
+    def __init__(self, models: dict[str, Path], config: SuiteConfig) -> None:
         from crack_tf.model_zoo import read_zoo
         from crack_tf.suite.answers import Answers
 
         self._models = models
         self._sides = {name: model.tile_side for name, model in read_zoo()[1].items()}
-        self._args = args
-        self._answers = Answers(jobs=args.jobs)
+        self._config = config
+        self._answers = Answers(jobs=config.jobs)
         self._sets: dict[Any, Any] = {}
         self._missing: dict[str, str] = {}
         self.details: dict[str, list[Row]] = {}  # further tables of a part
@@ -198,13 +216,13 @@ class Suite:
         from crack_tf.model_zoo import find_model
         from crack_tf.suite.scenes import froc, photo_rows, scene_rows, score_photos
 
-        segmenter = find_model(self._args.segmenter, task="segment").path
+        segmenter = find_model(self._config.segmenter, task="segment").path
         scores = []
         for name, model in self._models.items():
             _say(f"{name}, whole photographs")
             side = self._sides.get(name)
             scores += score_photos(
-                name, model, segmenter, side, self._args.jobs or os.cpu_count() or 1, self._args.limit
+                name, model, segmenter, side, self._config.jobs or os.cpu_count() or 1, self._config.limit
             )
         self.details = {"scenes-photographs": photo_rows(scores), "scenes-froc": froc(scores)}
         return scene_rows(scores)
@@ -213,7 +231,7 @@ class Suite:
         """METU's grouped test split, corrupted."""
         from crack_tf.suite import sets, tables
 
-        tiles = self._set(sets.METU, self._args.corruption_limit)
+        tiles = self._set(sets.METU, self._config.corruption_limit)
         return [] if tiles is None else self._each(lambda n, m: tables.corruption_rows(self._answers, n, m, tiles))
 
     def prevalence(self) -> list[Row]:
@@ -255,7 +273,7 @@ class Suite:
         """Whole photographs, end to end."""
         from crack_tf.suite.cost import cost_rows
 
-        return cost_rows(self._models, self._args.jobs)
+        return cost_rows(self._models, self._config.jobs)
 
     def record(self, parts: list[str]) -> dict[str, Any]:
         """Where the figures come from."""
@@ -268,8 +286,8 @@ class Suite:
         }
         return {
             "parts": parts,
-            "limit": self._args.limit,
-            "corruption_limit": self._args.corruption_limit,
+            "limit": self._config.limit,
+            "corruption_limit": self._config.corruption_limit,
             "models": {name: self._answers.predictor(path).sidecar.sha256 for name, path in self._models.items()},
             "sets": tested,
             "left_out": self._missing,
@@ -301,7 +319,7 @@ class Suite:
         """The tiles, or None with a note when the data set is not on this machine."""
         from crack_tf.suite.sets import load_set
 
-        limit = min(filter(None, (limit, self._args.limit)), default=None)
+        limit = min(filter(None, (limit, self._config.limit)), default=None)
         key = (chosen, limit)
         if key not in self._sets:
             try:

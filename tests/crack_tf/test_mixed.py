@@ -153,9 +153,9 @@ def test_the_suite_and_a_bundle_ask_for_a_part_of_the_mix(mixed: Manifest, monke
     with pytest.raises(CrackError, match="For the suite, name one of the manifests"):
         load_set(Chosen("mix", str(mixed.source), "grouped", "test", 32))
     monkeypatch.setattr(bundle, "find_models", lambda *_: [])
-    args = argparse.Namespace(models=[], float_model=None, data=str(mixed.source), policy="grouped")
+    config = bundle.BundleConfig(models=(), data=str(mixed.source), policy="grouped")
     with pytest.raises(CrackError, match=r"For a bundle's tiles \(--data\), name one of the manifests"):
-        bundle.pack(args)
+        bundle.pack(config, Path("bundle.zip"))
 
 
 @pytest.mark.parametrize("verb", ["disputes", "review"])
