@@ -67,7 +67,9 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     """Explain as the parsed options say."""
     given = {entry.name: getattr(args, entry.name) for entry in fields(ExplainConfig)}
-    config = ExplainConfig(**given | {"tiles": tuple(args.tiles or ()), "methods": _methods(args.methods)})
+    config = ExplainConfig(
+        **given | {"data": args.data or "", "tiles": tuple(args.tiles or ()), "methods": _methods(args.methods)}
+    )
 
     from crack_tf.explain.explaining import explain_models
 

@@ -15,7 +15,7 @@ class ExplainConfig:
 
     Attributes:
         tiles: images, or folders of them, each one tile; or none, with `data`.
-        data: manifest .csv, data set name, or folder; None with `tiles`.
+        data: manifest .csv, data set name, or folder; empty with `tiles`.
         policy: how data that are no manifest are split; None for the set's own.
         split: of the data.
         limit: at most so many tiles of the split; None for 16, of an analysis of errors for all.
@@ -39,7 +39,7 @@ class ExplainConfig:
     """
 
     tiles: tuple[str, ...] = ()
-    data: str | None = None
+    data: str = ""
     policy: str | None = None
     split: str = "test"
     limit: int | None = None

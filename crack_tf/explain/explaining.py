@@ -45,7 +45,7 @@ def explain_models(
     """
     if resume and overwrite:
         raise CrackError("--resume and --overwrite contradict each other: give one of them.")
-    check_out(out, resume, overwrite, (*names, *config.tiles, config.data, config.disputes, config.training))
+    check_out(out, resume, overwrite, (*names, *config.tiles, config.data or None, config.disputes, config.training))
     files = [_model(name) for name in names]
     refuse_twice(files)
     explainers = [Explainer(file, config.layer, config.patch, config.max_steps, config.threads) for file in files]
