@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
@@ -26,7 +27,7 @@ from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.export_config import MEASURE_SPLITS, ExportConfig, ExportResult
 from crack_tf.export_config import PARTS as PARTS  # where others look for it
 from tflite.cli import non_negative_int, positive_float, positive_int, run_main
-from tflite.convert import INPUT_DTYPES
+from tflite.convert import FLOAT_SCHEMES, INPUT_DTYPES
 from tflite.errors import CrackError
 
 _FIELDS = {entry.name for entry in fields(ExportConfig)}
@@ -102,27 +103,35 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Export as the parsed options say."""
-    schemes = chosen_schemes(args)
-    given = {name: value for name, value in vars(args).items() if name in _FIELDS and value is not None}
-    config = ExportConfig(**given)
+    floats = [name for name in FLOAT_SCHEMES if getattr(args, name)]
+    schemes = chosen_schemes(floats, args.int8, args.ptq)
+    config = make_config(args)
 
     from crack_tf.exporting import export_all  # takes LiteRT and half a second
 
     export_all(args.run, config, schemes, args.out, resume=args.resume, overwrite=args.overwrite)
 
 
-def chosen_schemes(args: argparse.Namespace) -> list[str]:
-    """Scheme codes of the options, cheap ones first; int8 by QAT when none is given.
+def make_config(args: argparse.Namespace) -> ExportConfig:
+    """What the options say, checked, but for the schemes."""
+    given = {name: value for name, value in vars(args).items() if name in _FIELDS and value is not None}
+    return ExportConfig(**given)
+
+
+def chosen_schemes(floats: Sequence[str], int8: bool, ptq: bool) -> list[str]:
+    """The schemes asked for, cheap ones first; int8 by QAT when none is.
+
+    Args:
+        floats: schemes that are not int8.
+        int8: whether --int8 was given.
+        ptq: whether --ptq was given.
 
     Raises:
         CrackError: if --ptq stands without --int8 beside another scheme, where its meaning would be unclear.
     """
-    schemes = [name for name in ("float32", "float16", "dynamic") if getattr(args, name)]
-    if args.ptq and schemes and not args.int8:
+    if ptq and floats and not int8:
         raise CrackError("--ptq is a way to make --int8 models: add --int8, or leave --ptq out.")
-    if args.int8 or not schemes:
-        schemes.append("int8-ptq" if args.ptq else "int8-qat")
-    return schemes
+    return [*floats, *(["int8-ptq" if ptq else "int8-qat"] if int8 or not floats else [])]
 
 
 class ExportVerb(ModuleType):

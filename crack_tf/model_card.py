@@ -11,6 +11,7 @@ import numpy as np
 from tflite.compare import Comparison
 from tflite.files import atomic_path
 from tflite.graph import Graph
+from tflite.metrics import summary
 from tflite.pixels import pixel_rates
 from tflite.sidecar import Sidecar
 
@@ -221,8 +222,6 @@ def _map_table(comparison: Comparison) -> str:
 
 
 def _table(comparison: Comparison) -> str:
-    from tflite.metrics import summary
-
     rows = ["| | recall | specificity | accuracy | F1 |", "|---|---|---|---|---|"]
     for name, counts in (("float", comparison.reference), ("this file", comparison.quantised)):
         values: Mapping[str, Any] = summary(counts)

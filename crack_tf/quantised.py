@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from crack_tf.data.cache import Tiles
+from crack_tf.segmentation.metrics import LogitHistogram
+from crack_tf.segmentation.patches import Patches
+from crack_tf.thresholds import select_threshold
 from tflite.compare import Comparison, MapComparison, compare
 from tflite.metrics import confusion, summary
 from tflite.runtime import Classifier
 from tflite.segmenter import Segmenter
 from tflite.sidecar import Golden, Sidecar
-
-if TYPE_CHECKING:
-    from crack_tf.data.cache import Tiles
-    from crack_tf.segmentation.patches import Patches
 
 GOLDEN_STEPS = 2.0  # int8 steps by which kernels of another CPU may round the golden answer differently
 SAMPLE = 20_000  # pixels in the picture of a comparison
@@ -78,8 +78,6 @@ def measure_tiles(
         measured: both are compared on it.
         threads: CPU threads.
     """
-    from crack_tf.thresholds import select_threshold
-
     classifier = Classifier(path, threads=threads)
     threshold, target, split = before.threshold.logit, before.threshold.target_recall, before.threshold.split
     if target is not None:
@@ -101,7 +99,6 @@ def measure_maps(
     The threshold is the one with the highest F1 over all pixels of the validation patches.
     """
     from crack_tf.keras_models import map_logits
-    from crack_tf.segmentation.metrics import LogitHistogram
 
     segmenter = Segmenter(path, threads=threads)
     histogram = LogitHistogram()

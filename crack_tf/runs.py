@@ -9,7 +9,7 @@ from typing import Any
 
 from crack_tf.train_config import TrainConfig
 from tflite.errors import CrackError
-from tflite.files import read_json
+from tflite.files import read_csv, read_json
 from tflite.outputs import Output, check_folder, json_with
 from tflite.sidecar import Sidecar
 
@@ -86,6 +86,22 @@ def check_same_run(folder: Path, record: dict[str, Any]) -> None:
                 f"--resume: {folder} was started with {name} = {old.get(name)!r}, now it is {value!r}. "
                 "Use the same settings, or another --out."
             )
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """Rows of `history.csv`, oldest first; empty when there is none.
+
+    Raises:
+        CrackError: if the file is damaged.
+    """
+    path = folder / "history.csv"
+    if not path.exists():
+        return []
+    rows = read_csv(path)
+    try:
+        return [{key: int(value) if key == "epoch" else float(value) for key, value in row.items()} for row in rows]
+    except (TypeError, ValueError) as error:
+        raise CrackError(f"{path} is damaged ({error}). Start again with --overwrite.") from None
 
 
 def flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -27,11 +27,12 @@ from crack_tf.models import build_model, get_model
 from crack_tf.progress import say_now
 from crack_tf.provenance import created, data_record, environment
 from crack_tf.runs import MODEL_FILE, OUTPUT, Run, check_out, check_same_run, tell_left
+from crack_tf.runs import read_history as read_history
 from crack_tf.tasks import ALL, Choice, Task, task_of
 from crack_tf.thresholds import threshold_record
 from crack_tf.train_config import TrainConfig as TrainConfig
 from tflite.errors import CrackError
-from tflite.files import atomic_path, read_csv, sha256_file, write_csv, write_json
+from tflite.files import atomic_path, sha256_file, write_csv, write_json
 from tflite.locks import FolderLock
 from tflite.manifest import LABELS, Manifest
 from tflite.outputs import clear_folder, remove_leftovers
@@ -260,22 +261,6 @@ def best_epoch(history: list[dict[str, Any]], task: Task) -> int:
 def stopped_early(history: list[dict[str, Any]], patience: int, task: Task) -> bool:
     """Whether the last `patience` epochs brought nothing better. A function of the history, so it survives a resume."""
     return bool(history) and patience > 0 and len(history) - best_epoch(history, task) >= patience
-
-
-def read_history(folder: Path) -> list[dict[str, Any]]:
-    """Rows of `history.csv`, oldest first; empty when there is none.
-
-    Raises:
-        CrackError: if the file is damaged.
-    """
-    path = folder / "history.csv"
-    if not path.exists():
-        return []
-    rows = read_csv(path)
-    try:
-        return [{key: int(value) if key == "epoch" else float(value) for key, value in row.items()} for row in rows]
-    except (TypeError, ValueError) as error:
-        raise CrackError(f"{path} is damaged ({error}). Start again with --overwrite.") from None
 
 
 def reseed_dropout(model: Any, seed: int, epoch: int) -> None:

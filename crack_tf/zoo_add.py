@@ -8,6 +8,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from crack_tf.data.registry import DATASETS
+from crack_tf.data.synthetic import render_tile
 from crack_tf.model_zoo import (
     GOLDEN,
     LIMIT_BYTES,
@@ -21,9 +23,12 @@ from crack_tf.model_zoo import (
     write_zoo,
 )
 from crack_tf.predictor import model_file
+from crack_tf.rounded import round_keras
+from tflite.device.tiles import training_side
 from tflite.errors import CrackError
 from tflite.files import sha256_file
 from tflite.outputs import Output, check_folder, partial_folder, remove_files
+from tflite.segmenter import load_model
 from tflite.sidecar import Sidecar, made_from, read_sidecar, sidecar_path, verify_file, write_sidecar
 
 CANDIDATES = 40  # synthetic tiles of each class among which the clearest is taken
@@ -192,9 +197,6 @@ def write_golden_tiles(path: Path, folder: Path) -> dict[str, float]:
     """
     from PIL import Image
 
-    from crack_tf.data.synthetic import render_tile
-    from tflite.segmenter import load_model
-
     runner = load_model(path)
     threshold = runner.sidecar.threshold
     border = float(threshold.logit if threshold.raw is None else threshold.raw)
@@ -216,8 +218,6 @@ def write_golden_tiles(path: Path, folder: Path) -> dict[str, float]:
 
 def _round(source: Path, target: Path) -> None:
     """Replace a copied float model and its sidecar by the rounded ones."""
-    from crack_tf.rounded import round_keras
-
     round_keras(source, target)
     sidecar = read_sidecar(source)
     training = {**sidecar.training, "rounded_from": sidecar.training.get("rounded_from", sidecar.sha256)}
@@ -254,8 +254,6 @@ def is_research_only(sidecar: Sidecar) -> bool:
 
 
 def _tile_side(sidecar: Sidecar) -> int:
-    from tflite.device.tiles import training_side
-
     return training_side(sidecar)
 
 
@@ -282,8 +280,6 @@ def _summary(sidecar: Sidecar) -> str:
 
 
 def _trained_on(sidecar: Sidecar, citation: str | None) -> dict[str, str]:
-    from crack_tf.data.registry import DATASETS
-
     training = sidecar.training
     dataset = str(training.get("dataset"))
     # A mixture is called after its parts.

@@ -16,10 +16,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from crack_tf.evaluation import OUTPUT as EVALUATION
+from crack_tf.export_config import CHECKPOINT, PARTS
+from crack_tf.provenance import created, environment
+from crack_tf.runs import RUN_FILES, flatten
 from tflite.errors import CrackError
 from tflite.files import read_json, write_json
 from tflite.locks import FolderLock
 from tflite.outputs import Output, clear_folder, json_with
+from tflite.results import RESULT_FILES
 from tuning.objective import Outcome, outcome_from
 from tuning.trial import RESULT, Recipe
 
@@ -67,11 +72,6 @@ class Plan:
 
 def search_output() -> Output:
     """A search's folder as `--overwrite` knows it: what Keras Tuner, trials and finalists leave there."""
-    from crack_tf.evaluation import OUTPUT as EVALUATION
-    from crack_tf.export_config import CHECKPOINT, PARTS
-    from crack_tf.runs import RUN_FILES
-    from tflite.results import RESULT_FILES
-
     run = (*RUN_FILES, *(f"export/*-*{part}" for part in (*PARTS, CHECKPOINT)))
     trial = (RESULT, "trial.json", "trial.log", "untrained/*.tflite", "untrained/*.tflite.json")
     files = (
@@ -109,9 +109,6 @@ def open_project(plan: Plan, out: Path, worker: bool = False) -> None:
     Raises:
         CrackError: naming what differs.
     """
-    from crack_tf.provenance import created, environment
-    from crack_tf.runs import flatten
-
     path, record = out / PROJECT, plan.record()
     deadline = time.monotonic() + _CHIEF_STARTS
     while worker and not path.exists():

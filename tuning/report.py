@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tflite.benchmark import format_table
 from tflite.files import atomic_path, write_csv, write_json
 from tflite.metrics import wilson_interval
+from tflite.tables import format_table
 from tuning.objective import Outcome
 from tuning.pareto import front, knee, shortfall
 

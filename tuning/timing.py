@@ -12,9 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.models import build_model, get_model
+from crack_tf.provenance import created, environment
+from crack_tf.thresholds import threshold_record
+from tflite.convert import convert_ptq, write_model
 from tflite.files import sha256_file
 from tflite.graph import read_graph
+from tflite.isolate import in_child
 from tflite.manifest import LABELS
+from tflite.measure import Job, compare
 from tflite.sidecar import Sidecar, write_sidecar
 
 RUNS, WARMUP = 60, 5
@@ -54,9 +60,6 @@ def measure_cost(path: Path, reference: Path, lock: Path) -> Cost:
     Raises:
         CrackError: if a model does not load.
     """
-    from tflite.benchmark import Job, compare
-    from tflite.isolate import in_child
-
     jobs = [Job(p, p.stem, 1, "xnnpack", RUNS, WARMUP, None) for p in (reference, path)]
     with exclusive(lock):
         rows = in_child(compare, jobs)
@@ -84,11 +87,6 @@ def write_untrained(model: str, image_size: int, hyperparameters: dict[str, Any]
         CrackError: if the model cannot be built or converted.
     """
     import keras
-
-    from crack_tf.models import build_model, get_model
-    from crack_tf.provenance import created, environment
-    from crack_tf.thresholds import threshold_record
-    from tflite.convert import convert_ptq, write_model
 
     keras.utils.set_random_seed(0)
     network = build_model(model, keras, image_size=image_size, raw_pixels=False, **hyperparameters)

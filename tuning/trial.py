@@ -20,12 +20,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from crack_tf.backend import use_tensorflow
 from crack_tf.export_config import ExportConfig
 from crack_tf.models import get_model
 from crack_tf.models.space import Space
+from crack_tf.runs import read_history
 from crack_tf.train_config import TrainConfig
 from tflite.errors import CrackError, first_line
 from tflite.files import read_json, write_json
+from tflite.manifest import read_manifest
+from tflite.sidecar import read_sidecar
 from tuning.objective import FAILED_SCORE, Budget, Outcome, feasible_score, outcome_from, over_budget_score
 from tuning.timing import Cost, measure_cost, write_untrained
 
@@ -156,8 +160,6 @@ def quiet(log: Path) -> Iterator[None]:
 def _attempt(outcome: Outcome, rung: Rung, recipe: Recipe, folder: Path) -> Outcome:
     import keras
 
-    from crack_tf.backend import use_tensorflow
-
     use_tensorflow()
     keras.backend.clear_session()  # graphs of earlier trials would fill the memory
     run = folder / "run"
@@ -263,9 +265,6 @@ def export(run: Path, recipe: Recipe) -> Path:
 
 def judge(outcome: Outcome, run: Path, model: Path, cost: Cost, rung: Rung, recipe: Recipe) -> Outcome:
     """Fill in an outcome from what training, export and timing left behind."""
-    from crack_tf.training import read_history
-    from tflite.sidecar import read_sidecar
-
     sidecar = read_sidecar(model)
     counts, masks = sidecar.metrics["at_threshold"], sidecar.task == "segment"
     epoch = read_json(run / "val_metrics.json")["epoch"]
@@ -300,8 +299,6 @@ def architecture(recipe: Recipe, values: dict[str, Any]) -> tuple[int, dict[str,
 
 def rung_limit(recipe: Recipe, rung: Rung) -> int | float:
     """Training samples of a cheap trial: of tiles a number, of patches and views (whose number the manifest does not tell) a share."""
-    from tflite.manifest import read_manifest
-
     share = rung.end / rung.most
     if isinstance(recipe.limit, float):
         return recipe.limit * share

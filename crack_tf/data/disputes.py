@@ -16,7 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from crack_tf.data.cache import Tiles
+from crack_tf.models import build_model, get_model
+from crack_tf.plots import new_figure, save_png
 from tflite.errors import CrackError
+from tflite.images import load_rgb
+from tflite.manifest import LABELS
 
 FOLDS = 5
 FEATURE_SIZE = 224
@@ -108,8 +112,6 @@ def pooled_features(tiles: Tiles, weights: str, progress: bool = True) -> np.nda
     import keras
     from tqdm import tqdm
 
-    from crack_tf.models import build_model, get_model
-
     spec = get_model("mobilenet_v2")
     model = build_model(spec.name, keras, image_size=FEATURE_SIZE)
     assert spec.pretrained is not None
@@ -125,10 +127,6 @@ def pooled_features(tiles: Tiles, weights: str, progress: bool = True) -> np.nda
 
 def gallery(disputes: list[Dispute], folder: Path, title: str, path: Path, limit: int = 24) -> None:
     """PNG of the surest disputes with label and probability."""
-    from crack_tf.plots import new_figure, save_png
-    from tflite.images import load_rgb
-    from tflite.manifest import LABELS
-
     shown = disputes[:limit]
     columns = 6
     rows = max(1, -(-len(shown) // columns))

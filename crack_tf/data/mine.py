@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from crack_tf.segmentation.photos import segment
 from crack_tf.tiled import PhotoClassifier
 from tflite.device.tiles import Box, tile_boxes
 from tflite.errors import CrackError, ImageError
@@ -60,8 +61,6 @@ def classifier_finder(classifier: PhotoClassifier) -> Finder:
 
 def segmenter_finder(segmenter: Segmenter) -> Finder:
     """The tiles in which a segmentation model draws a crack, with the number of its pixels."""
-    from crack_tf.segmentation.photos import segment
-
     side = segmenter.image_size
 
     def find(image: np.ndarray) -> list[tuple[Box, float]]:

@@ -21,6 +21,7 @@ from scipy import ndimage
 
 from crack_tf.explain.attribution import PATCH, Logits, local_mean
 from tflite.errors import CrackError
+from tflite.files import atomic_path
 from tflite.metrics import sigmoid, wilson_interval
 
 # Dense at the start: a crack is a few per cent of its tile.
@@ -167,8 +168,6 @@ def curves_plot(rows: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], pat
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-
-    from tflite.files import atomic_path
 
     models = list(dict.fromkeys(model for model, _ in rows))
     figure = Figure(figsize=(9, 3.3 * len(models) + 0.4), layout="constrained")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from crack_tf.explain import faithfulness
 from crack_tf.explain.attribution import rank_correlation
 from crack_tf.explain.drawing import CLEAN, Panel, Row, completeness, draw_sheet, mask_panel, panels_of, score_lines
 from crack_tf.explain.explainer import Explainer
@@ -132,8 +133,6 @@ def explain_all(jobs: Sequence[Job], folder: RunFolder, measuring: Measuring | N
 
 
 def _explain_job(job: Job, folder: RunFolder, measuring: Measuring | None, numbers: Any) -> list[Explained]:
-    from crack_tf.explain import faithfulness
-
     explainer, tiles = job.explainer, job.tiles
     images = tiles.images(explainer.image_size)
     masks = None if tiles.masks is None or measuring is None else tiles.masks(explainer.image_size)

@@ -11,6 +11,8 @@ from PIL import Image
 
 from crack_tf.data.cache import load_split, subset
 from crack_tf.data.synthetic import render_tile
+from crack_tf.segmentation.patches import load_patches
+from crack_tf.tiled import photo_boxes
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes
 from tflite.images import decode_rgb, list_images, resize_rgb
@@ -81,8 +83,6 @@ def from_files(paths: Sequence[str]) -> Tiles:
 
 def much_larger(paths: Sequence[str], side: int) -> list[str]:
     """Which images `predict` would cut into tiles instead of taking them whole; `side` is that of a training tile in pixels."""
-    from crack_tf.tiled import photo_boxes
-
     found = []
     for path in _files(paths):
         with Image.open(path) as image:
@@ -141,8 +141,6 @@ def from_masks(manifest: Manifest, split: str, limit: int | None, seed: int = 0)
     Raises:
         CrackError: if no tile has that much of a crack; also see `crack_tf.segmentation.patches.load_patches`.
     """
-    from crack_tf.segmentation.patches import load_patches
-
     patches = load_patches(manifest, split, SIDE)
     shares = np.array([mask.mean() for mask in patches.masks])
     places = np.flatnonzero(shares >= LEAST_CRACK)

@@ -23,6 +23,7 @@ from crack_tf.archives import check_zip
 from crack_tf.explain.explainer import Explanation
 from tflite.errors import CrackError
 from tflite.files import atomic_path, read_json, write_json
+from tflite.metrics import sigmoid
 from tflite.outputs import Inputs, Output, check_folder, clear_folder, json_with, remove_leftovers
 
 FORMAT = "crack_tf.explain/1"
@@ -177,8 +178,6 @@ def check_out(folder: Path, resume: bool, overwrite: bool, inputs: Inputs = ()) 
 
 def index_rows(tiles: list[Explained], folder: RunFolder) -> list[dict[str, Any]]:
     """A row for each tile and method: scores, how the map was made, and where it lies."""
-    from tflite.metrics import sigmoid
-
     rows = []
     for tile in tiles:
         for part in tile.explanations:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tflite.errors import CrackError, ImageError
+from tflite.images import FORMATS
 
 MIN_PIXELS = 3.0
 FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
@@ -230,8 +231,6 @@ def _scale(focal_mm: float, distance_m: float, pitch_mm: float) -> float:
 def _read(source: str | Path | bytes) -> tuple[str, dict[int, Any], tuple[int, int], bytes]:
     """Name, EXIF tags of the exposure, width and height as stored, and the file's bytes."""
     from PIL import Image
-
-    from tflite.images import FORMATS
 
     name = "the photograph" if isinstance(source, bytes) else str(source)
     try:

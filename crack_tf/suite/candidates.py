@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.models import MODELS, build_model
+from tflite.convert import convert_ptq
 from tflite.errors import CrackError
 from tflite.graph import read_graph
 from tflite.isolate import in_child
@@ -47,8 +49,6 @@ def _vgg16(keras: Any) -> Any:
 
 
 def _efficientnet_lite(keras: Any) -> Any:
-    from crack_tf.models import build_model
-
     return build_model("efficientnet_lite0", keras, image_size=IMAGE_SIZE, raw_pixels=False)
 
 
@@ -78,9 +78,6 @@ def candidate_row(name: str, folder: Path, threads: int = 1) -> dict[str, Any]:
         CrackError: if there is no such candidate or it cannot be converted.
     """
     import keras
-
-    from crack_tf.models import MODELS, build_model
-    from tflite.convert import convert_ptq
 
     size = IMAGE_SIZE
     if name in CANDIDATES:

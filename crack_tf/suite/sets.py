@@ -10,6 +10,7 @@ from crack_tf.data.registry import prepare
 from crack_tf.data.reviews import apply_review, find_review
 from crack_tf.lineage import lineage
 from crack_tf.predictor import Predictor
+from crack_tf.segmentation.patches import load_patches
 from crack_tf.suite.answers import TestSet
 from tflite.manifest import Manifest, refuse_mixed
 
@@ -76,8 +77,6 @@ def load_set(chosen: Chosen, limit: int | None = None) -> TestSet:
     manifest = manifest_of(chosen)
     refuse_mixed(manifest, "the suite")
     if manifest.task == "segment":
-        from crack_tf.segmentation.patches import load_patches
-
         patches = load_patches(manifest, chosen.split, chosen.side, limit=limit)
         return TestSet(chosen.label, patches.images, patches.labels, manifest.sha256, chosen.split)
     tiles = load_split(manifest, chosen.split, chosen.side, limit=limit)

@@ -138,7 +138,13 @@ def run(args: argparse.Namespace) -> int:
         CrackError: if an argument, a model, the source or the output folder is not usable.
     """
     if args.review is not None:
-        return _review(args)
+        from crack_tf.survey.reviewing import apply_review
+
+        if args.photos is not None:
+            raise CrackError(f"--review works on the survey in --out: leave {args.photos} out.")
+        told = apply_review(args.out, args.review, args.export_tiles, overwrite=args.overwrite, one_file=args.one_file)
+        print(told)
+        return 0
     if args.export_tiles is not None:
         raise CrackError("--export-tiles needs --review FILE: the tiles are of findings that somebody decided on.")
     if args.photos is None and args.one_file:
@@ -160,16 +166,6 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = make_parser().parse_args(argv)
     return run_main(lambda: run(args), interrupted="The same command goes on.")
-
-
-def _review(args: argparse.Namespace) -> int:
-    """Put a review into the tables and the report of a finished survey."""
-    from crack_tf.survey.reviewing import apply_review
-
-    if args.photos is not None:
-        raise CrackError(f"--review works on the survey in --out: leave {args.photos} out.")
-    print(apply_review(args.out, args.review, args.export_tiles, overwrite=args.overwrite, one_file=args.one_file))
-    return 0
 
 
 def _report_only(out: Path) -> int:

@@ -139,7 +139,7 @@ def test_lost_recall_fails_the_export_and_leaves_nothing(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Classifier, "logits", lambda self, tiles: np.full(len(tiles), -50.0, np.float32))
-    monkeypatch.setattr("crack_tf.thresholds.select_threshold", lambda *_: 0.0)
+    monkeypatch.setattr("crack_tf.quantised.select_threshold", lambda *_: 0.0)
     monkeypatch.setattr(
         "crack_tf.keras_models.predict_logits", lambda model, images: np.full(len(images), 9.0, np.float32)
     )

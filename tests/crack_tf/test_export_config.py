@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import crack_tf
-from crack_tf.export import chosen_schemes, make_parser
+from crack_tf.export import chosen_schemes, make_config, make_parser
 from crack_tf.export_config import MEASURE_SPLITS, ExportConfig, ExportResult
-from tflite.convert import INPUT_DTYPES, SCHEMES
+from tflite.convert import FLOAT_SCHEMES, INPUT_DTYPES, SCHEMES
 from tflite.errors import CrackError
 
 
@@ -61,13 +61,9 @@ CONFIGS = st.builds(
 @given(CONFIGS)
 def test_the_options_of_a_configuration_give_it_back(config: ExportConfig) -> None:
     args = make_parser().parse_args(config.options())
-    (scheme,) = chosen_schemes(args)
-    given = {
-        entry.name: getattr(args, entry.name)
-        for entry in fields(ExportConfig)
-        if getattr(args, entry.name, None) is not None
-    }
-    assert ExportConfig(**given | {"scheme": scheme}) == config
+    floats = [name for name in FLOAT_SCHEMES if getattr(args, name)]
+    (scheme,) = chosen_schemes(floats, args.int8, args.ptq)
+    assert replace(make_config(args), scheme=scheme) == config
 
 
 def test_a_usual_export_is_typed_with_one_option() -> None:
