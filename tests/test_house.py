@@ -24,6 +24,7 @@ TAKE_OPTIONS = {
     *(f"tflite.benchmark.{name}" for name in ("interrupted_message", "_take_bundle", "_load", "_jobs")),
     *(f"tflite.device.run.{name}" for name in ("_settings", "_subtitles", "_environment", "_actions")),
     *(f"crack_tf.data.__main__.{name}" for name in ("_check_manifest_name", "_run_audit")),
+    *(f"tflite.edgetpu.{name}" for name in ("_check", "_compile", "_validate")),
     "crack_tf.benchmark._manifest",
 }
 # Folders that import a verb.
