@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crack_tf.average import main, mean_weights
+from crack_tf.average import main
 from tests.dark_model import write_dark_model
 from tflite.errors import CrackError
 from tflite.manifest import Manifest
 from tflite.sidecar import read_sidecar
+
+pytest.importorskip("keras")
+
+from crack_tf.averaging import mean_weights
 
 
 @pytest.fixture(scope="session")

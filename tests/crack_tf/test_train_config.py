@@ -121,3 +121,15 @@ def test_train_is_called_by_the_packages_name_whether_or_not_its_module_is_impor
         (config, "a", {"resume": False, "overwrite": False}),
         (config, "b", {"resume": True, "overwrite": False}),
     ]
+
+
+def test_a_run_folder_records_what_it_always_did() -> None:
+    record = TrainConfig(model="opnet_lite", data="metu", limit=0.5, val_limit=9, seed=3).as_dict()
+    assert sorted(record) == sorted(
+        [
+            *("model", "image_size", "hyperparameters", "weights", "init_from", "epochs", "steps_per_epoch", "batch"),
+            *("learning_rate", "schedule", "warmup_steps", "optimizer", "loss", "positive_weight", "negative_weight"),
+            *("augmentation", "adverse", "camera", "zoom_out", "balance", "freeze_epochs", "unfreeze_blocks"),
+            *("patience", "target_recall", "precision", "seed"),
+        ]
+    )

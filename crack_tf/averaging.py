@@ -1,0 +1,105 @@
+"""One model whose weights are the mean of several's: `average`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crack_tf.data.registry import prepare
+from crack_tf.keras_models import load_keras
+from crack_tf.predictor import model_file, refuse_adopted
+from crack_tf.provenance import created, data_record, environment
+from crack_tf.runs import RUN_FILES, Run, tell_left
+from crack_tf.tasks import task_of
+from crack_tf.train_config import TrainConfig
+from crack_tf.training import finish
+from tflite.errors import CrackError
+from tflite.files import sha256_file, write_json
+from tflite.outputs import Output, check_folder, clear_folder, json_with
+from tflite.sidecar import read_sidecar
+
+OUTPUT = Output("crack-tf average", json_with("config.json", "averaged"), RUN_FILES, first="config.json")
+
+
+def average(
+    models: Sequence[str | os.PathLike[str]],
+    data: str,
+    out: str | os.PathLike[str],
+    *,
+    target_recall: float = 0.998,
+    overwrite: bool = False,
+) -> Run:
+    """Average the weights of models that were fine-tuned from the same start.
+
+    Args:
+        models: run folders or .keras files, two or more; a checkpoint counts too, and one twice counts twice.
+        data: manifest .csv with all that trained any of them; the threshold is chosen on its validation split.
+        out: run folder.
+        target_recall: recall that the decision threshold reaches on validation, above 0 and at most 1.
+        overwrite: replace the run in `out`.
+
+    Raises:
+        CrackError: if the models are not of one architecture, or the data or the folder are not usable.
+    """
+    folder = Path(out)
+    names = [os.fspath(model) for model in models]
+    check_folder(folder, OUTPUT, overwrite, inputs=(*names, data))
+    if not 0 < target_recall <= 1:
+        raise CrackError(f"--target-recall {target_recall}: give a share above 0 and at most 1, such as 0.998.")
+    if len(names) < 2:
+        raise CrackError(f"MODEL {names[0]}: an average takes two models or more.")
+    files = [model_file(text) for text in names]
+    wrong = next((file for file in files if file.suffix != ".keras"), None)
+    if wrong is not None:
+        raise CrackError(f"MODEL {wrong}: quantised weights cannot be averaged. Name .keras files or run folders.")
+    # The first says what they all are; checkpoints have no sidecar of their own.
+    first = read_sidecar(files[0])
+    refuse_adopted(files[0], first, "average rebuilds")
+    task = task_of(first.model)
+    manifest = prepare(data)
+    task.check(manifest)
+
+    val = task.load(manifest, "val", first.image_size)  # first: data that are not there are noticed in no time
+
+    model = load_keras(files[0])
+    model.set_weights(mean_weights([(str(file), load_keras(file).get_weights()) for file in files]))
+    config = TrainConfig(
+        model=first.model,
+        image_size=first.image_size,
+        hyperparameters=dict(first.hyperparameters),
+        weights="average",
+        target_recall=target_recall,
+    )
+    tell_left(folder, clear_folder(folder, OUTPUT))
+    record: dict[str, Any] = {
+        "averaged": [{"file": str(file), "sha256": sha256_file(file)} for file in files],
+        "target_recall": target_recall,
+        "data": data_record(manifest),
+    }
+    write_json(folder / "config.json", record | {"created": created(), **environment()})
+    return finish(config, manifest, model, val, folder)
+
+
+def mean_weights(weights: list[tuple[str, list[np.ndarray]]]) -> list[np.ndarray]:
+    """The mean of each weight over models: float32 arrays of the models' own shapes.
+
+    Args:
+        weights: name and weights of every model, two or more.
+
+    Raises:
+        CrackError: if two models differ in the shape of a weight, or one holds a number that is not finite.
+    """
+    name, first = weights[0]
+    for other, values in weights:
+        if [value.shape for value in values] != [value.shape for value in first]:
+            raise CrackError(f"{other} has other weights than {name}: only models of one architecture can be averaged.")
+        if not all(np.isfinite(value).all() for value in values):
+            raise CrackError(f"{other} holds weights that are not finite: its training failed. Leave it out.")
+    return [
+        np.asarray(np.mean(np.stack(layer), axis=0, dtype=np.float64), np.float32)
+        for layer in zip(*(values for _, values in weights), strict=True)
+    ]
