@@ -1,0 +1,57 @@
+"""A survey as a function: what its configuration refuses, and that its result is what lies in the folder."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import crack_tf
+from crack_tf.survey.findings import read_survey
+from crack_tf.survey.surveying import SurveyConfig
+from tests.crack_tf.survey.small_flight import write_flight, write_models
+from tflite.errors import CrackError
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"overlap": 1.0}, "--overlap 1: choose a share"),
+        ({"foreground": "mask.png"}, "--foreground 'mask.png': choose one of auto, none"),
+        ({"distance_m": 0}, "--distance-m 0: give a number above 0"),
+        ({"every_s": float("nan")}, "--every-s nan: give a number above 0"),
+        ({"distance": 2}, "survey() takes no 'distance'"),
+    ],
+)
+def test_an_impossible_setting_is_named_and_nothing_is_made(
+    settings: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CrackError) as caught:
+        crack_tf.survey(tmp_path, tmp_path / "out", **settings)
+    assert message in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_configuration_and_settings_beside_it_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CrackError, match="a configuration and 'overlap' beside it"):
+        crack_tf.survey(tmp_path, tmp_path / "out", SurveyConfig(), overlap=0.5)
+
+
+def test_the_result_is_what_the_folder_holds_and_the_same_call_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = write_models(tmp_path / "models")
+    photos = write_flight(tmp_path / "DCIM")
+    settings: dict[str, Any] = {"model": str(models.classifier), "segmenter": "none", "foreground": "none"}
+    found = crack_tf.survey(photos, tmp_path / "out", **settings)
+    kept = read_survey(tmp_path / "out")
+    assert found.findings == kept.findings
+    assert found.gaps == kept.gaps == ()
+    assert found.report.is_file()
+    assert (found.handled, found.done_before, found.comparison) == (6, 0, None)
+    assert "findings (" not in capsys.readouterr().out  # the verb sums up
+    again = crack_tf.survey(photos, tmp_path / "out", SurveyConfig(**settings))
+    assert (again.handled, again.done_before, again.findings) == (0, 6, found.findings)
+    assert importlib.import_module("crack_tf.survey") is crack_tf.survey
