@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=non_negative_int, default=0, help="of the split, when SOURCE has to be split")
     benchmark.add_arguments(parser)
     args = parser.parse_args(argv)
-    return run_main(lambda: _run(args), interrupted=benchmark.interrupted_message(args))
+    return run_main(lambda: _run(args), interrupted=benchmark.interrupted_message(args.out))
 
 
 def _run(args: argparse.Namespace) -> None:

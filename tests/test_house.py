@@ -21,7 +21,7 @@ PACKAGES = ("crack_tf", "tuning", "tflite")
 PARSING = {"tflite.cli", "crack_tf.data.flight"}
 # Functions of verbs that take what was parsed, besides `run` and what `set_defaults(run=...)` names.
 TAKE_OPTIONS = {
-    *(f"tflite.benchmark.{name}" for name in ("interrupted_message", "_take_bundle", "_load", "_jobs")),
+    "tflite.benchmark._take_bundle",
     *(f"tflite.device.run.{name}" for name in ("_settings", "_subtitles", "_environment", "_actions")),
     *(f"crack_tf.data.__main__.{name}" for name in ("_check_manifest_name", "_run_audit")),
     *(f"tflite.edgetpu.{name}" for name in ("_check", "_compile", "_validate")),
@@ -29,7 +29,7 @@ TAKE_OPTIONS = {
 }
 # Folders that import a verb.
 UPWARD = {
-    ("tuning.finalists", "tflite.benchmark"),  # its settings are options still
+    ("tuning.finalists", "tflite.benchmark"),  # a device's module that measures and is run
     ("crack_tf.notebooks", "crack_tf.cli"),  # runs the verbs of its table as a reader would
 }
 # Own modules imported in functions, by the module that does it. Most bring Keras, whose backend is chosen first, or LiteRT, OpenCV or

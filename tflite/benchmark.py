@@ -17,7 +17,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from tflite.tables import format_table, number
 
 __all__ = [
     "FORMAT",
+    "BenchmarkConfig",
     "Job",
     "TileSet",
     "add_arguments",
@@ -52,6 +53,7 @@ __all__ = [
     "interrupted_message",
     "main",
     "measure",
+    "measure_models",
     "result_path",
     "run",
     "select_tiles",
@@ -62,6 +64,45 @@ ENERGY_SECONDS = 20.0  # of load for a power reading where no --sustained asks f
 LEAST_MINUTES = 0.05
 BUNDLE = Path("bundle.json")  # names the folder of an unpacked bundle
 _BUNDLE_THREADS = (1, 2, 4)
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """What is measured, and how.
+
+    Attributes:
+        models: .tflite files; without a sidecar only a file's latency is measured.
+        no_sidecar: time the files alone, whatever lies beside them.
+        split: of the manifest.
+        limit: use so many tiles, spread evenly over the split; None for all.
+        threads: CPU threads, one row each; None for one.
+        delegate: of `DELEGATES`, one row each; None for xnnpack, or edgetpu where a model is compiled for it.
+        runs: timed runs per row.
+        warmup: runs before them, not timed.
+        compare: also run all models in turn in one process.
+        sustained: minutes to go on deciding for, or None.
+        fps: decisions per second to keep up meanwhile, or None for as fast as they go.
+        power_file, power_command, power_unit: where the board's present power is read, and its unit; None for nowhere.
+        out: folder for the results.
+        overwrite: replace earlier results of the same name there.
+    """
+
+    models: Sequence[Path]
+    no_sidecar: bool = False
+    split: str = "test"
+    limit: int | None = None
+    threads: Sequence[int] | None = None
+    delegate: Sequence[str] | None = None
+    runs: int = 100
+    warmup: int = 10
+    compare: bool = False
+    sustained: float | None = None
+    fps: float | None = None
+    power_file: Path | None = None
+    power_command: str | None = None
+    power_unit: str | None = None
+    out: Path = Path("benchmarks")
+    overwrite: bool = False
 
 
 def environment() -> dict[str, Any]:
@@ -159,21 +200,39 @@ def run(
 
         write_report(args.report, args.out, args.overwrite)
         return
-    load = _load(args)
-    if args.runs < MIN_RUNS:
-        raise CrackError(f"--runs {args.runs}: at least {MIN_RUNS} are needed for percentiles that mean something.")
-    if not args.models:
+    measure_models(BenchmarkConfig(**{e.name: getattr(args, e.name) for e in fields(BenchmarkConfig)}), manifest, more)
+
+
+def measure_models(
+    config: BenchmarkConfig,
+    manifest: Manifest | None = None,
+    more: Callable[[Job], dict[str, Any]] | None = None,
+) -> None:
+    """Measure models, print the table, and write each row as soon as it is measured.
+
+    Args:
+        config: which, and how.
+        manifest: of the tiles for accuracy and end-to-end time, or None for latency alone.
+        more: measures further columns of a row, in a process of its own; None for none.
+
+    Raises:
+        CrackError: if anything is wrong with the arguments, the manifest or a model; before the first measurement.
+    """
+    load = _load(config)
+    if config.runs < MIN_RUNS:
+        raise CrackError(f"--runs {config.runs}: at least {MIN_RUNS} are needed for percentiles that mean something.")
+    if not config.models:
         raise CrackError("no model given: name .tflite files, or give --report with the results of earlier runs.")
-    if args.compare and len(args.models) < 2:
+    if config.compare and len(config.models) < 2:
         raise CrackError("--compare needs at least two models, got one.")
-    json_path, csv_path, plot_path = (result_path(args.out, suffix) for suffix in (".json", ".csv", ".png"))
+    json_path, csv_path, plot_path = (result_path(config.out, suffix) for suffix in (".json", ".csv", ".png"))
     output = Output("tflite.benchmark", lambda _: json_with("", format=FORMAT)(json_path))
     for path in (json_path, csv_path, plot_path, _sustained_path(plot_path)):
-        check_file(path, output, args.overwrite, inputs=args.models)
+        check_file(path, output, config.overwrite, inputs=config.models)
     if manifest is not None:
         refuse_mixed(manifest, "a benchmark")
-    tiles = select_tiles(manifest, args.split, args.limit) if manifest is not None else None
-    jobs = _jobs(args, tiles, load)
+    tiles = select_tiles(manifest, config.split, config.limit) if manifest is not None else None
+    jobs = _jobs(config, tiles, load)
     isolated = can_spawn()
     _check(jobs, isolated)
     if manifest is not None:
@@ -201,7 +260,7 @@ def run(
         record["rows"].append(row)
         write_result(record, json_path, csv_path)
         _warn_about_row(row)
-    if args.compare:
+    if config.compare:
         for group in _alike(jobs):
             print(f"comparing {len(group)} models, {_setting(group[0])}", file=sys.stderr)
             record["compare"] += elsewhere(compare, group)
@@ -228,12 +287,12 @@ def main(argv: list[str] | None = None) -> int:
             _take_bundle(args)
         run(args, read_manifest(args.manifest) if args.manifest is not None else None)
 
-    return run_main(body, interrupted=interrupted_message(args))
+    return run_main(body, interrupted=interrupted_message(args.out))
 
 
-def interrupted_message(args: argparse.Namespace) -> str:
+def interrupted_message(out: Path) -> str:
     """What to say after Ctrl-C."""
-    return f"Rows finished before are in {result_path(args.out, '.csv')}, if there were any."
+    return f"Rows finished before are in {result_path(out, '.csv')}, if there were any."
 
 
 def _take_bundle(args: argparse.Namespace) -> None:
@@ -257,36 +316,38 @@ def _take_bundle(args: argparse.Namespace) -> None:
             args.models.remove(path)
 
 
-def _load(args: argparse.Namespace) -> Load | None:
+def _load(config: BenchmarkConfig) -> Load | None:
     """The load that --sustained and a power reading ask for; a first reading is taken, so that a bad one is named now."""
-    power = power_source(args.power_file, args.power_command, args.power_unit)
-    if args.sustained is None:
-        if args.fps is not None:
-            raise CrackError(f"--fps {args.fps:g}: say for how long, with --sustained MINUTES.")
+    power = power_source(config.power_file, config.power_command, config.power_unit)
+    if config.sustained is None:
+        if config.fps is not None:
+            raise CrackError(f"--fps {config.fps:g}: say for how long, with --sustained MINUTES.")
         if power is None:
             return None
-    elif args.sustained < LEAST_MINUTES:
-        raise CrackError(f"--sustained {args.sustained:g}: at least {LEAST_MINUTES:g} minutes; heat takes ten or more.")
+    elif config.sustained < LEAST_MINUTES:
+        raise CrackError(
+            f"--sustained {config.sustained:g}: at least {LEAST_MINUTES:g} minutes; heat takes ten or more."
+        )
     if power is not None:
         print(f"power reading {power}: {power.watts():.3f} W now", file=sys.stderr)
-    seconds = ENERGY_SECONDS if args.sustained is None else args.sustained * 60
-    return Load(seconds, args.fps, power, IDLE_SECONDS)
+    seconds = ENERGY_SECONDS if config.sustained is None else config.sustained * 60
+    return Load(seconds, config.fps, power, IDLE_SECONDS)
 
 
-def _jobs(args: argparse.Namespace, tiles: TileSet | None, load: Load | None) -> list[Job]:
+def _jobs(config: BenchmarkConfig, tiles: TileSet | None, load: Load | None) -> list[Job]:
     """One job per model, thread count and delegate.
 
     A model compiled for the Edge TPU runs nowhere else, and no other model runs there: of several delegates each model gets
     those that can run it. Asked for a single wrong one, it keeps that, and loading it says what is wrong.
     """
     jobs = []
-    for path, name in zip(args.models, _names(args.models), strict=True):
-        compiled, bare = _compiled(path), args.no_sidecar or is_bare(path)
-        asked = args.delegate or ["edgetpu" if compiled else "xnnpack"]
+    for path, name in zip(config.models, _names(config.models), strict=True):
+        compiled, bare = _compiled(path), config.no_sidecar or is_bare(path)
+        asked = config.delegate or ["edgetpu" if compiled else "xnnpack"]
         fitting = [delegate for delegate in asked if compiled == (delegate == "edgetpu")]
-        for threads in args.threads or [1]:
+        for threads in config.threads or [1]:
             for delegate in fitting or asked:
-                jobs.append(Job(path, name, threads, delegate, args.runs, args.warmup, tiles, load, bare))
+                jobs.append(Job(path, name, threads, delegate, config.runs, config.warmup, tiles, load, bare))
     return jobs
 
 

@@ -61,8 +61,12 @@ def finish_models(
     with _step("evaluation", chosen[0]):
         evaluating.evaluate_models(tested, EvaluateConfig(recipe.manifest), out / "test", overwrite=True)
     arguments = [recipe.reference, *map(str, models), "--compare", "--out", str(out / "benchmark"), "--overwrite"]
-    say("python -m tflite.benchmark " + " ".join(arguments))
-    _must(benchmark.main(arguments), "benchmark", chosen[0])
+    say(shlex.join(["python", "-m", "tflite.benchmark", *arguments]))
+    timed = benchmark.BenchmarkConfig(
+        [Path(recipe.reference), *models], compare=True, out=out / "benchmark", overwrite=True
+    )
+    with _step("benchmark", chosen[0]):
+        benchmark.measure_models(timed)
     return models
 
 
@@ -82,8 +86,3 @@ def _step(step: str, outcome: Outcome) -> Iterator[None]:
         raise CrackError(
             f"{step} of trial {outcome.trial} failed: {error} The same command goes on from there."
         ) from None
-
-
-def _must(code: int, step: str, outcome: Outcome) -> None:
-    if code:
-        raise CrackError(f"{step} of trial {outcome.trial} failed, see above. The same command goes on from there.")

@@ -374,12 +374,12 @@ def test_sustained_load_and_energy_are_measured_written_and_drawn(
 def test_a_power_reading_alone_asks_for_a_short_load() -> None:
     parser = argparse.ArgumentParser()
     benchmark.add_arguments(parser)
-    args = parser.parse_args(["m.tflite", "--power-command", "echo 3.5", "--power-unit", "W"])
-    load = benchmark._load(args)
+    parse: Any = parser.parse_args
+    load = benchmark._load(parse(["m.tflite", "--power-command", "echo 3.5", "--power-unit", "W"]))
     assert load is not None
     assert (load.seconds, load.fps, load.power is not None) == (benchmark.ENERGY_SECONDS, None, True)
-    assert benchmark._load(parser.parse_args(["m.tflite"])) is None
-    load = benchmark._load(parser.parse_args(["--sustained", "10", "--fps", "15", "m.tflite"]))
+    assert benchmark._load(parse(["m.tflite"])) is None
+    load = benchmark._load(parse(["--sustained", "10", "--fps", "15", "m.tflite"]))
     assert load is not None
     assert (load.seconds, load.fps, load.power) == (600, 15, None)
 
@@ -443,7 +443,7 @@ def test_compiled_models_run_on_the_edge_tpu_and_others_do_not(
     benchmark.add_arguments(parser)
 
     def planned(*options: str) -> list[tuple[str, str]]:
-        args = parser.parse_args(["a.tflite", "a_edgetpu.tflite", *options])
+        args: Any = parser.parse_args(["a.tflite", "a_edgetpu.tflite", *options])
         return [(job.path.name, job.delegate) for job in benchmark._jobs(args, None, None)]
 
     assert planned() == [("a.tflite", "xnnpack"), ("a_edgetpu.tflite", "edgetpu")]
