@@ -168,7 +168,7 @@ def test_an_impossible_setting_fails_the_trial_not_the_search(tiny_manifest: Man
 
 
 def test_a_full_disk_leaves_no_result(tiny_manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("crack_tf.training.train", full)
