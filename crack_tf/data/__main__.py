@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from crack_tf.data.flight import add_options
 from crack_tf.data.flight import run as flight
 from crack_tf.data.policies import POLICIES, POLICY_HELP
-from tflite.cli import non_negative_int, positive_int, run_main
+from tflite.cli import non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import read_csv, write_csv, write_json
 from tflite.manifest import LABELS, SPLITS, Manifest, read_manifest, write_manifest
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--leave-out",
         action="store_true",
-        help="leave out pairs whose photograph or mask has a problem, instead of stopping",
+        help="leave out pairs whose photograph or mask has a problem, instead of stopping; and what is left out of any set is no gap",
     )
     verb.add_argument(
         "--clean", action="store_true", help="every picture is free of cracks; no class folders are needed"
@@ -93,6 +93,12 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME",
         help="class that is a crack: its name, or its number or colour (250,50,83) in masks; repeat; default: crack, crevice, fissure",
+    )
+    verb.add_argument(
+        "--line-width",
+        type=positive_float,
+        metavar="PX",
+        help="draw cracks that are marked as lines that wide; without it their photographs are left out and named, as are boxes",
     )
     verb.add_argument(
         "--out", type=Path, required=True, help="folder for images/, masks/ and conversion.json; must not exist"
@@ -207,7 +213,7 @@ def _fetch(options: argparse.Namespace) -> None:
     print(f"images: {folder}\nnext: python -m crack_tf.data audit {folder} --out audit")
 
 
-def _audit(options: argparse.Namespace) -> None:
+def _audit(options: argparse.Namespace) -> int:
     check_folder(options.out, AUDIT, options.overwrite, inputs=(options.source,))
     result = _run_audit(options)
     with making(options.out, AUDIT):
@@ -216,9 +222,10 @@ def _audit(options: argparse.Namespace) -> None:
     names = "audit.csv copies.csv summary.json summary.csv overview.png samples.png copies.png"
     more = " misaligned.png" if result.source.task == "segment" else ""
     print(f"written to {options.out}: {names}{more}")
+    return _exit_code(result)
 
 
-def _split(options: argparse.Namespace) -> None:
+def _split(options: argparse.Namespace) -> int:
     from crack_tf.data.notes import audit_notes, split_notes
     from crack_tf.data.split import leaks, split
 
@@ -230,16 +237,21 @@ def _split(options: argparse.Namespace) -> None:
     _print_unreadable(result)
     _print_notes([*split_notes(result, manifest), *audit_notes(result)])
     print(f"written: {options.out}")
+    return 0 if options.leave_out else _exit_code(result)
 
 
 def _convert(options: argparse.Namespace) -> int:
     from crack_tf.data.convert import convert
 
-    result = convert(options.source, options.out, options.crack_class)
+    result = convert(options.source, options.out, options.crack_class, options.line_width)
     print(f"{result.kind}: {result.photographs} photographs converted, {result.crack_free} of them without a crack")
     for what, classes in (("taken as crack", result.crack_classes), ("taken as background", result.other_classes)):
         if classes:
             print(f"{what}: {', '.join(f'{name!r} ({count})' for name, count in sorted(classes.items()))}")
+    if result.lines:
+        print(
+            f"{result.lines} cracks that were marked as lines are drawn {result.line_width:g} pixels wide, as you said"
+        )
     if result.not_annotated:
         print(f"{result.not_annotated} photographs have no annotation, and are left out")
     if result.left:
@@ -507,6 +519,16 @@ def _print_unreadable(result: Audit, shown: int = 10) -> None:
         print(f"  {record.path}: {record.error}")
     if len(result.unreadable) > shown:
         print(f"  and {len(result.unreadable) - shown} more")
+
+
+def _exit_code(result: Audit) -> int:
+    """1 where something of the set is missing from the result, and said so last, where it is seen; else 0."""
+    from crack_tf.data.notes import gap_note
+
+    note = gap_note(result)
+    if note is not None:
+        print(f"warning: {note}", file=sys.stderr)
+    return 1 if note is not None else 0
 
 
 def _print_notes(notes: Iterable[str]) -> None:

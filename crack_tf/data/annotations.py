@@ -224,7 +224,8 @@ def _cvat_shape(element: ElementTree.Element) -> Shape:
         "polygon": partial(_paint_cvat_polygon, element),
         "mask": partial(_paint_cvat_mask, element),
     }
-    return Shape(element.attrib["label"], element.tag, paints.get(element.tag))
+    line = [point.split(",") for point in element.get("points", "").split(";")] if element.tag == "polyline" else None
+    return Shape(element.attrib["label"], element.tag, paints.get(element.tag), line)
 
 
 def _paint_cvat_polygon(element: ElementTree.Element, mask: np.ndarray) -> None:
@@ -244,7 +245,8 @@ def _labelme_shape(record: Mapping[str, Any]) -> Shape:
         "polygon": partial(paint_polygon, record.get("points")),
         "mask": partial(_paint_labelme_mask, record),
     }
-    return Shape(str(record["label"]), str(kind), paints.get(kind))
+    line = record.get("points") if kind in ("line", "linestrip") else None
+    return Shape(str(record["label"]), str(kind), paints.get(kind), line)
 
 
 def _paint_labelme_mask(record: Mapping[str, Any], mask: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
@@ -28,18 +28,20 @@ from crack_tf.data.annotations import (
     read_labelmap,
     read_labelme,
 )
-from crack_tf.data.shapes import Shape
+from crack_tf.data.shapes import Shape, paint_line
 from crack_tf.segmentation.pairs import IMAGE_NAMES, PairSource, pair_folders
 from tflite.errors import CrackError
 from tflite.files import read_json, refuse_existing, write_json
 from tflite.formats import HEAD, recognise
-from tflite.images import list_images, open_image
+from tflite.images import open_image
 from tflite.masks import orient, stored_orientation
 from tflite.outputs import partial_folder
+from tflite.photographs import list_photographs
 
 CRACK_CLASSES = ("crack", "cracks", "crevice", "fissure")  # whatever their case, where the user names none
 REPORT = "conversion.json"
 _LIKE_A_CRACK = re.compile(r"crack|crevice|fissur|riss", re.IGNORECASE)
+_WIDEST = 1000  # pixels; no crack is wider, and a mask of it would be the photograph
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif", "BMP": ".bmp", "WEBP": ".webp"}
 _KINDS = {"cvat": "CVAT", "labelme": "LabelMe", "coco": "COCO", "masks": "masks of classes"}
 
@@ -71,6 +73,8 @@ class Conversion:
         crack_free: of them without a crack.
         not_annotated: photographs in the source that no annotation names.
         left: what was not converted.
+        line_width: in pixels, at which cracks that were marked as lines were drawn; None where none was stated.
+        lines: cracks that were.
     """
 
     kind: str
@@ -80,21 +84,29 @@ class Conversion:
     crack_free: int
     not_annotated: int
     left: tuple[Left, ...]
+    line_width: float | None = None
+    lines: int = 0
 
 
-def convert(source: str | Path, out: str | Path, crack_classes: Sequence[str] = ()) -> Conversion:
+def convert(
+    source: str | Path, out: str | Path, crack_classes: Sequence[str] = (), line_width: float | None = None
+) -> Conversion:
     """Write the photographs and masks of an annotated folder; the folder appears when it is whole, or not at all.
 
     Args:
         source: a folder as the annotation program exported it, unpacked, or its one annotation file beside the photographs.
         out: folder to write; must not exist.
         crack_classes: names of the classes that are cracks; of masks without names their numbers or colours. None: `CRACK_CLASSES`.
+        line_width: at which cracks that are marked as lines (CVAT's polylines, LabelMe's lines and line strips) are drawn, in pixels;
+            None leaves their photographs out, since a line does not say which pixels are crack.
 
     Raises:
-        CrackError: if `out` exists, there are no annotations or several kinds of them, none of the classes is a crack or it is not plain
-            which are, or no photograph can be converted.
+        CrackError: if the width is not a number above 0, `out` exists, there are no annotations or several kinds of them, none of the
+            classes is a crack or it is not plain which are, or no photograph can be converted.
     """
     source, out = Path(source), Path(out)
+    if line_width is not None and not 0 < line_width < _WIDEST:
+        raise CrackError(f"--line-width {line_width:g}: give pixels, a number above 0 and below {_WIDEST}.")
     refuse_existing(out, False, "Choose another name.")
     if not source.exists():
         raise CrackError(f"{source} does not exist. Give the folder that was exported, unpacked.")
@@ -103,14 +115,18 @@ def convert(source: str | Path, out: str | Path, crack_classes: Sequence[str] = 
         raise CrackError(f"--out {out} lies in {root}. Choose a folder outside of it.")
     kind, annotated, left = _read(source, root)
     cracks, others = _choose(annotated, crack_classes, source)
-    photographs = list_images(root)
+    listing = list_photographs(root)
+    left += [
+        Left(_below(trouble.path, root), _below(trouble.path, root), trouble.reason) for trouble in listing.troubles
+    ]
+    photographs = listing.photographs
     placed, lost = _place(annotated, photographs, root)
     with partial_folder(out) as partial:
         crack_free = 0
         # disable=None: no bar where the output is a log file
         for entry in tqdm(placed, "converting", unit="photo", disable=None):
             try:
-                crack_free += not _write(partial, entry, cracks)
+                crack_free += not _write(partial, entry, cracks, line_width)
             except (CrackError, ValueError) as error:
                 lost.append((entry.annotated, str(error)))
         left += [Left(entry.photo, _below(entry.annotation, root), reason) for entry, reason in lost]
@@ -121,7 +137,10 @@ def convert(source: str | Path, out: str | Path, crack_classes: Sequence[str] = 
             )
         used = {entry.path for entry in placed}
         unnamed = 0 if kind == "masks" else len(set(photographs) - used)
-        result = Conversion(_KINDS[kind], cracks, others, converted, crack_free, unnamed, tuple(left))
+        lines = 0 if line_width is None else _count_lines(annotated, cracks, {id(entry) for entry, _ in lost})
+        result = Conversion(
+            _KINDS[kind], cracks, others, converted, crack_free, unnamed, tuple(left), line_width, lines
+        )
         write_json(partial / REPORT, {"format": "crack_tf.conversion/1", "source": source.name} | asdict(result))
         partial.replace(out)
     return result
@@ -289,7 +308,16 @@ def _find(entry: Annotated, by_name: dict[str, list[Path]], root: Path) -> Path 
     return None
 
 
-def _write(folder: Path, entry: _Placed, cracks: Iterable[str]) -> bool:
+def _count_lines(annotated: Iterable[Annotated], cracks: Container[str], lost: Container[int]) -> int:
+    return sum(
+        shape.line is not None and shape.label in cracks
+        for entry in annotated
+        if id(entry) not in lost
+        for shape in entry.shapes
+    )
+
+
+def _write(folder: Path, entry: _Placed, cracks: Container[str], line_width: float | None) -> bool:
     """Write photograph and mask; whether there is a crack.
 
     Raises:
@@ -306,7 +334,7 @@ def _write(folder: Path, entry: _Placed, cracks: Iterable[str]) -> bool:
         raise ValueError(
             f"it was drawn on {size[0]}x{size[1]} pixels, and the photograph has {upright[0]}x{upright[1]}"
         )
-    mask = _draw([shape for shape in entry.annotated.shapes if shape.label in cracks], size)
+    mask = _draw([shape for shape in entry.annotated.shapes if shape.label in cracks], size, line_width)
     if size != upright:
         mask = orient(mask, orientation)  # drawn on the pixels as stored, which only the size tells for sure
     photo = folder / "images" / entry.target
@@ -320,22 +348,26 @@ def _write(folder: Path, entry: _Placed, cracks: Iterable[str]) -> bool:
     return bool(mask.any())
 
 
-def _draw(shapes: Sequence[Shape], size: tuple[int, int]) -> np.ndarray:
+def _draw(shapes: Sequence[Shape], size: tuple[int, int], line_width: float | None) -> np.ndarray:
     mask = np.zeros(size[::-1], bool)
+    flat: list[Shape] = []
     for shape in shapes:
-        if shape.paint is None:
-            continue
         alone = np.zeros_like(mask)
-        shape.paint(alone)
+        if shape.paint is not None:
+            shape.paint(alone)
+        elif shape.line is not None and line_width is not None:
+            paint_line(shape.line, line_width, alone)
+        else:
+            flat.append(shape)
+            continue
         if not alone.any():
             raise ValueError(f"a crack drawn as {shape.kind} covers no pixel of it")
         mask |= alone
     # A tag says of the whole photograph what its shapes say in detail.
-    flat = next(
-        (shape.kind for shape in shapes if shape.paint is None and (shape.kind != "tag" or not mask.any())), None
-    )
-    if flat is not None:
-        raise ValueError(f"a crack is drawn as {flat}, which does not say which pixels it covers")
+    for shape in flat:
+        if shape.kind != "tag" or not mask.any():
+            advice = "state its width with --line-width" if shape.line is not None else "draw it anew as a polygon"
+            raise ValueError(f"a crack is drawn as {shape.kind}, which does not say which pixels it covers: {advice}")
     return mask
 
 

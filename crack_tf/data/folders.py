@@ -207,9 +207,21 @@ def passed_over(source: Source, near: bool = False) -> dict[str, int]:
 
 
 def troubles(source: Source) -> list[tuple[str, str]]:
-    """(path relative to the folder, reason) of links, folders and pipes below it that cannot be looked at: they may hold pictures."""
-    found = list_photographs(source.folder).troubles
-    return [(trouble.path.relative_to(source.folder).as_posix(), trouble.reason) for trouble in found]
+    """(path relative to the folder, reason) of links, folders and pipes below it that cannot be looked at: they may hold pictures.
+
+    A link that leads to the folder of a class, or of photographs or masks, was followed; what is below it is looked at instead.
+    """
+    followed = {parent for path in source.listing() for parent in PurePosixPath(path).parents}
+    found: list[tuple[str, str]] = []
+    folders = [source.folder]
+    while folders:
+        for trouble in list_photographs(folders.pop()).troubles:
+            path = trouble.path.relative_to(source.folder)
+            if PurePosixPath(path) in followed:
+                folders.append(trouble.path)
+            else:
+                found.append((path.as_posix(), trouble.reason))
+    return sorted(found)
 
 
 def _kind(folder: Path, name: str) -> str:

@@ -23,6 +23,26 @@ def trouble_notes(result: Audit, shown: int = 10) -> list[str]:
     return [*notes, f"warning: {more} more links and folders cannot be looked at"] if more > 0 else notes
 
 
+def gap_note(result: Audit) -> str | None:
+    """One sentence that counts what is missing from a set: files that cannot be read or used, and places that cannot be looked at."""
+    counts = (
+        (len(result.unreadable), "files cannot be used"),
+        (len(result.troubles), "links or folders cannot be looked at"),
+    )
+    told = [f"{count} {what}" for count, what in counts if count]
+    return f"{' and '.join(told)}, and are no part of this" if told else None
+
+
+def unreadable_notes(result: Audit, shown: int = 10) -> list[str]:
+    """One sentence for each file that cannot be used, up to `shown` of them."""
+    notes = [
+        f"warning: left out: {'' if record.path in record.error else f'{record.path} '}{record.error}"
+        for record in result.unreadable[:shown]
+    ]
+    more = len(result.unreadable) - shown
+    return [*notes, f"warning: {more} more files cannot be used"] if more > 0 else notes
+
+
 def passed_over_notes(counts: Mapping[str, int]) -> list[str]:
     """One sentence that counts files by their kind (`crack_tf.data.folders.passed_over`); none for none."""
     if not counts:

@@ -34,12 +34,12 @@ from crack_tf.data.neighbours import (
     uav_asphalt_photographs,
     uav_concrete_stretches,
 )
-from crack_tf.data.notes import passed_over_notes, split_notes, trouble_notes
+from crack_tf.data.notes import passed_over_notes, split_notes, trouble_notes, unreadable_notes
 from crack_tf.data.split import check_policy, default_policy, split
 from crack_tf.data.synthetic import SETTINGS
 from crack_tf.segmentation.pairs import PairSource, mask_notes, pair_folders
 from tflite.errors import CrackError
-from tflite.files import sha256_bytes, sha256_file
+from tflite.files import read_json, sha256_bytes, sha256_file, write_json
 from tflite.manifest import Manifest, read_manifest, write_manifest
 from tflite.outputs import Output, check_folder, partial_folder, read_mark, remove_files, write_mark
 
@@ -381,7 +381,8 @@ def _is_file(path: Path, sha256: str) -> bool:
 
 
 def prepare(source: str, policy: str | None = None, seed: int = 0, root: str | None = None) -> Manifest:
-    """The manifest of a data set, made when it is not there yet; what a user should know of it then goes to stderr.
+    """The manifest of a data set, made when it is not there yet; what a user should know of it then goes to stderr, and each time what is
+    missing from it.
 
     Args:
         source: path of a manifest .csv, a registry name, or a folder with one sub-folder per class, or with images and masks.
@@ -398,14 +399,31 @@ def prepare(source: str, policy: str | None = None, seed: int = 0, root: str | N
     place = locate(source, root)
     policy = policy or default_policy(place.listing())
     kept = cache_folder() / "manifests" / f"{place.name}-{policy}-{seed}-{_listing_hash(place)}.csv"
+    missing = kept.with_suffix(".json")
     if not kept.exists():
         result = audit(place)
         manifest = split(result, policy, seed)
-        told = [*mask_notes(result.records), *split_notes(result, manifest), *trouble_notes(result)]
-        for note in (*told, *passed_over_notes(passed_over(place, near=True))):
+        told = [
+            *mask_notes(result.records),
+            *split_notes(result, manifest),
+            *passed_over_notes(passed_over(place, near=True)),
+        ]
+        for note in told:
             print(f"{place.name}: {note}", file=sys.stderr)
+        # Before the manifest: where that is, these are.
+        write_json(missing, {"notes": [*unreadable_notes(result), *trouble_notes(result)]})
         write_manifest(kept, manifest, overwrite=True)
+    for note in _kept_notes(missing):
+        print(f"{place.name}: {note}", file=sys.stderr)
     return read_manifest(kept)
+
+
+def _kept_notes(path: Path) -> list[str]:
+    """What is missing from a kept manifest; nothing of one that was made before this was kept."""
+    try:
+        return [str(note) for note in read_json(path)["notes"]]
+    except (CrackError, LookupError, TypeError):
+        return []
 
 
 def _listing_hash(place: Source) -> str:

@@ -1,4 +1,4 @@
-"""Annotated shapes to pixels: polygons, run lengths, and the label each carries.
+"""Annotated shapes to pixels: polygons, lines of a stated width, run lengths, and the label each carries.
 
 A pixel belongs to a polygon when its centre lies inside; coordinates count from the picture's corner, so that pixel 0 reaches from 0 to 1.
 Cracks can be narrower than a pixel, and centres alone would lose them: the outline of such a polygon belongs to it too.
@@ -6,6 +6,7 @@ Cracks can be narrower than a pixel, and centres alone would lose them: the outl
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import numpy as np
 
 THIN = 1.5  # pixels; mean width below which a polygon is drawn with its outline
 _FAR = 10  # times a picture's longer side; a point farther out is a mistake, and drawing to it would take for ever
+_ROWS = 256  # that are drawn at once, for the sake of memory
 
 # Sets its pixels in a mask, bool (height, width); raises ValueError with the reason when it cannot.
 Paint = Callable[[np.ndarray], None]
@@ -26,11 +28,13 @@ class Shape:
         label: its class.
         kind: how it was drawn: "polygon", "mask", "box", "polyline" ...
         paint: draws it; None for kinds that have no area of their own.
+        line: (n, 2) numbers, x and y, of a line that was drawn, as they were read; None for other kinds.
     """
 
     label: str
     kind: str
     paint: Paint | None
+    line: object = None
 
 
 def paint_polygon(points: object, mask: np.ndarray) -> None:
@@ -51,6 +55,24 @@ def paint_polygon(points: object, mask: np.ndarray) -> None:
     if area < THIN * length / 2:
         _draw_outline(corners, ahead, inside)
     mask |= inside
+
+
+def paint_line(points: object, width: float, mask: np.ndarray) -> None:
+    """Draw a line through points: pixels whose centre lies within half its width, and always those that it runs through.
+
+    Args:
+        points: (n, 2) numbers, x and y.
+        width: in pixels, above 0.
+        mask: bool (height, width), changed in place.
+
+    Raises:
+        ValueError: if these are no points, fewer than two, or lie far outside.
+    """
+    corners = _corners(points, mask.shape, 2, "line")
+    if width < THIN:
+        _draw_outline(corners[:-1], corners[1:], mask)
+    for start, end in itertools.pairwise(corners):
+        _paint_segment(start, end, width / 2, mask)
 
 
 def paint_runs(
@@ -101,15 +123,15 @@ def coco_counts(text: str) -> list[int]:
     return counts
 
 
-def _corners(points: object, shape: tuple[int, ...]) -> np.ndarray:
+def _corners(points: object, shape: tuple[int, ...], least: int = 3, what: str = "polygon") -> np.ndarray:
     try:
         corners = np.asarray(points, np.float64)
     except (TypeError, ValueError):
-        raise ValueError("a polygon's points are no numbers") from None
-    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
-        raise ValueError("a polygon needs three points or more, each of x and y")
+        raise ValueError(f"a {what}'s points are no numbers") from None
+    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < least:
+        raise ValueError(f"a {what} needs {('two', 'three')[least - 2]} points or more, each of x and y")
     if not np.isfinite(corners).all() or np.abs(corners).max() > _FAR * max(shape):
-        raise ValueError("a polygon lies far outside the photograph")
+        raise ValueError(f"a {what} lies far outside the photograph")
     return corners
 
 
@@ -127,6 +149,20 @@ def _even_odd(corners: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         columns = np.clip(np.ceil(crossings - 0.5), 0, width).astype(np.int64)
         np.add.at(toggles, (np.arange(first, last), columns), 1)
     return toggles.cumsum(axis=1)[:, :width] % 2 == 1
+
+
+def _paint_segment(start: np.ndarray, end: np.ndarray, half: float, mask: np.ndarray) -> None:
+    low, high = np.floor(np.minimum(start, end) - half), np.ceil(np.maximum(start, end) + half)
+    left, top = (max(0, int(edge)) for edge in low)
+    right, bottom = (max(0, min(side, int(edge))) for side, edge in zip(mask.shape[::-1], high, strict=True))
+    along = end - start
+    length2 = float(along @ along)
+    x = np.arange(left, right) + 0.5 - start[0]
+    for first in range(top, bottom, _ROWS):
+        y = (np.arange(first, min(bottom, first + _ROWS)) + 0.5 - start[1])[:, None]
+        share = np.clip((x * along[0] + y * along[1]) / length2, 0, 1) if length2 else 0.0
+        near = (x - share * along[0]) ** 2 + (y - share * along[1]) ** 2 <= half * half
+        mask[first : first + len(y), left:right] |= near
 
 
 def _draw_outline(corners: np.ndarray, ahead: np.ndarray, mask: np.ndarray) -> None:

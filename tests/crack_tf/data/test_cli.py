@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from crack_tf.data.__main__ import main
+from crack_tf.data.registry import prepare
 from tests.crack_tf.segmentation.drawn_pairs import write_set
 from tflite.manifest import read_manifest
 
@@ -38,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_audit_writes_tables_and_plots(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "audit"
-    assert main(["audit", str(folder), "--out", str(out)]) == 0
+    assert main(["audit", str(folder), "--out", str(out)]) == 1
     with (out / "audit.csv").open() as stream:
         rows = {row["path"]: row for row in csv.DictReader(stream)}
     assert len(rows) == 42
@@ -51,9 +52,10 @@ def test_audit_writes_tables_and_plots(folder: Path, tmp_path: Path, capsys: pyt
         with Image.open(out / name) as image:
             image.load()
             assert image.width > 300
-    printed = capsys.readouterr().out
+    printed, told = capsys.readouterr()
     assert "pairs flipped" in printed
     assert "crack/broken.png" in printed
+    assert told.splitlines()[-1] == "warning: 1 files cannot be used, and are no part of this"
 
 
 def test_audit_does_not_overwrite_unless_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,9 +68,9 @@ def test_audit_does_not_overwrite_unless_told(folder: Path, tmp_path: Path, caps
     assert "holds no result of crack-tf data audit" in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
     (out / "mine.txt").unlink()
-    assert main(["audit", str(folder), "--out", str(out)]) == 0
+    assert main(["audit", str(folder), "--out", str(out)]) == 1
     (out / "mine.txt").touch()
-    assert main(["audit", str(folder), "--out", str(out), "--overwrite"]) == 0
+    assert main(["audit", str(folder), "--out", str(out), "--overwrite"]) == 1
     assert (out / "mine.txt").exists()
 
 
@@ -77,14 +79,25 @@ def test_split_writes_a_manifest_that_reads_back(
 ) -> None:
     out = tmp_path / "split.csv"
     command = ["split", str(folder), "--policy", "grouped", "--seed", "5", "--out", str(out)]
-    assert main(command) == 0
+    assert main(command) == 1
     manifest = read_manifest(out)
     assert (manifest.policy, manifest.seed, len(manifest.items)) == ("grouped", 5, 41)
     assert "1 unreadable files, left out" in capsys.readouterr().out
     before = out.read_bytes()
     assert main(command) == 2
-    assert main([*command, "--overwrite"]) == 0
+    assert main([*command, "--overwrite", "--leave-out"]) == 0
     assert out.read_bytes() == before
+    assert "crack/broken.png" in capsys.readouterr().out
+    (folder / "crack/broken.png").unlink()
+    assert main([*command, "--overwrite"]) == 0
+
+
+def test_a_set_used_by_its_name_tells_each_time_what_is_missing_from_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        assert len(prepare(str(folder)).items) == 41
+        assert "tiles: warning: left out: crack/broken.png is empty (0 bytes)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -138,7 +151,7 @@ def test_audit_of_pairs_counts_problems_and_names_masks_off_their_crack(
     moved[:8] = 0
     Image.fromarray(moved).save(masks / "a01.png")
     out = tmp_path / "audit"
-    assert main(["audit", str(tmp_path / "walls"), "--out", str(out)]) == 0
+    assert main(["audit", str(tmp_path / "walls"), "--out", str(out)]) == 1
     printed = capsys.readouterr().out
     assert "20 pairs, 6 of them crack-free" in printed
     assert "problem: 1 mask missing" in printed

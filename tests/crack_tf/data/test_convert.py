@@ -8,6 +8,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +271,41 @@ def test_what_cannot_be_converted_is_left_out_and_named(
     (row,) = json.loads((out / "conversion.json").read_text())["left"]
     assert row["annotation"] == "a.json"
     assert reason in row["reason"]
+
+
+def test_what_cannot_be_looked_at_in_an_export_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photograph(tmp_path / "in/a.jpg")
+    labelme(tmp_path / "in/a.json", shape())
+    (tmp_path / "in/more").symlink_to(tmp_path)
+    assert main(["convert", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+    assert "more (more): is a link to a folder" in capsys.readouterr().err
+
+
+LINE = [[4.0, 10.0], [40.0, 30.0], [80.0, 12.0]]
+
+
+@pytest.mark.parametrize("write", ["linestrip", "line", "polyline"])
+def test_cracks_marked_as_lines_are_drawn_as_wide_as_is_said(
+    tmp_path: Path, write: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "in"
+    photograph(root / "a.jpg")
+    line = LINE[:2] if write == "line" else LINE
+    if write == "polyline":
+        text = ";".join(f"{x},{y}" for x, y in line)
+        cvat(root / "annotations.xml", {"a.jpg": f'<polyline label="crack" points="{text}"/>'})
+    else:
+        labelme(root / "a.json", shape(kind=write, points=line))
+    assert main(["convert", str(root), "--out", str(tmp_path / "none")]) == 2
+    assert "state its width with --line-width" in capsys.readouterr().err
+    assert main(["convert", str(root), "--line-width", "5", "--out", str(tmp_path / "out")]) == 0
+    assert "1 cracks that were marked as lines are drawn 5 pixels wide, as you said" in capsys.readouterr().out
+    mask = mask_of(tmp_path / "out", "a")
+    length = sum(float(np.hypot(*np.subtract(b, a))) for a, b in pairwise(line))
+    assert mask.sum() == pytest.approx(5 * length, rel=0.15)
+    assert all(mask[int(y), int(x)] for x, y in line)
+    record = json.loads((tmp_path / "out/conversion.json").read_text())
+    assert (record["line_width"], record["lines"]) == (5, 1)
 
 
 def test_two_annotations_of_one_photograph_leave_it_out(tmp_path: Path) -> None:

@@ -190,6 +190,21 @@ def test_photographs_without_a_folder_of_masks_are_counted(tmp_path: Path) -> No
     assert passed_over(locate(str(tmp_path))) == {".jpg in test/": 6}
 
 
+def test_a_class_that_is_a_link_is_followed_and_what_it_leads_to_is_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "set"
+    for label, kind in enumerate(("no_crack", "crack")):
+        fill(tmp_path / "disk" / kind, label, 10, label)
+        root.mkdir(exist_ok=True)
+        (root / kind).symlink_to(tmp_path / "disk" / kind)
+    assert main(["split", str(root), "--out", str(tmp_path / "one.csv")]) == 0
+    assert len(read_manifest(tmp_path / "one.csv").items) == 20
+    (tmp_path / "disk/crack/gone.png").symlink_to(tmp_path / "nowhere.png")
+    assert main(["split", str(root), "--out", str(tmp_path / "two.csv")]) == 1
+    assert "warning: crack/gone.png is a link to a file that is not there" in capsys.readouterr().err
+
+
 def test_links_that_lead_nowhere_or_to_a_folder_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "set"
     for label, kind in enumerate(("no_crack", "crack")):
@@ -201,7 +216,7 @@ def test_links_that_lead_nowhere_or_to_a_folder_are_named(tmp_path: Path, capsys
     assert [path for path, _ in result.troubles] == ["crack/gone.png", "crack/more"]
     assert result.passed_over == {}
     for verb, out in (("split", "out.csv"), ("audit", "audit")):
-        assert main([verb, str(root), "--out", str(tmp_path / out)]) == 0
+        assert main([verb, str(root), "--out", str(tmp_path / out)]) == 1
         told = capsys.readouterr().err
         assert "warning: crack/gone.png is a link to a file that is not there" in told
         assert "warning: crack/more is a link to a folder, which is not followed" in told

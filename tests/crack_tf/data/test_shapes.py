@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crack_tf.data.shapes import THIN, coco_counts, paint_polygon, paint_runs
+from crack_tf.data.shapes import THIN, coco_counts, paint_line, paint_polygon, paint_runs
 
 HEIGHT, WIDTH = 30, 40
 points = st.lists(st.tuples(st.floats(-10, 50), st.floats(-10, 40)), min_size=3, max_size=9)
@@ -20,6 +20,21 @@ def painted(corners: object) -> np.ndarray:
     mask = np.zeros((HEIGHT, WIDTH), bool)
     paint_polygon(corners, mask)
     return mask
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(st.floats(-10, 50), st.floats(-10, 40)), min_size=2, max_size=4), st.floats(0.1, 9))
+def test_a_line_has_the_pixels_near_it_and_none_far_from_it(corners: list[tuple[float, float]], width: float) -> None:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    paint_line(corners, width, mask)
+    y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    distance = np.full(mask.shape, np.inf)
+    for start, end in pairwise(np.array(corners)):
+        for share in np.linspace(0, 1, 400):
+            point = start + share * (end - start)
+            distance = np.minimum(distance, np.hypot(x - point[0], y - point[1]))
+    assert mask[distance < width / 2 - 0.2].all()
+    assert not mask[distance > max(width / 2, 0.8) + 0.01].any()
 
 
 def lies_inside(corners: np.ndarray, x: float, y: float) -> bool | None:
