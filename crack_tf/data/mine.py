@@ -21,8 +21,10 @@ from crack_tf.segmentation.photos import segment
 from crack_tf.tiled import PhotoClassifier
 from tflite.device.tiles import Box, tile_boxes
 from tflite.errors import CrackError, ImageError
-from tflite.files import atomic_path, read_json, sha256_file, write_csv, write_json
-from tflite.images import list_images, load_rgb
+from tflite.files import atomic_path, read_json, sha256_bytes, write_csv, write_json
+from tflite.images import Picture, decode_picture
+from tflite.photographs import list_photographs
+from tflite.sameness import read_file
 from tflite.segmenter import Segmenter
 
 SETTINGS = "mined.json"
@@ -99,28 +101,42 @@ def mine(
     Raises:
         CrackError: if there is no photograph, or `out` holds anything else.
     """
-    photos = list_images(clean)
-    if not photos:
+    listing = list_photographs(clean)
+    if not listing.photographs and not listing.troubles:
         raise CrackError(f"--clean {clean} holds no photograph. Give a folder of crack-free photographs.")
     settings = {"format": "crack_tf.mined/1", "model_sha256": model_sha256, "per_photo": per_photo}
     done = _begin(out, settings)
-    mistakes, unread = [], []
-    for photo in photos:
-        name = photo.relative_to(clean).as_posix()
-        record = out / ".photos" / f"{sha256_file(photo)}.json" if photo.is_file() else None
-        if record is not None and record in done:
-            mistakes += [Mistake(**row) for row in read_json(record)["mistakes"]]
+    mistakes: list[Mistake] = []
+    unread: list[str] = []
+
+    def leave_out(name: str, reason: str) -> None:
+        unread.append(f"NOT READ  {name}: {reason}")
+        tell(unread[-1])
+
+    for trouble in listing.troubles:
+        name = _name(trouble.path, clean)
+        leave_out(name, f"{name} {trouble.reason}.")
+    for photo in listing.photographs:
+        name = _name(photo, clean)
+        try:
+            data, _ = read_file(photo)
+        except OSError as error:
+            leave_out(name, f"cannot read image {name}: {error.strerror}.")
+            continue
+        # Of the name too: copies have tiles of their own.
+        record = out / ".photos" / f"{sha256_bytes(name.encode() + bytes(1) + data)}.json"
+        before = _recorded(record) if record in done else None
+        if before is not None:
+            mistakes += before
             continue
         try:
-            image = load_rgb(photo)
+            picture = decode_picture(data, name)
         except ImageError as error:
-            unread.append(f"NOT READ  {name}: {error}")
-            tell(unread[-1])
+            leave_out(name, str(error))
             continue
-        found = sorted(find(image), key=lambda each: -each[1])
-        kept = [_write(out, name, image, box, score) for box, score in found[:per_photo]]
-        if record is not None:
-            write_json(record, {"mistakes": [asdict(mistake) for mistake in kept]})
+        found = sorted(_real(find(picture.pixels), picture), key=lambda each: -each[1])
+        kept = [_write(out, name, picture.pixels, box, score) for box, score in found[:per_photo]]
+        write_json(record, {"mistakes": [asdict(mistake) for mistake in kept]})
         mistakes += kept
         tell(f"{len(found):>4} tiles called cracked, {len(kept):>3} kept  {name}")
     write_csv(out / "mined.csv", map(asdict, mistakes), [field.name for field in fields(Mistake)])
@@ -140,9 +156,31 @@ def _begin(out: Path, settings: dict[str, object]) -> set[Path]:
     return set()
 
 
+def _name(path: Path, folder: Path) -> str:
+    """As text that any file can hold, whatever bytes the name has."""
+    return path.relative_to(folder).as_posix().encode("utf-8", "backslashreplace").decode()
+
+
+def _recorded(record: Path) -> list[Mistake] | None:
+    """What was found on a photograph before; None where the record is damaged: it is looked at again."""
+    try:
+        return [Mistake(**row) for row in read_json(record)["mistakes"]]
+    except (CrackError, LookupError, TypeError):
+        return None
+
+
+def _real(found: Sequence[tuple[Box, float]], picture: Picture) -> list[tuple[Box, float]]:
+    """Those that show the surface alone: what is made up for transparent pixels teaches nothing."""
+    opaque = picture.opaque
+    if opaque is None:
+        return list(found)
+    return [(box, score) for box, score in found if opaque[box.y : box.y + box.h, box.x : box.x + box.w].all()]
+
+
 def _write(out: Path, photo: str, image: np.ndarray, box: Box, score: float) -> Mistake:
-    stem = photo.replace("/", "-").rpartition(".")[0][-150:]
-    file = f"{TILES}/{stem}_{box.x}_{box.y}_{box.w}.png"
+    stem = photo.replace("/", "-").rpartition(".")[0].encode()[-150:].decode(errors="ignore")
+    # Names that are alike without their folders, suffixes or beginnings are told apart by a hash.
+    file = f"{TILES}/{stem}_{sha256_bytes(photo.encode())[:8]}_{box.x}_{box.y}_{box.w}.png"
     with atomic_path(out / file) as temporary:
         Image.fromarray(image[box.y : box.y + box.h, box.x : box.x + box.w]).save(temporary, format="PNG")
     return Mistake(photo, file, box.x, box.y, box.w, round(score, 4))

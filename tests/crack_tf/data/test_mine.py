@@ -98,6 +98,34 @@ def test_a_damaged_photograph_is_named_and_the_code_is_1(
     assert "1 photographs not read" in text
 
 
+def test_photographs_of_one_name_lose_no_tile_and_what_cannot_be_looked_at_is_named(
+    photos: Path, tmp_path: Path
+) -> None:
+    dark = (photos / "pier/dark.png").read_bytes()
+    for name in ("pier-dark.png", "pier/dark.PNG"):
+        (photos / name).write_bytes(dark)
+    (photos / "gone.jpg").symlink_to(tmp_path / "nothing.jpg")
+    out = tmp_path / "out"
+    for _ in range(2):  # the second time from its records
+        mistakes, unread = mine(dark_tiles, "a" * 64, photos, out, tell=lambda line: None)
+        assert len({mistake.file for mistake in mistakes}) == len(mistakes) == 6
+        assert all((out / mistake.file).is_file() for mistake in mistakes)
+        assert len({mistake.photo for mistake in mistakes}) == 3
+        assert len(unread) == 1
+        assert unread[0].startswith("NOT READ  gone.jpg: gone.jpg is a link to a file that is not there")
+        next(iter((out / ".photos").iterdir())).write_text("{}")
+
+
+def test_transparent_parts_are_no_tiles_to_train_on(tmp_path: Path) -> None:
+    rgba = np.full((96, 192, 4), 60, np.uint8)
+    rgba[..., 3] = 255
+    rgba[:, 100:] = 0
+    (tmp_path / "clean").mkdir()
+    Image.fromarray(rgba).save(tmp_path / "clean/ortho.png")
+    mistakes, _ = mine(dark_tiles, "a" * 64, tmp_path / "clean", tmp_path / "out", tell=lambda line: None)
+    assert {mistake.x for mistake in mistakes} == {0, 32, 64}
+
+
 def test_mined_tiles_are_a_crack_free_set(photos: Path, tmp_path: Path) -> None:
     mine(dark_tiles, "a" * 64, photos, tmp_path / "out", tell=lambda line: None)
     place = locate(str(tmp_path / "out"), clean=True)
