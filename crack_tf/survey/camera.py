@@ -148,12 +148,20 @@ class Locator:
     log: FlightLog | None = None
     clock: CameraClock = PLAIN_CLOCK
 
-    def of_file(self, data: bytes, width: int, height: int) -> Shot:
-        """Of a photograph's bytes; `width` and `height` are those of the upright picture."""
+    def of_file(self, data: bytes, width: int, height: int, name: str = "") -> Shot:
+        """Of a photograph's bytes.
+
+        Args:
+            data: the file's.
+            width, height: of the upright picture.
+            name: of the file, by which a log of exposures may know it.
+        """
         found = read_exposure(data, self.clock)
         measured = found.distance_m if found.distance_source == "laser" else None
-        fix, unplaced = self._placed(found.time, found.fix, found.local)
-        shot = _shot(found.time, fix, unplaced)
+        numbered = None if self.log is None else self.log.fix_of(name, found.time, found.local)
+        seconds = found.time if found.time is not None or numbered is None else numbered.time
+        fix, unplaced = self._placed(seconds, found.fix or numbered, found.local)
+        shot = _shot(seconds, fix, unplaced)
         angles = found.angles
         scale, refused = self.scale.find(data, width, height, measured)
         return replace(

@@ -193,7 +193,7 @@ class FolderSource:
         height, width = picture.pixels.shape[:2]
         if min(height, width) < MIN_SIDE:
             raise ImageError(f"{name} has {width}x{height} pixels: too small to show anything.")
-        shot = self._locator.of_file(data, width, height)
+        shot = self._locator.of_file(data, width, height, name)
         return Frame(file.sha256, picture.pixels, shot, opaque=picture.opaque)
 
 

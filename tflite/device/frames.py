@@ -56,6 +56,7 @@ class Frame:
         size: of its file in bytes, or None.
         dropped: frames of a live source lost since the one before.
         file: what its file was like; None where it is no file of its own, or cannot be read.
+        local: by its camera's clock without a zone, counted as if it were UTC; None where that says nothing.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Frame:
     size: int | None = None
     dropped: int = 0
     file: FileState | None = None
+    local: float | None = None
 
 
 @dataclass(frozen=True)
@@ -272,7 +274,8 @@ class FolderSource(Source):
             more = f"; and {self._noted} more photographs" if self._noted else ""
             self.warnings = [f"data of photographs that cannot be were left out. {self._first_note}{more}."]
             self._noted += 1
-        return Frame(name, taken, source, partial(decode_picture, data, name), exposure.fix, len(data), file=file)
+        load = partial(decode_picture, data, name)
+        return Frame(name, taken, source, load, exposure.fix, len(data), file=file, local=exposure.local)
 
     def _check_unchanged(self, paths: list[Path], progress: Progress) -> None:
         for path in paths:

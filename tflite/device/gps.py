@@ -59,12 +59,16 @@ class Gps(Protocol):
 
     asked: str | None
 
-    def at(self, moment: float | None, exif: Fix | None) -> dict[str, Any] | None:
+    def at(
+        self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None
+    ) -> dict[str, Any] | None:
         """The position of a frame in the journal's form, or None.
 
         Args:
             moment: when the frame was taken, seconds since 1970 UTC; None where that is not known.
             exif: the position that the frame itself carries.
+            photo: the photograph's name, by which a log of exposures may know it.
+            local: by its camera's clock without a zone, counted as if it were UTC; or None.
         """
 
     @property
@@ -114,7 +118,9 @@ class NoGps:
 
     asked: str | None = None
 
-    def at(self, moment: float | None, exif: Fix | None) -> dict[str, Any] | None:
+    def at(
+        self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None
+    ) -> dict[str, Any] | None:
         return None
 
     @property
@@ -130,7 +136,9 @@ class ExifGps(NoGps):
 
     asked: str | None = "exif"
 
-    def at(self, moment: float | None, exif: Fix | None) -> dict[str, Any] | None:
+    def at(
+        self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None
+    ) -> dict[str, Any] | None:
         if exif is None or real_place(exif.lat, exif.lon) is None:
             return None
         # Where the frame's time was taken from the position there is no age to know.
@@ -161,7 +169,12 @@ class TrackGps(NoGps):
             if left_out:
                 print(f"warning: --gps {path}: left out: {left_out}.", file=sys.stderr)
 
-    def at(self, moment: float | None, exif: Fix | None) -> dict[str, Any] | None:
+    def at(
+        self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None
+    ) -> dict[str, Any] | None:
+        numbered = self._log.fix_of(photo, moment, local)
+        if numbered is not None and numbered.time is not None:
+            return describe_fix(numbered, self._source, None if moment is None else moment - numbered.time)
         if moment is None:
             return None
         times = self._log.times
@@ -218,7 +231,9 @@ class LiveGps:
         self._thread = threading.Thread(target=self._collect, daemon=True, name="gps")
         self._thread.start()
 
-    def at(self, moment: float | None, exif: Fix | None) -> dict[str, Any] | None:
+    def at(
+        self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None
+    ) -> dict[str, Any] | None:
         if moment is None:
             return None
         wanted = time.monotonic() - (time.time() - moment)
@@ -460,8 +475,12 @@ def _json_object(line: bytes) -> dict[str, Any]:
 
 
 def _json_number(value: Any) -> float | None:
-    known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if known else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a number of hundreds of digits
+        return None
 
 
 def _iso_seconds(text: Any) -> float | None:

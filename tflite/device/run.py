@@ -227,7 +227,7 @@ class Loop:
             **told,
             "score": {"raw": raw, "logit": logit, "probability": float(sigmoid(logit))},
             **self._constant,
-            "gps": self._gps.at(frame.time, frame.fix),
+            "gps": self._gps.at(frame.time, frame.fix, frame.name, frame.local),
         }
         self._count_place(frame, record["gps"] is not None)
         line = self._journal.positive(frame.name, box, record, _png(pixels))

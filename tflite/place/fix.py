@@ -8,6 +8,7 @@ from typing import Any
 
 EARTH_M = 6_371_008.8  # mean radius (IUGG)
 LOWEST_M, HIGHEST_M = -12_000, 100_000
+_NOWHERE = 1e-4  # degrees, ten metres: receivers also write rounding errors around 0, 0
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,14 @@ NO_ANGLES = Angles()
 def real_place(lat: Any, lon: Any) -> tuple[float, float] | None:
     """A latitude and a longitude if they are a place where a picture may have been taken, else None.
 
-    0, 0 is what receivers and cameras write before they know their place. It lies in the open Atlantic.
+    0, 0, or a hair beside it, is what receivers and cameras write before they know their place. It lies in the open Atlantic.
 
     Args:
         lat, lon: degrees; anything, such as a value read from a JSON file.
     """
     if not (_is_number(lat) and _is_number(lon)):
         return None
-    if not (-90 <= lat <= 90 and -180 <= lon <= 180) or lat == lon == 0:
+    if not (-90 <= lat <= 90 and -180 <= lon <= 180) or max(abs(lat), abs(lon)) < _NOWHERE:
         return None
     return float(lat), float(lon)
 

@@ -3,7 +3,8 @@
 * CSV: `tflite.place.csvlog`. Times are ISO 8601 and what exporters write.
 * GPX: the track points. Their times are UTC, as GPX demands, also where the "Z" is missing.
 * NMEA: what `tflite.place.nmea` reads.
-* SRT: the subtitles of a drone's video, `tflite.place.srt`. MRK: the exposures of a drone with RTK, `tflite.place.mrk`.
+* SRT: the subtitles of a drone's video, `tflite.place.srt`.
+* MRK: the exposures of a drone with RTK, `tflite.place.mrk`; its photographs are found by their numbers too.
 
 A line that cannot be used is left out and counted, by reason. Between two fixes a position is interpolated; where the log has
 a hole, and before and after it, there is no position: none is better than a wrong one.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import bisect
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +30,7 @@ from tflite.place.csvlog import read_csv
 from tflite.place.fix import Fix, real_altitude, real_place
 from tflite.place.gpx import read_gpx
 from tflite.place.logcontent import DAMAGED, DUPLICATE, LONGEST_LINE, NO_FIX, NO_TIME, LogContent
-from tflite.place.mrk import is_mrk, read_mrk
+from tflite.place.mrk import exposure_of, is_mrk, read_mrk
 from tflite.place.nmea import NmeaParser, is_nmea
 from tflite.place.srt import dated_fixes, is_srt, read_srt
 
@@ -64,12 +65,16 @@ class FlightLog:
         skipped: reason -> number of lines or points that were left out.
         problems: the first of those in words.
         above_takeoff: whether altitudes count from the place of take-off, since the log knows no others.
+        exposures: fixes by the number of the exposure, where the log is of exposures; without numbers that come twice.
+        name: of the file.
     """
 
     fixes: tuple[Fix, ...]
     skipped: Mapping[str, int]
     problems: tuple[str, ...] = ()
     above_takeoff: bool = False
+    exposures: Mapping[int, Fix] = field(default_factory=dict)
+    name: str = ""
 
     @cached_property
     def times(self) -> list[float]:
@@ -121,6 +126,18 @@ class FlightLog:
         if after == 0 or self.times[after] - self.times[after - 1] > max_gap_s:
             return None
         return _between(self.fixes[after - 1], second, moment - self.times[after - 1], until)
+
+    def fix_of(self, photo: str, moment: float | None, local: float | None = None) -> Fix | None:
+        """The exposure that a photograph is of, by its number; None where the log has no numbers, or that is another photograph's.
+
+        Args:
+            photo: the photograph's name, with or without folders.
+            moment: when it was taken, seconds since 1970 UTC; None where that is not known.
+            local: by its camera's clock without a zone, counted as if it were UTC; or None.
+        """
+        if not self.exposures:
+            return None
+        return exposure_of(photo.rpartition("/")[2], self.name, self.exposures, moment, local)
 
     def describe(self) -> str:
         """One line: how many fixes, from when to when, and what was left out."""
@@ -213,7 +230,14 @@ def _sorted_log(content: LogContent, path: Path) -> FlightLog:
             "flight?"
         )
     fixes = tuple(kept[time] for time in sorted(kept))
-    return FlightLog(fixes, dict(skipped), tuple(content.problems), content.above_takeoff)
+    known = set(kept.values())
+    numbered = {
+        number: replace(found[0], alt=real_altitude(found[0].alt))
+        for number, found in content.exposures.items()
+        if len(found) == 1
+    }
+    exposures = {number: fix for number, fix in numbered.items() if fix in known}
+    return FlightLog(fixes, dict(skipped), tuple(content.problems), content.above_takeoff, exposures, path.name)
 
 
 def _between(first: Fix, second: Fix, since: float, until: float) -> Fix:

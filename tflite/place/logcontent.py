@@ -24,12 +24,14 @@ class LogContent:
         skipped: reason -> number of lines, points or blocks that were left out.
         problems: the first ones in words, with their place in the file.
         above_takeoff: whether altitudes count from the place of take-off, since the log knows no others.
+        exposures: fixes by the number of the exposure, where the log is of exposures.
     """
 
     fixes: list[Fix] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     above_takeoff: bool = False
+    exposures: dict[int, list[Fix]] = field(default_factory=dict)
 
     def skip(self, reason: str, problem: str | None = None) -> None:
         """Count something that is left out."""

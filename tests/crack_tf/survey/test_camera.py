@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from tests.crack_tf.survey.small_flight import exif
 from tflite.errors import CrackError
 from tflite.place.clock import CameraClock, parse_timezone
 from tflite.place.fix import EARTH_M
+from tflite.place.flightlog import read_flight_log
 
 METRE = math.degrees(1 / EARTH_M)
 VIENNA = CameraClock(parse_timezone("Europe/Vienna"))
@@ -152,3 +154,16 @@ def test_a_panorama_has_no_scale_and_a_note_that_says_why(scale):
     assert whole.mm_per_pixel is not None
     assert not any(note.startswith("no scale") for note in whole.notes)
     assert Locator(Scale(0.2)).of_file(out.getvalue(), 900, 300).mm_per_pixel == 0.2
+
+
+def test_a_drones_log_of_exposures_places_and_dates_its_photographs_by_their_number(tmp_path: Path) -> None:
+    path = tmp_path / "100_0005_Timestamp.MRK"
+    path.write_text("7\t43225.5\t[2369]\t0,N\t0,E\t0,V\t48.1,Lat\t16.37,Lon\t190.0,Ellh\t0.01, 0.01, 0.02\t50,Q\n")
+    locator, plain = Locator(log=read_flight_log(path)), jpeg(exif(0, latitude=None))
+    shot = locator.of_file(plain, 400, 300, "sub/100_0005_0007.JPG")
+    assert (shot.latitude, shot.longitude, shot.altitude_m, shot.unplaced) == (48.1, 16.37, 190.0, None)
+    assert locator.of_file(plain, 400, 300, "sub/100_0006_0007.JPG").latitude is None
+    undated = jpeg(Image.Exif())
+    assert locator.of_file(undated, 400, 300, "100_0005_0007.JPG").time == locator.log.times[0]  # type: ignore[union-attr]
+    own = locator.of_file(jpeg(exif(0)), 400, 300, "100_0005_0007.JPG")
+    assert own.latitude == pytest.approx(48.2)

@@ -252,6 +252,7 @@ def test_no_gpsd_is_refused_at_the_start() -> None:
         {"lat": None},
         {"lat": "1"},
         {"lat": 91.0},
+        {"lat": 10**400},
         {"lon": float("nan")},
         {"time": "2025-13-01T00:00:00Z"},
         {"status": []},

@@ -26,6 +26,7 @@ from tflite.sidecar import Threshold, raw_threshold
 
 NOON = 1748779200.0  # 2025-06-01T12:00:00Z
 SIDE = 32
+MRK = "{}\t{}.0\t[2369]\t0,N\t0,E\t0,V\t48.{},Lat\t16.37,Lon\t190.0,Ellh\t0.01, 0.01, 0.02\t50,Q\n"
 
 
 def rmc(second: int, lat: str = "4712.0000,N", lon: str = "01622.2000,E", status: str = "A", mode: str = "A") -> bytes:
@@ -140,6 +141,20 @@ def test_a_track_of_any_kind_is_taken(run: Callable[..., list[dict[str, Any]]], 
         )
     (positive,) = run(folder, "--gps", str(track), "--timezone", "Europe/Vienna")
     assert (positive["gps"]["lat"], positive["gps"]["source"]) == (48.2, f"{suffix} file")
+
+
+def test_photographs_of_a_drone_with_rtk_are_placed_by_their_numbers(
+    run: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """Exposures a second apart, photographs whose clock does not say its zone, and one of another flight."""
+    folder = tmp_path / "DCIM"
+    folder.mkdir()
+    track = tmp_path / "100_0005_Timestamp.MRK"
+    track.write_text("".join(MRK.format(number, 43200 + 18 + number, number) for number in (1, 2, 3)))
+    for name in ("100_0005_0001.JPG", "100_0005_0003.JPG", "100_0006_0002.JPG"):
+        (folder / name).write_bytes(photograph(None, {0x9003: "2025:06:01 14:07:00"}))
+    found = [positive["gps"] for positive in run(folder, "--gps", str(track))]
+    assert [gps and (gps["lat"], gps["source"]) for gps in found] == [(48.1, "mrk file"), (48.3, "mrk file"), None]
 
 
 # Videos

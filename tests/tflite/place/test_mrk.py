@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tflite.place.flightlog import read_flight_log
+from tflite.place.flightlog import FlightLog, read_flight_log
 from tflite.place.mrk import is_mrk, read_mrk
 
 LINE = (
@@ -37,3 +37,47 @@ def test_a_line_that_is_not_understood_is_named_and_left_out() -> None:
     assert content.problems[0] == "line 2: 'garbage' is not understood"
     assert content.problems[1].startswith("line 3: latitude 151.1")
     assert not is_mrk(b"1\n00:00:00,000 --> 00:00:01,000\n")
+
+
+def flight(tmp_path: Path, name: str, count: int = 5) -> FlightLog:
+    """Exposures 3, 4 ... every 2 s from 2025-05-02 20:22:22.5 UTC on, which is 14:22:22.5 in Alberta."""
+    path = tmp_path / name
+    path.write_text("".join(LINE.format(number + 3, 2 * number) for number in range(count)))
+    return read_flight_log(path)
+
+
+def test_photographs_are_found_by_their_number_where_their_name_or_time_says_that_they_are_of_this_flight(
+    tmp_path: Path,
+) -> None:
+    log = flight(tmp_path, "DJI_202505021412_007_bridge_Timestamp.MRK")
+    start = log.times[0]
+    assert log.fix_of("DJI_20250502142224_0004_V.JPG", start + 2, None) == log.exposures[4]
+    assert log.fix_of("sub/DJI_0004.JPG", start + 3, None) == log.exposures[4]
+    # Of another flight, whose numbers begin at 1 too.
+    assert log.fix_of("DJI_0004.JPG", start + 3600, None) is None
+    assert log.fix_of("DJI_0099.JPG", start, None) is None
+    assert log.fix_of("holiday.jpg", start, None) is None
+    assert log.fix_of("DJI_0004.JPG", None, None) is None
+
+    alberta = float(int(start)) - 6 * 3600  # by a clock that does not say its zone
+    assert log.fix_of("DJI_0003.JPG", None, alberta) == log.exposures[3]
+    assert log.fix_of("DJI_20250502142222_0003_W_point0.JPG", None, None) == log.exposures[3]
+    for wrong in (alberta + 60, alberta - 900, alberta + 6 * 3600, alberta + 86400):
+        assert log.fix_of("DJI_0003.JPG", None, wrong) is None
+    assert flight(tmp_path, "x.MRK").fix_of("DJI_0003.JPG", None, alberta) is None
+
+
+def test_a_photograph_that_shares_its_name_with_the_log_needs_no_time(tmp_path: Path) -> None:
+    log = flight(tmp_path, "100_0005_Timestamp.MRK")
+    assert log.fix_of("100_0005_0003.JPG", None, None) == log.exposures[3]
+    assert log.fix_of("100_0005_0003.JPG", log.times[0] + 73, None) == log.exposures[3]  # a clock that is wrong
+    assert log.fix_of("100_0006_0003.JPG", None, None) is None
+    assert log.fix_of("100_0006_0003.JPG", log.times[0] + 73, None) is None
+
+
+def test_a_number_that_comes_twice_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "100_0005_Timestamp.MRK"
+    path.write_text(LINE.format(3, 0) + LINE.format(3, 2) + LINE.format(4, 4))
+    log = read_flight_log(path)
+    assert set(log.exposures) == {4}
+    assert len(log.fixes) == 3
