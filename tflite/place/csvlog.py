@@ -29,7 +29,8 @@ _NORTH_SOUTH = ("ns", "latref", "latituderef", "gpslatituderef", "lathemisphere"
 _EAST_WEST = ("ew", "lonref", "longituderef", "gpslongituderef", "lonhemisphere", "longitudehemisphere")
 _ALTITUDES = (
     *("alt", "altitude", "altitudeabovesealevel", "altitudemsl", "altmsl", "ele", "elevation"),
-    *("gpsalt", "gpsaltitude"),
+    *("gpsalt", "gpsaltitude", "altm", "altitudem", "altmeters", "altitudemeters", "altmetres", "altitudemetres"),
+    *("altft", "altitudeft", "altfeet", "altitudefeet"),
 )
 _HEIGHTS = ("heightabovetakeoff", "relativealtitude", "relalt", "height", "ascent")
 _YAWS, _PITCHES, _ROLLS = ("gimbalheading", "gimbalyaw"), ("gimbalpitch",), ("gimbalroll",)
@@ -38,6 +39,9 @@ _SECTIONS = (
     "custom.",
 )  # what Flight Reader and others put before the names; other sections have other positions
 _METRES_PER_FOOT = 0.3048
+_FEET = re.compile(r"\b(feet|ft)\b|(feet|ft)\s*$")  # "[ft]", and "altitude_ft"
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
+_DELIMITERS = ",;\t|"
 _HEADER_LINES = 10  # within which the header is looked for: some exporters write a title first
 
 
@@ -115,17 +119,29 @@ def read_csv(data: bytes, name: str, zone: tzinfo | None) -> LogContent:
 
 def _lines(data: bytes) -> tuple[list[tuple[int, str]], str]:
     """Lines that are not blank with their numbers, and the delimiter."""
-    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     lines = [
         (number, line)
-        for number, line in enumerate(data.decode(encoding, "replace").splitlines(), 1)
+        for number, line in enumerate(data.decode(_encoding(data), "replace").splitlines(), 1)
         if line.strip() and not line.startswith("#")
     ]
     stated = re.fullmatch(r'"?sep=(.|\\t)"?\s*', lines[0][1], re.IGNORECASE | re.DOTALL) if lines else None
     if stated is not None:  # for spreadsheets, which guess wrong otherwise
         return lines[1:], "\t" if stated[1] == "\\t" else stated[1]
-    header = max((line for _, line in lines[:_HEADER_LINES]), key=lambda line: max(map(line.count, ",;\t")), default="")
-    return lines, max(",;\t", key=header.count)
+    header = max(
+        (line for _, line in lines[:_HEADER_LINES]), key=lambda line: max(map(line.count, _DELIMITERS)), default=""
+    )
+    return lines, max(_DELIMITERS, key=header.count)
+
+
+def _encoding(data: bytes) -> str:
+    """UTF-8, or UTF-16 by its mark, or by every second byte being 0, as programs write it that leave the mark out."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    start = data[:200]
+    for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(start) > 20 and start[first::2].count(0) > 0.8 * len(start[first::2]):
+            return name
+    return "utf-8-sig"
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
@@ -183,7 +199,7 @@ def _find_columns(header: Sequence[str]) -> tuple[_Columns | None, list[str]]:
         lon=lon + first(*_EAST_WEST),
         alt=level,
         utc=any(_says_utc(header[at]) for at in time),
-        feet=level is not None and re.search(r"\b(feet|ft)\b", header[level].lower()) is not None,
+        feet=level is not None and _FEET.search(header[level].lower()) is not None,
         above_takeoff=alt is None and height is not None,
         angles=(one(*_YAWS), one(*_PITCHES), one(*_ROLLS)),
     )
@@ -211,7 +227,7 @@ def _row(number: int, cells: Sequence[str], columns: _Columns) -> _Row:
         number,
         degrees(north, "NS"),
         degrees(east, "EW"),
-        _altitude(cells, columns),
+        _altitude(cells, columns, "." in north + east),
         known_angles(*(_angle(cells, at) for at in columns.angles)),
         time,
     )
@@ -256,10 +272,12 @@ def _moments(
     return [other if naive is not None else time for time, naive, other in zip(times, local, settled, strict=True)]
 
 
-def _altitude(cells: Sequence[str], columns: _Columns) -> float | None:
-    if columns.alt is None or len(cells) <= columns.alt or not cells[columns.alt].strip():
+def _altitude(cells: Sequence[str], columns: _Columns, point: bool) -> float | None:
+    """In metres; where degrees are written with a `point`, a comma in 1,234 stands between thousands."""
+    text = "" if columns.alt is None or len(cells) <= columns.alt else cells[columns.alt].strip()
+    if not text:
         return None
-    value = finite(cells[columns.alt])
+    value = finite(text.replace(",", "") if point and _THOUSANDS.fullmatch(text) else text)
     return value * _METRES_PER_FOOT if columns.feet else value
 
 

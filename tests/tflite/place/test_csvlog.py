@@ -44,6 +44,9 @@ def read(folder: Path, text: str | bytes, timezone: str | None = "UTC") -> Fligh
         "Flight of the first of June\n\ndatetime,latitude,longitude,altitude\n1.6.2025 12:00:00,48.2,16.37,180\n",
         "datetime,latitude,longitude,altitude\n2025-06-01T14:00:00+0200,48.2,16.37,180\n",
         "timestamp,latitude,longitude,altitude\n1748779200000000,48.2,16.37,180\n",
+        "datetime|latitude|longitude|alt_m\n2025-06-01T12:00:00Z|48.2|16.37|180\n",
+        "datetime,latitude,longitude,altitude_ft\n2025-06-01T12:00:00Z,48.2,16.37,590.5511811\n",
+        "datetime,latitude,longitude,Altitude Feet\n2025-06-01T12:00:00Z,48.2,16.37,590.5511811\n",
     ],
 )
 def test_what_exporters_write_is_read(tmp_path: Path, text: str) -> None:
@@ -54,9 +57,24 @@ def test_what_exporters_write_is_read(tmp_path: Path, text: str) -> None:
         assert (fix.heading_deg, fix.pitch_deg) == (271.5, -12.0)
 
 
-def test_a_file_in_utf_16_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_in_utf_16_is_read_with_and_without_its_mark(tmp_path: Path, encoding: str) -> None:
     text = "time,lat,lon\n2025-06-01T12:00:00Z,48.2,16.37\n"
-    assert read(tmp_path, text.encode("utf-16")).times == [NOON]
+    assert read(tmp_path, text.encode(encoding)).times == [NOON]
+
+
+@pytest.mark.parametrize(
+    ("row", "metres"),
+    [
+        ('48.2,16.37,"1,234"', 1234.0),
+        ('48.2,16.37,"1,234.5"', 1234.5),
+        ('"48,2","16,37","180,500"', 180.5),
+        ('48.2,16.37,"180,5"', 180.5),
+    ],
+)
+def test_a_comma_in_an_altitude_is_what_the_degrees_of_its_row_say(tmp_path: Path, row: str, metres: float) -> None:
+    (fix,) = read(tmp_path, f"time,lat,lon,alt\n2025-06-01T12:00:00Z,{row}\n").fixes
+    assert fix.alt == metres
 
 
 def test_heights_above_takeoff_are_taken_where_there_are_no_others_and_told(tmp_path: Path) -> None:
