@@ -71,8 +71,8 @@ def decode_picture(data: bytes, name: str = "image") -> Picture:
     opened = _open(data, name)
     opaque = opaque_pixels(opened.image)
     pixels = np.asarray(_to_rgb(opened, name))
-    if opened.nodata is not None and opened.stored <= 8 and opaque is None:
-        opaque = opaque_where((pixels != opened.nodata).any(axis=2))
+    if opaque is None and (seen := _seen(opened)) is not None:
+        opaque = opaque_where(seen)
     if opaque is None:
         return Picture(pixels)
     if not opaque.any():
@@ -189,7 +189,7 @@ class _Opened:
         stored: bits per channel in the file; of colour with more than 8, Pillow gives the upper 8.
         used: bits that are said to be used, where they are fewer.
         negative: whether 0 is white.
-        nodata: value of pixels that hold nothing.
+        nodata: value of pixels that hold nothing, as it is stored.
     """
 
     image: Image.Image
@@ -249,7 +249,9 @@ def _open_single(data: bytes, name: str) -> _Opened:
         image.load()
         if zeros and _flat_pixels(image) < zeros * containers.WEBP_FLAT:
             raise DamageError(f"{zeros} zeros instead of data")
-        return _Opened(image, stored)
+        # Pillow makes no alpha channel of a transparent grey of 16 bits.
+        nothing = image.info.get("transparency") if image.mode.startswith("I") else None
+        return _Opened(image, stored, nodata=nothing if isinstance(nothing, int) else None)
 
 
 def _open_tiff(data: bytes, name: str) -> _Opened:
@@ -299,18 +301,40 @@ def _to_rgb(opened: _Opened, name: str) -> Image.Image:
         # 16-bit greyscale PNGs open as 32-bit "I" in some Pillow versions.
         return Image.fromarray(_to_8_bits(np.asarray(image), opened, name)).convert("RGB")
     rgb = image if image.mode == "RGB" else image.convert("RGB")
-    if opened.stored > 8 and 0 < max(high for _, high in rgb.getextrema()) < _NEAR_BLACK:  # type: ignore[misc]
+    if opened.stored > 8 and 0 < _brightest(rgb, opened) < _NEAR_BLACK:
         raise ImageError(f"{name} uses few of its {opened.stored} bits per channel. Save it with 8 bits per channel.")
     return rgb
 
 
+def _seen(opened: _Opened) -> np.ndarray | None:
+    """Which pixels hold something, bool (height, width); None where the file states no value for nothing."""
+    image, nothing = opened.image, opened.nodata
+    if nothing is None or opened.stored not in (8, 16):
+        return None
+    if image.mode.startswith("I"):
+        return np.asarray(image) != nothing
+    # Of colour with 16 bits the upper 8 are left.
+    return (np.asarray(image.convert("RGB")) != nothing >> (opened.stored - 8)).any(axis=2)
+
+
+def _brightest(rgb: Image.Image, opened: _Opened) -> int:
+    """The highest value of the pixels that are there: white, where nothing is, must not pass for the photograph's."""
+    seen = _seen(opened)
+    if "A" in opened.image.getbands():
+        seen = np.asarray(opened.image.getchannel("A")) > 0
+    pixels = np.asarray(rgb)
+    return int(pixels.max() if seen is None else pixels[seen].max(initial=0))
+
+
 def _to_8_bits(values: np.ndarray, opened: _Opened, name: str) -> np.ndarray:
     """Whole numbers as uint8 by the bits that they use: 10 or 12 bits taken for 16 are black, which passes for crack-free."""
-    low, high = int(values.min()), int(values.max())
+    seen = _seen(opened)
+    held = values if seen is None or not seen.any() else values[seen]
+    low, high = int(held.min()), int(held.max())
     if low < 0 or high > 65535 or 0 < high < 256:  # no agreed brightness
         raise ImageError(
             f"{name} has {opened.stored}-bit pixels from {low} to {high}. Save it with 8 or 16 bits per channel."
         )
     used = max(opened.used or 0, next(bits for bits in (10, 12, 14, 16) if high < 1 << bits))
-    grey = (values >> (used - 8)).astype(np.uint8)
+    grey = np.clip(values >> (used - 8), 0, 255).astype(np.uint8)
     return 255 - grey if opened.negative else grey

@@ -307,6 +307,10 @@ def _check_complete(frame: _Frame, scans: list[Scan]) -> None:
 
 def _check_zeros(data: bytes, scans: tuple[Scan, ...]) -> None:
     for scan in scans:
+        # Flash memory that was erased reads as ones. Followed by a zero they are no marker, and libjpeg passes over them.
+        erased = data.find(b"\xff" * (_FILL + 1), scan.start, scan.end)
+        if erased >= 0:
+            raise DamageError(f"an erased sector at byte {erased}")
         if scan.zeros is not None:
             found = data.find(bytes(scan.zeros), scan.start, scan.end)
             place = found if found >= 0 else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -96,9 +97,9 @@ class Page:
 
     @property
     def nodata(self) -> int | None:
-        """The value of pixels that hold nothing, as GDAL writes it, if it is one of 8 bits."""
-        text = bytes(self.fields.get(_NODATA, ())).strip(b"\0 ")
-        return int(text) if text.isdigit() and int(text) <= 255 else None
+        """The value of pixels that hold nothing, as GDAL writes it, if a pixel can have it."""
+        match = re.fullmatch(rb"(\d{1,5})(?:\.0*)?", bytes(self.fields.get(_NODATA, ())).strip(b"\0 "))
+        return int(match[1]) if match is not None and int(match[1]) < 1 << min(self.stored_bits, 16) else None
 
     @property
     def stored_bits(self) -> int:

@@ -158,6 +158,26 @@ def test_the_value_for_nothing_is_transparent() -> None:
     assert picture.pixels[:, 130:].min() > 5, "filled"
 
 
+@pytest.mark.parametrize("nothing", [0, 65535])
+@pytest.mark.parametrize("bits", [12, 16])
+def test_the_value_for_nothing_is_transparent_in_16_bits_and_no_brightness(nothing: int, bits: int) -> None:
+    """12 bits in 16 beside a white border would be near black."""
+    grey = rough(150, 200)[..., 0].astype(np.uint16)
+    bordered = np.where(np.indices(grey.shape)[1] > 120, nothing, grey << (bits - 8)).astype(np.uint16)
+    for stated in (str(nothing), f"{nothing}.0"):
+        picture = decode_picture(encode(Image.fromarray(bordered), "TIFF", tiffinfo=tags(t42113=stated)))
+        assert picture.opaque is not None
+        assert picture.opaque[:, :118].all()
+        assert not picture.opaque[:, 121:].any()
+        np.testing.assert_array_equal(picture.pixels[:, :118, 0], grey[:, :118])
+
+
+@pytest.mark.parametrize("stated", ["nan", "-9999", "70000", "300", "0.5"])
+def test_a_value_for_nothing_that_no_pixel_can_have_hides_nothing(stated: str) -> None:
+    bordered = np.where(np.indices(WHOLE.shape)[1] > 120, 0, WHOLE).astype(np.uint8)
+    assert decode_picture(encode(bordered, "TIFF", tiffinfo=tags(t42113=stated))).opaque is None
+
+
 def test_a_mask_page_says_what_is_transparent() -> None:
     seen = np.zeros(WHOLE.shape[:2], np.uint8)
     seen[:, :120] = 255
