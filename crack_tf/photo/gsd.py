@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from tflite.errors import CrackError, ImageError
-from tflite.images import FORMATS
+from tflite.formats import FORMATS, HEAD, recognise
+from tflite.heic import open_heic
+from tflite.tiff import choose_page
 
 MIN_PIXELS = 3.0
 FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
@@ -238,8 +240,22 @@ def _read(source: str | Path | bytes) -> tuple[str, dict[int, Any], tuple[int, i
     except OSError as error:
         raise ImageError(f"cannot read image {source!s}: {error.strerror}.") from None
     try:
+        if recognise(data[:HEAD]) == "HEIC":
+            heic, exif = open_heic(data, name), Image.Exif()
+            exif.load(heic.info.get("exif") or b"")
+            return name, dict(exif.get_ifd(_EXIF_IFD)), heic.size, data
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return name, dict(image.getexif().get_ifd(_EXIF_IFD)), image.size, data
+            # The first picture of a TIFF may be a preview of the photograph.
+            page = (choose_page(data).page.number or 0) if image.format == "TIFF" else 0
+            if page:
+                image.seek(page)
+            taken, size = dict(image.getexif().get_ifd(_EXIF_IFD)), image.size
+        if page and not taken:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as first:
+                taken = dict(first.getexif().get_ifd(_EXIF_IFD))
+        return name, taken, size, data
+    except ImageError:
+        raise
     except Exception as error:  # Pillow's parsers raise nearly anything on damaged files
         raise ImageError(f"{name} is not a readable photograph ({error}).") from None
 

@@ -33,6 +33,9 @@ class MeasureConfig:
         focal_mm: focal length; None for that in the photograph.
         sensor_width_mm: longer side of the sensor.
         exif: take focal length and distance from the photograph.
+
+    Raises:
+        CrackError: if the scale's fields contradict each other or lack one, or the lens would be focused closer than its focal length.
     """
 
     min_area: int | None = None
@@ -42,6 +45,19 @@ class MeasureConfig:
     focal_mm: float | None = None
     sensor_width_mm: float | None = None
     exif: bool = False
+
+    def __post_init__(self) -> None:
+        camera = [self.distance_m, self.focal_mm, self.sensor_width_mm]
+        if self.mm_per_pixel is not None and (self.exif or any(value is not None for value in camera)):
+            raise CrackError(
+                "--mm-per-pixel says everything. Leave --distance-m, --focal-mm, --sensor-width-mm and --exif out."
+            )
+        if self.focal_mm is not None:
+            if self.distance_m is None or self.sensor_width_mm is None:
+                raise CrackError("--focal-mm needs --distance-m and --sensor-width-mm beside it.")
+            from crack_tf.photo.gsd import from_camera
+
+            from_camera(self.focal_mm, self.distance_m, self.sensor_width_mm, 1)
 
 
 def find_scale(config: MeasureConfig, shape: tuple[int, ...], photo: Path | None) -> GroundSampling | None:
@@ -53,22 +69,18 @@ def find_scale(config: MeasureConfig, shape: tuple[int, ...], photo: Path | None
         photo: of the mask, for its EXIF data, or None.
 
     Raises:
-        CrackError: if its fields contradict each other or lack one.
+        ScaleRefusedError: if the photograph is not what its lens drew, whoever states the lens.
+        CrackError: if the photograph's data lack what is needed.
     """
-    from crack_tf.photo.gsd import from_camera, from_photo, from_value
+    from crack_tf.photo.gsd import from_camera, from_photo, from_value, refuse_panorama
 
-    camera = [config.distance_m, config.focal_mm, config.sensor_width_mm]
     if config.mm_per_pixel is not None:
-        if config.exif or any(value is not None for value in camera):
-            raise CrackError(
-                "--mm-per-pixel says everything. Leave --distance-m, --focal-mm, --sensor-width-mm and --exif out."
-            )
         return from_value(config.mm_per_pixel)
-    if config.focal_mm is not None:
-        if config.distance_m is None or config.sensor_width_mm is None:
-            raise CrackError("--focal-mm needs --distance-m and --sensor-width-mm beside it.")
+    if config.focal_mm is not None and config.distance_m is not None and config.sensor_width_mm is not None:
+        if photo is not None:
+            refuse_panorama(photo)
         return from_camera(config.focal_mm, config.distance_m, config.sensor_width_mm, max(shape))
-    if config.exif or any(value is not None for value in camera):
+    if config.exif or config.distance_m is not None or config.sensor_width_mm is not None:
         if photo is None:
             raise CrackError(
                 "the scale needs a focal length: give --photo with EXIF data, --focal-mm, or --mm-per-pixel."

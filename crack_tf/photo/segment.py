@@ -32,7 +32,6 @@ from PIL import Image
 from crack_tf.model_zoo import find_model
 from crack_tf.named_photos import Named, find_photos
 from crack_tf.photo.foreground import Foreground, Given, Prompt
-from crack_tf.photo.gsd import ScaleRefusedError
 from crack_tf.photo.measure import FILES, RECORD, MeasureConfig, find_scale, write_cracks
 from crack_tf.segmentation.photos import SegmenterPool, seams, segment
 from tflite.device.tiles import MAX_OVERLAP
@@ -292,7 +291,7 @@ def handle(
 ) -> dict[str, Any]:
     """One photograph's files; returns the record of its cracks.json, or of its being unreadable.
 
-    Where its picture is not what its lens drew, it is refused if the place is `alone`; among others it is measured in pixels.
+    Where its own data give no scale, it is refused if the place is `alone`; among others it is measured in pixels, with a note.
 
     Raises:
         CrackError: if the foreground or the scale does not fit the photograph.
@@ -307,14 +306,14 @@ def handle(
         pixels = picture.pixels
         started = time.perf_counter()
         scale = find_scale(config.measure, pixels.shape, photo.path)
-    except ScaleRefusedError as error:
-        if place.alone:
-            raise
-        scale, note = None, str(error)
     except OSError as error:
         return {"photo": photo.name, "status": UNREADABLE, "reason": f"cannot be read: {error.strerror}"}
     except ImageError as error:
         return {"photo": photo.name, "status": UNREADABLE, "reason": str(error)}
+    except CrackError as error:  # of its scale: the data of one photograph must not end the work on the others
+        if place.alone:
+            raise
+        scale, note = None, f"no scale: {error}"
     foreground = find_foreground(config.foreground, config.prompt, pixels)
     if foreground is not None:
         foreground = foreground.within(picture.opaque)

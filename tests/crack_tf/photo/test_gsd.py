@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,51 @@ def test_a_stitched_panorama_has_no_scale(size, tags, xmp: bytes, message: str, 
 def test_the_phone_panorama_of_the_cases_is_refused() -> None:
     with pytest.raises(ScaleRefusedError, match="stitched panorama by its own data"):
         from_photo(case("21-panorama-scale") / "PANO_0001.jpg", 2)
+
+
+def test_a_telephones_heic_has_the_scale_of_its_own_data() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed (requirements-heic.txt)")
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({FOCAL_35MM: 26})
+    out = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (400, 300), (90, 90, 90))).save(out, exif=exif.tobytes())
+    found = from_photo(out.getvalue(), 2)
+    assert found.mm_per_pixel == from_equivalent_focal(26, 2, 400, 300).mm_per_pixel
+    wide = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (900, 300), (90, 90, 90))).save(wide, exif=exif.tobytes())
+    with pytest.raises(ScaleRefusedError, match="wider than any sensor"):
+        from_photo(wide.getvalue(), 2)
+
+
+def test_the_scale_of_a_tiff_is_that_of_its_photograph_not_of_its_preview() -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({FOCAL_35MM: 24})
+    out = io.BytesIO()
+    Image.new("RGB", (800, 600), (90, 90, 90)).save(out, "TIFF", exif=exif)
+    data = bytearray(out.getvalue())
+    assert data[:2] == b"II"
+    # A preview of 80 x 60, grey, before it in the chain.
+    strip = len(data)
+    data += bytes([90]) * 80 * 60
+    fields = (
+        (254, 1),
+        (256, 80),
+        (257, 60),
+        (258, 8),
+        (259, 1),
+        (262, 1),
+        (273, strip),
+        (277, 1),
+        (278, 60),
+        (279, 4800),
+    )
+    start, first = len(data), struct.unpack_from("<I", data, 4)[0]
+    data += struct.pack("<H", len(fields))
+    for tag, value in fields:
+        data += struct.pack("<HHII", tag, 4, 1, value)
+    data += struct.pack("<I", first)
+    struct.pack_into("<I", data, 4, start)
+    assert from_photo(bytes(data), 2).mm_per_pixel == from_equivalent_focal(24, 2, 800, 600).mm_per_pixel
 
 
 def test_the_widest_sensors_are_no_panoramas() -> None:

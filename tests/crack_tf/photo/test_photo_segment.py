@@ -109,6 +109,29 @@ def test_a_panorama_among_photographs_is_measured_in_pixels_with_a_note(
     assert second["mm_per_pixel"] == ""
     assert "wider than any sensor" in second["note"]
     assert call(tmp_path / "wide.jpg", "--model", model, "--out", tmp_path / "b", "--distance-m", 2) == 2
+    # Whoever states the lens.
+    lens = ("--distance-m", 2, "--focal-mm", 8, "--sensor-width-mm", 12)
+    assert call(tmp_path / "wide.jpg", "--model", model, "--out", tmp_path / "c", *lens) == 2
+    assert "wider than any sensor" in capsys.readouterr().err
+
+
+def test_one_photograph_without_a_focal_length_does_not_end_the_work_on_the_others(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 24
+    Image.fromarray(dark_photo(HEIGHT, WIDTH)).save(tmp_path / "a.jpg")
+    Image.fromarray(dark_photo(HEIGHT, WIDTH)).save(tmp_path / "b.jpg", exif=exif)
+    photos = (tmp_path / "a.jpg", tmp_path / "b.jpg")
+    assert call(*photos, "--model", model, "--out", tmp_path / "out", "--distance-m", 2) == 0
+    first, second = rows(tmp_path / "out")
+    assert (first["mm_per_pixel"], bool(second["mm_per_pixel"])) == ("", True)
+    assert "no scale: " in first["note"]
+    assert "no focal length" in first["note"]
+    assert call(photos[0], "--model", model, "--out", tmp_path / "alone", "--distance-m", 2) == 2
+    assert call(*photos, "--model", model, "--out", tmp_path / "bad", "--focal-mm", 8) == 2
+    assert "--focal-mm needs" in capsys.readouterr().err
+    assert not (tmp_path / "bad").exists()
 
 
 def test_resume_passes_over_what_is_done_and_does_the_rest(
