@@ -165,8 +165,9 @@ class Manifest:
         path = self.folder() / name
         try:
             data = path.read_bytes()
-        except OSError as error:
-            raise ImageError(f"cannot read {path} of manifest {self.name}: {error.strerror}.") from None
+        except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise ImageError(f"cannot read {path} of manifest {self.name}: {reason}.") from None
         if sha256 and sha256_bytes(data) != sha256:
             raise ImageError(
                 f"{path} changed since manifest {self.name} was written (sha256 differs). Restore it, or split again."
@@ -211,11 +212,10 @@ def read_manifest(path: str | Path) -> Manifest:
         for item in items:
             if item.label not in (0, 1) or item.split not in SPLITS:
                 raise ValueError(f"{item.path} has label {item.label} and split {item.split!r}")
-        manifest = Manifest(
-            head["dataset"], head["policy"], int(head["seed"]), head["root"], head["licence"], items, path
-        )
+        dataset, policy, root, licence = (_text(head, name) for name in ("dataset", "policy", "root", "licence"))
+        manifest = Manifest(dataset, policy, int(head["seed"]), root, licence, items, path)
         expected = head["sha256"]
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, csv.Error) as error:
         raise CrackError(
             f"{path} is not a crack_tf manifest ({error}). Make one with: python -m crack_tf.data split"
         ) from None
@@ -241,6 +241,13 @@ def refuse_mixed(manifest: Manifest, purpose: str) -> None:
             f"manifest {manifest.source or manifest.name} mixes tiles with photographs that have masks: models are trained on it and "
             f"exported with it. For {purpose}, name one of the manifests it was mixed from."
         )
+
+
+def _text(head: dict[str, Any], name: str) -> str:
+    value = head[name]
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError(f"its {name} is no text")
+    return value
 
 
 def _item(row: dict[str, str]) -> Item:

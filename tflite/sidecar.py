@@ -227,7 +227,7 @@ def read_sidecar(model_path: str | Path) -> Sidecar:
             raise ValueError("its content does not match its own sha256")
         sidecar: Sidecar = _from_json(Sidecar, record, "")
         _check(sidecar)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ArithmeticError) as error:  # a number of hundreds of digits
         raise ModelFileError(
             f"sidecar {path} is damaged or was edited ({error}). Copy it again or export the model again."
         ) from None

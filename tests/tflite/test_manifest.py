@@ -42,6 +42,12 @@ def test_round_trip_keeps_everything(manifest: Manifest, tmp_path: Path) -> None
     assert (tmp_path / "copy.csv").read_bytes() == (tmp_path / "split.csv").read_bytes()
 
 
+HEAD = (
+    b'# {"format": "crack_tf.manifest/1", "dataset": "a", "policy": "plain", "seed": 0, "root": ".", "licence": "x", "sha256": "x"}\n'
+    b"path,sha256,label,group,split\n"
+)
+
+
 # Control characters but no line ends of any kind, and no half characters: those do not survive a text file.
 names = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=20)
 
@@ -124,6 +130,12 @@ def test_windows_line_ends_are_no_change(manifest: Manifest) -> None:
         b'# {"format": "crack_tf.manifest/1"}\npath,sha256,label,group,split\na,b\n',
         b'# {"format": "crack_tf.manifest/1"}\npath,sha256,label,group,split,mask,mask_sha256\na,b,1,g,val,m,\n',
         b'# {"format": "crack_tf.manifest/1"}\npath,sha256,label,group,split,mask\na,b,1,g,val,m\n',
+        b"# " + b"[" * 100_000 + b"\npath\n",
+        HEAD.replace(b'"."', b"5"),
+        HEAD.replace(b'"."', b'"a\\u0000b"'),
+        HEAD.replace(b'"plain"', b"null"),
+        HEAD.replace(b"0,", b"1e999,"),
+        HEAD.replace(b"0,", b"[],"),
     ],
 )
 def test_what_is_not_a_manifest_is_refused(tmp_path: Path, content: bytes) -> None:
