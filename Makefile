@@ -10,14 +10,15 @@
 # make reports   executes all notebooks on made-up tiles and writes HTML to runs/reports (minutes)
 # make figures   the documents' pictures in docs/figures, from the METU runs and results (minutes)
 # make explain-results   results/explain: how far the shipped models' maps can be trusted, and their errors (20 minutes of CPU time)
-# make test   set up, then lint, format, types and tests
+# make docs   the documentation as a site, in site/; a warning is an error (half a minute)
+# make test   set up, then lint, format, types, docs and tests
 #
 # PYTHON=/path/to/python3.12 picks an interpreter; otherwise the newest of 3.13, 3.12 and 3.11 that works is used.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo metu nano generalise metu-tune segmentation unet-study survey-demo survey-results emulated-pi reports figures explain-results test lint format types pytest clean
+.PHONY: help setup setup-dev demo metu nano generalise metu-tune segmentation unet-study survey-demo survey-results emulated-pi reports figures explain-results docs test lint format types pytest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -337,7 +338,15 @@ endif
 # Each takes up to 3 GB. A file's tests stay together, since they share what they train.
 TEST_PROCESSES ?= 2
 
-test: lint types pytest
+$(VENV)/.docs: $(VENV)/.base requirements-docs.txt
+	@$(call install,-r requirements-docs.txt)
+	@touch $@
+
+# The theme's makers announce what comes after mkdocs on every run; here its version is pinned.
+docs: $(VENV)/.docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --clean
+
+test: lint types docs pytest
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

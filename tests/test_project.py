@@ -1,12 +1,11 @@
-"""The repository as a whole: what may import what, what is pinned, and that the README's commands exist."""
+"""The repository as a whole: what may import what, and what is pinned. What documents say is in test_documents.py."""
 
 from __future__ import annotations
 
 import ast
 import functools
-import importlib.util
+import importlib
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
@@ -17,12 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from crack_tf.cli import VERBS
-
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("crack_tf", "tflite", "tuning")
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-WITH_SUBCOMMANDS = {"crack_tf.data", "crack_tf.photo", "crack_tf.zoo", "tflite.device", "tflite.edgetpu"}
 # Imported where a board has them, and only by the option that needs them: a pin, a camera.
 BOARD_ONLY = {"gpiozero"}
 # Imported to speak to the pinned package that brings it along: LiteRT's model files, TensorFlow's logging, errors of cells.
@@ -140,6 +135,7 @@ def test_requirement_files_are_pinned_and_each_pin_of_the_workstation_says_why()
     for name in (
         "requirements.txt",
         "requirements-dev.txt",
+        "requirements-docs.txt",
         "requirements-heic.txt",
         "requirements-jax.txt",
         "requirements-report.txt",
@@ -181,52 +177,3 @@ def test_licence_and_credits_are_there() -> None:
     notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
     for credit in ("10.17632/5y9wdsg2zt", "SDNET2018", "MobileNetV2", "CC BY 4.0"):
         assert credit in notice
-
-
-def documented_commands() -> list[tuple[str, list[str]]]:
-    """(document, words) of every command line in the documents' code blocks, continuation lines joined."""
-    commands = []
-    for document in DOCUMENTS:
-        for block in re.findall(r"```(?:bash|sh)\n(.*?)```", document.read_text(encoding="utf-8"), flags=re.DOTALL):
-            for line in block.replace("\\\n", " ").splitlines():
-                words = shlex.split(line, comments=True)
-                if words:
-                    commands.append((document.name, words))
-    return commands
-
-
-@functools.cache
-def help_text(module: str, *subcommand: str) -> str:
-    result = subprocess.run(
-        [sys.executable, "-m", module, *subcommand, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-def test_documents_name_only_commands_and_options_that_exist() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
-    checked = 0
-    for document, words in documented_commands():
-        text = f"{document}: {' '.join(words)}"
-        while "=" in words[0]:  # VARIABLE=value in front of a command
-            words = words[1:]
-        if words[0] == "make":
-            assert {word for word in words[1:] if "=" not in word} <= targets, text
-            checked += 1
-            continue
-        if Path(words[0]).name == "crack-tf":
-            module, rest = f"crack_tf.{words[1]}", words[2:]
-        elif Path(words[0]).name in ("python", "python3") and words[1] == "-m" and words[2].startswith(PACKAGES):
-            module, rest = words[2], words[3:]
-        else:
-            continue
-        checked += 1
-        assert importlib.util.find_spec(module), text
-        if module.startswith("crack_tf."):
-            assert module.removeprefix("crack_tf.") in VERBS, text
-        subcommand = rest[:1] if module in WITH_SUBCOMMANDS else []
-        page = help_text(module, *subcommand)
-        for option in (word.partition("=")[0] for word in rest if word.startswith("--")):
-            assert re.search(rf"{re.escape(option)}\b", page), f"{text}: no option {option}"
-    assert checked >= 10

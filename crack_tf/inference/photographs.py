@@ -47,7 +47,7 @@ class ClassifiedPhoto:
     """What a classifier says about a photograph.
 
     Attributes:
-        name: of the file; empty for an array.
+        name: the file's; empty for an array.
         image: uint8 (height, width, 3), upright.
         tiles: in reading order; together they cover every pixel that is not transparent.
         threshold: probability from which a tile is called cracked.
@@ -87,7 +87,7 @@ class DrawnPhoto:
     """What a segmentation model says about a photograph.
 
     Attributes:
-        name: of the file; empty for an array.
+        name: the file's; empty for an array.
         image: uint8 (height, width, 3), upright.
         probability: float32 (height, width), of a crack at every pixel.
         mask: bool (height, width), where it reaches the model's threshold.
@@ -136,7 +136,7 @@ class PhotoModel(ABC, Generic[Answer]):
     """A checked model. Usable as a context, which ends its threads; without one they end with the program.
 
     Attributes:
-        path: of the model file.
+        path: the model file.
         sidecar: what is known about it.
     """
 
@@ -172,7 +172,7 @@ class PhotoModel(ABC, Generic[Answer]):
 
         Args:
             photo: an image file; uint8 array (height, width, 3), RGB; or a folder or a list of these, which give an iterator.
-            settings: of the kind of model: `mm_per_pixel` of a segmentation model.
+            settings: what this kind of model takes: a segmentation model `mm_per_pixel`.
 
         Raises:
             ImageError: if a photograph cannot be read: nothing is known of what it shows. An iterator ends there.

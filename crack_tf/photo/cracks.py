@@ -72,7 +72,7 @@ class Crack:
     Attributes:
         number: from 1, longest first.
         area_px: pixels of the mask.
-        length_px: of the centreline, all branches, tip to tip.
+        length_px: the centreline's, all branches, tip to tip.
         mean_width_px: over the length, without junctions.
         max_width_px: mean width of the widest stretch of 20 pixels.
         max_width_at: the middle of that stretch.
