@@ -36,20 +36,20 @@ class ExportConfig:
     Attributes:
         scheme: "int8-qat", "int8-ptq", "dynamic", "float16" or "float32"; `tflite.convert` explains them.
         edge_tpu: write LeakyReLU as maximum(x, slope * x), which the Edge TPU has.
-        input_dtype: of int8 models, "uint8" or "int8"; both take raw pixels.
+        input_dtype: "uint8" or "int8" for int8 models; both take raw pixels.
         data: manifest .csv, data set name or folder; empty for the manifest the run was trained on.
         policy: how data that are no manifest are split; None for the set's own.
         calibration_samples: tiles of the train split that set the int8 ranges.
-        qat_epochs: of quantisation-aware training.
+        qat_epochs: how many quantisation-aware training has.
         qat_steps: stop it after this many steps, or None.
         qat_batch: tiles per step; None for 32, of a segmentation model 8.
-        qat_learning_rate: of quantisation-aware training.
+        qat_learning_rate: that of quantisation-aware training.
         measure_split: "val" or "test"; float and quantised are compared on it.
         measure_limit: compare on at most this many tiles, or None.
         max_recall_drop: points of recall a classifier may lose, 0 to 100.
         max_f1_drop: points of F1 a segmentation model may lose, 0 to 100.
         threads: for measuring; None for all cores.
-        seed: of all draws.
+        seed: for all draws.
 
     Raises:
         CrackError: naming the field as the command line does, what it holds and what it may hold.

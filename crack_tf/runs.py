@@ -37,8 +37,8 @@ class Run:
     """A finished run; wherever a path of a run folder is taken, this may be given.
 
     Attributes:
-        folder: of the run.
-        sidecar: of its model: threshold, origin, and the metrics on validation.
+        folder: where it lies.
+        sidecar: its model's: threshold, origin, and the metrics on validation.
     """
 
     folder: Path

@@ -62,7 +62,7 @@ class TrainConfig:
         limit: training samples, or a share of them between 0 and 1; None for all.
         val_limit: validation samples at most; None for all.
         empty_share: share of the crack-free patches to train on; masks only.
-        seed: of the split, weights, batches, augmentation and dropout.
+        seed: for the split, weights, batches, augmentation and dropout.
 
     Raises:
         CrackError: naming the field as the command line does, what it holds and what it may hold.

@@ -45,11 +45,17 @@ def _on_site(name: str) -> str:
 
 
 def section(name: str) -> str:
-    """What mkdocstrings makes a name's section from. A verb that can be called is a module: its section is that of the call."""
+    """What mkdocstrings makes a name's section from. A verb that can be called is a module: its section is the function it calls."""
     homes = [ROOT / "crack_tf" / f"{name}.py", ROOT / "crack_tf" / name / "__init__.py"]
     for node in (node for path in homes if path.is_file() for node in ast.parse(path.read_text(encoding="utf-8")).body):
-        if isinstance(node, ast.ClassDef) and any(getattr(item, "name", "") == "__call__" for item in node.body):
-            return f"::: crack_tf.{name}.{node.name}.__call__\n    options:\n      heading: {name}\n      toc_label: {name}"
+        for item in node.body if isinstance(node, ast.ClassDef) else ():
+            if isinstance(item, ast.FunctionDef) and item.name == "__call__":
+                called = re.fullmatch(r"See `([\w.]+)`\.", ast.get_docstring(item) or "")
+                if called is None:
+                    raise ValueError(
+                        f"crack_tf.{name}: the docstring of __call__ names no function: See `module.function`."
+                    )
+                return f"::: {called[1]}\n    options:\n      heading: {name}\n      toc_label: {name}"
     return f"::: crack_tf.{name}"
 
 

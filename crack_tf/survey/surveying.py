@@ -40,18 +40,18 @@ class SurveyConfig:
 
     Attributes:
         model: classifier: name of a shipped model, or a .tflite file; None for the zoo's default.
-        segmenter: second opinion: a name, a file or "none"; None for the zoo's, if there is one.
+        segmenter: for validation by segmentation: a name, a file or "none"; None for the zoo's, if there is one.
         tile: side of a tile in pixels; None for that of the model's training tiles.
-        overlap: of neighbouring tiles, a share.
+        overlap: share of a tile that its neighbour repeats.
         foreground: "auto" leaves out sky, leaves and water; "none" searches everywhere.
-        mm_per_pixel: of all photographs; None takes focal length and distance from the EXIF data.
+        mm_per_pixel: scale of all photographs; None takes focal length and distance from the EXIF data.
         distance_m: from the lens to the surface.
         focal_mm: focal length.
         sensor_width_mm: longer side of the sensor.
         flight_log: CSV, GPX, NMEA, SRT or MRK file, for pictures without a position.
-        timezone: of clocks that do not say theirs, such as "Europe/Vienna" or "+02:00".
+        timezone: for clocks that do not say theirs, such as "Europe/Vienna" or "+02:00".
         clock_offset: seconds to add to the times of the camera's clock.
-        position_error_m: of positions; farther apart, photographs are never compared for the same crack.
+        position_error_m: how wrong positions may be; farther apart, photographs are never compared for the same crack.
         every_s: video: seconds between frames.
         video_start: video: time of its first frame, with a time zone; None finds it out.
         jobs: photographs at a time; None for all cores.
