@@ -149,10 +149,8 @@ def test_a_telephones_heic_has_the_scale_of_its_own_data() -> None:
 
 
 def test_the_scale_of_a_tiff_is_that_of_its_photograph_not_of_its_preview() -> None:
-    exif = Image.Exif()
-    exif.get_ifd(0x8769).update({FOCAL_35MM: 24})
     out = io.BytesIO()
-    Image.new("RGB", (800, 600), (90, 90, 90)).save(out, "TIFF", exif=exif)
+    Image.new("RGB", (800, 600), (90, 90, 90)).save(out, "TIFF", tiffinfo={0x8769: {FOCAL_35MM: 24}})
     data = bytearray(out.getvalue())
     assert data[:2] == b"II"
     # A preview of 80 x 60, grey, before it in the chain.
