@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from crack_tf.data.flight import add_options
 from crack_tf.data.flight import run as flight
 from crack_tf.data.policies import POLICIES, POLICY_HELP
-from tflite.cli import non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import EXIT_GAPS, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import read_csv, write_csv, write_json
 from tflite.manifest import LABELS, SPLITS, Manifest, read_manifest, write_manifest
@@ -263,7 +263,7 @@ def _convert(options: argparse.Namespace) -> int:
     print(
         f"written to {options.out}: images masks conversion.json\nnext: python -m crack_tf.data audit {options.out} --out audit"
     )
-    return 1 if result.left else 0
+    return EXIT_GAPS if result.left else 0
 
 
 def _joint(options: argparse.Namespace) -> None:
@@ -323,7 +323,7 @@ def _mine(options: argparse.Namespace) -> int:
     print(
         f"next: python -m crack_tf.data split {options.out} --clean --out mined.csv, and `data mix` it into your training set"
     )
-    return 1 if unread else 0
+    return EXIT_GAPS if unread else 0
 
 
 def _disputes(options: argparse.Namespace) -> None:
@@ -522,13 +522,13 @@ def _print_unreadable(result: Audit, shown: int = 10) -> None:
 
 
 def _exit_code(result: Audit) -> int:
-    """1 where something of the set is missing from the result, and said so last, where it is seen; else 0."""
+    """That of gaps where something of the set is missing from the result, said last, where it is seen; else 0."""
     from crack_tf.data.notes import gap_note
 
     note = gap_note(result)
     if note is not None:
         print(f"warning: {note}", file=sys.stderr)
-    return 1 if note is not None else 0
+    return EXIT_GAPS if note is not None else 0
 
 
 def _print_notes(notes: Iterable[str]) -> None:
