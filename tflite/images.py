@@ -311,7 +311,7 @@ def _seen(opened: _Opened) -> np.ndarray | None:
     image, nothing = opened.image, opened.nodata
     if nothing is None or opened.stored not in (8, 16):
         return None
-    if image.mode.startswith("I"):
+    if image.mode.startswith("I") or image.mode == "P":  # numbers, of a palette too
         return np.asarray(image) != nothing
     # Of colour with 16 bits the upper 8 are left.
     return (np.asarray(image.convert("RGB")) != nothing >> (opened.stored - 8)).any(axis=2)

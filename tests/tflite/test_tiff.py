@@ -172,6 +172,16 @@ def test_the_value_for_nothing_is_transparent_in_16_bits_and_no_brightness(nothi
         np.testing.assert_array_equal(picture.pixels[:, :118, 0], grey[:, :118])
 
 
+def test_the_value_for_nothing_of_a_palette_is_a_number_of_it() -> None:
+    image = Image.fromarray(WHOLE[..., 0] // 2, "P")
+    image.putpalette([level for number in range(256) for level in (2 * number % 256,) * 3])
+    image.paste(200, (121, 0, 200, 150))
+    picture = decode_picture(encode(image, "TIFF", tiffinfo=tags(t42113="200")))
+    assert picture.opaque is not None
+    assert picture.opaque[:, :118].all()
+    assert not picture.opaque[:, 121:].any()
+
+
 @pytest.mark.parametrize("stated", ["nan", "-9999", "70000", "300", "0.5"])
 def test_a_value_for_nothing_that_no_pixel_can_have_hides_nothing(stated: str) -> None:
     bordered = np.where(np.indices(WHOLE.shape)[1] > 120, 0, WHOLE).astype(np.uint8)
