@@ -10,7 +10,7 @@ structure is the cheapest label there is. (Bootstrapping of false alarms: Sung a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -23,12 +23,20 @@ from tflite.device.tiles import Box, tile_boxes
 from tflite.errors import CrackError, ImageError
 from tflite.files import atomic_path, read_json, sha256_bytes, write_csv, write_json
 from tflite.images import Picture, decode_picture
-from tflite.photographs import list_photographs
+from tflite.locks import FolderLock
+from tflite.outputs import Output, json_with, remove_leftovers
+from tflite.photographs import Listing, list_photographs
 from tflite.sameness import read_file
 from tflite.segmenter import Segmenter
 
 SETTINGS = "mined.json"
-TILES = "no_crack"
+TILES, RECORDS, TABLE = "no_crack", ".photos", "mined.csv"
+OUTPUT = Output(
+    "crack-tf data mine",
+    json_with(SETTINGS, "model_sha256", format="crack_tf.mined/1"),
+    (SETTINGS, TABLE, f"{TILES}/*.png", f"{RECORDS}/*.json"),
+    SETTINGS,
+)
 PER_PHOTO = 20  # the surest mistakes of a photograph; more of one scene teach little
 _LEAST_PIXELS = 30  # called crack in a tile by a segmentation model
 
@@ -87,6 +95,8 @@ def mine(
 ) -> tuple[list[Mistake], list[str]]:
     """Write `out`/no_crack and `out`/mined.csv; stopped, the same call goes on after the last whole photograph.
 
+    Tiles of photographs that are no more in the folder, or are other ones now, are removed: somebody may have seen a crack on them.
+
     Args:
         find: what the model calls cracked, see `classifier_finder`.
         model_sha256: of its file; a folder mined with another model is refused.
@@ -99,12 +109,26 @@ def mine(
         All mistakes, and a line for every photograph that could not be read.
 
     Raises:
-        CrackError: if there is no photograph, or `out` holds anything else.
+        CrackError: if there is no photograph, `out` holds anything else, or another process writes to it.
     """
     listing = list_photographs(clean)
     if not listing.photographs and not listing.troubles:
         raise CrackError(f"--clean {clean} holds no photograph. Give a folder of crack-free photographs.")
     settings = {"format": "crack_tf.mined/1", "model_sha256": model_sha256, "per_photo": per_photo}
+    with FolderLock(out, f"another crack-tf data mine is writing to {out}. Stop it, or choose another --out."):
+        return _mine(find, listing, clean, out, settings, per_photo, tell)
+
+
+def _mine(
+    find: Finder,
+    listing: Listing,
+    clean: Path,
+    out: Path,
+    settings: dict[str, object],
+    per_photo: int,
+    tell: Callable[[str], None],
+) -> tuple[list[Mistake], list[str]]:
+    """See `mine`; in a folder that is this process's."""
     done = _begin(out, settings)
     mistakes: list[Mistake] = []
     unread: list[str] = []
@@ -124,8 +148,9 @@ def mine(
             leave_out(name, f"cannot read image {name}: {error.strerror}.")
             continue
         # Of the name too: copies have tiles of their own.
-        record = out / ".photos" / f"{sha256_bytes(name.encode() + bytes(1) + data)}.json"
+        record = out / RECORDS / f"{sha256_bytes(name.encode() + bytes(1) + data)}.json"
         before = _recorded(record) if record in done else None
+        done.discard(record)
         if before is not None:
             mistakes += before
             continue
@@ -139,8 +164,19 @@ def mine(
         write_json(record, {"mistakes": [asdict(mistake) for mistake in kept]})
         mistakes += kept
         tell(f"{len(found):>4} tiles called cracked, {len(kept):>3} kept  {name}")
-    write_csv(out / "mined.csv", map(asdict, mistakes), [field.name for field in fields(Mistake)])
+    _forget(out, done, {mistake.file for mistake in mistakes})
+    write_csv(out / TABLE, map(asdict, mistakes), [field.name for field in fields(Mistake)])
     return mistakes, unread
+
+
+def _forget(out: Path, records: Collection[Path], kept: Collection[str]) -> None:
+    """Remove the tiles of records that are of no photograph any more, and the records."""
+    for record in records:
+        for mistake in _recorded(record) or ():
+            path = out / mistake.file
+            if mistake.file not in kept and path.parent == out / TILES and path.is_file() and not path.is_symlink():
+                path.unlink()
+        record.unlink(missing_ok=True)
 
 
 def _begin(out: Path, settings: dict[str, object]) -> set[Path]:
@@ -149,7 +185,8 @@ def _begin(out: Path, settings: dict[str, object]) -> set[Path]:
     if path.is_file():
         if json.loads(json.dumps(settings)) != read_json(path):
             raise CrackError(f"--out {out} was mined with another model or --per-photo. Choose another folder.")
-        return set((out / ".photos").glob("*.json"))
+        remove_leftovers(out, OUTPUT)
+        return set((out / RECORDS).glob("*.json"))
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CrackError(f"--out {out} exists and was not written by `data mine`. Choose a new folder.")
     write_json(path, settings)

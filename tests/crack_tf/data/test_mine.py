@@ -116,6 +116,18 @@ def test_photographs_of_one_name_lose_no_tile_and_what_cannot_be_looked_at_is_na
         next(iter((out / ".photos").iterdir())).write_text("{}")
 
 
+def test_tiles_of_a_photograph_that_was_taken_away_are_removed_and_nothing_else(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (photos / "other.png").write_bytes((photos / "pier/dark.png").read_bytes())
+    first, _ = mine(dark_tiles, "a" * 64, photos, out, tell=lambda line: None)
+    (out / "no_crack/mine.png").write_bytes(b"x")
+    (photos / "other.png").unlink()  # somebody has seen a crack on it
+    second, _ = mine(dark_tiles, "a" * 64, photos, out, tell=lambda line: None)
+    assert {mistake.photo for mistake in first} - {mistake.photo for mistake in second} == {"other.png"}
+    names = {path.name for path in (out / "no_crack").iterdir()}
+    assert names == {Path(mistake.file).name for mistake in second} | {"mine.png"}
+
+
 def test_transparent_parts_are_no_tiles_to_train_on(tmp_path: Path) -> None:
     rgba = np.full((96, 192, 4), 60, np.uint8)
     rgba[..., 3] = 255
