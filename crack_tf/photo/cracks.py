@@ -19,7 +19,6 @@ nothing can tell the rest. At other directions, and over some length, that avera
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -510,10 +509,40 @@ def _outline(mask: np.ndarray, offset: np.ndarray) -> tuple[tuple[Point, ...], .
     return tuple(tuple(_xy(point) for point in _simplified(ring + offset)) for ring in rings)
 
 
-def _simplified(points: np.ndarray) -> Iterator[np.ndarray]:
-    from skimage.measure import approximate_polygon
+def _simplified(points: np.ndarray) -> np.ndarray:
+    """Vertices (n, 2) of a line without those from which it is no farther than the tolerance (Douglas and Peucker, 1973).
 
-    yield from approximate_polygon(points, _OUTLINE_TOLERANCE)
+    The same as `skimage.measure.approximate_polygon` gives, which brings scipy's signals and statistics with it: importing these
+    takes longer than measuring a photograph's cracks.
+    """
+    kept = np.zeros(len(points), bool)
+    kept[[0, -1]] = True
+    pending = [(0, len(points) - 1)]
+    while pending:
+        first, last = pending.pop()
+        if last - first < 2:
+            continue
+        away = _away(points[first + 1 : last], points[first], points[last])
+        middle = first + 1 + int(away.argmax())
+        if away.max() > _OUTLINE_TOLERANCE:
+            kept[middle] = True
+            pending += [(first, middle), (middle, last)]
+    return points[kept]
+
+
+def _away(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """How far points (n, 2) lie from the line between two others."""
+    along = end - start
+    before, behind = points - start, points - end
+    # Vertices of outlines lie at half pixels, often just as far as the tolerance: another formula would keep others.
+    angle = -np.arctan2(along[0], along[1])
+    sine, cosine = np.sin(angle), np.cos(angle)
+    beside = np.abs(points[:, 0] * cosine + points[:, 1] * sine - (start[1] * sine + start[0] * cosine))
+    between = (before[:, 0] * along[0] + before[:, 1] * along[1] > 0) & (
+        -behind[:, 0] * along[0] - behind[:, 1] * along[1] > 0
+    )
+    nearer = np.minimum(np.sqrt((before**2).sum(axis=1)), np.sqrt((behind**2).sum(axis=1)))
+    return np.where(between, beside, nearer)
 
 
 def _xy(point: np.ndarray) -> Point:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
-from crack_tf.photo.cracks import COLUMNS, Crack, measure_cracks
+from crack_tf.photo.cracks import COLUMNS, Crack, _simplified, measure_cracks
 from tests.crack_tf.photo.drawn_cracks import arc, draw, length_of, straight, wave
 from tflite.errors import CrackError
 
@@ -295,3 +299,24 @@ def test_on_real_masks_length_times_width_is_the_area(data_root) -> None:
     assert len(ratios) > 5
     assert np.median(ratios) == pytest.approx(1, abs=0.03)
     assert all(0.8 < ratio < 1.25 for ratio in ratios)
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays.arrays(bool, (9, 13)))
+def test_outlines_are_simplified_as_by_scikit_image(mask: np.ndarray) -> None:
+    from skimage.measure import approximate_polygon, find_contours
+
+    for ring in find_contours(np.kron(np.pad(mask, 1), np.ones((2, 3))), 0.5, fully_connected="high"):
+        np.testing.assert_array_equal(_simplified(ring), approximate_polygon(ring, 0.5))
+
+
+def test_measuring_does_not_wait_for_what_it_does_not_need() -> None:
+    code = """
+import sys, numpy as np
+from crack_tf.photo.cracks import measure_cracks
+mask = np.zeros((60, 200), bool)
+mask[30:34, 20:180] = True
+assert len(measure_cracks(mask)) == 1
+assert not {"scipy.signal", "scipy.stats"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
