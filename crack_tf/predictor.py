@@ -280,6 +280,11 @@ class TfliteMapPredictor:
     def threshold_probability(self) -> float:
         return self.segmenter.threshold_probability
 
+    @property
+    def window_step(self) -> int | None:
+        """See `tflite.segmenter.Segmenter`."""
+        return self.segmenter.window_step
+
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Logits one tile at a time, as on the device; see `MapPredictor`.
 

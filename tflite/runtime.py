@@ -137,9 +137,13 @@ class TileModel:
                 f"a tile must be uint8 of shape ({size}, {size}, 3), got {tile.dtype} of shape {tile.shape}. "
                 "tflite.images.load_rgb(path, size) makes one."
             )
-        self._interpreter.set_tensor(self._input, self._as_input(tile)[np.newaxis])
-        self._interpreter.invoke()
-        return np.asarray(self._interpreter.get_tensor(self._output))
+        return self._ask(self._interpreter, tile)
+
+    def _ask(self, interpreter: Any, pixels: np.ndarray) -> np.ndarray:
+        """The output tensor of this model, or of the same network at another size, whose tensors have the same numbers."""
+        interpreter.set_tensor(self._input, self._as_input(pixels)[np.newaxis])
+        interpreter.invoke()
+        return np.asarray(interpreter.get_tensor(self._output))
 
     def _as_input(self, tile: np.ndarray) -> np.ndarray:
         """Raw pixels as the input stores them."""
@@ -302,13 +306,14 @@ def _check_readable(path: Path) -> None:
         raise ModelFileError(f"model {path} is empty (0 bytes). Copy it again.")
 
 
-def load_interpreter(path: Path, threads: int, delegate: str) -> Any:
+def load_interpreter(path: Path, threads: int, delegate: str, content: bytes | None = None) -> Any:
     """LiteRT's interpreter of a file, tensors allocated. `TileModel` checks the file first.
 
     Args:
         path: the .tflite file.
         threads: CPU threads.
         delegate: one of `DELEGATES`.
+        content: instead of the file's, see `tflite.windows`.
 
     Raises:
         CrackError: if LiteRT is not installed, or the Edge TPU cannot be opened.
@@ -325,7 +330,8 @@ def load_interpreter(path: Path, threads: int, delegate: str) -> Any:
     elif delegate == "edgetpu":
         options["experimental_delegates"] = [_edgetpu()]
     try:
-        interpreter = Interpreter(model_path=str(path), **options)
+        source = {"model_path": str(path)} if content is None else {"model_content": content}
+        interpreter = Interpreter(**source, **options)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())

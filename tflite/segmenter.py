@@ -14,13 +14,17 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tflite.foreign import kind_of
 from tflite.metrics import sigmoid
-from tflite.runtime import Classifier, TileModel
+from tflite.runtime import Classifier, TileModel, load_interpreter
 from tflite.sidecar import Golden, Sidecar, dequantise, golden_grid, golden_input, read_sidecar
+from tflite.windows import widened, window_step
+
+_WINDOWS = 4  # sizes of windows that are kept ready: photographs of a flight have one or two
 
 
 class Segmenter(TileModel):
@@ -35,6 +39,7 @@ class Segmenter(TileModel):
         super().__init__(path, threads=threads, delegate=delegate, trust=trust)
         self.delegate = delegate
         self._threads = threads
+        self._windows: dict[tuple[int, int], Any] = {}
 
     def another(self) -> Segmenter:
         """A second interpreter of the same file, for another thread. The file was compared with its sidecar before."""
@@ -58,6 +63,11 @@ class Segmenter(TileModel):
         """What the model answers to `golden_input` here, with tolerance 0."""
         return golden_of(self.raw(golden_input(self.image_size)))
 
+    @cached_property
+    def window_step(self) -> int | None:
+        """What the sides of larger windows have to be multiples of, in pixels; None where it takes its tiles only."""
+        return None if self.delegate == "edgetpu" else window_step(self.path)
+
     def mask(self, tile: np.ndarray) -> np.ndarray:
         """Which pixels of one tile are crack at the sidecar's threshold, bool (image_size, image_size).
 
@@ -78,20 +88,37 @@ class Segmenter(TileModel):
         """Probability of a crack at every pixel, one inference per tile.
 
         Args:
-            tiles: uint8 (n, image_size, image_size, 3).
+            tiles: uint8 (n, image_size, image_size, 3), or windows of another size, see `window_step`.
 
         Returns:
-            float32 (n, image_size, image_size).
+            float32 of the first three axes' shape.
+
+        Raises:
+            CrackError: if the model takes no tiles of that shape.
         """
         found = np.empty(tiles.shape[:3], np.float32)
         for number, tile in enumerate(tiles):
-            raw = self.raw(tile)
+            raw = self._raw_window(tile)
             if self.sidecar.output.quantised:
                 # Clipping never happens, and spares a check and a copy of every pixel.
                 np.take(self._probability_of, raw.view(np.uint8), out=found[number], mode="clip")
             else:
                 found[number] = sigmoid(raw)
         return found
+
+    def _raw_window(self, pixels: np.ndarray) -> np.ndarray:
+        """`raw` of a tile or of a window, whose interpreter is made when its size is first asked for."""
+        height, width = pixels.shape[:2]
+        if height == width == self.image_size or self.window_step is None or pixels.dtype != np.uint8:
+            return self.raw(pixels)
+        found = self._windows.pop((height, width), None)
+        if found is None:
+            content = widened(self.path, height, width)
+            found = load_interpreter(self.path, self._threads, self.delegate, content)
+        self._windows[height, width] = found
+        if len(self._windows) > _WINDOWS:
+            del self._windows[next(iter(self._windows))]  # the one that was not used for longest
+        return self._ask(found, pixels)[0, :, :, 0]
 
     @property
     def threshold_probability(self) -> float:

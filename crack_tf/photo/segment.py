@@ -33,7 +33,7 @@ from crack_tf.model_zoo import find_model
 from crack_tf.named_photos import Named, find_photos
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.measure import FILES, RECORD, MeasureConfig, find_scale, write_cracks
-from crack_tf.segmentation.photos import SegmenterPool, seams, segment
+from crack_tf.segmentation.photos import SegmenterPool, photo_seams, segment
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError
 from tflite.files import atomic_path, read_json, sha256_file, write_csv, write_json
@@ -318,14 +318,9 @@ def handle(
     if foreground is not None:
         foreground = foreground.within(picture.opaque)
     found = foreground is not None and config.foreground in FOUND  # not given as a mask
+    limits = None if foreground is None or found else foreground.mask
     with _Progress(title) as progress:
-        probability = segment(
-            pixels,
-            pool,
-            overlap=config.overlap,
-            foreground=None if foreground is None or found else foreground.mask,
-            progress=progress.show,
-        )
+        probability = segment(pixels, pool, overlap=config.overlap, foreground=limits, progress=progress.show)
     if picture.opaque is not None:  # what was made up for transparent pixels shows no crack
         probability = np.where(picture.opaque, probability, np.float32(0))
     seconds = time.perf_counter() - started
@@ -343,7 +338,8 @@ def handle(
     save_grey(place.folder / "mask.png", mask * 255)
     if foreground is not None:
         save_grey(place.folder / "foreground.png", foreground.mask * 255)
-    steps = seams(probability, segmenter.image_size, config.overlap)
+    # Where a mask was given, what it leaves out may not have been computed.
+    steps = photo_seams(probability, pool, config.overlap) if limits is None else None
     plausible = float(mask.mean()) <= _MAX_CRACK_SHARE
     record = {
         "photo": photo.name,

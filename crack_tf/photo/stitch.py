@@ -20,12 +20,14 @@ from typing import Literal
 
 import numpy as np
 
-from tflite.device.tiles import tile_boxes
+from tflite.device.tiles import MAX_OVERLAP, spread
 from tflite.errors import CrackError
 
 Predict = Callable[[np.ndarray], np.ndarray]
 Progress = Callable[[int, int], None]
 Blend = Literal["cosine", "linear"]
+
+Tile = int | tuple[int, int]  # side of squares, or height and width, in pixels
 
 TILE = 256
 OVERLAP = 0.25
@@ -54,7 +56,7 @@ class SeamSteps:
 def stitch(
     photo: np.ndarray,
     predict: Predict,
-    tile: int = TILE,
+    tile: Tile = TILE,
     overlap: float = OVERLAP,
     margin: int = 0,
     blend: Blend = "cosine",
@@ -67,9 +69,9 @@ def stitch(
 
     Args:
         photo: (height, width) or (height, width, channels), any type; a memory-mapped array is read tile by tile.
-        predict: takes (n, tile, tile[, channels]), 1 <= n <= `batch`, and gives (n, tile, tile) or (n, tile, tile, 1).
-        tile: side in pixels. A smaller photograph is padded by reflection and the padding cut off again.
-        overlap: least share of a tile that its neighbour repeats, in [0, 0.9].
+        predict: takes (n, height, width[, channels]) of tiles, 1 <= n <= `batch`, and gives (n, height, width) or (n, height, width, 1).
+        tile: side in pixels, or (height, width). A smaller photograph is padded by reflection and the padding cut off again.
+        overlap: least share of a tile's shorter side that its neighbour repeats, in [0, 0.9].
         margin: pixels at a tile's inner edges whose values are thrown away, since the model lacks their surroundings. With
             the model's receptive radius as margin the result is that of the whole photograph at once.
         blend: how weights rise between margin and tile's middle: as a raised cosine or linearly.
@@ -99,7 +101,7 @@ def stitch(
 def stitch_bands(
     photo: np.ndarray,
     predict: Predict,
-    tile: int = TILE,
+    tile: Tile = TILE,
     overlap: float = OVERLAP,
     margin: int = 0,
     blend: Blend = "cosine",
@@ -113,43 +115,45 @@ def stitch_bands(
         First row of the band, and float32 (rows, width). Together the bands are the photograph.
     """
     height, width = _check_photo(photo)
-    if tile < 1 or batch < 1:
+    tile_height, tile_width = _sides(tile)
+    if min(tile_height, tile_width, batch) < 1:
         raise CrackError(f"tile {tile} and batch {batch} must both be at least 1.")
     if foreground is not None and (foreground.shape != (height, width) or foreground.dtype != bool):
         raise CrackError(
             f"foreground is {foreground.dtype} {foreground.shape}: give the bool mask of this photograph, {(height, width)}."
         )
     # A photograph smaller than a tile is made as large as one, on both sides alike.
-    tall, wide = max(height, tile), max(width, tile)
+    tall, wide = max(height, tile_height), max(width, tile_width)
     top, left = (tall - height) // 2, (wide - width) // 2
-    boxes = tile_boxes(wide, tall, tile, overlap)
-    rows, columns = sorted({box.y for box in boxes}), sorted({box.x for box in boxes})
-    row_weights = _weights(rows, tile, margin, blend)
-    column_weights = _weights(columns, tile, margin, blend)
+    rows, columns = _grid(tall, wide, (tile_height, tile_width), overlap)
+    total = len(rows) * len(columns)
+    row_weights = _weights(rows, tile_height, margin, blend)
+    column_weights = _weights(columns, tile_width, margin, blend)
+    size = tile_height, tile_width
 
     done = 0
     above = np.zeros((0, wide), np.float32)  # sums that this row of tiles still adds to
     for number, y in enumerate(rows):
-        band = np.zeros((tile, wide), np.float32)
+        band = np.zeros((tile_height, wide), np.float32)
         band[: len(above)] = above
         # What a tile says at its inner edges counts for nothing: a tile that sees foreground there alone is not asked.
         counting = _counting(row_weights[number])
         wanted = [
             (x, weight)
             for x, weight in zip(columns, column_weights, strict=True)
-            if foreground is None or _cut(foreground, y - top, x - left, tile)[counting, _counting(weight)].any()
+            if foreground is None or _cut(foreground, y - top, x - left, size)[counting, _counting(weight)].any()
         ]
         for first in range(0, len(wanted), batch):
             some = wanted[first : first + batch]
-            maps = _predict(predict, np.stack([_cut(photo, y - top, x - left, tile) for x, _ in some]))
+            maps = _predict(predict, np.stack([_cut(photo, y - top, x - left, size) for x, _ in some]))
             for (x, weight), values in zip(some, maps, strict=True):
-                band[:, x : x + tile] += values * (row_weights[number][:, np.newaxis] * weight)
+                band[:, x : x + tile_width] += values * (row_weights[number][:, np.newaxis] * weight)
             done += len(some)
             if progress is not None and done < (number + 1) * len(columns):
-                progress(done, len(boxes))
+                progress(done, total)
         done = (number + 1) * len(columns)  # skipped ones are done too
         if progress is not None:
-            progress(done, len(boxes))
+            progress(done, total)
         final = (rows[number + 1] if number + 1 < len(rows) else tall) - y
         above = band[final:]
         start, stop = max(y, top), min(y + final, top + height)
@@ -160,7 +164,7 @@ def stitch_bands(
             yield start - top, result
 
 
-def seam_steps(values: np.ndarray, tile: int = TILE, overlap: float = OVERLAP) -> SeamSteps:
+def seam_steps(values: np.ndarray, tile: Tile = TILE, overlap: float = OVERLAP) -> SeamSteps:
     """Measure the seams of a map that was stitched with these settings.
 
     Args:
@@ -170,19 +174,37 @@ def seam_steps(values: np.ndarray, tile: int = TILE, overlap: float = OVERLAP) -
     Raises:
         CrackError: if the map is no larger than a tile, so that it has no seam.
     """
-    height, width = values.shape
-    if height <= tile and width <= tile:
+    (height, width), sides = values.shape, _sides(tile)
+    if height <= sides[0] and width <= sides[1]:
         raise CrackError(f"a map of {width}x{height} pixels is one tile of {tile} and has no seam to measure.")
-    boxes = tile_boxes(max(width, tile), max(height, tile), tile, overlap)
+    grid = _grid(max(height, sides[0]), max(width, sides[1]), sides, overlap)
     at_seams, elsewhere = [], []
-    for axis, starts in ((0, {box.y for box in boxes}), (1, {box.x for box in boxes})):
+    for axis, (starts, side) in enumerate(zip(grid, sides, strict=True)):
         steps = np.abs(np.diff(values.astype(np.float64), axis=axis)).mean(axis=1 - axis)
         seam = np.zeros(len(steps), bool)
         # The step between pixels k and k + 1 has number k.
-        seam[[edge - 1 for start in starts for edge in (start, start + tile) if 0 < edge <= len(steps)]] = True
+        seam[[edge - 1 for start in starts for edge in (start, start + side) if 0 < edge <= len(steps)]] = True
         at_seams.append(steps[seam])
         elsewhere.append(steps[~seam])
     return SeamSteps(float(np.concatenate(at_seams).mean()), float(np.concatenate(elsewhere).mean()))
+
+
+def _sides(tile: Tile) -> tuple[int, int]:
+    return (tile, tile) if isinstance(tile, int) else tile
+
+
+def _grid(tall: int, wide: int, sides: tuple[int, int], overlap: float) -> tuple[list[int], list[int]]:
+    """First rows and first columns of tiles that cover (tall, wide) pixels, which are no fewer than a tile's.
+
+    Raises:
+        CrackError: if the overlap is out of range.
+    """
+    if not 0 <= overlap <= MAX_OVERLAP:
+        raise CrackError(f"overlap must lie between 0 and {MAX_OVERLAP}, got {overlap}.")
+    shorter = min(sides)
+    shares = (overlap if side == shorter else overlap * shorter / side for side in sides)
+    rows, columns = map(spread, (tall, wide), sides, shares)
+    return rows, columns
 
 
 def _check_photo(photo: np.ndarray) -> tuple[int, int]:
@@ -230,11 +252,12 @@ def _counting(weights: np.ndarray) -> slice:
     return slice(int(first), int(last) + 1)
 
 
-def _cut(photo: np.ndarray, y: int, x: int, tile: int) -> np.ndarray:
+def _cut(photo: np.ndarray, y: int, x: int, sides: tuple[int, int]) -> np.ndarray:
     """A tile; what lies outside the photograph is its mirror image."""
-    if y >= 0 and x >= 0 and y + tile <= photo.shape[0] and x + tile <= photo.shape[1]:
-        return photo[y : y + tile, x : x + tile]
-    return photo[_reflected(y, tile, photo.shape[0])][:, _reflected(x, tile, photo.shape[1])]
+    height, width = sides
+    if y >= 0 and x >= 0 and y + height <= photo.shape[0] and x + width <= photo.shape[1]:
+        return photo[y : y + height, x : x + width]
+    return photo[_reflected(y, height, photo.shape[0])][:, _reflected(x, width, photo.shape[1])]
 
 
 def _reflected(start: int, count: int, length: int) -> np.ndarray:

@@ -45,7 +45,7 @@ from crack_tf.segmentation.metrics import (
     summarise_masks,
 )
 from crack_tf.segmentation.patches import photographs
-from crack_tf.segmentation.photos import SegmenterPool, TileMaps, seams, segment
+from crack_tf.segmentation.photos import SegmenterPool, TileMaps, photo_seams, segment
 from tflite.files import write_csv, write_json
 from tflite.manifest import Item, Manifest
 from tflite.metrics import sigmoid
@@ -193,7 +193,7 @@ def evaluate_map(
                     photo.shape[1],
                     photo.shape[0],
                     mask_counts(called, truth),
-                    seams(probability, predictor.image_size),
+                    photo_seams(probability, maps),
                     fit,
                     mask_counts(called, there),
                     seconds,

@@ -146,13 +146,13 @@ def latency_rows(model: Path, threads: list[int], delegate: str, overlap: float,
 
 
 def measure(run: Run) -> dict[str, Any]:
-    """One photograph in this process, after one row of tiles to warm up.
+    """One photograph in this process, after each thread has had a window to warm up.
 
     Returns:
         Seconds (and CPU seconds) by stage, number of tiles, delegate nodes, and megabytes (of 1e6 bytes): when the model was loaded,
         and at the most.
     """
-    from crack_tf.segmentation.photos import SegmenterPool, segment
+    from crack_tf.segmentation.photos import SegmenterPool, segment, warm_up
     from tflite.images import load_rgb
     from tflite.measure import peak_rss_mb
     from tflite.segmenter import Segmenter
@@ -166,9 +166,7 @@ def measure(run: Run) -> dict[str, Any]:
         tiles = total
 
     with SegmenterPool(segmenter, run.threads) as pool:
-        segment(load_rgb(run.photo, segmenter.image_size), pool)
-        for _ in range(run.threads):  # every thread makes its interpreter now
-            pool.probabilities(load_rgb(run.photo, segmenter.image_size)[None].repeat(2 * run.threads, axis=0))
+        warm_up(pool, run.threads, load_rgb(run.photo).shape[:2], run.overlap)
         busy, started = time.process_time(), time.perf_counter()
         pixels = load_rgb(run.photo)
         decoded = time.perf_counter()

@@ -117,15 +117,16 @@ def run(args: argparse.Namespace) -> None:
 
 
 def seam_effect(photo: np.ndarray, maps: Any, threshold: float) -> SeamEffect:
-    """Draw a photograph with two grids of tiles and compare.
+    """Draw a photograph with two grids of tiles and compare; of tiles also where the model takes larger windows.
 
     Args:
         photo: uint8 (height, width, 3), larger than a tile.
         maps: a model, see `crack_tf.segmentation.photos.TileMaps`.
         threshold: probability from which a pixel is crack.
     """
-    from crack_tf.segmentation.photos import segment
+    from crack_tf.segmentation.photos import TilesOnly, segment
 
+    maps = TilesOnly(maps)
     tile, (height, width) = maps.image_size, photo.shape[:2]
     move = tile // 3
     first = segment(photo, maps)

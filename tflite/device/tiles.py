@@ -57,12 +57,18 @@ def tile_boxes(width: int, height: int, side: int, overlap: float = 0.0) -> list
     if not 0 <= overlap <= MAX_OVERLAP:
         raise CrackError(f"overlap must lie between 0 and {MAX_OVERLAP}, got {overlap}.")
     side = min(side, width, height)
-    columns, rows = (_starts(length, side, overlap) for length in (width, height))
+    columns, rows = (spread(length, side, overlap) for length in (width, height))
     return [Box(y, x, side, side) for y in rows for x in columns]
 
 
-def _starts(length: int, side: int, overlap: float) -> list[int]:
-    """First pixels of the boxes along one axis: 0, ..., length - side."""
+def spread(length: int, side: int, overlap: float) -> list[int]:
+    """First pixels of the boxes along one axis, spread evenly: 0, ..., length - side.
+
+    Args:
+        length: of the axis in pixels.
+        side: of a box along it, at most `length`.
+        overlap: least share of a box that its neighbour repeats, in [0, 1).
+    """
     rest = length - side
     if rest == 0:
         return [0]
