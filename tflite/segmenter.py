@@ -108,8 +108,9 @@ class Segmenter(TileModel):
 
     def _raw_window(self, pixels: np.ndarray) -> np.ndarray:
         """`raw` of a tile or of a window, whose interpreter is made when its size is first asked for."""
-        height, width = pixels.shape[:2]
-        if height == width == self.image_size or self.window_step is None or pixels.dtype != np.uint8:
+        height, width, *channels = pixels.shape
+        whole = channels == [3] and pixels.dtype == np.uint8  # else refused as a tile is
+        if height == width == self.image_size or self.window_step is None or not whole:
             return self.raw(pixels)
         found = self._windows.pop((height, width), None)
         if found is None:

@@ -68,3 +68,6 @@ def test_sides_that_are_no_multiples_are_refused() -> None:
     segmenter = Segmenter(find_model(None, task="segment").path)
     with pytest.raises(CrackError, match="300x256 pixels"):
         segmenter.probabilities(np.zeros((1, 256, 300, 3), np.uint8))
+    for tiles in (np.zeros((1, 512, 512, 4), np.uint8), np.zeros((1, 512, 512, 3), np.float32)):
+        with pytest.raises(CrackError, match="a tile must be uint8"):
+            segmenter.probabilities(tiles)
