@@ -220,9 +220,9 @@ def parts_of(foreground: np.ndarray, margin: int, side: int) -> list[Box] | None
 
     height, width = foreground.shape
     tall, wide = -(-height // _CELL), -(-width // _CELL)
-    cells = np.zeros((tall * _CELL, wide * _CELL), bool)
-    cells[:height, :width] = foreground
-    cells = cells.reshape(tall, _CELL, wide, _CELL).any(axis=(1, 3))
+    padded = np.zeros((tall * _CELL, wide * _CELL), bool)
+    padded[:height, :width] = foreground
+    cells = np.asarray(padded.reshape(tall, _CELL, wide, _CELL).any(axis=(1, 3)))
     spans = ndimage.find_objects(ndimage.label(cells, np.ones((3, 3), bool))[0])
     around: list[tuple[int, int, int, int]] = []
     for rows, columns in spans:

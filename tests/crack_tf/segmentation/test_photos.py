@@ -148,7 +148,9 @@ def test_what_is_left_of_a_part_of_the_photograph_at_its_corner_is_mirrored_as_i
 ) -> None:
     foreground = np.zeros((400, 300), bool)
     foreground[395:, 290:] = True
-    (box,) = parts_of(foreground, 2, 68) or ()
+    parts = parts_of(foreground, 2, 68)
+    assert parts is not None
+    (box,) = parts
     assert (box.y + box.h, box.x + box.w) == (400, 300)
     assert parts_of(np.ones((400, 300), bool), 2, 68) is None
     assert parts_of(np.zeros((400, 300), bool), 2, 68) == []
