@@ -1,7 +1,7 @@
 """What may be searched: small declared objects that stand beside each model and say nothing of any tuner.
 
 A search space is a dictionary from a name to a dimension. The name is a hyperparameter of the model's builder or a field of
-`crack_tf.training.TrainConfig` (image_size, learning_rate, ...).
+`crack_tf.TrainConfig` (image_size, learning_rate, ...).
 """
 
 from __future__ import annotations
