@@ -100,7 +100,10 @@ def test_a_trial_leaves_a_run_and_is_not_repeated(tiny_manifest: Manifest, refer
     assert outcome.kilobytes
     assert (folder / "run" / "export" / "opnet_lite-int8-ptq.tflite").exists()
     assert not (folder / "run" / "checkpoints").exists()
-    assert "epoch 1/1" in (folder / "trial.log").read_text()
+    log = (folder / "trial.log").read_text()
+    assert "epoch 1/1" in log
+    for command in (f"$ crack-tf train --model opnet_lite --data {tiny_manifest.source}", "$ crack-tf export"):
+        assert f"\n{command} " in f"\n{log}"
     before = (folder / "run" / "model.keras").stat().st_mtime_ns
     assert run_trial("0", {"width": 4}, Rung(0, 1, 1), recipe, folder) == outcome
     assert (folder / "run" / "model.keras").stat().st_mtime_ns == before
