@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,6 +82,7 @@ def test_export_is_called_by_the_packages_name_and_gives_a_result_that_knows_its
     assert result.comparison.as_dict() == result.sidecar.metrics["comparison"]
     assert result.comparison.recall_drop == 0
     assert "float32" in result.card.read_text()
+    assert crack_tf.load(result).predict(np.full((64, 64, 3), 150, np.uint8)).model == "opnet-float32"
     assert importlib.import_module("crack_tf.export") is crack_tf.export
     with pytest.raises(CrackError, match="exists already"):
         crack_tf.export(tiny_run, config, out=tmp_path)
