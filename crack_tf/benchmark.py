@@ -13,7 +13,7 @@ from pathlib import Path
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from tflite import benchmark
 from tflite.cli import non_negative_int, run_main
-from tflite.manifest import Manifest, read_manifest
+from tflite.manifest import read_manifest
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,7 +36,12 @@ def _run(args: argparse.Namespace) -> None:
     from crack_tf.segmentation.photos import photo_columns
 
     args.models = [_model(path) for path in args.models]
-    benchmark.run(args, _manifest(args), photo_columns)
+    manifest = read_manifest(args.manifest) if args.manifest is not None else None
+    if args.data is not None:
+        from crack_tf.data.registry import prepare
+
+        manifest = prepare(args.data, policy=args.policy, seed=args.seed)
+    benchmark.run(args, manifest, photo_columns)
 
 
 def _model(path: Path) -> Path:
@@ -46,16 +51,6 @@ def _model(path: Path) -> Path:
     from crack_tf.model_zoo import load
 
     return load(str(path), roles=("tflite", "tflite_sidecar")).tflite
-
-
-def _manifest(args: argparse.Namespace) -> Manifest | None:
-    if args.manifest is not None:
-        return read_manifest(args.manifest)
-    if args.data is None:
-        return None
-    from crack_tf.data.registry import prepare
-
-    return prepare(args.data, policy=args.policy, seed=args.seed)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,7 @@ PARSING = {"tflite.cli", "crack_tf.data.flight"}
 TAKE_OPTIONS = {
     "tflite.benchmark._take_bundle",
     *(f"tflite.device.run.{name}" for name in ("_settings", "_subtitles", "_environment", "_actions")),
-    *(f"crack_tf.data.__main__.{name}" for name in ("_check_manifest_name", "_run_audit")),
     *(f"tflite.edgetpu.{name}" for name in ("_check", "_compile", "_validate")),
-    "crack_tf.benchmark._manifest",
 }
 # Folders that import a verb.
 UPWARD = {

@@ -215,7 +215,7 @@ def _fetch(options: argparse.Namespace) -> None:
 
 def _audit(options: argparse.Namespace) -> int:
     check_folder(options.out, AUDIT, options.overwrite, inputs=(options.source,))
-    result = _run_audit(options)
+    result = _run_audit(options.source, options.threshold_masks, options.clean, options.threads)
     with making(options.out, AUDIT):
         write_audit(result, options.out)
     _print_audit(result)
@@ -229,8 +229,8 @@ def _split(options: argparse.Namespace) -> int:
     from crack_tf.data.notes import audit_notes, split_notes
     from crack_tf.data.split import leaks, split
 
-    _check_manifest_name(options, options.source)
-    result = _run_audit(options)
+    _check_manifest_name(options.out, options.overwrite, options.source)
+    result = _run_audit(options.source, options.threshold_masks, options.clean, options.threads)
     manifest = split(result, options.policy, options.seed, options.leave_out)
     write_manifest(options.out, manifest, options.overwrite)
     _print_split(manifest, leaks(result, manifest))
@@ -269,7 +269,7 @@ def _convert(options: argparse.Namespace) -> int:
 def _joint(options: argparse.Namespace) -> None:
     from crack_tf.data.joint import joint_manifest
 
-    _check_manifest_name(options, options.plain, options.grouped)
+    _check_manifest_name(options.out, options.overwrite, options.plain, options.grouped)
     manifest = joint_manifest(read_manifest(options.plain), read_manifest(options.grouped))
     write_manifest(options.out, manifest, options.overwrite)
     _print_split(manifest, {})
@@ -279,7 +279,7 @@ def _joint(options: argparse.Namespace) -> None:
 def _mix(options: argparse.Namespace) -> None:
     from crack_tf.data.mix import mix
 
-    _check_manifest_name(options, *options.manifests)
+    _check_manifest_name(options.out, options.overwrite, *options.manifests)
     manifest = mix([read_manifest(path) for path in options.manifests])
     write_manifest(options.out, manifest, options.overwrite)
     _print_split(manifest, {})
@@ -372,7 +372,7 @@ def _relabel(options: argparse.Namespace) -> None:
     from crack_tf.data.registry import prepare
     from crack_tf.data.reviews import VERDICTS, agreement, apply_review, find_review
 
-    _check_manifest_name(options, options.data, options.review)
+    _check_manifest_name(options.out, options.overwrite, options.data, options.review)
     manifest = prepare(options.data)
     review = find_review(options.review)
     relabelled = apply_review(manifest, review)
@@ -384,10 +384,10 @@ def _relabel(options: argparse.Namespace) -> None:
     print(f"written: {options.out}")
 
 
-def _check_manifest_name(options: argparse.Namespace, *inputs: str | Path) -> None:
-    if options.out.suffix != ".csv":
-        raise CrackError(f"--out {options.out}: a manifest's name must end in .csv.")
-    check_file(options.out, MANIFEST, options.overwrite, inputs=inputs)
+def _check_manifest_name(out: Path, overwrite: bool, *inputs: str | Path) -> None:
+    if out.suffix != ".csv":
+        raise CrackError(f"--out {out}: a manifest's name must end in .csv.")
+    check_file(out, MANIFEST, overwrite, inputs=inputs)
 
 
 def _keep_verdicts(table: Path, as_written: str) -> None:
@@ -440,12 +440,11 @@ def write_audit(result: Audit, folder: Path) -> None:
     write_json(folder / "summary.json", summary(result))
 
 
-def _run_audit(options: argparse.Namespace) -> Audit:
+def _run_audit(source: str, threshold_masks: bool, clean: bool, threads: int | None) -> Audit:
     from crack_tf.data.audit import audit
     from crack_tf.data.registry import locate
 
-    place = locate(options.source, threshold_masks=options.threshold_masks, clean=options.clean)
-    return audit(place, options.threads)
+    return audit(locate(source, threshold_masks=threshold_masks, clean=clean), threads)
 
 
 def _summary_rows(result: Audit) -> list[dict[str, Any]]:
