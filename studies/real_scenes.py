@@ -50,8 +50,9 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
         Step(
             drawn / "manifest.csv",
             [
-                *("data", "transplant", made["uav_concrete"], "--onto", *onto),
-                *("--count", "16000", "--seed", "1", "--out", drawn),
+                *words("data transplant", made["uav_concrete"]),
+                *words("--onto", *onto),
+                *words("--count 16000 --seed 1 --out", drawn),
             ],
         ),
         Step(made["open"], ["data", "mix", *of_open, "--out", made["open"]]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,7 +186,7 @@ def test_what_gives_nothing_to_draw_is_refused_and_nothing_is_written(
 ) -> None:
     pairs, tiles = sets
     out = tmp_path / "out"
-    refused = [
+    refused: list[tuple[Manifest, list[Manifest], dict[str, Any], str]] = [
         (without(pairs, "val", 1), [tiles], {}, r"split 'val' of .*pairs.csv has no photograph with a crack and its"),
         (tiles, [tiles], {}, r"split 'train' of .*tiles.csv has no photograph with a crack and its mask"),
         (pairs, [tiles, without(tiles, "test", 0)], {}, r"split 'test' of .*tiles.csv has no crack-free picture"),
