@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from tflite.errors import CrackError
+from tflite.quiet import quiet_tensorflow
 
 EXIT_GAPS = 1  # all that could be done was done, and something could not be read or is not known
 EXIT_USER_ERROR = 2  # argparse's own code for a bad option
@@ -27,6 +28,7 @@ def run_main(body: Callable[[], int | None], interrupted: str = "Nothing was lef
     Returns:
         The exit code: 0, 2 for a user error or a full disk, 130 for Ctrl-C.
     """
+    quiet_tensorflow()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")

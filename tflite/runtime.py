@@ -23,6 +23,7 @@ import numpy as np
 from tflite.errors import CrackError, ModelFileError
 from tflite.foreign import refuse_foreign
 from tflite.graph import EDGETPU_OPERATOR, read_graph
+from tflite.quiet import first_model
 from tflite.scaling import look_up
 from tflite.sidecar import Golden, Sidecar, TensorSpec, golden_input, read_sidecar, verify_file
 
@@ -331,8 +332,9 @@ def load_interpreter(path: Path, threads: int, delegate: str, content: bytes | N
         options["experimental_delegates"] = [_edgetpu()]
     try:
         source = {"model_path": str(path)} if content is None else {"model_content": content}
-        interpreter = Interpreter(**source, **options)
-        interpreter.allocate_tensors()
+        with first_model():
+            interpreter = Interpreter(**source, **options)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         hint = next((hint for text, hint in _EDGETPU_HINTS if text in reason), "Export or copy it again.")
