@@ -15,6 +15,8 @@ Importing this package loads nothing heavy: names arrive when they are first use
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -66,6 +68,25 @@ __all__ = [
     "survey",
     "train",
 ]
+
+
+def _refuse_foreign_neighbours() -> None:
+    """The public index has other projects called `tflite` and `tuning`. Installed beside this one, they take the place of ours.
+
+    Raises:
+        ImportError: naming the package, where it is, and what to do.
+    """
+    for name in ("tflite", "tuning"):
+        spec = importlib.util.find_spec(name)
+        origin = None if spec is None else spec.origin
+        if origin is None or b"crack_tf" not in Path(origin).read_bytes():
+            raise ImportError(
+                f"{name} ({origin or 'not found'}) is not the package that belongs to crack_tf but another project of that name. "
+                f"Uninstall it (pip uninstall {name}), then install crack_tf again."
+            )
+
+
+_refuse_foreign_neighbours()
 
 
 def __getattr__(name: str) -> Any:

@@ -42,7 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     args = make_parser().parse_args(argv)
-    return run_main(lambda: run(args), interrupted="Nothing was written; run the same command again.")
+    return run_main(lambda: run(args), interrupted="Nothing was written; run the same command again.", needs=("keras",))
 
 
 def run(args: argparse.Namespace) -> None:

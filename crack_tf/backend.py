@@ -6,6 +6,7 @@ import os
 import sys
 
 from tflite.errors import CrackError
+from tflite.extras import require
 
 
 def use_tensorflow() -> None:
@@ -14,14 +15,12 @@ def use_tensorflow() -> None:
     Raises:
         CrackError: if TensorFlow is missing, or this process has loaded Keras with another backend.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    require(("keras", "tensorflow"))
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"
-    try:
-        import keras
-        import tensorflow as tf
-    except ImportError as error:
-        raise CrackError(f"export needs TensorFlow ({error}). Run: pip install -r requirements.txt") from None
+    import keras
+    import tensorflow as tf
+
     if keras.backend.backend() != "tensorflow":
         raise CrackError(
             f"export needs Keras on TensorFlow; this process uses {keras.backend.backend()}. Start a new one."

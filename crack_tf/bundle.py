@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 REQUIREMENTS = "requirements-device.txt"
+SHIPPED = Path(__file__).parent / "shipped"  # links in a checkout
 # Of tflite/: what needs TensorFlow or tfmot stays on the workstation.
 
 
@@ -476,7 +477,7 @@ def code_files() -> dict[str, bytes]:
     """The device side of tflite/, what to install for it, and the licence.
 
     Raises:
-        CrackError: if this is not a checkout of the project.
+        CrackError: if the installation is not whole.
     """
     import tflite
 
@@ -488,9 +489,11 @@ def code_files() -> dict[str, bytes]:
         if path.relative_to(package).as_posix() not in HOST_MODULES
     }
     for name in (REQUIREMENTS, "LICENSE", "NOTICE"):
-        if not (root / name).is_file():
-            raise CrackError(f"{name} is not beside {package}: make bundles in a checkout of the project.")
-        content[name] = (root / name).read_bytes()
+        if not (SHIPPED / name).is_file():
+            raise CrackError(
+                f"{SHIPPED / name} does not exist: this installation is not whole. Install crack_tf again."
+            )
+        content[name] = (SHIPPED / name).read_bytes()
     return content
 
 

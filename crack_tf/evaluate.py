@@ -54,7 +54,9 @@ def main(argv: list[str] | None = None) -> int:
 
         return suite(argv)
     args = make_parser().parse_args(argv)
-    return run_main(lambda: run(args), interrupted="No result is half-written. Run the same command again.")
+    return run_main(
+        lambda: run(args), interrupted="No result is half-written. Run the same command again.", needs=("matplotlib",)
+    )
 
 
 def run(args: argparse.Namespace) -> None:

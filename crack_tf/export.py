@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     args = make_parser().parse_args(argv)
     hint = "Finished files are whole; go on with the same command and --resume."
-    return run_main(lambda: run(args), interrupted=hint)
+    return run_main(lambda: run(args), interrupted=hint, needs=("keras", "tensorflow"))
 
 
 def run(args: argparse.Namespace) -> None:

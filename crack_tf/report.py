@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-import importlib.util
 import os
 import sys
 import tempfile
@@ -28,11 +27,12 @@ from typing import Any
 from crack_tf.notebooks import exported_in
 from tflite.cli import run_main
 from tflite.errors import CrackError, first_line
+from tflite.extras import advice
 from tflite.files import read_json, write_text
 from tflite.manifest import read_manifest
 from tflite.outputs import Output, check_file
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = Path(__file__).parent / "shipped" / "notebooks"  # a link in a checkout
 DATA, TRAINING, TUNING, QUANTISATION, EXPLANATION, SEGMENTATION, SURVEY = (
     "01_data_and_splits",
     "02_training",
@@ -52,7 +52,6 @@ SUBJECTS = {
     SEGMENTATION: ("models", True),
     SURVEY: ("survey", False),
 }
-INSTALL = "pip install -r requirements-report.txt"
 
 # nbconvert's own page loads scripts from the network; results hold tables and pictures, which need none.
 # Nor does it hand the descriptions of pictures on.
@@ -126,7 +125,9 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     args = make_parser().parse_args(argv)
-    return run_main(lambda: run(args), interrupted="No report was written.")
+    return run_main(
+        lambda: run(args), interrupted="No report was written.", needs=("papermill", "nbconvert", "ipykernel")
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -140,8 +141,7 @@ def run(args: argparse.Namespace) -> None:
         raise CrackError(f"--pick {args.pick[0]!r} chooses among the pictures of --figures DIR: add it.")
     notebook = NOTEBOOKS / f"{name}.ipynb"
     if not notebook.is_file():
-        raise CrackError(f"{notebook} does not exist: reports need a checkout of the project, not the package alone.")
-    require_packages()
+        raise CrackError(f"{notebook} does not exist: this installation is not whole. Install crack_tf again.")
     parameters = read_parameters(args.set, notebook)
     if args.runs:
         subject, several = SUBJECTS[name]
@@ -221,17 +221,6 @@ def _draws_masks(path: Path) -> bool:
     return any(read_json(sidecar).get("task") == "segment" for sidecar in sidecars if sidecar.is_file())
 
 
-def require_packages() -> None:
-    """Make sure that the packages of requirements-report.txt are there.
-
-    Raises:
-        CrackError: naming the one that is missing.
-    """
-    for package in ("papermill", "nbconvert", "ipykernel"):
-        if importlib.util.find_spec(package) is None:
-            raise CrackError(f"reports need {package}, which is not installed. Run: {INSTALL}")
-
-
 def read_parameters(texts: Sequence[str], notebook: Path) -> dict[str, Any]:
     """Turn ["limit=200"] into {"limit": 200}; what is no Python literal is text.
 
@@ -284,6 +273,8 @@ def execute(notebook: Path, parameters: Mapping[str, Any]) -> Any:
         except PapermillExecutionError as error:
             line = (error.evalue.strip().splitlines() or [""])[0]
             what = line if error.ename == CrackError.__name__ else f"{error.ename}: {line}"
+            if error.ename == ModuleNotFoundError.__name__:
+                what = advice(line.partition("'")[2].partition("'")[0]) or what
             # Parameters are set in a cell of their own, which the notebook as committed does not have.
             number = error.exec_count - bool(parameters)
             raise CrackError(f"{notebook.name} failed in code cell {number}: {what}") from None

@@ -108,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     args = make_parser().parse_args(argv)
     again = "Go on with the same command and --resume."
-    return run_main(lambda: run(args), interrupted=f"The epoch in progress is lost. {again}")
+    return run_main(lambda: run(args), interrupted=f"The epoch in progress is lost. {again}", needs=("keras",))
 
 
 def run(args: argparse.Namespace) -> None:

@@ -79,7 +79,11 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     args = make_parser().parse_args(argv)
-    return run_main(lambda: run(args), interrupted="Finished trials and epochs are kept; the same command goes on.")
+    return run_main(
+        lambda: run(args),
+        interrupted="Finished trials and epochs are kept; the same command goes on.",
+        needs=("keras", "keras_tuner", "matplotlib"),
+    )
 
 
 def run(args: argparse.Namespace) -> None:

@@ -7,10 +7,11 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from tflite.errors import CrackError
+from tflite.extras import advice, require
 from tflite.quiet import quiet_tensorflow
 
 EXIT_GAPS = 1  # all that could be done was done, and something could not be read or is not known
@@ -18,27 +19,37 @@ EXIT_USER_ERROR = 2  # argparse's own code for a bad option
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell convention
 
 
-def run_main(body: Callable[[], int | None], interrupted: str = "Nothing was left half-written.") -> int:
+def run_main(
+    body: Callable[[], int | None], interrupted: str = "Nothing was left half-written.", needs: Sequence[str] = ()
+) -> int:
     """Run a command's body and turn what the user can mend into one line on stderr.
 
     Args:
         body: the command; returns an exit code or None for 0.
         interrupted: what to tell the user after Ctrl-C, usually how to resume.
+        needs: packages of `tflite.extras` that the command cannot do without: it does not begin where one is missing.
 
     Returns:
-        The exit code: 0, 2 for a user error or a full disk, 130 for Ctrl-C.
+        The exit code: 0, 2 for a user error, a full disk or a missing extra, 130 for Ctrl-C.
     """
     quiet_tensorflow()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")
     try:
+        require(needs)
         code = body() or 0
         # Here, not at the interpreter's exit: a reader that went away is then still caught below.
         sys.stdout.flush()
         return code
     except CrackError as error:
         print(f"error: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except ModuleNotFoundError as error:
+        told = advice(error.name or "")
+        if told is None:  # a bug
+            raise
+        print(f"error: {told}", file=sys.stderr)
         return EXIT_USER_ERROR
     except BrokenPipeError:
         # `crack-tf ... | head` is not an error. Point stdout elsewhere so that the interpreter's last flush is quiet.

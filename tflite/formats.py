@@ -87,5 +87,5 @@ def recognise(head: bytes) -> str | None:
 def advice(kind: str) -> str:
     """What to do about a photograph of a kind that is not read."""
     if kind == "HEIC":
-        return "Install pillow-heif (requirements-heic.txt), or export it as JPEG or TIFF."
+        return "Install pillow-heif (extra heic, requirements-heic.txt), or export it as JPEG or TIFF."
     return "Export it as JPEG or TIFF."

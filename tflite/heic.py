@@ -1,4 +1,4 @@
-"""HEIC, the photographs of telephones, where the optional package pillow-heif is installed (requirements-heic.txt)."""
+"""HEIC, the photographs of telephones, where the optional package pillow-heif is installed (extra heic)."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from tflite.errors import CrackError, first_line
+from tflite.extras import install
 from tflite.files import atomic_path
 
 PIXEL_RANGE = (-1.0, 127 / 128)  # of pixel / 128 - 1 over 0..255
@@ -402,6 +403,6 @@ def _frameworks() -> tuple[Any, Any]:
     except ImportError as error:
         raise CrackError(
             f"quantisation-aware training needs tensorflow-model-optimization and tf-keras ({error}). "
-            "Run: pip install -r requirements.txt, or use --int8 --ptq."
+            f"Run: {install('train')}, or use --int8 --ptq."
         ) from None
     return tf_keras, tfmot

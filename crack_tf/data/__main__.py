@@ -29,11 +29,12 @@ _SYNTHETIC = ("synthetic", "synthetic_masks")
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = _parser().parse_args(argv)
-    return run_main(lambda: options.run(options), interrupted=options.interrupted)
+    return run_main(lambda: options.run(options), interrupted=options.interrupted, needs=options.needs)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="crack-tf data", description=__doc__)
+    parser.set_defaults(needs=())
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     verb = verbs.add_parser("list", help="the data sets by name, and where they are on this machine")
@@ -50,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("flight", help="draw a drone's photographs of piers with known cracks, from a seed")
     add_options(verb)
-    verb.set_defaults(run=flight, interrupted="The same command with --overwrite starts again.")
+    verb.set_defaults(run=flight, interrupted="The same command with --overwrite starts again.", needs=("cv2",))
 
     verb = verbs.add_parser("audit", help="counts, sizes, unreadable files, copies; tables and plots")
     verb.add_argument("source", help=_SOURCE)
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--threads", type=positive_int, help="that decode; default: one per core")
     verb.add_argument("--overwrite", action="store_true", help="replace an audit in --out")
-    verb.set_defaults(run=_audit, interrupted="Nothing was written; run the same command again.")
+    verb.set_defaults(run=_audit, interrupted="Nothing was written; run the same command again.", needs=("matplotlib",))
 
     verb = verbs.add_parser("split", help="write a manifest: train, val and test with hashes and groups")
     verb.add_argument("source", help=_SOURCE)
@@ -139,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--seed", type=non_negative_int, default=0, help="default: 0")
     verb.add_argument("--out", type=Path, required=True, help="new folder for images, masks and manifest.csv")
-    verb.set_defaults(run=_transplant, interrupted="Nothing was written; run the same command again.")
+    verb.set_defaults(run=_transplant, interrupted="Nothing was written; run the same command again.", needs=("cv2",))
 
     verb = verbs.add_parser("mine", help="tiles of crack-free photographs that a model calls cracked, to train on")
     verb.add_argument("model", help="shipped model or .tflite file, a classifier or a segmentation model")
@@ -157,7 +158,11 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--limit", type=positive_int, help="at most this many tiles")
     verb.add_argument("--out", type=Path, required=True, help="folder for disputes.csv and disputes.png")
     verb.add_argument("--overwrite", action="store_true", help="replace what is in --out")
-    verb.set_defaults(run=_disputes, interrupted="Nothing was written; run the same command again.")
+    verb.set_defaults(
+        run=_disputes,
+        interrupted="Nothing was written; run the same command again.",
+        needs=("keras", "sklearn", "matplotlib"),
+    )
 
     verb = verbs.add_parser("review", help="sheets of shuffled tiles without labels, to be looked at by eye")
     verb.add_argument("data", help=f"{_SOURCE}, or a manifest .csv")

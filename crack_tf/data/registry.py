@@ -39,6 +39,7 @@ from crack_tf.data.split import check_policy, default_policy, split
 from crack_tf.data.synthetic import SETTINGS
 from crack_tf.segmentation.pairs import PairSource, mask_notes, pair_folders
 from tflite.errors import CrackError
+from tflite.extras import install
 from tflite.files import read_json, sha256_bytes, sha256_file, write_json
 from tflite.manifest import Manifest, read_manifest, write_manifest
 from tflite.outputs import Output, check_folder, partial_folder, read_mark, remove_files, write_mark
@@ -453,7 +454,7 @@ def _download(entry: DataSet) -> Path:
         import kagglehub
     except ImportError:
         raise CrackError(
-            f"data set {entry.name} needs kagglehub (pip install kagglehub). Or: {entry.by_hand}"
+            f"data set {entry.name} needs kagglehub. Run: {install('train')}. Or: {entry.by_hand}"
         ) from None
     try:
         return Path(kagglehub.dataset_download(entry.kaggle))

@@ -61,7 +61,11 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     args = make_parser().parse_args(argv)
-    return run_main(lambda: run(args), interrupted="Finished tiles are kept. Give the same command with --resume.")
+    return run_main(
+        lambda: run(args),
+        interrupted="Finished tiles are kept. Give the same command with --resume.",
+        needs=("keras", "matplotlib"),
+    )
 
 
 def run(args: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from crack_tf.photo.foreground import MIN_SHARE, Foreground, Prompt, check_photo, resize_mask, tidy
 from tflite.errors import CrackError
+from tflite.extras import install
 
 _SIDE = 512  # pixels; the cut is found on a photograph of this size at most
 _MIN_SIDE = 8
@@ -165,6 +166,6 @@ def _opencv() -> Any:
         import cv2
     except ImportError:
         raise CrackError(
-            "grabcut needs OpenCV: pip install opencv-python-headless. Or take the backend none with a mask file."
+            f"grabcut needs OpenCV. Run: {install('survey')}. Or take the backend none with a mask file."
         ) from None
     return cv2

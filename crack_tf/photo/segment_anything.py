@@ -16,6 +16,7 @@ from PIL import Image
 
 from crack_tf.photo.foreground import MIN_SHARE, Foreground, Prompt, check_photo, tidy
 from tflite.errors import CrackError, first_line
+from tflite.extras import install
 from tflite.files import sha256_bytes
 
 PRESET = "sam_base_sa1b"
@@ -175,7 +176,7 @@ def load_segmenter(preset: str) -> Any:
         from keras_hub.models import SAMImageSegmenter
     except ImportError as error:
         raise CrackError(
-            f"sam needs keras-hub ({first_line(error)}): pip install -r requirements-sam.txt. Or take the backend grabcut."
+            f"sam needs keras-hub ({first_line(error)}). Run: {install('sam')}. Or take the backend grabcut."
         ) from None
     try:
         return SAMImageSegmenter.from_preset(preset)

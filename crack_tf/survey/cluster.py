@@ -27,6 +27,7 @@ from crack_tf.survey.findings import Gap
 from crack_tf.survey.search import Plan, Searched
 from crack_tf.survey.source import UNREADABLE, Item, Source
 from tflite.errors import CrackError, ImageError, first_line
+from tflite.extras import install
 from tflite.sidecar import sidecar_path
 
 AHEAD = 2  # photographs given out for each thread of the workers: one in work, one waiting
@@ -246,9 +247,7 @@ def distributed_package() -> Any:
     try:
         import distributed
     except ImportError as error:
-        raise CrackError(
-            f"--scheduler needs Dask ({first_line(error)}): pip install -r requirements-cluster.txt (extra cluster)."
-        ) from None
+        raise CrackError(f"--scheduler needs Dask ({first_line(error)}). Run: {install('cluster')}") from None
     for name in ("distributed", *logging.root.manager.loggerDict):
         if name.partition(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -19,6 +19,8 @@ from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL
 from tests.browser.conftest import FRAME, PHONE, WIDE, Report, Tab
 from tests.crack_tf.survey.drawn_surveys import drawn_survey, with_names
 
+pytestmark = pytest.mark.slow  # each opens a browser
+
 ReportOf = Callable[[int], Report]
 OpenPage = Callable[..., Tab]
 HOSTILE = '</script><script>window.hacked=1</script><img src=x onerror="window.hacked=1">\'"&<!--'

@@ -366,11 +366,11 @@ def test_a_compiled_model_without_its_twin_is_refused(run: Path, refused: Callab
     assert "was compiled from gone.tflite, which is not beside it" in refused(model)
 
 
-def test_code_is_packed_from_a_checkout_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "tflite").mkdir()
-    (tmp_path / "tflite/__init__.py").write_text("")
-    monkeypatch.setattr("tflite.__file__", str(tmp_path / "tflite/__init__.py"))
-    with pytest.raises(CrackError, match=r"requirements-device\.txt is not beside"):
+def test_an_installation_without_the_boards_requirements_is_not_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bundle, "SHIPPED", tmp_path)
+    with pytest.raises(CrackError, match=r"requirements-device\.txt does not exist.*Install crack_tf again"):
         bundle.code_files()
 
 

@@ -98,3 +98,17 @@ def test_what_stops_a_verb_becomes_an_exit_code(
     monkeypatch.setattr(importlib, "import_module", stop)
     assert cli.main(["train"]) == code
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["tflite", "tuning"])
+def test_another_projects_package_of_our_name_is_named_in_one_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text('"""Parses models."""\n')
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; import crack_tf"
+    result = python("-c", code)
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(
+        f"ImportError: {name} ({tmp_path / name / '__init__.py'}) is not the package that belongs to crack_tf"
+    )
+    assert f"pip uninstall {name}" in last

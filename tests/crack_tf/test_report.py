@@ -133,14 +133,15 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
     error = error_of([str(run_folder)], capsys)
     assert package in error
+    assert "pip install 'crack_tf[report]'" in error
     assert "pip install -r requirements-report.txt" in error
 
 
-def test_without_the_notebooks_a_checkout_is_asked_for(
+def test_an_installation_without_the_notebooks_is_not_whole(
     run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(report, "NOTEBOOKS", tmp_path / "site-packages")
-    assert "need a checkout of the project" in error_of([str(run_folder)], capsys)
+    assert "Install crack_tf again" in error_of([str(run_folder)], capsys)
 
 
 @pytest.mark.parametrize("text", ["limits=3", "limit"])

@@ -45,6 +45,11 @@ def test_chatter_is_left_out_and_everything_else_is_kept(stand_in: Path) -> None
     assert done.stderr.replace("\n", "") == (SAID + "tensorflow").replace("\n", "")
 
 
+def test_asking_whether_tensorflow_is_there_does_not_use_the_filter_up(stand_in: Path) -> None:
+    done = run("from tflite.extras import require; require(('tensorflow',)); import tensorflow", stand_in)
+    assert (done.returncode, done.stdout, done.stderr.rstrip()) == (0, "", SAID)
+
+
 def test_what_is_said_before_a_failed_import_and_its_error_are_kept(stand_in: Path) -> None:
     with (stand_in / "tensorflow" / "__init__.py").open("a") as stream:
         stream.write("raise ImportError('libcuda is of another version')\n")

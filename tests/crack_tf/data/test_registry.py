@@ -148,7 +148,7 @@ def test_failed_download_says_how_to_do_it_by_hand(monkeypatch: pytest.MonkeyPat
 def test_missing_kagglehub_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CRACK_TF_DATA", raising=False)
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    with pytest.raises(CrackError, match="pip install kagglehub"):
+    with pytest.raises(CrackError, match=r"pip install 'crack_tf\[train\]'"):
         locate("sdnet2018")
 
 
@@ -275,6 +275,7 @@ def test_a_registered_set_is_found_below_the_variable_and_split_by_photograph(
     assert len(sides) == (pictures // 2 if name in BY_PHOTOGRAPH else pictures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MINIATURES)
 def test_a_registered_set_on_this_machine_is_split_without_a_photograph_on_two_sides(
     name: str, data_root: Path

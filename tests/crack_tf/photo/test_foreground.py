@@ -152,7 +152,7 @@ def test_tiny_photographs_are_refused_by_grabcut() -> None:
 
 def test_grabcut_without_opencv_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(CrackError, match="pip install opencv-python-headless"):
+    with pytest.raises(CrackError, match=r"pip install 'crack_tf\[survey\]'"):
         GrabCut().segment(concrete(), Prompt())
 
 

@@ -152,7 +152,9 @@ def test_without_dask_the_message_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert survey(flight, tmp_path / "found", models, "--scheduler", "tcp://127.0.0.1:9") == 2
-    assert "pip install -r requirements-cluster.txt (extra cluster)" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "pip install 'crack_tf[cluster]'" in error
+    assert "pip install -r requirements-cluster.txt" in error
 
 
 class LoneCrew(ClusterCrew):

@@ -1,0 +1,256 @@
+"""The wheel, installed where nothing else is: it answers a photograph without TensorFlow, and every verb works or names its extra."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import site
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from crack_tf.cli import VERBS
+from tests.own_models import write_own_model, write_pictures
+from tflite.extras import EXTRAS
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ("crack_tf", "tflite", "tuning", "notebooks")
+FILES = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "requirements-device.txt")
+NOT_IN_BASE = {"tensorflow", "keras", "tf-keras", "opencv-python-headless", "matplotlib", "pandas", "scikit-learn"}
+PATIENCE = 300.0  # seconds for a command on a loaded machine; warm and quiet all of this file takes less than 90
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def clean_environment() -> dict[str, str]:
+    """Without what points at this checkout or at its interpreter's packages."""
+    own = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "TF_CPP_MIN_LOG_LEVEL")
+    return {name: value for name, value in os.environ.items() if name not in own and not name.startswith("CRACK_TF")}
+
+
+def call(*command: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        list(map(str, command)),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=clean_environment() | variables,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+class Installer:
+    """uv where there is one, else pip; both from the package registry that is set up."""
+
+    def __init__(self, folder: Path) -> None:
+        beside = Path(sys.executable).with_name("uv")
+        self.uv = str(beside) if beside.is_file() else shutil.which("uv")
+        self.folder = folder
+
+    def _done(self, *command: object) -> None:
+        done = call(*command, cwd=self.folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def environment(self, name: str) -> Path:
+        """A fresh virtual environment; its interpreter."""
+        path = self.folder / name
+        self._done(*([self.uv, "venv"] if self.uv else [sys.executable, "-m", "venv"]), *self._python(), path)
+        return path / "bin" / "python"
+
+    def _python(self) -> list[str]:
+        return ["--python", sys.executable] if self.uv else []
+
+    def install(self, python: Path, *what: object) -> subprocess.CompletedProcess[str]:
+        """Install into an environment."""
+        if self.uv:
+            return call(self.uv, "pip", "install", "-q", "--python", python, *what, cwd=self.folder)
+        return call(python, "-m", "pip", "install", "-q", *what, cwd=self.folder)
+
+    def build(self, source: Path) -> Path:
+        """The wheel of a source tree."""
+        out = self.folder / "dist"
+        if self.uv:
+            self._done(self.uv, "build", "-q", "--wheel", "--python", sys.executable, "-o", out, source)
+        else:
+            self._done(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", out, source)
+        (wheel,) = out.glob("*.whl")
+        return wheel
+
+
+@pytest.fixture(scope="module")
+def installer(tmp_path_factory: pytest.TempPathFactory) -> Installer:
+    found = Installer(tmp_path_factory.mktemp("wheel"))
+    probe = found.install(found.environment("probe"), "tqdm")
+    if probe.returncode:
+        line = (probe.stderr.strip().splitlines() or ["no message"])[-1]
+        pytest.skip(f"no package registry can be reached, so no wheel can be installed: {line}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def wheel(installer: Installer) -> Path:
+    """Built from a copy of the sources alone: no build folder of before, no other file of the checkout."""
+    source = installer.folder / "source"
+    for name in SOURCES:
+        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copyfile(ROOT / name, source / name)
+    return installer.build(source)
+
+
+@pytest.fixture(scope="module")
+def base(installer: Installer, wheel: Path) -> Path:
+    """The interpreter of an environment that holds the wheel and what it asks for, at the pinned versions: a release of today's breaks
+    nobody's test."""
+    python = installer.environment("base")
+    done = installer.install(python, "-c", ROOT / "requirements.txt", wheel)
+    assert done.returncode == 0, done.stderr
+    return python
+
+
+@pytest.fixture(scope="module")
+def work(installer: Installer) -> Path:
+    """An empty folder to work in."""
+    folder = installer.folder / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def crack_tf(base: Path, work: Path) -> Run:
+    """Runs `crack-tf` of the base installation."""
+    return lambda *words: call(base.with_name("crack-tf"), *words, cwd=work)
+
+
+@pytest.fixture(scope="module")
+def shipped(base: Path, work: Path) -> Path:
+    """The installed folder of the package."""
+    code = "import crack_tf, pathlib; print(pathlib.Path(crack_tf.__file__).parent)"
+    folder = Path(call(base, "-c", code, cwd=work).stdout.strip())
+    assert ROOT not in folder.parents
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tiles(crack_tf: Run, work: Path) -> Path:
+    """A split manifest of a few drawn tiles, made by the base installation."""
+    assert crack_tf("data", "fetch", "synthetic", "--count", "40", "--size", "64", "--out", "drawn").returncode == 0
+    done = crack_tf("data", "split", "drawn/images", "--out", "split.csv")
+    assert done.returncode == 0, done.stderr
+    return work / "split.csv"
+
+
+def test_base_installation_holds_no_training_package(base: Path, work: Path) -> None:
+    code = "from importlib import metadata\nfor found in metadata.distributions(): print(found.name.lower())"
+    installed = set(call(base, "-c", code, cwd=work).stdout.split())
+    assert "crack-tf" in {name.replace("_", "-") for name in installed}
+    assert not NOT_IN_BASE & installed
+
+
+def test_wheel_holds_no_studies_and_no_tests(shipped: Path) -> None:
+    beside = {path.name for path in shipped.parent.iterdir()}
+    assert not {"studies", "tests", "notebooks", "results"} & beside
+    assert (shipped / "py.typed").is_file()
+
+
+def test_the_sample_photograph_is_answered(crack_tf: Run, shipped: Path) -> None:
+    done = crack_tf("predict", shipped / "shipped/sample.jpg")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "crack" in done.stdout
+
+
+def test_the_front_door_opens_on_the_base_installation(base: Path, shipped: Path, work: Path) -> None:
+    code = (
+        "import crack_tf, sys\n"
+        f"path = {str(shipped / 'shipped/sample.jpg')!r}\n"
+        "photo = crack_tf.load().predict(path)\n"
+        "drawn = crack_tf.load('unet_mobile').predict(path)\n"
+        "print(photo.crack, len(drawn.cracks) > 0, 'cv2' in sys.modules)\n"
+    )
+    done = call(base, "-c", code, cwd=work)
+    assert done.stdout == "True True False\n", done.stderr
+
+
+def test_help_lists_every_verb(crack_tf: Run) -> None:
+    done = crack_tf("--help")
+    assert done.returncode == 0
+    assert all(f"  {verb}  " in done.stdout for verb in VERBS)
+
+
+def test_verbs_of_the_base_installation_answer(crack_tf: Run, shipped: Path, work: Path, tiles: Path) -> None:
+    sample, nano = shipped / "shipped/sample.jpg", shipped / "zoo_models/opnet_lite_nano/opnet_lite-int8-qat.tflite"
+    dark, bright = write_pictures(work / "pictures")
+    write_own_model(work / "mine.tflite", "probability")
+    about_mine = ("--input-scaling", "unit", "--classes", "no_crack,crack", "--threshold", "0.5")
+    for words in (
+        ("zoo", "list"),
+        ("photo", "segment", sample, "--out", "drawn-cracks"),
+        ("adopt", "mine.tflite", *about_mine, "--crack", dark, "--clean", bright),
+        ("benchmark", nano, "--data", tiles, "--out", "benchmark"),
+    ):
+        done = crack_tf(*words)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ("train", "train --model opnet --data split.csv"),
+        ("train", "tune --data split.csv"),
+        ("train", "average a b --data split.csv --out mean"),
+        ("train", "explain opnet --data split.csv --out explained"),
+        ("train", "export run --int8"),
+        ("train", "evaluate run --data split.csv --out evaluation"),
+        ("train", "throughput --data split.csv"),
+        ("survey", "survey photos --out found"),
+        ("survey", "data flight --out flight"),
+        ("report", "report split.csv"),
+    ],
+)
+def test_a_verb_without_its_extra_names_it_in_one_line(
+    extra: str, words: str, crack_tf: Run, work: Path, tiles: Path
+) -> None:
+    assert extra in EXTRAS
+    before = set(work.iterdir())
+    done = crack_tf(*words.split())
+    assert done.returncode == 2
+    assert f"pip install 'crack_tf[{extra}]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert set(work.iterdir()) == before
+
+
+@pytest.fixture(scope="module")
+def whole(installer: Installer, wheel: Path) -> Path:
+    """An environment with the wheel, that finds every other package where this interpreter does: nothing is downloaded again."""
+    python = installer.environment("whole")
+    done = installer.install(python, "--no-deps", wheel)
+    assert done.returncode == 0, done.stderr
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = Path(call(python, "-c", code, cwd=installer.folder).stdout.strip())
+    (packages / "all-extras.pth").write_text("\n".join(site.getsitepackages()), encoding="utf-8")
+    return python.with_name("crack-tf")
+
+
+def test_a_board_is_packed_from_the_wheel(whole: Path, shipped: Path, tiles: Path, work: Path) -> None:
+    pytest.importorskip("tensorflow")
+    nano = shipped / "zoo_models/opnet_lite_nano"
+    done = call(
+        *(whole, "bundle", nano / "opnet_lite-int8-qat.tflite", "--float-model", nano / "model.keras"),
+        *("--data", tiles, "--split", "all", "--tiles", 4, "--out", "board.zip"),
+        cwd=work,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (work / "board.zip").is_file()
+
+
+def test_a_notebook_runs_from_the_wheel(whole: Path, tiles: Path, work: Path) -> None:
+    pytest.importorskip("papermill")
+    # nbconvert keeps its templates beside the packages of the environment that it is installed in.
+    done = call(whole, "report", tiles, "--out", "data.html", cwd=work, JUPYTER_PATH=f"{sys.prefix}/share/jupyter")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (work / "data.html").stat().st_size > 10_000
