@@ -30,6 +30,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--image-size", type=positive_int, default=None, help="side in pixels (default: the model's own)"
     )
+    parser.add_argument(
+        "--hp", action="append", default=[], metavar="NAME=VALUE", help="hyperparameter of the models, as for train"
+    )
     parser.add_argument("--batch", type=positive_int, default=64)
     parser.add_argument("--steps", type=positive_int, default=8, help="timed steps per stage, after one to warm up")
     parser.add_argument("--out", default=None, help="CSV to write")
@@ -40,13 +43,14 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     args = make_parser().parse_args(argv)
-    return run_main(lambda: run(args))
+    return run_main(lambda: run(args), needs=("keras",))
 
 
 def run(args: argparse.Namespace) -> None:
     """Measure and print one row per model."""
     from crack_tf.data.registry import prepare
     from crack_tf.models import get_model
+    from crack_tf.train import parse_hyperparameters
     from crack_tf.train_config import DEFAULT_DATA
     from tflite import hardware
 
@@ -58,7 +62,8 @@ def run(args: argparse.Namespace) -> None:
         manifest = prepare(args.data or DEFAULT_DATA[spec.task])
         size = args.image_size or spec.image_size
         row = {"model": spec.name, "data": manifest.name, "manifest_sha256": manifest.sha256[:12], "image_size": size}
-        row |= {"batch": args.batch, **measure(spec.name, manifest, size, args.batch, args.steps)}
+        changes = parse_hyperparameters(args.hp, spec.hyperparameters)
+        row |= {"batch": args.batch, **measure(spec.name, manifest, size, args.batch, args.steps, changes)}
         row["cpu"] = hardware.describe()["slug"]
         rows.append(row)
         print(
@@ -69,7 +74,9 @@ def run(args: argparse.Namespace) -> None:
         write_csv(Path(args.out), rows)
 
 
-def measure(model_name: str, manifest: Any, size: int, batch: int, steps: int) -> dict[str, float]:
+def measure(
+    model_name: str, manifest: Any, size: int, batch: int, steps: int, hyperparameters: dict[str, Any] | None = None
+) -> dict[str, float]:
     """Samples per second of decoding (one thread), of the pipeline alone, and of training fed by that pipeline.
 
     Raises:
@@ -92,7 +99,8 @@ def measure(model_name: str, manifest: Any, size: int, batch: int, steps: int) -
         resize_rgb(decode_rgb(manifest.read(item), item.path), size)
     decode = len(sample) / (time.perf_counter() - started)
 
-    config = TrainConfig(model=model_name, image_size=size, batch=batch, weights="none")
+    changes = dict(hyperparameters or {})
+    config = TrainConfig(model=model_name, image_size=size, batch=batch, weights="none", hyperparameters=changes)
     plan = task.plan(samples, config, 0)
     batches = task.batches(samples, plan)
     pipeline = _rate(batches, plan.steps, batch, lambda images, labels: None)

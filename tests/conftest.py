@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,39 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # A loaded machine takes longer than hypothesis's 200 ms over a first call that imports scikit-learn.
 settings.register_profile("crack_tf", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("crack_tf")
+
+
+# Starting TensorFlow alone takes seconds.
+_HEAVY = {"tensorflow", "keras", "tf_keras", "keras_tuner"}
+_AT_THE_TOP = re.compile(rf'^(pytest\.importorskip\("|import |from )({"|".join(_HEAVY)})\b', flags=re.MULTILINE)
+_TRAINED = {"tiny_run"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs TensorFlow or a trained run is slow without saying so; other slow tests carry the mark.
+
+    Files with slow tests come first: near the end, when one process has no file left, the other should not have just begun to train.
+    """
+    for item in items:
+        if _needs_tensorflow(item):
+            item.add_marker(pytest.mark.slow)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+def _needs_tensorflow(item: pytest.Item) -> bool:
+    if _TRAINED & set(getattr(item, "fixturenames", ())) or _starts_with_tensorflow(item.path):
+        return True
+    code = getattr(getattr(item, "function", None), "__code__", None)
+    return code is not None and bool(
+        _HEAVY & {*code.co_names, *(text for text in code.co_consts if isinstance(text, str))}
+    )
+
+
+@functools.cache
+def _starts_with_tensorflow(path: Path) -> bool:
+    return _AT_THE_TOP.search(path.read_text(encoding="utf-8")) is not None
 
 
 @pytest.fixture(scope="session", autouse=True)
