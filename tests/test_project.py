@@ -16,6 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from crack_tf import __version__
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("crack_tf", "tflite", "tuning")
 # Imported where a board has them, and only by the option that needs them: a pin, a camera.
@@ -159,13 +161,30 @@ def test_installed_versions_are_the_pinned_ones() -> None:
     assert {name: metadata.version(name) for name in pins} == pins
 
 
-def test_pyproject_takes_its_dependencies_from_the_requirement_files() -> None:
+def test_pinned_versions_lie_within_the_ranges_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins: dict[str, str] = {}
+    for path in ROOT.glob("requirements*.txt"):
+        if path.name != "requirements-device.txt":
+            pins |= requirements(path.name)
+    extras = project["optional-dependencies"].values()
+    ranges = [Requirement(text) for text in (*project["dependencies"], *(text for extra in extras for text in extra))]
+    named = [requirement for requirement in ranges if requirement.name != "crack_tf"]
+    assert all(requirement.specifier for requirement in named)
+    outside = [str(requirement) for requirement in named if pins[requirement.name.lower()] not in requirement.specifier]
+    assert outside == []
+    # requirements.txt is the whole: base, training and surveys.
+    assert set(requirements("requirements.txt")) <= {requirement.name.lower() for requirement in named}
+
+
+def test_each_range_says_why() -> None:
+    lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    base = lines[lines.index("dependencies = [") + 1 :]
+    assert all("#" in line for line in base[: base.index("]")])
+
+
+def test_the_command_exists() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    dynamic = project["tool"]["setuptools"]["dynamic"]
-    assert dynamic["dependencies"]["file"] == ["requirements.txt"]
-    extras = dynamic["optional-dependencies"]
-    assert set(extras) == {"cluster", "dev", "heic", "jax", "report", "sam"}
-    assert all((ROOT / name).is_file() for extra in extras.values() for name in extra["file"])
     module, _, function = project["project"]["scripts"]["crack-tf"].partition(":")
     assert callable(getattr(importlib.import_module(module), function))
 
@@ -177,3 +196,9 @@ def test_licence_and_credits_are_there() -> None:
     notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
     for credit in ("10.17632/5y9wdsg2zt", "SDNET2018", "MobileNetV2", "CC BY 4.0"):
         assert credit in notice
+
+
+def test_the_citation_and_the_changelog_know_this_version() -> None:
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    heads = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert heads[0] == "Unreleased" or heads[0].startswith(__version__)
