@@ -16,6 +16,12 @@ from tflite.quiet import quiet_tensorflow
 
 EXIT_GAPS = 1  # all that could be done was done, and something could not be read or is not known
 EXIT_USER_ERROR = 2  # argparse's own code for a bad option
+_MENDED_BY_USERS = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.ESTALE),
+        *(errno.ENAMETOOLONG, errno.ELOOP),
+    }
+)
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell convention
 
 
@@ -30,7 +36,7 @@ def run_main(
         needs: packages of `tflite.extras` that the command cannot do without: it does not begin where one is missing.
 
     Returns:
-        The exit code: 0, 2 for a user error, a full disk or a missing extra, 130 for Ctrl-C.
+        The exit code: the body's, 2 for a user error, a full disk or a missing extra, 130 for Ctrl-C.
     """
     quiet_tensorflow()
     for stream in (sys.stdout, sys.stderr):
@@ -56,10 +62,16 @@ def run_main(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        # A full disk or a read-only folder is the user's to mend; any other OSError is a bug and keeps its traceback.
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        # A full, broken or read-only disk, and names that no file can have, are the user's to mend; any other OSError is a bug and
+        # keeps its traceback.
+        if error.errno not in _MENDED_BY_USERS:
             raise
         print(f"error: cannot use {error.filename or 'a file'}: {os.strerror(error.errno)}.", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except RuntimeError as error:
+        if not str(error).startswith("Symlink loop"):  # pathlib's, before Python 3.13
+            raise
+        print(f"error: {error}: links that lead in a circle.", file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         print(f"\ninterrupted. {interrupted}", file=sys.stderr)

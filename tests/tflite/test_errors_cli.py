@@ -7,6 +7,7 @@ import errno
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ def test_ctrl_c_is_exit_130_and_says_how_to_go_on(capsys: pytest.CaptureFixture[
     assert "Resume with --resume." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EIO])
 def test_full_disk_and_read_only_folder_are_exit_2_and_name_the_file(
     number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -53,12 +54,32 @@ def test_full_disk_and_read_only_folder_are_exit_2_and_name_the_file(
     assert err.count("\n") == 1
 
 
+def test_names_that_no_file_can_have_are_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "other")
+    (tmp_path / "other").symlink_to(tmp_path / "one")
+
+    def resolve() -> None:
+        (tmp_path / "one").resolve()
+        (tmp_path / "one").read_bytes()  # where a circle is no error to pathlib yet
+
+    def touch() -> None:
+        (tmp_path / ("a" * 300)).touch()
+
+    for body, told in ((resolve, "one"), (touch, "File name too long")):
+        assert run_main(body) == 2
+        err = capsys.readouterr().err
+        assert told in err
+        assert err.count("\n") == 1
+
+
 def test_full_disk_without_a_file_name_has_a_message_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_main(raising(OSError(errno.ENOSPC, "No space left on device"))) == 2
     assert "No space left on device" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EBADF, "bad"), FileNotFoundError("x"), ValueError("x"), KeyError("x")])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EBADF, "bad"), FileNotFoundError("x"), ValueError("x"), RuntimeError("x"), KeyError("x")]
+)
 def test_bugs_keep_their_traceback(error: Exception) -> None:
     with pytest.raises(type(error)):
         run_main(raising(error))

@@ -63,6 +63,7 @@ from tflite.files import parse_json, sha256_bytes, temporary_pattern, write_byte
 from tflite.hardware import slug
 from tflite.lines import seal_line, unseal_line
 from tflite.locks import is_there
+from tflite.outputs import require_folder
 
 FORMAT = "crack_tf.journal/1"
 FILE_NAME = "journal.jsonl"
@@ -266,6 +267,7 @@ class Journal:
         self.path = self.folder / FILE_NAME
         if self.folder.exists() and not self.folder.is_dir():
             raise CrackError(f"--out {self.folder} is a file, expected a folder. Choose another name.")
+        require_folder(self.folder)
         if not self.path.exists() and self.folder.is_dir() and any(self.folder.iterdir()):
             raise CrackError(f"--out {self.folder} holds other files and no {FILE_NAME}. Choose another folder.")
         self.folder.mkdir(parents=True, exist_ok=True)

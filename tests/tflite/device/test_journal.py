@@ -416,3 +416,10 @@ def test_content_tells_whether_a_run_was_cut_short(tmp_path: Path) -> None:
         add_frame(journal, "a.jpg", [])
     content: JournalContent = read_journal(tmp_path / "out")
     assert not content.finished
+
+
+def test_a_link_that_leads_nowhere_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(CrackError, match="a link that leads nowhere: name a folder"):
+        Journal(tmp_path / "out", {}, {})
+    assert not (tmp_path / "nowhere").exists()
