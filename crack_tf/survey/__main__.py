@@ -68,7 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     models.add_argument(
         "--segmenter",
         metavar="NAME|FILE|none",
-        help="second opinion: shipped, a .tflite file, or none (default: the zoo's, if there is one)",
+        help="validation by segmentation: shipped, a .tflite file, or none (default: the zoo's, if there is one)",
     )
     models.add_argument(
         "--tile", type=_tile, metavar="auto|PX", help="side of a tile (default: auto, of the training tiles)"
