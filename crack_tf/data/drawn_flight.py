@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ _SECONDS = 4  # between two photographs
 _BETWEEN_PIERS_M = 30.0
 _DISTANCE_M = 2.0
 _WIDTHS_PX = (3.6, 15.0)
+_SMEAR_PX = 15
 _LENGTHS = (0.30, 0.62)  # of a photograph's width
 
 
@@ -48,6 +49,9 @@ class Shot:
         time: of the exposure.
         latitude, longitude, altitude_m: of the camera, as measured.
         heading_deg: of the camera.
+        pitch: of the camera above the horizon, radians.
+        range_m: to the wall in the middle of the photograph, as a laser measured it; None without one.
+        smeared: whether the camera moved.
     """
 
     name: str
@@ -59,12 +63,35 @@ class Shot:
     longitude: float
     altitude_m: float
     heading_deg: float
+    pitch: float = 0.0
+    range_m: float | None = None
+    smeared: bool = False
 
     def to_wall(self, width: int, height: int) -> np.ndarray:
-        """Affine (2, 3): pixels of the photograph to pixels of the wall."""
+        """Affine (2, 3): pixels of the photograph to pixels of the wall, if the camera looks level."""
         c, s = math.cos(self.tilt), math.sin(self.tilt)
         x, y = (width - 1) / 2, (height - 1) / 2
         return np.array([[c, -s, self.centre[0] - c * x + s * y], [s, c, self.centre[1] - s * x - c * y]])
+
+    def map_to_wall(self, plan: Plan) -> np.ndarray:
+        """Homography (3, 3): pixels of the photograph to pixels of the wall."""
+        x, y = (plan.width - 1) / 2, (plan.height - 1) / 2
+        focal, c, s = focal_px(plan), math.cos(self.pitch), math.sin(self.pitch)
+        middle = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1.0]])
+        looking = np.array([[focal * c, 0, 0], [0, focal, 0], [0, s, focal * c]])
+        affine = np.vstack([self.to_wall(plan.width, plan.height), [0, 0, 1]])
+        return np.asarray(affine @ np.linalg.inv(middle) @ looking @ middle)
+
+
+def focal_px(plan: Plan) -> float:
+    """Focal length of the camera in pixels."""
+    return 1000 * _DISTANCE_M / plan.mm_per_pixel
+
+
+def moved(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
+    """Points (n, 2) by a homography (3, 3)."""
+    found = np.c_[points, np.ones(len(points))] @ homography.T
+    return np.asarray(found[:, :2] / found[:, 2:])
 
 
 def write_flight(folder: str | Path, plan: Plan, *, overwrite: bool = False, jobs: int = 2) -> dict[str, Any]:
@@ -149,14 +176,18 @@ def _distance(one: WallCrack, other: WallCrack) -> float:
 def _shots(plan: Plan) -> list[Shot]:
     rng = np.random.default_rng([plan.seed, 2])
     heading = float(rng.uniform(0, 360))
+    # Of their own, so that a plan without a laser draws what it always drew.
+    gimbal = np.random.default_rng([plan.seed, 4])
     shots: list[Shot] = []
     for pier in range(plan.piers):
         for row in range(plan.rows):
             for column in range(plan.columns):
                 x = column * plan.stride[0] + plan.width / 2 + rng.normal(0, _SHAKE)
                 y = row * plan.stride[1] + plan.height / 2 + rng.normal(0, _SHAKE)
+                pitch = math.radians(gimbal.normal(0, 1) * plan.pitch_deg)
+                range_m = _DISTANCE_M + gimbal.normal(0, 1) * (plan.laser_noise_m or 0.0)
                 right = pier * _BETWEEN_PIERS_M + x * plan.mm_per_pixel / 1000 + rng.normal(0, plan.gps_noise_m)
-                ahead = -_DISTANCE_M + rng.normal(0, plan.gps_noise_m)
+                ahead = -_DISTANCE_M * math.cos(pitch) + rng.normal(0, plan.gps_noise_m)
                 latitude, longitude = move(plan.latitude, plan.longitude, heading, ahead, right)
                 shots.append(
                     Shot(
@@ -167,11 +198,18 @@ def _shots(plan: Plan) -> list[Shot]:
                         time=_START + timedelta(seconds=_SECONDS * len(shots) + 60 * pier),
                         latitude=latitude,
                         longitude=longitude,
-                        altitude_m=165.0 - y * plan.mm_per_pixel / 1000 + rng.normal(0, plan.gps_noise_m),
+                        altitude_m=165.0
+                        - y * plan.mm_per_pixel / 1000
+                        - _DISTANCE_M * math.sin(pitch)
+                        + rng.normal(0, plan.gps_noise_m),
                         heading_deg=heading,
+                        pitch=pitch,
+                        range_m=None if plan.laser_noise_m is None else range_m,
                     )
                 )
-    return shots
+    odd = gimbal.permutation(len(shots))
+    missed, smeared = set(odd[: plan.missed].tolist()), set(odd[plan.missed : plan.missed + plan.blurred].tolist())
+    return [replace(shot, smeared=number in smeared) for number, shot in enumerate(shots) if number not in missed]
 
 
 def move(latitude: float, longitude: float, heading_deg: float, ahead_m: float, right_m: float) -> tuple[float, float]:
@@ -198,24 +236,31 @@ def _write_photo(folder: Path, plan: Plan, wall: Wall, shot: Shot, shots: Sequen
 
     number = shots.index(shot)
     to_wall = shot.to_wall(plan.width, plan.height)
-    corners = (
-        np.array([[0, 0], [plan.width, 0], [0, plan.height], [plan.width, plan.height]]) @ to_wall[:, :2].T
-        + to_wall[:, 2]
+    corners = moved(
+        np.array([[0, 0], [plan.width, 0], [0, plan.height], [plan.width, plan.height]]), shot.map_to_wall(plan)
     )
     x, y = np.floor(corners.min(axis=0)).astype(int) - 2
     right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 2
     pixels, cover = wall.view(int(x), int(y), int(right - x), int(bottom - y))
-    shift = to_wall - np.array([[0, 0, x], [0, 0, y]])
     size, flags = (plan.width, plan.height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    pixels = cv2.warpAffine(pixels, shift, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    mask = cv2.warpAffine(cover, shift, size, flags=flags) >= 0.5
+    if shot.pitch:
+        shift = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1.0]]) @ shot.map_to_wall(plan)
+        pixels = cv2.warpPerspective(pixels, shift, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        mask = cv2.warpPerspective(cover, shift, size, flags=flags) >= 0.5
+    else:
+        shift = to_wall - np.array([[0, 0, x], [0, 0, y]])
+        pixels = cv2.warpAffine(pixels, shift, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        mask = cv2.warpAffine(cover, shift, size, flags=flags) >= 0.5
+    if shot.smeared:
+        pixels = cv2.blur(pixels, (_SMEAR_PX, 1))
     photo = Image.fromarray(_expose(pixels, np.random.default_rng([plan.seed, 3, number])))
     exif = _exif(plan, shot, with_position=number != len(shots) - 1)
     if number == 1:  # a camera mounted upside down
         photo = photo.transpose(Image.Transpose.ROTATE_180)
         exif[0x0112] = 3
     with atomic_path(folder / "photos" / shot.name) as temporary:
-        photo.save(temporary, quality=92, exif=exif)
+        xmp = b"" if shot.range_m is None else _xmp(plan, shot)
+        photo.save(temporary, quality=92, exif=exif, xmp=xmp)
     with atomic_path(folder / "masks" / Path(shot.name).with_suffix(".png")) as temporary:
         Image.fromarray(mask.astype(np.uint8) * 255).save(temporary, bits=1)
     return np.packbits(mask)
@@ -252,7 +297,8 @@ def _exif(plan: Plan, shot: Shot, with_position: bool) -> Image.Exif:
     taken = exif.get_ifd(0x8769)
     taken[0x9003], taken[0x9011] = local.strftime("%Y:%m:%d %H:%M:%S"), "+02:00"
     taken[0x920A], taken[0xA405] = IFDRational(round(focal_35mm * 1000 / 2.7), 1000), focal_35mm
-    taken[0x9206] = IFDRational(round(distance * 1e6), 1_000_000)
+    if shot.range_m is None:
+        taken[0x9206] = IFDRational(round(distance * 1e6), 1_000_000)
     taken[0xA002], taken[0xA003] = plan.width, plan.height
     if with_position:
         gps = exif.get_ifd(0x8825)
@@ -263,6 +309,26 @@ def _exif(plan: Plan, shot: Shot, with_position: bool) -> Image.Exif:
         gps[29] = shot.time.strftime("%Y:%m:%d")
         gps[16], gps[17] = "T", IFDRational(round(shot.heading_deg * 100), 100)
     return exif
+
+
+def _xmp(plan: Plan, shot: Shot) -> bytes:
+    """What a drone of DJI with a laser, a gimbal and RTK writes."""
+    values = {
+        "GimbalYawDegree": f"{(shot.heading_deg + 180) % 360 - 180:+.2f}",
+        "GimbalPitchDegree": f"{math.degrees(shot.pitch):+.2f}",
+        "GimbalRollDegree": f"{math.degrees(shot.tilt):+.2f}",
+        "LRFStatus": "Normal",
+        "LRFTargetDistance": f"{shot.range_m:.4f}",
+        "CalibratedFocalLength": f"{focal_px(plan):.4f}",
+        "RtkFlag": "50",
+        "RtkStdLat": f"{max(0.001, plan.gps_noise_m):.4f}",
+        "RtkStdLon": f"{max(0.001, plan.gps_noise_m):.4f}",
+    }
+    text = " ".join(f'drone-dji:{name}="{value}"' for name, value in values.items())
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        f'xmlns:drone-dji="http://www.dji.com/drone-dji/1.0/" {text}/></rdf:RDF></x:xmpmeta>'
+    ).encode()
 
 
 def _angle(degrees: float) -> tuple[IFDRational, ...]:
@@ -325,6 +391,9 @@ def _truth(plan: Plan, walls: Sequence[Wall], shots: Sequence[Shot], masks: Sequ
             "altitude_m": shot.altitude_m,
             "heading_deg": shot.heading_deg,
             "time": shot.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "pitch_deg": math.degrees(shot.pitch),
+            "smeared": shot.smeared,
+            "to_wall_mm": (np.diag([plan.mm_per_pixel] * 2 + [1.0]) @ shot.map_to_wall(plan)).tolist(),
             "cracked_px": int(np.unpackbits(mask, count=plan.width * plan.height).sum()),
         }
         for shot, mask in zip(shots, masks, strict=True)
@@ -335,8 +404,7 @@ def _truth(plan: Plan, walls: Sequence[Wall], shots: Sequence[Shot], masks: Sequ
 
 def _visible(plan: Plan, shot: Shot, crack: WallCrack) -> np.ndarray | None:
     """The part of a crack's centreline on a photograph, float (n, 2) in its pixels; None for less than 20 pixels of it."""
-    to_wall = shot.to_wall(plan.width, plan.height)
-    points = (crack.points - to_wall[:, 2]) @ np.linalg.inv(to_wall[:, :2]).T
+    points = moved(crack.points, np.linalg.inv(shot.map_to_wall(plan)))
     inside = np.all((points >= 0) & (points <= (plan.width - 1, plan.height - 1)), axis=1)
     if not inside.any():
         return None

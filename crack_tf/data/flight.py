@@ -7,6 +7,12 @@ writes `photos/` (JPEG with EXIF: position, heading, time, focal length, distanc
 right and row by row; beside the piers are sky, leaves and water. One photograph lacks its position, which the log has, and one is
 stored upside down with an EXIF orientation that says so.
 
+    crack-tf data flight --seed 0 --out flight --laser-noise-m 0.05 --pitch-deg 8 --missed 1 --blurred 1
+
+draws what a drone with a laser and a gimbal would bring: XMP with range, angles, calibrated focal length and RTK accuracy instead
+of the EXIF distance, photographs that look up and down, and some that were never taken or are smeared by motion. `truth.json`
+says where each photograph's pixels really are (`to_wall_mm`).
+
 It shows that a survey works. How well models find cracks on real concrete, it does not show.
 """
 
@@ -44,6 +50,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--gps-noise-m", type=float, default=default.gps_noise_m, help=f"standard deviation ({default.gps_noise_m})"
     )
     parser.add_argument(
+        "--laser-noise-m", type=float, metavar="M", help="standard deviation of a laser's range (default: no laser)"
+    )
+    parser.add_argument("--pitch-deg", type=float, default=0.0, help="standard deviation of the camera's pitch (0)")
+    parser.add_argument("--missed", type=non_negative_int, default=0, help="photographs that were not taken (0)")
+    parser.add_argument("--blurred", type=non_negative_int, default=0, help="photographs smeared by motion (0)")
+    parser.add_argument(
         "--at", type=_place, default=(default.latitude, default.longitude), metavar="LAT,LON", help="of the first pier"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier flight in --out")
@@ -65,6 +77,10 @@ def run(args: argparse.Namespace) -> None:
         gps_noise_m=args.gps_noise_m,
         latitude=args.at[0],
         longitude=args.at[1],
+        laser_noise_m=args.laser_noise_m,
+        pitch_deg=args.pitch_deg,
+        missed=args.missed,
+        blurred=args.blurred,
     )
     truth = write_flight(args.out, plan, overwrite=args.overwrite)
     print(f"{len(truth['photos'])} photographs of {plan.piers} piers with {len(truth['cracks'])} cracks in {args.out}")

@@ -24,6 +24,10 @@ class Plan:
         mm_per_pixel: ground sampling distance.
         gps_noise_m: standard deviation of the positions in EXIF data and log.
         latitude, longitude: of the first pier.
+        laser_noise_m: standard deviation of the laser's range; None draws a drone without laser and gimbal.
+        pitch_deg: standard deviation of the angles at which the camera looks up and down.
+        missed: photographs that were not taken.
+        blurred: photographs that are smeared by motion.
     """
 
     seed: int = 0
@@ -37,6 +41,10 @@ class Plan:
     gps_noise_m: float = 0.02
     latitude: float = 48.2102
     longitude: float = 16.4203
+    laser_noise_m: float | None = None
+    pitch_deg: float = 0.0
+    missed: int = 0
+    blurred: int = 0
 
     def check(self) -> None:
         """Raise if it cannot be drawn.
@@ -51,6 +59,16 @@ class Plan:
         if not (-85 <= self.latitude <= 85 and -180 <= self.longitude <= 180):
             raise CrackError(
                 f"--at {self.latitude},{self.longitude}: give latitude (-85 to 85) and longitude (-180 to 180)."
+            )
+
+        if not 0 <= self.pitch_deg <= 15:  # beyond, three standard deviations no longer look at a wall
+            raise CrackError(f"--pitch-deg {self.pitch_deg:g}: choose from 0 to 15 degrees.")
+        if self.laser_noise_m is not None and not 0 <= self.laser_noise_m <= 1:
+            raise CrackError(f"--laser-noise-m {self.laser_noise_m:g}: choose from 0 to 1 m.")
+        if self.missed + self.blurred >= self.piers * self.rows * self.columns:
+            raise CrackError(
+                f"--missed {self.missed} --blurred {self.blurred}: leave at least one of {self.piers * self.rows * self.columns} "
+                "photographs as it is."
             )
 
     @property

@@ -1,7 +1,10 @@
 """Ground sampling distance: how many millimetres of the surface one pixel shows.
 
-Everything here assumes that the camera looks straight at the surface. At an angle of t degrees to that, lengths along the
-tilt appear shorter by cos(t): 6 % at 20 degrees, 13 % at 30.
+Everything here is of the middle of a photograph, across a tilt of the camera. At an angle of t degrees to the surface, lengths along
+the tilt appear shorter by cos(t): 6 % at 20 degrees, 13 % at 30. `crack_tf.photo.view` has the rest of the photograph.
+
+What is known of the distance, in this order: a laser's range, what a person states, the EXIF subject distance. Of the focal length: with
+a stated sensor the EXIF one; else the calibrated one that the drone writes; else the 35 mm equivalent, a whole number.
 
 How fine a crack can be told: a width is trusted from three pixels on (`MIN_PIXELS`). That is this project's assumption, not
 a standard. A mask knows whole pixels, and a model's edges are hardly better than half a pixel on either side; at three pixels
@@ -15,15 +18,17 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tflite.errors import CrackError, ImageError
 from tflite.formats import FORMATS, HEAD, recognise
 from tflite.heic import open_heic
+from tflite.place.exposure import read_exposure
 from tflite.tiff import choose_page
 
+LASER, STATED, EXIF_DISTANCE = "laser", "stated", "EXIF"  # where a distance comes from
 MIN_PIXELS = 3.0
 FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
 
@@ -40,6 +45,13 @@ MAX_ASPECT = 2.0  # longer side to shorter; no sensor is wider
 _MAX_FOCAL_35MM = 5000.0
 _MAX_DISTANCE_M = 1000.0
 _SAME_ASPECT = 0.01
+# DJI states 0.2 m + 0.15 % for its laser range finders, taken for two standard deviations.
+_LASER_ERROR_M, _LASER_ERROR = 0.1, 0.00075
+# Standard deviations as shares: a pilot who keeps a distance, and a lens that reports where it focused.
+_STATED_ERROR, _EXIF_DISTANCE_ERROR = 0.05, 0.1
+_FOCAL_ERROR, _CALIBRATED_ERROR = 0.01, 0.003  # of nominal focal lengths, and of measured ones
+_FOCAL_35MM_ROUNDING = 0.29  # mm, of whole numbers
+_SAME_FOCAL = 0.2  # a calibration farther than this from the EXIF focal length is of another lens or picture size
 
 
 class ScaleRefusedError(CrackError):
@@ -53,10 +65,18 @@ class GroundSampling:
     Attributes:
         mm_per_pixel: on the surface.
         source: how it is known, for reports.
+        distance_m: to the surface, or None where the scale itself was given.
+        distance_from: LASER, STATED or EXIF_DISTANCE; None with it.
+        error: standard deviation as a share, by distance and focal length; None where the scale was given.
+        note: what of the photograph's data was passed over and why, for a person; or None.
     """
 
     mm_per_pixel: float
     source: str
+    distance_m: float | None = None
+    distance_from: str | None = None
+    error: float | None = None
+    note: str | None = None
 
     def __post_init__(self) -> None:
         _positive("mm_per_pixel", self.mm_per_pixel, "millimetres on the surface per pixel, such as 0.1")
@@ -83,7 +103,16 @@ def from_value(mm_per_pixel: float) -> GroundSampling:
     return GroundSampling(mm_per_pixel, "given")
 
 
-def from_camera(focal_mm: float, distance_m: float, sensor_width_mm: float, image_width: int) -> GroundSampling:
+def distance_error(distance_m: float, distance_from: str) -> float:
+    """Standard deviation of a distance as a share of it."""
+    if distance_from == LASER:
+        return _LASER_ERROR_M / distance_m + _LASER_ERROR
+    return _STATED_ERROR if distance_from == STATED else _EXIF_DISTANCE_ERROR
+
+
+def from_camera(
+    focal_mm: float, distance_m: float, sensor_width_mm: float, image_width: int, distance_from: str = STATED
+) -> GroundSampling:
     """Ground sampling distance of a known camera: (distance - focal length) x sensor width / (focal length x image width).
 
     Args:
@@ -92,6 +121,7 @@ def from_camera(focal_mm: float, distance_m: float, sensor_width_mm: float, imag
         sensor_width_mm: longer side of the sensor.
         image_width: longer side of the whole photograph in pixels. A crop of it has the same scale, but is not to be
             counted here.
+        distance_from: LASER, STATED or EXIF_DISTANCE.
 
     Raises:
         CrackError: if an argument is not a number above 0, or the lens is focused closer than its focal length.
@@ -105,10 +135,32 @@ def from_camera(focal_mm: float, distance_m: float, sensor_width_mm: float, imag
     return GroundSampling(
         _scale(focal_mm, distance_m, sensor_width_mm / image_width),
         f"focal length {focal_mm:g} mm, distance {distance_m:g} m, sensor {sensor_width_mm:g} mm",
+        distance_m,
+        distance_from,
+        math.hypot(distance_error(distance_m, distance_from), _FOCAL_ERROR),
     )
 
 
-def from_equivalent_focal(focal_35mm: float, distance_m: float, image_width: int, image_height: int) -> GroundSampling:
+def from_calibration(focal_px: float, distance_m: float, distance_from: str = STATED) -> GroundSampling:
+    """Ground sampling distance from a focal length that was measured in pixels: distance / focal length.
+
+    Raises:
+        CrackError: if an argument is not a number above 0.
+    """
+    _positive("focal_px", focal_px, "the focal length in pixels of the photograph")
+    _positive("distance_m", distance_m, "the distance to the surface in metres")
+    return GroundSampling(
+        distance_m * 1000 / focal_px,
+        f"calibrated focal length {focal_px:g} pixels, distance {distance_m:g} m",
+        distance_m,
+        distance_from,
+        math.hypot(distance_error(distance_m, distance_from), _CALIBRATED_ERROR),
+    )
+
+
+def from_equivalent_focal(
+    focal_35mm: float, distance_m: float, image_width: int, image_height: int, distance_from: str = STATED
+) -> GroundSampling:
     """Ground sampling distance from the 35 mm equivalent focal length.
 
     The equivalent is taken to compare the diagonals of the pictures' angles of view, as manufacturers do, with that of a
@@ -118,6 +170,7 @@ def from_equivalent_focal(focal_35mm: float, distance_m: float, image_width: int
         focal_35mm: 35 mm equivalent focal length in millimetres.
         distance_m: from the lens to the surface.
         image_width, image_height: of the whole photograph in pixels.
+        distance_from: LASER, STATED or EXIF_DISTANCE.
 
     Raises:
         CrackError: if an argument is not a number above 0.
@@ -129,7 +182,11 @@ def from_equivalent_focal(focal_35mm: float, distance_m: float, image_width: int
     pitch = FULL_FRAME_DIAGONAL_MM / math.hypot(image_width, image_height)
     # Not _scale: the distance to the lens is that of the real, shorter focal length, which is not known here.
     return GroundSampling(
-        distance_m * 1000 * pitch / focal_35mm, f"35 mm equivalent {focal_35mm:g} mm, distance {distance_m:g} m"
+        distance_m * 1000 * pitch / focal_35mm,
+        f"35 mm equivalent {focal_35mm:g} mm, distance {distance_m:g} m",
+        distance_m,
+        distance_from,
+        math.hypot(distance_error(distance_m, distance_from), _FOCAL_ERROR, _FOCAL_35MM_ROUNDING / focal_35mm),
     )
 
 
@@ -138,15 +195,15 @@ def from_photo(
     distance_m: float | None = None,
     sensor_width_mm: float | None = None,
 ) -> GroundSampling:
-    """Ground sampling distance of a photograph with EXIF data.
+    """Ground sampling distance of a photograph with EXIF data, by the order that the module states.
 
-    Takes the focal length with `sensor_width_mm` when that is given, else the 35 mm equivalent focal length. Few cameras
-    store the distance, and drones store their height above the take-off place, which is another thing: give the distance.
+    Few cameras store the distance, and drones without a laser store their height above the take-off place, which is another thing:
+    give the distance.
 
     Args:
         source: a file, or its bytes, as the camera wrote it. A resized one is fine. A cropped one is refused as far as its
             EXIF data tells, a stitched panorama as far as its XMP data (GPano) or a shape wider than any sensor's tell.
-        distance_m: from the lens to the surface; None takes the EXIF subject distance.
+        distance_m: from the lens to the surface, where no laser measured it; None takes the EXIF subject distance.
         sensor_width_mm: longer side of the sensor, or None.
 
     Raises:
@@ -170,18 +227,27 @@ def from_photo(
                 f"{name} has {width}x{height} pixels, and {stored[0]:g}x{stored[1]:g} when it was taken: it was cropped. "
                 "Take the original file, or give the millimetres per pixel directly."
             )
-    origin = "given distance"
-    if distance_m is None:
-        distance_m = _number(taken, _SUBJECT_DISTANCE)
-        origin = "EXIF distance"
+    exposure = read_exposure(data)
+    if exposure.distance_source == "laser":
+        distance_m, origin, known = exposure.distance_m, "laser's distance", LASER
+    elif distance_m is not None:
+        origin, known = "given distance", STATED
+    else:
+        distance_m, origin, known = _number(taken, _SUBJECT_DISTANCE), "EXIF distance", EXIF_DISTANCE
         if distance_m is None or not 0 < distance_m < _MAX_DISTANCE_M:
             found = "no subject distance" if distance_m is None else f"an unusable subject distance ({distance_m:g} m)"
             raise CrackError(f"{name} has {found} in its EXIF data. Give the distance to the surface in metres.")
+    assert distance_m is not None
     focal, focal_35mm = _number(taken, _FOCAL_LENGTH), _number(taken, _FOCAL_LENGTH_35MM)
+    focal_35mm = focal_35mm if focal_35mm is not None and 0 < focal_35mm < _MAX_FOCAL_35MM else None
+    grown = max(width, height) / max(stored) if stored[0] and stored[1] else 1.0  # type: ignore[type-var,operator]
+    calibrated, note = _calibrated(exposure.focal_px, grown, focal_35mm, (width, height))
     if sensor_width_mm is not None and focal is not None and focal > 0:
-        result = from_camera(focal, distance_m, sensor_width_mm, max(width, height))
-    elif sensor_width_mm is None and focal_35mm is not None and 0 < focal_35mm < _MAX_FOCAL_35MM:
-        result = from_equivalent_focal(focal_35mm, distance_m, width, height)
+        result, note = from_camera(focal, distance_m, sensor_width_mm, max(width, height), known), None
+    elif sensor_width_mm is None and calibrated is not None:
+        result = from_calibration(calibrated, distance_m, known)
+    elif sensor_width_mm is None and focal_35mm is not None:
+        result = from_equivalent_focal(focal_35mm, distance_m, width, height, known)
     elif sensor_width_mm is not None:
         raise CrackError(f"{name} has no focal length in its EXIF data. Give the millimetres per pixel directly.")
     elif focal is not None and focal > 0:
@@ -190,7 +256,31 @@ def from_photo(
         )
     else:
         raise CrackError(f"{name} has no focal length in its EXIF data. Give the millimetres per pixel directly.")
-    return GroundSampling(result.mm_per_pixel, f"EXIF, {result.source} ({origin})")
+    return replace(result, source=f"EXIF, {result.source} ({origin})", note=note)
+
+
+def _calibrated(
+    focal_px: float | None, grown: float, focal_35mm: float | None, size: tuple[int, int]
+) -> tuple[float | None, str | None]:
+    """The calibrated focal length in pixels of the photograph as it is now, and why it was passed over where it was.
+
+    Args:
+        focal_px: as the drone wrote it, in pixels of the photograph as it was taken.
+        grown: longer side now, by that as it was taken.
+        focal_35mm: to hold it against, or None.
+        size: width and height now.
+    """
+    if focal_px is None:
+        return None, None
+    now = focal_px * grown
+    if focal_35mm is not None:
+        nominal = focal_35mm * math.hypot(*size) / FULL_FRAME_DIAGONAL_MM
+        if abs(now / nominal - 1) > _SAME_FOCAL:
+            return None, (
+                f"XMP: a calibrated focal length of {now:,.0f} pixels and the EXIF focal length ({nominal:,.0f} pixels) cannot be of one "
+                "lens: that of EXIF was taken"
+            )
+    return now, None
 
 
 def refuse_panorama(source: str | Path | bytes) -> None:

@@ -80,11 +80,33 @@ def make_parser() -> argparse.ArgumentParser:
         "--foreground", choices=("auto", "none"), default="auto", help="leave out sky, leaves and water (default: auto)"
     )
 
-    scale = parser.add_argument_group("scale", "default: focal length and distance in the EXIF data")
+    scale = parser.add_argument_group(
+        "scale", "default: the photograph's own focal length, and its laser's range or else its EXIF distance"
+    )
     scale.add_argument("--mm-per-pixel", type=positive_float, metavar="MM", help="of all photographs")
-    scale.add_argument("--distance-m", type=positive_float, metavar="M", help="from the lens to the surface")
+    scale.add_argument(
+        "--distance-m",
+        type=positive_float,
+        metavar="M",
+        help="from the lens to the surface, where no laser measured it",
+    )
     scale.add_argument("--focal-mm", type=positive_float, metavar="MM", help="focal length; default: EXIF")
     scale.add_argument("--sensor-width-mm", type=positive_float, metavar="MM", help="longer side of the sensor")
+
+    seen = parser.add_argument_group("coverage", "what was seen, and what was not")
+    seen.add_argument(
+        "--needs-mm",
+        type=positive_float,
+        default=0.3,
+        metavar="MM",
+        help="width of crack that must be measurable (0.3)",
+    )
+    seen.add_argument(
+        "--faces",
+        type=Path,
+        metavar="FILE",
+        help="faces of the structure with their sizes, see docs/coverage.md (default: the walls that the flight looked at)",
+    )
 
     review = parser.add_argument_group("review", "of a finished survey; PHOTOS is left out then")
     review.add_argument(
@@ -181,6 +203,7 @@ def _report_only(out: Path) -> int:
 def _tell(found: SurveyResult) -> None:
     """Last words: what was found, what is not known, how fast it went, and what it is worth."""
     from crack_tf.survey.findings import VALIDATIONS
+    from crack_tf.survey.scales import describe_scales
     from crack_tf.survey.severity import DISCLAIMER, RULE
 
     survey, speed = found.survey, found.speed
@@ -196,6 +219,13 @@ def _tell(found: SurveyResult) -> None:
         print(f"GAP  {gap.photo}: {gap.reason}, {gap.detail}")
     if len(survey.gaps) > 10:
         print(f"GAP  ... and {len(survey.gaps) - 10} more, see coverage.geojson")
+    scales = describe_scales(survey.photos)
+    if scales is not None:
+        print(f"scale: {scales}")
+    if found.coverage is not None:
+        print(f"coverage: {found.coverage.describe()}")
+        for hole in found.coverage.holes[:3]:
+            print(f"fly next: {hole.describe()}")
     for warning in survey.warnings:
         print(f"note: {warning}")
     if found.handled:

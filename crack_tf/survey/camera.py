@@ -1,8 +1,9 @@
 """When and where a photograph was taken, where the camera looked, and how many millimetres a pixel shows.
 
 Position, time and direction: what `tflite.place` finds in the photograph's own data, the same as on the device; else the flight
-log at the time of the exposure. Scale: what the user gives, else focal length and distance of the photograph's data. Whatever is not
-known stays None, and `Shot.unplaced` says why there is no position.
+log at the time of the exposure. Scale: what the user gives, else focal length and distance by the order of `crack_tf.photo.gsd`, corrected
+across the photograph by the gimbal's pitch (`crack_tf.photo.view`). Whatever is not known stays None, and `Shot.unplaced` says why
+there is no position.
 """
 
 from __future__ import annotations
@@ -10,8 +11,21 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
-from crack_tf.photo.gsd import ScaleRefusedError, from_camera, from_photo, refuse_panorama
+import numpy as np
+
+from crack_tf.photo.gsd import (
+    LASER,
+    STATED,
+    GroundSampling,
+    ScaleRefusedError,
+    from_camera,
+    from_photo,
+    from_value,
+    refuse_panorama,
+)
+from crack_tf.photo.view import FACING_ERROR_DEG, GIMBAL_ERROR_DEG, MAX_WALL_PITCH_DEG, View, surface_tilt
 from tflite.errors import CrackError, ImageError
 from tflite.place.clock import PLAIN_CLOCK, CameraClock
 from tflite.place.exposure import read_exposure
@@ -22,7 +36,7 @@ from tflite.place.missing import why_unplaced
 MAX_MM_PER_PIXEL = (
     1000.0  # by a photograph's own data; a pixel that shows more than a metre shows no crack, and is damage
 )
-MAX_PITCH_DEG = 30.0  # steeper, the camera does not look at a wall, and a shift on the picture is none along it
+GIVEN = "given"  # where a scale comes from, beside those of distances in `crack_tf.photo.gsd`
 
 
 @dataclass(frozen=True)
@@ -35,7 +49,9 @@ class Shot:
         heading_deg: where it looked, clockwise from true north, in [0, 360).
         pitch_deg: above the horizon.
         distance_m: to the surface.
-        mm_per_pixel: on the surface.
+        mm_per_pixel: on the surface, in the middle of the photograph.
+        scale_source: what the scale comes from: GIVEN, or where the distance is from (`crack_tf.photo.gsd`); None without scale.
+        scale_error: standard deviation of the scale as a share, by distance and focal length; None where nobody knows.
         unplaced: why there is no position, in words; None where there is one.
         notes: what the photograph's data say that cannot be and was left out, and why it has no scale; for a person.
     """
@@ -50,23 +66,49 @@ class Shot:
     mm_per_pixel: float | None = None
     unplaced: str | None = None
     notes: tuple[str, ...] = ()
+    scale_source: str | None = None
+    scale_error: float | None = None
+
+    def view(self, width: int, height: int) -> View | None:
+        """How a photograph of that size, in pixels, shows the surface; None where the scale is not known.
+
+        A scale that was given is that of the whole photograph.
+        """
+        if self.mm_per_pixel is None:
+            return None
+        if self.scale_error is None or self.distance_m is None:
+            return View(width, height, self.mm_per_pixel)
+        return View(
+            width,
+            height,
+            self.mm_per_pixel,
+            focal_px=1000 * self.distance_m / self.mm_per_pixel,
+            tilt_deg=0.0 if self.pitch_deg is None else surface_tilt(self.pitch_deg),
+            error=self.scale_error,
+            tilt_error_deg=FACING_ERROR_DEG if self.pitch_deg is None else GIMBAL_ERROR_DEG,
+        )
 
     def place(self, right_px: float, down_px: float) -> tuple[float | None, float | None, float | None]:
-        """Where a spot of the surface is, if the camera looks straight at a wall.
+        """Where a spot of a wall is, if the camera faces it.
 
         Args:
             right_px, down_px: from the middle of the photograph.
 
         Returns:
-            Latitude, longitude and altitude; the camera's own where direction or scale are not known, None where it has none.
+            Latitude, longitude and altitude; the camera's own where direction or scale are not known or the camera rather looks at a
+            deck, None where it has none.
         """
         if self.latitude is None or self.longitude is None:
             return None, None, None
-        level = self.pitch_deg is None or abs(self.pitch_deg) <= MAX_PITCH_DEG
-        if self.heading_deg is None or self.mm_per_pixel is None or not level:
+        pitch = self.pitch_deg or 0.0
+        if self.heading_deg is None or self.mm_per_pixel is None or abs(pitch) > MAX_WALL_PITCH_DEG:
             return self.latitude, self.longitude, self.altitude_m
-        right, down = right_px * self.mm_per_pixel / 1000, down_px * self.mm_per_pixel / 1000
-        ahead, angle = self.distance_m or 0.0, math.radians(self.heading_deg)
+        view = self.view(0, 0)
+        assert view is not None
+        right, down = (float(value) / 1000 for value in view.to_surface(np.array([[right_px, down_px]]))[0])
+        if not math.isfinite(right + down):
+            return self.latitude, self.longitude, self.altitude_m
+        ahead, angle = (self.distance_m or 0.0) * math.cos(math.radians(pitch)), math.radians(self.heading_deg)
         north = ahead * math.cos(angle) - right * math.sin(angle)
         east = ahead * math.sin(angle) + right * math.cos(angle)
         latitude = self.latitude + math.degrees(north / EARTH_M)
@@ -103,35 +145,37 @@ class Scale:
 
     def of(self, data: bytes | None, width: int, height: int, measured_m: float | None = None) -> float | None:
         """Millimetres per pixel of a photograph, or None. Arguments as for `find`."""
-        return self.find(data, width, height, measured_m)[0]
+        found = self.find(data, width, height, measured_m)[0]
+        return None if found is None else found.mm_per_pixel
 
     def find(
         self, data: bytes | None, width: int, height: int, measured_m: float | None = None
-    ) -> tuple[float | None, str | None]:
-        """Millimetres per pixel of a photograph, or None, and why it was refused where its picture is not what its lens drew.
+    ) -> tuple[GroundSampling | None, str | None]:
+        """The scale of a photograph, or None, and why it was refused where its picture is not what its lens drew.
 
         Args:
             data: the file's bytes, or None where there is no file.
             width, height: in pixels.
-            measured_m: distance by the drone's laser, for where the user states none.
+            measured_m: distance by the drone's laser, which goes before what the user states.
         """
         if self.mm_per_pixel is not None:
-            return self.mm_per_pixel, None
+            return from_value(self.mm_per_pixel), None
         try:
             if self.focal_mm is not None and self.distance_m is not None and self.sensor_width_mm is not None:
                 if data is not None:
                     with contextlib.suppress(ImageError):  # of a format whose data are not read here
                         refuse_panorama(data)
                 longer = max(width, height)
-                return from_camera(self.focal_mm, self.distance_m, self.sensor_width_mm, longer).mm_per_pixel, None
+                distance, origin = (self.distance_m, STATED) if measured_m is None else (measured_m, LASER)
+                return from_camera(self.focal_mm, distance, self.sensor_width_mm, longer, origin), None
             if data is None:
                 return None, None
-            found = from_photo(data, self.distance_m or measured_m, self.sensor_width_mm).mm_per_pixel
+            found = from_photo(data, self.distance_m, self.sensor_width_mm)
         except ScaleRefusedError as error:
             return None, f"no scale: {error}"
         except CrackError:  # what is missing is counted and told once for the whole survey
             return None, None
-        return (found if found <= MAX_MM_PER_PIXEL else None), None
+        return (found if found.mm_per_pixel <= MAX_MM_PER_PIXEL else None), found.note
 
 
 @dataclass(frozen=True)
@@ -168,9 +212,9 @@ class Locator:
             shot,
             heading_deg=shot.heading_deg if angles.heading is None else angles.heading,
             pitch_deg=shot.pitch_deg if angles.pitch is None else angles.pitch,
-            distance_m=self.scale.distance_m or found.distance_m,
-            mm_per_pixel=scale,
+            distance_m=measured or self.scale.distance_m or found.distance_m,
             notes=found.notes if refused is None else (*found.notes, refused),
+            **_scale_fields(scale),
         )
 
     def of_moment(self, seconds: float | None, fix: Fix | None, width: int, height: int) -> Shot:
@@ -182,8 +226,8 @@ class Locator:
             width, height: in pixels.
         """
         shot = _shot(seconds, *self._placed(seconds, fix, None))
-        scale = self.scale.of(None, width, height)
-        return replace(shot, distance_m=self.scale.distance_m, mm_per_pixel=scale)
+        scale, _ = self.scale.find(None, width, height)
+        return replace(shot, distance_m=self.scale.distance_m, **_scale_fields(scale))
 
     def _placed(self, seconds: float | None, fix: Fix | None, local: float | None) -> tuple[Fix | None, str | None]:
         """The fix itself, else the log's; and why there is none."""
@@ -198,3 +242,14 @@ def _shot(seconds: float | None, fix: Fix | None, unplaced: str | None) -> Shot:
     if fix is None:
         return Shot(time=seconds, unplaced=unplaced)
     return Shot(seconds, fix.lat, fix.lon, fix.alt, fix.heading_deg, fix.pitch_deg)
+
+
+def _scale_fields(found: GroundSampling | None) -> dict[str, Any]:
+    """Of a `Shot`."""
+    if found is None:
+        return {}
+    return {
+        "mm_per_pixel": found.mm_per_pixel,
+        "scale_source": found.distance_from or GIVEN,
+        "scale_error": found.error,
+    }

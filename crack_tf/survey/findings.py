@@ -77,7 +77,7 @@ class Finding:
         tiles: of which the classifier says crack; 0 where it was uncertain about all of them.
         validation: one of VALIDATIONS; `crack_tf.survey.validate` states the rule. Refuted ones stay in all tables.
         validation_score: the segmentation model's, in [0, 1]; None where none was asked.
-        mm_per_pixel: ground sampling distance, or None if it is not known.
+        mm_per_pixel: ground sampling distance at the finding, along the crack where one was drawn; None if it is not known.
         length_px, mean_width_px, max_width_px: of the segmented crack; None where none was segmented. The length holds what other
             photographs show of it beyond the border of this one.
         length_mm, mean_width_mm, max_width_mm: the same; None also where the scale is not known.
@@ -86,6 +86,8 @@ class Finding:
         width_from: "photograph" where widths were measured in its grey values, "mask" where the segmentation model's mask had to
             do, which is often wider than the crack; None where none was measured.
         note: why the second opinion could not settle it, for a person; or None.
+        length_error_mm, mean_width_error_mm, max_width_error_mm: half the width of the interval around each that holds 95 % of what the
+            scale leaves open (range, focal length, angle), not of errors in pixels; None where the scale was given or is not known.
     """
 
     id: FindingId
@@ -113,6 +115,9 @@ class Finding:
     overlay: Annotated[str, RelativeName()]
     width_from: Annotated[str, OneOf(("photograph", "mask"))] | None = None
     note: str | None = None
+    length_error_mm: Amount | None = None
+    mean_width_error_mm: Amount | None = None
+    max_width_error_mm: Amount | None = None
 
     def as_json(self) -> dict[str, Any]:
         """JSON values, in the order of the attributes."""
@@ -160,13 +165,20 @@ class PhotoRecord:
         time: ISO 8601 in UTC with "Z", or None.
         latitude, longitude, altitude_m: of the camera, or None.
         heading_deg: where the camera looks, clockwise from true north, in [0, 360); or None.
-        mm_per_pixel: ground sampling distance, or None.
+        mm_per_pixel: ground sampling distance in the middle of the photograph, or None.
         tiles: that were classified.
         positives: of which the classifier says crack.
         findings: on this photograph, before those of several photographs were merged.
         left_out: positives that the foreground leaves out; they are unclear findings with a note.
         unplaced: why it has no position, in words; None where it has one.
         notes: what its own data say that cannot be and was left out.
+        scale_source: where the scale comes from: "laser", "stated" (--distance-m), "EXIF" (subject distance), "given"
+            (--mm-per-pixel); None without a scale, and in surveys from before 2026-12.
+        scale_error: half the width of the interval around `mm_per_pixel` that holds 95 %, as a share of it; None where the scale was
+            given or is not known.
+        distance_m: to the surface in the middle of the photograph, or None.
+        pitch_deg: of the camera above the horizon, or None.
+        patches: how well its parts show what is there, see `crack_tf.survey.quality`; None where nothing was measured.
     """
 
     name: PhotoName
@@ -185,10 +197,17 @@ class PhotoRecord:
     left_out: Count = 0
     unplaced: str | None = None
     notes: tuple[str, ...] = ()
+    scale_source: Annotated[str, OneOf(("laser", "stated", "EXIF", "given"))] | None = None
+    scale_error: Amount | None = None
+    distance_m: Amount | None = None
+    pitch_deg: Annotated[float, Between(-360, 360)] | None = None
+    patches: Annotated[str, Matching("[bdgn]+(/[bdgn]+)*", "rows of letters")] | None = None
 
     def __post_init__(self) -> None:
         if self.width * self.height > MAX_PIXELS:
             raise CheckError(f"has {self.width}x{self.height} pixels, more than any photograph that is read")
+        if self.patches is not None and len({len(row) for row in self.patches.split("/")}) > 1:
+            raise CheckError("has rows of patches of different lengths")
 
 
 @dataclass(frozen=True)

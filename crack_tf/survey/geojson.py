@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from crack_tf.survey.faces import RECTANGLE, Face, Frame, spots_on
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey
+from crack_tf.survey.ledger import Coverage, coverage_of
 from tflite.files import write_csv, write_json
 
 FINDINGS_CSV, FINDINGS, COVERAGE = "findings.csv", "findings.geojson", "coverage.geojson"
@@ -14,16 +19,22 @@ COLUMNS = (
     *("id", "severity", "validation", "probability", "validation_score", "tiles", "photo", "seen_on"),
     *("x", "y", "w", "h", "latitude", "longitude", "altitude_m", "time", "mm_per_pixel"),
     *("length_px", "mean_width_px", "max_width_px", "length_mm", "mean_width_mm", "max_width_mm", "width_from"),
-    *("picture", "overlay", "note"),
+    *("picture", "overlay", "note", "length_error_mm", "mean_width_error_mm", "max_width_error_mm"),
 )
 NOTE = "Opinions of neural networks about photographs, not a safety assessment."
 
 
-def write_tables(out: Path, survey: Survey) -> None:
-    """Write all three files into the survey's folder, each atomically."""
+def write_tables(out: Path, survey: Survey, coverage: Coverage | None = None) -> None:
+    """Write all three files into the survey's folder, each atomically.
+
+    Args:
+        out: the folder.
+        survey: to write.
+        coverage: of it; None measures it.
+    """
     write_csv(out / FINDINGS_CSV, [_row(finding) for finding in survey.findings], COLUMNS)
     write_json(out / FINDINGS, findings_geojson(survey.findings))
-    write_json(out / COVERAGE, coverage_geojson(survey.photos, survey.gaps))
+    write_json(out / COVERAGE, coverage_geojson(survey.photos, survey.gaps, coverage or coverage_of(survey)))
 
 
 def findings_geojson(findings: Sequence[Finding]) -> dict[str, Any]:
@@ -38,8 +49,11 @@ def findings_geojson(findings: Sequence[Finding]) -> dict[str, Any]:
     return _collection(features)
 
 
-def coverage_geojson(photos: Sequence[PhotoRecord], gaps: Sequence[Gap]) -> dict[str, Any]:
-    """The camera's way in order of time, a point per photograph, and one per gap. `kind` tells them apart."""
+def coverage_geojson(
+    photos: Sequence[PhotoRecord], gaps: Sequence[Gap], coverage: Coverage | None = None
+) -> dict[str, Any]:
+    """The camera's way in order of time, a point per photograph, and one per gap; a line along each face with its square metres, and
+    a point to fly to for each hole. `kind` tells them apart."""
     features = []
     way = [photo for photo in photos if photo.latitude is not None and photo.longitude is not None]
     way.sort(key=lambda photo: (photo.time or "", photo.name))
@@ -47,13 +61,39 @@ def coverage_geojson(photos: Sequence[PhotoRecord], gaps: Sequence[Gap]) -> dict
     if lines:
         features.append(_feature({"type": "MultiLineString", "coordinates": lines}, {"kind": "path"}))
     for photo in photos:
-        properties = {name: value for name, value in vars(photo).items() if name not in ("latitude", "longitude")}
+        properties = {
+            name: value for name, value in vars(photo).items() if name not in ("latitude", "longitude", "patches")
+        }
         place = _point(photo.longitude, photo.latitude, photo.altitude_m)
         features.append(_feature(place, {"kind": "photo", **properties}))
     for gap in gaps:
         properties = {"kind": "gap", "photo": gap.photo, "reason": gap.reason, "detail": gap.detail, "time": gap.time}
         features.append(_feature(_point(gap.longitude, gap.latitude, None), properties))
+    for face in () if coverage is None else coverage.faces:
+        properties = {
+            "kind": "face",
+            **asdict(face.face),
+            "declared": coverage is not None and coverage.declared,
+            "needs_mm": None if coverage is None else coverage.needs_mm,
+            "square_metres": face.areas_m2,
+        }
+        features.append(_feature(_base(face.face), properties))
+    for hole in () if coverage is None else coverage.holes:
+        properties = {name: value for name, value in vars(hole).items() if name not in ("latitude", "longitude")}
+        features.append(
+            _feature(_point(hole.longitude, hole.latitude, hole.altitude_m), {"kind": "hole", **properties})
+        )
     return _collection(features)
+
+
+def _base(face: Face) -> dict[str, Any]:
+    """The lower edge of a face, as a line."""
+    frame = Frame(face.latitude, face.longitude)
+    along = np.linspace(0, face.length_m, 2 if face.kind == RECTANGLE else 25)
+    points = spots_on(face, frame, along, np.zeros(len(along))).points
+    places = [frame.place(float(east), float(north)) for east, north, _ in points]
+    lines = _split([(longitude, latitude) for latitude, longitude in places])
+    return {"type": "MultiLineString", "coordinates": lines}
 
 
 def _row(finding: Finding) -> dict[str, Any]:

@@ -271,6 +271,7 @@ def _merged(group: Sequence[Finding], photos: Mapping[str, PhotoRecord], registe
         probability=max(finding.probability for finding in group),
         length_px=None if best.length_px is None else round(longer * best.length_px, 2),
         length_mm=None if best.length_mm is None else round(longer * best.length_mm, 2),
+        length_error_mm=None if best.length_error_mm is None else round(longer * best.length_error_mm, 2),
     )
 
 

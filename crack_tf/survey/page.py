@@ -25,10 +25,13 @@ from typing import Any
 from crack_tf import __version__
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, VALIDATIONS, Finding, Survey
+from crack_tf.survey.ledger import Coverage, coverage_of
+from crack_tf.survey.page_coverage import coverage_section
 from crack_tf.survey.page_map import flight_figures
 from crack_tf.survey.page_pictures import EMBED_BYTES, PictureShelf
 from crack_tf.survey.review import FORMAT as REVIEW_FORMAT
 from crack_tf.survey.review import Review, survey_id
+from crack_tf.survey.scales import describe_scales
 from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, DISCLAIMER, RULE
 from tflite.files import write_bytes
 
@@ -48,6 +51,7 @@ def write_page(
     review: Review | None = None,
     one_file: bool = False,
     embed_bytes: int = EMBED_BYTES,
+    coverage: Coverage | None = None,
 ) -> Path:
     """Write `report.html` into the survey's folder, replacing an older one.
 
@@ -56,6 +60,7 @@ def write_page(
         survey: to report on.
         review: of it, to start with in a browser that has no decisions of its own; or None.
         one_file: whether pictures go into the page, so that it can be handed on alone.
+        coverage: of the survey; None measures it.
         embed_bytes: of large pictures that do, the most severe findings first; others are linked. Small ones are all inside.
 
     Returns:
@@ -79,6 +84,7 @@ def write_page(
         disclaimer=escape(DISCLAIMER.partition(". ")[2]),
         warnings=_warnings(survey, shelf.missing),
         flight=_flight(survey, ranks),
+        coverage=coverage_section(coverage or coverage_of(survey)),
         gaps=_gaps(survey),
         method=_method(survey),
         embedding=_embedding(entries, one_file),
@@ -224,7 +230,8 @@ def _method(survey: Survey) -> str:
     scales = sorted(photo.mm_per_pixel for photo in survey.photos if photo.mm_per_pixel is not None)
     if scales:
         text = f"{scales[0]:.3f} to {scales[-1]:.3f} mm per pixel, known for {len(scales):,} of {len(survey.photos):,} photographs"
-        settings = [("scale of the photographs", text), *settings]
+        origin = ("where it comes from", describe_scales(survey.photos) or "")
+        settings = [("scale of the photographs", text), origin, *settings]
     meanings = "; ".join(f"{name}: {_MEANINGS[name]}" for name in VALIDATIONS)
     return (
         f"<p>A classifier looked at every tile of every photograph. A second model gave its opinion on what the first one "

@@ -15,7 +15,9 @@ from crack_tf.photo.gsd import MIN_PIXELS, needed_mm_per_pixel
 from crack_tf.survey.crew import Crew
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, write_survey
 from crack_tf.survey.geojson import write_tables
+from crack_tf.survey.ledger import NEEDED_MM, Coverage, coverage_of
 from crack_tf.survey.merge import merge_findings
+from crack_tf.survey.scales import warn_of_scales
 from crack_tf.survey.search import Searched, Stopwatch
 from crack_tf.survey.severity import severity
 from crack_tf.survey.source import NO_POSITION, UNREADABLE, Source
@@ -25,8 +27,6 @@ from tflite.files import write_json
 from tflite.measure import peak_rss_mb
 from tflite.place.clock import parse_time
 from tflite.place.missing import count_unplaced
-
-FINE_CRACK_MM = 0.3  # what many structures are inspected for, see `crack_tf.photo.gsd`
 
 
 @dataclass
@@ -42,6 +42,8 @@ class Run:
         position_error_m: of a photograph's position.
         tell: called with a line for every photograph.
         log_span: first and last moment of the flight log, seconds since 1970 UTC; None without one.
+        needs_mm: width of crack that must be measurable.
+        coverage: what was seen, once `finish` is done; None where that is not known.
     """
 
     source: Source
@@ -52,6 +54,8 @@ class Run:
     position_error_m: float
     tell: Callable[[str], None]
     log_span: tuple[float, float] | None = None
+    needs_mm: float = NEEDED_MM
+    coverage: Coverage | None = None
 
     def __post_init__(self) -> None:
         self.watch = Stopwatch()
@@ -92,11 +96,12 @@ class Run:
 
         started = time.monotonic()
         survey = self._assembled(models, settings)
+        self.coverage = coverage_of(survey)
         self._performance["merge_seconds"] = round(time.monotonic() - started, 2)
         out = self.store.folder
-        write_tables(out, survey)
+        write_tables(out, survey, self.coverage)
         write_survey(out, survey)
-        write_page(out, survey, one_file=one_file)
+        write_page(out, survey, one_file=one_file, coverage=self.coverage)
         self._performance["peak_memory_mb"] = round(peak_rss_mb())
         write_json(out / PERFORMANCE, self._performance)
         return survey, self._performance
@@ -201,10 +206,10 @@ class Run:
                 "water, survey these photographs with --foreground none, in another --out."
             )
         scales = [photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]
-        coarse = [scale for scale in scales if scale > needed_mm_per_pixel(FINE_CRACK_MM)]
+        coarse = [scale for scale in scales if scale > needed_mm_per_pixel(self.needs_mm)]
         if coarse:
             found.append(
-                f"{len(coarse)} of {len(photos)} photographs are too coarse for cracks of {FINE_CRACK_MM:g} mm: at "
+                f"{len(coarse)} of {len(photos)} photographs are too coarse for cracks of {self.needs_mm:g} mm: at "
                 f"{max(coarse):.3g} mm per pixel, widths are trusted from {MIN_PIXELS * max(coarse):.2g} mm on "
                 f"({MIN_PIXELS:g} pixels), and finer cracks may be missed. Fly nearer or zoom in."
             )
@@ -213,6 +218,7 @@ class Run:
                 f"{len(photos) - len(scales)} of {len(photos)} photographs have no known scale: lengths and widths are in "
                 "pixels there. Give --distance-m or --mm-per-pixel, in another --out."
             )
+        found += warn_of_scales(photos)
         if not self.second_opinion:
             found.append(
                 "no segmentation model was used: findings are the classifier's tiles, none is confirmed, and no length or "

@@ -20,11 +20,13 @@ import numpy as np
 
 from crack_tf.photo.foreground import Prompt
 from crack_tf.photo.grabcut import GrabCut
+from crack_tf.photo.view import View
 from crack_tf.segmentation.photos import SegmenterPool, segment
 from crack_tf.survey.camera import Shot
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, finding_id
 from crack_tf.survey.merge import find_points
 from crack_tf.survey.pictures import as_jpeg, draw_finding
+from crack_tf.survey.quality import patches_of
 from crack_tf.survey.source import MISSING, UNREADABLE, Frame, Item
 from crack_tf.survey.store import OVERLAYS, PICTURES
 from crack_tf.survey.validate import LEFT_OUT, Candidate, find_candidates, worth_a_look
@@ -186,6 +188,7 @@ class Searcher:
         with watch.stage("classify"):
             tiles = self.classifier.score(image, self._boxes(item, frame))
         candidates: list[Candidate] = []
+        foreground: np.ndarray | None = frame.opaque
         wanted = worth_a_look(tiles, self.classifier.sidecar.threshold.logit)
         if wanted:
             with watch.stage("foreground"):
@@ -199,6 +202,10 @@ class Searcher:
                     # Of a journal's frame only its positive tiles are there: no surroundings to look at again.
                     again = None if sharp else self._verifier.agrees
                     candidates = find_candidates(image, wanted, foreground, ask, self._cut, sharp, again)
+        with watch.stage("measure"):
+            # Of a journal's frame most was not kept.
+            patches = None if frame.boxes is not None else patches_of(image, foreground)
+        view = shot.view(image.shape[1], image.shape[0])
         photo = PhotoRecord(
             name=item.name,
             sha256=frame.sha256,
@@ -216,6 +223,11 @@ class Searcher:
             left_out=sum(candidate.tiles for candidate in candidates if candidate.note == LEFT_OUT),
             unplaced=shot.unplaced,
             notes=shot.notes,
+            scale_source=shot.scale_source,
+            scale_error=_scale_error(view),
+            distance_m=shot.distance_m,
+            pitch_deg=shot.pitch_deg,
+            patches=patches,
         )
         with watch.stage("points"):
             # Without a position nothing is merged.
@@ -223,7 +235,7 @@ class Searcher:
         with watch.stage("write"):
             boxes = [candidate.box for candidate in candidates]
             findings = tuple(
-                _finding(candidate, photo, shot, boxes[:number].count(candidate.box))
+                _finding(candidate, photo, shot, view, boxes[:number].count(candidate.box))
                 for number, candidate in enumerate(candidates)
             )
             pictures = {}
@@ -266,8 +278,15 @@ class Searcher:
         return probability
 
 
-def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot, again: int) -> Finding:
-    box, scale = candidate.box, photo.mm_per_pixel
+def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot, view: View | None, again: int) -> Finding:
+    box = candidate.box
+    whole = None if view is None else view.measure(candidate.outline)
+    widest = None if view is None else view.measure(candidate.outline, candidate.widest)
+    along, across, error = (None,) * 3 if whole is None else (whole.length, whole.width, whole.error)
+    across_widest, widest_error = (None, None) if widest is None else (widest.width, widest.error)
+    length = _scaled(candidate.length_px, along, 2)
+    mean_width = _scaled(candidate.mean_width_px, across, 3)
+    max_width = _scaled(candidate.max_width_px, across_widest, 3)
     number = finding_id(photo.name, box, again)
     right, down = box.x + box.w / 2 - photo.width / 2, box.y + box.h / 2 - photo.height / 2
     latitude, longitude, altitude = shot.place(right, down)
@@ -285,19 +304,31 @@ def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot, again: int) -
         tiles=candidate.tiles,
         validation=candidate.validation,
         validation_score=candidate.validation_score,
-        mm_per_pixel=scale,
+        mm_per_pixel=along,
         length_px=candidate.length_px,
         mean_width_px=candidate.mean_width_px,
         max_width_px=candidate.max_width_px,
-        length_mm=_scaled(candidate.length_px, scale, 2),
-        mean_width_mm=_scaled(candidate.mean_width_px, scale, 3),
-        max_width_mm=_scaled(candidate.max_width_px, scale, 3),
+        length_mm=length,
+        mean_width_mm=mean_width,
+        max_width_mm=max_width,
         severity=0.0,  # of the merged finding
         picture=f"{PICTURES}/{number}.jpg",
         overlay=f"{OVERLAYS}/{number}.jpg",
         width_from=candidate.width_from,
         note=candidate.note,
+        length_error_mm=_scaled(length, error, 2),
+        mean_width_error_mm=_scaled(mean_width, error, 3),
+        max_width_error_mm=_scaled(max_width, widest_error, 3),
     )
+
+
+def _scale_error(view: View | None) -> float | None:
+    """Half the width of the interval around the scale in the middle of a photograph that holds 95 %, as a share."""
+    if view is None:
+        return None
+    middle = view.image_width / 2, view.image_height / 2
+    found = view.measure([[middle, middle]])
+    return None if found is None or found.error is None else round(found.error, 4)
 
 
 def _time(shot: Shot) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from crack_tf.progress import say_now
 from crack_tf.survey.camera import Locator, Scale
 from crack_tf.survey.cluster import ClusterCrew
 from crack_tf.survey.crew import Crew, ThreadCrew
+from crack_tf.survey.faces import read_faces
 from crack_tf.survey.findings import Finding, Gap, Survey
+from crack_tf.survey.ledger import NEEDED_MM, POSITION_ERROR_M, Coverage
 from crack_tf.survey.pipeline import Run
 from crack_tf.survey.search import Plan, Searcher
 from crack_tf.survey.source import file_hash, is_video, open_source
@@ -52,6 +54,8 @@ class SurveyConfig:
         timezone: for clocks that do not say theirs, such as "Europe/Vienna" or "+02:00".
         clock_offset: seconds to add to the times of the camera's clock.
         position_error_m: how wrong positions may be; farther apart, photographs are never compared for the same crack.
+        needs_mm: width of crack that must be measurable where a surface counts as seen.
+        faces: file of the structure's faces, see `crack_tf.survey.faces`; None takes the walls that the flight looked at.
         every_s: video: seconds between frames.
         video_start: video: time of its first frame, with a time zone; None finds it out.
         jobs: photographs at a time; None for all cores.
@@ -73,7 +77,9 @@ class SurveyConfig:
     flight_log: Path | None = None
     timezone: str | None = None
     clock_offset: float = 0.0
-    position_error_m: float = 3.0
+    position_error_m: float = POSITION_ERROR_M
+    needs_mm: float = NEEDED_MM
+    faces: Path | None = None
     every_s: float = 1.0
     video_start: datetime | None = None
     jobs: int | None = None
@@ -82,11 +88,21 @@ class SurveyConfig:
     def __post_init__(self) -> None:
         if self.flight_log is not None:
             object.__setattr__(self, "flight_log", Path(self.flight_log))
+        if self.faces is not None:
+            object.__setattr__(self, "faces", Path(self.faces))
         if not 0 <= self.overlap <= MAX_OVERLAP:
             raise CrackError(f"--overlap {self.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
         if self.foreground not in FOREGROUNDS:
             raise CrackError(f"--foreground {self.foreground!r}: choose one of {', '.join(FOREGROUNDS)}.")
-        for name in ("mm_per_pixel", "distance_m", "focal_mm", "sensor_width_mm", "position_error_m", "every_s"):
+        for name in (
+            "mm_per_pixel",
+            "distance_m",
+            "focal_mm",
+            "sensor_width_mm",
+            "position_error_m",
+            "needs_mm",
+            "every_s",
+        ):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise CrackError(f"--{name.replace('_', '-')} {value:g}: give a number above 0.")
@@ -103,6 +119,7 @@ class SurveyResult:
         handled: photographs searched by this call.
         done_before: photographs that an earlier call had searched.
         comparison: with what is really there, where that was given; else None.
+        coverage: what of the structure was seen; None where no photograph says what it shows.
     """
 
     folder: Path
@@ -111,6 +128,7 @@ class SurveyResult:
     handled: int
     done_before: int
     comparison: Comparison | None
+    coverage: Coverage | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -166,6 +184,9 @@ def survey(
     config = config or SurveyConfig(**settings)
     given, folder = Path(source), Path(out)
     known = None if truth is None else read_truth(truth)
+    faces = () if config.faces is None else read_faces(config.faces)
+    # Asked of the photographs afterwards: a finished survey answers other questions without being searched again.
+    asked = {"needs_mm": config.needs_mm, **({"faces": [asdict(face) for face in faces]} if faces else {})}
     scale = Scale(config.mm_per_pixel, config.distance_m, config.focal_mm, config.sensor_width_mm)
     scale.check()
     clock = CameraClock(None if config.timezone is None else parse_timezone(config.timezone), config.clock_offset)
@@ -210,7 +231,7 @@ def survey(
             "every_s": config.every_s if pictures.kind == "video" else None,
             "video_start": None if config.video_start is None else config.video_start.isoformat(),
         }
-        inputs = (given, config.model, config.segmenter, config.flight_log, truth)
+        inputs = (given, config.model, config.segmenter, config.flight_log, truth, config.faces)
         store = stack.enter_context(Store(folder, record, overwrite=overwrite, inputs=inputs))
         work = Run(
             source=pictures,
@@ -221,14 +242,15 @@ def survey(
             position_error_m=config.position_error_m,
             tell=say,
             log_span=None if log is None else log.span,
+            needs_mm=config.needs_mm,
         )
         handled, before = work.work()
-        made, speed = work.finish(models, record, one_file=one_file)
+        made, speed = work.finish(models, record | asked, one_file=one_file)
     comparison = None
     if known is not None:
         comparison = compare(made, known)
         write_json(folder / "comparison.json", comparison.as_json())
-    return SurveyResult(folder, made, speed, handled, before, comparison)
+    return SurveyResult(folder, made, speed, handled, before, comparison, work.coverage)
 
 
 def find_segmenter(text: str | None) -> Path | None:

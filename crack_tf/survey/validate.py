@@ -55,7 +55,7 @@ Verify = Callable[[np.ndarray, np.ndarray, int, int], bool]
 
 @dataclass(frozen=True)
 class Candidate:
-    """What becomes a finding. Attributes as in `crack_tf.survey.findings.Finding`."""
+    """What becomes a finding. Attributes as in `crack_tf.survey.findings.Finding`, and `widest`: where it is widest, (x, y) in pixels."""
 
     box: Box
     outline: tuple[Polygon, ...]
@@ -68,6 +68,7 @@ class Candidate:
     max_width_px: float | None = None
     width_from: str | None = None
     note: str | None = None
+    widest: tuple[float, float] | None = None
 
 
 def worth_a_look(tiles: Sequence[Tile], threshold_logit: float) -> list[Tile]:
@@ -182,6 +183,7 @@ def _confirmed(
                 mean_width_px=round(widths, 3),
                 max_width_px=round(max(crack.max_width_px for crack in cracks), 3),
                 width_from=PHOTOGRAPH if in_photo >= lengths / 2 else MASK,
+                widest=max(cracks, key=lambda crack: crack.max_width_px).max_width_at,
             )
         )
     return found, explained

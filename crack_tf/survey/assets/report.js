@@ -118,8 +118,8 @@
     return `${count} ${noun}${count === 1 ? "" : "s"}`;
   }
 
-  function quantity(mm, px, digits) {
-    if (mm !== null) return `${mm.toFixed(digits)} mm`;
+  function quantity(mm, px, digits, error = null) {
+    if (mm !== null) return `${mm.toFixed(digits)}${error === null ? "" : ` ± ${error.toFixed(digits)}`} mm`;
     return px === null ? "not measured" : `${px.toFixed(digits ? 1 : 0)} px`;
   }
 
@@ -153,9 +153,9 @@
     return [
       ["Second opinion", finding.validation + (finding.validation_score === null ? "" : `, score ${finding.validation_score.toFixed(2)}`)],
       ["Classifier", `${percent(finding.probability)} on its highest tile, ${plural(finding.tiles, "tile")} called cracked`],
-      ["Length", quantity(finding.length_mm, finding.length_px, 0)],
-      ["Maximum width", quantity(finding.max_width_mm, finding.max_width_px, 2) + (finding.max_width_px === null ? "" : about)],
-      ["Mean width", quantity(finding.mean_width_mm, finding.mean_width_px, 2)],
+      ["Length", quantity(finding.length_mm, finding.length_px, 0, finding.length_error_mm)],
+      ["Maximum width", quantity(finding.max_width_mm, finding.max_width_px, 2, finding.max_width_error_mm) + (finding.max_width_px === null ? "" : about)],
+      ["Mean width", quantity(finding.mean_width_mm, finding.mean_width_px, 2, finding.mean_width_error_mm)],
       ["Widths measured", WIDTHS_FROM[finding.width_from] || null],
       ["Note", finding.note],
       ["Scale", finding.mm_per_pixel === null ? "not known" : `${finding.mm_per_pixel.toFixed(3)} mm per pixel`],

@@ -131,3 +131,51 @@ def test_the_command_writes_a_flight_and_overwrites_only_flights(tmp_path, capsy
 def test_a_plan_that_cannot_be_drawn_is_refused(tmp_path, plan):
     with pytest.raises(CrackError, match=r"--size|--at"):
         write_flight(tmp_path / "f", plan)
+
+
+def test_a_drone_with_laser_and_gimbal_writes_what_is_true(tmp_path):
+    plan = Plan(
+        piers=1,
+        rows=2,
+        columns=2,
+        width=400,
+        height=300,
+        cracks=1,
+        laser_noise_m=0.02,
+        pitch_deg=10,
+        missed=1,
+        blurred=1,
+    )
+    truth = write_flight(tmp_path / "f", plan)
+    assert len(truth["photos"]) == 3
+    assert sum(photo["smeared"] for photo in truth["photos"]) == 1
+    for photo in truth["photos"]:
+        data = (tmp_path / "f/photos" / photo["name"]).read_bytes()
+        shot = Locator().of_file(data, 400, 300)
+        assert shot.scale_source == "laser"
+        assert shot.pitch_deg == pytest.approx(photo["pitch_deg"], abs=0.006)
+        assert shot.distance_m == pytest.approx(2.0, abs=0.1)
+        view = shot.view(400, 300)
+        assert view is not None
+        assert shot.distance_m is not None
+        # Two marks on the photograph are as far apart as on the wall, within the interval.
+        for ends in (((50, 40), (350, 40)), ((50, 280), (350, 280)), ((60, 20), (60, 280))):
+            line = np.array(ends, float)
+            scales = view.measure([line.tolist()])
+            assert scales is not None
+            assert scales.error is not None
+            homography = np.array(photo["to_wall_mm"])
+            there = np.c_[line, np.ones(2)] @ homography.T
+            true = float(np.hypot(*np.diff(there[:, :2] / there[:, 2:], axis=0)[0]))
+            found = scales.length * float(np.hypot(*np.diff(line, axis=0)[0]))
+            assert found == pytest.approx(true, rel=0.03 + abs(shot.distance_m / 2 - 1))
+            assert abs(found - true) <= scales.error * found
+
+
+@pytest.mark.parametrize(
+    "plan", [Plan(pitch_deg=40), Plan(laser_noise_m=-1), Plan(piers=1, rows=1, columns=2, missed=1, blurred=1)]
+)
+def test_a_drone_that_cannot_be_drawn_is_refused(tmp_path, plan):
+    with pytest.raises(CrackError, match="--"):
+        write_flight(tmp_path / "f", plan)
+    assert not (tmp_path / "f").exists()

@@ -167,3 +167,82 @@ def test_a_drones_log_of_exposures_places_and_dates_its_photographs_by_their_num
     assert locator.of_file(undated, 400, 300, "100_0005_0007.JPG").time == locator.log.times[0]  # type: ignore[union-attr]
     own = locator.of_file(jpeg(exif(0)), 400, 300, "100_0005_0007.JPG")
     assert own.latitude == pytest.approx(48.2)
+
+
+def drone(found: Image.Exif, size: tuple[int, int] = (400, 300), **values: str) -> bytes:
+    """A photograph with properties of DJI."""
+    out = io.BytesIO()
+    Image.new("RGB", size).save(out, "JPEG", exif=found)
+    data = out.getvalue()
+    xmp = b"<x " + " ".join(f'drone-dji:{name}="{value}"' for name, value in values.items()).encode() + b"/>"
+    return data[:2] + b"\xff\xe1" + (len(xmp) + 2).to_bytes(2, "big") + xmp + data[2:]
+
+
+def with_lens(**tags: float) -> Image.Exif:
+    found = exif(1)
+    found.get_ifd(0x8769).update({int(tag[1:], 16): value for tag, value in tags.items()})
+    return found
+
+
+def test_a_lasers_range_goes_before_a_stated_distance_and_that_before_exif():
+    found = with_lens(x9206=7.0, xA405=24)
+    per_metre = 1000 * math.hypot(36, 24) / 500 / 24
+    laser = drone(found, LRFTargetDistance="5.0", LRFStatus="Normal")
+    for data, stated, distance, source in (
+        (laser, 2.0, 5.0, "laser"), (laser, None, 5.0, "laser"), (jpeg(found), 2.0, 2.0, "stated"), (jpeg(found), None, 7.0, "EXIF"),
+    ):  # fmt: skip
+        shot = Locator(Scale(distance_m=stated)).of_file(data, 400, 300)
+        assert (shot.distance_m, shot.scale_source) == (distance, source)
+        assert shot.mm_per_pixel == pytest.approx(distance * per_metre)
+    given = Locator(Scale(0.3)).of_file(laser, 400, 300)
+    assert (given.mm_per_pixel, given.scale_source, given.scale_error) == (0.3, "given", None)
+    camera = Scale(distance_m=2.0, focal_mm=10.0, sensor_width_mm=13.2)
+    assert Locator(camera).of_file(laser, 400, 300).mm_per_pixel == pytest.approx(13.2 / 400 * (5000 - 10) / 10)
+
+
+def test_a_calibrated_focal_length_is_used_and_grows_with_the_picture():
+    found = with_lens(xA405=24, xA002=800, xA003=600)
+    calibrated = "570"  # 24 mm are 555 pixels of 800 x 600
+    shot = Locator(Scale(distance_m=2.0)).of_file(drone(found, CalibratedFocalLength=calibrated), 400, 300)
+    assert shot.mm_per_pixel == pytest.approx(2000 / 285)
+    assert shot.notes == ()
+    plain = Locator(Scale(distance_m=2.0)).of_file(jpeg(found), 400, 300)
+    assert shot.scale_error is not None
+    assert plain.scale_error is not None
+    assert shot.scale_error < plain.scale_error
+    alone = Locator(Scale(distance_m=2.0)).of_file(drone(exif(1), CalibratedFocalLength="500"), 400, 300)
+    assert alone.mm_per_pixel == pytest.approx(4.0)
+
+
+def test_a_calibration_of_another_lens_is_passed_over_with_a_note():
+    shot = Locator(Scale(distance_m=2.0)).of_file(drone(with_lens(xA405=24), CalibratedFocalLength="3725"), 400, 300)
+    assert shot.mm_per_pixel == pytest.approx(2000 * math.hypot(36, 24) / 500 / 24)
+    assert shot.notes == (
+        "XMP: a calibrated focal length of 3,725 pixels and the EXIF focal length (277 pixels) cannot be of one lens: "
+        "that of EXIF was taken",
+    )
+
+
+def test_a_gimbals_pitch_corrects_the_scale_and_the_place():
+    data = drone(
+        with_lens(), (4000, 3000), GimbalYawDegree="0", GimbalPitchDegree="-30", CalibratedFocalLength="3000",
+        LRFTargetDistance="6",
+    )  # fmt: skip
+    shot = Locator().of_file(data, 4000, 3000)
+    view = shot.view(4000, 3000)
+    assert view is not None
+    down = view.measure([[(2000, 1490), (2000, 1510)]])
+    assert down is not None
+    assert down.length == pytest.approx(2.0 / math.cos(math.radians(30)), rel=1e-4)
+    latitude, _, altitude = replace(shot, altitude_m=100.0).place(0, 0)
+    assert latitude == pytest.approx(48.200001 + 6 * math.cos(math.radians(30)) * METRE, abs=1e-8)
+    assert altitude == pytest.approx(100 - 3.0)
+
+
+def test_a_given_scale_is_neither_corrected_nor_doubted():
+    data = drone(with_lens(), GimbalYawDegree="0", GimbalPitchDegree="-30", LRFTargetDistance="6")
+    view = Locator(Scale(0.3)).of_file(data, 400, 300).view(400, 300)
+    assert view is not None
+    scales = view.measure([[(0, 0), (0, 300)]])
+    assert scales is not None
+    assert (scales.length, scales.width, scales.error) == (0.3, 0.3, None)

@@ -1,0 +1,186 @@
+"""How a photograph shows a flat surface that it was not taken straight at: a scale for every spot and direction, and its error.
+
+The camera is a pinhole. Its axis meets the surface `distance` away, in the middle of the photograph; there, across the tilt, a pixel
+shows distance / focal length, which is `View.mm_per_pixel`. Elsewhere, and along the tilt, it shows more or less (a homography).
+
+A crack's length is scaled along the crack, its width across: where the map has the derivative J, a piece of crack in direction t
+grows by |J t| in length, and since areas grow by det J, by det J / |J t| in width.
+
+    view = View(4000, 3000, 0.2, focal_px=3000, tilt_deg=-20)
+    scales = view.measure([[(100, 200), (900, 260)]])
+    print(500 * scales.length, 4 * scales.width, scales.error)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+TWO_SIDED = 1.96  # standard deviations on either side hold 95 %
+# Gimbals hold their angles to a tenth of a degree; the rest is that of walls: piers taper, and abutments lean.
+GIMBAL_ERROR_DEG = 2.0
+# Nobody knows how squarely a pilot faces a wall. Seen beside the wall, ten degrees are conspicuous: two standard deviations.
+FACING_ERROR_DEG = 5.0
+MAX_WALL_PITCH_DEG = 45.0  # steeper, a camera rather looks at a deck, from above or below
+NEAR_PX = 40.0  # of the widest place of a crack, whose direction counts there
+_NEAREST = 0.05  # of the cosine to the surface; what is seen flatter than that reaches the horizon
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Of a stretch of a photograph.
+
+    Attributes:
+        length, width: millimetres per pixel along and across it, means over its length.
+        error: half the width of the interval that holds 95 %, as a share of either; None where nobody knows.
+    """
+
+    length: float
+    width: float
+    error: float | None
+
+
+@dataclass(frozen=True)
+class View:
+    """How a photograph shows a flat surface.
+
+    Attributes:
+        image_width, image_height: in pixels.
+        mm_per_pixel: in the middle of the photograph, across the tilt.
+        focal_px: in pixels of this photograph; None takes the scale for the same everywhere.
+        tilt_deg: of the camera against the surface's normal, upwards; 0 looks straight at it.
+        pan_deg: the same to the right.
+        error: standard deviation of `mm_per_pixel` as a share of it, by range and focal length; None where nobody knows.
+        tilt_error_deg, pan_error_deg: standard deviations.
+    """
+
+    image_width: int
+    image_height: int
+    mm_per_pixel: float
+    focal_px: float | None = None
+    tilt_deg: float = 0.0
+    pan_deg: float = 0.0
+    error: float | None = None
+    tilt_error_deg: float = GIMBAL_ERROR_DEG
+    pan_error_deg: float = FACING_ERROR_DEG
+
+    def to_surface(self, points: np.ndarray) -> np.ndarray:
+        """Where pixels lie on the surface.
+
+        Args:
+            points: float (n, 2), x and y in pixels; the middle of the photograph is half its width and height.
+
+        Returns:
+            float (n, 2), millimetres to the right and down from the spot straight before the camera; NaN for what lies at or
+            beyond the horizon.
+        """
+        offsets = np.asarray(points, float) - (self.image_width / 2, self.image_height / 2)
+        if self.focal_px is None:
+            return np.asarray(offsets * self.mm_per_pixel)
+        turn = self._turn()
+        rays = np.c_[offsets / self.focal_px, np.ones(len(offsets))] @ turn.T
+        ahead = np.where(rays[:, 2] > _NEAREST, rays[:, 2], np.nan)
+        return np.asarray(self.mm_per_pixel * self.focal_px * turn[2, 2] * rays[:, :2] / ahead[:, None])
+
+    def derivative(self, points: np.ndarray) -> np.ndarray:
+        """Of `to_surface`: float (n, 2, 2), millimetres (right, down) by pixels (x, y)."""
+        offsets = np.asarray(points, float) - (self.image_width / 2, self.image_height / 2)
+        if self.focal_px is None:
+            return np.broadcast_to(self.mm_per_pixel * np.eye(2), (len(offsets), 2, 2))
+        turn = self._turn()
+        rays = np.c_[offsets / self.focal_px, np.ones(len(offsets))] @ turn.T
+        ahead = np.where(rays[:, 2] > _NEAREST, rays[:, 2], np.nan)[:, None, None]
+        grown = turn[None, :2, :2] * ahead - rays[:, :2, None] * turn[None, 2:, :2]
+        return np.asarray(self.mm_per_pixel * turn[2, 2] * grown / ahead**2)
+
+    def measure(
+        self, lines: Sequence[Sequence[tuple[float, float]]], near: tuple[float, float] | None = None
+    ) -> Scales | None:
+        """The scales along and across lines of a photograph, or None where they lie at the horizon.
+
+        Args:
+            lines: polylines (x, y) in pixels, such as a crack's outline, which runs along it twice.
+            near: take the steps of the lines within `NEAR_PX` of that spot only, if there are any.
+        """
+        middles, steps = _steps(lines)
+        if self.focal_px is None:
+            return Scales(self.mm_per_pixel, self.mm_per_pixel, None)
+        if near is not None:
+            close = np.hypot(*(middles - near).T) <= NEAR_PX
+            middles, steps = (middles[close], steps[close]) if close.any() else (middles, steps)
+        seen = np.isfinite(self.derivative(middles)).all(axis=(1, 2))
+        if not seen.any():
+            return None
+        middles, steps = middles[seen], steps[seen]
+        length, width = self._means(middles, steps)
+        if self.error is None:
+            return Scales(length, width, None)
+        parts = [TWO_SIDED * self.error]
+        for name, spread in (("tilt_deg", self.tilt_error_deg), ("pan_deg", self.pan_error_deg)):
+            changes = []
+            for sign in (-1, 1):
+                turned = replace(self, **{name: getattr(self, name) + sign * TWO_SIDED * spread})
+                found = turned._means(middles, steps)
+                changes += [abs(found[0] / length - 1), abs(found[1] / width - 1)]
+            parts.append(max(changes))
+        error = math.hypot(*parts)
+        return Scales(length, width, error if math.isfinite(error) else None)
+
+    def coarsest(self, points: np.ndarray) -> np.ndarray:
+        """Millimetres per pixel in the direction in which a pixel shows most, float (n,); NaN beyond the horizon."""
+        found = self.derivative(points)
+        seen = np.isfinite(found).all(axis=(1, 2))
+        worst = np.full(len(found), np.nan)
+        worst[seen] = np.linalg.svd(found[seen], compute_uv=False)[:, 0]
+        return worst
+
+    def obliqueness(self, points: np.ndarray) -> np.ndarray:
+        """Degrees between the line of sight and the surface's normal, float (n,)."""
+        offsets = np.asarray(points, float) - (self.image_width / 2, self.image_height / 2)
+        if self.focal_px is None:
+            return np.zeros(len(offsets))
+        rays = np.c_[offsets / self.focal_px, np.ones(len(offsets))]
+        cosine = rays @ self._turn()[2] / np.linalg.norm(rays, axis=1)
+        return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+    def _means(self, middles: np.ndarray, steps: np.ndarray) -> tuple[float, float]:
+        if self.tilt_deg == self.pan_deg == 0:
+            return self.mm_per_pixel, self.mm_per_pixel
+        found = self.derivative(middles)
+        weights = np.hypot(steps[:, 0], steps[:, 1])
+        along = np.linalg.norm(np.einsum("nij,nj->ni", found, steps), axis=1)
+        across = np.linalg.det(found) * weights / along
+        return float(along.sum() / weights.sum()), float((across * weights).sum() / weights.sum())
+
+    def _turn(self) -> np.ndarray:
+        """From rays of the camera (right, down, ahead) to those of the surface (right, down, into it)."""
+        tilt, pan = math.radians(self.tilt_deg), math.radians(self.pan_deg)
+        up = np.array([[1, 0, 0], [0, math.cos(tilt), -math.sin(tilt)], [0, math.sin(tilt), math.cos(tilt)]])
+        right = np.array([[math.cos(pan), 0, math.sin(pan)], [0, 1, 0], [-math.sin(pan), 0, math.cos(pan)]])
+        return np.asarray(right @ up)
+
+
+def surface_tilt(pitch_deg: float) -> float:
+    """A camera's tilt against what it most likely looks at: a wall, or where it looks steeply up or down, a deck or the ground.
+
+    Args:
+        pitch_deg: above the horizon; -90 looks straight down.
+    """
+    pitch = (pitch_deg + 180) % 360 - 180
+    if abs(pitch) <= MAX_WALL_PITCH_DEG:
+        return pitch
+    return pitch - 90 if pitch > 0 else pitch + 90
+
+
+def _steps(lines: Sequence[Sequence[tuple[float, float]]]) -> tuple[np.ndarray, np.ndarray]:
+    """Middles of the steps of polylines, and the steps, both float (n, 2); one to the right for lines without length."""
+    points = [np.asarray(line, float).reshape(-1, 2) for line in lines]
+    steps = np.concatenate([np.diff(line, axis=0) for line in points])
+    middles = np.concatenate([(line[1:] + line[:-1]) / 2 for line in points])
+    moved = np.hypot(steps[:, 0], steps[:, 1]) > 0
+    if not moved.any():
+        return np.concatenate(points).mean(axis=0, keepdims=True), np.array([[1.0, 0.0]])
+    return middles[moved], steps[moved]

@@ -1,0 +1,112 @@
+"""How well parts of a photograph show what is there: sharp, blurred, too dark or burnt out, or no concrete.
+
+A photograph is cut into patches of about `PATCH_PX`; each gets a letter, and the record of a photograph keeps them as rows of letters with
+"/" between. The limits are those below which the shipped classifier misses cracks that it finds on the same tiles undamaged
+(`studies/tile_quality.py` measures it; results/tile-quality has the numbers).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+PATCH_PX = 256
+GOOD, BLURRED, LIT_BADLY, NOT_CONCRETE = "g", "b", "d", "n"
+LETTERS = GOOD + BLURRED + LIT_BADLY + NOT_CONCRETE
+# Sharp tiles have 0.33 and more; those of cameras that moved by 16 pixels, where recall falls below 0.95, mostly less.
+MIN_SHARPNESS = 0.31
+MIN_BRIGHTNESS = 7.0  # grey levels, mean; down to 8 no crack was missed, darker was not measured
+MAX_BURNT = 0.95  # share of pixels of 250 and more; beyond, recall falls below 0.95
+_TEXTURE = 3.0  # grey levels; what is smoother has nothing to be sharp
+_REACH = 8  # pixels
+
+
+def patches_of(image: np.ndarray, concrete: np.ndarray | None = None) -> str:
+    """The letters of a photograph's patches.
+
+    Args:
+        image: uint8 (height, width, 3).
+        concrete: bool (height, width), or None where nobody looked what is concrete.
+
+    Returns:
+        Rows of letters with "/" between.
+    """
+    import cv2
+
+    height, width = image.shape[:2]
+    rows, columns = max(1, round(height / PATCH_PX)), max(1, round(width / PATCH_PX))
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    letters = np.full((rows, columns), GOOD)
+    if min(height, width) > 4 * _REACH:
+        letters[sharpness(grey, rows, columns) < MIN_SHARPNESS] = BLURRED
+    sample = grey[::2, ::2]
+    means = [
+        _means(values, rows, columns) for values in (sample.astype(np.float32), (sample >= 250).astype(np.float32))
+    ]
+    letters[(means[0] < MIN_BRIGHTNESS) | (means[1] > MAX_BURNT)] = LIT_BADLY
+    if concrete is not None:
+        letters[_means(concrete.astype(np.float32), rows, columns) < 0.5] = NOT_CONCRETE
+    return "/".join("".join(row) for row in letters)
+
+
+def sharpness(grey: np.ndarray, rows: int = 1, columns: int = 1) -> np.ndarray:
+    """How sharp parts of a picture are, whatever they show: float32 (rows, columns).
+
+    Grey values two pixels apart differ less than those eight pixels apart; how much less says how sharp a picture is, and blur makes it
+    a quarter. Looked at are four directions, and the one that is least sharp counts, since a camera that moves blurs along its way
+    only. A little smoothing first takes out the noise of the camera. Infinite where there is too little to see for telling.
+
+    Args:
+        grey: uint8 (height, width), both sides above `4 * _REACH`.
+        rows, columns: parts to tell of.
+    """
+    import cv2
+
+    smooth = cv2.GaussianBlur(grey, (0, 0), 1.0).astype(np.float32)
+    least = np.full((rows, columns), np.inf, np.float32)
+    height, width = grey.shape
+    # Every fourth place of every fourth row is enough of twelve megapixels.
+    here = smooth[_REACH : height - _REACH : 4, _REACH : width - _REACH : 4]
+    for x, y in ((1, 0), (0, 1), (1, 1), (1, -1)):
+        near, far = (
+            _means(
+                (
+                    smooth[
+                        _REACH + lag * y : height - _REACH + lag * y : 4,
+                        _REACH + lag * x : width - _REACH + lag * x : 4,
+                    ]
+                    - here
+                )
+                ** 2,
+                rows,
+                columns,
+            )
+            for lag in (2, _REACH)
+        )
+        told = np.where(far >= _TEXTURE**2, np.sqrt(near / np.maximum(far, 1e-6)), np.inf)
+        least = np.minimum(least, told)
+    return least
+
+
+def patch_codes(patches: str | None, across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """The letters at places of a photograph.
+
+    Args:
+        patches: see `patches_of`; None where nothing was measured.
+        across, down: float (n,), shares of width and height.
+
+    Returns:
+        Letters (n,); those of places outside mean nothing.
+    """
+    if not patches:
+        return np.full(len(across), GOOD)
+    table = np.array([list(row) for row in patches.split("/")])
+    rows = (down * table.shape[0]).astype(int).clip(0, table.shape[0] - 1)
+    columns = (across * table.shape[1]).astype(int).clip(0, table.shape[1] - 1)
+    return np.asarray(table[rows, columns])
+
+
+def _means(values: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Means over equal parts of a picture: float32 (rows, columns)."""
+    import cv2
+
+    return np.asarray(cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)).reshape(rows, columns)

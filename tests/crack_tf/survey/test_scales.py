@@ -1,0 +1,35 @@
+"""Where scales come from is told in one sentence, and angles in doubt are warned of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crack_tf.survey.findings import PhotoRecord
+from crack_tf.survey.scales import describe_scales, warn_of_scales
+
+PHOTO = PhotoRecord("a.jpg", "0" * 64, 400, 300, None, None, None, None, None, None, 1, 0, 0)
+
+
+def known(scale: float, source: str | None, error: float | None = None, pitch: float | None = None) -> PhotoRecord:
+    return replace(PHOTO, mm_per_pixel=scale, scale_source=source, scale_error=error, pitch_deg=pitch)
+
+
+def test_each_source_is_counted_with_its_scales_and_how_sure_they_are():
+    photos = [known(0.12, "laser", 0.081), known(0.18, "laser", 0.112), known(0.2, "given"), PHOTO, known(0.3, None)]
+    assert describe_scales(photos) == (
+        "1 photograph by --mm-per-pixel (0.200 mm per pixel), "
+        "2 photographs by the laser's range (0.120 to 0.180 mm per pixel, 95 % within 8 to 11 %), "
+        "1 photograph by a scale of unknown origin (0.300 mm per pixel), 1 photograph without a scale"
+    )
+    assert describe_scales([]) is None
+
+
+def test_a_pitch_between_wall_and_deck_is_warned_of_where_it_counts():
+    assert (
+        warn_of_scales(
+            [known(0.1, "laser", 0.1, -20.0), known(0.1, "laser", 0.1, -90.0), known(0.1, "given", None, 45.0)]
+        )
+        == []
+    )
+    (warning,) = warn_of_scales([known(0.1, "laser", 0.1, -40.0), known(0.1, "laser", 0.1, 50.0)])
+    assert warning.startswith("2 photographs look neither level nor straight up or down, the first a.jpg (-40 degrees)")
