@@ -37,6 +37,7 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_audit_writes_tables_and_plots(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "audit"
     assert main(["audit", str(folder), "--out", str(out)]) == 1
@@ -58,6 +59,7 @@ def test_audit_writes_tables_and_plots(folder: Path, tmp_path: Path, capsys: pyt
     assert told.splitlines()[-1] == "warning: 1 files cannot be used, and are no part of this"
 
 
+@pytest.mark.slow
 def test_audit_does_not_overwrite_unless_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "audit"
     out.mkdir()

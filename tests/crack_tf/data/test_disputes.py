@@ -25,6 +25,7 @@ def features(count: int = 120, seed: int = 0) -> tuple[np.ndarray, np.ndarray, n
     return values, labels, np.arange(count) // 6 * 2 + labels
 
 
+@pytest.mark.slow
 def test_a_turned_label_is_the_surest_dispute() -> None:
     values, labels, groups = features()
     wrong = labels.copy()

@@ -297,6 +297,7 @@ def test_other_damage_without_a_crack_is_a_clean_class(tmp_path: Path) -> None:
     assert labels == {"crack": 1, "no_crack": 0, "spalling_no_crack": 0, "Rust-No-Crack": 0}
 
 
+@pytest.mark.slow
 def test_a_clean_set_has_one_class_whatever_its_folders_are_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

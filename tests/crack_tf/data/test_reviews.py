@@ -13,6 +13,7 @@ from tflite.errors import CrackError
 from tflite.manifest import Manifest, read_manifest
 
 
+@pytest.mark.slow
 def test_sheets_show_every_tile_once_in_an_order_that_does_not_tell_the_label(
     tiny_manifest: Manifest, tmp_path: Path
 ) -> None:
