@@ -79,8 +79,9 @@ def main() -> int:
     if code:
         return code
     speed = float(read_csv(SPEED)[0]["training_per_s"])
-    epochs = int(os.environ.get("EPOCHS", 0)) or affordable(speed, count)
-    if epochs < EPOCHS:
+    wanted = int(os.environ.get("EPOCHS", 0))
+    epochs = wanted or affordable(speed, count)
+    if not wanted and epochs < EPOCHS:
         print(
             f"\nThis machine trains on {speed:.0f} tiles a second: {epochs} epochs instead of {EPOCHS}, so that training takes "
             f"about {BUDGET / 60:.0f} minutes, and a shorter fine-tune. The figures below are worse than they could be.\n"
