@@ -24,7 +24,7 @@ settings.load_profile("crack_tf")
 
 
 # Starting TensorFlow alone takes seconds.
-_HEAVY = {"tensorflow", "keras", "tf_keras", "keras_tuner"}
+_HEAVY = {"tensorflow", "keras", "tf_keras", "keras_tuner", "keras_hub"}
 _AT_THE_TOP = re.compile(rf'^(pytest\.importorskip\("|import |from )({"|".join(_HEAVY)})\b', flags=re.MULTILINE)
 _TRAINED = {"tiny_run"}
 
@@ -43,12 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _needs_tensorflow(item: pytest.Item) -> bool:
+    """Whether a test, one of its fixtures or its file imports TensorFlow, as far as can be seen without running them."""
     if _TRAINED & set(getattr(item, "fixturenames", ())) or _starts_with_tensorflow(item.path):
         return True
-    code = getattr(getattr(item, "function", None), "__code__", None)
-    return code is not None and bool(
-        _HEAVY & {*code.co_names, *(text for text in code.co_consts if isinstance(text, str))}
-    )
+    fixtures = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).values()
+    functions = [getattr(item, "function", None), *(fixture.func for fixed in fixtures for fixture in fixed)]
+    codes = [function.__code__ for function in functions if hasattr(function, "__code__")]
+    return any(_HEAVY & {*code.co_names, *(text for text in code.co_consts if isinstance(text, str))} for code in codes)
 
 
 @functools.cache
