@@ -13,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crack_tf.verbs import VERBS
 from tflite.cli import EXIT_GAPS
 from tflite.errors import CrackError
 from tflite.files import cell_value, read_csv, read_json
@@ -26,14 +27,12 @@ def run_verb(verb: str, *arguments: object) -> None:
     """Run a command of this package in this process, as a notebook does: show it, then what it prints.
 
     Args:
-        verb: of `crack_tf.cli.VERBS`.
+        verb: of `crack_tf.verbs.VERBS`.
         arguments: its command line.
 
     Raises:
         CrackError: the command's own message, if it fails. Gaps, exit code 1 of verbs that take photographs, are no failure.
     """
-    from crack_tf.cli import VERBS
-
     # One process that runs several verbs makes TensorFlow warn about functions traced again.
     logging.getLogger("tensorflow").addFilter(_is_error)
     words = [str(argument) for argument in arguments]

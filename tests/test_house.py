@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from crack_tf.cli import VERBS
+from crack_tf.verbs import VERBS
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("crack_tf", "tuning", "tflite")
@@ -28,7 +28,6 @@ TAKE_OPTIONS = {
 # Folders that import a verb.
 UPWARD = {
     ("tuning.finalists", "tflite.benchmark"),  # a device's module that measures and is run
-    ("crack_tf.notebooks", "crack_tf.cli"),  # runs the verbs of its table as a reader would
 }
 # Own modules imported in functions, by the module that does it. Most bring Keras, whose backend is chosen first, or LiteRT, OpenCV or
 # scikit-image, which an answer on a photograph should not wait for.
@@ -43,12 +42,11 @@ LAZY: dict[str, set[str]] = {
         *("crack_tf.predictor", "crack_tf.segmentation.photos", "tflite.segmenter"),
     },
     "crack_tf.model_zoo": {"tflite.images", "tflite.runtime", "tflite.segmenter"},
-    "crack_tf.notebooks": {"crack_tf.cli", "crack_tf.survey.page_map", "tuning.objective", "tuning.project"},
+    "crack_tf.notebooks": {"crack_tf.survey.page_map", "tuning.objective", "tuning.project"},
     "crack_tf.photo.measure": {"crack_tf.photo.cracks", "crack_tf.photo.gsd", "crack_tf.photo.overlay"},
     "crack_tf.photo.segment": {"crack_tf.photo.grabcut"},
     "crack_tf.predictor": {"crack_tf.keras_models"},
     "crack_tf.quantised": {"crack_tf.keras_models"},
-    "crack_tf.segmentation.evaluation": {"crack_tf.provenance", "crack_tf.segmentation.pictures"},
     "crack_tf.survey.cluster": {"crack_tf.survey.cluster_worker"},
     "crack_tf.survey.cluster_worker": {"crack_tf", "crack_tf.survey.search"},
     "crack_tf.survey.pipeline": {"crack_tf.survey.page"},
@@ -59,8 +57,8 @@ LAZY: dict[str, set[str]] = {
     "tflite.outputs": {"tflite.sidecar"},
     "tflite.report": {"tflite.plots"},
     "tuning.driver": {"crack_tf.tasks", "tuning.search"},
-    "tuning.finalists": {"crack_tf.evaluating", "crack_tf.exporting", "crack_tf.training", "tflite.benchmark"},
-    "tuning.trial": {"crack_tf.exporting", "crack_tf.training"},
+    "tuning.finalists": {"crack_tf.training"},
+    "tuning.trial": {"crack_tf.training"},
 }
 
 

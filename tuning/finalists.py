@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from crack_tf import evaluating, exporting
 from crack_tf.evaluation import EvaluateConfig
 from crack_tf.export_config import ExportConfig
 from crack_tf.runs import MODEL_FILE
 from crack_tf.train_config import TrainConfig
+from tflite import benchmark
 from tflite.errors import CrackError
 from tuning.objective import Outcome
 from tuning.trial import Recipe, Rung, export_command, has_begun, train_command, train_config
@@ -36,8 +38,7 @@ def finish_models(
     Raises:
         CrackError: if a step fails; the steps before it are kept.
     """
-    from crack_tf import evaluating, exporting, training
-    from tflite import benchmark
+    from crack_tf import training  # imports Keras
 
     runs, models = [], []
     for outcome in chosen:

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from crack_tf import exporting
 from crack_tf.backend import use_tensorflow
 from crack_tf.export_config import ExportConfig
 from crack_tf.models import get_model
@@ -249,8 +250,6 @@ def has_begun(run: Path) -> bool:
 
 def export(run: Path, recipe: Recipe) -> Path:
     """Quantise a trained run by PTQ, measured on validation; returns the .tflite file."""
-    from crack_tf import exporting  # takes LiteRT
-
     config = ExportConfig(
         scheme="int8-ptq",
         measure_split="val",

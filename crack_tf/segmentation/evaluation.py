@@ -1,7 +1,6 @@
 """`python -m crack_tf.evaluate` for segmentation models: whole photographs, stitched as `crack-tf photo segment` stitches them.
 
 With --out the results are kept:
-
     metrics.csv         a row per model: micro and mean figures, with a tolerance of 2 pixels too, of centre lines (clIoU) and
                         boundaries (NSD), 95 % intervals over photographs
     metrics_aligned.csv where masks lie beside their crack (crack_tf.segmentation.alignment), the same without those photographs,
@@ -34,6 +33,7 @@ from crack_tf.evaluation import FORMAT, OUTPUT, EvaluateConfig, subject, unique_
 from crack_tf.lineage import Lineage, check_origins
 from crack_tf.photo.stitch import SeamSteps
 from crack_tf.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
+from crack_tf.provenance import created, environment
 from crack_tf.segmentation.alignment import Alignment, alignment
 from crack_tf.segmentation.metrics import (
     CENTRE_TOLERANCE,
@@ -46,6 +46,7 @@ from crack_tf.segmentation.metrics import (
 )
 from crack_tf.segmentation.patches import photographs
 from crack_tf.segmentation.photos import SegmenterPool, TileMaps, photo_seams, segment
+from crack_tf.segmentation.pictures import choose_examples, gallery, pr_curves
 from tflite.files import write_csv, write_json
 from tflite.manifest import Item, Manifest
 from tflite.metrics import sigmoid
@@ -301,9 +302,6 @@ def write_map_results(
     jobs: int,
 ) -> None:
     """Write all files; metrics.json comes last, so that its presence says the others are complete."""
-    from crack_tf.provenance import created, environment
-    from crack_tf.segmentation.pictures import choose_examples, gallery, pr_curves
-
     rows = []
     for evaluation, predictor in zip(evaluations, predictors, strict=True):
         rows += [{"name": evaluation.name, **_photo_row(photo)} for photo in evaluation.photos]
