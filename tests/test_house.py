@@ -22,7 +22,7 @@ PARSING = {"tflite.cli", "crack_tf.data.flight"}
 # Functions of verbs that take what was parsed, besides `run` and what `set_defaults(run=...)` names.
 TAKE_OPTIONS = {
     "tflite.benchmark._take_bundle",
-    *(f"tflite.device.run.{name}" for name in ("_settings", "_subtitles", "_environment", "_actions")),
+    "tflite.device.run._settings",
     *(f"tflite.edgetpu.{name}" for name in ("_check", "_compile", "_validate")),
 }
 # Folders that import a verb.

@@ -371,7 +371,7 @@ def run(args: argparse.Namespace) -> int:
     if side < MIN_SIDE:
         raise CrackError(f"tiles of {side} pixels are too small: at least {MIN_SIDE}.")
     with contextlib.ExitStack() as stack:
-        subtitles = _subtitles(args)
+        subtitles = _subtitles(args.gps, args.source)
         start = None if args.video_start is None else args.video_start.timestamp()
         sampling = Sampling(args.every, args.fps)
         source = open_source(args.source, sampling, args.follow, clock, start, subtitles)
@@ -381,14 +381,14 @@ def run(args: argparse.Namespace) -> int:
         stack.callback(source.close)
         stack.callback(stop.set)  # called before source.close
         _refuse_nested(args.out, args.source)
-        actions = _actions(args)
+        actions = _actions(args.hook, args.hook_timeout, args.gpio)
         for action in actions.values():
             stack.callback(action.close)
         own = subtitles is not None or (args.gps is None and source.carries_places)
         gps = open_gps("exif" if own else args.gps, args.gps_max_age, timezone)
         stack.callback(gps.close)
         settings = _settings(args, classifier, source, side)
-        journal = stack.enter_context(Journal(args.out, settings, _environment(args, classifier)))
+        journal = stack.enter_context(Journal(args.out, settings, _environment(args.threads, classifier)))
         loop = Loop(classifier, journal, gps, actions, side, args.overlap, stop)
         found = journal.found
         done = {} if found is None else {name: record["bytes"] for name, record in found.frames.items()}
@@ -464,13 +464,13 @@ def _settings(args: argparse.Namespace, classifier: Classifier, source: Source, 
     }
 
 
-def _subtitles(args: argparse.Namespace) -> Path | None:
+def _subtitles(gps: str | None, source: str) -> Path | None:
     """The drone's subtitles that --gps names for a video: they place its frames by the time at which they are shown."""
     from tflite.device.frames import VIDEO_SUFFIXES
     from tflite.place.srt import read_srt
 
-    path = Path(args.gps or "")
-    video = Path(args.source)
+    path = Path(gps or "")
+    video = Path(source)
     if path.suffix.lower() != ".srt" or not path.is_file() or video.suffix.lower() not in VIDEO_SUFFIXES:
         return None
     track = read_srt(path.read_bytes())
@@ -501,13 +501,13 @@ def _warn(source: Source, tally: Tally, gps: Gps) -> None:
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def _environment(args: argparse.Namespace, classifier: Classifier) -> dict[str, Any]:
+def _environment(threads: int, classifier: Classifier) -> dict[str, Any]:
     import platform
 
     from tflite import hardware
 
     return {
-        "threads": args.threads,
+        "threads": threads,
         "delegate_nodes": classifier.nodes.delegates,
         "nodes_remaining": classifier.nodes.remaining,
         "litert": hardware.runtime_version(),
@@ -516,14 +516,14 @@ def _environment(args: argparse.Namespace, classifier: Classifier) -> dict[str, 
     }
 
 
-def _actions(args: argparse.Namespace) -> dict[str, Action]:
+def _actions(hook: str | None, timeout: float, gpio: tuple[int, float] | None) -> dict[str, Action]:
     from tflite.device.hook import CommandHook, PinPulse
 
     actions: dict[str, Action] = {}
-    if args.hook is not None:
-        actions["hook"] = CommandHook(args.hook, args.hook_timeout)
-    if args.gpio is not None:
-        actions["gpio"] = PinPulse(*args.gpio)
+    if hook is not None:
+        actions["hook"] = CommandHook(hook, timeout)
+    if gpio is not None:
+        actions["gpio"] = PinPulse(*gpio)
     return actions
 
 
