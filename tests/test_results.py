@@ -153,6 +153,12 @@ def test_the_documents_quote_speed_and_memory_of_surveys() -> None:
         assert f"| {row['photos']} | {row['size']} | {rate} | {peak} |" in QUOTED
 
 
+def test_the_documents_quote_what_small_models_would_spare() -> None:
+    for row in rows(RESULTS / "survey" / "screening.csv"):
+        cells = f"{100 * float(row['spared']):.1f} % | {row['screen_ms']} | {row['default_ms']}"
+        assert f"| {row['screen']} | {cells} |" in QUOTED
+
+
 def test_the_documents_quote_how_long_a_report_opens() -> None:
     for row in rows(RESULTS / "survey" / "report-page.csv"):
         assert f"| {int(row['findings']):,} | {row['page_mb']} | {row['open_s']} | {row['sort_s']} |" in QUOTED

@@ -61,6 +61,8 @@ def run(args: argparse.Namespace) -> None:
     check_file(args.out, OUTPUT, args.overwrite, inputs=(args.photos,))
     if args.before is not None and not (args.before / "crack_tf" / "survey" / "search.py").is_file():
         raise CrackError(f"--before {args.before} holds no crack_tf/survey. Give the folder of a checkout.")
+    if args.photos is not None:
+        _files(args.photos)  # refused now, not in a process of its own
     with tempfile.TemporaryDirectory() as scratch:
         photos = args.photos or _draw(Path(scratch) / "flight")
         rows = cost_rows(photos, args.rounds, args.before)
