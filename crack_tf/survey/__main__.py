@@ -203,7 +203,7 @@ def _report_only(out: Path) -> int:
 def _tell(found: SurveyResult) -> None:
     """Last words: what was found, what is not known, how fast it went, and what it is worth."""
     from crack_tf.survey.findings import VALIDATIONS
-    from crack_tf.survey.scales import describe_scales
+    from crack_tf.survey.scales import describe_scales, describe_tiles
     from crack_tf.survey.severity import DISCLAIMER, RULE
 
     survey, speed = found.survey, found.speed
@@ -222,6 +222,9 @@ def _tell(found: SurveyResult) -> None:
     scales = describe_scales(survey.photos)
     if scales is not None:
         print(f"scale: {scales}")
+    side = survey.settings.get("tile_side")
+    if isinstance(side, int):
+        print(f"tiles: {describe_tiles(side, survey.photos)}")
     if found.coverage is not None:
         print(f"coverage: {found.coverage.describe()}")
         for hole in found.coverage.holes[:3]:

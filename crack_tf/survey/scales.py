@@ -39,6 +39,20 @@ def describe_scales(photos: Sequence[PhotoRecord]) -> str | None:
     return ", ".join(parts) or None
 
 
+def describe_tiles(side: int, photos: Sequence[PhotoRecord]) -> str:
+    """How large a tile is on the surface, as far as scales are known.
+
+    Args:
+        side: of a tile in pixels.
+        photos: that were cut into such tiles.
+
+    Example:
+        "227 pixels, 34 to 41 mm of the surface"
+    """
+    sides = [side * photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]
+    return f"{side} pixels" + (f", {_range(sides, '{:.0f}')} mm of the surface" if sides else "")
+
+
 def warn_of_scales(photos: Sequence[PhotoRecord]) -> list[str]:
     """What a person should know about the angles that scales were corrected by."""
     between = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from crack_tf.survey.findings import PhotoRecord
-from crack_tf.survey.scales import describe_scales, warn_of_scales
+from crack_tf.survey.scales import describe_scales, describe_tiles, warn_of_scales
 
 PHOTO = PhotoRecord("a.jpg", "0" * 64, 400, 300, None, None, None, None, None, None, 1, 0, 0)
 
@@ -22,6 +22,14 @@ def test_each_source_is_counted_with_its_scales_and_how_sure_they_are():
         "1 photograph by a scale of unknown origin (0.300 mm per pixel), 1 photograph without a scale"
     )
     assert describe_scales([]) is None
+
+
+def test_tiles_are_told_in_millimetres_where_they_are_known():
+    assert (
+        describe_tiles(200, [known(0.1, "laser"), known(0.21, "given"), PHOTO])
+        == "200 pixels, 20 to 42 mm of the surface"
+    )
+    assert describe_tiles(200, [PHOTO]) == "200 pixels"
 
 
 def test_a_pitch_between_wall_and_deck_is_warned_of_where_it_counts():
