@@ -25,6 +25,7 @@ from crack_tf.train_config import OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
 from tflite.cli import count_or_share as count_or_share
 from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
+from tflite.extras import require
 
 _FIELDS = {entry.name for entry in fields(TrainConfig)}
 
@@ -160,6 +161,7 @@ class TrainVerb(ModuleType):
         overwrite: bool = False,
     ) -> Run:
         """See `crack_tf.training.train`."""
+        require(("keras",))
         from crack_tf.training import train
 
         return train(config, out, resume=resume, overwrite=overwrite)

@@ -171,9 +171,14 @@ def test_the_front_door_opens_on_the_base_installation(base: Path, shipped: Path
         "photo = crack_tf.load().predict(path)\n"
         "drawn = crack_tf.load('unet_mobile').predict(path)\n"
         "print(photo.crack, len(drawn.cracks) > 0, 'cv2' in sys.modules)\n"
+        "for call in (lambda: crack_tf.train(crack_tf.TrainConfig()), lambda: crack_tf.survey('photos', out='found')):\n"
+        "    try:\n"
+        "        call()\n"
+        "    except Exception as error:\n"
+        "        print(type(error).__name__, str(error).partition(' is not installed')[0])\n"
     )
     done = call(base, "-c", code, cwd=work)
-    assert done.stdout == "True True False\n", done.stderr
+    assert done.stdout == "True True False\nCrackError keras\nCrackError cv2\n", done.stderr
 
 
 def test_help_lists_every_verb(crack_tf: Run) -> None:

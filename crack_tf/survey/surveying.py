@@ -25,6 +25,7 @@ from crack_tf.survey.store import Store
 from crack_tf.survey.truth import Comparison, compare, read_truth
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError
+from tflite.extras import require
 from tflite.files import write_json
 from tflite.hardware import describe
 from tflite.place.clock import CameraClock, parse_timezone
@@ -176,6 +177,7 @@ def survey(
         >>> found = crack_tf.survey("DCIM", out="found", distance_m=2)  # doctest: +SKIP
         >>> [(finding.id, finding.length_mm) for finding in found.findings], found.gaps, found.report  # doctest: +SKIP
     """
+    require(("cv2",))  # the first photographs would do without, the last step not
     unknown = sorted(set(settings) - {entry.name for entry in fields(SurveyConfig)})
     if unknown:
         raise CrackError(f"survey() takes no {unknown[0]!r}: see the fields of SurveyConfig.")
