@@ -262,8 +262,8 @@ def check_log(log: FlightLog) -> None:
     assert log.fix_at((first + last) / 2, 1e12) is not None
     for name in ("100_0005_0003.JPG", "DJI_0003.JPG", "DJI_99999999999999_0003_V.JPG", "0003_" * 500):
         for moment, local in ((first, None), (None, first + 7200), (None, None)):
-            fix = log.fix_of(name, moment, local)
-            assert fix is None or fix in log.fixes
+            found = log.fix_of(name, moment, local)
+            assert found is None or found in log.fixes
 
 
 def test_any_bytes_are_subtitles_of_no_or_some_blocks() -> None:
