@@ -153,6 +153,12 @@ def test_the_documents_quote_speed_and_memory_of_surveys() -> None:
         assert f"| {row['photos']} | {row['size']} | {rate} | {peak} |" in QUOTED
 
 
+def test_the_documents_quote_what_a_photograph_costs() -> None:
+    for row in rows(RESULTS / "survey" / "photo-cost.csv"):
+        times = f"{float(row['before_cpu_s']):.2f} | {float(row['cpu_s']):.2f} | {row['ratio']}"
+        assert f"| {row['stage']} | {times} |" in QUOTED
+
+
 def test_the_documents_quote_what_small_models_would_spare() -> None:
     for row in rows(RESULTS / "survey" / "screening.csv"):
         cells = f"{100 * float(row['spared']):.1f} % | {row['screen_ms']} | {row['default_ms']}"
