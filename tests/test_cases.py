@@ -98,6 +98,7 @@ def on_device(folder: Path, tmp_path: Path) -> Seen:
 both_sides = pytest.mark.parametrize("see", [on_workstation, on_device])
 
 
+@pytest.mark.slow
 @both_sides
 def test_a_tiff_is_never_answered_from_its_preview_or_first_page(see: Any, tmp_path: Path) -> None:
     found = see(case("02-dng-thumbnail-first"), tmp_path)
@@ -107,6 +108,7 @@ def test_a_tiff_is_never_answered_from_its_preview_or_first_page(see: Any, tmp_p
     assert "holds 2 pictures" in found.gaps["two_pages.tif"]
 
 
+@pytest.mark.slow
 @both_sides
 def test_photographs_are_known_by_content_and_a_heic_is_named(see: Any, tmp_path: Path) -> None:
     found = see(case("06-unlisted-suffixes"), tmp_path)
@@ -115,12 +117,14 @@ def test_photographs_are_known_by_content_and_a_heic_is_named(see: Any, tmp_path
     assert set(found.gaps) == {"IMG_0007.HEIC"}
 
 
+@pytest.mark.slow
 @both_sides
 def test_the_edge_of_a_transparent_part_is_no_crack(see: Any, tmp_path: Path) -> None:
     found = see(case("07-transparent-nodata"), tmp_path)
     assert found == Seen({"ortho_tile.png": 0, "same-without-hole.png": 0}, {})
 
 
+@pytest.mark.slow
 @both_sides
 def test_a_jpeg_that_a_card_left_zeroed_is_a_gap(see: Any, tmp_path: Path) -> None:
     found = see(case("19-jpeg-zero-filled"), tmp_path)
@@ -130,6 +134,7 @@ def test_a_jpeg_that_a_card_left_zeroed_is_a_gap(see: Any, tmp_path: Path) -> No
     assert all("damaged" in reason for reason in found.gaps.values())
 
 
+@pytest.mark.slow
 def test_predict_names_zeroed_jpegs_and_says_so_by_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert predict([str(case("19-jpeg-zero-filled")), "--model", MODEL]) == 1
     lines = capsys.readouterr().out.splitlines()
@@ -137,6 +142,7 @@ def test_predict_names_zeroed_jpegs_and_says_so_by_its_exit_code(capsys: pytest.
     assert sum(line.startswith("crack ") for line in lines) == 1
 
 
+@pytest.mark.slow
 def test_a_position_in_xmp_alone_is_one_on_both_sides(tmp_path: Path) -> None:
     folder = case("03-xmp-only-position")
     found = surveyed(folder, tmp_path / "survey", code=0)
@@ -146,6 +152,7 @@ def test_a_position_in_xmp_alone_is_one_on_both_sides(tmp_path: Path) -> None:
     assert {(positive["gps"]["lat"], positive["gps"]["lon"]) for positive in journal.positives} == {place}
 
 
+@pytest.mark.slow
 def test_null_island_is_no_place_in_a_journal_nor_in_its_survey(tmp_path: Path) -> None:
     folder = case("05-null-island-device")
     journal = flown(folder, tmp_path / "flight", "--gps", "exif")
@@ -156,6 +163,7 @@ def test_null_island_is_no_place_in_a_journal_nor_in_its_survey(tmp_path: Path) 
     assert {(finding.latitude, finding.longitude) for finding in found.findings} == {(None, None)}
 
 
+@pytest.mark.slow
 def test_a_log_with_a_line_for_spreadsheets_places_photographs_on_both_sides(tmp_path: Path) -> None:
     folder, log = case("09-csv-sep-line") / "DCIM", str(case("09-csv-sep-line") / "log.csv")
     found = surveyed(folder, tmp_path / "survey", "--flight-log", log, code=0)
@@ -272,6 +280,7 @@ def test_a_split_that_folders_have_is_kept(tmp_path: Path, capsys: pytest.Captur
     }
 
 
+@pytest.mark.slow
 def test_tiles_of_rare_suffixes_are_read_or_named_and_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -286,6 +295,7 @@ def test_tiles_of_rare_suffixes_are_read_or_named_and_counted(
     assert json.loads((tmp_path / "audit/summary.json").read_text())["unreadable"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["left_mossy.jpg", "left_shadow.jpg", "ring.jpg"])
 def test_positive_tiles_on_concrete_in_shade_are_never_nothing_found(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -301,6 +311,7 @@ def test_positive_tiles_on_concrete_in_shade_are_never_nothing_found(
     assert found.photos[0].left_out == sum(finding.tiles for finding in found.findings if finding.note)
 
 
+@pytest.mark.slow
 def test_a_stitched_panorama_has_no_scale_in_any_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = case("21-panorama-scale")
     panorama = str(folder / "PANO_0001.jpg")
@@ -321,14 +332,15 @@ def test_masks_drawn_before_their_photographs_were_turned_are_turned_with_them(
     assert "24 masks were drawn on the pixels as stored" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_photograph_of_a_test_flight_is_where_its_data_say_on_both_sides(tmp_path: Path) -> None:
     folder = case("drone_photo")
-    (shot,) = surveyed(folder, tmp_path / "survey", "--timezone", "America/Chicago", code=0).photos
+    (shot,) = surveyed(folder, tmp_path / "survey", "--timezone", "America/Chicago", "--tile", "700", code=0).photos
     assert (shot.latitude, shot.longitude) == pytest.approx((46.842774, -91.993826), abs=1e-6)
     assert shot.altitude_m == pytest.approx(198.5, abs=0.1)
     assert shot.heading_deg == pytest.approx(228.0)
     assert shot.time == "2016-06-23T21:32:50.000Z"
-    journal = flown(folder, tmp_path / "flight", "--timezone", "America/Chicago", "--gps", "exif")
+    journal = flown(folder, tmp_path / "flight", "--timezone", "America/Chicago", "--gps", "exif", "--tile-size", "700")
     assert journal.frames["DJI_0025.JPG"]["time"] == shot.time
     for positive in journal.positives:
         assert (positive["gps"]["lat"], positive["gps"]["lon"]) == pytest.approx((46.842774, -91.993826), abs=1e-6)
