@@ -26,7 +26,7 @@ settings.load_profile("crack_tf")
 # Starting TensorFlow alone takes seconds.
 _HEAVY = {"tensorflow", "keras", "tf_keras", "keras_tuner", "keras_hub"}
 _AT_THE_TOP = re.compile(rf'^(pytest\.importorskip\("|import |from )({"|".join(_HEAVY)})\b', flags=re.MULTILINE)
-_TRAINED = {"tiny_run"}
+_TRAINED = {"tiny_run", "two_workers"}  # and what starts a cluster
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -121,6 +121,7 @@ def small_sets(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 PARTS = "splits,matrix,corruptions,prevalence,calibration,cost"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_sets")
 def test_the_command_writes_tables_plots_and_a_page(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -162,6 +163,7 @@ def test_wrong_options_end_with_one_message(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_candidate_is_built_quantised_and_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "_SECONDS", 0.1)
     row = candidates.candidate_row("opnet_lite_nano", tmp_path)

@@ -109,6 +109,7 @@ def test_a_notebook_whose_event_loop_runs_may_call_it(
     assert contents(tmp_path / "found") == reference
 
 
+@pytest.mark.slow
 def test_photographs_of_a_killed_worker_are_searched_by_the_other(
     flight: Path, models: Models, reference: dict[str, bytes], two_workers: Loopback, tmp_path: Path
 ) -> None:

@@ -184,6 +184,7 @@ def test_pictures_lie_beside_the_page(tmp_path: Path) -> None:
     assert "data:image" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_page_of_five_thousand_findings_stays_below_ten_megabytes(tmp_path: Path) -> None:
     survey = drawn_survey(tmp_path, 50, photos=2000)
     long = "2025-06-01 bridge over the river, piers 1 to 9/100MEDIA"

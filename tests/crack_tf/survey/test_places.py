@@ -63,6 +63,7 @@ def test_a_camera_that_looks_down_is_not_taken_to_look_at_a_wall() -> None:
     assert shot.place(1000, 1000) == (shot.latitude, shot.longitude, shot.altitude_m)
 
 
+@pytest.mark.slow
 def test_null_island_is_a_gap_that_says_why(tmp_path: Path, models: Models) -> None:
     (tmp_path / "DCIM").mkdir()
     wall(0, LINE).save(tmp_path / "DCIM" / "zero.png", exif=exif(0, latitude=0.0, longitude=0.0))

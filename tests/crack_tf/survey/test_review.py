@@ -141,6 +141,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(["survey", "source", "reviewer", "exported", "decisions"]), JSON), JSON)
 def test_any_json_is_a_review_or_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, value: dict[str, Any], entry: Any
