@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -48,8 +50,24 @@ def _needs_tensorflow(item: pytest.Item) -> bool:
         return True
     fixtures = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).values()
     functions = [getattr(item, "function", None), *(fixture.func for fixed in fixtures for fixture in fixed)]
-    codes = [function.__code__ for function in functions if hasattr(function, "__code__")]
-    return any(_HEAVY & {*code.co_names, *(text for text in code.co_consts if isinstance(text, str))} for code in codes)
+    return any(_names_tensorflow(function) for function in functions if isinstance(function, FunctionType))
+
+
+@functools.cache
+def _names_tensorflow(function: FunctionType) -> bool:
+    """Whether a function does, or those of its own file that it calls."""
+    seen = {function}
+    waiting = [function]
+    while waiting:
+        code = waiting.pop().__code__
+        if _HEAVY & {*code.co_names, *(text for text in code.co_consts if isinstance(text, str))}:
+            return True
+        named = (function.__globals__.get(name) for name in code.co_names)
+        called = [inspect.unwrap(other) for other in named if callable(other)]
+        new = {other for other in called if isinstance(other, FunctionType) and other.__module__ == function.__module__}
+        waiting += new - seen
+        seen |= new
+    return False
 
 
 @functools.cache
