@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     return run_main(
         lambda: run(args),
         interrupted="Finished tiles are kept. Give the same command with --resume.",
-        needs=("keras", "matplotlib"),
+        needs=("matplotlib",),  # a .tflite needs no Keras
     )
 
 
