@@ -301,6 +301,10 @@ def locate(source: str, root: str | None = None, threshold_masks: bool = False, 
         segment = entry.task == "segment"
     else:
         segment = not has_class_folders(folder) and bool(pair_folders(folder))
+    if clean and entry is None and has_class_folders(folder):
+        raise CrackError(
+            f"--clean: {folder} has folders of cracked and of clean pictures. Leave --clean out, or name the folder of clean ones."
+        )
     clean = clean or (entry is not None and entry.clean)
     if segment and not clean:
         return PairSource(name, folder, portable_root(folder), licence, neighbours, threshold_masks)

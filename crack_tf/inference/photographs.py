@@ -12,11 +12,12 @@ for crack in drawn.cracks:
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -27,7 +28,7 @@ from tflite.device.tiles import MIN_SIDE, Box, training_side
 from tflite.errors import CrackError, ImageError
 from tflite.images import Picture, load_picture, resize_rgb
 from tflite.metrics import sigmoid
-from tflite.photographs import list_photographs
+from tflite.photographs import Trouble, list_photographs
 from tflite.sidecar import Sidecar, read_sidecar
 from tflite.transparency import boxes_with_pixels
 
@@ -175,36 +176,54 @@ class PhotoModel(ABC, Generic[Answer]):
             settings: what this kind of model takes: a segmentation model `mm_per_pixel`.
 
         Raises:
-            ImageError: if a photograph cannot be read: nothing is known of what it shows. An iterator ends there.
-            CrackError: if the argument is none of these.
+            ImageError: if a photograph cannot be read: nothing is known of what it shows. An iterator raises it in that photograph's
+                turn, and asked again goes on with the next.
+            CrackError: if the argument is none of these, or a folder holds no photograph.
         """
         if isinstance(photo, np.ndarray):
             return self._answer("", Picture(_checked(photo)), **settings)
         if isinstance(photo, str | os.PathLike):
             path = Path(photo)
             if path.is_dir():
-                return self._folder(path, **settings)
+                return map(partial(self._one, **settings), _inside(path))
             picture = load_picture(path)
             height, width = picture.pixels.shape[:2]
             if min(height, width) < MIN_SIDE:
                 raise ImageError(f"{path} has {width}x{height} pixels: too small to show anything.")
             return self._answer(path.name, picture, **settings)
         if isinstance(photo, Iterable):
-            return (self.predict(each, **settings) for each in photo)
+            return map(
+                partial(self._one, **settings), _flat(photo)
+            )  # which goes on after an error; a generator would end
         raise CrackError(
             f"photo is {type(photo).__name__}: give a file, a folder, a uint8 RGB array, or a list of these."
         )
 
-    def _folder(self, path: Path, **settings: Any) -> Iterator[Answer]:
-        """The photographs below a folder, and then an error if there may be some that cannot be looked at."""
-        listing = list_photographs(path)
-        for photograph in listing.photographs:
-            yield self.predict(photograph, **settings)
-        for trouble in listing.troubles:
-            raise ImageError(f"{trouble.path} {trouble.reason}.")
+    def _one(self, photo: Any, **settings: Any) -> Any:
+        if isinstance(photo, Trouble):
+            raise ImageError(f"{photo.path} {photo.reason}.")
+        return self.predict(photo, **settings)
 
     @abstractmethod
     def _answer(self, name: str, picture: Picture, **settings: Any) -> Answer: ...
+
+
+def _inside(folder: Path) -> list[Path | Trouble]:
+    """The photographs below a folder, and what may be some and cannot be looked at."""
+    listing = list_photographs(folder)
+    found: list[Path | Trouble] = [*listing.photographs, *listing.troubles]
+    if not found:
+        raise CrackError(f"no photograph in {folder}: nothing is known of what it shows.")
+    return found
+
+
+def _flat(photos: Iterable[Any]) -> Iterator[Any]:
+    """Photographs one by one, those of folders too."""
+    for photo in photos:
+        if isinstance(photo, str | os.PathLike) and Path(photo).is_dir():
+            yield from _inside(Path(photo))
+        else:
+            yield photo
 
 
 class CrackClassifier(PhotoModel[ClassifiedPhoto]):
@@ -274,6 +293,10 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
         scale = settings.pop("mm_per_pixel", None)
         if settings:
             raise CrackError(f"{', '.join(settings)}: a segmentation model takes mm_per_pixel alone.")
+        if scale is not None and (
+            isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < math.inf
+        ):
+            raise CrackError(f"mm_per_pixel is {scale!r}: give the millimetres of one pixel, above 0, or leave it out.")
         image = picture.pixels
         probability = segment(image, self._pool or self._maps)
         if picture.opaque is not None:  # what was made up for transparent pixels shows no crack

@@ -206,7 +206,7 @@ class Run:
                 "water, survey these photographs with --foreground none, in another --out."
             )
         scales = [photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]
-        coarse = [scale for scale in scales if scale > needed_mm_per_pixel(self.needs_mm)]
+        coarse = [scale for scale in scales if scale > needed_mm_per_pixel(self.needs_mm) * (1 + 1e-6)]
         if coarse:
             found.append(
                 f"{len(coarse)} of {len(photos)} photographs are too coarse for cracks of {self.needs_mm:g} mm: at "
@@ -216,7 +216,8 @@ class Run:
         if len(scales) < len(photos):
             found.append(
                 f"{len(photos) - len(scales)} of {len(photos)} photographs have no known scale: lengths and widths are in "
-                "pixels there. Give --distance-m or --mm-per-pixel, in another --out."
+                "pixels there. Give --mm-per-pixel, or --distance-m and, where EXIF data name no lens, --focal-mm and "
+                "--sensor-width-mm; in another --out."
             )
         found += warn_of_scales(photos)
         if not self.second_opinion:

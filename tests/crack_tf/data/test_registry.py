@@ -312,6 +312,14 @@ def test_a_clean_set_has_one_class_whatever_its_folders_are_called(
     assert {name: of_class["files"] for name, of_class in numbers["classes"].items()} == {"no_crack": 32, "crack": 0}
 
 
+def test_a_folder_with_both_classes_is_not_clean(tmp_path: Path) -> None:
+    fill(tmp_path / "crack")
+    fill(tmp_path / "no_crack")
+    with pytest.raises(CrackError, match=r"--clean: .* has folders of cracked and of clean pictures"):
+        locate(str(tmp_path), clean=True)
+    assert {label for _, label in locate(str(tmp_path / "no_crack"), clean=True).files()} == {0}
+
+
 def test_a_clean_set_without_a_picture_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "scenes_clean").mkdir()
     monkeypatch.setenv("CRACK_TF_DATA", str(tmp_path))

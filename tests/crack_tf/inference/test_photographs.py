@@ -113,6 +113,43 @@ def test_a_run_folder_stands_for_its_int8_export(classifier: Path, tmp_path: Pat
     assert crack_tf.load(tmp_path / "run").path.name == "dark-int8-qat.tflite"
 
 
+def test_an_iterator_names_what_it_cannot_read_and_goes_on(
+    classifier: Path, picture: np.ndarray, tmp_path: Path
+) -> None:
+    folder = tmp_path / "DCIM"
+    folder.mkdir()
+    Image.fromarray(picture).save(folder / "a.png")
+    (folder / "b.jpg").write_bytes(b"no picture")
+    Image.fromarray(picture).save(folder / "c.png")
+    (folder / "d.jpg").symlink_to("nowhere.jpg")
+    names, unread = [], 0
+    with crack_tf.load(classifier, jobs=1) as model:
+        answers = model.predict([folder, picture])
+        while True:
+            try:
+                names.append(next(answers).name)
+            except ImageError:
+                unread += 1
+            except StopIteration:
+                break
+    assert names == ["a.png", "c.png", ""]
+    assert unread == 2
+
+
+def test_a_folder_without_a_photograph_is_no_clean_one(classifier: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CrackError, match=r"no photograph in .*empty"):
+        crack_tf.load(classifier, jobs=1).predict(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf"), True, "0.1"])
+def test_a_scale_that_is_none_is_refused(tmp_path: Path, scale: object) -> None:
+    path = tmp_path / "map.tflite"
+    write_map_model(path)
+    with pytest.raises(CrackError, match="mm_per_pixel is"):
+        crack_tf.load(path, jobs=1).predict(np.zeros((MAP_SIZE, MAP_SIZE, 3), np.uint8), mm_per_pixel=scale)
+
+
 @pytest.mark.parametrize(
     ("photo", "message"),
     [
