@@ -153,6 +153,12 @@ def test_the_documents_quote_speed_and_memory_of_surveys() -> None:
         assert f"| {row['photos']} | {row['size']} | {rate} | {peak} |" in QUOTED
 
 
+def test_the_documents_quote_the_workers_of_a_cluster() -> None:
+    for row in rows(RESULTS / "survey" / "workers.csv"):
+        cost = f"{float(row['workers_cpu_s_per_photo']):.2f} | {float(row['caller_cpu_s_per_photo']):.2f}"
+        assert f"| {row['workers']} | {row['photos_per_minute']} | {row['times_the_first']} | {cost} |" in QUOTED
+
+
 def test_the_documents_quote_what_a_photograph_costs() -> None:
     for row in rows(RESULTS / "survey" / "photo-cost.csv"):
         times = f"{float(row['before_cpu_s']):.2f} | {float(row['cpu_s']):.2f} | {row['ratio']}"
