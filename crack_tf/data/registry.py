@@ -18,6 +18,7 @@ from crack_tf.data.folders import (
     CleanSource,
     Source,
     has_class_folders,
+    label_of,
     passed_over,
     portable_root,
 )
@@ -301,9 +302,9 @@ def locate(source: str, root: str | None = None, threshold_masks: bool = False, 
         segment = entry.task == "segment"
     else:
         segment = not has_class_folders(folder) and bool(pair_folders(folder))
-    if clean and entry is None and has_class_folders(folder):
+    if clean and entry is None and any(path.is_dir() and label_of(path.name) for path in folder.iterdir()):
         raise CrackError(
-            f"--clean: {folder} has folders of cracked and of clean pictures. Leave --clean out, or name the folder of clean ones."
+            f"--clean: {folder} has a folder of cracked pictures. Leave --clean out, or name the folder of clean ones."
         )
     clean = clean or (entry is not None and entry.clean)
     if segment and not clean:

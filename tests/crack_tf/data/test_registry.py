@@ -315,7 +315,7 @@ def test_a_clean_set_has_one_class_whatever_its_folders_are_called(
 def test_a_folder_with_both_classes_is_not_clean(tmp_path: Path) -> None:
     fill(tmp_path / "crack")
     fill(tmp_path / "no_crack")
-    with pytest.raises(CrackError, match=r"--clean: .* has folders of cracked and of clean pictures"):
+    with pytest.raises(CrackError, match=r"--clean: .* has a folder of cracked pictures"):
         locate(str(tmp_path), clean=True)
     assert {label for _, label in locate(str(tmp_path / "no_crack"), clean=True).files()} == {0}
 
