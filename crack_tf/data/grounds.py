@@ -1,4 +1,4 @@
-"""Structured grounds for drawn pictures: brickwork, shuttering and spalling, the same with and without a crack.
+"""Structured grounds for drawn pictures: brickwork, shuttering, spalling and coarse surfaces, the same with and without a crack.
 
 A joint beside every crack-free picture and none beside the cracked ones would teach that joints are no cracks by teaching that what
 lies on joints is none. So a ground is laid on a picture before it is decided whether a crack runs over it, and a crack in brickwork
@@ -37,12 +37,11 @@ def masonry(pixels: np.ndarray, rng: np.random.Generator) -> Ground:
     shift, start = rng.choice([0.5, 0.5, 0.33, 0.0]), rng.uniform(-1, 0, 2) * (length, height)
     # On a canvas with room for the turn.
     canvas = round(1.5 * size)
-    bricks = np.ones((canvas, canvas, 3), np.float32)
     green = rng.uniform(0.5, 1.0) if rng.uniform() < 0.6 else 1.0
     colour = np.array([1.0, green, green * (rng.uniform(0.6, 1.05) if green < 1 else 1.0)], np.float32)
     spread, light = rng.uniform(0.03, 0.22), rng.uniform(0.6, 1.0)
-    mortar = np.full(3, rng.uniform(0.35, 0.85) if rng.uniform() < 0.45 else rng.uniform(0.95, 1.5), np.float32)
-    bricks *= mortar
+    mortar = rng.uniform(0.35, 0.85) if rng.uniform() < 0.45 else rng.uniform(0.95, 1.5)
+    bricks = np.full((canvas, canvas, 3), mortar, np.float32)
     rows, columns = int(canvas / height) + 2, int(canvas / length) + 2
     for row in range(rows):
         for column in range(-1, columns):
@@ -159,16 +158,7 @@ def spalling(pixels: np.ndarray, rng: np.random.Generator) -> Ground:
     )
     for _ in range(int(rng.integers(0, 120))):  # stones
         centre, radius = rng.integers(0, size, 2).tolist(), rng.uniform(0.008, 0.035, 2) * size
-        cv2.ellipse(
-            texture,
-            centre,
-            np.maximum(1, radius).astype(int).tolist(),
-            float(rng.uniform(0, 180)),
-            0,
-            360,
-            float(rng.uniform(0.55, 1.4)),
-            -1,
-        )
+        _stone(texture, centre, radius, (0.55, 1.4), rng)
     light = rng.uniform(0.55, 1.1)
     inside = (
         cv2.GaussianBlur(pixels, (0, 0), 3).astype(np.float32)
@@ -207,19 +197,19 @@ def aggregate(pixels: np.ndarray, rng: np.random.Generator) -> Ground:
     radius, tones = rng.uniform(0.006, 0.05), (rng.uniform(0.4, 1.0), rng.uniform(1.0, 1.6))
     stones = np.ones((size, size), np.float32)
     for _ in range(int(rng.uniform(0, 0.7) / (np.pi * radius**2)) if rng.uniform() < 0.7 else 0):
-        axes = np.maximum(1, radius * size * rng.uniform(0.4, 1.3, 2)).astype(int).tolist()
-        cv2.ellipse(
-            stones,
-            rng.integers(0, size, 2).tolist(),
-            axes,
-            float(rng.uniform(0, 180)),
-            0,
-            360,
-            float(rng.uniform(*tones)),
-            -1,
-        )
+        radii = radius * size * rng.uniform(0.4, 1.3, 2)
+        _stone(stones, rng.integers(0, size, 2).tolist(), radii, tones, rng)
     texture *= cv2.GaussianBlur(stones, (0, 0), float(rng.uniform(0.5, 1.5)))
     return Ground(np.clip(base * rng.uniform(0.4, 1.05) * texture[..., None], 0, 255).astype(np.uint8))
+
+
+def _stone(
+    texture: np.ndarray, centre: list[int], radii: np.ndarray, tones: tuple[float, float], rng: np.random.Generator
+) -> None:
+    """Set an ellipse of `texture`, turned at random, to a tone between two."""
+    axes = np.maximum(1, radii).astype(int).tolist()
+    angle, tone = float(rng.uniform(0, 180)), float(rng.uniform(*tones))
+    cv2.ellipse(texture, centre, axes, angle, 0, 360, tone, -1)
 
 
 def _bars(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -271,7 +261,7 @@ def crack_along(path: np.ndarray, size: int, rng: np.random.Generator, widest: f
         return np.ones((size, size), np.float32)
     width = np.exp(rng.uniform(0.0, np.log(widest)))
     wander = (
-        np.column_stack([_walk(len(points), scale, rng) for scale in (6, 6)])
+        np.column_stack([_walk(len(points), 6, rng) for _ in range(2)])
         * rng.uniform(0.2, 0.9)
         * (1 + min(10.0, width) / 4)
     )

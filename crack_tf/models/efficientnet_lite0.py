@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.archives import check_zip
-from crack_tf.models.layers import PIXEL_OFFSET, logit_head, pixel_input
+from crack_tf.models.layers import HEAD_LAYERS, PIXEL_OFFSET, logit_head, pixel_input
 from crack_tf.models.space import Choice, Space
 from tflite.errors import CrackError, first_line
 
@@ -32,7 +32,6 @@ STAGES = (
 BLOCKS = sum(stage[2] for stage in STAGES)
 STEM, HEAD = 32, 1280
 EPSILON = 1e-3  # of every batch normalisation, as in TensorFlow's model
-_TRAINED_HEAD = ("features", "dropout", "logit")
 # The published weights expect (pixel - 127) / 128.
 _PIXEL_MEAN, _PIXEL_STD = 127, 128
 _WEIGHTS_BYTES = 10**8  # more than the published weights in float32, several times over
@@ -166,7 +165,7 @@ def set_trainable(model: Any, blocks: int) -> None:
     count = 1 + max(_block_of(layer.name) for layer in model.layers if layer.name.startswith("block"))
     first = count - blocks
     for layer in model.layers:
-        own = layer.name.startswith(_TRAINED_HEAD)
+        own = layer.name.startswith(HEAD_LAYERS)
         behind = layer.name.startswith("head") or _block_of(layer.name) >= first
         layer.trainable = blocks >= BLOCKS or own or (blocks > 0 and behind)
 

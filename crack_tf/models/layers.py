@@ -8,6 +8,8 @@ from typing import Any
 # is exact, so a quantised model takes the camera's bytes as they are. The two differ by less than 0.008.
 PIXEL_SCALE = 1 / 128
 PIXEL_OFFSET = -1.0
+# What the layers behind a pretrained classifier's backbone are called: the pooling, and those of `logit_head`.
+HEAD_LAYERS = ("features", "dropout", "logit")
 
 
 def pixel_input(keras: Any, image_size: int, raw_pixels: bool) -> tuple[Any, Any]:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from crack_tf.models.layers import logit_head, pixel_input
+from crack_tf.models.layers import HEAD_LAYERS, logit_head, pixel_input
 from crack_tf.models.space import Choice, Space
 from tflite.errors import CrackError, first_line
 
 BLOCKS = 17  # inverted residuals: expanded_conv (number 0) and block_1 ... block_16
-_HEAD = ("features", "dropout", "logit")
 
 SPACE: Space = {
     "image_size": Choice((96, 128, 160, 224), 224),
@@ -91,7 +90,7 @@ def load_pretrained(keras: Any, model: Any, source: str, *, image_size: int, alp
             own[layer.name].set_weights(layer.get_weights())
 
 
-def set_trainable(model: Any, blocks: int, head: tuple[str, ...] = _HEAD) -> None:
+def set_trainable(model: Any, blocks: int, head: tuple[str, ...] = HEAD_LAYERS) -> None:
     """Freeze the backbone but for its last `blocks` inverted residuals; the head always trains.
 
     Args:
