@@ -88,6 +88,9 @@ class Finding:
         note: why the second opinion could not settle it, for a person; or None.
         length_error_mm, mean_width_error_mm, max_width_error_mm: half the width of the interval around each that holds 95 % of what the
             scale leaves open (range, focal length, angle), not of errors in pixels; None where the scale was given or is not known.
+        centreline: polylines (x, y) in pixels, one per branch of the segmented crack; none where none was segmented, and in surveys from
+            before 2026-12.
+        holes: polygons inside the outline that are not crack, such as the fields of map cracking.
     """
 
     id: FindingId
@@ -118,6 +121,8 @@ class Finding:
     length_error_mm: Amount | None = None
     mean_width_error_mm: Amount | None = None
     max_width_error_mm: Amount | None = None
+    centreline: tuple[Polygon, ...] = ()
+    holes: tuple[Polygon, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """JSON values, in the order of the attributes."""

@@ -132,7 +132,7 @@ def _entry(finding: Finding, rank: int, shelf: PictureShelf) -> dict[str, Any]:
     pictures = shelf.pictures(finding.picture, finding.overlay)
     scale = ASSUMED_MM_PER_PIXEL if finding.mm_per_pixel is None else finding.mm_per_pixel
     entry = asdict(finding) | asdict(pictures)
-    for name in ("outline", "picture", "overlay"):
+    for name in ("outline", "centreline", "holes", "picture", "overlay"):
         del entry[name]  # the pictures show it
     return entry | {
         "rank": rank,

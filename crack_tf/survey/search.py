@@ -319,6 +319,8 @@ def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot, view: View | 
         length_error_mm=_scaled(length, error, 2),
         mean_width_error_mm=_scaled(mean_width, error, 3),
         max_width_error_mm=_scaled(max_width, widest_error, 3),
+        centreline=candidate.centreline,
+        holes=candidate.holes,
     )
 
 

@@ -61,6 +61,17 @@ class _Record:
     file: FileState | None = None
 
 
+def read_records(folder: Path) -> Iterator[tuple[PhotoRecord | None, list[Finding], Gap | None]]:
+    """What was recorded of each photograph of a survey, in order of their names, one in memory at a time: the findings of single
+    photographs, before those of several were merged. Damaged records are passed over.
+    """
+    paths = sorted((record.name, path) for path in _paths(folder) if (record := _record(folder, path)) is not None)
+    for _, path in paths:
+        record = _record(folder, path)
+        if record is not None:
+            yield record.photo, list(record.findings), record.gap
+
+
 class _Settings(TypedDict):
     created: Moment
     settings: dict[str, Any]
@@ -195,11 +206,7 @@ class Store:
 
     def records(self) -> Iterator[tuple[PhotoRecord | None, list[Finding], Gap | None]]:
         """All records in order of their photographs' names, one in memory at a time."""
-        paths = sorted((record.name, path) for path in self._paths() if (record := self._record(path)) is not None)
-        for _, path in paths:
-            record = self._record(path)
-            if record is not None:
-                yield record.photo, list(record.findings), record.gap
+        return read_records(self.folder)
 
     def _start(self, settings: dict[str, Any], overwrite: bool) -> None:
         path = self.folder / SETTINGS
@@ -236,18 +243,27 @@ class Store:
         self.created = earlier["created"]
 
     def _path(self, name: str) -> Path:
-        return self.folder / RECORDS / f"{sha256_bytes(name.encode())[:16]}.json"
-
-    def _paths(self) -> list[Path]:
-        return sorted((self.folder / RECORDS).glob("*.json"))
+        return _record_path(self.folder, name)
 
     def _record(self, path: Path) -> _Record | None:
-        """A whole record, or None: one that is missing or damaged, or no survey wrote, is made again."""
-        with contextlib.suppress(CrackError, CheckError):
-            record: _Record = checked(_Record, read_json(path) if path.is_file() else {})
-            if path == self._path(record.name):
-                return record
-        return None
+        return _record(self.folder, path)
+
+
+def _record_path(folder: Path, name: str) -> Path:
+    return folder / RECORDS / f"{sha256_bytes(name.encode())[:16]}.json"
+
+
+def _paths(folder: Path) -> list[Path]:
+    return sorted((folder / RECORDS).glob("*.json"))
+
+
+def _record(folder: Path, path: Path) -> _Record | None:
+    """A whole record, or None: one that is missing or damaged, or no survey wrote, is made again."""
+    with contextlib.suppress(CrackError, CheckError):
+        record: _Record = checked(_Record, read_json(path) if path.is_file() else {})
+        if path == _record_path(folder, record.name):
+            return record
+    return None
 
 
 def _now() -> str:

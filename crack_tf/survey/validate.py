@@ -69,6 +69,8 @@ class Candidate:
     width_from: str | None = None
     note: str | None = None
     widest: tuple[float, float] | None = None
+    centreline: tuple[Polygon, ...] = ()
+    holes: tuple[Polygon, ...] = ()
 
 
 def worth_a_look(tiles: Sequence[Tile], threshold_logit: float) -> list[Tile]:
@@ -174,7 +176,7 @@ def _confirmed(
         found.append(
             Candidate(
                 box=box,
-                outline=tuple(_ring(crack) for crack in cracks),
+                outline=tuple(_ring(crack.outline[0]) for crack in cracks),
                 probability=max(tile.probability for tile in touched),
                 tiles=sum(tile.crack for tile in touched),
                 validation=CONFIRMED,
@@ -184,6 +186,8 @@ def _confirmed(
                 max_width_px=round(max(crack.max_width_px for crack in cracks), 3),
                 width_from=PHOTOGRAPH if in_photo >= lengths / 2 else MASK,
                 widest=max(cracks, key=lambda crack: crack.max_width_px).max_width_at,
+                centreline=tuple(_rounded(line) for crack in cracks for line in crack.centreline),
+                holes=tuple(_ring(ring) for crack in cracks for ring in crack.outline[1:]),
             )
         )
     return found, explained
@@ -342,11 +346,14 @@ def _union(boxes: Sequence[Box], around: Box) -> tuple[Polygon, ...]:
     return tuple(tuple((float(x) + around.x, float(y) + around.y) for x, y in ring[:, 0]) for ring in rings)
 
 
-def _ring(crack: Crack) -> Polygon:
-    """The outer edge of a crack, not closed."""
-    ring = crack.outline[0]
-    ring = ring[:-1] if len(ring) > 1 and ring[0] == ring[-1] else ring
-    return tuple((round(x, 1), round(y, 1)) for x, y in ring)
+def _ring(ring: Polygon) -> Polygon:
+    """An edge of a crack, not closed."""
+    return _rounded(ring[:-1] if len(ring) > 1 and ring[0] == ring[-1] else ring)
+
+
+def _rounded(line: Polygon) -> Polygon:
+    """A tenth of a pixel is more than can be seen."""
+    return tuple((round(x, 1), round(y, 1)) for x, y in line)
 
 
 def _wider(box: Box, reach: float) -> Box:

@@ -42,6 +42,16 @@ def test_a_drawn_crack_in_a_positive_tile_is_confirmed_and_measured():
     assert len(found.outline) == 1
 
 
+def test_a_mesh_of_cracks_keeps_its_lines_and_the_concrete_between_them():
+    sides = (slice(120, 124), slice(120, 180)), (slice(176, 180), slice(120, 180))
+    uprights = (slice(120, 180), slice(120, 124)), (slice(120, 180), slice(176, 180))
+    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(*sides, *uprights))
+    (field,) = found.holes
+    assert np.ptp(np.array(field), axis=0) == pytest.approx((52, 52), abs=1)
+    lengths = [np.hypot(*np.diff(np.array(line), axis=0).T).sum() for line in found.centreline]
+    assert sum(lengths) == pytest.approx(4 * 56, rel=0.05)
+
+
 @pytest.mark.parametrize(("contrast", "width", "source"), [(110, 5, "photograph"), (0, 9, "mask")])
 def test_widths_are_measured_in_the_photograph_where_it_shows_them(contrast, width, source):
     image = np.full(IMAGE.shape, 150, np.uint8)
