@@ -23,6 +23,9 @@ VERBS = {
     "survey": Verb(
         "crack_tf.survey.__main__", "a flight's photographs to findings with place, length, width and a report; resumes"
     ),
+    "survey-export": Verb(
+        "crack_tf.survey_export", "a finished survey to other programs: GeoPackage for GIS, COCO masks to be corrected"
+    ),
     "photo": Verb(
         "crack_tf.photo.__main__", "draw the cracks of a photograph, measure them, and find the concrete it shows"
     ),

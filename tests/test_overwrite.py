@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.crack_tf.survey.known_surveys import photo_record, write_found
 from tests.crack_tf.survey.small_flight import write_flight, write_models
 from tests.test_project import ROOT, modules
 from tflite.files import sha256_bytes, write_bytes
@@ -87,6 +88,7 @@ VERBS = {
     "survey": Verb(
         "crack_tf.survey.__main__", lambda i: [i("photos"), "--model", i("dark.tflite"), "--segmenter", "none"]
     ),
+    "survey-export": Verb("crack_tf.survey_export", lambda i: [i("found"), "--to", "coco"], FILE, "out.json"),
     "photo segment": Verb(PHOTO, lambda i: ["segment", i("photo.png"), "--model", i("map.tflite")]),
     "photo measure": Verb(PHOTO, lambda i: ["measure", i("drawn.png")]),
     "photo foreground": Verb(PHOTO, lambda i: ["foreground", i("photo.png")], FILE, "out.png"),
@@ -135,6 +137,7 @@ QUICK = (
     *(
         "predict",
         "survey",
+        "survey-export",
         "photo segment",
         "photo measure",
         "photo foreground",
@@ -151,6 +154,7 @@ def inputs(tiny_manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("inputs")
     write_models(folder)
     write_flight(folder / "photos", 2)
+    write_found(folder / "found", [(photo_record("a.png"), [])])
     shutil.copytree(tiny_manifest.folder(), folder / "metu")
     Image.fromarray(np.full((40, 40, 3), 200, np.uint8)).save(folder / "photo.png")
     Image.fromarray(np.zeros((40, 40), np.uint8)).save(folder / "drawn.png")

@@ -214,6 +214,7 @@ def test_verbs_of_the_base_installation_answer(crack_tf: Run, shipped: Path, wor
         ("train", "throughput --data split.csv"),
         ("survey", "survey photos --out found"),
         ("survey", "data flight --out flight"),
+        ("handover", "survey-export found --to geopackage --out found.gpkg"),
         ("report", "report split.csv"),
     ],
 )

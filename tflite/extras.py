@@ -20,6 +20,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "jax": ("jax",),
     "cluster": ("distributed", "dask"),
     "heic": ("pillow_heif",),
+    "handover": ("pyogrio", "pyproj", "ezdxf"),
     "train": (
         "tensorflow",
         "keras",

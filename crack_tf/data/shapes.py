@@ -37,12 +37,13 @@ class Shape:
     line: object = None
 
 
-def paint_polygon(points: object, mask: np.ndarray) -> None:
+def paint_polygon(points: object, mask: np.ndarray, *, exact: bool = False) -> None:
     """Fill a polygon; where it crosses itself, parts enclosed twice stay empty.
 
     Args:
         points: (n, 2) numbers, x and y; the last is joined to the first.
         mask: bool (height, width), changed in place.
+        exact: no more than the pixels whose centre lies inside, however narrow it is: for outlines that were made from pixels.
 
     Raises:
         ValueError: if these are no points, fewer than three, or lie far outside.
@@ -52,7 +53,7 @@ def paint_polygon(points: object, mask: np.ndarray) -> None:
     ahead = np.roll(corners, -1, axis=0)
     area = abs(float((corners[:, 0] * ahead[:, 1] - ahead[:, 0] * corners[:, 1]).sum())) / 2
     length = float(np.hypot(*(ahead - corners).T).sum())
-    if area < THIN * length / 2:
+    if not exact and area < THIN * length / 2:
         _draw_outline(corners, ahead, inside)
     mask |= inside
 

@@ -32,7 +32,7 @@ def write_tables(out: Path, survey: Survey, coverage: Coverage | None = None) ->
         survey: to write.
         coverage: of it; None measures it.
     """
-    write_csv(out / FINDINGS_CSV, [_row(finding) for finding in survey.findings], COLUMNS)
+    write_csv(out / FINDINGS_CSV, [finding_row(finding) for finding in survey.findings], COLUMNS)
     write_json(out / FINDINGS, findings_geojson(survey.findings))
     write_json(out / COVERAGE, coverage_geojson(survey.photos, survey.gaps, coverage or coverage_of(survey)))
 
@@ -41,7 +41,9 @@ def findings_geojson(findings: Sequence[Finding]) -> dict[str, Any]:
     """A point per finding with the table's columns; findings without a place have no geometry, as RFC 7946 allows."""
     features = []
     for finding in findings:
-        properties = {name: value for name, value in _row(finding).items() if name not in ("latitude", "longitude")}
+        properties = {
+            name: value for name, value in finding_row(finding).items() if name not in ("latitude", "longitude")
+        }
         properties["seen_on"] = list(finding.seen_on)
         features.append(
             _feature(_point(finding.longitude, finding.latitude, finding.altitude_m), properties, finding.id)
@@ -96,7 +98,8 @@ def _base(face: Face) -> dict[str, Any]:
     return {"type": "MultiLineString", "coordinates": lines}
 
 
-def _row(finding: Finding) -> dict[str, Any]:
+def finding_row(finding: Finding) -> dict[str, Any]:
+    """A finding as a row of findings.csv, by COLUMNS."""
     values = {**vars(finding), **finding.box.as_json(), "seen_on": "; ".join(finding.seen_on)}
     return {name: values[name] for name in COLUMNS}
 

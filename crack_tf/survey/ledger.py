@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Annotated
+from dataclasses import dataclass
 
 import numpy as np
 
 from crack_tf.photo.gsd import needed_mm_per_pixel
 from crack_tf.survey.faces import Face, Frame, spots_on, where_on
 from crack_tf.survey.findings import REFUTED, Finding, PhotoRecord, Survey
-from crack_tf.survey.footprint import Camera, Seen, before, camera_of, see
+from crack_tf.survey.footprint import Camera, Seen, see
 from crack_tf.survey.quality import BLURRED, LIT_BADLY, NOT_CONCRETE, patch_codes
-from crack_tf.survey.walls import find_faces
-from tflite.checked import Between, CheckError, checked
-from tflite.errors import CrackError
+from crack_tf.survey.views import NEEDED_MM as NEEDED_MM
+from crack_tf.survey.views import POSITION_ERROR_M as POSITION_ERROR_M
+from crack_tf.survey.views import asked_of, views_of
 
 FOUND, CLEAN, COARSE, BLURRY, OBLIQUE, DARK, BACKGROUND, UNSEEN = range(8)
 STATES = (
@@ -34,26 +33,12 @@ STATES = (
     "not concrete",
     "not seen",
 )
-NEEDED_MM = 0.3  # the width of crack that many structures are inspected for, see `crack_tf.photo.gsd`
-POSITION_ERROR_M = 3.0  # of cameras, where nobody says better
 MAX_OBLIQUE_DEG = 45.0  # recall of narrow cracks is 1.00 there and 0.92 at 60; see `studies/tile_quality.py`
 MAX_CELLS = 1_000_000  # of a face
 _FINE = 40  # cells across the shorter side of a footprint
 _MIN_HOLE_CELLS = 6
 _NEARER = 0.9  # than where the needed scale ends: a pilot does not keep to a hand's breadth
 _USUAL_M, _CLOSEST_M = 2.0, 0.5  # where no photograph tells the lens, and no nearer than that
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """Settings of a survey."""
-
-    faces: tuple[Face, ...] = ()
-    needs_mm: Annotated[float, Between(1e-3, 1e3)] = NEEDED_MM
-    position_error_m: Annotated[float, Between(0, 1e6)] = POSITION_ERROR_M
-
-
-_ASKED = tuple(entry.name for entry in fields(_Asked))
 
 
 @dataclass(frozen=True)
@@ -167,10 +152,7 @@ def coverage_of(survey: Survey) -> Coverage | None:
     Raises:
         CrackError: if its settings are damaged.
     """
-    try:
-        asked: _Asked = checked(_Asked, {name: survey.settings[name] for name in _ASKED if name in survey.settings})
-    except CheckError as error:
-        raise CrackError(f"the survey's settings are damaged: {error}. Make the survey again.") from None
+    asked = asked_of(survey)
     return measure_coverage(survey.photos, survey.findings, asked.faces, asked.needs_mm, asked.position_error_m)
 
 
@@ -193,37 +175,20 @@ def measure_coverage(
     Returns:
         None where neither faces are declared nor any photograph says where its wall is.
     """
-    frame = _frame(photos, faces)
-    if frame is None:
+    views = views_of(photos, faces, position_error_m)
+    if views is None:
         return None
-    everything = list(photos)
-    parts = [(face, everything) for face in faces] or find_faces(photos, frame, position_error_m)
     by_photo: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.validation != REFUTED:
             by_photo.setdefault(finding.photo, []).append(finding)
     placed: set[str] = set()
     measured = []
-    for face, candidates in parts:
-        looking = []
-        for photo in candidates:
-            camera = camera_of(photo, frame)
-            there = None if camera is None else before(camera, face, frame, position_error_m)
-            if there is not None:
-                looking.append((photo, there))
-        measured.append(_measure(face, frame, looking, by_photo, needs_mm, bool(faces), placed))
+    for face, looking in views.faces:
+        measured.append(_measure(face, views.frame, looking, by_photo, needs_mm, bool(faces), placed))
     if not measured:
         return None
     return Coverage(tuple(measured), bool(faces), needs_mm, len(photos) - len(placed), len(photos))
-
-
-def _frame(photos: Sequence[PhotoRecord], faces: Sequence[Face]) -> Frame | None:
-    if faces:
-        return Frame(faces[0].latitude, faces[0].longitude)
-    for photo in photos:
-        if photo.latitude is not None and photo.longitude is not None:
-            return Frame(photo.latitude, photo.longitude)
-    return None
 
 
 def _measure(

@@ -50,7 +50,7 @@ def test_help_is_quick_and_imports_nothing_heavy(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("verb", cli.VERBS)
 def test_every_verb_is_also_a_module_to_run(verb: str) -> None:
-    result = python("-m", f"crack_tf.{verb}", "--help")
+    result = python("-m", f"crack_tf.{verb.replace('-', '_')}", "--help")
     assert result.returncode == 0, result.stderr
     assert "usage:" in result.stdout
 

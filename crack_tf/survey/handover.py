@@ -1,0 +1,145 @@
+"""A finished survey in the formats of other programs: GIS, annotation, drawing. What `crack-tf survey-export` does.
+
+done = hand_over("found", "found.gpkg", HandoverConfig("geopackage", crs="EPSG:2056"))
+print(done.told, done.gaps)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from crack_tf.survey import coco, geopackage
+from crack_tf.survey.crs import WGS84
+from crack_tf.survey.findings import Finding, PhotoRecord, Survey, read_survey
+from crack_tf.survey.store import RECORDS, read_records
+from tflite.errors import CrackError
+from tflite.extras import require
+from tflite.outputs import check_file
+
+GEOPACKAGE, COCO = "geopackage", "coco"
+FORMATS = (GEOPACKAGE, COCO)
+_NEEDS: dict[str, tuple[str, ...]] = {GEOPACKAGE: ("pyogrio", "pyproj"), COCO: ()}
+_SUFFIXES = {GEOPACKAGE: ".gpkg", COCO: ".json"}
+
+
+@dataclass(frozen=True)
+class HandoverConfig:
+    """How a survey is handed over.
+
+    Attributes:
+        to: one of FORMATS.
+        crs: reference system of a GeoPackage: a code such as "EPSG:2056", or "utm".
+        masks: of COCO: "polygons" or "rle", see `crack_tf.survey.coco`.
+
+    Raises:
+        CrackError: naming the field as the command line does.
+    """
+
+    to: str = GEOPACKAGE
+    crs: str = WGS84
+    masks: str = coco.POLYGONS
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("to", self.to, FORMATS), ("masks", self.masks, coco.MASKS)):
+            if value not in known:
+                raise CrackError(f"--{name} {value}: choose one of {', '.join(known)}.")
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What was handed over.
+
+    Attributes:
+        path: of the file.
+        told: about what is in it, one sentence.
+        gaps: what is not in it, or lacks something, a sentence each. It is never free of cracks.
+    """
+
+    path: Path
+    told: str
+    gaps: tuple[str, ...]
+
+
+def hand_over(
+    found: str | Path, out: str | Path, config: HandoverConfig | None = None, *, overwrite: bool = False
+) -> Handover:
+    """Write a finished survey in a format of other programs.
+
+    Args:
+        found: the survey's folder.
+        out: file to write.
+        config: the format and what belongs to it; None for the default.
+        overwrite: replace an earlier file of this kind.
+
+    Raises:
+        CrackError: if there is no finished survey, a package is missing, the file exists or has another suffix, or the format cannot
+            hold this survey.
+    """
+    found, out, config = Path(found), Path(out), config or HandoverConfig()
+    require(_NEEDS[config.to])
+    survey = read_survey(found)
+    suffix = _SUFFIXES[config.to]
+    if out.suffix.lower() != suffix:
+        raise CrackError(f"--out {out}: programs know this format by its suffix. Name a file that ends in {suffix}.")
+    if config.to == COCO:
+        if survey.settings.get("kind") not in (None, "folder"):
+            raise CrackError(
+                f"--to {COCO} needs photographs that an annotation program can open, and {survey.source} is a {survey.settings['kind']}: "
+                "take its frames out as files, and survey these."
+            )
+        check_file(out, coco.OUTPUT, overwrite, inputs=(found,))
+        return _to_coco(found, survey, out, config)
+    check_file(out, geopackage.OUTPUT, overwrite, inputs=(found,))
+    return _to_geopackage(survey, out, config)
+
+
+def _to_coco(found: Path, survey: Survey, out: Path, config: HandoverConfig) -> Handover:
+    records = [(photo, findings) for photo, findings, _ in read_records(found) if photo is not None]
+    gaps = [f"{gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps if gap.reason != "no position"]
+    recorded = {photo.name for photo, _ in records}
+    missing = [photo for photo in survey.photos if photo.name not in recorded]
+    if missing and len(missing) < len(survey.photos):
+        gaps += [f"{photo.name}: its record is missing or damaged, survey again" for photo in missing]
+    elif missing:
+        records, more = _without_records(survey)
+        gaps += more
+    written = coco.write_coco(out, survey, records, config.masks)
+    told = f"{written.images} photographs with {written.cracks} cracks"
+    if written.unclear:
+        told += f", and {written.unclear} places of category unclear that nobody has settled: draw their crack, or delete them"
+    return Handover(out, told, tuple(gaps))
+
+
+def _without_records(survey: Survey) -> tuple[list[tuple[PhotoRecord, list[Finding]]], list[str]]:
+    """Of a folder that was handed on without its records: a merged finding says where it is on one of its photographs only."""
+    own: dict[str, list[Finding]] = {}
+    elsewhere: dict[str, str] = {}
+    for finding in survey.findings:
+        own.setdefault(finding.photo, []).append(finding)
+        elsewhere |= dict.fromkeys(finding.seen_on[1:], finding.id)
+    records = [(photo, own.get(photo.name, [])) for photo in survey.photos if photo.name not in elsewhere]
+    gaps = [
+        f"{name}: shows finding {number}, and without the folder {RECORDS} nothing says where"
+        for name, number in sorted(elsewhere.items())
+    ]
+    return records, gaps
+
+
+def _to_geopackage(survey: Survey, out: Path, config: HandoverConfig) -> Handover:
+    written = geopackage.write_geopackage(out, survey, config.crs)
+    there = written.projection
+    accuracy = "" if there.accuracy_m is None else f", reached from WGS84 within {there.accuracy_m:g} m"
+    told = (
+        f"{written.findings} findings, {written.cracks} of them as lines, in {there.code} ({there.name}{accuracy}); altitudes as the "
+        "photographs have them"
+    )
+    gaps = [f"{gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps]
+    if written.without_place:
+        gaps.append(f"{written.without_place} findings have no place, they are rows without a geometry")
+    if written.not_on_a_face:
+        gaps.append(
+            f"{written.not_on_a_face} drawn cracks lie on no face (position, altitude, direction or scale are not known, or --faces "
+            "leaves them out): a point, no line"
+        )
+    return Handover(out, told, tuple(gaps))

@@ -1,0 +1,285 @@
+"""What is handed over: a GeoPackage that GIS programs read, and COCO masks that come back as pairs to train on."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crack_tf.data.convert import convert
+from crack_tf.data.shapes import coco_counts, paint_polygon, paint_runs
+from crack_tf.survey.findings import Gap
+from crack_tf.survey.geojson import COLUMNS
+from crack_tf.survey.handover import HandoverConfig, hand_over
+from crack_tf.survey_export import main
+from tests.crack_tf.survey.known_surveys import (
+    HEIGHT,
+    LATITUDE,
+    LONGITUDE,
+    MM_PER_PIXEL,
+    WIDTH,
+    drawn_finding,
+    line_mask,
+    photo_record,
+    tile_finding,
+    write_found,
+    write_photo,
+)
+from tflite.device.tiles import Box
+from tflite.errors import CrackError
+from tflite.extras import is_installed
+
+LINE = line_mask([(40, 60), (150, 90), (260, 80)], 5)
+MESH = line_mask([(60, 120), (220, 120), (220, 200), (60, 200), (60, 120)], 6) | line_mask([(140, 120), (140, 200)], 6)
+NAMES = ("a.png", "sub/b.png", "c.png")
+
+needs_gis = pytest.mark.skipif(
+    not (is_installed("pyogrio") and is_installed("pyproj")), reason="needs requirements-handover.txt"
+)
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Path:
+    """Three photographs: a crack, a mesh beside an unsettled and a refuted tile, and nothing; one that could not be read."""
+    a, b, c = (photo_record(name, right) for name, right in zip(NAMES, (0.0, 0.25, 0.5), strict=True))
+    second = [
+        drawn_finding(b, MESH),
+        tile_finding(b, Box(0, 0, 64, 64), "unclear"),
+        tile_finding(b, Box(0, 200, 64, 64), "refuted"),
+    ]
+    lost = Gap("broken.jpg", "unreadable", "is truncated", None, None, None)
+    write_found(tmp_path / "found", [(a, [drawn_finding(a, LINE)]), (b, second), (c, [])], [lost])
+    for name in NAMES:
+        write_photo(tmp_path / "DCIM", name)
+    return tmp_path / "found"
+
+
+def read_coco_masks(path: Path) -> dict[str, dict[str, np.ndarray]]:
+    """By photograph and category, by the plain rules of COCO: a second reading that knows nothing of the writer."""
+    record = json.loads(path.read_text())
+    names = {entry["id"]: entry["file_name"] for entry in record["images"]}
+    labels = {entry["id"]: entry["name"] for entry in record["categories"]}
+    found: dict[str, dict[str, np.ndarray]] = {name: {} for name in names.values()}
+    for entry in record["annotations"]:
+        mask = np.zeros((HEIGHT, WIDTH), bool)
+        shape = entry["segmentation"]
+        if isinstance(shape, dict):
+            counts = coco_counts(shape["counts"]) if isinstance(shape["counts"], str) else shape["counts"]
+            paint_runs(counts, shape["size"][0], shape["size"][1], 0, 0, True, mask)
+        else:
+            for ring in shape:
+                paint_polygon(np.reshape(ring, (-1, 2)), mask)
+        of_photo = found[names[entry["image_id"]]]
+        label = labels[entry["category_id"]]
+        of_photo[label] = of_photo.get(label, np.zeros_like(mask)) | mask
+    return found
+
+
+# --- COCO ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("masks", ["polygons", "rle"])
+def test_every_photograph_is_in_the_file_with_the_pixels_of_its_cracks(found: Path, tmp_path: Path, masks: str) -> None:
+    done = hand_over(found, tmp_path / "DCIM/cracks.json", HandoverConfig("coco", masks=masks))
+    masks_read = read_coco_masks(done.path)
+    assert set(masks_read) == set(NAMES)
+    assert masks_read["c.png"] == {}
+    assert set(masks_read["sub/b.png"]) == {"crack", "unclear"}
+    for name, truth in (("a.png", LINE), ("sub/b.png", MESH)):
+        drawn = masks_read[name]["crack"]
+        # An outline keeps to half a pixel of the mask that it was made from.
+        assert (drawn & truth).sum() / (drawn | truth).sum() > 0.97
+    assert "1 places of category unclear" in done.told
+    assert done.gaps == ("broken.jpg: unreadable, is truncated",)
+
+
+def test_areas_and_boxes_are_those_of_the_masks(found: Path, tmp_path: Path) -> None:
+    path = hand_over(found, tmp_path / "cracks.json", HandoverConfig("coco", masks="rle")).path
+    record = json.loads(path.read_text())
+    for entry in record["annotations"]:
+        mask = np.zeros((HEIGHT, WIDTH), bool)
+        paint_runs(entry["segmentation"]["counts"], HEIGHT, WIDTH, 0, 0, True, mask)
+        x, y, w, h = entry["bbox"]
+        assert entry["area"] == mask.sum() == mask[y : y + h, x : x + w].sum()
+        assert mask[y].any()
+        assert mask[:, x + w - 1].any()
+    assert [entry["id"] for entry in record["annotations"]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("masks", ["polygons", "rle"])
+def test_masks_corrected_there_come_back_as_pairs(found: Path, tmp_path: Path, masks: str) -> None:
+    path = hand_over(found, tmp_path / "DCIM/cracks.json", HandoverConfig("coco", masks=masks)).path
+    record = json.loads(path.read_text())
+    labels = {entry["name"]: entry["id"] for entry in record["categories"]}
+    # What a person does: the unsettled place is deleted, and a crack is added to the photograph that had none.
+    record["annotations"] = [entry for entry in record["annotations"] if entry["category_id"] == labels["crack"]]
+    corners = [30.0, 20.0, 200.0, 30.0, 200.0, 36.0, 30.0, 26.0]
+    empty = next(entry["id"] for entry in record["images"] if entry["file_name"] == "c.png")
+    record["annotations"].append(
+        {"id": 99, "image_id": empty, "category_id": labels["crack"], "segmentation": [corners], "iscrowd": 0}
+    )
+    path.write_text(json.dumps(record))
+    expected = read_coco_masks(path)
+    converted = convert(path, tmp_path / "pairs")
+    assert (converted.photographs, converted.crack_free, converted.left) == (3, 0, ())
+    for name in NAMES:
+        mask = np.asarray(Image.open(tmp_path / "pairs/masks" / name)) > 0
+        assert np.array_equal(mask, expected[name]["crack"])
+
+
+def test_a_crack_on_several_photographs_is_annotated_on_each(tmp_path: Path) -> None:
+    a, b = photo_record("a.png"), photo_record("b.png", 0.03)
+    one, other = drawn_finding(a, LINE), drawn_finding(b, np.roll(LINE, -30, axis=1))
+    merged = [replace(one, seen_on=("a.png", "b.png"))]
+    write_found(tmp_path / "found", [(a, [one]), (b, [other])], merged=merged)
+    path = hand_over(tmp_path / "found", tmp_path / "cracks.json", HandoverConfig("coco")).path
+    assert all("crack" in masks for masks in read_coco_masks(path).values())
+
+
+def test_without_records_a_photograph_that_shows_another_ones_finding_is_left_out(tmp_path: Path) -> None:
+    a, b = photo_record("a.png"), photo_record("b.png", 0.03)
+    one = replace(drawn_finding(a, LINE), seen_on=("a.png", "b.png"))
+    write_found(tmp_path / "found", [(a, [one]), (b, [])], merged=[one])
+    for path in (tmp_path / "found/records").glob("*.json"):
+        path.unlink()
+    done = hand_over(tmp_path / "found", tmp_path / "cracks.json", HandoverConfig("coco"))
+    assert set(read_coco_masks(done.path)) == {"a.png"}
+    assert len(done.gaps) == 1
+    assert done.gaps[0].startswith("b.png: ")
+
+
+def test_frames_of_a_video_are_refused(tmp_path: Path) -> None:
+    write_found(tmp_path / "found", [], kind="video")
+    with pytest.raises(CrackError, match=r"--to coco .* video"):
+        hand_over(tmp_path / "found", tmp_path / "cracks.json", HandoverConfig("coco"))
+
+
+# --- GeoPackage ----------------------------------------------------------------------------------------------------
+
+
+@needs_gis
+def test_a_geopackage_holds_every_finding_with_all_columns(found: Path, tmp_path: Path) -> None:
+    import pyogrio.raw
+
+    path = tmp_path / "found.gpkg"
+    assert main([str(found), "--to", "geopackage", "--out", str(path)]) == 1  # one photograph could not be read
+    about, _, geometries, values = pyogrio.raw.read(path, layer="findings")
+    rows = dict(zip(about["fields"], values, strict=True))
+    assert list(rows) == list(COLUMNS)
+    assert about["crs"] == "EPSG:4326"
+    assert all(geometry is not None for geometry in geometries)
+    assert sorted(rows["validation"]) == ["confirmed", "confirmed", "refuted", "unclear"]
+    assert rows["length_mm"].dtype == np.float64
+    about, _, _, values = pyogrio.raw.read(path, layer="gaps")
+    assert list(values[list(about["fields"]).index("photo")]) == ["broken.jpg"]
+
+
+@needs_gis
+def test_lines_of_cracks_lie_where_the_wall_is(found: Path, tmp_path: Path) -> None:
+    import pyogrio.raw
+    from pyproj import Transformer
+
+    path = hand_over(found, tmp_path / "found.gpkg", HandoverConfig(crs="EPSG:2056")).path
+    about, _, geometries, values = pyogrio.raw.read(path, layer="cracks")
+    assert (about["crs"], about["geometry_type"]) == ("EPSG:2056", "MultiLineString Z")
+    first = list(values[list(about["fields"]).index("photo")]).index("a.png")
+    points = np.frombuffer(geometries[first][9 + 9 :], "<f8").reshape(-1, 3)  # one line: two headers of nine bytes
+    east, north = Transformer.from_crs("EPSG:4326", "EPSG:2056", always_xy=True).transform(LONGITUDE, LATITUDE)
+    angle = math.radians(30.0)
+    ahead = (points[:, 0] - east) * math.sin(angle) + (points[:, 1] - north) * math.cos(angle)
+    right = (points[:, 0] - east) * math.cos(angle) - (points[:, 1] - north) * math.sin(angle)
+    # North of the map is not north of the globe: the grid is turned by less than a degree here.
+    assert ahead == pytest.approx(2.0, abs=0.02)
+    ends = sorted([right[0], right[-1]])
+    assert ends == pytest.approx(
+        [(37.5 - 159.5) * MM_PER_PIXEL / 1000, (262.5 - 159.5) * MM_PER_PIXEL / 1000], abs=0.02
+    )
+    assert points[:, 2].max() == pytest.approx(540 + (119.5 - 60) / 1000, abs=0.004)
+
+
+@needs_gis
+@pytest.mark.parametrize(
+    ("crs", "told"),
+    [
+        ("EPSG:999999", "no reference system of that name"),
+        ("nonsense", "no reference system of that name"),
+        ("EPSG:4978", "no system of a map"),
+        ("EPSG:5773", "no system of a map"),
+        ("EPSG:27700", "places lie outside"),
+    ],
+)
+def test_a_reference_system_that_does_not_fit_is_refused_and_nothing_is_written(
+    found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], crs: str, told: str
+) -> None:
+    out = tmp_path / "found.gpkg"
+    assert main([str(found), "--to", "geopackage", "--crs", crs, "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert f"--crs {crs}" in error
+    assert told in error
+    assert not out.exists()
+
+
+@needs_gis
+def test_utm_is_the_zone_of_the_findings(found: Path, tmp_path: Path) -> None:
+    done = hand_over(found, tmp_path / "found.gpkg", HandoverConfig(crs="utm"))
+    assert "EPSG:32632" in done.told
+
+
+@needs_gis
+def test_findings_without_a_place_stay_rows_and_are_told(tmp_path: Path) -> None:
+    import pyogrio.raw
+
+    a = photo_record("a.png", latitude=None, longitude=None)
+    write_found(tmp_path / "found", [(a, [drawn_finding(a, LINE)])])
+    done = hand_over(tmp_path / "found", tmp_path / "found.gpkg")
+    _, _, geometries, _ = pyogrio.raw.read(done.path, layer="findings")
+    assert list(geometries) == [None]
+    assert any("have no place" in gap for gap in done.gaps)
+    assert any("lie on no face" in gap for gap in done.gaps)
+
+
+@needs_gis
+def test_the_same_survey_gives_the_same_file(found: Path, tmp_path: Path) -> None:
+    one = hand_over(found, tmp_path / "one.gpkg").path.read_bytes()
+    assert hand_over(found, tmp_path / "two.gpkg").path.read_bytes() == one
+
+
+# --- both ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("to", ["coco", pytest.param("geopackage", marks=needs_gis)])
+def test_only_its_own_file_is_replaced(
+    found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str
+) -> None:
+    out = tmp_path / {"coco": "a.json", "geopackage": "a.gpkg"}[to]
+    words = [str(found), "--to", to, "--out", str(out)]
+    assert main(words) == 1
+    assert main(words) == 2
+    assert main([*words, "--overwrite"]) == 1
+    out.write_bytes(b'{"info": {}, "images": [], "annotations": []}')
+    assert main([*words, "--overwrite"]) == 2
+    assert "left alone" in capsys.readouterr().err
+    assert out.read_bytes().startswith(b'{"info": {}')
+
+
+def test_another_suffix_and_a_folder_without_a_survey_are_refused(found: Path, tmp_path: Path) -> None:
+    with pytest.raises(CrackError, match=r"ends in \.json"):
+        hand_over(found, tmp_path / "cracks.txt", HandoverConfig("coco"))
+    with pytest.raises(CrackError, match="no finished survey"):
+        hand_over(tmp_path, tmp_path / "cracks.json", HandoverConfig("coco"))
+    with pytest.raises(CrackError, match="--to shapefile"):
+        HandoverConfig("shapefile")
+
+
+def test_a_missing_package_is_named_with_its_extra(
+    found: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tflite.extras.is_installed", lambda package: package != "pyogrio")
+    assert main([str(found), "--to", "geopackage", "--out", str(tmp_path / "a.gpkg")]) == 2
+    assert "pip install 'crack_tf[handover]'" in capsys.readouterr().err
+    assert main([str(found), "--to", "coco", "--out", str(tmp_path / "a.json")]) == 1
