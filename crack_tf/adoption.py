@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from crack_tf.common.provenance import created, environment
 from crack_tf.data.folders import label_of
 from crack_tf.predictor import KerasPredictor, TflitePredictor, load_predictor
-from crack_tf.provenance import created, environment
 from crack_tf.quantised import GOLDEN_STEPS, golden_tolerance
 from crack_tf.thresholds import threshold_record
 from crack_tf.tiled import photo_boxes

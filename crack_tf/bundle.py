@@ -526,7 +526,7 @@ def index(
     seed: int,
 ) -> dict[str, Any]:
     """What bundle.json holds; see `tflite.device.bundle`."""
-    from crack_tf.provenance import environment
+    from crack_tf.common.provenance import environment
 
     surroundings = environment()
     cracked = sum(item.label for item in items)

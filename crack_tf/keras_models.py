@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crack_tf.archives import check_zip
+from crack_tf.common.archives import check_zip
 from tflite.errors import ModelFileError
 
 # A .keras may unpack to so many bytes, or to so many times its size; weights hardly shrink.

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from crack_tf.archives import check_zip, unpack_tar
+from crack_tf.common.archives import check_zip, unpack_tar
 from tflite.device.bundle import CHECK_FORMAT, INDEX, MANIFEST, MODELS
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes, sha256_file

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.archives import check_zip
+from crack_tf.common.archives import check_zip
 from crack_tf.explain.explainer import Explanation
 from tflite.errors import CrackError
 from tflite.files import atomic_path, read_json, write_json

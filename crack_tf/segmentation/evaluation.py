@@ -28,12 +28,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from crack_tf.common.provenance import created, environment
 from crack_tf.data.cache import subset
 from crack_tf.evaluation import FORMAT, OUTPUT, EvaluateConfig, subject, unique_names
 from crack_tf.lineage import Lineage, check_origins
 from crack_tf.photo.stitch import SeamSteps
 from crack_tf.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
-from crack_tf.provenance import created, environment
 from crack_tf.segmentation.alignment import Alignment, alignment
 from crack_tf.segmentation.metrics import (
     CENTRE_TOLERANCE,

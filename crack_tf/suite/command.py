@@ -277,7 +277,7 @@ class Suite:
 
     def record(self, parts: list[str]) -> dict[str, Any]:
         """Where the figures come from."""
-        from crack_tf.provenance import created, environment
+        from crack_tf.common.provenance import created, environment
 
         tested = {
             tiles.name: {"manifest_sha256": tiles.sha256, "split": tiles.split, "n": len(tiles.labels)}

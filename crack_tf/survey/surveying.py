@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from crack_tf.common.progress import say_now
 from crack_tf.model_zoo import find_model, read_zoo
-from crack_tf.progress import say_now
 from crack_tf.survey.camera import Locator, Scale
 from crack_tf.survey.cluster import ClusterCrew
 from crack_tf.survey.crew import Crew, ThreadCrew

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crack_tf import provenance
+from crack_tf.common import provenance
 
 
 def test_environment_names_python_numpy_and_keras_versions() -> None:

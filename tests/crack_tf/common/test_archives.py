@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crack_tf.archives import check_zip, unpack_tar
+from crack_tf.common.archives import check_zip, unpack_tar
 
 NAMES = st.text(st.sampled_from("ab./\\\n"), min_size=1, max_size=8)
 
