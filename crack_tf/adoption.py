@@ -265,7 +265,7 @@ def _read(path: Path) -> _Found:
 
 
 def _read_keras(path: Path) -> _Found:
-    from crack_tf.keras_models import load_keras  # importing Keras takes seconds
+    from crack_tf.models.keras_models import load_keras  # importing Keras takes seconds
 
     model = load_keras(path)
     if len(getattr(model, "inputs", None) or []) != 1 or len(model.outputs) != 1:

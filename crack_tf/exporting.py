@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crack_tf.backend import use_tensorflow
 from crack_tf.bias_correction import correct_bias
 from crack_tf.common.provenance import created, environment
 from crack_tf.data.registry import prepare
@@ -17,6 +16,7 @@ from crack_tf.export_config import CHECKPOINT, PARTS, ExportConfig, ExportResult
 from crack_tf.export_data import Data, Source, edge_tpu_changes, file_stem, find_source, load_data, run_manifest
 from crack_tf.export_qat import quantise_aware
 from crack_tf.model_card import comparison_plot, model_card
+from crack_tf.models.backend import use_tensorflow
 from crack_tf.quantised import Measured, Reference, measure_maps, measure_tiles
 from crack_tf.thresholds import threshold_record
 from tflite import convert
@@ -116,7 +116,10 @@ def export_all(
         return results
     use_tensorflow()
 
-    from crack_tf.keras_models import load_keras, predict_logits  # imports Keras, on the backend that was just chosen
+    from crack_tf.models.keras_models import (  # imports Keras, on the backend that was just chosen
+        load_keras,
+        predict_logits,
+    )
 
     source = Source(path, sidecar, load_keras(path).get_weights(), changes)
     raw_model = source.keras_model(raw_pixels=True)

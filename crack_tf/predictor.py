@@ -169,7 +169,7 @@ class KerasPredictor:
         Raises:
             CrackError: if the tiles have another shape or dtype.
         """
-        from crack_tf.keras_models import predict_logits
+        from crack_tf.models.keras_models import predict_logits
 
         if self.sidecar.reading:
             head = self.sidecar.head
@@ -247,7 +247,7 @@ class KerasMapPredictor:
         Raises:
             CrackError: if the tiles have another shape or dtype.
         """
-        from crack_tf.keras_models import map_logits
+        from crack_tf.models.keras_models import map_logits
 
         _check_tiles(images, self.image_size)
         return map_logits(self._model, images)
@@ -309,7 +309,7 @@ def _load_keras(path: Path, task: str, trust: bool) -> tuple[Sidecar, Any]:
     if not trust:
         verify_file(path, sidecar)
 
-    from crack_tf.keras_models import load_keras  # after the cheap checks: importing Keras takes seconds
+    from crack_tf.models.keras_models import load_keras  # after the cheap checks: importing Keras takes seconds
 
     model = load_keras(path)
     size = sidecar.image_size

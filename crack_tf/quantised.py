@@ -98,7 +98,7 @@ def measure_maps(
 
     The threshold is the one with the highest F1 over all pixels of the validation patches.
     """
-    from crack_tf.keras_models import map_logits
+    from crack_tf.models.keras_models import map_logits
 
     segmenter = Segmenter(path, threads=threads)
     histogram = LogitHistogram()

@@ -21,10 +21,10 @@ from crack_tf.data.augment import Augmentation
 from crack_tf.data.cache import Tiles, load_split
 from crack_tf.data.mix import domain_of
 from crack_tf.data.pipeline import Balance, Draws, EpochPlan, plan_epoch, training_batches
-from crack_tf.keras_models import map_logits
-from crack_tf.keras_models import predict_logits as predict_logits  # where others look for it
 from crack_tf.losses import make_loss
 from crack_tf.models import get_model
+from crack_tf.models.keras_models import map_logits
+from crack_tf.models.keras_models import predict_logits as predict_logits  # where others look for it
 from crack_tf.segmentation.metrics import TOLERANCE, LogitHistogram, PixelCounts, pixel_counts, summarise
 from crack_tf.segmentation.patches import Patches, load_patches
 from crack_tf.segmentation.pictures import errors

@@ -32,11 +32,11 @@ UPWARD = {
 # Own modules imported in functions, by the module that does it. Most bring Keras, whose backend is chosen first, or LiteRT, OpenCV or
 # scikit-image, which an answer on a photograph should not wait for.
 LAZY: dict[str, set[str]] = {
-    "crack_tf.adoption": {"crack_tf.keras_models"},
+    "crack_tf.adoption": {"crack_tf.models.keras_models"},
     "crack_tf.data.registry": {"crack_tf.data.synthetic"},
     "crack_tf.explain.explainer": {"crack_tf.explain.gradients"},
-    "crack_tf.explain.gradients": {"crack_tf.keras_models"},
-    "crack_tf.exporting": {"crack_tf.keras_models"},
+    "crack_tf.explain.gradients": {"crack_tf.models.keras_models"},
+    "crack_tf.exporting": {"crack_tf.models.keras_models"},
     "crack_tf.inference.photographs": {
         *("crack_tf.model_zoo", "crack_tf.overlay", "crack_tf.photo.cracks", "crack_tf.photo.overlay"),
         *("crack_tf.predictor", "crack_tf.segmentation.photos", "tflite.segmenter"),
@@ -45,8 +45,8 @@ LAZY: dict[str, set[str]] = {
     "crack_tf.notebooks": {"crack_tf.survey.page_map", "tuning.objective", "tuning.project"},
     "crack_tf.photo.measure": {"crack_tf.photo.cracks", "crack_tf.photo.gsd", "crack_tf.photo.overlay"},
     "crack_tf.photo.segment": {"crack_tf.photo.grabcut"},
-    "crack_tf.predictor": {"crack_tf.keras_models"},
-    "crack_tf.quantised": {"crack_tf.keras_models"},
+    "crack_tf.predictor": {"crack_tf.models.keras_models"},
+    "crack_tf.quantised": {"crack_tf.models.keras_models"},
     "crack_tf.survey.cluster": {"crack_tf.survey.cluster_worker"},
     "crack_tf.survey.cluster_worker": {"crack_tf", "crack_tf.survey.search"},
     "crack_tf.survey.pipeline": {"crack_tf.survey.page"},

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from crack_tf.backend import use_tensorflow
 from crack_tf.common.progress import say_now as say
 from crack_tf.data.registry import prepare
 from crack_tf.models import get_model
+from crack_tf.models.backend import use_tensorflow
 from crack_tf.train_config import DEFAULT_DATA
 from tflite.errors import CrackError
 from tflite.manifest import Manifest, refuse_mixed

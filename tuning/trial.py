@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from crack_tf import exporting
-from crack_tf.backend import use_tensorflow
 from crack_tf.export_config import ExportConfig
 from crack_tf.models import get_model
+from crack_tf.models.backend import use_tensorflow
 from crack_tf.models.space import Space
 from crack_tf.runs import read_history
 from crack_tf.train_config import TrainConfig

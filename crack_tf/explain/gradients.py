@@ -192,7 +192,7 @@ def load_network(path: Path, sidecar: Sidecar) -> Network:
         ModelFileError: if the file is missing or damaged.
         CrackError: see `Network`.
     """
-    from crack_tf.keras_models import load_keras
+    from crack_tf.models.keras_models import load_keras
 
     model = load_keras(path)
     return Network(logit_model(model, sidecar.head) if sidecar.reading else model, sidecar.scaling)

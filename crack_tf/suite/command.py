@@ -252,8 +252,8 @@ class Suite:
 
     def candidates(self) -> list[Row]:
         """The study's candidates and this project's classifiers, built with random weights."""
-        from crack_tf.backend import use_tensorflow
         from crack_tf.models import MODELS
+        from crack_tf.models.backend import use_tensorflow
         from crack_tf.suite.candidates import CANDIDATES, candidate_row
 
         use_tensorflow()

@@ -141,7 +141,7 @@ def test_lost_recall_fails_the_export_and_leaves_nothing(
     monkeypatch.setattr(Classifier, "logits", lambda self, tiles: np.full(len(tiles), -50.0, np.float32))
     monkeypatch.setattr("crack_tf.quantised.select_threshold", lambda *_: 0.0)
     monkeypatch.setattr(
-        "crack_tf.keras_models.predict_logits", lambda model, images: np.full(len(images), 9.0, np.float32)
+        "crack_tf.models.keras_models.predict_logits", lambda model, images: np.full(len(images), 9.0, np.float32)
     )
     out = tmp_path / "out"
     assert call(run_folder, out, "--int8", "--ptq", "--max-recall-drop", "0.1") == 2
