@@ -2,7 +2,7 @@
 
 `zoo_models/zoo.json` describes the models, `zoo_models/NAME/` holds one: model.keras and its sidecar, the int8 .tflite file,
 its sidecar and its model card, and two golden tiles, one cracked and one clean, with the answers they are to get. The tiles are
-drawn by `crack_tf.data.synthetic`, so that no data set's picture is passed on.
+drawn by `crack_tf.synthetic.tiles`, so that no data set's picture is passed on.
 
 Example:
     from crack_tf.model_zoo import load

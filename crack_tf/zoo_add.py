@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from crack_tf.data.registry import DATASETS
-from crack_tf.data.synthetic import render_tile
 from crack_tf.model_zoo import (
     GOLDEN,
     LIMIT_BYTES,
@@ -24,6 +23,7 @@ from crack_tf.model_zoo import (
 )
 from crack_tf.predictor import model_file
 from crack_tf.rounded import round_keras
+from crack_tf.synthetic.tiles import render_tile
 from tflite.device.tiles import training_side
 from tflite.errors import CrackError
 from tflite.files import sha256_file

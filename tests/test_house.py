@@ -33,7 +33,7 @@ UPWARD = {
 # scikit-image, which an answer on a photograph should not wait for.
 LAZY: dict[str, set[str]] = {
     "crack_tf.adoption": {"crack_tf.models.keras_models"},
-    "crack_tf.data.registry": {"crack_tf.data.synthetic"},
+    "crack_tf.data.registry": {"crack_tf.synthetic.tiles"},
     "crack_tf.explain.explainer": {"crack_tf.explain.gradients"},
     "crack_tf.explain.gradients": {"crack_tf.models.keras_models"},
     "crack_tf.exporting": {"crack_tf.models.keras_models"},

@@ -205,7 +205,7 @@ def _fetch(options: argparse.Namespace) -> None:
         names = ", ".join(f"--{key}" for key in settings)
         raise CrackError(f"{names}: only the synthetic data sets are generated; {options.name} comes as it is.")
     if options.name in _SYNTHETIC and options.out is not None:
-        from crack_tf.data.synthetic import write_dataset, write_pairs
+        from crack_tf.synthetic.tiles import write_dataset, write_pairs
 
         write = write_dataset if options.name == "synthetic" else write_pairs
         folder = write(options.out, overwrite=options.overwrite, **settings)
@@ -292,7 +292,7 @@ def _mix(options: argparse.Namespace) -> None:
 
 
 def _transplant(options: argparse.Namespace) -> None:
-    from crack_tf.data.transplant import write_transplants
+    from crack_tf.synthetic.transplant import write_transplants
 
     shapes, onto = read_manifest(options.shapes), [read_manifest(path) for path in options.onto]
     manifest = write_transplants(shapes, onto, options.out, options.count, options.size, options.seed, options.ground)

@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from crack_tf.data.flight_plan import Plan as Plan  # where others look for it
+from crack_tf.synthetic.flight_plan import Plan as Plan  # where others look for it
 from tflite.cli import non_negative_int, positive_float, positive_int
 
 
@@ -63,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Draw the flight that the command line asks for."""
-    from crack_tf.data.drawn_flight import write_flight  # numpy and Pillow are slow to import for --help
+    from crack_tf.synthetic.flight import write_flight  # numpy and Pillow are slow to import for --help
 
     plan = Plan(
         seed=args.seed,

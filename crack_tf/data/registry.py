@@ -37,8 +37,8 @@ from crack_tf.data.neighbours import (
 )
 from crack_tf.data.notes import passed_over_notes, split_notes, trouble_notes, unreadable_notes
 from crack_tf.data.split import check_policy, default_policy, split
-from crack_tf.data.synthetic import SETTINGS
 from crack_tf.segmentation.pairs import PairSource, mask_notes, pair_folders
+from crack_tf.synthetic.tiles import SETTINGS
 from tflite.errors import CrackError
 from tflite.extras import install
 from tflite.files import read_json, sha256_bytes, sha256_file, write_json
@@ -122,7 +122,7 @@ DATASETS: dict[str, DataSet] = {
             name="synthetic",
             summary="procedural concrete with cracks, shadows, stains, joints; made on this machine from a seed",
             licence="CC0-1.0",
-            citation="none needed: drawn by crack_tf.data.synthetic",
+            citation="none needed: drawn by crack_tf.synthetic.tiles",
             local=None,
             kaggle=None,
         ),
@@ -148,7 +148,7 @@ DATASETS: dict[str, DataSet] = {
             name="synthetic_masks",
             summary="the synthetic concrete at 256 px with exact masks, half of it crack-free; made on this machine from a seed",
             licence="CC0-1.0",
-            citation="none needed: drawn by crack_tf.data.synthetic",
+            citation="none needed: drawn by crack_tf.synthetic.tiles",
             local=None,
             kaggle=None,
             task="segment",
@@ -442,7 +442,7 @@ def _listing_hash(place: Source) -> str:
 
 
 def _generate(entry: DataSet) -> Path:
-    from crack_tf.data.synthetic import write_dataset, write_pairs
+    from crack_tf.synthetic.tiles import write_dataset, write_pairs
 
     # Goes on where an interrupted run stopped and does nothing when the set is whole. The folder is this program's own, so
     # a set of an older generator is replaced.

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.data.cache import load_split, subset
-from crack_tf.data.synthetic import render_tile
 from crack_tf.segmentation.patches import load_patches
+from crack_tf.synthetic.tiles import render_tile
 from crack_tf.tiled import photo_boxes
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes

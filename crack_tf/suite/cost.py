@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from crack_tf.data.synthetic import render_tile
+from crack_tf.synthetic.tiles import render_tile
 from crack_tf.tiled import PhotoClassifier
 from tflite.hardware import board
 

@@ -174,7 +174,7 @@ def _children_cpu_seconds() -> float:
 
 def _draw(folder: Path, count: int, size: tuple[int, int]) -> int:
     """Draw a flight; how many photographs it has."""
-    from crack_tf.data.drawn_flight import write_flight
+    from crack_tf.synthetic.flight import write_flight
 
     columns = min(count, _COLUMNS)
     plan = Plan(piers=1, rows=count // columns, columns=columns, width=size[0], height=size[1])

@@ -348,7 +348,7 @@ def test_a_set_that_must_be_fetched_by_hand_says_from_where_and_to_where(
 
 
 def test_synthetic_masks_are_drawn_on_first_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from crack_tf.data import synthetic
+    from crack_tf.synthetic import tiles as synthetic
 
     monkeypatch.setenv("CRACK_TF_CACHE", str(tmp_path))
     drawn = synthetic.write_pairs

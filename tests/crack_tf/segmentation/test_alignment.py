@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crack_tf.data.synthetic import render_tile
 from crack_tf.segmentation.alignment import MIN_SHIFT, REACH, alignment
+from crack_tf.synthetic.tiles import render_tile
 from tests.crack_tf.segmentation.drawn_pairs import draw_pair
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crack_tf.data.wall import Wall, draw_walk
 from crack_tf.survey.findings import Finding, PhotoRecord, finding_id
 from crack_tf.survey.merge import NEIGHBOURS, find_points, merge_findings, near_pairs
+from crack_tf.synthetic.wall import Wall, draw_walk
 from tflite.device.tiles import Box
 
 WIDTH, HEIGHT, SHIFT = 640, 480, 220

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("cv2")
 
-from crack_tf.data.grounds import GROUNDS, Draw, crack_along, masonry
+from crack_tf.synthetic.grounds import GROUNDS, Draw, crack_along, masonry
 
 
 def wall(size: int, seed: int = 0) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crack_tf.data.wall import Wall, WallCrack, draw_walk
+from crack_tf.synthetic.wall import Wall, WallCrack, draw_walk
 from tflite.device.tiles import Box
 
 PIER = Box(0, 0, 3000, 3000)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_tf.data import synthetic
-from crack_tf.data.synthetic import CONFOUNDERS, render_tile, tile_confounders, write_dataset
+from crack_tf.synthetic import tiles as synthetic
+from crack_tf.synthetic.tiles import CONFOUNDERS, render_tile, tile_confounders, write_dataset
 from tflite.errors import CrackError
 from tflite.files import sha256_file
 

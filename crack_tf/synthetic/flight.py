@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from crack_tf.data.flight_plan import Plan
-from crack_tf.data.wall import GAUSSIAN, Wall, WallCrack, draw_walk
+from crack_tf.synthetic.flight_plan import Plan
+from crack_tf.synthetic.wall import GAUSSIAN, Wall, WallCrack, draw_walk
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
 from tflite.outputs import Output, check_folder, json_with, remove_files

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from crack_tf.data.synthetic import _GAUSSIAN
+from crack_tf.synthetic.tiles import _GAUSSIAN
 from tflite.device.tiles import Box
 
 GAUSSIAN = _GAUSSIAN

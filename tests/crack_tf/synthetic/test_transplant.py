@@ -15,10 +15,10 @@ from PIL import Image, ImageFilter
 
 pytest.importorskip("cv2")
 
-from crack_tf.data import transplant
 from crack_tf.data.__main__ import main
 from crack_tf.data.mix import domain_of, mix
-from crack_tf.data.transplant import TWINS, Shape, lay, lift, write_transplants
+from crack_tf.synthetic import transplant
+from crack_tf.synthetic.transplant import TWINS, Shape, lay, lift, write_transplants
 from tests.mixed_on_disk import write_tiles
 from tests.pairs_on_disk import write_pairs
 from tflite.errors import CrackError

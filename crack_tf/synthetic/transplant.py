@@ -18,8 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from crack_tf.data.folders import portable_root
-from crack_tf.data.grounds import GROUNDS, crack_along
 from crack_tf.data.split import SHARES
+from crack_tf.synthetic.grounds import GROUNDS, crack_along
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes, write_bytes
 from tflite.images import decode_rgb
