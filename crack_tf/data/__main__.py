@@ -431,7 +431,7 @@ def write_audit(result: Audit, folder: Path) -> None:
     # The plots read images again and can fail; the tables come last, so that a folder with a summary is a whole audit.
     plots.overview(result, folder / "overview.png")
     if result.source.task == "segment":
-        from crack_tf.segmentation.plots import misaligned_sheet, pair_sheet
+        from crack_tf.data.pair_plots import misaligned_sheet, pair_sheet
 
         pair_sheet(result, folder / "samples.png")
         misaligned_sheet(result, folder / "misaligned.png")
@@ -490,7 +490,7 @@ def _print_audit(result: Audit) -> None:
 
 
 def _print_masks(result: Audit, shown: int = 10) -> None:
-    from crack_tf.segmentation.pairs import PairRecord, pair_summary
+    from crack_tf.data.pairs import PairRecord, pair_summary
 
     numbers = pair_summary(result.records)
     quartiles = ", ".join(f"{share:.2%}" for share in numbers["crack_share_quartiles"])

@@ -17,8 +17,8 @@ import numpy as np
 
 from crack_tf.data.duplicates import CORRELATION, DETAIL, FLAT, KINDS, THUMBNAIL, Copy, find_copies, groups
 from crack_tf.data.folders import Reader, Source, passed_over, troubles
+from crack_tf.data.pairs import PairSource, pair_summary, settle_orientations
 from crack_tf.data.records import Record
-from crack_tf.segmentation.pairs import PairSource, pair_summary, settle_orientations
 from tflite.errors import CrackError
 from tflite.manifest import LABELS
 

@@ -28,8 +28,8 @@ from crack_tf.data.annotations import (
     read_labelmap,
     read_labelme,
 )
+from crack_tf.data.pairs import IMAGE_NAMES, PairSource, pair_folders
 from crack_tf.data.shapes import Shape, paint_line
-from crack_tf.segmentation.pairs import IMAGE_NAMES, PairSource, pair_folders
 from tflite.errors import CrackError
 from tflite.files import read_json, refuse_existing, write_json
 from tflite.formats import HEAD, recognise

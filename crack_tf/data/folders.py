@@ -47,7 +47,7 @@ class Source:
         root: the folder as a manifest writes it; starts with $CRACK_TF_DATA when it lies below that.
         licence: of the images, as far as known.
         neighbours: rule for files that belong together besides copies, or None.
-        task: "classify"; `crack_tf.segmentation.pairs.PairSource` is the one with masks.
+        task: "classify"; `crack_tf.data.pairs.PairSource` is the one with masks.
         classes: labels that the set must hold; `CleanSource` holds one.
     """
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from crack_tf.data.audit import Audit
 from crack_tf.data.folders import folder_split
-from crack_tf.segmentation.pairs import mask_notes
+from crack_tf.data.pairs import mask_notes
 from tflite.manifest import SPLITS, Manifest
 
 

@@ -36,8 +36,8 @@ from crack_tf.data.neighbours import (
     uav_concrete_stretches,
 )
 from crack_tf.data.notes import passed_over_notes, split_notes, trouble_notes, unreadable_notes
+from crack_tf.data.pairs import PairSource, mask_notes, pair_folders
 from crack_tf.data.split import check_policy, default_policy, split
-from crack_tf.segmentation.pairs import PairSource, mask_notes, pair_folders
 from crack_tf.synthetic.tiles import SETTINGS
 from tflite.errors import CrackError
 from tflite.extras import install

@@ -17,8 +17,8 @@ import numpy as np
 from crack_tf.data.audit import Audit
 from crack_tf.data.duplicates import groups
 from crack_tf.data.folders import folder_split
+from crack_tf.data.pairs import mask_columns, refuse_problems
 from crack_tf.data.policies import POLICIES
-from crack_tf.segmentation.pairs import mask_columns, refuse_problems
 from tflite.errors import CrackError
 from tflite.manifest import LABELS, SPLITS, Item, Manifest
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.data.cache import load_split, subset
-from crack_tf.segmentation.patches import load_patches
+from crack_tf.data.patches import load_patches
 from crack_tf.synthetic.tiles import render_tile
 from crack_tf.tiled import photo_boxes
 from tflite.errors import CrackError
@@ -139,7 +139,7 @@ def from_masks(manifest: Manifest, split: str, limit: int | None, seed: int = 0)
         seed: of that draw.
 
     Raises:
-        CrackError: if no tile has that much of a crack; also see `crack_tf.segmentation.patches.load_patches`.
+        CrackError: if no tile has that much of a crack; also see `crack_tf.data.patches.load_patches`.
     """
     patches = load_patches(manifest, split, SIDE)
     shares = np.array([mask.mean() for mask in patches.masks])

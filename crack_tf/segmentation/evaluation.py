@@ -3,7 +3,7 @@
 With --out the results are kept:
     metrics.csv         a row per model: micro and mean figures, with a tolerance of 2 pixels too, of centre lines (clIoU) and
                         boundaries (NSD), 95 % intervals over photographs
-    metrics_aligned.csv where masks lie beside their crack (crack_tf.segmentation.alignment), the same without those photographs,
+    metrics_aligned.csv where masks lie beside their crack (crack_tf.data.alignment), the same without those photographs,
                         and with every mask moved by the few pixels at which it lies on the darkest line
     metrics.json        all of this, where it came from, and the curves
     per_photo.csv       a row per model and photograph
@@ -29,12 +29,13 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.common.provenance import created, environment
+from crack_tf.data.alignment import Alignment, alignment
 from crack_tf.data.cache import subset
+from crack_tf.data.patches import photographs
 from crack_tf.evaluation import FORMAT, OUTPUT, EvaluateConfig, subject, unique_names
 from crack_tf.lineage import Lineage, check_origins
 from crack_tf.photo.stitch import SeamSteps
 from crack_tf.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
-from crack_tf.segmentation.alignment import Alignment, alignment
 from crack_tf.segmentation.metrics import (
     CENTRE_TOLERANCE,
     TOLERANCE,
@@ -44,7 +45,6 @@ from crack_tf.segmentation.metrics import (
     mask_counts,
     summarise_masks,
 )
-from crack_tf.segmentation.patches import photographs
 from crack_tf.segmentation.photos import SegmenterPool, TileMaps, photo_seams, segment
 from crack_tf.segmentation.pictures import choose_examples, gallery, pr_curves
 from tflite.files import write_csv, write_json

@@ -81,9 +81,9 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         CrackError: if the model or the data is not usable, or --out exists.
     """
+    from crack_tf.data.patches import photographs
     from crack_tf.data.registry import prepare
     from crack_tf.model_zoo import find_model
-    from crack_tf.segmentation.patches import photographs
     from crack_tf.segmentation.photos import SegmenterPool
     from tflite.segmenter import Segmenter
 

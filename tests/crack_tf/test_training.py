@@ -9,8 +9,8 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from crack_tf.data.cache import Tiles  # noqa: E402
+from crack_tf.data.patches import Patches  # noqa: E402
 from crack_tf.models import MODELS  # noqa: E402
-from crack_tf.segmentation.patches import Patches  # noqa: E402
 from crack_tf.tasks import predict_logits, task_of  # noqa: E402
 from crack_tf.training import (  # noqa: E402
     TrainConfig,

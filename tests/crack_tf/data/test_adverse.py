@@ -9,7 +9,7 @@ pytest.importorskip("keras")
 
 from crack_tf.data.adverse import DARK, LIGHT, NOISE, NUMBERS, draw_adverse, shadow_map, spoil, stain_map
 from crack_tf.data.augment import PARAMETERS, Augment, Augmentation
-from crack_tf.segmentation.pipeline import PatchAugmentation, augment_pairs
+from crack_tf.data.patch_pipeline import PatchAugmentation, augment_pairs
 
 SIZE = 32
 SHADOW, STAIN, DIM, GRAINY = 0, 5, NUMBERS - 4, NUMBERS - 3  # the number of each condition; 1 (noise: 0) is none

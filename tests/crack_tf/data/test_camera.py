@@ -14,7 +14,7 @@ pytest.importorskip("keras")
 from crack_tf.data import adverse
 from crack_tf.data.augment import PARAMETERS, Augment, Augmentation, recolour
 from crack_tf.data.camera import NUMBERS, draw_camera, through_camera
-from crack_tf.segmentation.pipeline import PatchAugmentation, augment_pairs
+from crack_tf.data.patch_pipeline import PatchAugmentation, augment_pairs
 
 SIZE = 32
 NEUTRAL = np.array([[1, 1, 1, 1, 0]], np.float32)  # gains, colour, blur

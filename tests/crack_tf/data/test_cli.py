@@ -15,7 +15,7 @@ from PIL import Image
 
 from crack_tf.data.__main__ import main
 from crack_tf.data.registry import prepare
-from tests.crack_tf.segmentation.drawn_pairs import write_set
+from tests.crack_tf.data.drawn_pairs import write_set
 from tflite.manifest import read_manifest
 
 

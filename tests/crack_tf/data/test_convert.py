@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 from crack_tf.data.__main__ import main
 from crack_tf.data.convert import convert
 from crack_tf.data.registry import prepare
-from tests.crack_tf.segmentation.drawn_pairs import draw_pair
+from tests.crack_tf.data.drawn_pairs import draw_pair
 from tflite.errors import CrackError
 from tflite.masks import orient
 

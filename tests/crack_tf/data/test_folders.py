@@ -16,7 +16,7 @@ from crack_tf.data.folders import folder_split, passed_over
 from crack_tf.data.registry import locate, prepare
 from crack_tf.data.split import split
 from tests.conftest import draw_tile
-from tests.crack_tf.segmentation.drawn_pairs import write_pair
+from tests.crack_tf.data.drawn_pairs import write_pair
 from tflite.errors import CrackError
 from tflite.manifest import SPLITS, Manifest, read_manifest
 

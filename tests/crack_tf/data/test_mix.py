@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from crack_tf.data.mix import domain_of, mix
-from tests.crack_tf.segmentation.drawn_pairs import write_set
+from tests.crack_tf.data.drawn_pairs import write_set
 from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes, sha256_file
 from tflite.manifest import SPLITS, Item, Manifest, read_manifest, write_manifest

@@ -17,7 +17,7 @@ from crack_tf.data.__main__ import main
 from crack_tf.data.folders import class_folders
 from crack_tf.data.neighbours import metu_blocks, photograph_keys
 from crack_tf.data.registry import DATASETS, fetch, locate, prepare
-from tests.crack_tf.segmentation.drawn_pairs import write_pair
+from tests.crack_tf.data.drawn_pairs import write_pair
 from tflite.errors import CrackError
 from tflite.files import write_bytes
 from tflite.manifest import SPLITS, Manifest

@@ -136,7 +136,7 @@ def test_a_changed_mask_is_refused(mixed: Manifest) -> None:
 
 
 def test_a_mix_of_many_sets_has_a_file_in_the_cache_however_long_its_name(mixed: Manifest) -> None:
-    from crack_tf.segmentation.patches import load_patches
+    from crack_tf.data.patches import load_patches
 
     named = replace(mixed, dataset="+".join(f"wänd{number}" for number in range(60)))
     assert len(load_split(named, "val", 24)) == len(load_split(mixed, "val", 24))

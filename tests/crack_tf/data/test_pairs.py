@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from crack_tf.data.audit import Audit, audit, summary
+from crack_tf.data.pairs import PairRecord, PairSource, pair_folders, read_pair
 from crack_tf.data.registry import locate, prepare
 from crack_tf.data.split import split
-from crack_tf.segmentation.pairs import PairRecord, PairSource, pair_folders, read_pair
-from tests.crack_tf.segmentation.drawn_pairs import draw_pair, write_pair, write_set
+from tests.crack_tf.data.drawn_pairs import draw_pair, write_pair, write_set
 from tflite.errors import CrackError
 from tflite.manifest import read_manifest
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 pytest.importorskip("tensorflow")
 
 from crack_tf.data.augment import PARAMETERS, Augmentation
-from crack_tf.data.pipeline import plan_epoch
-from crack_tf.segmentation.patches import Patches
-from crack_tf.segmentation.pipeline import (
+from crack_tf.data.patch_pipeline import (
     PatchAugmentation,
     PlannedPatches,
     augment_pairs,
     patch_batches,
 )
+from crack_tf.data.patches import Patches
+from crack_tf.data.pipeline import plan_epoch
 from tflite.device.tiles import Box
 from tflite.manifest import Item
 

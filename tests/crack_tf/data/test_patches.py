@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crack_tf.data.patches import Patches, load_patches, photographs
 from crack_tf.data.registry import prepare
-from crack_tf.segmentation.patches import Patches, load_patches, photographs
-from tests.crack_tf.segmentation.drawn_pairs import write_pair, write_set
+from tests.crack_tf.data.drawn_pairs import write_pair, write_set
 from tflite.errors import CrackError, ImageError
 from tflite.images import load_rgb
 from tflite.manifest import Item, Manifest

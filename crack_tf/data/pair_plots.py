@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.data.audit import Audit
+from crack_tf.data.pairs import PairRecord
 from crack_tf.data.plots import save_sheet
-from crack_tf.segmentation.pairs import PairRecord
 from tflite.images import load_rgb
 from tflite.masks import decode_mask
 

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 
 from crack_tf.data.augment import affine_rows, parameter_rows, recolour, warp
+from crack_tf.data.patches import Patches
 from crack_tf.data.pipeline import EpochPlan, Planned, as_batches
-from crack_tf.segmentation.patches import Patches
 
 
 @dataclass(frozen=True)
