@@ -11,8 +11,8 @@ import numpy as np
 
 from crack_tf.common.provenance import created, data_record, environment
 from crack_tf.data.registry import prepare
+from crack_tf.inference.predictor import model_file, refuse_adopted
 from crack_tf.models.keras_models import load_keras
-from crack_tf.predictor import model_file, refuse_adopted
 from crack_tf.runs import RUN_FILES, Run, tell_left
 from crack_tf.tasks import task_of
 from crack_tf.train_config import TrainConfig

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from crack_tf.segmentation.photos import photo_columns
+    from crack_tf.inference.maps import photo_columns
 
     args.models = [_model(path) for path in args.models]
     manifest = read_manifest(args.manifest) if args.manifest is not None else None

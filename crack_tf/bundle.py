@@ -386,7 +386,7 @@ def reference(models: Sequence[Packed], items: Sequence[Item], images: Sequence[
 
     import numpy as np
 
-    from crack_tf.predictor import load_predictor
+    from crack_tf.inference.predictor import load_predictor
     from tflite.images import load_rgb
 
     sizes = sorted({model.sidecar.image_size for model in models})

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation import OUTPUT, EvaluateConfig, refuse_twice
+from crack_tf.inference.predictor import model_file
 from crack_tf.lineage import require_same_task
-from crack_tf.predictor import model_file
 from crack_tf.segmentation.evaluation import MapEvaluation, evaluate_maps
 from crack_tf.tile_evaluation import Evaluation, evaluate_tiles
 from tflite.manifest import refuse_mixed

@@ -14,7 +14,7 @@ from tflite.manifest import Manifest
 from tflite.outputs import Output, json_with
 
 if TYPE_CHECKING:
-    from crack_tf.predictor import CheckedModel
+    from crack_tf.inference.predictor import CheckedModel
 
 FORMAT = "crack_tf.evaluation/1"
 OUTPUT = Output(

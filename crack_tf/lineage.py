@@ -15,7 +15,7 @@ from tflite.manifest import Item, Manifest, read_manifest
 from tflite.sidecar import Sidecar
 
 if TYPE_CHECKING:
-    from crack_tf.predictor import CheckedModel
+    from crack_tf.inference.predictor import CheckedModel
 
 _NAMES = {"classify": "classification", "segment": "segmentation"}
 _DATA = {"classify": "tiles with labels", "segment": "photographs with masks"}

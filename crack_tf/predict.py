@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0, or 1 when a photograph could not be read.
     """
-    from crack_tf.predicting import PredictConfig, predict_photos  # LiteRT and pictures
+    from crack_tf.inference.predict import PredictConfig, predict_photos  # LiteRT and pictures
 
     config = PredictConfig(args.model, args.tile, args.overlap, args.jobs, args.overlay)
     found = predict_photos(args.photos, config, args.out, resume=args.resume, overwrite=args.overwrite)

@@ -23,8 +23,8 @@ from crack_tf.calibration import (
 from crack_tf.common.provenance import created, environment
 from crack_tf.data.cache import Tiles, load_split
 from crack_tf.evaluation import FORMAT, OUTPUT, EvaluateConfig, subject, unique_names
+from crack_tf.inference.predictor import Predictor, load_predictor
 from crack_tf.lineage import Lineage, check_origins
-from crack_tf.predictor import Predictor, load_predictor
 from tflite.files import write_csv, write_json
 from tflite.manifest import Item, Manifest
 from tflite.metrics import Confusion, confusion, logit, roc_auc, sigmoid, summary

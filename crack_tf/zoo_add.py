@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from crack_tf.data.registry import DATASETS
+from crack_tf.inference.predictor import model_file
 from crack_tf.model_zoo import (
     GOLDEN,
     LIMIT_BYTES,
@@ -21,7 +22,6 @@ from crack_tf.model_zoo import (
     read_zoo,
     write_zoo,
 )
-from crack_tf.predictor import model_file
 from crack_tf.rounded import round_keras
 from crack_tf.synthetic.tiles import render_tile
 from tflite.device.tiles import training_side

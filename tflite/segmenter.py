@@ -7,7 +7,7 @@ Example:
     tile = load_rgb("tile.jpg", segmenter.image_size)
     print(segmenter.mask(tile).mean())
 
-`crack_tf.segmentation.photos.segment` puts whole photographs together from such tiles.
+`crack_tf.inference.maps.segment` puts whole photographs together from such tiles.
 """
 
 from __future__ import annotations

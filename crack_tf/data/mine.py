@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from crack_tf.segmentation.photos import segment
-from crack_tf.tiled import PhotoClassifier
+from crack_tf.inference.maps import segment
+from crack_tf.inference.tiles import PhotoClassifier
 from tflite.device.tiles import Box, tile_boxes
 from tflite.errors import CrackError, ImageError
 from tflite.files import atomic_path, read_json, sha256_bytes, write_csv, write_json

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from crack_tf.explain.explainer import Explanation
 from crack_tf.explain.store import Explained
-from crack_tf.overlay import CRACK
+from crack_tf.inference.overlay import CRACK
 from tflite.metrics import sigmoid
 
 CLEAN = (0x00, 0x72, 0xB2)

@@ -16,7 +16,7 @@ from crack_tf.explain.appearance import GROUPS, Look, groups_of
 from crack_tf.explain.drawing import CLEAN, Panel, Row, draw_sheet, panels_of, score_lines
 from crack_tf.explain.odds import FEWEST, KINDS, SUPPORTED, GroupRow, cells, compare, hypothesis
 from crack_tf.explain.store import Explained, RunFolder
-from crack_tf.overlay import CRACK
+from crack_tf.inference.overlay import CRACK
 from tflite.errors import CrackError
 from tflite.files import csv_rows, write_csv, write_text
 from tflite.manifest import LABELS, Item

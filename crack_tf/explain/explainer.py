@@ -22,7 +22,7 @@ from crack_tf.explain.attribution import (
     integrated_gradients,
     occlusion,
 )
-from crack_tf.predictor import Predictor, load_predictor
+from crack_tf.inference.predictor import Predictor, load_predictor
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import sha256_file
 from tflite.sidecar import Sidecar, made_from, read_sidecar, sidecar_path, verify_file
@@ -57,7 +57,7 @@ class Explainer:
         threads: of a `.tflite`.
 
     Raises:
-        CrackError, ModelFileError: see `crack_tf.predictor.load_predictor`.
+        CrackError, ModelFileError: see `crack_tf.inference.predictor.load_predictor`.
     """
 
     def __init__(

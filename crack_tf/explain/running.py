@@ -17,7 +17,7 @@ from crack_tf.explain.drawing import CLEAN, Panel, Row, completeness, draw_sheet
 from crack_tf.explain.explainer import Explainer
 from crack_tf.explain.sources import Tiles
 from crack_tf.explain.store import GALLERY, INDEX, Explained, RunFolder, index_rows
-from crack_tf.overlay import CRACK
+from crack_tf.inference.overlay import CRACK
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv
 from tflite.manifest import LABELS

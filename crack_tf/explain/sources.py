@@ -11,8 +11,8 @@ from PIL import Image
 
 from crack_tf.data.cache import load_split, subset
 from crack_tf.data.patches import load_patches
+from crack_tf.inference.tiles import photo_boxes
 from crack_tf.synthetic.tiles import render_tile
-from crack_tf.tiled import photo_boxes
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes
 from tflite.images import decode_rgb, list_images, resize_rgb

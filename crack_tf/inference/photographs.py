@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 
-from crack_tf.tiled import PhotoClassifier, Tile, photo_boxes
+from crack_tf.inference.tiles import PhotoClassifier, Tile, photo_boxes
 from tflite.device.tiles import MIN_SIDE, Box, training_side
 from tflite.errors import CrackError, ImageError
 from tflite.images import Picture, load_picture, resize_rgb
@@ -78,7 +78,7 @@ class ClassifiedPhoto:
 
     def overlay(self) -> Image:
         """The photograph in grey under its heat map, at most 1,600 pixels wide or high."""
-        from crack_tf.overlay import draw_overlay
+        from crack_tf.inference.overlay import draw_overlay
 
         return draw_overlay(self.image, self.tiles, self.threshold, f"{self.name} {self.model}".strip())
 
@@ -237,7 +237,7 @@ class CrackClassifier(PhotoModel[ClassifiedPhoto]):
         if path.suffix == ".tflite":
             self._tiles = PhotoClassifier(path, jobs=self._jobs, side=self.side, overlap=OVERLAP)
         else:
-            from crack_tf.predictor import load_predictor
+            from crack_tf.inference.predictor import load_predictor
 
             self._keras = load_predictor(path)
 
@@ -273,13 +273,13 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
         self._maps: Any
         self._pool: Any = None
         if path.suffix == ".tflite":
-            from crack_tf.segmentation.photos import SegmenterPool
+            from crack_tf.inference.maps import SegmenterPool
             from tflite.segmenter import Segmenter
 
             self._maps = Segmenter(path)
             self._pool = SegmenterPool(self._maps, self._jobs)
         else:
-            from crack_tf.predictor import load_map_predictor
+            from crack_tf.inference.predictor import load_map_predictor
 
             self._maps = load_map_predictor(path)
 
@@ -288,7 +288,7 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
             self._pool.__exit__(None, None, None)
 
     def _answer(self, name: str, picture: Picture, **settings: Any) -> DrawnPhoto:
-        from crack_tf.segmentation.photos import segment
+        from crack_tf.inference.maps import segment
 
         scale = settings.pop("mm_per_pixel", None)
         if settings:
@@ -355,7 +355,7 @@ def _file_of(path: Path, shipped: Iterable[str]) -> Path:
     if exports:
         # What a run is for; quantisation-aware training before calibration alone, as the zoo prefers it.
         return next((file for file in exports if "qat" in file.name), exports[0])
-    from crack_tf.predictor import model_file
+    from crack_tf.inference.predictor import model_file
 
     return model_file(path)
 

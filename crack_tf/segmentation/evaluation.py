@@ -33,9 +33,10 @@ from crack_tf.data.alignment import Alignment, alignment
 from crack_tf.data.cache import subset
 from crack_tf.data.patches import photographs
 from crack_tf.evaluation import FORMAT, OUTPUT, EvaluateConfig, subject, unique_names
+from crack_tf.inference.maps import SegmenterPool, TileMaps, photo_seams, segment
+from crack_tf.inference.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
 from crack_tf.lineage import Lineage, check_origins
 from crack_tf.photo.stitch import SeamSteps
-from crack_tf.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
 from crack_tf.segmentation.metrics import (
     CENTRE_TOLERANCE,
     TOLERANCE,
@@ -45,7 +46,6 @@ from crack_tf.segmentation.metrics import (
     mask_counts,
     summarise_masks,
 )
-from crack_tf.segmentation.photos import SegmenterPool, TileMaps, photo_seams, segment
 from crack_tf.segmentation.pictures import choose_examples, gallery, pr_curves
 from tflite.files import write_csv, write_json
 from tflite.manifest import Item, Manifest

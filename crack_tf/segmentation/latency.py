@@ -152,7 +152,7 @@ def measure(run: Run) -> dict[str, Any]:
         Seconds (and CPU seconds) by stage, number of tiles, delegate nodes, and megabytes (of 1e6 bytes): when the model was loaded,
         and at the most.
     """
-    from crack_tf.segmentation.photos import SegmenterPool, segment, warm_up
+    from crack_tf.inference.maps import SegmenterPool, segment, warm_up
     from tflite.images import load_rgb
     from tflite.measure import peak_rss_mb
     from tflite.segmenter import Segmenter

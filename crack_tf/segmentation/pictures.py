@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from crack_tf.segmentation.photos import TileMaps, segment
+from crack_tf.inference.maps import TileMaps, segment
 from tflite.files import atomic_path
 from tflite.images import decode_rgb
 from tflite.manifest import Manifest

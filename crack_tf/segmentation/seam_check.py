@@ -83,8 +83,8 @@ def run(args: argparse.Namespace) -> None:
     """
     from crack_tf.data.patches import photographs
     from crack_tf.data.registry import prepare
+    from crack_tf.inference.maps import SegmenterPool
     from crack_tf.model_zoo import find_model
-    from crack_tf.segmentation.photos import SegmenterPool
     from tflite.segmenter import Segmenter
 
     if args.out is not None:
@@ -121,10 +121,10 @@ def seam_effect(photo: np.ndarray, maps: Any, threshold: float) -> SeamEffect:
 
     Args:
         photo: uint8 (height, width, 3), larger than a tile.
-        maps: a model, see `crack_tf.segmentation.photos.TileMaps`.
+        maps: a model, see `crack_tf.inference.maps.TileMaps`.
         threshold: probability from which a pixel is crack.
     """
-    from crack_tf.segmentation.photos import TilesOnly, segment
+    from crack_tf.inference.maps import TilesOnly, segment
 
     maps = TilesOnly(maps)
     tile, (height, width) = maps.image_size, photo.shape[:2]

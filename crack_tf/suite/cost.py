@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from crack_tf.inference.tiles import PhotoClassifier
 from crack_tf.synthetic.tiles import render_tile
-from crack_tf.tiled import PhotoClassifier
 from tflite.hardware import board
 
 WIDTH, HEIGHT = 4000, 3000

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.inference.maps import SegmenterPool, segment
+from crack_tf.inference.tiles import PhotoClassifier, photo_boxes
 from crack_tf.photo.foreground import Prompt
 from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.view import View
-from crack_tf.segmentation.photos import SegmenterPool, segment
 from crack_tf.survey.camera import Shot
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, finding_id
 from crack_tf.survey.merge import find_points
@@ -31,7 +32,6 @@ from crack_tf.survey.source import MISSING, UNREADABLE, Frame, Item
 from crack_tf.survey.store import OVERLAYS, PICTURES
 from crack_tf.survey.validate import LEFT_OUT, Candidate, find_candidates, worth_a_look
 from crack_tf.survey.verify import Verifier
-from crack_tf.tiled import PhotoClassifier, photo_boxes
 from tflite.device.journal import iso_time
 from tflite.device.tiles import Box
 from tflite.errors import ImageError

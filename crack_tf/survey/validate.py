@@ -28,10 +28,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from crack_tf.inference.tiles import Tile
 from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, measure_cracks
 from crack_tf.photo.linking import FAR, crack_darkness, link_cracks
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Polygon
-from crack_tf.tiled import Tile
 from tflite.device.tiles import Box
 
 MIN_FOREGROUND = 0.1  # of a tile

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crack_tf.tiled import PhotoClassifier
+from crack_tf.inference.tiles import PhotoClassifier
 from tflite.device.tiles import Box
 
 PLACES = 4  # along a crack

@@ -13,7 +13,7 @@ import pytest
 from crack_tf import adopt, adoption
 from crack_tf.adoption import golden_path
 from crack_tf.cli import main as crack_tf
-from crack_tf.predictor import load_predictor
+from crack_tf.inference.predictor import load_predictor
 from tests.dark_model import write_dark_model
 from tests.own_models import BRIGHT, DARK, SIZE, logit_of, write_own_model, write_pictures
 from tflite.benchmark import main as benchmark

@@ -80,8 +80,8 @@ def test_a_segmentation_model_is_also_timed_on_a_whole_photograph(
     write_map_model(tmp_path / "dark.tflite")
     # In this process, where the photograph can be made small.
     monkeypatch.setattr(device, "can_spawn", lambda: False)
-    monkeypatch.setattr("crack_tf.segmentation.photos.BENCHMARK_WIDTH", 200)
-    monkeypatch.setattr("crack_tf.segmentation.photos.BENCHMARK_HEIGHT", 150)
+    monkeypatch.setattr("crack_tf.inference.maps.BENCHMARK_WIDTH", 200)
+    monkeypatch.setattr("crack_tf.inference.maps.BENCHMARK_HEIGHT", 150)
     assert measured(tmp_path / "dark.tflite", tmp_path, "--threads", "2")["photo_jobs"] == "2"
     row = measured(tmp_path / "dark.tflite", tmp_path, "--overwrite")
     assert float(row["photo_s"]) > 0

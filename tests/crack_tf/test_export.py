@@ -13,8 +13,8 @@ import pytest
 
 from crack_tf import export
 from crack_tf.export_qat import qat_batches
+from crack_tf.inference.predictor import load_predictor
 from crack_tf.models import MODELS
-from crack_tf.predictor import load_predictor
 from tests.quantised_models import HYPERPARAMETERS
 from tflite.errors import CrackError
 from tflite.files import sha256_file

@@ -48,7 +48,7 @@ def rows(out: Path) -> list[dict[str, str]]:
 def test_a_photograph_gets_maps_and_measured_cracks(
     model: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crack_tf.segmentation.photos.MAX_WINDOW", 40 * HEIGHT)  # else there would be no seams
+    monkeypatch.setattr("crack_tf.inference.maps.MAX_WINDOW", 40 * HEIGHT)  # else there would be no seams
     out = tmp_path / "out"
     assert call(photo, "--model", model, "--out", out, "--mm-per-pixel", 0.5) == 0
     folder = out / "pier.png"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from crack_tf.inference.tiles import Tile
 from crack_tf.survey.validate import LEFT_OUT, LINK_PX, UNCERTAIN_LOGITS, find_candidates, touching, worth_a_look
-from crack_tf.tiled import Tile
 from tflite.device.tiles import Box
 
 SIDE = 100

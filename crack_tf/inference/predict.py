@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from crack_tf.inference.named_photos import Named, find_photos
+from crack_tf.inference.overlay import draw_overlay
+from crack_tf.inference.predictions import CLASSIFIED, UNREADABLE, Predictions
+from crack_tf.inference.tiles import Photo, PhotoClassifier
 from crack_tf.model_zoo import find_model
-from crack_tf.named_photos import Named, find_photos
-from crack_tf.overlay import draw_overlay
-from crack_tf.predictions import CLASSIFIED, UNREADABLE, Predictions
-from crack_tf.tiled import Photo, PhotoClassifier
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError
 from tflite.files import atomic_path

@@ -1,6 +1,6 @@
 """Whole photographs through a segmentation model: overlapping windows on several threads, blended into one map.
 
-    from crack_tf.segmentation.photos import segment
+    from crack_tf.inference.maps import segment
     from tflite.segmenter import Segmenter
 
     segmenter = Segmenter("unet-int8-qat.tflite")
@@ -46,7 +46,7 @@ BENCHMARK_WIDTH, BENCHMARK_HEIGHT = 4000, 3000  # 12 megapixels
 
 
 class TileMaps(Protocol):
-    """What `segment` needs of a model: a `Segmenter`, a `SegmenterPool`, or a predictor of crack_tf.predictor.
+    """What `segment` needs of a model: a `Segmenter`, a `SegmenterPool`, or a predictor of crack_tf.inference.predictor.
 
     One that has an attribute `window_step` that is not None takes larger windows too, see `tflite.segmenter.Segmenter`.
     """
@@ -62,7 +62,7 @@ class TileMaps(Protocol):
 class SegmenterPool:
     """One segmentation file on several threads, an interpreter for each; used as a context.
 
-    LiteRT lets other threads run while it computes, so n threads score tiles nearly n times as fast (see crack_tf.tiled).
+    LiteRT lets other threads run while it computes, so n threads score tiles nearly n times as fast (see crack_tf.inference.tiles).
 
     Args:
         segmenter: the first of the interpreters; the others are made when they are needed.

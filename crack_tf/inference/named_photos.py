@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crack_tf.predictions import OVERLAYS
+from crack_tf.inference.predictions import OVERLAYS
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes
 from tflite.formats import SUFFIXES

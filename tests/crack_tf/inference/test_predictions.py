@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crack_tf.predictions import FORMAT, LINES, PHOTOS, TILES, Predictions
+from crack_tf.inference.predictions import FORMAT, LINES, PHOTOS, TILES, Predictions
 from tflite.errors import CrackError
 from tflite.files import write_bytes
 

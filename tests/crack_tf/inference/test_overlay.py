@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crack_tf.overlay import CRACK, MAX_OPACITY, MAX_SIDE, MIN_WIDTH, draw_overlay, heat_map
-from crack_tf.tiled import Tile
+from crack_tf.inference.overlay import CRACK, MAX_OPACITY, MAX_SIDE, MIN_WIDTH, draw_overlay, heat_map
+from crack_tf.inference.tiles import Tile
 from tflite.device.tiles import Box, tile_boxes
 
 

@@ -57,7 +57,7 @@ class Predictor(CheckedModel, Protocol):
 
 
 class MapPredictor(CheckedModel, Protocol):
-    """A segmentation model; fits `crack_tf.segmentation.photos.segment`."""
+    """A segmentation model; fits `crack_tf.inference.maps.segment`."""
 
     @property
     def threshold_probability(self) -> float:

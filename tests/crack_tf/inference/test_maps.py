@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crack_tf.photo.stitch import stitch
-from crack_tf.segmentation.photos import (
+from crack_tf.inference.maps import (
     SegmenterPool,
     TilesOnly,
     parts_of,
@@ -20,6 +19,7 @@ from crack_tf.segmentation.photos import (
     time_photograph,
     window_of,
 )
+from crack_tf.photo.stitch import stitch
 from tests.dark_map_model import RADIUS, dark_photo, write_map_model
 from tflite.errors import CrackError
 from tflite.segmenter import Segmenter
@@ -95,7 +95,7 @@ def test_windows_give_what_tiles_give_and_ask_for_fewer_pixels(
     tiled = segment(photo, TilesOnly(segmenter))
     told: list[tuple[int, int]] = []
     for limit, count in ((150 * 230, 1), (150 * 80, 4)):
-        monkeypatch.setattr("crack_tf.segmentation.photos.MAX_WINDOW", limit)
+        monkeypatch.setattr("crack_tf.inference.maps.MAX_WINDOW", limit)
         found = segment(photo, segmenter, progress=lambda done, total: told.append((done, total)))
         np.testing.assert_allclose(found, tiled, atol=1e-5)
         assert told[-1] == (count, count)
@@ -199,8 +199,8 @@ def test_bad_arguments_are_refused(segmenter: Segmenter) -> None:
 
 
 def test_the_time_of_a_photograph_names_its_tiles(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crack_tf.segmentation.photos.BENCHMARK_WIDTH", 300)
-    monkeypatch.setattr("crack_tf.segmentation.photos.BENCHMARK_HEIGHT", 200)
+    monkeypatch.setattr("crack_tf.inference.maps.BENCHMARK_WIDTH", 300)
+    monkeypatch.setattr("crack_tf.inference.maps.BENCHMARK_HEIGHT", 200)
     row = time_photograph(segmenter, jobs=2)
     assert row["photo_s"] > 0
     assert row["photo_megapixels"] == 0.06

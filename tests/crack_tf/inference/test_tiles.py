@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from crack_tf.tiled import PhotoClassifier, _PixelBudget, photo_boxes
+from crack_tf.inference.tiles import PhotoClassifier, _PixelBudget, photo_boxes
 from tests.dark_model import SIZE, logit_of, write_dark_model
 from tflite.device.tiles import Box
 from tflite.errors import CrackError, ImageError, ModelFileError

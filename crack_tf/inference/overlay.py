@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
-from crack_tf.tiled import Tile
+from crack_tf.inference.tiles import Tile
 
 CRACK = (0xD5, 0x5E, 0x00)  # vermilion of Okabe and Ito's palette
 MAX_SIDE, MIN_WIDTH = (
