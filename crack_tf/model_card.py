@@ -37,7 +37,7 @@ _TASK_LIMITS = {
         "- The numbers above hold for photographs that show cracks; on clean ones every pixel called crack is a false alarm.",
     ),
 }
-_COLOURS = {1: "#D55E00", 0: "#0072B2"}  # crack and clean as in crack_tf.plots (Okabe and Ito)
+_COLOURS = {1: "#D55E00", 0: "#0072B2"}  # crack and clean as in crack_tf.reporting.plots (Okabe and Ito)
 
 
 def model_card(sidecar: Sidecar, comparison: Comparison, graph: Graph, measured_on: str) -> str:

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crack_tf.notebooks import exported_in
+from crack_tf.reporting.notebooks import exported_in
 from tflite.cli import run_main
 from tflite.errors import CrackError, first_line
 from tflite.extras import advice
@@ -151,7 +151,7 @@ def run(args: argparse.Namespace) -> None:
     write_text(out, to_html(document, out.stem))
     print(out)
     if args.figures is not None:
-        from crack_tf.report_figures import write_figures
+        from crack_tf.reporting.figures import write_figures
 
         for path in write_figures(document, args.figures, name.partition("_")[0], args.pick, args.overwrite):
             print(path)

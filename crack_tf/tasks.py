@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from crack_tf import plots
 from crack_tf.data.augment import Augmentation
 from crack_tf.data.cache import Tiles, load_split
 from crack_tf.data.mix import domain_of
@@ -27,6 +26,7 @@ from crack_tf.losses import make_loss
 from crack_tf.models import get_model
 from crack_tf.models.keras_models import map_logits
 from crack_tf.models.keras_models import predict_logits as predict_logits  # where others look for it
+from crack_tf.reporting import plots
 from crack_tf.segmentation.metrics import TOLERANCE, LogitHistogram, PixelCounts, pixel_counts, summarise
 from crack_tf.segmentation.pictures import errors
 from crack_tf.thresholds import select_threshold, specificity_at_recall

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from crack_tf import plots
 from crack_tf.calibration import (
     ReliabilityBin,
     brier_score,
@@ -25,6 +24,7 @@ from crack_tf.data.cache import Tiles, load_split
 from crack_tf.evaluation import FORMAT, OUTPUT, EvaluateConfig, subject, unique_names
 from crack_tf.inference.predictor import Predictor, load_predictor
 from crack_tf.lineage import Lineage, check_origins
+from crack_tf.reporting import plots
 from tflite.files import write_csv, write_json
 from tflite.manifest import Item, Manifest
 from tflite.metrics import Confusion, confusion, logit, roc_auc, sigmoid, summary

@@ -18,7 +18,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from crack_tf import plots
 from crack_tf.common.progress import say_now
 from crack_tf.common.provenance import created, data_record, environment
 from crack_tf.data.registry import prepare
@@ -26,6 +25,7 @@ from crack_tf.losses import make_loss
 from crack_tf.models import build_model, get_model
 from crack_tf.models.keras_models import load_keras as load_keras  # where others look for them
 from crack_tf.models.keras_models import predict_logits as predict_logits
+from crack_tf.reporting import plots
 from crack_tf.runs import MODEL_FILE, OUTPUT, Run, check_out, check_same_run, tell_left
 from crack_tf.runs import read_history as read_history
 from crack_tf.tasks import ALL, Choice, Task, task_of

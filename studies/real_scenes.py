@@ -4,7 +4,8 @@ What it makes: `real`, MobileNetV2 at 160 pixels from data that may be shipped (
 of real scenes without a crack, and cracks transplanted onto these, a part of them on drawn brickwork and coarse surfaces), and
 `unet_mobile`, research only, from all sets with masks besides, with crack-free tiles and scenes as empty masks.
 Ideas: masks and tile labels in one training set; cracks transplanted onto other backgrounds, and lines that only look like cracks
-(crack_tf/synthetic/transplant.py); balanced draws of data sets; colour casts, blur, adverse conditions. docs/decisions.md says what each is for.
+(crack_tf/synthetic/transplant.py); balanced draws of data sets; colour casts, blur, adverse conditions. docs/decisions.md says what
+each is for.
 Cost: about three hours on two cores with AVX-512.
 Expected: results/real-scenes, made by the last steps.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.real_scenes   (the folder must be writable: drawn sets go there)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crack_tf.explain.odds import GroupRow, cells
-from crack_tf.report_figures import MOST_BYTES
+from crack_tf.reporting.figures import MOST_BYTES
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results" / "explain"

@@ -42,7 +42,7 @@ LAZY: dict[str, set[str]] = {
         *("crack_tf.inference.predictor", "crack_tf.inference.maps", "tflite.segmenter"),
     },
     "crack_tf.model_zoo": {"tflite.images", "tflite.runtime", "tflite.segmenter"},
-    "crack_tf.notebooks": {"crack_tf.survey.page_map", "tuning.objective", "tuning.project"},
+    "crack_tf.reporting.notebooks": {"crack_tf.survey.page_map", "tuning.objective", "tuning.project"},
     "crack_tf.photo.measure": {"crack_tf.photo.cracks", "crack_tf.photo.gsd", "crack_tf.photo.overlay"},
     "crack_tf.photo.segment": {"crack_tf.photo.grabcut"},
     "crack_tf.inference.predictor": {"crack_tf.models.keras_models"},

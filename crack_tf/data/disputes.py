@@ -17,7 +17,7 @@ import numpy as np
 
 from crack_tf.data.cache import Tiles
 from crack_tf.models import build_model, get_model
-from crack_tf.plots import new_figure, save_png
+from crack_tf.reporting.plots import new_figure, save_png
 from tflite.errors import CrackError
 from tflite.images import load_rgb
 from tflite.manifest import LABELS

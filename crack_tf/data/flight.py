@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from crack_tf.synthetic.flight_plan import Plan as Plan  # where others look for it
+from crack_tf.synthetic.flight_plan import Plan
 from tflite.cli import non_negative_int, positive_float, positive_int
 
 

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
     from crack_tf.explain.faithfulness import curves_plot
     from crack_tf.explain.store import read_run
     from crack_tf.explain.tables import entries_of
-    from crack_tf.report_figures import shrink
+    from crack_tf.reporting.figures import shrink
     from tflite.files import write_bytes, write_csv, write_text
 
     check_folder(args.out, OUTPUT, args.overwrite, inputs=args.runs)

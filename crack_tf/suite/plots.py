@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.plots import new_figure, save_png
+from crack_tf.reporting.plots import new_figure, save_png
 from crack_tf.suite.corruptions import CORRUPTIONS, SEVERITIES
 
 Row = dict[str, Any]

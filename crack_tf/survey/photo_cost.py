@@ -202,8 +202,8 @@ def _files(photos: Path) -> Sequence[Path]:
 
 def _draw(folder: Path) -> Path:
     """A drawn flight; the folder of its photographs."""
-    from crack_tf.data.flight import Plan
     from crack_tf.synthetic.flight import write_flight
+    from crack_tf.synthetic.flight_plan import Plan
 
     rows, columns = _DRAWN
     write_flight(folder, Plan(piers=1, rows=rows, columns=columns, width=_SIZE[0], height=_SIZE[1]))

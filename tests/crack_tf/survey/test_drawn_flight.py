@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from crack_tf.data.flight import Plan
 from crack_tf.survey.__main__ import main
 from crack_tf.survey.findings import read_survey
 from crack_tf.survey.truth import compare, read_truth
 from crack_tf.synthetic.flight import write_flight
+from crack_tf.synthetic.flight_plan import Plan
 
 
 def test_the_cracks_of_a_drawn_flight_are_found(tmp_path, capsys):

@@ -1,0 +1,1 @@
+"""Notebooks, their execution into one HTML file, and the pictures that evaluations and trainings leave."""
