@@ -360,7 +360,7 @@ def refuse_trained(models: Sequence[Packed], manifest: Manifest, items: Sequence
     Raises:
         CrackError: if one of them trained a model: its answers would look better than they are.
     """
-    from crack_tf.lineage import lineage, notes
+    from crack_tf.evaluation.lineage import lineage, notes
 
     # Once per float model: what was made from it has seen the same tiles.
     for source, sidecar in {model.source: model.source_sidecar for model in models}.items():

@@ -2,7 +2,7 @@
 
 With --out the results are kept: metrics.csv (a row per model), metrics.json (the same, where it came from, reliability bins),
 prevalence.csv, predictions.csv (a row per model and tile), and per model confusion_*.png, reliability_*.png, scores_*.png.
-Segmentation models are measured on whole photographs with masks: see `crack_tf.segmentation.evaluation`.
+Segmentation models are measured on whole photographs with masks: see `crack_tf.evaluation.maps`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
-from crack_tf.evaluation import OUTPUT, EvaluateConfig
+from crack_tf.evaluation.config import OUTPUT, EvaluateConfig
 from tflite.cli import fraction, positive_int, run_main
 from tflite.manifest import SPLITS
 from tflite.outputs import check_folder
@@ -50,7 +50,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     if "--suite" in (sys.argv[1:] if argv is None else argv):  # its options are others
-        from crack_tf.suite.command import main as suite
+        from crack_tf.suite import main as suite
 
         return suite(argv)
     args = make_parser().parse_args(argv)
@@ -65,7 +65,9 @@ def run(args: argparse.Namespace) -> None:
     if args.out is not None:
         check_folder(args.out, OUTPUT, args.overwrite, inputs=(*args.models, args.data))
 
-    from crack_tf.evaluating import evaluate_models  # after the check: numpy, LiteRT and pictures take a second
+    from crack_tf.evaluation.evaluate import (
+        evaluate_models,  # after the check: numpy, LiteRT and pictures take a second
+    )
 
     evaluate_models(args.models, config, args.out, overwrite=args.overwrite)
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from crack_tf.data.cache import Tiles
 from crack_tf.data.patches import Patches
-from crack_tf.segmentation.metrics import LogitHistogram
-from crack_tf.thresholds import select_threshold
+from crack_tf.evaluation.pixels import LogitHistogram
+from crack_tf.evaluation.thresholds import select_threshold
 from tflite.compare import Comparison, MapComparison, compare
 from tflite.metrics import confusion, summary
 from tflite.runtime import Classifier

@@ -81,7 +81,7 @@ VERBS = {
     "average": Verb("crack_tf.average", lambda i: [i("run"), i("run"), "--data", i.manifest]),
     "tune": Verb("crack_tf.tune", lambda i: ["--data", i.manifest]),
     "evaluate": Verb("crack_tf.evaluate", lambda i: [i("dark.tflite"), "--data", i.manifest]),
-    "evaluate --suite": Verb("crack_tf.suite.command", lambda i: [i("dark.tflite"), "--suite"]),
+    "evaluate --suite": Verb("crack_tf.suite", lambda i: [i("dark.tflite"), "--suite"]),
     "explain": Verb("crack_tf.explain.__main__", lambda i: [i("dark.tflite"), "--tiles", i("photo.png")]),
     "explain.summary": Verb("crack_tf.explain.summary", lambda i: [i("run")]),
     "predict": Verb("crack_tf.predict", lambda i: [i("photo.png"), "--model", i("dark.tflite")]),

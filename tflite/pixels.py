@@ -1,7 +1,7 @@
 """Counts and rates over the pixels of masks. numpy only, so that the device reports as the host does.
 
 Positive means crack. No intervals here: neighbouring pixels are anything but independent, so an interval over pixels would be far
-too narrow. `crack_tf.segmentation.metrics` gives intervals over photographs.
+too narrow. `crack_tf.evaluation.pixels` gives intervals over photographs.
 """
 
 from __future__ import annotations

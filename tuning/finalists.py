@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from crack_tf import evaluating, exporting
-from crack_tf.evaluation import EvaluateConfig
+from crack_tf import exporting
+from crack_tf.evaluation import evaluate as evaluating
+from crack_tf.evaluation.config import EvaluateConfig
 from crack_tf.export_config import ExportConfig
 from crack_tf.runs import MODEL_FILE
 from crack_tf.train_config import TrainConfig

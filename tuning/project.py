@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from crack_tf.common.provenance import created, environment
-from crack_tf.evaluation import OUTPUT as EVALUATION
+from crack_tf.evaluation.config import OUTPUT as EVALUATION
 from crack_tf.export_config import CHECKPOINT, PARTS
 from crack_tf.runs import RUN_FILES, flatten
 from tflite.errors import CrackError

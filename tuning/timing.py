@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from crack_tf.common.provenance import created, environment
+from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.models import build_model, get_model
-from crack_tf.thresholds import threshold_record
 from tflite.convert import convert_ptq, write_model
 from tflite.files import sha256_file
 from tflite.graph import read_graph

@@ -1,4 +1,4 @@
-"""Pictures of an audit of photographs with masks. Those of an evaluation are in `crack_tf.segmentation.pictures`."""
+"""Pictures of an audit of photographs with masks. Those of an evaluation are in `crack_tf.evaluation.pictures`."""
 
 from __future__ import annotations
 

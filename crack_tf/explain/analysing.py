@@ -12,6 +12,8 @@ from tqdm import tqdm
 
 from crack_tf.data.cache import load_split
 from crack_tf.data.registry import prepare
+from crack_tf.evaluation.lineage import find_training_manifest, lineage, notes
+from crack_tf.evaluation.tiles import evaluate
 from crack_tf.explain.appearance import SIDE, Look, look_at
 from crack_tf.explain.config import ExplainConfig
 from crack_tf.explain.errors import Analysis, Disputes, analyse, error_rows, gallery, write_report
@@ -21,8 +23,6 @@ from crack_tf.explain.odds import KINDS, SUPPORTED
 from crack_tf.explain.running import Job, explain_all, incomplete, make_job, open_folder, save_image
 from crack_tf.explain.sources import Tiles, from_split
 from crack_tf.explain.store import INDEX, Explained, RunFolder, index_rows, plain
-from crack_tf.lineage import find_training_manifest, lineage, notes
-from crack_tf.tile_evaluation import evaluate
 from tflite.errors import CrackError
 from tflite.files import write_csv
 from tflite.manifest import Manifest, read_manifest, refuse_mixed

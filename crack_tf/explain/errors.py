@@ -23,8 +23,8 @@ from tflite.manifest import LABELS, Item
 from tflite.metrics import sigmoid
 
 if TYPE_CHECKING:
+    from crack_tf.evaluation.tiles import Evaluation
     from crack_tf.explain.neighbours import Neighbour, TrainingTiles
-    from crack_tf.tile_evaluation import Evaluation
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crack_tf.data.registry import prepare
-from crack_tf.evaluation import refuse_twice, unique_names
+from crack_tf.evaluation.config import refuse_twice, unique_names
 from crack_tf.explain import sources
 from crack_tf.explain.analysing import analyse_errors
 from crack_tf.explain.config import ExplainConfig

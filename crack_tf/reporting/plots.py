@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from crack_tf.calibration import ReliabilityBin
+    from crack_tf.evaluation.calibration import ReliabilityBin
 
 CRACK, CLEAN = "#D55E00", "#0072B2"
 GREEN, GREY = "#009E73", "#7F7F7F"
@@ -125,7 +125,7 @@ def reliability_plot(bins: Sequence[ReliabilityBin], title: str, path: str | Pat
     Both axes are probabilities stretched towards 0 and 1 (logit scale), where nearly all tiles of a good model lie.
 
     Args:
-        bins: of `crack_tf.calibration.reliability_bins`.
+        bins: of `crack_tf.evaluation.calibration.reliability_bins`.
         title: of the picture.
         path: PNG to write.
 

@@ -98,7 +98,7 @@ def latency_rows(model: Path, threads: list[int], delegate: str, overlap: float,
     Raises:
         CrackError: if the model cannot be loaded.
     """
-    from crack_tf.suite.cost import HEIGHT, WIDTH, write_photo
+    from crack_tf.evaluation.suite.cost import HEIGHT, WIDTH, write_photo
     from tflite.sidecar import read_sidecar
 
     found: dict[int, list[dict[str, Any]]] = {count: [] for count in threads}

@@ -24,7 +24,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crack_tf.data.flight import Plan, photo_size
+from crack_tf.data.flight import photo_size
+from crack_tf.synthetic.flight_plan import Plan
 from tflite.cli import non_negative_int, run_main
 from tflite.errors import CrackError
 from tflite.files import read_json, write_csv

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from crack_tf import bundle, export
+from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import load_predictor
-from crack_tf.thresholds import threshold_record
 from tests.dark_map_model import write_map_model
 from tflite.device.bundle import file_problems, read_bundle
 from tflite.errors import CrackError

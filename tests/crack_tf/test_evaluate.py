@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crack_tf import tile_evaluation as module
 from crack_tf.evaluate import main
-from crack_tf.evaluation import unique_names
-from crack_tf.lineage import find_training_manifest, lineage
-from crack_tf.thresholds import threshold_record
-from crack_tf.tile_evaluation import measure, report
+from crack_tf.evaluation import tiles as module
+from crack_tf.evaluation.config import unique_names
+from crack_tf.evaluation.lineage import find_training_manifest, lineage
+from crack_tf.evaluation.thresholds import threshold_record
+from crack_tf.evaluation.tiles import measure, report
 from tflite.errors import CrackError
 from tflite.files import sha256_file, write_json
 from tflite.manifest import LABELS, Item, Manifest, write_manifest
@@ -82,7 +82,7 @@ def fake(tmp_path: Path, tiny_manifest: Manifest, monkeypatch: pytest.MonkeyPatc
     predictor = FakePredictor(path, make_sidecar(training=training))
     write_sidecar(path, predictor.sidecar)
     monkeypatch.setattr(
-        "crack_tf.tile_evaluation.load_predictor", lambda path, **_: replace(predictor, path=Path(path))
+        "crack_tf.evaluation.tiles.load_predictor", lambda path, **_: replace(predictor, path=Path(path))
     )
     return predictor
 

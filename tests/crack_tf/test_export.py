@@ -50,8 +50,8 @@ def make_run(folder: Path, name: str, manifest: Manifest) -> Path:
     """A run folder around an untrained model, as crack_tf.train would leave it."""
     import keras
 
+    from crack_tf.evaluation.thresholds import threshold_record
     from crack_tf.models import build_model
-    from crack_tf.thresholds import threshold_record
 
     folder.mkdir(parents=True)
     keras.utils.set_random_seed(1)

@@ -9,7 +9,7 @@ from PIL import Image
 pytest.importorskip("keras")
 
 from crack_tf.data.patches import Patches
-from crack_tf.segmentation.metrics import pixel_counts
+from crack_tf.evaluation.pixels import pixel_counts
 from crack_tf.tasks import ALL, Choice, task_of
 from crack_tf.training import TrainConfig
 from tests.pairs_on_disk import write_pairs

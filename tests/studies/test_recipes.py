@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
-from crack_tf import average, evaluate, export, report, throughput, train, tune
+from crack_tf import average, evaluate, export, report, suite, throughput, train, tune
 from crack_tf.data.__main__ import _parser as data_parser
 from crack_tf.explain import __main__ as explain
 from crack_tf.explain import summary
 from crack_tf.segmentation import latency, seam_check
-from crack_tf.suite import command as suite
 from crack_tf.survey import __main__ as survey
 from crack_tf.survey import scaling
 from studies import demo, real_scenes, survey_results

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import KerasPredictor, TflitePredictor, load_predictor
-from crack_tf.thresholds import threshold_record
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import sha256_file
 from tflite.manifest import LABELS

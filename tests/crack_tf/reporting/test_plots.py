@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_tf.calibration import ReliabilityBin, reliability_bins
+from crack_tf.evaluation.calibration import ReliabilityBin, reliability_bins
 from crack_tf.reporting import plots
 from tflite.errors import CrackError
 from tflite.metrics import Confusion

@@ -28,9 +28,9 @@ def small_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     def write(path: Path) -> None:
         Image.fromarray(dark_photo(HEIGHT, WIDTH)).save(path, "JPEG")
 
-    monkeypatch.setattr("crack_tf.suite.cost.write_photo", write)
-    monkeypatch.setattr("crack_tf.suite.cost.WIDTH", WIDTH)
-    monkeypatch.setattr("crack_tf.suite.cost.HEIGHT", HEIGHT)
+    monkeypatch.setattr("crack_tf.evaluation.suite.cost.write_photo", write)
+    monkeypatch.setattr("crack_tf.evaluation.suite.cost.WIDTH", WIDTH)
+    monkeypatch.setattr("crack_tf.evaluation.suite.cost.HEIGHT", HEIGHT)
 
 
 def test_a_row_per_thread_count_names_machine_nodes_and_memory(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crack_tf.conformal import band, miss_threshold, smallest_risk
+from crack_tf.evaluation.conformal import band, miss_threshold, smallest_risk
 from tflite.errors import CrackError
 
 

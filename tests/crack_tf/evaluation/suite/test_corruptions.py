@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crack_tf.suite.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from crack_tf.evaluation.suite.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from crack_tf.synthetic.tiles import render_tile
 from tflite.errors import CrackError
 

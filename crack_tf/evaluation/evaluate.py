@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crack_tf.data.registry import prepare
-from crack_tf.evaluation import OUTPUT, EvaluateConfig, refuse_twice
+from crack_tf.evaluation.config import OUTPUT, EvaluateConfig, refuse_twice
+from crack_tf.evaluation.lineage import require_same_task
+from crack_tf.evaluation.maps import MapEvaluation, evaluate_maps
+from crack_tf.evaluation.tiles import Evaluation, evaluate_tiles
 from crack_tf.inference.predictor import model_file
-from crack_tf.lineage import require_same_task
-from crack_tf.segmentation.evaluation import MapEvaluation, evaluate_maps
-from crack_tf.tile_evaluation import Evaluation, evaluate_tiles
 from tflite.manifest import refuse_mixed
 from tflite.outputs import check_folder
 from tflite.sidecar import read_sidecar

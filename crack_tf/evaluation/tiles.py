@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from crack_tf.calibration import (
+from crack_tf.common.provenance import created, environment
+from crack_tf.data.cache import Tiles, load_split
+from crack_tf.evaluation.calibration import (
     ReliabilityBin,
     brier_score,
     expected_calibration_error,
@@ -19,11 +21,9 @@ from crack_tf.calibration import (
     prevalence_table,
     reliability_bins,
 )
-from crack_tf.common.provenance import created, environment
-from crack_tf.data.cache import Tiles, load_split
-from crack_tf.evaluation import FORMAT, OUTPUT, EvaluateConfig, subject, unique_names
+from crack_tf.evaluation.config import FORMAT, OUTPUT, EvaluateConfig, subject, unique_names
+from crack_tf.evaluation.lineage import Lineage, check_origins
 from crack_tf.inference.predictor import Predictor, load_predictor
-from crack_tf.lineage import Lineage, check_origins
 from crack_tf.reporting import plots
 from tflite.files import write_csv, write_json
 from tflite.manifest import Item, Manifest
@@ -61,7 +61,7 @@ class Evaluation:
 def evaluate_tiles(
     models: Sequence[str | Path], config: EvaluateConfig, manifest: Manifest, out: Path | None
 ) -> list[Evaluation]:
-    """Measure classifiers on a manifest of tiles; arguments as for `crack_tf.evaluating.evaluate_models`."""
+    """Measure classifiers on a manifest of tiles; arguments as for `crack_tf.evaluation.evaluate.evaluate_models`."""
     items = manifest.split(config.split)
     predictors = [load_predictor(path, threads=config.threads, delegate=config.delegate) for path in models]
     names = unique_names(predictors)

@@ -167,8 +167,8 @@ class Suite:
     """
 
     def __init__(self, models: dict[str, Path], config: SuiteConfig) -> None:
+        from crack_tf.evaluation.suite.answers import Answers
         from crack_tf.model_zoo import read_zoo
-        from crack_tf.suite.answers import Answers
 
         self._models = models
         self._sides = {name: model.tile_side for name, model in read_zoo()[1].items()}
@@ -180,7 +180,7 @@ class Suite:
 
     def splits(self) -> list[Row]:
         """Plain and grouped METU test splits, int8 beside the float model of the zoo where there is one."""
-        from crack_tf.suite import sets, tables
+        from crack_tf.evaluation.suite import sets, tables
 
         rows = []
         for name, model in self._models.items():
@@ -193,7 +193,7 @@ class Suite:
 
     def matrix(self) -> list[Row]:
         """Every model on every data set that is there."""
-        from crack_tf.suite import sets, tables
+        from crack_tf.evaluation.suite import sets, tables
 
         rows = []
         for name, model in self._models.items():
@@ -205,7 +205,7 @@ class Suite:
 
     def domains(self) -> list[Row]:
         """Mean and worst over left-out data sets: the nearest there is to concrete that nobody here has seen."""
-        from crack_tf.suite.tables import domain_rows
+        from crack_tf.evaluation.suite.tables import domain_rows
 
         return domain_rows(self.matrix())
 
@@ -213,8 +213,8 @@ class Suite:
         """Whole photographs through both models and all rules of the survey."""
         import os
 
+        from crack_tf.evaluation.suite.scenes import froc, photo_rows, scene_rows, score_photos
         from crack_tf.model_zoo import find_model
-        from crack_tf.suite.scenes import froc, photo_rows, scene_rows, score_photos
 
         segmenter = find_model(self._config.segmenter, task="segment").path
         scores = []
@@ -229,21 +229,21 @@ class Suite:
 
     def corruptions(self) -> list[Row]:
         """METU's grouped test split, corrupted."""
-        from crack_tf.suite import sets, tables
+        from crack_tf.evaluation.suite import sets, tables
 
         tiles = self._set(sets.METU, self._config.corruption_limit)
         return [] if tiles is None else self._each(lambda n, m: tables.corruption_rows(self._answers, n, m, tiles))
 
     def prevalence(self) -> list[Row]:
         """METU's grouped test split at other shares of cracked tiles."""
-        from crack_tf.suite import sets, tables
+        from crack_tf.evaluation.suite import sets, tables
 
         tiles = self._set(sets.METU)
         return [] if tiles is None else self._each(lambda n, m: tables.prevalence_rows(self._answers, n, m, tiles))
 
     def calibration(self) -> list[Row]:
         """Calibration and conformal bounds on METU's grouped splits."""
-        from crack_tf.suite import sets, tables
+        from crack_tf.evaluation.suite import sets, tables
 
         test, val = self._set(sets.METU), self._set(sets.METU_VAL)
         if test is None or val is None:
@@ -252,9 +252,9 @@ class Suite:
 
     def candidates(self) -> list[Row]:
         """The study's candidates and this project's classifiers, built with random weights."""
+        from crack_tf.evaluation.suite.candidates import CANDIDATES, candidate_row
         from crack_tf.models import MODELS
         from crack_tf.models.backend import use_tensorflow
-        from crack_tf.suite.candidates import CANDIDATES, candidate_row
 
         use_tensorflow()
         own = [
@@ -271,7 +271,7 @@ class Suite:
 
     def cost(self) -> list[Row]:
         """Whole photographs, end to end."""
-        from crack_tf.suite.cost import cost_rows
+        from crack_tf.evaluation.suite.cost import cost_rows
 
         return cost_rows(self._models, self._config.jobs)
 
@@ -303,7 +303,7 @@ class Suite:
         return rows
 
     def _row(self, make: Callable[..., Row], name: str, model: Path, chosen: Any, tiles: Any) -> Row:
-        from crack_tf.suite.sets import is_left_out, trained_tiles
+        from crack_tf.evaluation.suite.sets import is_left_out, trained_tiles
 
         _say(f"{name} ({model.suffix[1:]}) on {chosen.label}")
         trained = trained_tiles(self._answers.predictor(model), chosen)
@@ -317,7 +317,7 @@ class Suite:
 
     def _set(self, chosen: Any, limit: int | None = None) -> Any:
         """The tiles, or None with a note when the data set is not on this machine."""
-        from crack_tf.suite.sets import load_set
+        from crack_tf.evaluation.suite.sets import load_set
 
         limit = min(filter(None, (limit, self._config.limit)), default=None)
         key = (chosen, limit)
@@ -333,7 +333,7 @@ class Suite:
 
 def summary_page(tables: dict[str, list[Row]]) -> str:
     """One page of Markdown on what was found."""
-    from crack_tf.suite.tables import worst_corruptions
+    from crack_tf.evaluation.suite.tables import worst_corruptions
 
     def rate(row: Row, name: str, hit: str, miss: str) -> str:
         if row[name] is None:
@@ -470,7 +470,7 @@ def _fenced(rows: list[Row], columns: dict[str, Callable[[Any], str]]) -> str:
 
 
 def _draw(part: str, rows: list[Row], out: Path) -> None:
-    from crack_tf.suite import plots
+    from crack_tf.evaluation.suite import plots
 
     draw = getattr(plots, f"{part}_plot", None) or getattr(plots, f"{part.removesuffix('s')}_plot", None)
     if draw is not None and rows:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from crack_tf.data.cache import cache_folder
+from crack_tf.evaluation.suite.corruptions import corrupt
 from crack_tf.inference.predictor import Predictor, TflitePredictor, load_predictor
-from crack_tf.suite.corruptions import corrupt
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_bytes
 from tflite.images import resize_rgb

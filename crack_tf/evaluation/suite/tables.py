@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.calibration import brier_score, expected_calibration_error, prevalence_table
-from crack_tf.conformal import band, smallest_risk
-from crack_tf.suite.answers import Answers, TestSet
-from crack_tf.suite.corruptions import CORRUPTIONS, SEVERITIES
+from crack_tf.evaluation.calibration import brier_score, expected_calibration_error, prevalence_table
+from crack_tf.evaluation.conformal import band, smallest_risk
+from crack_tf.evaluation.suite.answers import Answers, TestSet
+from crack_tf.evaluation.suite.corruptions import CORRUPTIONS, SEVERITIES
 from tflite.metrics import confusion, roc_auc, sigmoid, summary
 
 Row = dict[str, Any]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crack_tf.suite.scenes import PhotoScore, froc, judge, photo_rows, scene_rows, true_cracks
+from crack_tf.evaluation.suite.scenes import PhotoScore, froc, judge, photo_rows, scene_rows, true_cracks
 from crack_tf.survey.findings import CONFIRMED, UNCLEAR, Finding
 from tflite.device.tiles import Box
 

@@ -17,7 +17,7 @@ from tflite.manifest import Manifest
 from tflite.masks import load_mask
 
 if TYPE_CHECKING:
-    from crack_tf.segmentation.evaluation import MapEvaluation, PhotoResult
+    from crack_tf.evaluation.maps import MapEvaluation, PhotoResult
 
 EXAMPLES = 3  # of the best, of the middle and of the worst
 _WIDTH, _GAP, _CAPTION = 320, 6, 20  # pixels

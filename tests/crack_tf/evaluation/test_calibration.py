@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import brier_score_loss, log_loss
 
-from crack_tf.calibration import (
+from crack_tf.evaluation.calibration import (
     brier_score,
     expected_calibration_error,
     negative_log_likelihood,

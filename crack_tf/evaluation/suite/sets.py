@@ -9,9 +9,9 @@ from crack_tf.data.cache import load_split
 from crack_tf.data.patches import load_patches
 from crack_tf.data.registry import prepare
 from crack_tf.data.reviews import apply_review, find_review
+from crack_tf.evaluation.lineage import lineage
+from crack_tf.evaluation.suite.answers import TestSet
 from crack_tf.inference.predictor import Predictor
-from crack_tf.lineage import lineage
-from crack_tf.suite.answers import TestSet
 from tflite.manifest import Manifest, refuse_mixed
 
 

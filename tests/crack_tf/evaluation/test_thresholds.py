@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from crack_tf.thresholds import select_threshold, specificity_at_recall, threshold_record
+from crack_tf.evaluation.thresholds import select_threshold, specificity_at_recall, threshold_record
 from tflite.errors import CrackError
 from tflite.metrics import confusion, sigmoid
 from tflite.sidecar import dequantise

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from crack_tf import evaluate
+from crack_tf.evaluation.maps import evaluate_map, moved
+from crack_tf.evaluation.pictures import choose_examples, errors
 from crack_tf.inference.maps import segment
 from crack_tf.inference.predictor import load_map_predictor
-from crack_tf.segmentation.evaluation import evaluate_map, moved
-from crack_tf.segmentation.pictures import choose_examples, errors
 from tests.dark_map_model import write_map_model
 from tests.dark_model import write_dark_model
 from tests.pairs_on_disk import write_pairs

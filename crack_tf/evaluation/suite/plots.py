@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.evaluation.suite.corruptions import CORRUPTIONS, SEVERITIES
 from crack_tf.reporting.plots import new_figure, save_png
-from crack_tf.suite.corruptions import CORRUPTIONS, SEVERITIES
 
 Row = dict[str, Any]
 # Okabe and Ito's colours, which colour-blind readers tell apart, and a marker each.

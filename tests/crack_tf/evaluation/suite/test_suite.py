@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_tf.suite import candidates, command, sets, tables
-from crack_tf.suite.answers import Answers, TestSet
-from crack_tf.suite.corruptions import CORRUPTIONS, SEVERITIES
+from crack_tf import suite as command
+from crack_tf.evaluation.suite import candidates, sets, tables
+from crack_tf.evaluation.suite.answers import Answers, TestSet
+from crack_tf.evaluation.suite.corruptions import CORRUPTIONS, SEVERITIES
 from tests.dark_model import SIZE, write_dark_model
 from tflite.errors import CrackError
 
@@ -126,8 +127,8 @@ PARTS = "splits,matrix,corruptions,prevalence,calibration,cost"
 def test_the_command_writes_tables_plots_and_a_page(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crack_tf.suite.cost.WIDTH", 500)
-    monkeypatch.setattr("crack_tf.suite.cost.HEIGHT", 500)
+    monkeypatch.setattr("crack_tf.evaluation.suite.cost.WIDTH", 500)
+    monkeypatch.setattr("crack_tf.evaluation.suite.cost.HEIGHT", 500)
     out = tmp_path / "out"
     assert command.main(["--suite", str(model), "--parts", PARTS, "--out", str(out)]) == 0
     names = {path.name for path in out.iterdir()}

@@ -10,7 +10,7 @@ With --out the results are kept:
     pr_curves.png       precision over recall of all models, with their thresholds
     gallery_MODEL.png   the best, middle and worst photographs by F1
 
-`crack_tf.segmentation.metrics` defines the figures.
+`crack_tf.evaluation.pixels` defines the figures.
 """
 
 from __future__ import annotations
@@ -32,12 +32,10 @@ from crack_tf.common.provenance import created, environment
 from crack_tf.data.alignment import Alignment, alignment
 from crack_tf.data.cache import subset
 from crack_tf.data.patches import photographs
-from crack_tf.evaluation import FORMAT, OUTPUT, EvaluateConfig, subject, unique_names
-from crack_tf.inference.maps import SegmenterPool, TileMaps, photo_seams, segment
-from crack_tf.inference.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
-from crack_tf.lineage import Lineage, check_origins
-from crack_tf.photo.stitch import SeamSteps
-from crack_tf.segmentation.metrics import (
+from crack_tf.evaluation.config import FORMAT, OUTPUT, EvaluateConfig, subject, unique_names
+from crack_tf.evaluation.lineage import Lineage, check_origins
+from crack_tf.evaluation.pictures import choose_examples, gallery, pr_curves
+from crack_tf.evaluation.pixels import (
     CENTRE_TOLERANCE,
     TOLERANCE,
     LogitHistogram,
@@ -46,7 +44,9 @@ from crack_tf.segmentation.metrics import (
     mask_counts,
     summarise_masks,
 )
-from crack_tf.segmentation.pictures import choose_examples, gallery, pr_curves
+from crack_tf.inference.maps import SegmenterPool, TileMaps, photo_seams, segment
+from crack_tf.inference.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
+from crack_tf.photo.stitch import SeamSteps
 from tflite.files import write_csv, write_json
 from tflite.manifest import Item, Manifest
 from tflite.metrics import sigmoid
@@ -125,7 +125,7 @@ class MapEvaluation:
 def evaluate_maps(
     models: Sequence[str | Path], config: EvaluateConfig, manifest: Manifest, out: Path | None
 ) -> list[MapEvaluation]:
-    """Measure segmentation models on photographs; arguments as for `crack_tf.evaluating.evaluate_models`.
+    """Measure segmentation models on photographs; arguments as for `crack_tf.evaluation.evaluate.evaluate_models`.
 
     Raises:
         CrackError: if a model cannot be loaded, or a photograph trained it.

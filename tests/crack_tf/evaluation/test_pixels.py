@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from crack_tf.segmentation.metrics import (
+from crack_tf.evaluation.pixels import (
     LogitHistogram,
     PixelCounts,
     boundary_counts,
