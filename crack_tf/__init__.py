@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from crack_tf.inference.photographs import CrackSegmenter as CrackSegmenter
     from crack_tf.inference.photographs import DrawnPhoto as DrawnPhoto
     from crack_tf.inference.photographs import load as load
-    from crack_tf.runs import Run as Run
     from crack_tf.survey import SurveyPackage
     from crack_tf.survey.surveying import SurveyConfig as SurveyConfig
     from crack_tf.survey.surveying import SurveyResult as SurveyResult
     from crack_tf.train import TrainVerb
-    from crack_tf.train_config import TrainConfig as TrainConfig
+    from crack_tf.training.config import TrainConfig as TrainConfig
+    from crack_tf.training.runs import Run as Run
 
     train: TrainVerb
     export: ExportVerb
@@ -45,9 +45,9 @@ _HOMES = {
     **dict.fromkeys(
         ("load", "CrackClassifier", "CrackSegmenter", "ClassifiedPhoto", "DrawnPhoto"), "crack_tf.inference.photographs"
     ),
-    "TrainConfig": "crack_tf.train_config",
+    "TrainConfig": "crack_tf.training.config",
     **dict.fromkeys(("ExportConfig", "ExportResult"), "crack_tf.export_config"),
-    "Run": "crack_tf.runs",
+    "Run": "crack_tf.training.runs",
     **dict.fromkeys(("SurveyConfig", "SurveyResult"), "crack_tf.survey.surveying"),
 }
 _CALLABLE_VERBS = ("train", "export", "survey")  # modules that can be called: see docs/decisions.md

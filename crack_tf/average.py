@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Average as the parsed options say."""
-    from crack_tf.averaging import average  # importing Keras takes seconds
+    from crack_tf.training.average import average  # importing Keras takes seconds
 
     average(args.models, args.data, args.out, target_recall=args.target_recall, overwrite=args.overwrite)
 

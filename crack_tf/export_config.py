@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from crack_tf.data.policies import POLICIES
-from crack_tf.train_config import is_number, is_whole, option_of
+from crack_tf.training.config import is_number, is_whole, option_of
 from tflite.compare import Comparison
 from tflite.convert import INPUT_DTYPES, SCHEMES
 from tflite.errors import CrackError

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     from crack_tf.data.registry import prepare
     from crack_tf.models import get_model
     from crack_tf.train import parse_hyperparameters
-    from crack_tf.train_config import DEFAULT_DATA
+    from crack_tf.training.config import DEFAULT_DATA
     from tflite import hardware
 
     if args.out:
@@ -82,9 +82,9 @@ def measure(
     Raises:
         CrackError: if the training split is smaller than the timed steps need.
     """
-    from crack_tf.tasks import Choice, task_of
-    from crack_tf.train_config import TrainConfig
-    from crack_tf.training import compile_model, initial_model
+    from crack_tf.training.config import TrainConfig
+    from crack_tf.training.loop import compile_model, initial_model
+    from crack_tf.training.tasks import Choice, task_of
 
     task = task_of(model_name)
     task.check(manifest)

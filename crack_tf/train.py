@@ -17,11 +17,11 @@ from typing import Any
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.models import get_model
-from crack_tf.runs import OUTPUT as OUTPUT  # where others look for them
-from crack_tf.runs import RUN_FILES as RUN_FILES
-from crack_tf.runs import Run, check_out
-from crack_tf.runs import check_same_run as check_same_run
-from crack_tf.train_config import OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
+from crack_tf.training.config import OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
+from crack_tf.training.runs import OUTPUT as OUTPUT  # where others look for them
+from crack_tf.training.runs import RUN_FILES as RUN_FILES
+from crack_tf.training.runs import Run, check_out
+from crack_tf.training.runs import check_same_run as check_same_run
 from tflite.cli import count_or_share as count_or_share
 from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> None:
     config = make_config(args)
     check_out(Path(args.out or f"runs/{config.model}"), config, args.resume, args.overwrite)
 
-    from crack_tf.training import train  # after the check: importing Keras takes seconds
+    from crack_tf.training.loop import train  # after the check: importing Keras takes seconds
 
     train(config, args.out, resume=args.resume, overwrite=args.overwrite)
 
@@ -160,9 +160,9 @@ class TrainVerb(ModuleType):
         resume: bool = False,
         overwrite: bool = False,
     ) -> Run:
-        """See `crack_tf.training.train`."""
+        """See `crack_tf.training.loop.train`."""
         require(("keras",))
-        from crack_tf.training import train
+        from crack_tf.training.loop import train
 
         return train(config, out, resume=resume, overwrite=overwrite)
 

@@ -56,9 +56,9 @@ LAZY: dict[str, set[str]] = {
     "tflite.measure": {"tflite.images"},
     "tflite.outputs": {"tflite.sidecar"},
     "tflite.report": {"tflite.plots"},
-    "tuning.driver": {"crack_tf.tasks", "tuning.search"},
-    "tuning.finalists": {"crack_tf.training"},
-    "tuning.trial": {"crack_tf.training"},
+    "tuning.driver": {"crack_tf.training.tasks", "tuning.search"},
+    "tuning.finalists": {"crack_tf.training.loop"},
+    "tuning.trial": {"crack_tf.training.loop"},
 }
 
 

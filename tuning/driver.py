@@ -9,7 +9,7 @@ from crack_tf.common.progress import say_now as say
 from crack_tf.data.registry import prepare
 from crack_tf.models import get_model
 from crack_tf.models.backend import use_tensorflow
-from crack_tf.train_config import DEFAULT_DATA
+from crack_tf.training.config import DEFAULT_DATA
 from tflite.errors import CrackError
 from tflite.manifest import Manifest, refuse_mixed
 from tflite.outputs import check_folder, remove_leftovers
@@ -81,7 +81,7 @@ def make_plan(
     """Settle data and reference and put the search's settings together."""
     if config.reference is not None and not config.reference.is_file():
         raise CrackError(f"--reference {config.reference}: no such file. Name an int8 .tflite, or leave it out.")
-    from crack_tf.tasks import task_of  # imports Keras
+    from crack_tf.training.tasks import task_of  # imports Keras
 
     task = task_of(model)
     manifest = prepare(config.data or DEFAULT_DATA[task.name], config.policy, config.seed)

@@ -12,8 +12,8 @@ from crack_tf import exporting
 from crack_tf.evaluation import evaluate as evaluating
 from crack_tf.evaluation.config import EvaluateConfig
 from crack_tf.export_config import ExportConfig
-from crack_tf.runs import MODEL_FILE
-from crack_tf.train_config import TrainConfig
+from crack_tf.training.config import TrainConfig
+from crack_tf.training.runs import MODEL_FILE
 from tflite import benchmark
 from tflite.errors import CrackError
 from tuning.objective import Outcome
@@ -39,7 +39,7 @@ def finish_models(
     Raises:
         CrackError: if a step fails; the steps before it are kept.
     """
-    from crack_tf import training  # imports Keras
+    from crack_tf.training import loop as training  # imports Keras
 
     runs, models = [], []
     for outcome in chosen:

@@ -25,8 +25,8 @@ from crack_tf.export_config import ExportConfig
 from crack_tf.models import get_model
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.models.space import Space
-from crack_tf.runs import read_history
-from crack_tf.train_config import TrainConfig
+from crack_tf.training.config import TrainConfig
+from crack_tf.training.runs import read_history
 from tflite.errors import CrackError, first_line
 from tflite.files import read_json, write_json
 from tflite.manifest import read_manifest
@@ -185,7 +185,7 @@ def train(recipe: Recipe, values: dict[str, Any], rung: Rung, run: Path) -> None
     Raises:
         CrackError: if training diverges or a setting is impossible.
     """
-    from crack_tf import training  # imports Keras
+    from crack_tf.training import loop as training  # imports Keras
 
     config = train_config(recipe, values, rung)
     print("$", train_command(config, run), flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from crack_tf.train_config import option_of
+from crack_tf.training.config import option_of
 from tflite.errors import CrackError
 
 _REPEATED = ("fix", "vary")  # options that are given once for each value

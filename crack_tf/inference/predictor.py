@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from crack_tf.runs import MODEL_FILE
+from crack_tf.training.runs import MODEL_FILE
 from tflite.errors import CrackError, ModelFileError
 from tflite.foreign import refuse_foreign
 from tflite.metrics import sigmoid

@@ -20,8 +20,8 @@ from crack_tf.evaluation.suite.sets import Chosen, load_set
 from crack_tf.explain.__main__ import main as explain
 from crack_tf.export_config import ExportConfig
 from crack_tf.export_data import load_data
-from crack_tf.tasks import ALL, Choice, task_of
-from crack_tf.training import TrainConfig
+from crack_tf.training.loop import TrainConfig
+from crack_tf.training.tasks import ALL, Choice, task_of
 from tests.dark_model import write_dark_model
 from tests.mixed_on_disk import write_mixed
 from tflite.errors import CrackError

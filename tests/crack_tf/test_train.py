@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from crack_tf.train import OUTPUT, check_same_run, count_or_share, main
-from crack_tf.training import TrainConfig
+from crack_tf.training.loop import TrainConfig
 from tests.pairs_on_disk import write_pairs
 from tflite.errors import CrackError
 from tflite.files import sha256_file, write_bytes

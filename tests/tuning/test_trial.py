@@ -174,7 +174,7 @@ def test_a_full_disk_leaves_no_result(tiny_manifest: Manifest, tmp_path: Path, m
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("crack_tf.training.train", full)
+    monkeypatch.setattr("crack_tf.training.loop.train", full)
     folder = tmp_path / "search" / "trial_0"
     with pytest.raises(OSError, match="No space"):
         run_trial("0", {"width": 4}, Rung(0, 1, 1), make_recipe(str(tiny_manifest.source)), folder)

@@ -13,10 +13,10 @@ from crack_tf.common.provenance import created, data_record, environment
 from crack_tf.data.registry import prepare
 from crack_tf.inference.predictor import model_file, refuse_adopted
 from crack_tf.models.keras_models import load_keras
-from crack_tf.runs import RUN_FILES, Run, tell_left
-from crack_tf.tasks import task_of
-from crack_tf.train_config import TrainConfig
-from crack_tf.training import finish
+from crack_tf.training.config import TrainConfig
+from crack_tf.training.loop import finish
+from crack_tf.training.runs import RUN_FILES, Run, tell_left
+from crack_tf.training.tasks import task_of
 from tflite.errors import CrackError
 from tflite.files import sha256_file, write_json
 from tflite.outputs import Output, check_folder, clear_folder, json_with

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crack_tf.train_config import TrainConfig
+from crack_tf.training.config import TrainConfig
 from tflite.errors import CrackError
 from tflite.files import read_csv, read_json
 from tflite.outputs import Output, check_folder, json_with

@@ -1,4 +1,4 @@
-"""What training does differently for classification and for segmentation; the loop itself (`crack_tf.training.fit`) is the same.
+"""What training does differently for classification and for segmentation; the loop itself (`crack_tf.training.loop.fit`) is the same.
 
 A task knows its samples (tiles with a label, patches with a mask), what it measures on validation after every epoch, which epoch is the
 best, and which threshold the finished model gets.
@@ -25,12 +25,12 @@ from crack_tf.data.pipeline import Balance, Draws, EpochPlan, plan_epoch, traini
 from crack_tf.evaluation.pictures import errors
 from crack_tf.evaluation.pixels import TOLERANCE, LogitHistogram, PixelCounts, pixel_counts, summarise
 from crack_tf.evaluation.thresholds import select_threshold, specificity_at_recall
-from crack_tf.losses import make_loss
 from crack_tf.models import get_model
 from crack_tf.models.keras_models import map_logits
 from crack_tf.models.keras_models import predict_logits as predict_logits  # where others look for it
 from crack_tf.reporting import plots
-from crack_tf.train_config import TrainConfig
+from crack_tf.training.config import TrainConfig
+from crack_tf.training.losses import make_loss
 from tflite.errors import CrackError
 from tflite.files import atomic_path
 from tflite.manifest import LABELS, Manifest

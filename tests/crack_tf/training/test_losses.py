@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 keras = pytest.importorskip("keras")
 
-from crack_tf.losses import WeightedBinaryCrossentropy, make_loss  # noqa: E402
+from crack_tf.training.losses import WeightedBinaryCrossentropy, make_loss  # noqa: E402
 from tflite.errors import CrackError  # noqa: E402
 
 logits = st.floats(-30, 30, width=32)

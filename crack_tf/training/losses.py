@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from crack_tf.train_config import loss_names
+from crack_tf.training.config import loss_names
 
 
 @keras.saving.register_keras_serializable("crack_tf")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import crack_tf
 from crack_tf.models import MODELS
 from crack_tf.train import make_config, make_parser
-from crack_tf.train_config import LOSSES, OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
+from crack_tf.training.config import LOSSES, OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
 from tflite.errors import CrackError
 
 
@@ -110,7 +110,7 @@ def test_train_is_called_by_the_packages_name_whether_or_not_its_module_is_impor
 ) -> None:
     pytest.importorskip("keras")
     calls = []
-    monkeypatch.setattr("crack_tf.training.train", lambda config, out, **how: calls.append((config, out, how)))
+    monkeypatch.setattr("crack_tf.training.loop.train", lambda config, out, **how: calls.append((config, out, how)))
     config = crack_tf.TrainConfig(model="opnet")
     crack_tf.train(config, out="a")
     module = importlib.import_module("crack_tf.train")

@@ -11,8 +11,7 @@ keras = pytest.importorskip("keras")
 from crack_tf.data.cache import Tiles  # noqa: E402
 from crack_tf.data.patches import Patches  # noqa: E402
 from crack_tf.models import MODELS  # noqa: E402
-from crack_tf.tasks import predict_logits, task_of  # noqa: E402
-from crack_tf.training import (  # noqa: E402
+from crack_tf.training.loop import (  # noqa: E402
     TrainConfig,
     best_epoch,
     fit,
@@ -22,6 +21,7 @@ from crack_tf.training import (  # noqa: E402
     read_history,
     stopped_early,
 )
+from crack_tf.training.tasks import predict_logits, task_of  # noqa: E402
 from tflite.device.tiles import Box  # noqa: E402
 from tflite.errors import CrackError  # noqa: E402
 from tflite.manifest import Item  # noqa: E402

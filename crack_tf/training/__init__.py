@@ -1,0 +1,1 @@
+"""A training, from its configuration to the run folder that it leaves."""
