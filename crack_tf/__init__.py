@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crack_tf.export import ExportVerb
-    from crack_tf.export_config import ExportConfig as ExportConfig
-    from crack_tf.export_config import ExportResult as ExportResult
     from crack_tf.inference.photographs import ClassifiedPhoto as ClassifiedPhoto
     from crack_tf.inference.photographs import CrackClassifier as CrackClassifier
     from crack_tf.inference.photographs import CrackSegmenter as CrackSegmenter
     from crack_tf.inference.photographs import DrawnPhoto as DrawnPhoto
     from crack_tf.inference.photographs import load as load
+    from crack_tf.quantisation.config import ExportConfig as ExportConfig
+    from crack_tf.quantisation.config import ExportResult as ExportResult
     from crack_tf.survey import SurveyPackage
     from crack_tf.survey.surveying import SurveyConfig as SurveyConfig
     from crack_tf.survey.surveying import SurveyResult as SurveyResult
@@ -46,7 +46,7 @@ _HOMES = {
         ("load", "CrackClassifier", "CrackSegmenter", "ClassifiedPhoto", "DrawnPhoto"), "crack_tf.inference.photographs"
     ),
     "TrainConfig": "crack_tf.training.config",
-    **dict.fromkeys(("ExportConfig", "ExportResult"), "crack_tf.export_config"),
+    **dict.fromkeys(("ExportConfig", "ExportResult"), "crack_tf.quantisation.config"),
     "Run": "crack_tf.training.runs",
     **dict.fromkeys(("SurveyConfig", "SurveyResult"), "crack_tf.survey.surveying"),
 }

@@ -23,7 +23,7 @@ from crack_tf.data.folders import label_of
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import KerasPredictor, TflitePredictor, load_predictor
 from crack_tf.inference.tiles import photo_boxes
-from crack_tf.quantised import GOLDEN_STEPS, golden_tolerance
+from crack_tf.quantisation.compare import GOLDEN_STEPS, golden_tolerance
 from tflite.device.tiles import Box
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import atomic_path, refuse_existing, sha256_bytes, sha256_file, write_bytes

@@ -311,7 +311,7 @@ def common_manifest(models: Sequence[Packed]) -> Manifest:
     Raises:
         CrackError: if they were trained on different ones, or it is not found.
     """
-    from crack_tf.export_data import run_manifest
+    from crack_tf.quantisation.data import run_manifest
 
     manifests = {model.path: run_manifest(model.source, model.source_sidecar) for model in models}
     first, *others = manifests.items()

@@ -24,8 +24,8 @@ from pathlib import Path
 from types import ModuleType
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
-from crack_tf.export_config import MEASURE_SPLITS, ExportConfig, ExportResult
-from crack_tf.export_config import PARTS as PARTS  # where others look for it
+from crack_tf.quantisation.config import MEASURE_SPLITS, ExportConfig, ExportResult
+from crack_tf.quantisation.config import PARTS as PARTS  # where others look for it
 from tflite.cli import non_negative_int, positive_float, positive_int, run_main
 from tflite.convert import FLOAT_SCHEMES, INPUT_DTYPES
 from tflite.errors import CrackError
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> None:
     schemes = chosen_schemes(floats, args.int8, args.ptq)
     config = make_config(args)
 
-    from crack_tf.exporting import export_all  # takes LiteRT and half a second
+    from crack_tf.quantisation.export import export_all  # takes LiteRT and half a second
 
     export_all(args.run, config, schemes, args.out, resume=args.resume, overwrite=args.overwrite)
 
@@ -146,8 +146,8 @@ class ExportVerb(ModuleType):
         resume: bool = False,
         overwrite: bool = False,
     ) -> ExportResult:
-        """See `crack_tf.exporting.export`."""
-        from crack_tf.exporting import export
+        """See `crack_tf.quantisation.export.export`."""
+        from crack_tf.quantisation.export import export
 
         return export(run, config, out, resume=resume, overwrite=overwrite)
 

@@ -36,7 +36,7 @@ LAZY: dict[str, set[str]] = {
     "crack_tf.data.registry": {"crack_tf.synthetic.tiles"},
     "crack_tf.explain.explainer": {"crack_tf.explain.gradients"},
     "crack_tf.explain.gradients": {"crack_tf.models.keras_models"},
-    "crack_tf.exporting": {"crack_tf.models.keras_models"},
+    "crack_tf.quantisation.export": {"crack_tf.models.keras_models"},
     "crack_tf.inference.photographs": {
         *("crack_tf.model_zoo", "crack_tf.inference.overlay", "crack_tf.photo.cracks", "crack_tf.photo.overlay"),
         *("crack_tf.inference.predictor", "crack_tf.inference.maps", "tflite.segmenter"),
@@ -46,7 +46,7 @@ LAZY: dict[str, set[str]] = {
     "crack_tf.photo.measure": {"crack_tf.photo.cracks", "crack_tf.photo.gsd", "crack_tf.photo.overlay"},
     "crack_tf.photo.segment": {"crack_tf.photo.grabcut"},
     "crack_tf.inference.predictor": {"crack_tf.models.keras_models"},
-    "crack_tf.quantised": {"crack_tf.models.keras_models"},
+    "crack_tf.quantisation.compare": {"crack_tf.models.keras_models"},
     "crack_tf.survey.cluster": {"crack_tf.survey.cluster_worker"},
     "crack_tf.survey.cluster_worker": {"crack_tf", "crack_tf.survey.search"},
     "crack_tf.survey.pipeline": {"crack_tf.survey.page"},
@@ -244,7 +244,7 @@ def test_importing_the_package_and_making_configurations_loads_nothing_heavy() -
         "heavy = ('tensorflow', 'keras', 'cv2', 'matplotlib', 'numpy')\n"
         "print([name for name in heavy if name in sys.modules])\n"
         "crack_tf.TrainConfig(), crack_tf.ExportConfig(), crack_tf.train, crack_tf.export, crack_tf.survey\n"
-        "import crack_tf.exporting\n"  # chooses Keras's backend, so Keras must not be there yet
+        "import crack_tf.quantisation.export\n"  # chooses Keras's backend, so Keras must not be there yet
         "print([name for name in heavy if name in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

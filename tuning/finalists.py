@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from crack_tf import exporting
 from crack_tf.evaluation import evaluate as evaluating
 from crack_tf.evaluation.config import EvaluateConfig
-from crack_tf.export_config import ExportConfig
+from crack_tf.quantisation import export as exporting
+from crack_tf.quantisation.config import ExportConfig
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.runs import MODEL_FILE
 from tflite import benchmark

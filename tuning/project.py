@@ -18,7 +18,7 @@ from typing import Any
 
 from crack_tf.common.provenance import created, environment
 from crack_tf.evaluation.config import OUTPUT as EVALUATION
-from crack_tf.export_config import CHECKPOINT, PARTS
+from crack_tf.quantisation.config import CHECKPOINT, PARTS
 from crack_tf.training.runs import RUN_FILES, flatten
 from tflite.errors import CrackError
 from tflite.files import read_json, write_json

@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from crack_tf import exporting
-from crack_tf.export_config import ExportConfig
 from crack_tf.models import get_model
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.models.space import Space
+from crack_tf.quantisation import export as exporting
+from crack_tf.quantisation.config import ExportConfig
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.runs import read_history
 from tflite.errors import CrackError, first_line

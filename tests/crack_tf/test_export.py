@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from crack_tf import export
-from crack_tf.export_qat import qat_batches
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models import MODELS
+from crack_tf.quantisation.fine_tune import qat_batches
 from tests.quantised_models import HYPERPARAMETERS
 from tflite.errors import CrackError
 from tflite.files import sha256_file
@@ -139,7 +139,7 @@ def test_lost_recall_fails_the_export_and_leaves_nothing(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Classifier, "logits", lambda self, tiles: np.full(len(tiles), -50.0, np.float32))
-    monkeypatch.setattr("crack_tf.quantised.select_threshold", lambda *_: 0.0)
+    monkeypatch.setattr("crack_tf.quantisation.compare.select_threshold", lambda *_: 0.0)
     monkeypatch.setattr(
         "crack_tf.models.keras_models.predict_logits", lambda model, images: np.full(len(images), 9.0, np.float32)
     )

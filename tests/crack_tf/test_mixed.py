@@ -18,8 +18,8 @@ from crack_tf.data.__main__ import main as data
 from crack_tf.data.patches import load_patches, photographs
 from crack_tf.evaluation.suite.sets import Chosen, load_set
 from crack_tf.explain.__main__ import main as explain
-from crack_tf.export_config import ExportConfig
-from crack_tf.export_data import load_data
+from crack_tf.quantisation.config import ExportConfig
+from crack_tf.quantisation.data import load_data
 from crack_tf.training.loop import TrainConfig
 from crack_tf.training.tasks import ALL, Choice, task_of
 from tests.dark_model import write_dark_model

@@ -10,8 +10,8 @@ import numpy as np
 
 from crack_tf.common.progress import say_now
 from crack_tf.data.cache import Tiles
-from crack_tf.export_config import ExportConfig
-from crack_tf.export_data import Data, Source
+from crack_tf.quantisation.config import ExportConfig
+from crack_tf.quantisation.data import Data, Source
 from tflite import qat
 
 _BATCH = {"classify": 32, "segment": 8}

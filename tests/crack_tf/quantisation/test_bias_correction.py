@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crack_tf.bias_correction import correct_bias, mean_inputs, shift
 from crack_tf.models import build_model
+from crack_tf.quantisation.bias_correction import correct_bias, mean_inputs, shift
 
 keras = pytest.importorskip("keras")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import crack_tf
 from crack_tf.export import chosen_schemes, make_config, make_parser
-from crack_tf.export_config import MEASURE_SPLITS, ExportConfig, ExportResult
+from crack_tf.quantisation.config import MEASURE_SPLITS, ExportConfig, ExportResult
 from tflite.convert import FLOAT_SCHEMES, INPUT_DTYPES, SCHEMES
 from tflite.errors import CrackError
 

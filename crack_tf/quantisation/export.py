@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crack_tf.bias_correction import correct_bias
 from crack_tf.common.provenance import created, environment
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation.thresholds import threshold_record
-from crack_tf.export_config import CHECKPOINT, PARTS, ExportConfig, ExportResult, part_of
-from crack_tf.export_data import Data, Source, edge_tpu_changes, file_stem, find_source, load_data, run_manifest
-from crack_tf.export_qat import quantise_aware
-from crack_tf.model_card import comparison_plot, model_card
 from crack_tf.models.backend import use_tensorflow
-from crack_tf.quantised import Measured, Reference, measure_maps, measure_tiles
+from crack_tf.quantisation.bias_correction import correct_bias
+from crack_tf.quantisation.compare import Measured, Reference, measure_maps, measure_tiles
+from crack_tf.quantisation.config import CHECKPOINT, PARTS, ExportConfig, ExportResult, part_of
+from crack_tf.quantisation.data import Data, Source, edge_tpu_changes, file_stem, find_source, load_data, run_manifest
+from crack_tf.quantisation.fine_tune import quantise_aware
+from crack_tf.quantisation.model_card import comparison_plot, model_card
 from tflite import convert
 from tflite.compare import Comparison, require_f1, require_recall
 from tflite.errors import CrackError
@@ -244,7 +244,7 @@ def measure(
     """Run the file as the device will, choose its threshold on validation, and compare it with the float model.
 
     Args:
-        reference: a classifier's `crack_tf.quantised.Reference`, a segmentation model's Keras model.
+        reference: a classifier's `crack_tf.quantisation.compare.Reference`, a segmentation model's Keras model.
 
     Returns:
         The written sidecar, and what was measured.

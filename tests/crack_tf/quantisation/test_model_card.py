@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_tf.model_card import comparison_plot, model_card
+from crack_tf.quantisation.model_card import comparison_plot, model_card
 from tflite.compare import Comparison, MapComparison, compare
 from tflite.graph import Graph, Operator
 from tflite.manifest import LABELS

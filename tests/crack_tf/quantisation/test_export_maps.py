@@ -13,8 +13,8 @@ from PIL import Image
 from crack_tf import export
 from crack_tf.data.patches import load_patches
 from crack_tf.evaluation.thresholds import threshold_record
-from crack_tf.export_qat import qat_batches
 from crack_tf.inference.predictor import load_map_predictor, load_predictor
+from crack_tf.quantisation.fine_tune import qat_batches
 from tests.pairs_on_disk import write_pairs
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_file

@@ -1,0 +1,1 @@
+"""A trained run to .tflite files, each measured against the float model."""
