@@ -20,7 +20,7 @@ from tflite.heads import KINDS
 from tflite.scaling import COLOURS, Scaling
 
 if TYPE_CHECKING:
-    from crack_tf.adoption import Adopted
+    from crack_tf.zoo.adoption import Adopted
 
 # Mean and deviation of a pixel, red, green, blue.
 SCALINGS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
         if not path.exists():
             raise CrackError(f"{option} {path} does not exist.")
 
-    from crack_tf.adoption import AdoptConfig, adopt
+    from crack_tf.zoo.adoption import AdoptConfig, adopt
 
     config = AdoptConfig(
         scaling,

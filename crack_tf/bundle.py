@@ -291,7 +291,7 @@ def golden_manifest(models: Sequence[Packed]) -> Iterator[Manifest]:
     Raises:
         CrackError: if a tile is missing, or is not the one that the model was adopted with.
     """
-    from crack_tf.adoption import GOLDEN, golden_tile
+    from crack_tf.zoo.adoption import GOLDEN, golden_tile
 
     with tempfile.TemporaryDirectory(prefix="crack_tf-") as folder:
         items = {}

@@ -125,7 +125,7 @@ def choose_models(names: list[str]) -> dict[str, Path]:
     Raises:
         CrackError: if a name is neither a shipped classifier nor a file.
     """
-    from crack_tf.model_zoo import load, read_zoo
+    from crack_tf.zoo.shipped import load, read_zoo
 
     shipped = [name for name, model in read_zoo()[1].items() if model.task == "classify"]
     found: dict[str, Path] = {}
@@ -168,7 +168,7 @@ class Suite:
 
     def __init__(self, models: dict[str, Path], config: SuiteConfig) -> None:
         from crack_tf.evaluation.suite.answers import Answers
-        from crack_tf.model_zoo import read_zoo
+        from crack_tf.zoo.shipped import read_zoo
 
         self._models = models
         self._sides = {name: model.tile_side for name, model in read_zoo()[1].items()}
@@ -214,7 +214,7 @@ class Suite:
         import os
 
         from crack_tf.evaluation.suite.scenes import froc, photo_rows, scene_rows, score_photos
-        from crack_tf.model_zoo import find_model
+        from crack_tf.zoo.shipped import find_model
 
         segmenter = find_model(self._config.segmenter, task="segment").path
         scores = []

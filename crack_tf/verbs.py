@@ -29,7 +29,7 @@ VERBS = {
     "photo": Verb(
         "crack_tf.photo.__main__", "draw the cracks of a photograph, measure them, and find the concrete it shows"
     ),
-    "zoo": Verb("crack_tf.zoo", "list and check the shipped models"),
+    "zoo": Verb("crack_tf.zoo.__main__", "list and check the shipped models"),
     "data": Verb("crack_tf.data.__main__", "fetch, audit and split a data set into a manifest"),
     "train": Verb("crack_tf.train", "train a model on a manifest; resumes after an interruption"),
     "tune": Verb("crack_tf.tune", "search for the best model within a budget, with Keras Tuner; resumes by itself"),

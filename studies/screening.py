@@ -22,7 +22,7 @@ import numpy as np
 from crack_tf.data.patches import photographs
 from crack_tf.data.registry import prepare
 from crack_tf.inference.tiles import PhotoClassifier, Tile
-from crack_tf.model_zoo import find_model
+from crack_tf.zoo.shipped import find_model
 from tflite.cli import run_main
 from tflite.errors import CrackError
 from tflite.files import write_csv

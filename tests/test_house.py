@@ -32,16 +32,16 @@ UPWARD = {
 # Own modules imported in functions, by the module that does it. Most bring Keras, whose backend is chosen first, or LiteRT, OpenCV or
 # scikit-image, which an answer on a photograph should not wait for.
 LAZY: dict[str, set[str]] = {
-    "crack_tf.adoption": {"crack_tf.models.keras_models"},
+    "crack_tf.zoo.adoption": {"crack_tf.models.keras_models"},
     "crack_tf.data.registry": {"crack_tf.synthetic.tiles"},
     "crack_tf.explain.explainer": {"crack_tf.explain.gradients"},
     "crack_tf.explain.gradients": {"crack_tf.models.keras_models"},
     "crack_tf.quantisation.export": {"crack_tf.models.keras_models"},
     "crack_tf.inference.photographs": {
-        *("crack_tf.model_zoo", "crack_tf.inference.overlay", "crack_tf.photo.cracks", "crack_tf.photo.overlay"),
+        *("crack_tf.zoo.shipped", "crack_tf.inference.overlay", "crack_tf.photo.cracks", "crack_tf.photo.overlay"),
         *("crack_tf.inference.predictor", "crack_tf.inference.maps", "tflite.segmenter"),
     },
-    "crack_tf.model_zoo": {"tflite.images", "tflite.runtime", "tflite.segmenter"},
+    "crack_tf.zoo.shipped": {"tflite.images", "tflite.runtime", "tflite.segmenter"},
     "crack_tf.reporting.notebooks": {"crack_tf.survey.page_map", "tuning.objective", "tuning.project"},
     "crack_tf.photo.measure": {"crack_tf.photo.cracks", "crack_tf.photo.gsd", "crack_tf.photo.overlay"},
     "crack_tf.photo.segment": {"crack_tf.photo.grabcut"},

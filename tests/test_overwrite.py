@@ -103,7 +103,9 @@ VERBS = {
     "data mix": Verb(DATA, lambda i: ["mix", i.manifest, i.manifest], FILE, "out.csv"),
     "data relabel": Verb(DATA, lambda i: ["relabel", i.manifest, "--review", "sdnet2018_walls"], FILE, "out.csv"),
     "export": Verb("crack_tf.export", lambda i: [i("run"), "--float32"], NAMED, "dark-float32.tflite"),
-    "zoo add": Verb("crack_tf.zoo", lambda i: ["add", i("run"), "--name", "new"], NAMED, "new/notes.txt", "--zoo"),
+    "zoo add": Verb(
+        "crack_tf.zoo.__main__", lambda i: ["add", i("run"), "--name", "new"], NAMED, "new/notes.txt", "--zoo"
+    ),
     "adopt": Verb(
         "crack_tf.adopt",
         lambda i: [

@@ -305,7 +305,7 @@ def _mine(options: argparse.Namespace) -> int:
 
     from crack_tf.data.mine import classifier_finder, mine, segmenter_finder
     from crack_tf.inference.tiles import PhotoClassifier
-    from crack_tf.model_zoo import find_model, read_zoo
+    from crack_tf.zoo.shipped import find_model, read_zoo
     from tflite.segmenter import Segmenter
     from tflite.sidecar import read_sidecar
 

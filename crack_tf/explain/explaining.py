@@ -17,7 +17,7 @@ from crack_tf.explain.sources import Tiles
 from crack_tf.explain.store import check_out
 from crack_tf.explain.tables import write_faithfulness
 from crack_tf.inference.predictor import model_file
-from crack_tf.model_zoo import load, read_zoo
+from crack_tf.zoo.shipped import load, read_zoo
 from tflite.device.tiles import training_side
 from tflite.errors import CrackError
 from tflite.manifest import refuse_mixed

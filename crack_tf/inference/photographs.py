@@ -331,7 +331,7 @@ def load(model: str | os.PathLike[str] | None = None, *, jobs: int | None = None
         >>> photo.crack
         False
     """
-    from crack_tf.model_zoo import find_model, read_zoo
+    from crack_tf.zoo.shipped import find_model, read_zoo
 
     shipped = read_zoo()[1]
     side = None

@@ -17,7 +17,7 @@ from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.overlay import draw_overlay
 from crack_tf.inference.predictions import CLASSIFIED, UNREADABLE, Predictions
 from crack_tf.inference.tiles import Photo, PhotoClassifier
-from crack_tf.model_zoo import find_model
+from crack_tf.zoo.shipped import find_model
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError
 from tflite.files import atomic_path

@@ -31,9 +31,9 @@ from PIL import Image
 
 from crack_tf.inference.maps import SegmenterPool, photo_seams, segment
 from crack_tf.inference.named_photos import Named, find_photos
-from crack_tf.model_zoo import find_model
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.measure import FILES, RECORD, MeasureConfig, find_scale, write_cracks
+from crack_tf.zoo.shipped import find_model
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError
 from tflite.files import atomic_path, read_json, sha256_file, write_csv, write_json

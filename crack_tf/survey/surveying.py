@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from crack_tf.common.progress import say_now
-from crack_tf.model_zoo import find_model, read_zoo
 from crack_tf.survey.camera import Locator, Scale
 from crack_tf.survey.cluster import ClusterCrew
 from crack_tf.survey.crew import Crew, ThreadCrew
@@ -23,6 +22,7 @@ from crack_tf.survey.search import Plan, Searcher
 from crack_tf.survey.source import file_hash, is_video, open_source
 from crack_tf.survey.store import Store
 from crack_tf.survey.truth import Comparison, compare, read_truth
+from crack_tf.zoo.shipped import find_model, read_zoo
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError
 from tflite.extras import require

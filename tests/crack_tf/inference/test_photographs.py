@@ -13,7 +13,7 @@ from PIL import Image
 import crack_tf
 from crack_tf.inference.photographs import OVERLAP
 from crack_tf.inference.tiles import photo_boxes
-from crack_tf.zoo import read_zoo
+from crack_tf.zoo.shipped import read_zoo
 from tests.dark_map_model import SIZE as MAP_SIZE
 from tests.dark_map_model import write_map_model
 from tests.dark_model import SIZE, logit_of, write_dark_model

@@ -1,4 +1,4 @@
-"""`python -m crack_tf.zoo`: the models that come with the package; `crack_tf.model_zoo` describes them and gives them out.
+"""`python -m crack_tf.zoo`: the models that come with the package; `crack_tf.zoo.shipped` describes them and gives them out.
 
 python -m crack_tf.zoo list
 python -m crack_tf.zoo check                              hashes, and two known answers of every model
@@ -12,18 +12,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from crack_tf.model_zoo import (  # `from crack_tf.zoo import load` is what people write
+from crack_tf.zoo.shipped import (  # `from crack_tf.zoo.shipped import load` is what people write
     FOLDER as FOLDER,
 )
-from crack_tf.model_zoo import GOLDEN as GOLDEN
-from crack_tf.model_zoo import LIMIT_BYTES as LIMIT_BYTES
-from crack_tf.model_zoo import ROLES as ROLES
-from crack_tf.model_zoo import Chosen as Chosen
-from crack_tf.model_zoo import ZooModel as ZooModel
-from crack_tf.model_zoo import check as check
-from crack_tf.model_zoo import find_model as find_model
-from crack_tf.model_zoo import load as load
-from crack_tf.model_zoo import read_zoo as read_zoo
+from crack_tf.zoo.shipped import GOLDEN as GOLDEN
+from crack_tf.zoo.shipped import LIMIT_BYTES as LIMIT_BYTES
+from crack_tf.zoo.shipped import ROLES as ROLES
+from crack_tf.zoo.shipped import Chosen as Chosen
+from crack_tf.zoo.shipped import ZooModel as ZooModel
+from crack_tf.zoo.shipped import check as check
+from crack_tf.zoo.shipped import find_model as find_model
+from crack_tf.zoo.shipped import load as load
+from crack_tf.zoo.shipped import read_zoo as read_zoo
 from tflite.cli import positive_int, run_main
 
 
@@ -64,10 +64,10 @@ def run(args: argparse.Namespace) -> None:
     """Do what the command line asks for.
 
     Raises:
-        CrackError: see `load`, `check` and `crack_tf.zoo_add.add`.
+        CrackError: see `load`, `check` and `crack_tf.zoo.add.add`.
     """
     if args.command == "add":
-        from crack_tf.zoo_add import add
+        from crack_tf.zoo.add import add
 
         model = add(
             args.run,

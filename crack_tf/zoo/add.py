@@ -10,7 +10,9 @@ from pathlib import Path
 
 from crack_tf.data.registry import DATASETS
 from crack_tf.inference.predictor import model_file
-from crack_tf.model_zoo import (
+from crack_tf.synthetic.tiles import render_tile
+from crack_tf.zoo.rounded import round_keras
+from crack_tf.zoo.shipped import (
     GOLDEN,
     LIMIT_BYTES,
     MANIFEST,
@@ -22,8 +24,6 @@ from crack_tf.model_zoo import (
     read_zoo,
     write_zoo,
 )
-from crack_tf.rounded import round_keras
-from crack_tf.synthetic.tiles import render_tile
 from tflite.device.tiles import training_side
 from tflite.errors import CrackError
 from tflite.files import sha256_file
@@ -77,7 +77,7 @@ def add(
         tile_side: of the training tiles in pixels; default: by data set, see `tflite.device.tiles.training_side`.
         summary: one line; default: made from the sidecar.
         citation: of the training data; default: the registry's.
-        round_weights: halve the float model's file, see `crack_tf.rounded`; its sidecar then names the hash it had.
+        round_weights: halve the float model's file, see `crack_tf.zoo.rounded`; its sidecar then names the hash it had.
         overwrite: replace a model of that name.
 
     Returns:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from crack_tf.rounded import round_bits, round_keras
+from crack_tf.zoo.rounded import round_bits, round_keras
 from tflite.errors import ModelFileError
 
 # Subnormal numbers have fewer bits to begin with, and weights are never near float32's end.

@@ -5,7 +5,7 @@ its sidecar and its model card, and two golden tiles, one cracked and one clean,
 drawn by `crack_tf.synthetic.tiles`, so that no data set's picture is passed on.
 
 Example:
-    from crack_tf.model_zoo import load
+    from crack_tf.zoo.shipped import load
     from tflite.runtime import Classifier
 
     classifier = Classifier(load().tflite)
