@@ -176,7 +176,7 @@ def run(args: argparse.Namespace) -> None:
         pack(config, args.out)
         return
 
-    from crack_tf import ssh
+    from crack_tf.deploy import ssh
 
     host = ssh.parse_host(args.ssh)
     ssh.require_programs()

@@ -1,4 +1,4 @@
-"""crack_tf.ssh: a bundle is copied, run and measured on a board that is this machine: by stand-ins for ssh and scp, and by
+"""crack_tf.deploy.ssh: a bundle is copied, run and measured on a board that is this machine: by stand-ins for ssh and scp, and by
 a real sshd on loopback where there is one."""
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crack_tf import bundle, ssh
+from crack_tf import bundle
+from crack_tf.deploy import ssh
 from tflite.errors import CrackError
 from tflite.files import sha256_file
 

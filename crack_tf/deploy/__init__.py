@@ -1,0 +1,1 @@
+"""A bundle to a board, and its results back."""
