@@ -118,10 +118,8 @@ VERBS = {
     "bundle": Verb("crack_tf.bundle", lambda i: [i("dark.tflite")], FILE, "out.zip"),
     "report": Verb("crack_tf.report", lambda i: ["--notebook", "01"], FILE, "out.html"),
     "throughput": Verb("crack_tf.throughput", lambda i: ["--data", i.manifest], FILE, "out.csv"),
-    "seam_check": Verb(
-        "crack_tf.segmentation.seam_check", lambda i: [i("map.tflite"), "--data", i.manifest], FILE, "out.csv"
-    ),
-    "latency": Verb("crack_tf.segmentation.latency", lambda i: [i("map.tflite")], FILE, "out.csv"),
+    "seam_check": Verb("studies.seam_check", lambda i: [i("map.tflite"), "--data", i.manifest], FILE, "out.csv"),
+    "latency": Verb("studies.map_latency", lambda i: [i("map.tflite")], FILE, "out.csv"),
     "scaling": Verb("crack_tf.survey.scaling", lambda i: [], FILE, "out.csv"),
     "photo_cost": Verb("crack_tf.survey.photo_cost", lambda i: [], FILE, "out.csv"),
     "benchmark": Verb("tflite.benchmark", lambda i: [i("dark.tflite")], NAMED, result_path("", ".json").name),

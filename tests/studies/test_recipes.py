@@ -16,10 +16,10 @@ from crack_tf import average, evaluate, export, report, suite, throughput, train
 from crack_tf.data.__main__ import _parser as data_parser
 from crack_tf.explain import __main__ as explain
 from crack_tf.explain import summary
-from crack_tf.segmentation import latency, seam_check
 from crack_tf.survey import __main__ as survey
 from crack_tf.survey import scaling
-from studies import demo, real_scenes, survey_results
+from studies import demo, real_scenes, seam_check, survey_results
+from studies import map_latency as latency
 from studies.recipe import Copy, Files, Step, follow, train_step, words
 from tflite import benchmark
 
@@ -47,8 +47,8 @@ PARSERS: dict[str, Callable[[], Any]] = {
     "throughput": throughput.make_parser,
     "tune": tune.make_parser,
     "crack_tf.explain.summary": summary.make_parser,
-    "crack_tf.segmentation.latency": latency.make_parser,
-    "crack_tf.segmentation.seam_check": seam_check.make_parser,
+    "studies.map_latency": latency.make_parser,
+    "studies.seam_check": seam_check.make_parser,
     "crack_tf.survey.scaling": scaling.make_parser,
     "tflite.benchmark": benchmark_parser,
 }

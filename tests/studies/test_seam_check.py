@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crack_tf.segmentation import seam_check
-from crack_tf.segmentation.seam_check import coverage, edges, seam_effect, summary
+from studies import seam_check
+from studies.seam_check import coverage, edges, seam_effect, summary
 from tests.dark_map_model import SIZE, dark_photo, write_map_model
 from tests.pairs_on_disk import write_pairs
 

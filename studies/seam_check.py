@@ -1,6 +1,6 @@
-"""`python -m crack_tf.segmentation.seam_check`: how much a map depends on where its tiles lie.
+"""`python -m studies.seam_check`: how much a map depends on where its tiles lie.
 
-python -m crack_tf.segmentation.seam_check --data crack500 --out results/segmentation/seams.csv
+python -m studies.seam_check --data crack500 --out results/segmentation/seams.csv
 
 Every photograph is drawn twice, the second time with the grid of tiles moved by a third of a tile, so that seams lie elsewhere. What
 differs is what tiling did: the photograph is the same. A row per data set:
@@ -32,7 +32,7 @@ from tflite.outputs import Output, check_file, csv_with
 from tflite.tables import format_table
 
 _NEAR = 2  # pixels; an edge of one grid this near to one of the other is not compared
-OUTPUT = Output("crack_tf.segmentation.seam_check", csv_with("", "manifest_sha256", "mask_f1", "step_ratio"))
+OUTPUT = Output("studies.seam_check", csv_with("", "manifest_sha256", "mask_f1", "step_ratio"))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class SeamEffect:
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
     parser = argparse.ArgumentParser(
-        prog="python -m crack_tf.segmentation.seam_check",
+        prog="python -m studies.seam_check",
         description="Measure how much a segmentation model's maps depend on where the tiles lie.",
     )
     add = parser.add_argument

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_tf.segmentation import latency
+from studies import map_latency as latency
 from tests.dark_map_model import dark_photo, write_map_model
 from tests.dark_model import write_dark_model
 

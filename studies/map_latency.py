@@ -1,6 +1,6 @@
-"""`python -m crack_tf.segmentation.latency`: seconds and memory that a 12-megapixel photograph takes, from its file to the mask.
+"""`python -m studies.map_latency`: seconds and memory that a 12-megapixel photograph takes, from its file to the mask.
 
-python -m crack_tf.segmentation.latency --threads 1,2 --out results/segmentation/latency.csv
+python -m studies.map_latency --threads 1,2 --out results/segmentation/latency.csv
 
 Every measurement runs in a process of its own, so that peak memory is its own, and thread counts take turns, so that they meet the
 same machine. The photograph is drawn; what it shows matters to the time it takes to decode only.
@@ -27,7 +27,7 @@ from tflite.runtime import DELEGATES
 from tflite.tables import format_table
 
 STAGES = ("decode", "segment", "total")
-OUTPUT = Output("crack_tf.segmentation.latency", csv_with("", "hardware", "photo", "total_min_s", "peak_rss_mb"))
+OUTPUT = Output("studies.map_latency", csv_with("", "hardware", "photo", "total_min_s", "peak_rss_mb"))
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
     from crack_tf.photo.stitch import OVERLAP
 
     parser = argparse.ArgumentParser(
-        prog="python -m crack_tf.segmentation.latency",
+        prog="python -m studies.map_latency",
         description="Measure what a 12-megapixel photograph costs with a segmentation model, from its file to the mask.",
     )
     add = parser.add_argument
