@@ -12,18 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from crack_tf.zoo.shipped import (  # `from crack_tf.zoo.shipped import load` is what people write
-    FOLDER as FOLDER,
-)
-from crack_tf.zoo.shipped import GOLDEN as GOLDEN
-from crack_tf.zoo.shipped import LIMIT_BYTES as LIMIT_BYTES
-from crack_tf.zoo.shipped import ROLES as ROLES
-from crack_tf.zoo.shipped import Chosen as Chosen
-from crack_tf.zoo.shipped import ZooModel as ZooModel
-from crack_tf.zoo.shipped import check as check
-from crack_tf.zoo.shipped import find_model as find_model
-from crack_tf.zoo.shipped import load as load
-from crack_tf.zoo.shipped import read_zoo as read_zoo
+from crack_tf.zoo.shipped import FOLDER, ROLES, ZooModel, check, read_zoo
 from tflite.cli import positive_int, run_main
 
 

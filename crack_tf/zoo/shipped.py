@@ -5,7 +5,7 @@ its sidecar and its model card, and two golden tiles, one cracked and one clean,
 drawn by `crack_tf.synthetic.tiles`, so that no data set's picture is passed on.
 
 Example:
-    from crack_tf.zoo.shipped import load
+    from crack_tf.zoo import load
     from tflite.runtime import Classifier
 
     classifier = Classifier(load().tflite)
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tflite.segmenter import Segmenter
 
 FORMAT = "crack_tf.zoo/1"
-FOLDER = Path(__file__).parent / "zoo_models"
+FOLDER = Path(__file__).parents[1] / "zoo_models"
 MANIFEST = "zoo.json"
 LIMIT_BYTES = 32 * 10**6  # of all models together: they are in git
 ROLES = ("keras", "keras_sidecar", "tflite", "tflite_sidecar", "card", "golden_crack", "golden_no_crack")

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from crack_tf import zoo
-from crack_tf.zoo.shipped import FOLDER, LIMIT_BYTES, ROLES, ZooModel, check, find_model, load, main, read_zoo
+from crack_tf.zoo.__main__ import main
+from crack_tf.zoo.shipped import FOLDER, GOLDEN, LIMIT_BYTES, ROLES, Chosen, ZooModel, check, find_model, load, read_zoo
 from tests.dark_map_model import write_map_model
 from tests.dark_model import SIZE, write_dark_model
 from tflite.errors import CrackError, ModelFileError
@@ -101,7 +101,7 @@ def test_a_run_is_added_with_all_that_belongs_to_it(run: Path, tmp_path: Path) -
     assert model.tflite.read_bytes() == (run / "export/dark-int8-ptq.tflite").read_bytes()
     with Image.open(model.path("golden_crack")) as tile:
         assert tile.size == (SIZE, SIZE)
-    assert set(check(model)) == set(zoo.GOLDEN)
+    assert set(check(model)) == set(GOLDEN)
 
 
 def test_the_version_rises_and_there_is_one_default(small_zoo: Path, run: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_missing_or_changed_file_is_named(role: str, small_zoo: Path) -> None:
 
 def test_files_of_a_model_by_path_are_taken_as_they_are(run: Path) -> None:
     path = run / "export/dark-int8-ptq.tflite"
-    assert find_model(str(path)) == zoo.Chosen(path, None)
+    assert find_model(str(path)) == Chosen(path, None)
     with pytest.raises(CrackError, match=r"gone\.tflite does not exist"):
         find_model("gone.tflite")
 
@@ -256,7 +256,7 @@ def test_each_task_has_its_default_and_neither_passes_for_the_other(
     assert load(folder=small_zoo).name == "one"
     assert load(folder=small_zoo, task="segment").name == "lines"
     Segmenter(find_model(None, small_zoo, task="segment").path)
-    assert set(check(models["lines"])) == set(zoo.GOLDEN)
+    assert set(check(models["lines"])) == set(GOLDEN)
     with pytest.raises(
         CrackError, match=r"lines is a segmentation model: it draws cracks\. Use it with crack-tf photo segment"
     ):
