@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +12,9 @@ import numpy as np
 
 from crack_tf.data.augment import Augment
 from crack_tf.data.cache import Tiles
+
+# Targets (b, 1) of pixels (b, s, s, 3) and labels (b, 1).
+Soften = Callable[[Any, Any], Any]
 
 
 class Draws(Protocol):
@@ -112,18 +116,19 @@ def plan_epoch(
     return EpochPlan(order, parameters)
 
 
-def training_batches(tiles: Tiles, plan: EpochPlan, workers: int = 2) -> Any:
+def training_batches(tiles: Tiles, plan: EpochPlan, workers: int = 2, soften: Soften | None = None) -> Any:
     """Batches for `keras.Model.fit`: (float32 (b, s, s, 3) pixels 0..255, float32 (b, 1) labels), in the plan's order.
 
     Args:
         tiles: the decoded split.
         plan: from `plan_epoch`.
         workers: batches prepared at the same time.
+        soften: makes targets of the tiles that are trained on and their labels, see `crack_tf.training.teacher`.
 
     Returns:
         A tf.data.Dataset when Keras runs on TensorFlow, else a PyDataset.
     """
-    return as_batches(PlannedTiles(tiles, plan, workers=workers), workers)
+    return as_batches(PlannedTiles(tiles, plan, workers, soften), workers)
 
 
 class Planned(keras.utils.PyDataset):
@@ -151,10 +156,11 @@ class Planned(keras.utils.PyDataset):
 class PlannedTiles(Planned):
     """Tiles and labels by an epoch plan."""
 
-    def __init__(self, tiles: Tiles, plan: EpochPlan, workers: int = 1) -> None:
+    def __init__(self, tiles: Tiles, plan: EpochPlan, workers: int = 1, soften: Soften | None = None) -> None:
         super().__init__(plan, workers)
         self._tiles = tiles
         self._augment = Augment()
+        self._soften = soften
 
     def gather(self, index: int) -> tuple[np.ndarray, ...]:
         """uint8 pixels (b, s, s, 3), parameters of the plan, float32 labels (b, 1)."""
@@ -164,7 +170,8 @@ class PlannedTiles(Planned):
 
     def augment(self, *gathered: Any) -> tuple[Any, Any]:
         images, parameters, labels = gathered
-        return self._augment(images, parameters), labels
+        pixels = self._augment(images, parameters)
+        return pixels, labels if self._soften is None else self._soften(pixels, labels)
 
 
 def as_batches(planned: Planned, workers: int) -> Any:

@@ -20,7 +20,7 @@ _CHOICES = {"schedule": SCHEDULES, "optimizer": OPTIMIZERS, "precision": PRECISI
 _COUNTS = ("epochs", "steps_per_epoch", "batch", "val_limit")  # from 1
 _STEPS = ("warmup_steps", "freeze_epochs", "unfreeze_blocks", "patience", "seed")  # from 0
 _POSITIVE = ("learning_rate", "positive_weight", "negative_weight")
-_SHARES = ("adverse", "camera", "balance", "empty_share")
+_SHARES = ("adverse", "camera", "balance", "empty_share", "teacher_share")
 # Fields that choose samples. The run's config.json keeps them beside "train", which holds all others.
 _SAMPLES = ("data", "policy", "limit", "val_limit", "empty_share")
 
@@ -52,6 +52,9 @@ class TrainConfig:
         adverse: share of samples with a drawn shadow; as many get stains, little light and sensor noise.
         camera: share of samples seen through another camera: colour cast, blur, no colour.
         zoom_out: a classifier's tiles are reduced up to this factor, 1 to 4; 1 never.
+        zoom_in: a third of the patches of a model that draws masks are enlarged up to this factor, 1 to 4, for wide cracks; 1 never.
+        teacher: a trained `.keras` classifier, or its run folder, whose probabilities are mixed into the labels; or None.
+        teacher_share: of the teacher in the targets, 0 to 1.
         balance: None takes samples as they come; else both labels come equally often, and data sets of a mix by their size to the
             power of one minus this: 0.5 by its root, 1 all equally often.
         freeze_epochs: first epochs in which only the head trains.
@@ -89,6 +92,9 @@ class TrainConfig:
     adverse: float = 0.0
     camera: float = 0.0
     zoom_out: float = 1.0
+    zoom_in: float = 1.0
+    teacher: str | None = None
+    teacher_share: float = 0.7
     balance: float | None = None
     freeze_epochs: int = 0
     unfreeze_blocks: int | None = None
@@ -108,6 +114,7 @@ class TrainConfig:
             "hyperparameters": spec.hyperparameters | dict(self.hyperparameters or {}),
             "weights": str(self.weights or ("none" if self.init_from else spec.default_weights)),
             "init_from": _model_of(self.init_from),
+            "teacher": _model_of(self.teacher),
         }
         for name, value in filled.items():
             object.__setattr__(self, name, value)
@@ -159,8 +166,13 @@ class TrainConfig:
             )
         if not (is_number(self.augmentation) and 0 <= self.augmentation <= 4):
             raise CrackError(f"--augmentation {self.augmentation}: give a strength from 0 (none) to 4.")
-        if not (is_number(self.zoom_out) and 1 <= self.zoom_out <= 4):
-            raise CrackError(f"--zoom-out {self.zoom_out}: give a factor from 1 (never) to 4.")
+        if spec.task == "classify" and self.zoom_in != 1:
+            raise CrackError(f"--zoom-in {self.zoom_in:g}: {self.model} classifies whole tiles; this is for masks.")
+        if spec.task == "segment" and self.teacher:
+            raise CrackError(f"--teacher {self.teacher}: {self.model} draws masks; only classifiers learn from a teacher.")
+        for name in ("zoom_out", "zoom_in"):
+            if not (is_number(getattr(self, name)) and 1 <= getattr(self, name) <= 4):
+                raise CrackError(f"{option_of(name)} {getattr(self, name)}: give a factor from 1 (never) to 4.")
         loss_names(self.loss)
 
     def as_dict(self) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from crack_tf.training.losses import make_loss
 from crack_tf.training.runs import MODEL_FILE, OUTPUT, Run, check_out, check_same_run, tell_left
 from crack_tf.training.runs import read_history as read_history
 from crack_tf.training.tasks import ALL, Choice, Task, task_of
+from crack_tf.training.teacher import Teacher
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_file, write_csv, write_json
 from tflite.locks import FolderLock
@@ -122,6 +123,7 @@ def fit(config: TrainConfig, train: Any, val: Any, folder: Path, say: Callable[[
     if model is None:
         model = initial_model(config)
     task = task_of(config.model)
+    teacher = Teacher(load_keras(config.teacher), config.teacher_share) if config.teacher else None
     steps = task.plan(train, config, 0).steps
     verbose = 1 if sys.stderr.isatty() else 2
     for epoch in range(len(history), config.epochs):
@@ -133,7 +135,7 @@ def fit(config: TrainConfig, train: Any, val: Any, folder: Path, say: Callable[[
             _start_phase(model, config, epoch, steps)
         reseed_dropout(model, config.seed, epoch)
         log = model.fit(
-            task.batches(train, task.plan(train, config, epoch)),
+            task.batches(train, task.plan(train, config, epoch), teacher),
             initial_epoch=epoch,
             epochs=epoch + 1,
             shuffle=False,

@@ -21,7 +21,7 @@ from crack_tf.data.cache import Tiles, load_split
 from crack_tf.data.mix import domain_of
 from crack_tf.data.patch_pipeline import PatchAugmentation, patch_batches
 from crack_tf.data.patches import Patches, load_patches
-from crack_tf.data.pipeline import Balance, Draws, EpochPlan, plan_epoch, training_batches
+from crack_tf.data.pipeline import Balance, Draws, EpochPlan, Soften, plan_epoch, training_batches
 from crack_tf.evaluation.pictures import errors
 from crack_tf.evaluation.pixels import TOLERANCE, LogitHistogram, PixelCounts, pixel_counts, summarise
 from crack_tf.evaluation.thresholds import select_threshold, specificity_at_recall
@@ -109,8 +109,8 @@ class Task(ABC):
         """Order and augmentation of an epoch, a function of (config.seed, epoch)."""
 
     @abstractmethod
-    def batches(self, samples: Any, plan: EpochPlan) -> Any:
-        """Batches for `keras.Model.fit`."""
+    def batches(self, samples: Any, plan: EpochPlan, soften: Soften | None = None) -> Any:
+        """Batches for `keras.Model.fit`; `soften` is a classifier's teacher."""
 
     @abstractmethod
     def row(self, model: Any, val: Any, config: TrainConfig) -> dict[str, float]:
@@ -150,8 +150,8 @@ class Classification(Task):
         augmentation = Augmentation(adverse=config.adverse, camera=config.camera, zoom_out=config.zoom_out)
         return _plan(samples, config, augmentation.scaled(config.augmentation), epoch)
 
-    def batches(self, samples: Tiles, plan: EpochPlan) -> Any:
-        return training_batches(samples, plan)
+    def batches(self, samples: Tiles, plan: EpochPlan, soften: Soften | None = None) -> Any:
+        return training_batches(samples, plan, soften=soften)
 
     def row(self, model: Any, val: Tiles, config: TrainConfig) -> dict[str, float]:
         return validation_row(predict_logits(model, val.images), val.labels, config)
@@ -199,10 +199,10 @@ class Segmentation(Task):
         return load_patches(manifest, split, size, limit=choice.count(available), **draw)
 
     def plan(self, samples: Patches, config: TrainConfig, epoch: int) -> EpochPlan:
-        augmentation = PatchAugmentation(adverse=config.adverse, camera=config.camera)
+        augmentation = PatchAugmentation(adverse=config.adverse, camera=config.camera, zoom_in=config.zoom_in)
         return _plan(samples, config, augmentation.scaled(config.augmentation), epoch)
 
-    def batches(self, samples: Patches, plan: EpochPlan) -> Any:
+    def batches(self, samples: Patches, plan: EpochPlan, soften: Soften | None = None) -> Any:
         return patch_batches(samples, plan)
 
     def row(self, model: Any, val: Patches, config: TrainConfig) -> dict[str, float]:
