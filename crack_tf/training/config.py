@@ -169,7 +169,9 @@ class TrainConfig:
         if spec.task == "classify" and self.zoom_in != 1:
             raise CrackError(f"--zoom-in {self.zoom_in:g}: {self.model} classifies whole tiles; this is for masks.")
         if spec.task == "segment" and self.teacher:
-            raise CrackError(f"--teacher {self.teacher}: {self.model} draws masks; only classifiers learn from a teacher.")
+            raise CrackError(
+                f"--teacher {self.teacher}: {self.model} draws masks; only classifiers learn from a teacher."
+            )
         for name in ("zoom_out", "zoom_in"):
             if not (is_number(getattr(self, name)) and 1 <= getattr(self, name) <= 4):
                 raise CrackError(f"{option_of(name)} {getattr(self, name)}: give a factor from 1 (never) to 4.")

@@ -129,7 +129,16 @@ def test_a_run_folder_records_what_it_always_did() -> None:
         [
             *("model", "image_size", "hyperparameters", "weights", "init_from", "epochs", "steps_per_epoch", "batch"),
             *("learning_rate", "schedule", "warmup_steps", "optimizer", "loss", "positive_weight", "negative_weight"),
-            *("augmentation", "adverse", "camera", "zoom_out", "zoom_in", "balance", "freeze_epochs", "unfreeze_blocks"),
+            *(
+                "augmentation",
+                "adverse",
+                "camera",
+                "zoom_out",
+                "zoom_in",
+                "balance",
+                "freeze_epochs",
+                "unfreeze_blocks",
+            ),
             *("patience", "target_recall", "precision", "seed", "teacher", "teacher_share"),
         ]
     )
