@@ -34,6 +34,11 @@ def _has_distance(photo: PhotoRecord) -> bool:
     return photo.distance_m is not None and photo.scale_source != "given"
 
 
+def distance_error_of(photo: PhotoRecord) -> float:
+    """Half the width of the interval around `distance_of` that holds 95 %, metres; 0 where nobody knows."""
+    return (distance_of(photo) or 0.0) * (photo.scale_error or 0.0)
+
+
 def is_placed(photo: PhotoRecord) -> bool:
     """Whether it is known what a photograph shows of an upright surface: position, altitude, direction and scale."""
     known = (photo.latitude, photo.longitude, photo.altitude_m, photo.heading_deg, photo.mm_per_pixel)
@@ -53,6 +58,7 @@ class Camera:
         width, height: of the photograph in pixels.
         distance_m: along its line of sight to what it shows.
         measured: whether the distance is known, not only the scale.
+        distance_error_m: half the width of the interval around the distance that holds 95 %.
     """
 
     place: np.ndarray
@@ -64,6 +70,7 @@ class Camera:
     height: int
     distance_m: float
     measured: bool
+    distance_error_m: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,7 @@ def camera_of(photo: PhotoRecord, frame: Frame) -> Camera | None:
         height=photo.height,
         distance_m=distance,
         measured=_has_distance(photo),
+        distance_error_m=distance_error_of(photo),
     )
 
 
@@ -116,7 +124,7 @@ def before(camera: Camera, face: Face, frame: Frame, position_error_m: float) ->
         camera: as its position states.
         face: of the structure.
         frame: of both.
-        position_error_m: of the camera; moved by more than twice that, it looks at something else.
+        position_error_m: of the camera; moved by more than twice that and the error of its range, it looks at something else.
     """
     reach = _range_to(camera, face, frame)
     if reach is None:
@@ -126,7 +134,7 @@ def before(camera: Camera, face: Face, frame: Frame, position_error_m: float) ->
             return None
         return replace(camera, focal_px=camera.focal_px * reach / camera.distance_m, distance_m=reach)
     move = (reach - camera.distance_m) * camera.ahead * (1, 1, 0)
-    if np.linalg.norm(move) > 2 * position_error_m:
+    if np.linalg.norm(move) > 2 * position_error_m + camera.distance_error_m:
         return None
     return replace(camera, place=camera.place + move)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from crack_tf.survey.faces import COMPASS, RECTANGLE, Face, Frame, ahead_of, right_of
 from crack_tf.survey.findings import PhotoRecord
-from crack_tf.survey.footprint import corners_on_wall, distance_of, is_placed
+from crack_tf.survey.footprint import corners_on_wall, distance_error_of, distance_of, is_placed
 
 SAME_HEADING_DEG = 15.0  # of cameras before one wall
 
@@ -49,8 +49,8 @@ def find_faces(
 ) -> list[tuple[Face, list[PhotoRecord]]]:
     """Upright walls that explain what placed photographs look at, and the photographs before each.
 
-    Cameras that look the same way, within `SAME_HEADING_DEG`, at walls as far in that direction, within twice the position error,
-    look at one wall. It is as large as what they show of it.
+    Cameras that look the same way, within `SAME_HEADING_DEG`, at walls as far in that direction, within twice the position error and the
+    error of the range, look at one wall. It is as large as what they show of it.
     """
     groups: list[_Group] = []
     for photo in photos:
@@ -63,9 +63,10 @@ def find_faces(
             frame.east_north(photo.latitude or 0.0, photo.longitude or 0.0)
             + level * ahead_of(np.array([heading]))[0, :2]
         )
+        reach = 2 * position_error_m + distance_error_of(photo)
         for group in groups:
             turned = abs((math.degrees(heading - group.heading) + 180) % 360 - 180)
-            if turned <= SAME_HEADING_DEG and abs(float(spot @ group.ahead) - group.beyond) <= 2 * position_error_m:
+            if turned <= SAME_HEADING_DEG and abs(float(spot @ group.ahead) - group.beyond) <= reach:
                 break
         else:
             group = _Group()

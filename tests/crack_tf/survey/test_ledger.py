@@ -219,6 +219,24 @@ def test_a_camera_that_stands_elsewhere_looks_at_something_else():
     assert covered([photo], (behind,)).areas_m2["clean"] == 0
 
 
+def test_a_rough_range_is_no_other_wall_where_positions_are_fine():
+    rng = np.random.default_rng(0)
+    photo = record(0, before_wall(0.0, 0.5, 0.375, 2.0), rng, 0.0, 0.0, 0.0)
+    # RTK to two centimetres, and a laser that is off by fifteen, which its ten percent allow.
+    off = replace(photo, name="1.jpg", distance_m=2.15, mm_per_pixel=1000 * 2.15 / 8000)
+    face = wall_face(0.0, 1.0, 0.75)
+    seen = measure_coverage([off], [], (face,), NEEDS, 0.02)
+    assert seen is not None
+    assert seen.unplaced == 0
+    assert seen.areas_m2["clean"] == pytest.approx(0.75, rel=0.02)
+    found = measure_coverage([photo, off], [], (), NEEDS, 0.02)
+    assert found is not None
+    assert len(found.faces) == 1
+    lost = measure_coverage([replace(off, distance_m=2.5)], [], (face,), NEEDS, 0.02)
+    assert lost is not None
+    assert lost.areas_m2["clean"] == 0
+
+
 def test_spots_have_names():
     face = wall_face(math.pi / 2, 9.0, 9.0)  # looked at eastwards: north is on the left
     assert where_on(face, 1, 1) == "lower north corner"
