@@ -3,15 +3,20 @@
     crack-tf data flight --seed 0 --out flight
 
 writes `photos/` (JPEG with EXIF: position, heading, time, focal length, distance), `masks/` (the cracks' exact pixels),
-`flight.csv` (the drone's own log, a position every second) and `truth.json`. The camera looks straight at each pier, from left to
-right and row by row; beside the piers are sky, leaves and water. One photograph lacks its position, which the log has, and one is
-stored upside down with an EXIF orientation that says so.
+`flight.csv` (the drone's own log, a position every second), `faces.json` and `truth.json`. The camera looks straight at each pier,
+from left to right and row by row; beside the piers are sky, leaves and water. One photograph lacks its position, which the log has,
+and one is stored upside down with an EXIF orientation that says so.
 
     crack-tf data flight --seed 0 --out flight --laser-noise-m 0.05 --pitch-deg 8 --missed 1 --blurred 1
 
 draws what a drone with a laser and a gimbal would bring: XMP with range, angles, calibrated focal length and RTK accuracy instead
 of the EXIF distance, photographs that look up and down, and some that were never taken or are smeared by motion. `truth.json`
-says where each photograph's pixels really are (`to_wall_mm`).
+says where each photograph's pixels really are (`to_wall_mm`), what of each face was seen how well, and where the holes are, for
+cracks of --needs-mm; `faces.json` declares the faces for `crack-tf survey --faces`.
+
+    crack-tf data flight --seed 0 --out flight --shape round --piers 1 --columns 8 --size 1000x750 --laser-noise-m 0.05
+
+goes around a cylinder; --shape corner shows two faces of each pier.
 
 It shows that a survey works. How well models find cracks on real concrete, it does not show.
 """
@@ -21,7 +26,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from crack_tf.synthetic.flight_plan import Plan
+from crack_tf.synthetic.flight_plan import SHAPES, Plan
 from tflite.cli import non_negative_int, positive_float, positive_int
 
 
@@ -55,6 +60,32 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pitch-deg", type=float, default=0.0, help="standard deviation of the camera's pitch (0)")
     parser.add_argument("--missed", type=non_negative_int, default=0, help="photographs that were not taken (0)")
     parser.add_argument("--blurred", type=non_negative_int, default=0, help="photographs smeared by motion (0)")
+    parser.add_argument("--far", type=non_negative_int, default=0, help="photographs from twice the distance (0)")
+    parser.add_argument(
+        "--shape", choices=SHAPES, default=default.shape, help=f"of a pier ({default.shape}); corner: two faces of it"
+    )
+    parser.add_argument(
+        "--distance-m", type=positive_float, default=default.distance_m, help=f"({default.distance_m:g})"
+    )
+    parser.add_argument(
+        "--facing-deg", type=float, default=0.0, help="standard deviation of looking left or right of square (0)"
+    )
+    parser.add_argument(
+        "--gimbal-noise-deg", type=float, default=0.0, help="standard deviation of the heading and pitch written (0)"
+    )
+    parser.add_argument(
+        "--needs-mm", type=positive_float, metavar="MM", help="width of crack that the truth's areas are for (4 pixels)"
+    )
+    parser.add_argument(
+        "--widths-px", type=_range, default=default.widths_px, metavar="MIN,MAX", help="of cracks (3.6,15)"
+    )
+    parser.add_argument(
+        "--darkness",
+        type=_range,
+        default=default.darkness,
+        metavar="MIN,MAX",
+        help="of cracks, share of the light (0.55,0.82)",
+    )
     parser.add_argument(
         "--at", type=_place, default=(default.latitude, default.longitude), metavar="LAT,LON", help="of the first pier"
     )
@@ -81,6 +112,14 @@ def run(args: argparse.Namespace) -> None:
         pitch_deg=args.pitch_deg,
         missed=args.missed,
         blurred=args.blurred,
+        far=args.far,
+        shape=args.shape,
+        distance_m=args.distance_m,
+        facing_deg=args.facing_deg,
+        gimbal_noise_deg=args.gimbal_noise_deg,
+        needs_mm=args.needs_mm,
+        widths_px=args.widths_px,
+        darkness=args.darkness,
     )
     truth = write_flight(args.out, plan, overwrite=args.overwrite)
     print(f"{len(truth['photos'])} photographs of {plan.piers} piers with {len(truth['cracks'])} cracks in {args.out}")
@@ -101,3 +140,12 @@ def _place(text: str) -> tuple[float, float]:
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be LATITUDE,LONGITUDE in degrees, got {text!r}") from None
     return latitude, longitude
+
+
+def _range(text: str) -> tuple[float, float]:
+    """argparse type: LEAST,GREATEST."""
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be two numbers, MIN,MAX, got {text!r}") from None
+    return low, high

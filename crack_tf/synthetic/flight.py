@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,79 +14,36 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from crack_tf.synthetic.flight_plan import Plan
+from crack_tf.synthetic.flight_geometry import (
+    START,
+    Shot,
+    Surface,
+    focal_px,
+    homography,
+    is_square,
+    shots,
+    to_photo,
+    to_wall,
+)
+from crack_tf.synthetic.flight_plan import ROUND, Plan
+from crack_tf.synthetic.flight_truth import camera_of, declared, faces_file, true_coverage, true_mm_per_pixel
 from crack_tf.synthetic.wall import GAUSSIAN, Wall, WallCrack, draw_walk
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
 from tflite.outputs import Output, check_folder, json_with, remove_files
 
 FORMAT = "crack_tf.flight/1"
-TRUTH = "truth.json"
-_FILES = (TRUTH, "flight.csv", "photos/IMG_*.jpg", "masks/IMG_*.png")
+TRUTH, FACES = "truth.json", "faces.json"
+_FILES = (TRUTH, FACES, "flight.csv", "photos/IMG_*.jpg", "masks/IMG_*.png")
 OUTPUT = Output("crack-tf data flight", json_with(TRUTH, format=FORMAT), _FILES, first=TRUTH)
 _MAKER = "crack_tf"  # of the camera, in the EXIF data of drawn photographs
-_TILT_DEG = 0.6  # standard deviation
-_SHAKE = 6.0  # pixels, standard deviation of where the camera really looks
 _APART = 110.0  # pixels between two cracks, at least
-_EARTH_M = 6_371_008.8  # mean radius
-_START = datetime(2025, 6, 1, 9, 30, tzinfo=UTC)
-_SECONDS = 4  # between two photographs
-_BETWEEN_PIERS_M = 30.0
-_DISTANCE_M = 2.0
-_WIDTHS_PX = (3.6, 15.0)
 _SMEAR_PX = 15
 _LENGTHS = (0.30, 0.62)  # of a photograph's width
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One photograph.
-
-    Attributes:
-        name: of its file.
-        pier: number of the pier, from 0.
-        centre: (x, y) that the camera looks at, pixels of the wall.
-        tilt: of the camera, radians, clockwise.
-        time: of the exposure.
-        latitude, longitude, altitude_m: of the camera, as measured.
-        heading_deg: of the camera.
-        pitch: of the camera above the horizon, radians.
-        range_m: to the wall in the middle of the photograph, as a laser measured it; None without one.
-        smeared: whether the camera moved.
-    """
-
-    name: str
-    pier: int
-    centre: tuple[float, float]
-    tilt: float
-    time: datetime
-    latitude: float
-    longitude: float
-    altitude_m: float
-    heading_deg: float
-    pitch: float = 0.0
-    range_m: float | None = None
-    smeared: bool = False
-
-    def to_wall(self, width: int, height: int) -> np.ndarray:
-        """Affine (2, 3): pixels of the photograph to pixels of the wall, if the camera looks level."""
-        c, s = math.cos(self.tilt), math.sin(self.tilt)
-        x, y = (width - 1) / 2, (height - 1) / 2
-        return np.array([[c, -s, self.centre[0] - c * x + s * y], [s, c, self.centre[1] - s * x - c * y]])
-
-    def map_to_wall(self, plan: Plan) -> np.ndarray:
-        """Homography (3, 3): pixels of the photograph to pixels of the wall."""
-        x, y = (plan.width - 1) / 2, (plan.height - 1) / 2
-        focal, c, s = focal_px(plan), math.cos(self.pitch), math.sin(self.pitch)
-        middle = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1.0]])
-        looking = np.array([[focal * c, 0, 0], [0, focal, 0], [0, s, focal * c]])
-        affine = np.vstack([self.to_wall(plan.width, plan.height), [0, 0, 1]])
-        return np.asarray(affine @ np.linalg.inv(middle) @ looking @ middle)
-
-
-def focal_px(plan: Plan) -> float:
-    """Focal length of the camera in pixels."""
-    return 1000 * _DISTANCE_M / plan.mm_per_pixel
+_DARKNESS = (0.55, 0.82)  # of what `draw_walk` draws
+_ROUND_SHADE = 0.3  # of the light that a round pier has less at its edges
+_ROUND_MARGIN = 0.24  # of a photograph's width: what lies nearer to its edge is seen obliquely on a round pier
+_FAR_PX = 10_000_000
 
 
 def moved(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
@@ -114,21 +72,27 @@ def write_flight(folder: str | Path, plan: Plan, *, overwrite: bool = False, job
     plan.check()
     folder = Path(folder)
     check_folder(folder, OUTPUT, overwrite, hint="Choose another --out, or add --overwrite where it holds a flight.")
-    shots = _shots(plan)
+    faces, taken_shots = shots(plan)
     drawn = [path for path in (folder / "photos").glob("IMG_*.jpg") if _is_drawn(path)]
     taken = sorted(
-        {folder / "photos" / shot.name for shot in shots if (folder / "photos" / shot.name).exists()} - {*drawn}
+        {folder / "photos" / shot.name for shot in taken_shots if (folder / "photos" / shot.name).exists()} - {*drawn}
     )
     if taken:  # cameras give such names too
         raise CrackError(f"{taken[0]} was not drawn here and would be replaced. Choose another --out.")
     remove_files(folder, [path for photo in drawn for path in (photo, folder / "masks" / f"{photo.stem}.png")])
     # From the start, so that what an interrupted run leaves is known for a flight, and for half of one.
     write_json(folder / TRUTH, {"format": FORMAT, "complete": False})
-    walls = [_wall(plan, number) for number in range(plan.piers)]
+    walls = [_wall(plan, number) for number in range(len(faces))]
     with ThreadPoolExecutor(jobs) as pool:
-        seen = list(pool.map(lambda shot: _write_photo(folder, plan, walls[shot.pier], shot, shots), shots))
-    _write_log(folder / "flight.csv", plan, shots)
-    truth = _truth(plan, walls, shots, seen)
+        seen = list(
+            pool.map(
+                lambda shot: _write_photo(folder, plan, walls[shot.face], shot, last=shot is taken_shots[-1]),
+                taken_shots,
+            )
+        )
+    _write_log(folder / "flight.csv", taken_shots)
+    write_json(folder / FACES, faces_file([declared(plan, face) for face in faces]))
+    truth = _truth(plan, faces, walls, taken_shots, seen)
     write_json(folder / TRUTH, truth)
     return truth
 
@@ -146,26 +110,33 @@ def _wall(plan: Plan, number: int) -> Wall:
     """A pier with cracks, each whole on one photograph at least and well apart from the others."""
     rng = np.random.default_rng([plan.seed, 1, number])
     cracks: list[WallCrack] = []
-    margin = 0.06 * plan.width
+    margin = np.array([_ROUND_MARGIN if plan.shape == ROUND else 0.06, 0.06]) * plan.width
     for _ in range(40 * plan.cracks):
         if len(cracks) == plan.cracks:
             break
-        low, high = np.log(_WIDTHS_PX)
+        low, high = np.log(plan.widths_px)
         width = math.exp(rng.uniform(low, high))
         length = rng.uniform(*_LENGTHS) * plan.width * min(1.0, 0.6 + width / 20)
         column, row = int(rng.integers(plan.columns)), int(rng.integers(plan.rows))
-        left, top = column * plan.stride[0], row * plan.stride[1]
+        left, top = plan.upper_left(row, column)
         start = (left + rng.uniform(0, plan.width), top + rng.uniform(0, plan.height))
-        crack = draw_walk(rng, start, rng.uniform(0, 2 * math.pi), length, width)
+        crack = _as_dark(draw_walk(rng, start, rng.uniform(0, 2 * math.pi), length, width), plan.darkness)
         low_x, low_y = np.maximum((left, top), (plan.pier.x, plan.pier.y)) + margin
-        high_x = min(left + plan.width, plan.pier.x + plan.pier.w) - margin
-        high_y = min(top + plan.height, plan.pier.y + plan.pier.h) - margin
+        high_x = min(left + plan.width, plan.pier.x + plan.pier.w) - margin[0]
+        high_y = min(top + plan.height, plan.pier.y + plan.pier.h) - margin[1]
         x, y = crack.points.T
         if x.min() < low_x or x.max() > high_x or y.min() < low_y or y.max() > high_y:
             continue
         if all(_distance(crack, other) > _APART for other in cracks):
             cracks.append(crack)
-    return Wall(int(rng.integers(2**31)), plan.pier, tuple(cracks))
+    # What is wound around has no edges.
+    pier = replace(plan.pier, x=-_FAR_PX, w=3 * _FAR_PX) if plan.shape == ROUND else plan.pier
+    return Wall(int(rng.integers(2**31)), pier, tuple(cracks))
+
+
+def _as_dark(crack: WallCrack, darkness: tuple[float, float]) -> WallCrack:
+    share = (crack.depth - _DARKNESS[0]) / (_DARKNESS[1] - _DARKNESS[0])
+    return crack if darkness == _DARKNESS else replace(crack, depth=darkness[0] + share * (darkness[1] - darkness[0]))
 
 
 def _distance(one: WallCrack, other: WallCrack) -> float:
@@ -173,88 +144,17 @@ def _distance(one: WallCrack, other: WallCrack) -> float:
     return float(np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=2)).min())
 
 
-def _shots(plan: Plan) -> list[Shot]:
-    rng = np.random.default_rng([plan.seed, 2])
-    heading = float(rng.uniform(0, 360))
-    # Of their own, so that a plan without a laser draws what it always drew.
-    gimbal = np.random.default_rng([plan.seed, 4])
-    shots: list[Shot] = []
-    for pier in range(plan.piers):
-        for row in range(plan.rows):
-            for column in range(plan.columns):
-                x = column * plan.stride[0] + plan.width / 2 + rng.normal(0, _SHAKE)
-                y = row * plan.stride[1] + plan.height / 2 + rng.normal(0, _SHAKE)
-                pitch = math.radians(gimbal.normal(0, 1) * plan.pitch_deg)
-                range_m = _DISTANCE_M + gimbal.normal(0, 1) * (plan.laser_noise_m or 0.0)
-                right = pier * _BETWEEN_PIERS_M + x * plan.mm_per_pixel / 1000 + rng.normal(0, plan.gps_noise_m)
-                ahead = -_DISTANCE_M * math.cos(pitch) + rng.normal(0, plan.gps_noise_m)
-                latitude, longitude = move(plan.latitude, plan.longitude, heading, ahead, right)
-                shots.append(
-                    Shot(
-                        name=f"IMG_{len(shots) + 1:04d}.jpg",
-                        pier=pier,
-                        centre=(x, y),
-                        tilt=math.radians(rng.normal(0, _TILT_DEG)),
-                        time=_START + timedelta(seconds=_SECONDS * len(shots) + 60 * pier),
-                        latitude=latitude,
-                        longitude=longitude,
-                        altitude_m=165.0
-                        - y * plan.mm_per_pixel / 1000
-                        - _DISTANCE_M * math.sin(pitch)
-                        + rng.normal(0, plan.gps_noise_m),
-                        heading_deg=heading,
-                        pitch=pitch,
-                        range_m=None if plan.laser_noise_m is None else range_m,
-                    )
-                )
-    odd = gimbal.permutation(len(shots))
-    missed, smeared = set(odd[: plan.missed].tolist()), set(odd[plan.missed : plan.missed + plan.blurred].tolist())
-    return [replace(shot, smeared=number in smeared) for number, shot in enumerate(shots) if number not in missed]
-
-
-def move(latitude: float, longitude: float, heading_deg: float, ahead_m: float, right_m: float) -> tuple[float, float]:
-    """A place some metres away, on a sphere that is flat that near.
-
-    Args:
-        latitude, longitude: degrees, from where.
-        heading_deg: of who looks ahead, clockwise from north.
-        ahead_m, right_m: metres.
-
-    Returns:
-        Latitude, and longitude in [-180, 180).
-    """
-    c, s = math.cos(math.radians(heading_deg)), math.sin(math.radians(heading_deg))
-    north, east = ahead_m * c - right_m * s, ahead_m * s + right_m * c
-    lat = latitude + math.degrees(north / _EARTH_M)
-    lon = longitude + math.degrees(east / (_EARTH_M * math.cos(math.radians(latitude))))
-    return lat, (lon + 180) % 360 - 180
-
-
-def _write_photo(folder: Path, plan: Plan, wall: Wall, shot: Shot, shots: Sequence[Shot]) -> np.ndarray:
+def _write_photo(folder: Path, plan: Plan, wall: Wall, shot: Shot, last: bool) -> np.ndarray:
     """Take the photograph, write it and its mask; returns the mask, packed."""
     import cv2
 
-    number = shots.index(shot)
-    to_wall = shot.to_wall(plan.width, plan.height)
-    corners = moved(
-        np.array([[0, 0], [plan.width, 0], [0, plan.height], [plan.width, plan.height]]), shot.map_to_wall(plan)
-    )
-    x, y = np.floor(corners.min(axis=0)).astype(int) - 2
-    right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 2
-    pixels, cover = wall.view(int(x), int(y), int(right - x), int(bottom - y))
-    size, flags = (plan.width, plan.height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    if shot.pitch:
-        shift = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1.0]]) @ shot.map_to_wall(plan)
-        pixels = cv2.warpPerspective(pixels, shift, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        mask = cv2.warpPerspective(cover, shift, size, flags=flags) >= 0.5
-    else:
-        shift = to_wall - np.array([[0, 0, x], [0, 0, y]])
-        pixels = cv2.warpAffine(pixels, shift, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        mask = cv2.warpAffine(cover, shift, size, flags=flags) >= 0.5
+    number = shot_number(shot)
+    pixels, cover = _look(plan, wall, shot)
     if shot.smeared:
         pixels = cv2.blur(pixels, (_SMEAR_PX, 1))
+    mask = cover >= 0.5
     photo = Image.fromarray(_expose(pixels, np.random.default_rng([plan.seed, 3, number])))
-    exif = _exif(plan, shot, with_position=number != len(shots) - 1)
+    exif = _exif(plan, shot, with_position=not last)
     if number == 1:  # a camera mounted upside down
         photo = photo.transpose(Image.Transpose.ROTATE_180)
         exif[0x0112] = 3
@@ -264,6 +164,80 @@ def _write_photo(folder: Path, plan: Plan, wall: Wall, shot: Shot, shots: Sequen
     with atomic_path(folder / "masks" / Path(shot.name).with_suffix(".png")) as temporary:
         Image.fromarray(mask.astype(np.uint8) * 255).save(temporary, bits=1)
     return np.packbits(mask)
+
+
+def blank_photo(plan: Plan, shot: Shot) -> bytes:
+    """A JPEG of nothing, with everything that the photograph says of its exposure: for questions of place and scale alone."""
+    stream = io.BytesIO()
+    xmp = b"" if shot.range_m is None else _xmp(plan, shot)
+    grey = Image.new("L", (plan.width, plan.height), 128)
+    grey.save(stream, "JPEG", exif=_exif(plan, shot, with_position=True), xmp=xmp)
+    return stream.getvalue()
+
+
+def shot_number(shot: Shot) -> int:
+    """From 0; those that were not taken count, too."""
+    return int(Path(shot.name).stem.rpartition("_")[2]) - 1
+
+
+def _look(plan: Plan, wall: Wall, shot: Shot) -> tuple[np.ndarray, np.ndarray]:
+    """What the camera sees: float32 or uint8 (height, width, 3), and the share of each pixel that cracks cover, float32 (height, width)."""
+    import cv2
+
+    size, flags = (plan.width, plan.height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    known = homography(plan, shot)
+    if known is None:
+        return _look_around(plan, wall, shot)
+    corners = moved(np.array([[0, 0], [plan.width, 0], [0, plan.height], [plan.width, plan.height]]), known)
+    x, y = np.floor(corners.min(axis=0)).astype(int) - 2
+    right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 2
+    pixels, cover = wall.view(int(x), int(y), int(right - x), int(bottom - y))
+    if is_square(plan, shot):
+        shift = known[:2] - np.array([[0, 0, x], [0, 0, y]])
+        shown = cv2.warpAffine(pixels, shift, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return shown, cv2.warpAffine(cover, shift, size, flags=flags)
+    shift = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1.0]]) @ known
+    reduce = max(0.0, shot.distance_m / plan.distance_m - 1)  # pixels of the wall that become one
+    if reduce:
+        pixels, cover = cv2.GaussianBlur(pixels, (0, 0), 0.5 * reduce), cv2.GaussianBlur(cover, (0, 0), 0.5 * reduce)
+    shown = cv2.warpPerspective(pixels, shift, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return shown, cv2.warpPerspective(cover, shift, size, flags=flags)
+
+
+def _look_around(plan: Plan, wall: Wall, shot: Shot) -> tuple[np.ndarray, np.ndarray]:
+    """The same before a round pier."""
+    import cv2
+
+    columns, rows = np.meshgrid(np.arange(plan.width), np.arange(plan.height))
+    places = to_wall(plan, shot, np.c_[columns.ravel(), rows.ravel()]).reshape(plan.height, plan.width, 2)
+    with np.errstate(invalid="ignore"):
+        shows = (places[..., 1] >= plan.pier.y) & (places[..., 1] < plan.pier.y + plan.pier.h)
+    places = np.where(shows[..., None], places, np.nan).astype(np.float32)
+    x, y = np.floor(np.nanmin(places, axis=(0, 1))).astype(int) - 2
+    right, bottom = np.ceil(np.nanmax(places, axis=(0, 1))).astype(int) + 2
+    pixels, cover = _unrolled(wall, plan.pier.w, int(x), int(y), int(right - x), int(bottom - y))
+    maps = [np.where(shows, places[..., axis] - start, -1).astype(np.float32) for axis, start in enumerate((x, y))]
+    shown = cv2.remap(pixels, *maps, cv2.INTER_LINEAR).astype(np.float32)
+    _, cosine = to_photo(plan, shot, np.nan_to_num(places.reshape(-1, 2)).astype(float))
+    shade = 1 - _ROUND_SHADE * (1 - np.nan_to_num(cosine).clip(0, 1)).reshape(shows.shape)
+    shown *= shade[..., None].astype(np.float32)
+    if not shows.all():
+        x, y = round(shot.centre[0] - plan.width / 2), round(shot.centre[1] - plan.height / 2)
+        beside = Wall(wall.seed, replace(wall.pier, x=2 * _FAR_PX, w=0), ()).view(x, y, plan.width, plan.height)[0]
+        soft = cv2.GaussianBlur(shows.astype(np.float32), (0, 0), 1.0)[..., None]
+        shown = shown * soft + beside * (1 - soft)
+    return shown, np.where(shows, cv2.remap(cover, *maps, cv2.INTER_LINEAR), 0).astype(np.float32)
+
+
+def _unrolled(wall: Wall, around: int, x: int, y: int, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """`Wall.view` of a wall that is wound around: what lies left of 0 is the right end."""
+    parts, end = [], x + width
+    while x < end:
+        start = x % around
+        wide = min(end - x, around - start)
+        parts.append(wall.view(start, y, wide, height))
+        x += wide
+    return np.concatenate([part[0] for part in parts], axis=1), np.concatenate([part[1] for part in parts], axis=1)
 
 
 def _expose(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -291,9 +265,9 @@ def _exif(plan: Plan, shot: Shot, with_position: bool) -> Image.Exif:
     exif[0x010F], exif[0x0110] = _MAKER, "drawn from a seed"
     local = shot.time + timedelta(hours=2)
     diagonal = math.hypot(plan.width, plan.height)
-    focal_35mm = round(_DISTANCE_M * 1000 * math.hypot(36, 24) / (plan.mm_per_pixel * diagonal))
+    focal_35mm = round(plan.distance_m * 1000 * math.hypot(36, 24) / (plan.mm_per_pixel * diagonal))
     # The equivalent focal length is a whole number: the distance makes up for its rounding.
-    distance = plan.mm_per_pixel * diagonal * focal_35mm / math.hypot(36, 24) / 1000
+    distance = true_mm_per_pixel(plan, shot) * diagonal * focal_35mm / math.hypot(36, 24) / 1000
     taken = exif.get_ifd(0x8769)
     taken[0x9003], taken[0x9011] = local.strftime("%Y:%m:%d %H:%M:%S"), "+02:00"
     taken[0x920A], taken[0xA405] = IFDRational(round(focal_35mm * 1000 / 2.7), 1000), focal_35mm
@@ -315,7 +289,7 @@ def _xmp(plan: Plan, shot: Shot) -> bytes:
     """What a drone of DJI with a laser, a gimbal and RTK writes."""
     values = {
         "GimbalYawDegree": f"{(shot.heading_deg + 180) % 360 - 180:+.2f}",
-        "GimbalPitchDegree": f"{math.degrees(shot.pitch):+.2f}",
+        "GimbalPitchDegree": f"{math.degrees(shot.said_pitch):+.2f}",
         "GimbalRollDegree": f"{math.degrees(shot.tilt):+.2f}",
         "LRFStatus": "Normal",
         "LRFTargetDistance": f"{shot.range_m:.4f}",
@@ -323,6 +297,7 @@ def _xmp(plan: Plan, shot: Shot) -> bytes:
         "RtkFlag": "50",
         "RtkStdLat": f"{max(0.001, plan.gps_noise_m):.4f}",
         "RtkStdLon": f"{max(0.001, plan.gps_noise_m):.4f}",
+        "RtkStdHgt": f"{max(0.001, plan.gps_noise_m):.4f}",
     }
     text = " ".join(f'drone-dji:{name}="{value}"' for name, value in values.items())
     return (
@@ -337,42 +312,50 @@ def _angle(degrees: float) -> tuple[IFDRational, ...]:
     return IFDRational(minutes // 60, 1), IFDRational(minutes % 60, 1), IFDRational(rest, 1_000_000)
 
 
-def _write_log(path: Path, plan: Plan, shots: Sequence[Shot]) -> None:
+def _write_log(path: Path, shots: Sequence[Shot]) -> None:
     """A position every second, from two seconds before the first photograph to two after the last."""
-    seconds = np.array([(shot.time - _START).total_seconds() for shot in shots])
+    seconds = np.array([(shot.time - START).total_seconds() for shot in shots])
     # Unwrapped, so that a flight across the antimeridian is a short one.
     longitudes = np.unwrap([shot.longitude for shot in shots], period=360)
+    headings = np.unwrap([shot.heading_deg for shot in shots], period=360)
     rows = []
     for second in np.arange(seconds[0] - 2, seconds[-1] + 3):
         longitude = (float(np.interp(second, seconds, longitudes)) + 180) % 360 - 180
         rows.append(
             {
-                "time": (_START + timedelta(seconds=float(second))).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "time": (START + timedelta(seconds=float(second))).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "latitude": f"{np.interp(second, seconds, [shot.latitude for shot in shots]):.9f}",
                 "longitude": f"{longitude:.9f}",
                 "altitude": f"{np.interp(second, seconds, [shot.altitude_m for shot in shots]):.3f}",
-                "heading_deg": f"{shots[0].heading_deg:.2f}",
+                "heading_deg": f"{np.interp(second, seconds, headings) % 360:.2f}",
             }
         )
     write_csv(path, rows)
 
 
-def _truth(plan: Plan, walls: Sequence[Wall], shots: Sequence[Shot], masks: Sequence[np.ndarray]) -> dict[str, Any]:
+def _truth(
+    plan: Plan, faces: Sequence[Surface], walls: Sequence[Wall], shots: Sequence[Shot], masks: Sequence[np.ndarray]
+) -> dict[str, Any]:
     cracks: list[dict[str, Any]] = []
-    for pier, wall in enumerate(walls):
+    scale, pier = plan.mm_per_pixel / 1000, plan.pier
+    for face, wall in enumerate(walls):
         for crack in wall.cracks:
             seen = {}
             for shot in shots:
-                points = _visible(plan, shot, crack) if shot.pier == pier else None
+                points = _visible(plan, shot, crack) if shot.face == face else None
                 if points is not None:
                     seen[shot.name] = {
-                        "visible_length_mm": round(_length(points) * plan.mm_per_pixel, 2),
+                        "visible_length_mm": round(_length(points) * true_mm_per_pixel(plan, shot), 2),
                         "points": points.round(1).tolist(),
                     }
+            on_face = (crack.points - (pier.x, pier.y + pier.h)) * (scale, -scale)
             cracks.append(
                 {
                     "id": len(cracks),
-                    "pier": pier,
+                    "pier": faces[face].pier,
+                    "face": faces[face].name,
+                    "on_face_m": on_face.round(4).tolist(),
+                    "darkness": round(crack.depth, 3),
                     "length_mm": round(crack.length * plan.mm_per_pixel, 2),
                     "mean_width_mm": round(crack.mean_width * plan.mm_per_pixel, 3),
                     "max_width_mm": round(_widest(crack) * plan.mm_per_pixel, 3),
@@ -386,6 +369,7 @@ def _truth(plan: Plan, walls: Sequence[Wall], shots: Sequence[Shot], masks: Sequ
         {
             "name": shot.name,
             "pier": shot.pier,
+            "face": faces[shot.face].name,
             "latitude": shot.latitude,
             "longitude": shot.longitude,
             "altitude_m": shot.altitude_m,
@@ -393,19 +377,30 @@ def _truth(plan: Plan, walls: Sequence[Wall], shots: Sequence[Shot], masks: Sequ
             "time": shot.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "pitch_deg": math.degrees(shot.pitch),
             "smeared": shot.smeared,
-            "to_wall_mm": (np.diag([plan.mm_per_pixel] * 2 + [1.0]) @ shot.map_to_wall(plan)).tolist(),
+            "mm_per_pixel": true_mm_per_pixel(plan, shot),
+            "camera": camera_of(plan, faces[shot.face], shot),
+            "to_wall_mm": _in_mm(plan, shot),
             "cracked_px": int(np.unpackbits(mask, count=plan.width * plan.height).sum()),
         }
         for shot, mask in zip(shots, masks, strict=True)
     ]
     size = {"width": plan.width, "height": plan.height, "mm_per_pixel": plan.mm_per_pixel}
-    return {"format": FORMAT, "complete": True, "seed": plan.seed, **size, "cracks": cracks, "photos": photos}
+    coverage = [face.as_json() for face in true_coverage(plan, faces, shots)]
+    known = {"needs_mm": plan.needed_mm, "faces": coverage, "cracks": cracks, "photos": photos}
+    return {"format": FORMAT, "complete": True, "seed": plan.seed, **size, **known}
+
+
+def _in_mm(plan: Plan, shot: Shot) -> list[list[float]] | None:
+    """Homography from pixels to millimetres of a flat wall; None of a round one."""
+    known = homography(plan, shot)
+    return None if known is None else (np.diag([plan.mm_per_pixel] * 2 + [1.0]) @ known).tolist()
 
 
 def _visible(plan: Plan, shot: Shot, crack: WallCrack) -> np.ndarray | None:
     """The part of a crack's centreline on a photograph, float (n, 2) in its pixels; None for less than 20 pixels of it."""
-    points = moved(crack.points, np.linalg.inv(shot.map_to_wall(plan)))
-    inside = np.all((points >= 0) & (points <= (plan.width - 1, plan.height - 1)), axis=1)
+    points, cosine = to_photo(plan, shot, crack.points)
+    with np.errstate(invalid="ignore"):
+        inside = np.all((points >= 0) & (points <= (plan.width - 1, plan.height - 1)), axis=1) & (cosine > 0)
     if not inside.any():
         return None
     # The longest part, where a crack leaves and comes back.

@@ -79,11 +79,13 @@ class Wall:
             uint8 (height, width, 3), and float32 (height, width): the share of each pixel that cracks cover.
         """
         frame = _Frame(self.seed, x, y, width, height)
+        inside = _pier_mask(frame, self.pier)
+        if not inside.any():
+            return _background(frame, self.pier).clip(0, 255).astype(np.uint8), np.zeros((height, width), np.float32)
         concrete = _concrete(frame, self.pier)
         cover = np.zeros((height, width), np.float32)
         for crack in self.cracks:
             _draw_crack(frame, crack, concrete, cover)
-        inside = _pier_mask(frame, self.pier)
         edge = _edge_shade(frame, self.pier)[..., np.newaxis]
         pixels = concrete * edge * inside[..., np.newaxis]
         if inside.min() < 1:
