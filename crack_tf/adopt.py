@@ -18,6 +18,7 @@ from tflite.cli import fraction, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.heads import KINDS
 from tflite.scaling import COLOURS, Scaling
+from tflite.words import counted
 
 if TYPE_CHECKING:
     from crack_tf.zoo.adoption import Adopted
@@ -154,7 +155,7 @@ def told(adopted: Adopted) -> list[str]:
         f"{threshold.probability:.4g}{raw}"
     ]
     for role, answer in adopted.answers.items():
-        tiles = f", the highest of {answer.tiles} tiles" if answer.tiles > 1 else ""
+        tiles = f", the highest of {counted(answer.tiles, 'tile')}" if answer.tiles > 1 else ""
         lines.append(f"  {role:<5}  {answer.picture}: probability {answer.probability:.4f}{tiles}")
     lines += [f"note: {note}." for note in adopted.notes]
     return [*lines, f"{adopted.path}.json, and two golden tiles beside it"]

@@ -48,6 +48,7 @@ from tflite.foreign import refuse_foreign
 from tflite.manifest import LABELS, SPLITS, Item, Manifest, refuse_mixed, write_manifest
 from tflite.outputs import Output, check_file
 from tflite.sidecar import Sidecar, made_from, read_sidecar, sidecar_path, verify_file
+from tflite.words import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -247,7 +248,9 @@ def fill(config: BundleConfig, models: Sequence[Packed], manifest: Manifest, out
     content[INDEX] = json_bytes(index(content, models, manifest, items, config.split, config.seed))
     write_zip(out, content)
     size = out.stat().st_size
-    print(f"{out}: {size / 1e6:.1f} MB, {len(models)} model(s), {len(items)} tiles of {manifest.name} {config.split}")
+    print(
+        f"{out}: {size / 1e6:.1f} MB, {len(models)} model(s), {counted(len(items), 'tile')} of {manifest.name} {config.split}"
+    )
 
 
 def find_models(paths: Sequence[Path], originals: Sequence[Path]) -> list[Packed]:
@@ -344,7 +347,10 @@ def choose_tiles(manifest: Manifest, split: str, count: int, seed: int) -> list[
             )
         drawn = subset(of_class, count // 2, seed)
         if len(drawn) < count // 2:
-            print(f"note: only {len(drawn)} {name} tiles in split {split!r} of {manifest.name}", file=sys.stderr)
+            print(
+                f"note: only {len(drawn)} {name} tiles in split {split!r} of {manifest.name}",
+                file=sys.stderr,
+            )
         chosen += drawn
     for item in chosen:
         if not is_plain(item.path):
@@ -464,7 +470,7 @@ def outputs(model: Packed, tiles: np.ndarray, delegate: str) -> dict[str, Any]:
     answers = np.array([classifier.raw(tile) for tile in (*tiles, golden_input(classifier.image_size))])
     if strange := int(np.sum(~np.isfinite(answers))):
         raise CrackError(
-            f"{model.twin} answers {strange} of {len(answers)} tiles with a number that is not finite here. Train again."
+            f"{model.twin} answers {strange} of {counted(len(answers), 'tile')} with a number that is not finite here. Train again."
         )
     return {
         "raw": [convert(answer) for answer in answers[:-1]],

@@ -196,7 +196,7 @@ def test_a_folder_of_odd_suffixes_is_read_but_for_its_heic(capsys: pytest.Captur
         "e.jfif",
     ]
     assert any(line.startswith("NOT READ") and "IMG_0007.HEIC" in line for line in lines)
-    assert "1 other files passed over" in "".join(lines)
+    assert "1 other file passed over" in "".join(lines)
 
 
 def test_cracks_behind_a_preview_are_found_and_pages_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,6 +40,7 @@ from tflite.segmenter import load_model
 from tflite.sidecar import read_sidecar
 from tflite.sustained import Load
 from tflite.tables import format_table, number
+from tflite.words import counted
 
 __all__ = [
     "FORMAT",
@@ -262,7 +263,7 @@ def measure_models(
         _warn_about_row(row)
     if config.compare:
         for group in _alike(jobs):
-            print(f"comparing {len(group)} models, {_setting(group[0])}", file=sys.stderr)
+            print(f"comparing {counted(len(group), 'model')}, {_setting(group[0])}", file=sys.stderr)
             record["compare"] += elsewhere(compare, group)
             write_result(record, json_path, csv_path)
     _print(record)

@@ -18,6 +18,7 @@ from tflite.files import read_csv, write_csv, write_json
 from tflite.manifest import LABELS, SPLITS, Manifest, read_manifest, write_manifest
 from tflite.manifest import OUTPUT as MANIFEST
 from tflite.outputs import Output, check_file, check_folder, csv_with, json_with, making
+from tflite.words import counted
 
 if TYPE_CHECKING:
     from crack_tf.data.audit import Audit
@@ -249,13 +250,16 @@ def _convert(options: argparse.Namespace) -> int:
     from crack_tf.data.convert import convert
 
     result = convert(options.source, options.out, options.crack_class, options.line_width)
-    print(f"{result.kind}: {result.photographs} photographs converted, {result.crack_free} of them without a crack")
+    print(
+        f"{result.kind}: {counted(result.photographs, 'photograph')} converted, {result.crack_free} of them without a crack"
+    )
     for what, classes in (("taken as crack", result.crack_classes), ("taken as background", result.other_classes)):
         if classes:
             print(f"{what}: {', '.join(f'{name!r} ({count})' for name, count in sorted(classes.items()))}")
     if result.lines:
         print(
-            f"{result.lines} cracks that were marked as lines are drawn {result.line_width:g} pixels wide, as you said"
+            f"{counted(result.lines, 'crack that was marked as a line is', 'cracks that were marked as lines are')} drawn "
+            f"{result.line_width:g} pixels wide, as you said"
         )
     if result.not_annotated:
         print(f"{result.not_annotated} photographs have no annotation, and are left out")
@@ -323,7 +327,8 @@ def _mine(options: argparse.Namespace) -> int:
             found = mine(classifier_finder(classifier), sidecar.sha256, options.clean, options.out, options.per_photo)
     mistakes, unread = found
     print(
-        f"{len(mistakes)} tiles in {options.out}/no_crack, listed in {options.out}/mined.csv; {len(unread)} photographs not read"
+        f"{counted(len(mistakes), 'tile')} in {options.out}/no_crack, listed in {options.out}/mined.csv; "
+        f"{counted(len(unread), 'photograph')} not read"
     )
     print(
         f"next: python -m crack_tf.data split {options.out} --clean --out mined.csv, and `data mix` it into your training set"
@@ -494,7 +499,7 @@ def _print_masks(result: Audit, shown: int = 10) -> None:
 
     numbers = pair_summary(result.records)
     quartiles = ", ".join(f"{share:.2%}" for share in numbers["crack_share_quartiles"])
-    print(f"{numbers['pairs']} pairs, {numbers['crack_free']} of them crack-free")
+    print(f"{counted(numbers['pairs'], 'pair')}, {numbers['crack_free']} of them crack-free")
     print(
         f"crack pixels: {numbers['crack_pixels_share'] or 0:.2%} of all; quartiles of the cracked photographs: {quartiles}"
     )
@@ -516,7 +521,7 @@ def _print_unreadable(result: Audit, shown: int = 10) -> None:
     if not result.unreadable:
         return
     if result.source.task == "segment":
-        print(f"{len(result.unreadable)} pairs with a problem:")
+        print(f"{counted(len(result.unreadable), 'pair')} with a problem:")
     else:
         print(f"{len(result.unreadable)} unreadable files, left out of every split:")
     for record in result.unreadable[:shown]:
@@ -543,7 +548,8 @@ def _print_notes(notes: Iterable[str]) -> None:
 def _print_split(manifest: Manifest, leaks: dict[str, int]) -> None:
     groups = len({item.group for item in manifest.items})
     print(
-        f"{manifest.name}, seed {manifest.seed}: {len(manifest.items)} files in {groups} groups, sha256 {manifest.sha256[:12]}"
+        f"{manifest.name}, seed {manifest.seed}: {counted(len(manifest.items), 'file')} in {counted(groups, 'group')}, "
+        f"sha256 {manifest.sha256[:12]}"
     )
     print(f"{'':<8}{LABELS[0]:>10}{LABELS[1]:>10}{'of them copies of a train picture':>36}")
     for name in SPLITS:

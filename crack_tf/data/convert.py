@@ -37,6 +37,7 @@ from tflite.images import open_image
 from tflite.masks import orient, stored_orientation
 from tflite.outputs import partial_folder
 from tflite.photographs import list_photographs
+from tflite.words import counted
 
 CRACK_CLASSES = ("crack", "cracks", "crevice", "fissure")  # whatever their case, where the user names none
 REPORT = "conversion.json"
@@ -176,7 +177,7 @@ def _read(source: Path, root: Path) -> tuple[str, list[Annotated], list[Left]]:
         left += unread
     kinds = [kind for kind, photographs in found.items() if photographs]
     if len(kinds) > 1:
-        named = ", ".join(f"{len(found[kind])} photographs in {_KINDS[kind]}" for kind in kinds)
+        named = ", ".join(f"{counted(len(found[kind]), 'photograph')} in {_KINDS[kind]}" for kind in kinds)
         raise CrackError(f"{source} holds several kinds of annotations ({named}). Give the file or the folder of one.")
     if not kinds:
         reason = f" ({left[0].annotation}: {left[0].reason})" if left else ""

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from crack_tf.synthetic.flight_plan import SHAPES, Plan
 from tflite.cli import non_negative_int, positive_float, positive_int
+from tflite.words import counted
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -122,7 +123,10 @@ def run(args: argparse.Namespace) -> None:
         darkness=args.darkness,
     )
     truth = write_flight(args.out, plan, overwrite=args.overwrite)
-    print(f"{len(truth['photos'])} photographs of {plan.piers} piers with {len(truth['cracks'])} cracks in {args.out}")
+    print(
+        f"{counted(len(truth['photos']), 'photograph')} of {counted(plan.piers, 'pier')} "
+        f"with {counted(len(truth['cracks']), 'crack')} in {args.out}"
+    )
 
 
 def photo_size(text: str) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from crack_tf.data.records import grey_thumbnail
 from tflite.errors import CrackError
 from tflite.images import decode_rgb
 from tflite.manifest import Item, Manifest
+from tflite.words import counted
 
 
 def mix(manifests: Sequence[Manifest], threads: int | None = None) -> Manifest:
@@ -116,7 +117,7 @@ def _refuse_shared_pictures(manifests: Sequence[Manifest], threads: int | None) 
         sets = [manifests[number].dataset for number in owners]
         named = f"{items[first].path} of {sets[first]} and {items[second].path} of {sets[second]}"
         raise CrackError(
-            f"{len(shared)} pictures are in two of the data sets. The first ({shared[0].kind}): {named}. "
+            f"{counted(len(shared), 'picture is', 'pictures are')} in two of the data sets. The first ({shared[0].kind}): {named}. "
             "Remove them from one of the two, and split it again."
         )
 

@@ -29,6 +29,7 @@ from tflite.files import write_csv, write_json
 from tflite.manifest import Item, Manifest
 from tflite.metrics import Confusion, confusion, logit, roc_auc, sigmoid, summary
 from tflite.outputs import making
+from tflite.words import counted
 
 _CHUNK = 256  # tiles between two steps of the progress bar
 
@@ -171,7 +172,7 @@ def report(evaluations: Sequence[Evaluation], manifest: Manifest, split: str) ->
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = [f"{manifest.name} {split}: {total} tiles, {cracked} cracked, {total - cracked} clean"]
+    lines = [f"{manifest.name} {split}: {counted(total, 'tile')}, {cracked} cracked, {total - cracked} clean"]
     lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return lines
 

@@ -22,6 +22,7 @@ from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv
 from tflite.manifest import LABELS
 from tflite.metrics import sigmoid
+from tflite.words import counted
 
 # A tile and its maps by method to what is known about their likeness to an untrained network's.
 Sanity = Callable[[np.ndarray, Mapping[str, np.ndarray]], dict[str, Any]]
@@ -217,7 +218,11 @@ def _gallery(tiles: Sequence[Explained], jobs: Sequence[Job], source: str) -> Im
             text += [job.name, f"  p {float(sigmoid(tile.logit)):.3f}: {verdict}"]
             panels += panels_of(images[job.name][number], tile)
         rows.append(Row(tuple(text), tuple(panels)))
-    title = f"{source}: {len(rows)} of {count} tiles" if count > len(rows) else f"{source}: {count} tiles"
+    title = (
+        f"{source}: {len(rows)} of {counted(count, 'tile')}"
+        if count > len(rows)
+        else f"{source}: {counted(count, 'tile')}"
+    )
     return draw_sheet(title, headings, rows, method_notes(jobs))
 
 

@@ -24,6 +24,7 @@ from tflite.files import atomic_path
 from tflite.hardware import describe
 from tflite.sameness import is_same, read_file
 from tflite.sidecar import Sidecar
+from tflite.words import counted
 
 
 @dataclass(frozen=True)
@@ -173,13 +174,13 @@ class Session:
         """Last words: counts, speed, and where the results are."""
         counts, seconds = self.counts, time.monotonic() - self._started
         read = counts["crack"] + counts["no_crack"]
-        text = f"{read + counts['unreadable']} photographs: {counts['crack']} crack, {counts['no_crack']} no crack"
+        text = f"{counted(read + counts['unreadable'], 'photograph')}: {counts['crack']} crack, {counts['no_crack']} no crack"
         text += f", {counts['unreadable']} NOT READ"
         if done_before:
             text += f"; {done_before} done before"
         if skipped:
-            text += f"; {skipped} other files passed over"
-        text += f"\n{counts['tiles']} tiles in {seconds:.1f} s, {counts['tiles'] / seconds:.0f} tiles/s"
+            text += f"; {counted(skipped, 'other file')} passed over"
+        text += f"\n{counted(counts['tiles'], 'tile')} in {seconds:.1f} s, {counts['tiles'] / seconds:.0f} tiles/s"
         if self._predictions is not None:
             text += f"\nresults in {self._predictions.folder}"
         return text
@@ -210,7 +211,7 @@ class Session:
         sidecar = self._classifier.sidecar
         positive = sum(tile.crack for tile in picture.tiles)
         title = (
-            f"{'crack' if picture.crack else 'no crack'}: {positive} of {len(picture.tiles)} tiles, "
+            f"{'crack' if picture.crack else 'no crack'}: {positive} of {counted(len(picture.tiles), 'tile')}, "
             f"highest probability {picture.highest.probability:.3f}  ({sidecar.model}, {sidecar.scheme})"
         )
         sheet = draw_overlay(picture.image, picture.tiles, sidecar.threshold.probability, title)
@@ -256,7 +257,7 @@ def report_line(record: dict[str, Any]) -> str:
     """What is told about a photograph: decision, highest probability, positive tiles, name."""
     if "decision" not in record:
         return f"NOT READ  {record['photo']}: {record['reason']}"
-    tiles = f"{record['positive_tiles']}/{len(record['tiles'])} tiles"
+    tiles = f"{record['positive_tiles']}/{counted(len(record['tiles']), 'tile')}"
     left_out = f" ({record['left_out_tiles']} transparent tiles left out)" if record["left_out_tiles"] else ""
     decision = record["decision"].replace("_", " ")
     return f"{decision:<8}  {record['probability']:.3f}  {tiles:>13}  {record['photo']}{left_out}"

@@ -33,6 +33,7 @@ from tflite.lines import seal_line, unseal_line
 from tflite.locks import FolderLock, is_there
 from tflite.outputs import Inputs, Output, check_folder, clear_folder, remove_files, remove_leftovers
 from tflite.sameness import FileState
+from tflite.words import counted
 
 FORMAT = "crack_tf.predictions/1"
 LINES, PHOTOS, TILES, OVERLAYS = "predictions.jsonl", "photos.csv", "tiles.csv", "overlays"
@@ -206,7 +207,8 @@ class Predictions:
         self._write_table(TILES, _TILE_COLUMNS, _tile_rows, last)
         if missing:
             raise CrackError(
-                f"{self.path} lacks {len(missing)} photographs that were done, the first {missing[0]}: something else changed it. "
+                f"{self.path} lacks {counted(len(missing), 'photograph')} that were done, the first {missing[0]}: "
+                "something else changed it. "
                 "The same command with --resume does them again."
             )
 

@@ -16,6 +16,7 @@ import numpy as np
 from tflite.errors import CrackError
 from tflite.files import atomic_path
 from tflite.metrics import Confusion, sigmoid, wilson_interval
+from tflite.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -188,7 +189,7 @@ def score_plot(logits: np.ndarray, labels: np.ndarray, threshold: float, title: 
     low, high = min(scores.min(), threshold), max(scores.max(), threshold)
     edges = np.linspace(low, high, 61) if high > low else np.linspace(low - 1, high + 1, 61)
     for mask, name, colour in ((~cracked, "clean", CLEAN), (cracked, "cracked", CRACK)):
-        label = f"{name} ({int(mask.sum()):,} tiles)"
+        label = f"{name} ({counted(int(mask.sum()), 'tile')})"
         axes.hist(scores[mask], edges.tolist(), color=colour, alpha=0.55, edgecolor=colour, linewidth=0.5, label=label)
     missed, alarms = int(np.sum(cracked & (scores < threshold))), int(np.sum(~cracked & (scores >= threshold)))
     outcome = f"{missed:,} missed, {alarms:,} false alarms"

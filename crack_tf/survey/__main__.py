@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from tflite.cli import EXIT_GAPS, clock_offset, moment, positive_float, positive_int, run_main
 from tflite.errors import CrackError
+from tflite.words import counted
 
 if TYPE_CHECKING:
     from crack_tf.survey.surveying import SurveyResult
@@ -210,10 +211,14 @@ def _tell(found: SurveyResult) -> None:
     counts = {name: sum(finding.validation == name for finding in survey.findings) for name in VALIDATIONS}
     several = sum(len(finding.seen_on) > 1 for finding in survey.findings)
     print(
-        f"\n{len(survey.photos)} photographs searched: {len(survey.findings)} findings ("
+        f"\n{counted(len(survey.photos), 'photograph')} searched: {counted(len(survey.findings), 'finding')} ("
         + ", ".join(f"{count} {name}" for name, count in counts.items())
-        + f"), {several} of them seen on several photographs; {len(survey.gaps)} gaps"
-        + (f"; {found.done_before} photographs were done before" if found.done_before else "")
+        + f"), {several} of them seen on several photographs; {counted(len(survey.gaps), 'gap')}"
+        + (
+            f"; {counted(found.done_before, 'photograph was', 'photographs were')} done before"
+            if found.done_before
+            else ""
+        )
     )
     for gap in survey.gaps[:10]:
         print(f"GAP  {gap.photo}: {gap.reason}, {gap.detail}")
@@ -235,7 +240,7 @@ def _tell(found: SurveyResult) -> None:
         stages = ", ".join(f"{name} {stage['share']:.0%}" for name, stage in speed["stages"].items())
         print(
             f"{speed['photos_per_minute']:.1f} photographs a minute, {speed['megapixels_per_second']:.1f} megapixels a second on "
-            f"{speed['jobs']} threads ({stages}); merging {speed['merge_seconds']:.1f} s; {speed['peak_memory_mb']} MB at most"
+            f"{counted(speed['jobs'], 'thread')} ({stages}); merging {speed['merge_seconds']:.1f} s; {speed['peak_memory_mb']} MB at most"
         )
     print(
         f"{RULE}\n{DISCLAIMER}\nresults in {found.folder}: report.html, findings.csv, findings.geojson, coverage.geojson"

@@ -16,6 +16,7 @@ from crack_tf.survey.store import RECORDS, read_records
 from tflite.errors import CrackError
 from tflite.extras import require
 from tflite.outputs import check_file
+from tflite.words import counted
 
 GEOPACKAGE, COCO = "geopackage", "coco"
 FORMATS = (GEOPACKAGE, COCO)
@@ -105,9 +106,9 @@ def _to_coco(found: Path, survey: Survey, out: Path, config: HandoverConfig) -> 
         records, more = _without_records(survey)
         gaps += more
     written = coco.write_coco(out, survey, records, config.masks)
-    told = f"{written.images} photographs with {written.cracks} cracks"
+    told = f"{counted(written.images, 'photograph')} with {counted(written.cracks, 'crack')}"
     if written.unclear:
-        told += f", and {written.unclear} places of category unclear that nobody has settled: draw their crack, or delete them"
+        told += f", and {counted(written.unclear, 'place')} of category unclear that nobody has settled: draw their crack, or delete them"
     return Handover(out, told, tuple(gaps))
 
 
@@ -131,7 +132,8 @@ def _to_geopackage(survey: Survey, out: Path, config: HandoverConfig) -> Handove
     there = written.projection
     accuracy = "" if there.accuracy_m is None else f", reached from WGS84 within {there.accuracy_m:g} m"
     told = (
-        f"{written.findings} findings, {written.cracks} of them as lines, in {there.code} ({there.name}{accuracy}); altitudes as the "
+        f"{counted(written.findings, 'finding')}, {written.cracks} of them as lines, in {there.code} ({there.name}{accuracy}); "
+        "altitudes as the "
         "photographs have them"
     )
     gaps = [f"{gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps]

@@ -21,6 +21,7 @@ from crack_tf.survey.quality import BLURRED, LIT_BADLY, NOT_CONCRETE, patch_code
 from crack_tf.survey.views import NEEDED_MM as NEEDED_MM
 from crack_tf.survey.views import POSITION_ERROR_M as POSITION_ERROR_M
 from crack_tf.survey.views import asked_of, views_of
+from tflite.words import counted
 
 FOUND, CLEAN, COARSE, BLURRY, OBLIQUE, DARK, BACKGROUND, UNSEEN = range(8)
 STATES = (
@@ -137,7 +138,7 @@ class Coverage:
                 spots = list(
                     dict.fromkeys(f"{hole.where} of {hole.face}" for hole in self.holes if hole.state == state)
                 )
-                more = f" and {len(spots) - 2} more places" if len(spots) > 2 else ""
+                more = f" and {counted(len(spots) - 2, 'more place')}" if len(spots) > 2 else ""
                 parts.append(f"{_area(areas[state])} {state}" + (f": {', '.join(spots[:2])}{more}" if spots else ""))
         if self.unplaced:
             parts.append(

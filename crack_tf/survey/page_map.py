@@ -13,6 +13,7 @@ from html import escape
 import numpy as np
 
 from crack_tf.survey.findings import VALIDATIONS, Survey
+from tflite.words import counted
 
 _WIDTH, _MIN_HEIGHT, _MAX_HEIGHT, _MARGIN = 960.0, 260.0, 560.0, 48.0
 _SMALLEST_EXTENT_M = 10.0  # a hovering drone's positions differ by less: do not blow up their errors
@@ -226,4 +227,4 @@ def _north_arrow() -> str:
 def _summary(marks: Sequence[_Mark], title: str) -> str:
     kinds = [mark.kind for mark in marks]
     photos, gaps = kinds.count("photo"), kinds.count("gap")
-    return f"{title}: {photos} photographs, {len(kinds) - photos - gaps} findings and {gaps} gaps."
+    return f"{title}: {counted(photos, 'photograph')}, {counted(len(kinds) - photos - gaps, 'finding')} and {counted(gaps, 'gap')}."

@@ -27,6 +27,7 @@ from tflite.files import write_json
 from tflite.measure import peak_rss_mb
 from tflite.place.clock import parse_time
 from tflite.place.missing import count_unplaced
+from tflite.words import counted
 
 
 @dataclass
@@ -116,7 +117,8 @@ class Run:
         lost = sorted(self._names - recorded)
         if lost:
             raise CrackError(
-                f"the records of {len(lost)} photographs are gone from {self.store.folder}, the first {lost[0]}: something else removed "
+                f"the records of {counted(len(lost), 'photograph')} are gone from {self.store.folder}, the first {lost[0]}: "
+                "something else removed "
                 "them during the survey. The same command searches these photographs again."
             )
 
@@ -133,8 +135,11 @@ class Run:
             for name, jpeg in searched.pictures.items():
                 self.store.add_picture(name, jpeg)
             self.store.add_photo(searched.size, photo, list(searched.findings), searched.points, searched.file)
-        what = f"{len(searched.findings)} findings" if searched.findings else "nothing found"
-        return f"{what:<16} {photo.positives:>4}/{photo.tiles} tiles  {searched.name}", photo.width * photo.height
+        what = counted(len(searched.findings), "finding") if searched.findings else "nothing found"
+        return (
+            f"{what:<16} {photo.positives:>4}/{counted(photo.tiles, 'tile')}  {searched.name}",
+            photo.width * photo.height,
+        )
 
     def _assembled(self, models: dict[str, dict[str, Any]], settings: dict[str, Any]) -> Survey:
         photos: list[PhotoRecord] = []
@@ -185,7 +190,7 @@ class Run:
         noted = [photo for photo in photos if photo.notes]
         found = [] if told is None else [f"{told}."]
         if noted:
-            more = f"; and {len(noted) - 1} more photographs" if len(noted) > 1 else ""
+            more = f"; and {counted(len(noted) - 1, 'more photograph')}" if len(noted) > 1 else ""
             found.append(
                 f"data of photographs that cannot be were left out. {noted[0].name}: {'; '.join(noted[0].notes)}{more}."
             )
@@ -196,13 +201,14 @@ class Run:
         gone = sorted(photo.name for photo in photos if photo.name not in self._names)
         if gone:
             found.append(
-                f"{len(gone)} photographs were searched and are gone from the source since, the first {gone[0]}."
+                f"{counted(len(gone), 'photograph was searched and is', 'photographs were searched and are')} gone from the source "
+                f"since, the first {gone[0]}."
             )
         left_out = [photo for photo in photos if photo.left_out]
         if left_out:
             found.append(
-                f"{sum(photo.left_out for photo in left_out)} positive tiles on {len(left_out)} photographs lie where nothing was "
-                "taken for concrete: they are unclear findings, see the column note. Where that is concrete in shade, moss or "
+                f"{counted(sum(photo.left_out for photo in left_out), 'positive tile')} on {counted(len(left_out), 'photograph')} "
+                "where nothing was taken for concrete: unclear findings, see the column note. Where that is concrete in shade, moss or "
                 "water, survey these photographs with --foreground none, in another --out."
             )
         scales = [photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]

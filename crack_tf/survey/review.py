@@ -19,6 +19,7 @@ from crack_tf.survey.findings import FindingId, Survey
 from tflite.checked import CheckError, OneOf, Text, checked, shown
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_bytes
+from tflite.words import counted
 
 FORMAT = "crack_tf.review/1"
 ACCEPTED, REJECTED, UNDECIDED = "accepted", "rejected", ""
@@ -117,7 +118,7 @@ def check_review(review: Review, survey: Survey, path: str | Path) -> None:
     unknown = sorted(set(review.decisions) - {finding.id for finding in survey.findings})
     if unknown:
         raise CrackError(
-            f"review {path} decides on {len(unknown)} findings that the survey does not have ({', '.join(unknown[:3])}). "
+            f"review {path} decides on {counted(len(unknown), 'finding')} that the survey does not have ({', '.join(unknown[:3])}). "
             "Export it again from the report.html in this folder."
         )
 

@@ -14,6 +14,7 @@ from crack_tf.survey.review_tiles import export_tiles
 from tflite.device.tiles import MIN_SIDE
 from tflite.errors import CrackError
 from tflite.files import csv_rows, read_json, write_csv, write_json
+from tflite.words import counted
 
 
 def apply_review(
@@ -50,13 +51,15 @@ def apply_review(
             raise CrackError(f"the survey in {out} does not say how large its tiles were: give their side in pixels.")
         tiles = export_tiles(out, survey, review, export_folder, side, overwrite=overwrite)
         lines.append(
-            f"{tiles.crack} tiles in {export_folder / 'crack'}, {tiles.no_crack} in {export_folder / 'no_crack'}"
+            f"{counted(tiles.crack, 'tile')} in {export_folder / 'crack'}, {tiles.no_crack} in {export_folder / 'no_crack'}"
         )
         lines += [f"no tile of finding {name}: {reason}" for name, reason in tiles.skipped.items()]
     _add_to_tables(out, review)
     write_page(out, survey, review=review, one_file=one_file)
     counts = ", ".join(f"{count} {name}" for name, count in review.counts().items())
-    lines.insert(0, f"{len(survey.findings)} findings: {counts}. {FINDINGS_CSV}, {FINDINGS} and report.html have it.")
+    lines.insert(
+        0, f"{counted(len(survey.findings), 'finding')}: {counts}. {FINDINGS_CSV}, {FINDINGS} and report.html have it."
+    )
     return "\n".join(lines)
 
 

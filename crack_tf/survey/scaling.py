@@ -30,6 +30,7 @@ from tflite.cli import non_negative_int, run_main
 from tflite.errors import CrackError
 from tflite.files import read_json, write_csv
 from tflite.outputs import Output, check_file, csv_with
+from tflite.words import counted
 
 SMALL, LARGE = (640, 480), (4000, 3000)
 _ROUNDS = 3  # of clusters in turn
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
         write_csv(args.out, rows)
         row = rows[-1]
         print(
-            f"{count} photographs of {size[0]}x{size[1]}: {row['photos_per_minute']} a minute, "
+            f"{counted(count, 'photograph')} of {size[0]}x{size[1]}: {row['photos_per_minute']} a minute, "
             f"{row['peak_memory_mb']} MB at most",
             flush=True,
         )
@@ -138,7 +139,7 @@ def _measure_workers(folder: Path, workers: Sequence[int], count: int, size: tup
                 speed = _survey(folder, "flight", photos, f"found-{place}-{turn}", "--scheduler", cluster.address)
                 after = cluster.cpu_seconds(), _children_cpu_seconds()
                 speeds[place].append(_Speed(speed["seconds"], after[0] - before[0], after[1] - before[1]))
-                print(f"{workers[place]} workers: {photos} photographs in {speed['seconds']} s", flush=True)
+                print(f"{workers[place]} workers: {counted(photos, 'photograph')} in {speed['seconds']} s", flush=True)
     rows = []
     for number, own in zip(workers, speeds, strict=True):
         seconds = min(speed.seconds for speed in own)

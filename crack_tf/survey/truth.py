@@ -23,6 +23,7 @@ from crack_tf.survey.findings import REFUTED, Finding, Survey
 from tflite.checked import Between, CheckError, Count, Holding, checked, shown
 from tflite.errors import CrackError
 from tflite.files import read_json
+from tflite.words import counted
 
 FORMAT = "crack_tf.flight/1"
 NEAR_PX = 10.0
@@ -95,10 +96,10 @@ class Comparison:
     def describe(self) -> str:
         """Lines for the terminal."""
         lines = [
-            f"recall     {_share(self.recall)}  {self.found} of {self.cracks} cracks found",
+            f"recall     {_share(self.recall)}  {self.found} of {counted(self.cracks, 'crack')} found",
             f"precision  {_share(self.precision)}  {self.right} of {self.findings} findings are on a crack",
             f"duplicates {self.duplicates:>6}  {self.merged} findings were put together from several photographs",
-            f"length     {_share(self.length_error)}  median error, {self.measured} cracks measured",
+            f"length     {_share(self.length_error)}  median error, {counted(self.measured, 'crack')} measured",
             f"width      {_share(self.width_error)}  median error of the mean width",
         ]
         if self.missed:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from crack_tf.zoo.shipped import FOLDER, ROLES, ZooModel, check, read_zoo
 from tflite.cli import positive_int, run_main
+from tflite.words import counted
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
     total = sum(model.size for model in models.values())
     for line in _listed(models) if args.command == "list" else _checked(models):
         print(line, flush=True)
-    print(f"zoo version {version}: {len(models)} models, {total / 1e6:.1f} MB")
+    print(f"zoo version {version}: {counted(len(models), 'model')}, {total / 1e6:.1f} MB")
 
 
 def _listed(models: dict[str, ZooModel]) -> Iterator[str]:
@@ -90,7 +91,7 @@ def _listed(models: dict[str, ZooModel]) -> Iterator[str]:
 def _checked(models: dict[str, ZooModel]) -> Iterator[str]:
     for name, model in models.items():
         answers = check(model)
-        yield f"{name}: {len(ROLES)} files as described, " + ", ".join(
+        yield f"{name}: {counted(len(ROLES), 'file')} as described, " + ", ".join(
             f"{role} {raw:g}" for role, raw in answers.items()
         )
 

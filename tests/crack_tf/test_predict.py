@@ -68,7 +68,7 @@ def test_a_photograph_gets_one_line_and_nothing_is_written(
     assert main([str(save(tmp_path / "a.png", 20)), "--model", str(model)]) == 0
     line, *summary = capsys.readouterr().out.splitlines()
     assert line.split() == ["crack", "0.999", "1/1", "tiles", str(tmp_path / "a.png")]
-    assert summary[0] == "1 photographs: 1 crack, 0 no crack, 0 NOT READ"
+    assert summary[0] == "1 photograph: 1 crack, 0 no crack, 0 NOT READ"
     assert set(tmp_path.rglob("*")) - before == {tmp_path / "a.png"}
 
 
@@ -79,7 +79,7 @@ def test_a_folder_is_classified_in_order_and_what_cannot_be_read_is_no_clean_pho
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["crack", "no", "crack", "NOT"]
     assert "damaged or truncated" in lines[3]
-    assert lines[4] == "4 photographs: 2 crack, 1 no crack, 1 NOT READ; 1 other files passed over"
+    assert lines[4] == "4 photographs: 2 crack, 1 no crack, 1 NOT READ; 1 other file passed over"
 
 
 def test_results_are_recorded_with_place_answer_threshold_and_model(model: Path, photos: Path, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_resume_passes_over_what_is_done_and_tries_the_unreadable_again(
     assert main([*command, "--resume"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [Path(line.split()[-1]).name for line in lines[:2]] == ["d_damaged.jpg", "e_new.png"]
-    assert lines[2] == "2 photographs: 1 crack, 1 no crack, 0 NOT READ; 3 done before; 1 other files passed over"
+    assert lines[2] == "2 photographs: 1 crack, 1 no crack, 0 NOT READ; 3 done before; 1 other file passed over"
     assert [row["decision"] for row in rows(tmp_path / "out/photos.csv")] == [
         *("crack", "no_crack", "crack", "no_crack", "crack"),
     ]
@@ -356,7 +356,7 @@ def test_without_a_model_the_zoos_default_answers_or_its_absence_is_explained(
     captured = capsys.readouterr()
     if read_zoo()[1]:
         assert code == 0
-        assert "1 photographs" in captured.out
+        assert "1 photograph" in captured.out
     else:
         assert code == 2
         assert "no model is shipped" in captured.err

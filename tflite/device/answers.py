@@ -20,6 +20,7 @@ from tflite.manifest import Item, Manifest, read_manifest
 from tflite.runtime import Classifier
 from tflite.sidecar import golden_input
 from tflite.tables import format_table
+from tflite.words import counted
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def check_models(bundle: Bundle, delegates: Sequence[str], threads: int, limit: 
     elsewhere = can_spawn()
     rows = []
     for job in make_jobs(bundle, delegates, threads, limit):
-        print(f"checking {job.path.stem}, {job.delegate}, {len(job.positions)} tiles", file=sys.stderr)
+        print(f"checking {job.path.stem}, {job.delegate}, {counted(len(job.positions), 'tile')}", file=sys.stderr)
         # In a process of its own, so that a runtime that crashes on this CPU is reported and not just gone.
         try:
             rows.append(in_child(check_model, job) if elsewhere else check_model(job))

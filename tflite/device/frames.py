@@ -28,6 +28,7 @@ from tflite.place.exposure import Exposure, read_exposure
 from tflite.place.fix import Fix
 from tflite.place.video import FILE, FrameTimes, VideoTrack, find_start, find_subtitles, read_subtitles
 from tflite.sameness import FileState, is_other, read_file, sampled_state
+from tflite.words import counted
 
 if TYPE_CHECKING:
     from tflite.images import Picture
@@ -271,7 +272,7 @@ class FolderSource(Source):
         taken, source, exposure = _dated(data, self._clock, (file.modified_us or 0) / 1e6, self._follow)
         if exposure.notes:
             self._first_note = self._first_note or f"{name}: {'; '.join(exposure.notes)}"
-            more = f"; and {self._noted} more photographs" if self._noted else ""
+            more = f"; and {counted(self._noted, 'more photograph')}" if self._noted else ""
             self.warnings = [f"data of photographs that cannot be were left out. {self._first_note}{more}."]
             self._noted += 1
         load = partial(decode_picture, data, name)
@@ -342,9 +343,7 @@ class VideoSource(Source):
         if not progress.stop.is_set() and self._count - number > max(2, self._count // 100):
             name = f"{self._path.name}#{number:06d}-{self._count - 1:06d}"
             if not progress.knows(name, None):
-                reason = (
-                    f"{self._path} announces {self._count} frames and gives {number}: it may be damaged or truncated."
-                )
+                reason = f"{self._path} announces {counted(self._count, 'frame')} and gives {number}: it may be damaged or truncated."
                 yield Frame(name, self._moment(number / self._rate), self._time_source, partial(_fail, reason))
 
     def _moment(self, shown: float) -> float | None:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from tflite.cli import EXIT_INTERRUPTED, clock_offset, moment, positive_float, positive_int, run_main
 from tflite.device.tiles import MIN_SIDE
 from tflite.errors import CrackError, ImageError
+from tflite.words import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -437,7 +438,7 @@ def _work(loop: Loop, source: Source, progress: Progress) -> None:
             told = time.monotonic()
             counts = loop.tally.counts
             print(
-                f"{counts['classified']} frames, {counts['positives']} positives, {counts['unreadable']} unreadable, "
+                f"{counted(counts['classified'], 'frame')}, {counted(counts['positives'], 'positive')}, {counts['unreadable']} unreadable, "
                 f"{source.dropped} dropped",
                 file=sys.stderr,
             )

@@ -56,7 +56,7 @@ def test_audit_writes_tables_and_plots(folder: Path, tmp_path: Path, capsys: pyt
     printed, told = capsys.readouterr()
     assert "pairs flipped" in printed
     assert "crack/broken.png" in printed
-    assert told.splitlines()[-1] == "warning: 1 files cannot be used, and are no part of this"
+    assert told.splitlines()[-1] == "warning: 1 file cannot be used, and is no part of this"
 
 
 @pytest.mark.slow
@@ -182,7 +182,7 @@ def test_a_split_of_pairs_stops_at_problems_unless_told_otherwise(
     assert error.count("\n") == 1
     assert not (tmp_path / "walls.csv").exists()
     assert main([*command, "--leave-out"]) == 0
-    assert "1 pairs with a problem" in capsys.readouterr().out
+    assert "1 pair with a problem" in capsys.readouterr().out
     manifest = read_manifest(tmp_path / "walls.csv")
     assert (manifest.task, len(manifest.items)) == ("segment", 19)
 

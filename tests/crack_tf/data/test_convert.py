@@ -265,7 +265,7 @@ def test_what_cannot_be_converted_is_left_out_and_named(
     spoil(root / "a.json")
     assert main(["convert", str(root), "--out", str(out)]) == 1
     printed = capsys.readouterr()
-    assert "1 photographs converted" in printed.out
+    assert "1 photograph converted" in printed.out
     assert reason in printed.err
     assert [path.name for path in (out / "masks").iterdir()] == ["b.png"]
     (row,) = json.loads((out / "conversion.json").read_text())["left"]
@@ -299,7 +299,7 @@ def test_cracks_marked_as_lines_are_drawn_as_wide_as_is_said(
     assert main(["convert", str(root), "--out", str(tmp_path / "none")]) == 2
     assert "state its width with --line-width" in capsys.readouterr().err
     assert main(["convert", str(root), "--line-width", "5", "--out", str(tmp_path / "out")]) == 0
-    assert "1 cracks that were marked as lines are drawn 5 pixels wide, as you said" in capsys.readouterr().out
+    assert "1 crack that was marked as a line is drawn 5 pixels wide, as you said" in capsys.readouterr().out
     mask = mask_of(tmp_path / "out", "a")
     length = sum(float(np.hypot(*np.subtract(b, a))) for a, b in pairwise(line))
     assert mask.sum() == pytest.approx(5 * length, rel=0.15)
@@ -360,7 +360,7 @@ def test_one_annotation_file_may_be_named_and_an_archive_is_refused(tmp_path: Pa
     root.mkdir()
     write_cvat(root)
     labelme(root / "a.json", shape())
-    with pytest.raises(CrackError, match=r"several kinds .*1 photographs in .*1 photographs in"):
+    with pytest.raises(CrackError, match=r"several kinds .*1 photograph in .*1 photograph in"):
         convert(root, tmp_path / "out")
     assert convert(root / "annotations.xml", tmp_path / "out").photographs == 1
     (root / "export.zip").touch()

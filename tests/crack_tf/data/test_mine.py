@@ -95,7 +95,7 @@ def test_a_damaged_photograph_is_named_and_the_code_is_1(
     assert main(["mine", str(model), "--clean", str(photos), "--out", str(out), "--jobs", "1"]) == 1
     text = capsys.readouterr().out
     assert "NOT READ  broken.jpg" in text
-    assert "1 photographs not read" in text
+    assert "1 photograph not read" in text
 
 
 def test_photographs_of_one_name_lose_no_tile_and_what_cannot_be_looked_at_is_named(

@@ -101,7 +101,7 @@ def test_a_picture_in_two_sets_is_refused_however_it_was_saved(tmp_path: Path, t
     other = read_manifest(tmp_path / "decks.csv")
     changed = [replace(i, sha256=sha256_file(copy)) if i.path == "crack/1.png" else i for i in other.items]
     with pytest.raises(
-        CrackError, match=r"1 pictures are in two of the data sets.*crack/1.png of walls and crack/1.png of"
+        CrackError, match=r"1 picture is in two of the data sets.*crack/1.png of walls and crack/1.png of"
     ):
         mix([one, replace(other, items=tuple(changed))])
 

@@ -94,7 +94,7 @@ def test_every_photograph_is_in_the_file_with_the_pixels_of_its_cracks(found: Pa
         drawn = masks_read[name]["crack"]
         # An outline keeps to half a pixel of the mask that it was made from.
         assert (drawn & truth).sum() / (drawn | truth).sum() > 0.97
-    assert "1 places of category unclear" in done.told
+    assert "1 place of category unclear" in done.told
     assert done.gaps == ("broken.jpg: unreadable, is truncated",)
 
 

@@ -234,7 +234,7 @@ def test_pictures_are_bounded_in_size_and_missing_ones_are_told(tmp_path: Path) 
     assert len(beside.missing) == 12
     survey = drawn_survey(tmp_path, 1)
     (tmp_path / survey.findings[0].picture).unlink()
-    assert "1 pictures of findings could not be read" in page(tmp_path, survey).text
+    assert "1 picture of findings could not be read" in page(tmp_path, survey).text
 
 
 # ------------------------------------------------------------------------------------------------------ flight

@@ -92,7 +92,7 @@ def test_a_review_of_another_survey_is_refused(tmp_path: Path, survey: Survey) -
 def test_decisions_on_unknown_findings_are_refused(tmp_path: Path, survey: Survey) -> None:
     value = content(survey, "accepted")
     value["decisions"]["000000000000"] = {"decision": "accepted"}
-    with pytest.raises(CrackError, match=r"1 findings that the survey does not have \(000000000000\)"):
+    with pytest.raises(CrackError, match=r"1 finding that the survey does not have \(000000000000\)"):
         read_review(write_review(tmp_path, value), survey)
 
 

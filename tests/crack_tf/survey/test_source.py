@@ -59,7 +59,7 @@ def test_a_folder_gives_photographs_by_name_and_passes_others_over(tmp_path):
     source = open_source(folder, tmp_path / "out", Locator(), 1.0, None)
     assert isinstance(source, FolderSource)
     assert [item.name for item in source.items(ALL)] == ["100/a.png", "b.png"]
-    assert "1 files in DCIM" in source.warnings[0]
+    assert "1 file in DCIM" in source.warnings[0]
     frame = next(iter(source.items(ALL))).read()
     assert frame.image.shape == (160, 224, 3)
     assert next(iter(source.items(ALL))).pixels == 160 * 224

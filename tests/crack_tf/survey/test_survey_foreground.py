@@ -20,7 +20,7 @@ def test_positive_tiles_on_moss_are_never_nothing_found(tmp_path: Path, capsys: 
     assert main([str(tmp_path / "DCIM"), "--out", str(tmp_path / "out"), "--mm-per-pixel", "0.2"]) == 1  # no position
     said = capsys.readouterr().out
     assert "nothing found" not in said
-    assert "positive tiles on 1 photographs lie where nothing was taken for concrete" in said
+    assert "on 1 photograph where nothing was taken for concrete" in said
     survey = read_survey(tmp_path / "out")
     (photo,) = survey.photos
     left_out = [finding for finding in survey.findings if finding.note is not None]
