@@ -23,7 +23,12 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
     parser = argparse.ArgumentParser(prog="crack-tf evaluate", description="Measure models on one split of a data set.")
     add = parser.add_argument
-    add("models", nargs="+", metavar="MODEL_OR_RUN", help=".keras or .tflite file, or run folder of crack-tf train")
+    add(
+        "models",
+        nargs="+",
+        metavar="MODEL_OR_RUN",
+        help=".keras or .tflite file, run folder of crack-tf train, or shipped model",
+    )
     add("--data", required=True, help="manifest .csv, data set name, or folder (one sub-folder per class, or pairs)")
     add("--policy", choices=POLICIES, help=POLICY_HELP)
     add("--split", default="test", choices=(*SPLITS, "all"))

@@ -1,17 +1,23 @@
 """Which photographs a folder holds, told by one function for every verb and for the device. Standard library only.
 
 A photograph is what has the name or the first bytes of one. What looks like one and cannot be opened, and folders that were not
-entered, are listed with the reason: they may hide cracks.
+entered, are listed with the reason: they may hide cracks. Folders below the one asked for that a survey or another verb wrote hold pictures
+of photographs, not photographs: they are known by their own record and listed apart.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from tflite.formats import HEAD, NO_PHOTOGRAPHS, PHOTOGRAPH_SUFFIXES, recognise
+
+# The files that crack-tf survey, photo segment and predict write first into their folders, and what these say of themselves.
+_RECORDS = ("settings.json", "segment.json", "predictions.jsonl")
+_FORMAT = re.compile(rb'^\s*\{\s*"format":\s*"crack_tf\.(survey|photo_segment|predictions)/')
 
 
 @dataclass(frozen=True)
@@ -35,22 +41,25 @@ class Listing:
         photographs: files, sorted by path.
         troubles: what cannot be looked at, sorted by path.
         others: files that are no photographs by name and content, sorted by path.
+        results: folders that a verb of this project wrote, which were not entered, sorted by path.
     """
 
     photographs: tuple[Path, ...]
     troubles: tuple[Trouble, ...]
     others: tuple[Path, ...]
+    results: tuple[Path, ...] = ()
 
 
 def list_photographs(folder: str | Path) -> Listing:
     """All photographs below a folder. Hidden files and folders are passed over, links to folders are not followed.
 
     Args:
-        folder: may itself be a link or hidden.
+        folder: may itself be a link or hidden. It is entered whatever wrote it.
     """
     photographs: list[Path] = []
     troubles: list[Trouble] = []
     others: list[Path] = []
+    results: list[Path] = []
     folders = [Path(folder)]
     while folders:
         current = folders.pop()
@@ -59,6 +68,9 @@ def list_photographs(folder: str | Path) -> Listing:
                 entries = [entry for entry in found if not entry.name.startswith(".")]
         except OSError as error:
             troubles.append(Trouble(current, f"is a folder that cannot be read ({error.strerror})"))
+            continue
+        if current != Path(folder) and any(_is_record(entry) for entry in entries):
+            results.append(current)
             continue
         for entry in entries:
             path = current / entry.name
@@ -73,8 +85,24 @@ def list_photographs(folder: str | Path) -> Listing:
             else:
                 others.append(path)
     return Listing(
-        tuple(sorted(photographs)), tuple(sorted(troubles, key=lambda trouble: trouble.path)), tuple(sorted(others))
+        tuple(sorted(photographs)),
+        tuple(sorted(troubles, key=lambda trouble: trouble.path)),
+        tuple(sorted(others)),
+        tuple(sorted(results)),
     )
+
+
+def _is_record(entry: os.DirEntry[str]) -> bool:
+    """Whether a file is the record of a run of this project."""
+    if entry.name not in _RECORDS:
+        return False
+    try:
+        if not entry.is_file():
+            return False
+        with open(entry.path, "rb") as stream:
+            return _FORMAT.match(stream.read(256)) is not None
+    except OSError:
+        return False
 
 
 def _trouble(entry: os.DirEntry[str], path: Path) -> str | None:

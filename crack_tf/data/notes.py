@@ -8,12 +8,35 @@ from collections.abc import Mapping
 from crack_tf.data.audit import Audit
 from crack_tf.data.folders import folder_split
 from crack_tf.data.pairs import mask_notes
-from tflite.manifest import SPLITS, Manifest
+from tflite.manifest import LABELS, SPLITS, Manifest
+from tflite.words import counted
 
 
 def audit_notes(result: Audit) -> list[str]:
-    """About masks that were not read in the plain way, what cannot be looked at, and files that were passed over."""
-    return [*mask_notes(result.records), *trouble_notes(result), *passed_over_notes(result.passed_over)]
+    """About masks that were not read in the plain way, pictures in both classes, what cannot be looked at, and files passed over."""
+    return [
+        *mask_notes(result.records),
+        *contradiction_notes(result),
+        *trouble_notes(result),
+        *passed_over_notes(result.passed_over),
+    ]
+
+
+def contradiction_notes(result: Audit, shown: int = 10) -> list[str]:
+    """One sentence for each picture that lies in both classes, up to `shown` of them: one of the labels is wrong."""
+    readable = result.readable
+    notes = []
+    for copy in result.copies:
+        one, other = readable[copy.first], readable[copy.second]
+        if one.label != other.label:
+            what = "the same file" if copy.kind == "identical" else f"the same picture ({copy.kind})"
+            notes.append(
+                f"warning: {one.path} ({LABELS[one.label]}) and {other.path} ({LABELS[other.label]}) are {what}: one label is wrong. "
+                "Take one of them away"
+            )
+    more = len(notes) - shown
+    told = counted(more, "more picture lies", "more pictures lie")
+    return [*notes[:shown], f"warning: {told} in both classes"] if more > 0 else notes
 
 
 def trouble_notes(result: Audit, shown: int = 10) -> list[str]:
@@ -26,11 +49,12 @@ def trouble_notes(result: Audit, shown: int = 10) -> list[str]:
 def gap_note(result: Audit) -> str | None:
     """One sentence that counts what is missing from a set: files that cannot be read or used, and places that cannot be looked at."""
     counts = (
-        (len(result.unreadable), "files cannot be used"),
-        (len(result.troubles), "links or folders cannot be looked at"),
+        (len(result.unreadable), "file cannot be used", "files cannot be used"),
+        (len(result.troubles), "link or folder cannot be looked at", "links or folders cannot be looked at"),
     )
-    told = [f"{count} {what}" for count, what in counts if count]
-    return f"{' and '.join(told)}, and are no part of this" if told else None
+    told = [counted(count, *what) for count, *what in counts if count]
+    alone = len(result.unreadable) + len(result.troubles) == 1
+    return f"{' and '.join(told)}, and {'is' if alone else 'are'} no part of this" if told else None
 
 
 def unreadable_notes(result: Audit, shown: int = 10) -> list[str]:
@@ -40,7 +64,7 @@ def unreadable_notes(result: Audit, shown: int = 10) -> list[str]:
         for record in result.unreadable[:shown]
     ]
     more = len(result.unreadable) - shown
-    return [*notes, f"warning: {more} more files cannot be used"] if more > 0 else notes
+    return [*notes, f"warning: {counted(more, 'more file')} cannot be used"] if more > 0 else notes
 
 
 def passed_over_notes(counts: Mapping[str, int]) -> list[str]:

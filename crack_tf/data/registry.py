@@ -35,7 +35,7 @@ from crack_tf.data.neighbours import (
     uav_asphalt_photographs,
     uav_concrete_stretches,
 )
-from crack_tf.data.notes import passed_over_notes, split_notes, trouble_notes, unreadable_notes
+from crack_tf.data.notes import contradiction_notes, passed_over_notes, split_notes, trouble_notes, unreadable_notes
 from crack_tf.data.pairs import PairSource, mask_notes, pair_folders
 from crack_tf.data.split import check_policy, default_policy, split
 from crack_tf.synthetic.tiles import SETTINGS
@@ -411,6 +411,7 @@ def prepare(source: str, policy: str | None = None, seed: int = 0, root: str | N
         manifest = split(result, policy, seed)
         told = [
             *mask_notes(result.records),
+            *contradiction_notes(result),
             *split_notes(result, manifest),
             *passed_over_notes(passed_over(place, near=True)),
         ]

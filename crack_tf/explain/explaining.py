@@ -17,10 +17,10 @@ from crack_tf.explain.sources import Tiles
 from crack_tf.explain.store import check_out
 from crack_tf.explain.tables import write_faithfulness
 from crack_tf.inference.predictor import model_file
-from crack_tf.zoo.shipped import load, read_zoo
 from tflite.device.tiles import training_side
 from tflite.errors import CrackError
 from tflite.manifest import refuse_mixed
+from tflite.words import counted
 
 LIMIT = 16  # tiles of a split, unless the user says
 
@@ -46,7 +46,7 @@ def explain_models(
     if resume and overwrite:
         raise CrackError("--resume and --overwrite contradict each other: give one of them.")
     check_out(out, resume, overwrite, (*names, *config.tiles, config.data or None, config.disputes, config.training))
-    files = [_model(name) for name in names]
+    files = [model_file(name) for name in names]
     refuse_twice(files)
     explainers = [Explainer(file, config.layer, config.patch, config.max_steps, config.threads) for file in files]
     models = dict(zip(unique_names([explainer.predictor for explainer in explainers]), explainers, strict=True))
@@ -64,7 +64,7 @@ def _explain(
     jobs = [make_job(name, explainer, config.methods, tiles) for name, explainer in models.items()]
     folder = open_folder(out, jobs, measuring, resume, overwrite)
     found = explain_all(jobs, folder, measuring)
-    lines = [f"{tiles.source}: {len(tiles)} tiles, {len(jobs)} models", *incomplete(found)]
+    lines = [f"{tiles.source}: {counted(len(tiles), 'tile')}, {counted(len(jobs), 'model')}", *incomplete(found)]
     if measuring is not None:
         lines.append(write_faithfulness(found, folder.folder))
     write_outputs(found, jobs, folder, tiles.source)
@@ -95,14 +95,3 @@ def _tiles(config: ExplainConfig, explainers: Sequence[Explainer]) -> Tiles:
 
 def _side(explainer: Explainer) -> int:
     return training_side(explainer.sidecar)
-
-
-def _model(text: str) -> Path:
-    """The file that a MODEL stands for."""
-    if not Path(text).exists() and not Path(text).suffix:
-        if text not in read_zoo()[1]:
-            raise CrackError(
-                f"model {text!r} is neither a file, a run folder nor a shipped model ({', '.join(read_zoo()[1])})."
-            )
-        return load(text, roles=("tflite", "tflite_sidecar", "keras", "keras_sidecar")).tflite
-    return model_file(text)

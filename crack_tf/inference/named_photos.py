@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,12 @@ def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], i
     found: dict[Path, tuple[Path, Path]] = {}  # by real path: as given, and relative to the folder it was found in
     troubles: dict[Path, Named] = {}
     skipped = 0
-    for path in paths:
+    for given in paths:
+        if not isinstance(given, str | os.PathLike):
+            raise CrackError(
+                f"photographs are files and folders in one flat list, which holds something of type {type(given).__name__}."
+            )
+        path = Path(given)
         if not path.exists():
             raise CrackError(f"{path} does not exist. Give image files or folders of them.")
         if not path.is_dir():
@@ -65,6 +71,10 @@ def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], i
             )
         listing = list_photographs(path)
         skipped += len(listing.others)
+        for results in listing.results:
+            print(
+                f"note: {_text(results)} holds results of an earlier run, no photographs: passed over", file=sys.stderr
+            )
         for image in listing.photographs:
             found.setdefault(image.resolve(), (image, image.relative_to(path)))
         for trouble in listing.troubles:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from crack_tf.training.runs import MODEL_FILE
+from crack_tf.zoo.shipped import load, read_zoo
 from tflite.errors import CrackError, ModelFileError
 from tflite.foreign import refuse_foreign
 from tflite.metrics import sigmoid
@@ -103,12 +104,18 @@ def load_map_predictor(
 
 
 def model_file(path: str | Path) -> Path:
-    """The model file that a path given by the user stands for.
+    """The model file that a user's MODEL stands for, in every verb that measures, explains or rebuilds one.
+
+    Args:
+        path: a shipped model's name, which stands for its int8 file (./NAME is a file or folder of that name), or the path of a
+            `.keras` or `.tflite` file or a run folder.
 
     Raises:
         CrackError: if there is none, or its suffix is not `.keras` or `.tflite`.
     """
-    path = Path(path)
+    name, path = os.fspath(path), Path(path)
+    if name in read_zoo()[1]:
+        return load(name, roles=("tflite", "tflite_sidecar")).tflite
     if path.is_dir():
         file = path / MODEL_FILE
         if file.is_file():
@@ -124,7 +131,14 @@ def model_file(path: str | Path) -> Path:
         )
     if path.suffix not in SUFFIXES:
         refuse_foreign(path)
-        raise CrackError(f"model {path}: expected a {' or '.join(SUFFIXES)} file, or a run folder.")
+        if not path.exists() and not path.suffix:
+            raise CrackError(
+                f"model {name!r} is neither a file, a run folder nor a shipped model ({', '.join(read_zoo()[1])}): "
+                f"expected a {' or '.join(SUFFIXES)} file."
+            )
+        raise CrackError(
+            f"model {path}: expected a {' or '.join(SUFFIXES)} file, a run folder, or a shipped model's name."
+        )
     if not path.is_file():
         raise CrackError(f"model {path} does not exist.")
     return path

@@ -31,6 +31,7 @@ from tflite.place.fix import Fix, real_altitude, real_place
 from tflite.place.srt import SrtTrack
 from tflite.place.video import FrameTimes, VideoTrack, find_start, find_subtitles, read_subtitles
 from tflite.sameness import FileState, is_other, read_file, sampled_state
+from tflite.words import counted
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".mts"})
 UNREADABLE, MISSING, NO_POSITION, DAMAGED_RECORD = "unreadable", "missing", "no position", "damaged record"
@@ -163,8 +164,13 @@ class FolderSource:
                 self.gaps.append(Gap(name, UNREADABLE, f"{name} {trouble.reason}."))
             if listing.others:
                 self.warnings.append(
-                    f"{len(listing.others)} files in {self.name} are no photographs by name and content and were passed over, "
+                    f"{counted(len(listing.others), 'file')} in {self.name} passed over, no photographs by name and content, "
                     f"the first {text_of(listing.others[0].relative_to(path))}."
+                )
+            if listing.results:
+                self.warnings.append(
+                    f"{counted(len(listing.results), 'folder')} in {self.name} with results of an earlier run passed over, the first "
+                    f"{text_of(listing.results[0].relative_to(path))}: its pictures are no photographs."
                 )
         if not self._paths and not self.gaps:
             raise CrackError(f"no photograph in {path}: files ending in {', '.join(sorted(SUFFIXES))} are looked for.")
@@ -304,7 +310,9 @@ class JournalSource:
         self.gaps += [Gap(JOURNAL, DAMAGED_RECORD, damage) for damage in content.damage]
         self.warnings: list[str] = []
         if content.dropped:
-            self.gaps.append(Gap(JOURNAL, MISSING, f"the device lost {content.dropped} frames of its camera."))
+            self.gaps.append(
+                Gap(JOURNAL, MISSING, f"the device lost {counted(content.dropped, 'frame')} of its camera.")
+            )
         if not content.finished:
             self.warnings.append("the journal was cut short: nothing is known of frames after its last one.")
         self._positives: dict[str, list[dict[str, Any]]] = {}

@@ -165,7 +165,7 @@ def load(
 
 
 def find_model(text: str | None, folder: Path = FOLDER, task: str = "classify") -> Chosen:
-    """What the user's `--model` stands for: a .tflite file, a name in the zoo, or its default for the task.
+    """What the user's `--model` stands for: a .tflite file, a run folder with an int8 export, a name in the zoo, or its default.
 
     Raises:
         CrackError: see `load`; also if there is no such file, or the model in the zoo is for another task.
@@ -175,13 +175,23 @@ def find_model(text: str | None, folder: Path = FOLDER, task: str = "classify") 
         if not path.is_file():
             raise CrackError(f"--model {text} does not exist.")
         return Chosen(path, None)
-    if text is not None and Path(text).exists():
+    if (
+        text is not None and Path(text).exists() and text not in read_zoo(folder)[1]
+    ):  # ./NAME is a file or folder of that name
+        if (exported := exported_file(Path(text))) is not None:
+            return Chosen(exported, None)
         refuse_foreign(text)
         raise CrackError(f"--model {text}: name a .tflite file, such as one in a run's export folder.")
     model = load(text, roles=("tflite", "tflite_sidecar"), folder=folder, task=task)
     if model.task != task:
         raise CrackError(f"--model {model.name} is a {KINDS[model.task]}: {_USES[model.task]}")
     return Chosen(model.tflite, model.tile_side)
+
+
+def exported_file(run: Path) -> Path | None:
+    """The int8 export of a run folder; None where there is none. Quantisation-aware training goes before calibration alone."""
+    exports = sorted((run / "export").glob("*-int8-*.tflite")) if run.is_dir() else []
+    return next((file for file in exports if "qat" in file.name), exports[0]) if exports else None
 
 
 def read_zoo(folder: Path = FOLDER) -> tuple[int, dict[str, ZooModel]]:

@@ -82,6 +82,27 @@ def test_the_folder_itself_may_be_a_link_or_hidden(tmp_path: Path) -> None:
     assert [path.name for path in list_photographs(tmp_path / "link").photographs] == ["a.jpg"]
 
 
+@pytest.mark.parametrize(
+    ("record", "content"),
+    [
+        ("settings.json", '{\n  "format": "crack_tf.survey/1",\n  "created": "2026-01-01"\n}'),
+        ("segment.json", '{"format": "crack_tf.photo_segment/1"}'),
+        ("predictions.jsonl", '{"format":"crack_tf.predictions/1","model":"x"}\n'),
+    ],
+)
+def test_pictures_that_an_earlier_run_wrote_are_no_photographs(tmp_path: Path, record: str, content: str) -> None:
+    for folder in ("DCIM", "DCIM/found/pictures", "DCIM/mine"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "a.jpg").write_bytes(JPEG)
+    (tmp_path / "DCIM/found" / record).write_text(content)
+    (tmp_path / "DCIM/mine/settings.json").write_text('{"format": "of another program"}')
+    found = list_photographs(tmp_path / "DCIM")
+    assert names(found.photographs, tmp_path) == ["DCIM/a.jpg", "DCIM/mine/a.jpg"]
+    assert names(found.results, tmp_path) == ["DCIM/found"]
+    asked_for = list_photographs(tmp_path / "DCIM/found")
+    assert names(asked_for.photographs, tmp_path) == ["DCIM/found/pictures/a.jpg"]
+
+
 def test_a_folder_that_cannot_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests may run as root, whom nothing is forbidden."""
     (tmp_path / "closed").mkdir()

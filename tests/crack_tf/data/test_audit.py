@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from crack_tf.data.audit import Audit, audit, copy_rows, summary
+from crack_tf.data.notes import audit_notes, contradiction_notes
 from crack_tf.data.registry import locate
 from tflite.errors import CrackError
 from tflite.files import sha256_file
@@ -54,6 +55,17 @@ def test_every_kind_of_copy_is_reported_with_its_files(result: Audit) -> None:
         ("crack/2.png", "crack/8-mirrored.png", "transformed", "mirrored", 0),
         ("crack/9-across.png", "no_crack/3.png", "transformed", "turned-180", 1),
     }
+
+
+def test_a_picture_in_both_classes_is_warned_of_by_name(result: Audit, folder: Path) -> None:
+    (note,) = (note for note in audit_notes(result) if "both" in note or "same" in note)
+    assert note.startswith("warning: crack/9-across.png (crack) and no_crack/3.png (no_crack) are the same picture")
+    for k in range(12):
+        shutil.copy(folder / f"no_crack/{k % 6}.png", folder / f"crack/again-{k}.png")
+    notes = contradiction_notes(audit(locate(str(folder)), progress=False), shown=3)
+    assert len(notes) == 4
+    assert "crack/again-0.png (crack) and no_crack/0.png (no_crack) are the same file" in "".join(notes)
+    assert notes[-1].endswith("more pictures lie in both classes")
 
 
 def test_unreadable_files_are_listed_with_a_reason_and_do_not_stop_the_audit(result: Audit) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from crack_tf.evaluation.thresholds import threshold_record
-from crack_tf.inference.predictor import KerasPredictor, TflitePredictor, load_predictor
+from crack_tf.inference.predictor import KerasPredictor, TflitePredictor, load_predictor, model_file
+from crack_tf.zoo.shipped import read_zoo
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import sha256_file
 from tflite.manifest import LABELS
@@ -162,6 +163,19 @@ def test_a_file_of_another_kind_under_a_keras_name_is_refused(tmp_path: Path) ->
     write_sidecar(file, make_sidecar(file, "keras"))
     with pytest.raises(ModelFileError, match=r"not a whole \.keras model"):
         load_predictor(file)
+
+
+def test_a_shipped_models_name_stands_for_its_int8_file_and_a_path_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert model_file("opnet_lite_nano") == read_zoo()[1]["opnet_lite_nano"].tflite
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "opnet_lite_nano").mkdir()
+    (tmp_path / "opnet_lite_nano" / "model.keras").touch()
+    assert model_file("opnet_lite_nano").suffix == ".tflite"
+    assert model_file("./opnet_lite_nano") == Path("opnet_lite_nano/model.keras")
+    with pytest.raises(CrackError, match=r"neither a file, a run folder nor a shipped model \(.*opnet_lite_nano"):
+        model_file("opnet_lite_pico")
 
 
 def test_missing_files_and_wrong_names_are_told_apart(tmp_path: Path) -> None:

@@ -161,6 +161,15 @@ def test_files_of_a_model_by_path_are_taken_as_they_are(run: Path) -> None:
         find_model("gone.tflite")
 
 
+def test_a_run_folder_stands_for_its_export_for_every_verb_that_predicts(tmp_path: Path) -> None:
+    (tmp_path / "run/export").mkdir(parents=True)
+    with pytest.raises(CrackError, match=r"name a \.tflite file"):
+        find_model(str(tmp_path / "run"))
+    for scheme in ("int8-ptq", "int8-qat"):
+        (tmp_path / f"run/export/dark-{scheme}.tflite").touch()
+    assert find_model(str(tmp_path / "run")) == Chosen(tmp_path / "run/export/dark-int8-qat.tflite", None)
+
+
 def test_check_notices_another_answer(small_zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--zoo", str(small_zoo), "check"]) == 0
     assert "7 files as described" in capsys.readouterr().out
