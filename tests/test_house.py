@@ -39,11 +39,14 @@ LAZY: dict[str, set[str]] = {
     "crack_tf.quantisation.export": {"crack_tf.models.keras_models"},
     "crack_tf.inference.photographs": {
         *("crack_tf.zoo.shipped", "crack_tf.inference.overlay", "crack_tf.photo.cracks", "crack_tf.photo.overlay"),
-        *("crack_tf.inference.predictor", "crack_tf.inference.maps", "tflite.segmenter"),
+        "crack_tf.photo.joining",
+        *("crack_tf.inference.maps", "crack_tf.inference.predictor", "crack_tf.inference.scales", "tflite.segmenter"),
     },
     "crack_tf.zoo.shipped": {"tflite.images", "tflite.runtime", "tflite.segmenter"},
     "crack_tf.reporting.notebooks": {"crack_tf.survey.page_map", "tuning.objective", "tuning.project"},
-    "crack_tf.photo.measure": {"crack_tf.photo.cracks", "crack_tf.photo.gsd", "crack_tf.photo.overlay"},
+    "crack_tf.photo.measure": {
+        *("crack_tf.photo.cracks", "crack_tf.photo.gsd", "crack_tf.photo.joining", "crack_tf.photo.overlay"),
+    },
     "crack_tf.photo.segment": {"crack_tf.photo.grabcut"},
     "crack_tf.inference.predictor": {"crack_tf.models.keras_models"},
     "crack_tf.quantisation.compare": {"crack_tf.models.keras_models"},

@@ -171,6 +171,22 @@ def test_the_documents_quote_what_small_models_would_spare() -> None:
         assert f"| {row['screen']} | {cells} |" in QUOTED
 
 
+def test_the_documents_quote_what_a_second_look_for_wide_cracks_brings() -> None:
+    folder = RESULTS / "wide-cracks"
+    for row in rows(folder / "drawn.csv"):
+        scores = " | ".join(f"{float(row[name]):.3f}" for name in ("iou", "iou_two", "f1", "f1_two"))
+        errors = " | ".join(f"{100 * float(row[name]):.0f} %" for name in ("width_error", "width_error_two"))
+        assert f"| {row['width_px']} | {scores} | {errors} |" in QUOTED
+    for row in rows(folder / "photographs.csv"):
+        scores = f"{float(row['f1']):.3f} | {float(row['f1_two']):.3f}"
+        assert f"| {row['set']} | {row['photographs']} | {row['changed']} | {scores} |" in QUOTED
+    scenes, crops = rows(folder / "clean.csv")
+    assert (
+        f"On {scenes['photographs']} crack-free scenes it draws {scenes['marks']} marks of 40 pixels or more with one look and "
+        f"{scenes['marks_two']} with two, on {crops['photographs']} crops of scenes {crops['marks']} and {crops['marks_two']}."
+    ) in QUOTED
+
+
 def test_the_documents_quote_how_long_a_report_opens() -> None:
     for row in rows(RESULTS / "survey" / "report-page.csv"):
         assert f"| {int(row['findings']):,} | {row['page_mb']} | {row['open_s']} | {row['sort_s']} |" in QUOTED

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from crack_tf.inference.maps import segment
+from crack_tf.inference.scales import segment_at_scales
 from crack_tf.inference.tiles import PhotoClassifier
 from tflite.device.tiles import Box, tile_boxes
 from tflite.errors import CrackError, ImageError
@@ -74,7 +74,8 @@ def segmenter_finder(segmenter: Segmenter) -> Finder:
     side = segmenter.image_size
 
     def find(image: np.ndarray) -> list[tuple[Box, float]]:
-        called = segment(image, segmenter) >= segmenter.threshold_probability
+        cut = segmenter.threshold_probability
+        called = segment_at_scales(image, segmenter, cut) >= cut
         found = []
         for box in tile_boxes(image.shape[1], image.shape[0], side):
             pixels = int(called[box.y : box.y + box.h, box.x : box.x + box.w].sum())

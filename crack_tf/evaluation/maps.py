@@ -44,14 +44,16 @@ from crack_tf.evaluation.pixels import (
     mask_counts,
     summarise_masks,
 )
-from crack_tf.inference.maps import SegmenterPool, TileMaps, photo_seams, segment
+from crack_tf.inference.maps import SegmenterPool, TileMaps, photo_seams
 from crack_tf.inference.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
+from crack_tf.inference.scales import segment_at_scales
 from crack_tf.photo.stitch import SeamSteps
 from tflite.files import write_csv, write_json
 from tflite.manifest import Item, Manifest
 from tflite.metrics import sigmoid
 from tflite.outputs import making
 from tflite.tables import format_table
+from tflite.words import counted
 
 _CURVE_POINTS = 200  # of a curve in metrics.json
 _LEAST = 1e-7  # probability that stands for 0: its logit is on the edge of LogitHistogram
@@ -182,7 +184,7 @@ def evaluate_map(
         found = tqdm(photographs(manifest, split, limit), name, total, unit="photo", leave=False, disable=None)
         for item, photo, truth in found:
             started = time.perf_counter()
-            probability = segment(photo, maps)
+            probability = segment_at_scales(photo, maps, used)
             seconds = time.perf_counter() - started
             histogram.add(_logits(probability), truth)
             called = probability >= used
@@ -285,7 +287,7 @@ def report(evaluations: Sequence[MapEvaluation], manifest: Manifest, split: str)
         for row in aligned
     ]
     return (
-        f"{manifest.name} {split}: {first['photographs']} photographs, {first['cracked_photographs']} with a crack, "
+        f"{manifest.name} {split}: {counted(first['photographs'], 'photograph')}, {first['cracked_photographs']} with a crack, "
         f"{first['megapixels']:.1f} megapixels\n{table}"
         + (f"\n{first['displaced_masks']} masks lie beside their crack" if aligned else "")
         + "".join(beside)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from crack_tf.inference.maps import TileMaps, segment
+from crack_tf.inference.maps import TileMaps
+from crack_tf.inference.scales import segment_at_scales
 from tflite.files import atomic_path
 from tflite.images import decode_rgb
 from tflite.manifest import Manifest
@@ -66,7 +67,7 @@ def gallery(
         item = result.item
         photo = decode_rgb(manifest.read(item), item.path)
         truth = load_mask(manifest, item, photo.shape[:2])
-        probability = segment(photo, maps)
+        probability = segment_at_scales(photo, maps, threshold)
         panels = [photo, _grey(probability * 255), errors(photo, probability >= threshold, truth)]
         counts = result.strict
         text = f"{word}: F1 {counts.f1:.3f} ({_rate(result.tolerant.f1)} with 2 px), recall {_rate(counts.recall)}, "

@@ -112,16 +112,17 @@ class DrawnPhoto:
 
     @cached_property
     def cracks(self) -> tuple[Crack, ...]:
-        """The connected cracks with lengths and widths, longest first; measured when first asked for.
+        """The cracks with lengths and widths, longest first, parts of one put together; measured when first asked for.
 
         Raises:
             CrackError: if more than half of the photograph is drawn: that is no crack.
         """
         from crack_tf.photo.cracks import measure_cracks
+        from crack_tf.photo.joining import join_cracks
 
         if not self.mask.any():
             return ()
-        return tuple(measure_cracks(self.mask, self.mm_per_pixel, photo=self.image))
+        return tuple(join_cracks(measure_cracks(self.mask, self.mm_per_pixel, photo=self.image), self.image))
 
     def overlay(self) -> Image:
         """The photograph with its cracks, their lengths and widths."""
@@ -172,7 +173,8 @@ class PhotoModel(ABC, Generic[Answer]):
         """Answer about one photograph, or about many, one after the other as they are asked for.
 
         Args:
-            photo: an image file; uint8 array (height, width, 3), RGB; or a folder or a list of these, which give an iterator.
+            photo: an image file; a uint8 array (height, width, 3), RGB; or a folder, with all folders in it, or a list of files, arrays and
+                folders, which give an iterator. A list in a list is refused in its turn.
             settings: what this kind of model takes: a segmentation model `mm_per_pixel`.
 
         Raises:
@@ -202,6 +204,12 @@ class PhotoModel(ABC, Generic[Answer]):
     def _one(self, photo: Any, **settings: Any) -> Any:
         if isinstance(photo, Trouble):
             raise ImageError(f"{photo.path} {photo.reason}.")
+        if isinstance(photo, CrackError):
+            raise photo
+        if not isinstance(photo, str | os.PathLike | np.ndarray):
+            raise CrackError(
+                f"photo is a list that holds {_named(photo)}: give one flat list of files, folders and uint8 RGB arrays."
+            )
         return self.predict(photo, **settings)
 
     @abstractmethod
@@ -221,9 +229,22 @@ def _flat(photos: Iterable[Any]) -> Iterator[Any]:
     """Photographs one by one, those of folders too."""
     for photo in photos:
         if isinstance(photo, str | os.PathLike) and Path(photo).is_dir():
-            yield from _inside(Path(photo))
+            try:
+                inside: Iterable[Any] = _inside(Path(photo))
+            except CrackError as error:  # raised in its turn: raised here, it would end the list
+                inside = (error,)
+            yield from inside
         else:
             yield photo
+
+
+def _named(photo: Any) -> str:
+    """What an entry of a list is, in words."""
+    return (
+        "a list"
+        if isinstance(photo, Iterable) and not isinstance(photo, bytes)
+        else f"something of type {type(photo).__name__}"
+    )
 
 
 class CrackClassifier(PhotoModel[ClassifiedPhoto]):
@@ -288,7 +309,7 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
             self._pool.__exit__(None, None, None)
 
     def _answer(self, name: str, picture: Picture, **settings: Any) -> DrawnPhoto:
-        from crack_tf.inference.maps import segment
+        from crack_tf.inference.scales import segment_at_scales
 
         scale = settings.pop("mm_per_pixel", None)
         if settings:
@@ -298,10 +319,10 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
         ):
             raise CrackError(f"mm_per_pixel is {scale!r}: give the millimetres of one pixel, above 0, or leave it out.")
         image = picture.pixels
-        probability = segment(image, self._pool or self._maps)
+        cut = self._maps.threshold_probability
+        probability = segment_at_scales(image, self._pool or self._maps, cut)
         if picture.opaque is not None:  # what was made up for transparent pixels shows no crack
             probability = np.where(picture.opaque, probability, np.float32(0))
-        cut = self._maps.threshold_probability
         return DrawnPhoto(name, image, probability, probability >= cut, cut, scale, self.name)
 
 
@@ -351,13 +372,10 @@ def _file_of(path: Path, shipped: Iterable[str]) -> Path:
         raise CrackError(
             f"model {str(path)!r} is neither shipped ({', '.join(shipped)}) nor a file. Give a .tflite or .keras file, or a run folder."
         )
-    exports: Sequence[Path] = sorted((path / "export").glob("*-int8-*.tflite")) if path.is_dir() else ()
-    if exports:
-        # What a run is for; quantisation-aware training before calibration alone, as the zoo prefers it.
-        return next((file for file in exports if "qat" in file.name), exports[0])
     from crack_tf.inference.predictor import model_file
+    from crack_tf.zoo.shipped import exported_file
 
-    return model_file(path)
+    return exported_file(path) or model_file(path)
 
 
 def _checked(image: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from tflite.cli import EXIT_GAPS, fraction, non_negative_int, positive_float, po
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 from tflite.outputs import Output, check_folder, json_with, making
+from tflite.words import counted
 
 if TYPE_CHECKING:
     from crack_tf.photo.foreground import Backend
@@ -149,6 +150,7 @@ def _backend(name: str, preset: str | None, mask: Path | None) -> Backend:
 
 
 def _measure(options: argparse.Namespace) -> None:
+    from crack_tf.photo.gsd import MIN_PIXELS
     from crack_tf.photo.masks import check_crack_mask, lay_on_photo, read_mask
     from crack_tf.photo.overlay import caption
     from tflite.images import load_picture
@@ -171,9 +173,10 @@ def _measure(options: argparse.Namespace) -> None:
         cracks = write_cracks(options.out, mask, scale, config, record, photo)
     print(scale.describe() if scale is not None else "scale not known: results in pixels")
     for crack in cracks:
-        doubt = "" if crack.width_trusted else " (too fine for its width to be trusted)"
+        why = "too fine" if crack.mean_width_px < MIN_PIXELS else "not clear enough in the photograph"
+        doubt = "" if crack.width_trusted else f" ({why} for its width to be trusted)"
         print(f"{caption(crack)}{doubt}")
-    print(f"{len(cracks)} cracks (length, mean / maximum width), written to {options.out}")
+    print(f"{counted(len(cracks), 'crack')} (length, mean / maximum width), written to {options.out}")
 
 
 def _segment(options: argparse.Namespace) -> int:

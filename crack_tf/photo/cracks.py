@@ -19,6 +19,7 @@ nothing can tell the rest. At other directions, and over some length, that avera
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,7 +47,7 @@ Point = tuple[float, float]
 COLUMNS = (
     "number", "length_px", "mean_width_px", "max_width_px", "width_from", "width_trusted", "area_px", "length_mm", "mean_width_mm",
     "max_width_mm", "area_mm2", "mm_per_pixel", "max_width_x", "max_width_y", "orientation_deg", "straightness",
-    "branches", "branch_point_count", "end_point_count", "touches_border", "x", "y", "w", "h",
+    "branches", "branch_point_count", "end_point_count", "touches_border", "x", "y", "w", "h", "parts",
 )  # fmt: skip
 
 PHOTOGRAPH, MASK = "photograph", "mask"  # where widths come from
@@ -66,7 +67,9 @@ _MARGIN = 4  # pixels of background around a crack's crop: the blur fades out wi
 
 @dataclass(frozen=True)
 class Crack:
-    """One connected crack. Coordinates are (x, y) in pixels of the mask; a pixel's centre is at whole numbers.
+    """One crack: connected, or several parts put together by `crack_tf.photo.joining`.
+
+    Coordinates are (x, y) in pixels of the mask; a pixel's centre is at whole numbers.
 
     Attributes:
         number: from 1, longest first.
@@ -86,6 +89,8 @@ class Crack:
         touches_border: whether it reaches the mask's border; its length is then a lower bound.
         mm_per_pixel: ground sampling distance, or None if it is not known.
         width_from: PHOTOGRAPH or MASK.
+        in_photo: whether there was a photograph to measure widths in.
+        parts: connected parts in the mask. Of several, the outline begins with the outer edge of each.
     """
 
     number: int
@@ -104,6 +109,8 @@ class Crack:
     touches_border: bool
     mm_per_pixel: float | None = None
     width_from: str = MASK
+    in_photo: bool = False
+    parts: int = 1
 
     @property
     def length_mm(self) -> float | None:
@@ -127,8 +134,11 @@ class Crack:
 
     @property
     def width_trusted(self) -> bool:
-        """Whether the crack is wide enough for its mean width to be measured (see `crack_tf.photo.gsd`)."""
-        return self.mean_width_px >= MIN_PIXELS
+        """Whether the crack is wide enough for its mean width to be measured (see `crack_tf.photo.gsd`).
+
+        Not where the mask's width had to do because the photograph does not show one clearly: masks are up to twice as wide as cracks.
+        """
+        return self.mean_width_px >= MIN_PIXELS and (self.width_from == PHOTOGRAPH or not self.in_photo)
 
     def _mm(self, pixels: float) -> float | None:
         return None if self.mm_per_pixel is None else pixels * self.mm_per_pixel
@@ -177,6 +187,7 @@ class Crack:
             "end_point_count": len(self.end_points),
             "touches_border": self.touches_border,
             **self.box.as_json(),
+            "parts": self.parts,
         }
         if geometry:
             row["centreline"] = [_lists(line) for line in self.centreline]
@@ -288,6 +299,7 @@ def _measure(
         ),
         "mm_per_pixel": mm_per_pixel,
         "width_from": PHOTOGRAPH if in_photo else MASK,
+        "in_photo": grey is not None,
     }
 
 
@@ -487,6 +499,11 @@ def _direction(points: np.ndarray) -> tuple[float, float]:
     y, x = axes[:, 1]
     # Rows count downwards. The second modulo is for angles that round up to 180.
     return math.degrees(math.atan2(-y, x)) % 180.0 % 180.0, float((values[1] - values[0]) / (values[1] + values[0]))
+
+
+def main_direction(lines: Sequence[Sequence[Point]]) -> tuple[float, float]:
+    """`Crack.orientation_deg` and `Crack.straightness` of polylines of (x, y) together."""
+    return _direction(np.concatenate([resample(np.array(line, float)[:, ::-1], 1.0) for line in lines]))
 
 
 def _ends(paths: list[np.ndarray], graph: SkeletonGraph) -> list[np.ndarray]:

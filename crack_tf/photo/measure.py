@@ -98,6 +98,7 @@ def write_cracks(
     photo: np.ndarray | None = None,
     left_out: np.ndarray | None = None,
     min_left_out: float = 0.0,
+    join: bool = False,
 ) -> list[Crack]:
     """Measure the cracks of a mask and write the files; cracks.json comes last and says that the others are whole.
 
@@ -110,23 +111,30 @@ def write_cracks(
         photo: uint8 (height, width, 3), to measure widths in and for the overlay; None for the mask's widths and no overlay.
         left_out: bool (height, width), what was drawn where a foreground sees no concrete; or None. It is told as "unclear".
         min_left_out: shorter cracks in it are not, in pixels.
+        join: put parts of one crack together, as a model draws them; what a person draws apart is two cracks.
 
     Returns:
         The cracks of the mask.
     """
     from crack_tf.photo.cracks import COLUMNS, MIN_AREA, measure_cracks
+    from crack_tf.photo.joining import join_cracks
     from crack_tf.photo.overlay import draw_cracks
 
     mm_per_pixel = None if scale is None else scale.mm_per_pixel
     min_area = MIN_AREA if config.min_area is None else config.min_area
-    cracks = measure_cracks(mask, mm_per_pixel, min_area, config.min_length, photo=photo)
+
+    def measured(drawn: np.ndarray, shortest: float) -> list[Crack]:
+        found = measure_cracks(drawn, mm_per_pixel, min_area, 0 if join else shortest, photo=photo)
+        return join_cracks(found, photo, shortest) if join else found
+
+    cracks = measured(mask, config.min_length)
     unclear: list[Crack] = []
     if left_out is not None:
         shortest = max(min_left_out, config.min_length)
         unclear = [
             replace(crack, number=number)
             for number, crack in enumerate(
-                measure_cracks(without_specks(left_out, shortest / 2), mm_per_pixel, min_area, shortest, photo=photo),
+                measured(without_specks(left_out, shortest / 2), shortest),
                 start=len(cracks) + 1,
             )
         ]

@@ -29,8 +29,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from crack_tf.inference.maps import SegmenterPool, photo_seams, segment
+from crack_tf.inference.maps import SegmenterPool, photo_seams
 from crack_tf.inference.named_photos import Named, find_photos
+from crack_tf.inference.scales import segment_at_scales
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.measure import FILES, RECORD, MeasureConfig, find_scale, write_cracks
 from crack_tf.zoo.shipped import find_model
@@ -43,6 +44,7 @@ from tflite.locks import FolderLock
 from tflite.outputs import Output, check_folder, clear_folder, json_with, remove_files, remove_leftovers
 from tflite.sameness import FileState, is_same, read_file
 from tflite.segmenter import Segmenter
+from tflite.words import counted
 
 FORMAT = "crack_tf.photo_segment/1"
 SETTINGS, PHOTOS = "segment.json", "photos.csv"
@@ -210,10 +212,10 @@ def work(
     cracked = sum(bool(row["cracks"]) for row in rows)
     unclear = sum(bool(row["unclear"]) for row in rows)
     print(
-        f"{len(rows)} photographs: {cracked} with cracks, {unreadable} NOT READ"
+        f"{counted(len(rows), 'photograph')}: {cracked} with cracks, {unreadable} NOT READ"
         + (f"; {unclear} with marks where nothing was taken for concrete: look at them" if unclear else "")
         + (f"; {done_before} done before" if done_before else "")
-        + (f"; {skipped} other files passed over" if skipped else "")
+        + (f"; {counted(skipped, 'other file')} passed over" if skipped else "")
         + f"\nresults in {out}"
     )
     return Segmented(len(rows), cracked, unreadable)
@@ -320,7 +322,9 @@ def handle(
     found = foreground is not None and config.foreground in FOUND  # not given as a mask
     limits = None if foreground is None or found else foreground.mask
     with _Progress(title) as progress:
-        probability = segment(pixels, pool, overlap=config.overlap, foreground=limits, progress=progress.show)
+        probability = segment_at_scales(
+            pixels, pool, cut(config, segmenter), overlap=config.overlap, foreground=limits, progress=progress.show
+        )
     if picture.opaque is not None:  # what was made up for transparent pixels shows no crack
         probability = np.where(picture.opaque, probability, np.float32(0))
     seconds = time.perf_counter() - started
@@ -368,7 +372,7 @@ def handle(
         "note": note,
     }
     mask = mask if plausible else np.zeros_like(mask)
-    write_cracks(place.folder, mask, scale, config.measure, record, pixels, left_out, MIN_LEFT_OUT_PX)
+    write_cracks(place.folder, mask, scale, config.measure, record, pixels, left_out, MIN_LEFT_OUT_PX, join=True)
     return read_json(place.folder / RECORD)
 
 
@@ -434,7 +438,7 @@ def report_line(record: dict[str, Any]) -> str:
     if record["status"] == UNREADABLE:
         return f"NOT READ  {record['photo']}: {record['reason']}"
     cracks = record["cracks"]
-    text = f"{len(cracks)} cracks"
+    text = counted(len(cracks), "crack")
     if cracks:
         unit = "mm" if record["mm_per_pixel"] else "px"
         digits = 2 if unit == "mm" else 1

@@ -91,6 +91,8 @@ class Finding:
         centreline: polylines (x, y) in pixels, one per branch of the segmented crack; none where none was segmented, and in surveys from
             before 2026-12.
         holes: polygons inside the outline that are not crack, such as the fields of map cracking.
+        width_trusted: whether the widths were measured in the photograph and are not too fine for that (`Crack.width_trusted`); None
+            where none was measured, and in surveys from before 2026-12.
     """
 
     id: FindingId
@@ -123,6 +125,7 @@ class Finding:
     max_width_error_mm: Amount | None = None
     centreline: tuple[Polygon, ...] = ()
     holes: tuple[Polygon, ...] = ()
+    width_trusted: bool | None = None
 
     def as_json(self) -> dict[str, Any]:
         """JSON values, in the order of the attributes."""

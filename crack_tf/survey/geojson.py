@@ -20,6 +20,7 @@ COLUMNS = (
     *("x", "y", "w", "h", "latitude", "longitude", "altitude_m", "time", "mm_per_pixel"),
     *("length_px", "mean_width_px", "max_width_px", "length_mm", "mean_width_mm", "max_width_mm", "width_from"),
     *("picture", "overlay", "note", "length_error_mm", "mean_width_error_mm", "max_width_error_mm"),
+    "width_trusted",
 )
 NOTE = "Opinions of neural networks about photographs, not a safety assessment."
 

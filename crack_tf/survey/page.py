@@ -34,6 +34,7 @@ from crack_tf.survey.review import Review, survey_id
 from crack_tf.survey.scales import describe_scales
 from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, DISCLAIMER, RULE
 from tflite.files import write_bytes
+from tflite.words import counted
 
 FILE_NAME = "report.html"
 _LISTED_GAPS = 25  # more are folded away
@@ -139,8 +140,15 @@ def _entry(finding: Finding, rank: int, shelf: PictureShelf) -> dict[str, Any]:
         # For sorting, where some scales are known and others not: as in the rule of severity.
         "width_key": None if finding.max_width_px is None else finding.max_width_px * scale,
         "length_key": None if finding.length_px is None else finding.length_px * scale,
-        "width_trusted": finding.mean_width_px is not None and finding.mean_width_px >= MIN_PIXELS,
+        "width_trusted": _trusted(finding),
     }
+
+
+def _trusted(finding: Finding) -> bool:
+    """As the finding says; surveys from before 2026-12 do not."""
+    if finding.width_trusted is not None or finding.mean_width_px is None:
+        return bool(finding.width_trusted)
+    return finding.mean_width_px >= MIN_PIXELS
 
 
 # ------------------------------------------------------------------------------------------------ parts of the page
@@ -172,7 +180,7 @@ def _warnings(survey: Survey, missing: Sequence[str]) -> str:
     texts = list(survey.warnings)
     if missing:
         texts.append(
-            f"{len(missing):,} pictures of findings could not be read when this page was made, such as {missing[0]}."
+            f"{counted(len(missing), 'picture')} of findings could not be read when this page was made, such as {missing[0]}."
         )
     if not texts:
         return ""
@@ -194,7 +202,7 @@ def _flight(survey: Survey, ranks: Mapping[str, int]) -> str:
     searched = {photo.name for photo in survey.photos}
     lost = sum(gap.latitude is None and gap.photo not in searched for gap in survey.gaps)
     if lost:
-        note += f"{lost:,} gaps have no position and are not drawn. "
+        note += f"{counted(lost, 'gap has no position and is', 'gaps have no position and are')} not drawn. "
     more = f'<p class="muted">{note}Larger signs are more severe. Findings at one spot are drawn side by side.</p>'
     return f'<div class="plots">{figures}</div><ul class="legend">{key}</ul>{more}'
 
@@ -218,7 +226,7 @@ def _gaps(survey: Survey) -> str:
         "A photograph without a position was searched, but is not on the map.</p>"
     )
     if len(rows) > _LISTED_GAPS:
-        table = f"<details><summary>List of {len(rows):,} gaps</summary>{table}</details>"
+        table = f"<details><summary>List of {counted(len(rows), 'gap')}</summary>{table}</details>"
     return intro + table
 
 
@@ -229,7 +237,7 @@ def _method(survey: Survey) -> str:
     settings = _flatten({name: value for name, value in survey.settings.items() if name != "models"})
     scales = sorted(photo.mm_per_pixel for photo in survey.photos if photo.mm_per_pixel is not None)
     if scales:
-        text = f"{scales[0]:.3f} to {scales[-1]:.3f} mm per pixel, known for {len(scales):,} of {len(survey.photos):,} photographs"
+        text = f"{scales[0]:.3f} to {scales[-1]:.3f} mm per pixel, known for {len(scales):,} of {counted(len(survey.photos), 'photograph')}"
         origin = ("where it comes from", describe_scales(survey.photos) or "")
         settings = [("scale of the photographs", text), origin, *settings]
     meanings = "; ".join(f"{name}: {_MEANINGS[name]}" for name in VALIDATIONS)

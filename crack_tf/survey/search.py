@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.inference.maps import SegmenterPool, segment
+from crack_tf.inference.maps import SegmenterPool
+from crack_tf.inference.scales import segment_at_scales
 from crack_tf.inference.tiles import PhotoClassifier, photo_boxes
 from crack_tf.photo.foreground import Prompt
 from crack_tf.photo.grabcut import GrabCut
@@ -270,7 +271,7 @@ class Searcher:
         """The segmentation model on a part of a photograph: float32 (height, width)."""
         assert self._pool is not None
         started = time.monotonic()
-        probability = segment(image, self._pool, foreground=region)
+        probability = segment_at_scales(image, self._pool, self._cut, foreground=region)
         spent = time.monotonic() - started
         # The caller counts this time as measuring.
         watch.add("segment", spent)
@@ -315,6 +316,7 @@ def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot, view: View | 
         picture=f"{PICTURES}/{number}.jpg",
         overlay=f"{OVERLAYS}/{number}.jpg",
         width_from=candidate.width_from,
+        width_trusted=candidate.width_trusted,
         note=candidate.note,
         length_error_mm=_scaled(length, error, 2),
         mean_width_error_mm=_scaled(mean_width, error, 3),

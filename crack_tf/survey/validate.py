@@ -12,8 +12,9 @@ A crack's length counts the gaps between, and its widths are those of the photog
 * Positive tiles that no confirmed crack touches are findings too, tiles that touch each other and share a verdict being one:
   "unclear" where the segmentation model draws a mark of at least half that length and that mean in them, or where there is no such model;
   "refuted" where it draws none: specks and pores do not count. Their score is the highest probability in them.
-* Positive tiles of which less than a tenth was looked at, since the foreground leaves them out, are "unclear" findings with a note
-  that says so. Shade, moss and water on concrete are taken for background as sky and leaves are: nobody has refuted those tiles.
+* Positive tiles of which less than a tenth was looked at, since the foreground leaves them out, are "unclear" findings. Shade, moss
+  and water on concrete are taken for background as sky and leaves are: nobody has refuted those tiles.
+* Every unclear finding has a note that says why it is.
 * Uncertain tiles without a confirmed crack are no findings: to the classifier they were clean.
 
 A refuted finding stays in all tables and weighs less in the order: segmentation models miss cracks too.
@@ -29,13 +30,17 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.inference.tiles import Tile
-from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, measure_cracks
+from crack_tf.photo.cracks import Crack, measure_cracks
+from crack_tf.photo.joining import joined
 from crack_tf.photo.linking import FAR, crack_darkness, link_cracks
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Polygon
 from tflite.device.tiles import Box
 
 MIN_FOREGROUND = 0.1  # of a tile
 LEFT_OUT = "hardly anything here was taken for concrete, so the second opinion did not look"
+NOT_ASKED = "no segmentation model was asked"
+DOUBTED = "a crack is drawn here, but the classifier does not call it one when it sees it again in the middle and from farther away"
+SHORT = "only a short or faint mark is drawn here"
 UNCERTAIN_LOGITS = 2.0  # below the threshold
 AROUND = 0.5  # of a tile's side: a crack goes on beyond the tiles that show it best
 # A part drawn with less is more often an edge or texture. On cracks of real photographs the means were 0.57 and above.
@@ -67,6 +72,7 @@ class Candidate:
     mean_width_px: float | None = None
     max_width_px: float | None = None
     width_from: str | None = None
+    width_trusted: bool | None = None
     note: str | None = None
     widest: tuple[float, float] | None = None
     centreline: tuple[Polygon, ...] = ()
@@ -107,7 +113,8 @@ def find_candidates(
     left_out = [tile for tile in tiles if tile.crack and tile not in kept]
     found = [replace(_group(group, UNCLEAR, None), note=LEFT_OUT) for group in touching(left_out)]
     if segment is None:
-        return _in_order([*found, *(_group(group, UNCLEAR, None) for group in touching(positive))])
+        unasked = (replace(_group(group, UNCLEAR, None), note=NOT_ASKED) for group in touching(positive))
+        return _in_order([*found, *unasked])
     if not kept:
         return _in_order(found)
     region = _around(image.shape[:2], [tile.box for tile in kept])
@@ -115,14 +122,16 @@ def find_candidates(
         region &= looked_at
     probability = segment(image, region)
     mask = probability >= threshold
-    confirmed, explained = _confirmed(image, mask, probability, kept, verify)
+    confirmed, explained, doubted = _confirmed(image, mask, probability, kept, verify)
     found += confirmed
     unexplained = [tile for tile in positive if tile not in explained]
     marked = _marked(mask, probability, unexplained)
     for validation, tiles in ((UNCLEAR, marked), (REFUTED, [tile for tile in unexplained if tile not in marked])):
         for group in touching(tiles):
             score = max(float(_cut(probability, tile.box).max()) for tile in group)
-            found.append(_group(group, validation, round(score, 4)))
+            seen_again = any(_touches(part, tile.box, box.x, box.y) for tile in group for box, part in doubted)
+            note = None if validation == REFUTED else DOUBTED if seen_again else SHORT
+            found.append(replace(_group(group, validation, round(score, 4)), note=note))
     return _in_order(found)
 
 
@@ -141,6 +150,9 @@ def touching(tiles: Sequence[Tile]) -> list[list[Tile]]:
     return groups
 
 
+_Part = tuple[Box, np.ndarray]  # of the mask: where it lies, and bool (box.h, box.w)
+
+
 @dataclass(frozen=True)
 class _Piece:
     """A connected part of the mask, measured; `pixels` is where its box is crack, bool (box.h, box.w)."""
@@ -152,9 +164,9 @@ class _Piece:
 
 def _confirmed(
     image: np.ndarray, mask: np.ndarray, probability: np.ndarray, tiles: Sequence[Tile], verify: Verify | None
-) -> tuple[list[Candidate], list[Tile]]:
-    """Cracks that touch a tile, and the tiles they touch."""
-    pieces = _pieces(image, mask, probability, tiles, verify)
+) -> tuple[list[Candidate], list[Tile], list[_Part]]:
+    """Cracks that touch a tile, the tiles they touch, and what the classifier doubts when it looks again."""
+    pieces, doubted = _pieces(image, mask, probability, tiles, verify)
     grey = np.asarray(Image.fromarray(image).convert("L")) if pieces else np.zeros((0, 0), np.uint8)
     linked = link_cracks([piece.crack for piece in pieces], [crack_darkness(piece.crack, grey) for piece in pieces])
     found: list[Candidate] = []
@@ -162,17 +174,14 @@ def _confirmed(
     for group in linked:
         members = [pieces[number] for number in group.parts]
         cracks = [piece.crack for piece in members]
-        lengths = sum(crack.length_px for crack in cracks)
-        length = lengths + sum(group.gaps)
-        if length < MIN_LENGTH_PX:
+        whole = joined(cracks, group.gaps)
+        if whole.length_px < MIN_LENGTH_PX:
             continue
         box, drawn = _together(members)
         touched = [tile for tile in tiles if _touches(drawn, tile.box, box.x, box.y)]
         if not touched:
             continue
         explained += [tile for tile in touched if tile not in explained]
-        widths = sum(crack.mean_width_px * crack.length_px for crack in cracks) / lengths
-        in_photo = sum(crack.length_px for crack in cracks if crack.width_from == PHOTOGRAPH)
         found.append(
             Candidate(
                 box=box,
@@ -181,31 +190,33 @@ def _confirmed(
                 tiles=sum(tile.crack for tile in touched),
                 validation=CONFIRMED,
                 validation_score=round(sum(piece.sum for piece in members) / int(drawn.sum()), 4),
-                length_px=round(length, 2),
-                mean_width_px=round(widths, 3),
-                max_width_px=round(max(crack.max_width_px for crack in cracks), 3),
-                width_from=PHOTOGRAPH if in_photo >= lengths / 2 else MASK,
-                widest=max(cracks, key=lambda crack: crack.max_width_px).max_width_at,
+                length_px=round(whole.length_px, 2),
+                mean_width_px=round(whole.mean_width_px, 3),
+                max_width_px=round(whole.max_width_px, 3),
+                width_from=whole.width_from,
+                width_trusted=whole.width_trusted,
+                widest=whole.max_width_at,
                 centreline=tuple(_rounded(line) for crack in cracks for line in crack.centreline),
                 holes=tuple(_ring(ring) for crack in cracks for ring in crack.outline[1:]),
             )
         )
-    return found, explained
+    return found, explained, doubted
 
 
 def _pieces(
     image: np.ndarray, mask: np.ndarray, probability: np.ndarray, tiles: Sequence[Tile], verify: Verify | None
-) -> list[_Piece]:
-    """Parts of the mask that may be, or belong to, a crack that touches a tile."""
+) -> tuple[list[_Piece], list[_Part]]:
+    """Parts of the mask that may be, or belong to, a crack that touches a tile; and those that the classifier doubts."""
     import cv2
 
     window = _drawn(mask, LINK_PX)
     if window is None:
-        return []
+        return [], []
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (LINK_PX + 1, LINK_PX + 1))
     labels, stats = _parts(cv2.dilate(_cut(mask, window).view(np.uint8), kernel))
-    touching_tiles: list[tuple[Box, np.ndarray]] = []
-    others: list[tuple[Box, np.ndarray]] = []
+    touching_tiles: list[_Part] = []
+    others: list[_Part] = []
+    doubted: list[_Part] = []
     for number in range(1, len(stats)):
         x, y, w, h = (int(value) for value in stats[number, :4])
         # The cheap questions first: a textured background leaves hundreds of specks.
@@ -220,12 +231,15 @@ def _pieces(
         touched = any(_touches(cluster, tile.box, x, y) for tile in tiles)
         (touching_tiles if touched else others).append((Box(y, x, h, w), cluster))
 
-    def agreed(clusters: list[tuple[Box, np.ndarray]]) -> list[tuple[Box, np.ndarray]]:
-        return [(box, part) for box, part in clusters if verify is None or verify(image, part, box.x, box.y)]
+    def agreed(clusters: list[_Part]) -> list[_Part]:
+        kept: list[_Part] = []
+        for box, part in clusters:
+            (kept if verify is None or verify(image, part, box.x, box.y) else doubted).append((box, part))
+        return kept
 
     kept = agreed(touching_tiles)
     kept += agreed([(box, part) for box, part in others if any(_touch(_wider(box, FAR), there) for there, _ in kept)])
-    return [piece for box, cluster in kept for piece in _measured(image, probability, box, cluster)]
+    return [piece for box, cluster in kept for piece in _measured(image, probability, box, cluster)], doubted
 
 
 def _measured(image: np.ndarray, probability: np.ndarray, box: Box, cluster: np.ndarray) -> list[_Piece]:

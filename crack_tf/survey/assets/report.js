@@ -148,7 +148,8 @@
   };
 
   function facts(finding) {
-    const about = finding.width_trusted ? "" : " (below 3 pixels: not to be trusted)";
+    const why = finding.width_from === "mask" ? "the photograph does not show it clearly" : "below 3 pixels";
+    const about = finding.width_trusted ? "" : ` (${why}: not to be trusted)`;
     const others = finding.seen_on.slice(1);
     return [
       ["Second opinion", finding.validation + (finding.validation_score === null ? "" : `, score ${finding.validation_score.toFixed(2)}`)],

@@ -136,6 +136,24 @@ def test_an_iterator_names_what_it_cannot_read_and_goes_on(
     assert unread == 2
 
 
+def test_a_list_in_a_list_and_an_empty_folder_are_refused_in_their_turn(
+    classifier: Path, picture: np.ndarray, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with crack_tf.load(classifier, jobs=1) as model:
+        answers = model.predict([picture, [picture, picture], tmp_path / "empty", 3, picture])
+        assert not next(answers).name
+        with pytest.raises(CrackError, match="holds a list: give one flat list"):
+            next(answers)
+        with pytest.raises(CrackError, match=r"no photograph in .*empty"):
+            next(answers)
+        with pytest.raises(CrackError, match="holds something of type int"):
+            next(answers)
+        assert not next(answers).name
+        with pytest.raises(StopIteration):
+            next(answers)
+
+
 def test_a_folder_without_a_photograph_is_no_clean_one(classifier: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(CrackError, match=r"no photograph in .*empty"):

@@ -71,7 +71,7 @@ def test_a_photograph_gets_maps_and_measured_cracks(
     (row,) = rows(out)
     assert (row["photo"], row["status"], row["cracks"], row["folder"]) == (str(photo), "segmented", "1", "pier.png")
     assert float(row["longest_mm"]) == crack["length_mm"]
-    assert "1 cracks, longest" in capsys.readouterr().out
+    assert "1 crack, longest" in capsys.readouterr().out
 
 
 def test_a_folder_keeps_its_structure_and_lists_what_cannot_be_read(

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from crack_tf.inference.tiles import Tile
-from crack_tf.survey.validate import LEFT_OUT, LINK_PX, UNCERTAIN_LOGITS, find_candidates, touching, worth_a_look
+from crack_tf.survey.validate import (
+    DOUBTED,
+    LEFT_OUT,
+    LINK_PX,
+    NOT_ASKED,
+    SHORT,
+    UNCERTAIN_LOGITS,
+    find_candidates,
+    touching,
+    worth_a_look,
+)
 from tflite.device.tiles import Box
 
 SIDE = 100
@@ -59,6 +69,7 @@ def test_widths_are_measured_in_the_photograph_where_it_shows_them(contrast, wid
     wide = (slice(148, 157), slice(108, 192))
     (found,) = find_candidates(image, [tile(100, 100)], None, sees(wide))
     assert found.width_from == source
+    assert found.width_trusted == (source == "photograph")
     assert found.mean_width_px == pytest.approx(width, rel=0.08)
 
 
@@ -81,6 +92,25 @@ def test_a_mark_too_short_for_a_crack_is_unclear():
     mark = (slice(140, 145), slice(140, 165))
     (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(mark))
     assert (found.validation, found.length_px) == ("unclear", None)
+    assert found.note == SHORT
+
+
+def test_a_crack_that_the_classifier_doubts_when_it_looks_again_is_unclear_and_says_so():
+    far = (slice(320, 325), slice(310, 390))
+    asked = []
+
+    def verify(image, part, x, y):
+        asked.append((x, y))
+        return x > 250
+
+    tiles = [tile(100, 100), tile(300, 300), tile(300, 0)]
+    found = find_candidates(IMAGE, tiles, None, sees(LINE, far), verify=verify)
+    assert [(one.box.x, one.validation, one.note) for one in found] == [
+        (300, "refuted", None),
+        (100, "unclear", DOUBTED),
+        (310, "confirmed", None),
+    ]
+    assert len(asked) == 2
 
 
 def test_a_pore_is_no_mark():
@@ -107,6 +137,7 @@ def test_without_a_model_touching_tiles_are_one_unclear_finding():
         (Box(0, 0, 100, 175), 2, "unclear", None),
         (Box(300, 300, 100, 100), 1, "unclear", None),
     ]
+    assert {one.note for one in found} == {NOT_ASKED}
 
 
 def test_an_uncertain_tile_counts_only_when_confirmed():

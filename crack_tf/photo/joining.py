@@ -1,0 +1,74 @@
+"""Measured parts put together to cracks, for photographs and surveys alike; `crack_tf.photo.linking` says which belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, main_direction
+from crack_tf.photo.linking import crack_darkness, link_cracks
+from tflite.device.tiles import Box
+
+
+def join_cracks(cracks: Sequence[Crack], photo: np.ndarray | None = None, min_length: float = 0.0) -> list[Crack]:
+    """Put the parts of each crack together that a model has drawn in pieces.
+
+    Args:
+        cracks: measured on one photograph.
+        photo: uint8 (height, width, 3), to compare how dark they are; None where it is not at hand.
+        min_length: shorter cracks are left out, in pixels, after they were put together.
+
+    Returns:
+        Longest first, numbered anew.
+    """
+    darkness = None
+    if photo is not None:
+        grey = np.asarray(Image.fromarray(photo).convert("L"))
+        darkness = [crack_darkness(crack, grey) for crack in cracks]
+    found = [joined([cracks[n] for n in group.parts], group.gaps) for group in link_cracks(cracks, darkness)]
+    found = [crack for crack in found if crack.length_px >= min_length]
+    found.sort(key=lambda crack: (-crack.length_px, crack.box))
+    return [replace(crack, number=number) for number, crack in enumerate(found, start=1)]
+
+
+def joined(parts: Sequence[Crack], gaps: Sequence[float] = ()) -> Crack:
+    """One crack of several measured parts.
+
+    Its length holds the gaps. Its mean width is that of its parts by length; it is widest where one of them is.
+
+    Args:
+        parts: at least one, all on one photograph.
+        gaps: pixels between them, see `crack_tf.photo.linking.LinkedCrack`.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    drawn = sum(part.length_px for part in parts)
+    in_photo = sum(part.length_px for part in parts if part.width_from == PHOTOGRAPH)
+    widest = max(parts, key=lambda part: part.max_width_px)
+    left, top = min(part.box.x for part in parts), min(part.box.y for part in parts)
+    right, bottom = (max(part.box.x + part.box.w for part in parts), max(part.box.y + part.box.h for part in parts))
+    centreline = tuple(line for part in parts for line in part.centreline)
+    orientation, straightness = main_direction(centreline)
+    return Crack(
+        number=parts[0].number,
+        area_px=sum(part.area_px for part in parts),
+        length_px=drawn + sum(gaps),
+        mean_width_px=sum(part.mean_width_px * part.length_px for part in parts) / drawn,
+        max_width_px=widest.max_width_px,
+        max_width_at=widest.max_width_at,
+        orientation_deg=orientation,
+        straightness=straightness,
+        branch_points=tuple(point for part in parts for point in part.branch_points),
+        end_points=tuple(point for part in parts for point in part.end_points),
+        centreline=centreline,
+        outline=(*(part.outline[0] for part in parts), *(ring for part in parts for ring in part.outline[1:])),
+        box=Box(top, left, bottom - top, right - left),
+        touches_border=any(part.touches_border for part in parts),
+        mm_per_pixel=parts[0].mm_per_pixel,
+        width_from=PHOTOGRAPH if in_photo >= drawn / 2 else MASK,
+        in_photo=any(part.in_photo for part in parts),
+        parts=sum(part.parts for part in parts),
+    )

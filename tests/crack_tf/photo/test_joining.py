@@ -1,0 +1,73 @@
+"""Parts of one crack become one crack, with the numbers that it would have whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from crack_tf.photo.cracks import Crack, measure_cracks
+from crack_tf.photo.joining import join_cracks, joined
+
+WIDTH, HEIGHT = 400, 200
+Line = tuple[tuple[int, int], tuple[int, int]]
+
+
+def drawn(*lines: Line, width: int = 6) -> np.ndarray:
+    image = Image.new("1", (WIDTH, HEIGHT))
+    pen = ImageDraw.Draw(image)
+    for line in lines:
+        pen.line(list(line), fill=1, width=width)
+    return np.asarray(image)
+
+
+def measured(mask: np.ndarray, **options: float) -> list[Crack]:
+    return measure_cracks(mask, mm_per_pixel=0.5, **options)
+
+
+@settings(max_examples=15, deadline=None)
+@given(gap=st.integers(6, 60), at=st.integers(150, 250), rise=st.integers(-40, 40))
+def test_a_crack_in_two_pieces_has_the_numbers_of_the_whole_one(gap: int, at: int, rise: int) -> None:
+    mask = drawn(((20, 100 - rise), (380, 100 + rise)))
+    (whole,) = measured(mask)
+    broken = mask.copy()
+    broken[:, at : at + gap] = False
+    (found,) = join_cracks(measured(broken))
+    assert found.parts == 2
+    assert found.number == 1
+    assert found.length_px == pytest.approx(whole.length_px, rel=0.03)
+    assert found.length_mm == pytest.approx(0.5 * found.length_px)
+    assert found.mean_width_px == pytest.approx(whole.mean_width_px, abs=0.4)
+    assert found.box == whole.box
+    assert abs((found.orientation_deg - whole.orientation_deg + 90) % 180 - 90) < 2
+    assert found.area_px == broken.sum()
+    assert len(found.outline) == len(found.centreline) == 2
+
+
+def test_two_cracks_stay_two_and_are_numbered_by_length() -> None:
+    found = join_cracks(measured(drawn(((20, 40), (150, 40)), ((20, 120), (180, 120)), ((210, 120), (380, 120)))))
+    assert [(crack.number, crack.parts) for crack in found] == [(1, 2), (2, 1)]
+    assert found[0].length_px > found[1].length_px
+
+
+def test_the_shortest_length_is_asked_of_the_whole_crack() -> None:
+    pieces = measured(drawn(((20, 100), (100, 100)), ((120, 100), (200, 100)), ((300, 20), (380, 20))))
+    assert [crack.parts for crack in join_cracks(pieces, min_length=120)] == [2]
+
+
+def test_a_faint_line_is_not_joined_to_a_dark_one_on_the_photograph() -> None:
+    lines = ((20, 100), (180, 100)), ((210, 100), (380, 100))
+    photo = np.full((HEIGHT, WIDTH, 3), 180, np.uint8)
+    photo[drawn(lines[0])] = 60
+    photo[drawn(lines[1])] = 170
+    pieces = measured(drawn(*lines))
+    assert [crack.parts for crack in join_cracks(pieces)] == [2]
+    assert [crack.parts for crack in join_cracks(pieces, photo)] == [1, 1]
+
+
+def test_one_part_is_the_crack_itself() -> None:
+    (crack,) = measured(drawn(((20, 40), (150, 40))))
+    assert joined([crack]) is crack
+    assert join_cracks([]) == []
