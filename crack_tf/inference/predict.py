@@ -257,7 +257,7 @@ def report_line(record: dict[str, Any]) -> str:
     """What is told about a photograph: decision, highest probability, positive tiles, name."""
     if "decision" not in record:
         return f"NOT READ  {record['photo']}: {record['reason']}"
-    tiles = f"{record['positive_tiles']}/{counted(len(record['tiles']), 'tile')}"
+    tiles = f"{record['positive_tiles']}/{len(record['tiles'])} tiles"
     left_out = f" ({record['left_out_tiles']} transparent tiles left out)" if record["left_out_tiles"] else ""
     decision = record["decision"].replace("_", " ")
     return f"{decision:<8}  {record['probability']:.3f}  {tiles:>13}  {record['photo']}{left_out}"

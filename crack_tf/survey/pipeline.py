@@ -137,7 +137,7 @@ class Run:
             self.store.add_photo(searched.size, photo, list(searched.findings), searched.points, searched.file)
         what = counted(len(searched.findings), "finding") if searched.findings else "nothing found"
         return (
-            f"{what:<16} {photo.positives:>4}/{counted(photo.tiles, 'tile')}  {searched.name}",
+            f"{what:<16} {photo.positives:>4}/{photo.tiles} tiles  {searched.name}",
             photo.width * photo.height,
         )
 
