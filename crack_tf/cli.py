@@ -9,8 +9,7 @@ import difflib
 import importlib
 import sys
 
-from crack_tf.verbs import VERBS as VERBS  # where others look for them
-from crack_tf.verbs import Verb as Verb
+from crack_tf.verbs import VERBS
 from tflite.cli import EXIT_USER_ERROR, run_main
 
 

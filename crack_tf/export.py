@@ -25,7 +25,6 @@ from types import ModuleType
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.quantisation.config import MEASURE_SPLITS, ExportConfig, ExportResult
-from crack_tf.quantisation.config import PARTS as PARTS  # where others look for it
 from tflite.cli import non_negative_int, positive_float, positive_int, run_main
 from tflite.convert import FLOAT_SCHEMES, INPUT_DTYPES
 from tflite.errors import CrackError

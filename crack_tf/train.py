@@ -18,12 +18,8 @@ from typing import Any
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.models import get_model
 from crack_tf.training.config import OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
-from crack_tf.training.runs import OUTPUT as OUTPUT  # where others look for them
-from crack_tf.training.runs import RUN_FILES as RUN_FILES
 from crack_tf.training.runs import Run, check_out
-from crack_tf.training.runs import check_same_run as check_same_run
-from tflite.cli import count_or_share as count_or_share
-from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import count_or_share, fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.extras import require
 

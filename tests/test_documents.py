@@ -24,8 +24,8 @@ import pytest
 from PIL import Image
 
 import crack_tf
-from crack_tf.cli import VERBS
 from crack_tf.cli import main as crack_tf_main
+from crack_tf.verbs import VERBS
 from studies import readme_table
 from tests.documents import DOCUMENTS, PAGES, README, ROOT, SHELL, Block, Command, anchors, blocks, commands, links
 from tests.documents import prose as prose_of

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from crack_tf.cli import VERBS
+from crack_tf.verbs import VERBS
 from tests.own_models import write_own_model, write_pictures
 from tflite.extras import EXTRAS
 

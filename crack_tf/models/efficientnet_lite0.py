@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from crack_tf.common.archives import check_zip
-from crack_tf.models.layers import HEAD_LAYERS, PIXEL_OFFSET, logit_head, pixel_input
+from crack_tf.models.heads import HEAD_LAYERS, logit_head
+from crack_tf.models.layers import PIXEL_OFFSET, pixel_input
 from crack_tf.models.space import Choice, Space
 from tflite.errors import CrackError, first_line
 

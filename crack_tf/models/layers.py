@@ -1,4 +1,4 @@
-"""Pieces the models share: how pixels come in, how logits go out, how a map is made larger."""
+"""Pieces the models share: how pixels come in, how a map is made larger. How logits go out is in `crack_tf.models.heads`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 # is exact, so a quantised model takes the camera's bytes as they are. The two differ by less than 0.008.
 PIXEL_SCALE = 1 / 128
 PIXEL_OFFSET = -1.0
-# What the layers behind a pretrained classifier's backbone are called: the pooling, and those of `logit_head`.
-HEAD_LAYERS = ("features", "dropout", "logit")
 
 
 def pixel_input(keras: Any, image_size: int, raw_pixels: bool) -> tuple[Any, Any]:
@@ -28,22 +26,6 @@ def pixel_input(keras: Any, image_size: int, raw_pixels: bool) -> tuple[Any, Any
     if not raw_pixels:
         return inputs, inputs
     return inputs, keras.layers.Rescaling(PIXEL_SCALE, PIXEL_OFFSET, name="normalise")(inputs)
-
-
-def logit_head(keras: Any, features: Any, dropout: float) -> Any:
-    """Dropout and one linear unit on pooled features; the output is a logit, kept in float32 under mixed precision."""
-    features = keras.layers.Dropout(dropout, name="dropout")(features)
-    return keras.layers.Dense(1, dtype="float32", name="logit")(features)
-
-
-def logit_map(keras: Any, features: Any) -> Any:
-    """One linear unit per pixel; the map of logits is kept in float32 under mixed precision.
-
-    Few pixels are cracked. Starting at a probability of 5 % rather than 50 %, the first steps are not spent on learning that
-    (Lin et al., Focal Loss, ICCV 2017, section 3.3).
-    """
-    rare = keras.initializers.Constant(-3.0)
-    return keras.layers.Conv2D(1, 1, bias_initializer=rare, dtype="float32", name="logit")(features)
 
 
 def upsample(keras: Any, x: Any, name: str) -> Any:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from crack_tf.models.layers import HEAD_LAYERS, logit_head, pixel_input
+from crack_tf.models.heads import HEAD_LAYERS, logit_head
+from crack_tf.models.layers import pixel_input
 from crack_tf.models.space import Choice, Space
 from tflite.errors import CrackError, first_line
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from crack_tf.models.layers import logit_head, pixel_input
+from crack_tf.models.heads import logit_head
+from crack_tf.models.layers import pixel_input
 from crack_tf.models.space import Choice, Space
 
 SPACE: Space = {

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from crack_tf.models.layers import logit_head, pixel_input
+from crack_tf.models.heads import logit_head
+from crack_tf.models.layers import pixel_input
 from crack_tf.models.space import Choice, Space
 
 WIDEST = 256  # OPNet's own last width; wider pointwise layers cost much and bring nothing on tiles of one texture

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from crack_tf.models.layers import logit_map, pixel_input, upsample
+from crack_tf.models.heads import logit_map
+from crack_tf.models.layers import pixel_input, upsample
 from crack_tf.models.space import Choice, Space
 
 UPSAMPLING = ("nearest", "transposed")

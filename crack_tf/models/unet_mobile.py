@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from crack_tf.models import mobilenet_v2
-from crack_tf.models.layers import logit_map, pixel_input, upsample
+from crack_tf.models.heads import logit_map
+from crack_tf.models.layers import pixel_input, upsample
 from crack_tf.models.space import Choice, Space
 
 # Last layer of each resolution: strides 2, 4, 8 and 16; the encoder ends at stride 32, without MobileNetV2's 1280 features.

@@ -23,13 +23,11 @@ from crack_tf.common.provenance import created, data_record, environment
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.models import build_model, get_model
-from crack_tf.models.keras_models import load_keras as load_keras  # where others look for them
-from crack_tf.models.keras_models import predict_logits as predict_logits
+from crack_tf.models.keras_models import load_keras
 from crack_tf.reporting import plots
-from crack_tf.training.config import TrainConfig as TrainConfig
+from crack_tf.training.config import TrainConfig
 from crack_tf.training.losses import make_loss
-from crack_tf.training.runs import MODEL_FILE, OUTPUT, Run, check_out, check_same_run, tell_left
-from crack_tf.training.runs import read_history as read_history
+from crack_tf.training.runs import MODEL_FILE, OUTPUT, Run, check_out, check_same_run, read_history, tell_left
 from crack_tf.training.tasks import ALL, Choice, Task, task_of
 from crack_tf.training.teacher import Teacher
 from tflite.errors import CrackError

@@ -26,8 +26,7 @@ from crack_tf.evaluation.pictures import errors
 from crack_tf.evaluation.pixels import TOLERANCE, LogitHistogram, PixelCounts, pixel_counts, summarise
 from crack_tf.evaluation.thresholds import select_threshold, specificity_at_recall
 from crack_tf.models import get_model
-from crack_tf.models.keras_models import map_logits
-from crack_tf.models.keras_models import predict_logits as predict_logits  # where others look for it
+from crack_tf.models.keras_models import map_logits, predict_logits
 from crack_tf.reporting import plots
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.losses import make_loss

@@ -21,7 +21,7 @@ from crack_tf.training.average import mean_weights
 @pytest.fixture(scope="session")
 def shifted(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint whose weights are all one larger than the tiny run's; it has no sidecar."""
-    from crack_tf.training.loop import load_keras
+    from crack_tf.models.keras_models import load_keras
 
     path = tmp_path_factory.mktemp("shifted") / "epoch-002.keras"
     model = load_keras(tiny_run / "model.keras")
@@ -33,7 +33,7 @@ def shifted(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_average_of_a_run_and_a_checkpoint_is_a_finished_run(
     tiny_run: Path, shifted: Path, tiny_manifest: Manifest, tmp_path: Path
 ) -> None:
-    from crack_tf.training.loop import load_keras
+    from crack_tf.models.keras_models import load_keras
 
     out = tmp_path / "mean"
     models = [str(tiny_run), str(shifted), str(shifted), str(shifted)]  # one given three times counts three times

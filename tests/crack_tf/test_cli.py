@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from crack_tf import __version__, cli
+from crack_tf.verbs import VERBS, Verb
 from tflite.errors import CrackError
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("arguments", [[], *([verb] for verb in cli.VERBS)], ids=["crack-tf", *cli.VERBS])
+@pytest.mark.parametrize("arguments", [[], *([verb] for verb in VERBS)], ids=["crack-tf", *VERBS])
 def test_help_is_quick_and_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom crack_tf.cli import main\n"
@@ -48,7 +49,7 @@ def test_help_is_quick_and_imports_nothing_heavy(arguments: list[str]) -> None:
     assert spent < 1.5
 
 
-@pytest.mark.parametrize("verb", cli.VERBS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_is_also_a_module_to_run(verb: str) -> None:
     result = python("-m", f"crack_tf.{verb.replace('-', '_')}", "--help")
     assert result.returncode == 0, result.stderr
@@ -58,7 +59,7 @@ def test_every_verb_is_also_a_module_to_run(verb: str) -> None:
 def test_package_itself_runs_as_a_module() -> None:
     result = python("-m", "crack_tf", "--help")
     assert result.returncode == 0
-    assert all(f"  {verb}  " in result.stdout for verb in cli.VERBS)
+    assert all(f"  {verb}  " in result.stdout for verb in VERBS)
 
 
 def test_unknown_verb_exits_2_with_the_list_and_a_guess(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,7 +67,7 @@ def test_unknown_verb_exits_2_with_the_list_and_a_guess(capsys: pytest.CaptureFi
     message = capsys.readouterr().err
     assert "'trian'" in message
     assert "Did you mean train?" in message
-    assert ", ".join(cli.VERBS) in message
+    assert ", ".join(VERBS) in message
 
 
 def test_no_verb_exits_2_with_the_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,7 +85,7 @@ def test_verb_gets_the_rest_of_the_line_and_its_exit_code_comes_back(
 ) -> None:
     (tmp_path / "fake_verb_module.py").write_text("def main(argv):\n    return 7 if argv == ['a', '--b'] else 1\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(cli.VERBS, "fake", cli.Verb("fake_verb_module", "for this test"))
+    monkeypatch.setitem(VERBS, "fake", Verb("fake_verb_module", "for this test"))
     assert cli.main(["fake", "a", "--b"]) == 7
 
 

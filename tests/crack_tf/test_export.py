@@ -14,6 +14,7 @@ import pytest
 from crack_tf import export
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models import MODELS
+from crack_tf.quantisation.config import PARTS
 from crack_tf.quantisation.fine_tune import qat_batches
 from tests.quantised_models import HYPERPARAMETERS
 from tflite.errors import CrackError
@@ -119,7 +120,7 @@ def test_every_scheme_of_every_model_is_written_and_runs(
             assert sidecar.training["calibration"]["tiles"] == 16
         assert f"{path}: " in capsys.readouterr().out or scheme != "float32"
     names = {file.name for file in (tmp_path / "out").iterdir()}
-    assert len(names) == 5 * len(export.PARTS)
+    assert len(names) == 5 * len(PARTS)
 
 
 def test_trained_run_keeps_its_decisions_in_int8(tiny_run: Path, tmp_path: Path) -> None:

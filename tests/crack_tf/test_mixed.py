@@ -20,7 +20,7 @@ from crack_tf.evaluation.suite.sets import Chosen, load_set
 from crack_tf.explain.__main__ import main as explain
 from crack_tf.quantisation.config import ExportConfig
 from crack_tf.quantisation.data import load_data
-from crack_tf.training.loop import TrainConfig
+from crack_tf.training.config import TrainConfig
 from crack_tf.training.tasks import ALL, Choice, task_of
 from tests.dark_model import write_dark_model
 from tests.mixed_on_disk import write_mixed

@@ -13,9 +13,11 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from crack_tf.train import OUTPUT, check_same_run, count_or_share, main
-from crack_tf.training.loop import TrainConfig
+from crack_tf.train import main
+from crack_tf.training.config import TrainConfig
+from crack_tf.training.runs import OUTPUT, check_same_run
 from tests.pairs_on_disk import write_pairs
+from tflite.cli import count_or_share
 from tflite.errors import CrackError
 from tflite.files import sha256_file, write_bytes
 from tflite.manifest import Manifest, write_manifest

@@ -14,6 +14,7 @@ from crack_tf import export
 from crack_tf.data.patches import load_patches
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import load_map_predictor, load_predictor
+from crack_tf.quantisation.config import PARTS
 from crack_tf.quantisation.fine_tune import qat_batches
 from tests.pairs_on_disk import write_pairs
 from tflite.errors import CrackError
@@ -115,7 +116,7 @@ def test_every_scheme_is_written_whole_and_draws_what_the_float_model_draws(
     for words in ("Draws cracks", "For research only", "crack-tf photo segment", "| float |", "highest F1"):
         assert words in card
     assert Image.open(exported / f"unet-{scheme}.comparison.png").size > (400, 200)
-    assert {part for part in export.PARTS if (exported / f"unet-{scheme}{part}").is_file()} == set(export.PARTS)
+    assert {part for part in PARTS if (exported / f"unet-{scheme}{part}").is_file()} == set(PARTS)
 
 
 @pytest.mark.parametrize("scheme", ["int8-ptq", "int8-qat"])

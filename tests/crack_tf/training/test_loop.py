@@ -11,17 +11,11 @@ keras = pytest.importorskip("keras")
 from crack_tf.data.cache import Tiles  # noqa: E402
 from crack_tf.data.patches import Patches  # noqa: E402
 from crack_tf.models import MODELS  # noqa: E402
-from crack_tf.training.loop import (  # noqa: E402
-    TrainConfig,
-    best_epoch,
-    fit,
-    initial_model,
-    load_keras,
-    make_optimizer,
-    read_history,
-    stopped_early,
-)
-from crack_tf.training.tasks import predict_logits, task_of  # noqa: E402
+from crack_tf.models.keras_models import load_keras, predict_logits  # noqa: E402
+from crack_tf.training.config import TrainConfig  # noqa: E402
+from crack_tf.training.loop import best_epoch, fit, initial_model, make_optimizer, stopped_early  # noqa: E402
+from crack_tf.training.runs import read_history  # noqa: E402
+from crack_tf.training.tasks import task_of  # noqa: E402
 from tflite.device.tiles import Box  # noqa: E402
 from tflite.errors import CrackError  # noqa: E402
 from tflite.manifest import Item  # noqa: E402

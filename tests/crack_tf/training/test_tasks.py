@@ -10,7 +10,7 @@ pytest.importorskip("keras")
 
 from crack_tf.data.patches import Patches
 from crack_tf.evaluation.pixels import pixel_counts
-from crack_tf.training.loop import TrainConfig
+from crack_tf.training.config import TrainConfig
 from crack_tf.training.tasks import ALL, Choice, task_of
 from tests.pairs_on_disk import write_pairs
 from tflite.device.tiles import Box

@@ -31,7 +31,7 @@ def test_numbers_of_ten_bits_stay_as_they_are(whole: np.ndarray, exponent: int) 
 
 
 def test_a_rounded_model_is_half_as_large_and_answers_almost_the_same(tiny_run: Path, tmp_path: Path) -> None:
-    from crack_tf.training.loop import load_keras
+    from crack_tf.models.keras_models import load_keras
 
     source, target = tiny_run / "model.keras", tmp_path / "small.keras"
     round_keras(source, target)
