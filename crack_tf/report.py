@@ -15,73 +15,11 @@ pictures.
 from __future__ import annotations
 
 import argparse
-import ast
-import contextlib
-import os
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from crack_tf.reporting.notebooks import exported_in
+from crack_tf.reporting.report import SUBJECTS, ReportConfig, make_report
 from tflite.cli import run_main
-from tflite.errors import CrackError, first_line
-from tflite.extras import advice
-from tflite.files import read_json, write_text
-from tflite.manifest import read_manifest
-from tflite.outputs import Output, check_file
-
-NOTEBOOKS = Path(__file__).parent / "shipped" / "notebooks"  # a link in a checkout
-DATA, TRAINING, TUNING, QUANTISATION, EXPLANATION, SEGMENTATION, SURVEY = (
-    "01_data_and_splits",
-    "02_training",
-    "03_tuning",
-    "04_quantisation_and_benchmark",
-    "05_explanations_and_errors",
-    "06_segmentation_and_foreground",
-    "07_survey",
-)
-# The parameter that takes what is reported on, and whether it is a list.
-SUBJECTS = {
-    DATA: ("data", False),
-    TRAINING: ("runs", True),
-    TUNING: ("search", False),
-    QUANTISATION: ("models", True),
-    EXPLANATION: ("models", True),
-    SEGMENTATION: ("models", True),
-    SURVEY: ("survey", False),
-}
-
-# nbconvert's own page loads scripts from the network; results hold tables and pictures, which need none.
-# Nor does it hand the descriptions of pictures on.
-_TEMPLATE = """{% extends 'lab/index.html.j2' %}
-{% macro picture(output, kind) %}
-<div class="jp-RenderedImage jp-OutputArea-output" data-mime-type="{{ kind }}">
-<img src="data:{{ kind }};base64,{{ output.data[kind] }}"
-{%- for name in ('alt', 'width', 'height') %}
-{%- set value = output | get_metadata(name, kind) %}
-{%- if value %} {{ name }}="{{ value | escape_html }}"{% endif %}
-{%- endfor %}>
-</div>
-{% endmacro %}
-{% block data_png scoped %}{{ picture(output, 'image/png') }}{% endblock %}
-{% block data_jpg scoped %}{{ picture(output, 'image/jpeg') }}{% endblock %}
-{% block html_head_js %}{% endblock %}
-{% block jupyter_widgets %}{% endblock %}
-{% block html_head_js_mathjax %}{% endblock %}
-{% block html_head_js_mermaidjs %}{% endblock %}
-{% block html_head_css %}<style>
-body.jp-Notebook { max-width: 1200px; margin: 0 auto; }
-.jp-OutputArea-output pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-.jp-RenderedHTMLCommon table { margin-left: 0; }
-.jp-RenderedHTMLCommon td, .jp-RenderedHTMLCommon th { max-width: none; }
-.jp-RenderedImage img { max-width: 100%; height: auto; }
-</style>{% endblock %}
-"""
-
-_STYLE = b"body.jp-Notebook { max-width: 1200px; margin: 0 auto; }"  # of the template: no other page has this line
-OUTPUT = Output("crack-tf report", lambda path: _STYLE in path.read_bytes())
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -132,186 +70,16 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Execute and write as the parsed options say."""
-    name = choose(args.runs, args.notebook)
-    out = args.out or Path("runs/reports") / ("-".join([name, *(Path(text).stem for text in args.runs)]) + ".html")
-    if out.suffix != ".html":
-        raise CrackError(f"--out {out}: a report's name must end in .html.")
-    check_file(out, OUTPUT, args.overwrite, inputs=args.runs)
-    if args.pick and args.figures is None:
-        raise CrackError(f"--pick {args.pick[0]!r} chooses among the pictures of --figures DIR: add it.")
-    notebook = NOTEBOOKS / f"{name}.ipynb"
-    if not notebook.is_file():
-        raise CrackError(f"{notebook} does not exist: this installation is not whole. Install crack_tf again.")
-    parameters = read_parameters(args.set, notebook)
-    if args.runs:
-        subject, several = SUBJECTS[name]
-        parameters[subject] = list(args.runs) if several else args.runs[0]
-    print(f"executing {notebook.name}", flush=True)
-    document = execute(notebook, parameters)
-    write_text(out, to_html(document, out.stem))
-    print(out)
-    if args.figures is not None:
-        from crack_tf.reporting.figures import write_figures
-
-        for path in write_figures(document, args.figures, name.partition("_")[0], args.pick, args.overwrite):
-            print(path)
-
-
-def choose(runs: Sequence[str], wanted: str | None) -> str:
-    """The notebook to execute.
-
-    Args:
-        runs: what to report on.
-        wanted: --notebook, a name or its number; None takes the one that fits.
-
-    Raises:
-        CrackError: if a run is missing or unrecognised, runs of two kinds are mixed, several are given where one is wanted,
-            or there is no such notebook.
-    """
-    names = [name for name in SUBJECTS if wanted in (name, name.partition("_")[0])]
-    if wanted is not None and not names:
-        raise CrackError(f"--notebook {wanted!r}: choose one of {', '.join(SUBJECTS)}.")
-    if not runs and not names:
-        raise CrackError("no RUN given: name one, or give --notebook to execute a notebook on made-up data.")
-    kinds = {text: kinds_of(Path(text)) for text in runs}
-    if not names:
-        names = [kinds[runs[0]][0]]
-    name = names[0]
-    for text, fitting in kinds.items():
-        if name not in fitting:
-            raise CrackError(f"{text} is for {' or '.join(fitting)}, not for {name}. Report on each kind apart.")
-    if len(runs) > 1 and not SUBJECTS[name][1]:
-        raise CrackError(f"{name} reports on one RUN at a time, got {len(runs)}: {', '.join(runs)}.")
-    return name
-
-
-def kinds_of(path: Path) -> list[str]:
-    """The notebooks that can report on a path, the best one first.
-
-    Raises:
-        CrackError: if it does not exist, is nothing known, or is a .csv that is no manifest.
-    """
-    if not path.exists():
-        raise CrackError(f"RUN {path} does not exist.")
-    if path.suffix == ".csv":
-        read_manifest(path)
-    found = {
-        DATA: path.suffix == ".csv",
-        TRAINING: (path / "config.json").is_file(),
-        TUNING: any((path / name).is_file() for name in ("project.json", "search.json")),
-        QUANTISATION: path.suffix == ".tflite" or bool(exported_in(path)),
-        EXPLANATION: path.suffix in (".keras", ".tflite") or (path / "model.keras").is_file(),
-        SURVEY: (path / "survey.json").is_file(),
-    }
-    names = [name for name, fits in found.items() if fits]
-    if {TRAINING, QUANTISATION, EXPLANATION} & set(names) and _draws_masks(path):
-        names = [SEGMENTATION]
-    if not names:
-        raise CrackError(
-            f"RUN {path} is not recognised: give a run folder (with config.json), a folder of crack-tf tune (with project.json), "
-            "one of crack-tf survey (with survey.json), .tflite files or a folder that holds some, or a manifest .csv."
-        )
-    return names
-
-
-def _draws_masks(path: Path) -> bool:
-    """Whether the model of a run folder, a folder of .tflite files or a file is a segmentation model, as its sidecar says."""
-    files = [path] if path.is_file() else [path / "model.keras", *exported_in(path)]
-    sidecars = [file.with_name(f"{file.name}.json") for file in files]
-    return any(read_json(sidecar).get("task") == "segment" for sidecar in sidecars if sidecar.is_file())
-
-
-def read_parameters(texts: Sequence[str], notebook: Path) -> dict[str, Any]:
-    """Turn ["limit=200"] into {"limit": 200}; what is no Python literal is text.
-
-    Raises:
-        CrackError: for a text without "=", or a name that the notebook's parameters cell does not set.
-    """
-    import papermill
-
-    known = papermill.inspect_notebook(str(notebook))
-    values: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or name not in known:
-            raise CrackError(f"--set {text!r}: write NAME=VALUE with one of {', '.join(known)}.")
-        try:
-            values[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            values[name] = value
-    return values
-
-
-def execute(notebook: Path, parameters: Mapping[str, Any]) -> Any:
-    """Execute a notebook in a kernel of its own, in the present folder.
-
-    Args:
-        notebook: with a cell tagged "parameters".
-        parameters: override that cell's.
-
-    Returns:
-        The executed notebook, an nbformat node.
-
-    Raises:
-        CrackError: naming the cell that failed and the first line of its error.
-    """
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-
-    with _kernel_environment():
-        try:
-            return papermill.execute_notebook(
-                notebook,
-                None,
-                dict(parameters),
-                kernel_name="python3",
-                progress_bar=sys.stderr.isatty(),
-                # Its own log is about its sockets: loopback ports that others on this machine could listen to, Ctrl-C.
-                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-            )
-        except PapermillExecutionError as error:
-            line = (error.evalue.strip().splitlines() or [""])[0]
-            what = line if error.ename == CrackError.__name__ else f"{error.ename}: {line}"
-            if error.ename == ModuleNotFoundError.__name__:
-                what = advice(line.partition("'")[2].partition("'")[0]) or what
-            # Parameters are set in a cell of their own, which the notebook as committed does not have.
-            number = error.exec_count - bool(parameters)
-            raise CrackError(f"{notebook.name} failed in code cell {number}: {what}") from None
-        except DeadKernelError as error:
-            raise CrackError(
-                f"{notebook.name}: its kernel died ({first_line(error)}). Is there enough memory? Give a smaller limit with --set."
-            ) from None
-
-
-@contextlib.contextmanager
-def _kernel_environment() -> Iterator[None]:
-    """A temporary folder that outlives even a killed kernel's own cleaning up, and no chatter of TensorFlow or the debugger."""
-    before = dict(os.environ)
-    with tempfile.TemporaryDirectory(prefix="crack-tf-report-") as folder:
-        os.environ |= {"TMPDIR": folder, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        try:
-            yield
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-
-
-def to_html(document: Any, title: str) -> str:
-    """An executed notebook as one HTML page with its pictures and styles inside, which loads nothing."""
-    from jinja2 import DictLoader
-    from nbconvert import HTMLExporter
-
-    for cell in document.cells:
-        # What native code logs while it starts; the verbs' own messages are printed by `run_verb`.
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-    exporter = HTMLExporter(
-        extra_loaders=[DictLoader({"report.html.j2": _TEMPLATE})], template_file="report.html.j2", embed_images=True
+    config = ReportConfig(
+        runs=tuple(args.runs),
+        notebook=args.notebook,
+        settings=tuple(args.set),
+        figures=args.figures,
+        pick=tuple(args.pick),
     )
-    page, _ = exporter.from_notebook_node(document, {"metadata": {"name": title}})
-    return str(page)
+    report = make_report(config, args.out, args.overwrite)
+    for path in (report.path, *report.figures):
+        print(path)
 
 
 if __name__ == "__main__":

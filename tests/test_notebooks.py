@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from crack_tf.report import NOTEBOOKS, SUBJECTS, main
+from crack_tf.report import main
+from crack_tf.reporting.report import NOTEBOOKS, SUBJECTS
 from tflite.files import read_json
 from tflite.measure import MIN_RUNS
 

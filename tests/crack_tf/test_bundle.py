@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from crack_tf import bundle, export
+from crack_tf.deploy import bundle as packing
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import load_predictor
 from tests.dark_map_model import write_map_model
@@ -104,7 +105,7 @@ def test_a_bundle_holds_the_device_side_models_tiles_and_answers(unpacked: Path)
     names = {file.path for file in content.files}
     assert {"README.txt", "requirements-device.txt", "LICENSE", "NOTICE"} <= names
     assert {"tflite/runtime.py", "tflite/benchmark.py", "tflite/device/check.py", "tflite/device/__main__.py"} <= names
-    assert not {f"tflite/{name}" for name in bundle.HOST_MODULES} & names
+    assert not {f"tflite/{name}" for name in packing.HOST_MODULES} & names
     assert not any(name.startswith("crack_tf/") for name in names)
     assert content.record["models"] == [f"models/{name}" for name in NAMES]
     assert content.record["evaluation"]["tiles"] == 6
@@ -204,15 +205,15 @@ def test_the_same_inputs_give_the_same_bytes(packed: Path, exported: Path, tmp_p
 
 
 def test_another_seed_draws_other_tiles(tiny_manifest: Manifest) -> None:
-    draws = {tuple(bundle.choose_tiles(tiny_manifest, "train", 6, seed)) for seed in range(4)}
+    draws = {tuple(packing.choose_tiles(tiny_manifest, "train", 6, seed)) for seed in range(4)}
     assert len(draws) > 1
-    assert bundle.choose_tiles(tiny_manifest, "train", 6, 0) == bundle.choose_tiles(tiny_manifest, "train", 6, 0)
+    assert packing.choose_tiles(tiny_manifest, "train", 6, 0) == packing.choose_tiles(tiny_manifest, "train", 6, 0)
 
 
 def test_fewer_tiles_than_asked_for_are_taken_with_a_note(
     tiny_manifest: Manifest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert len(bundle.choose_tiles(tiny_manifest, "test", 64, 0)) == 8
+    assert len(packing.choose_tiles(tiny_manifest, "test", 64, 0)) == 8
     assert "only 4 crack tiles" in capsys.readouterr().err
 
 
@@ -273,7 +274,7 @@ def test_a_model_whose_float_original_is_missing_is_refused_and_takes_one_that_i
     shutil.copy(exported / "model.keras", other)
     write_sidecar(other, replace(read_sidecar(exported / "model.keras"), sha256="0" * 64))
     assert "--float-model FILE" in refused(alone / NAMES[1], "--float-model", other)
-    found = bundle.find_models([alone / NAMES[1]], [other, exported / "model.keras"])
+    found = packing.find_models([alone / NAMES[1]], [other, exported / "model.keras"])
     assert found[0].source == exported / "model.keras"
 
 
@@ -321,12 +322,12 @@ def test_a_manifest_without_test_tiles_of_both_classes_is_refused(
 def test_tiles_outside_the_folder_of_a_manifest_are_refused(tiny_manifest: Manifest) -> None:
     items = tuple(replace(item, path=f"../{item.path}") for item in tiny_manifest.items)
     with pytest.raises(CrackError, match="lies outside its folder"):
-        bundle.choose_tiles(replace(tiny_manifest, items=items), "test", 4, 0)
+        packing.choose_tiles(replace(tiny_manifest, items=items), "test", 4, 0)
 
 
 def test_one_tile_is_too_few(tiny_manifest: Manifest) -> None:
     with pytest.raises(CrackError, match="at least 2"):
-        bundle.choose_tiles(tiny_manifest, "test", 1, 0)
+        packing.choose_tiles(tiny_manifest, "test", 1, 0)
 
 
 def test_a_tile_that_changed_since_the_split_is_refused(
@@ -369,9 +370,9 @@ def test_a_compiled_model_without_its_twin_is_refused(run: Path, refused: Callab
 def test_an_installation_without_the_boards_requirements_is_not_whole(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(bundle, "SHIPPED", tmp_path)
+    monkeypatch.setattr(packing, "SHIPPED", tmp_path)
     with pytest.raises(CrackError, match=r"requirements-device\.txt does not exist.*Install crack_tf again"):
-        bundle.code_files()
+        packing.code_files()
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from crack_tf import bundle, evaluate, train, tune
+from crack_tf import evaluate, train, tune
 from crack_tf.benchmark import main as benchmark
 from crack_tf.data.__main__ import main as data
 from crack_tf.data.patches import load_patches, photographs
+from crack_tf.deploy import bundle
 from crack_tf.evaluation.suite.sets import Chosen, load_set
 from crack_tf.explain.__main__ import main as explain
 from crack_tf.quantisation.config import ExportConfig

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from crack_tf import report
-from crack_tf.report import DATA, QUANTISATION, SEGMENTATION, SURVEY, TRAINING, TUNING, choose, main
+from crack_tf.report import main
+from crack_tf.reporting import report
 from crack_tf.reporting.notebooks import exported_files, exported_in, manifest_of, run_verb, search_results, survey_map
+from crack_tf.reporting.report import DATA, QUANTISATION, SEGMENTATION, SURVEY, TRAINING, TUNING, choose
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tflite.errors import CrackError
 from tflite.files import write_json

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from crack_tf import bundle
 from crack_tf.deploy import ssh
+from crack_tf.deploy.bundle import write_zip
 from tflite.errors import CrackError
 from tflite.files import sha256_file
 
@@ -166,7 +167,7 @@ def make_parcel(
         "tflite/device/__main__.py": CHECK,
         **(more or {}),
     }
-    bundle.write_zip(path, {name: text.encode() for name, text in content.items()})
+    write_zip(path, {name: text.encode() for name, text in content.items()})
     return path
 
 

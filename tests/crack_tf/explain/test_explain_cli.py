@@ -18,7 +18,7 @@ from crack_tf.explain import running
 from crack_tf.explain.__main__ import main
 from crack_tf.explain.explainer import Explainer
 from crack_tf.explain.neighbours import TrainingTiles
-from crack_tf.report import EXPLANATION, TRAINING, choose
+from crack_tf.reporting.report import EXPLANATION, TRAINING, choose
 from tests.conftest import draw_tile
 from tests.dark_model import write_dark_model
 from tflite.manifest import Manifest

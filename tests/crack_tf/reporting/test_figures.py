@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from crack_tf.report import to_html
 from crack_tf.reporting.figures import MOST_BYTES, WIDEST, pictures, shrink, slug, write_figures
+from crack_tf.reporting.report import to_html
 from tflite.errors import CrackError
 
 

@@ -1,0 +1,255 @@
+"""The suite's parts, one after the other, and the folder of their tables: `run_suite`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crack_tf.common.provenance import created, environment
+from crack_tf.evaluation.suite import plots, sets, tables
+from crack_tf.evaluation.suite.answers import Answers
+from crack_tf.evaluation.suite.candidates import CANDIDATES, candidate_row
+from crack_tf.evaluation.suite.config import OUTPUT, PARTS, SuiteConfig
+from crack_tf.evaluation.suite.cost import cost_rows
+from crack_tf.evaluation.suite.scenes import froc, photo_rows, scene_rows, score_photos
+from crack_tf.evaluation.suite.sets import is_left_out, load_set, trained_tiles
+from crack_tf.evaluation.suite.summary import summary_page
+from crack_tf.evaluation.suite.tables import Row, domain_rows
+from crack_tf.models import MODELS
+from crack_tf.models.backend import use_tensorflow
+from crack_tf.zoo.shipped import find_model, load, read_zoo
+from tflite.errors import CrackError
+from tflite.files import cell_value, read_csv, read_json, write_csv, write_json, write_text
+from tflite.outputs import check_folder, making
+
+FORMAT = "crack_tf.suite/2"
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """What a run of the suite leaves.
+
+    Attributes:
+        folder: with the tables, their plots, suite.json and summary.md.
+        tables: rows by part, those of earlier runs that are still there included.
+        text: summary.md.
+    """
+
+    folder: Path
+    tables: dict[str, list[Row]]
+    text: str
+
+
+def run_suite(config: SuiteConfig, out: Path, overwrite: bool = False) -> SuiteResult:
+    """Measure the parts asked for, and write a folder of tables and plots; other parts' tables in it stay.
+
+    Raises:
+        CrackError: if the folder is not to be written to, a model is not found, or tiles of a test set trained it.
+    """
+    check_folder(out, OUTPUT, overwrite, inputs=config.models)
+    suite = Suite(choose_models(config.models), config)
+    made = {part: getattr(suite, part)() for part in config.parts}
+    kept = {part: read_table(path) for part in PARTS if part not in made and (path := out / f"{part}.csv").is_file()}
+    before = read_json(out / "suite.json").get("runs", []) if kept and (out / "suite.json").is_file() else []
+    # Of an earlier run that every part of was made again, nothing is left to record.
+    earlier = [run | {"parts": left} for run in before if (left := [part for part in run["parts"] if part in kept])]
+    text = summary_page(made | kept)
+    with making(out, OUTPUT, clear=False):
+        for part, rows in made.items():
+            write_csv(out / f"{part}.csv", rows)
+            _draw(part, rows, out)
+        for name, rows in suite.details.items():
+            write_csv(out / f"{name}.csv", rows)
+            _draw(name.replace("-", "_"), rows, out)
+        write_json(out / "suite.json", {"format": FORMAT, "runs": [*earlier, suite.record(list(config.parts))]})
+        write_text(out / "summary.md", text)
+    return SuiteResult(out, made | kept, text)
+
+
+def read_table(path: Path) -> list[Row]:
+    """The rows of a table that an earlier run wrote: numbers as numbers, empty cells as None.
+
+    Raises:
+        CrackError: if it cannot be read.
+    """
+    try:
+        rows = read_csv(path)
+    except CrackError as error:
+        raise CrackError(f"{error} Delete it, or make its part again.") from None
+    return [{name: cell_value(text) for name, text in row.items()} for row in rows]
+
+
+def choose_models(names: Sequence[str]) -> dict[str, Path]:
+    """Name -> .tflite file of the models to judge.
+
+    Raises:
+        CrackError: if a name is neither a shipped classifier nor a file.
+    """
+    shipped = [name for name, model in read_zoo()[1].items() if model.task == "classify"]
+    found: dict[str, Path] = {}
+    for name in names or shipped:
+        if name in shipped:
+            found[name] = load(name).tflite
+        elif Path(name).suffix == ".tflite" and Path(name).is_file():
+            found[Path(name).stem] = Path(name)
+        else:
+            raise CrackError(f"model {name!r} is neither shipped ({', '.join(shipped)}) nor a .tflite file.")
+    if not found:
+        raise CrackError("no classifier is shipped with this copy of crack_tf. Name a .tflite file.")
+    return found
+
+
+class Suite:
+    """The parts, each a method that returns its table's rows.
+
+    Args:
+        models: name -> .tflite file.
+        config: how they are measured.
+    """
+
+    def __init__(self, models: dict[str, Path], config: SuiteConfig) -> None:
+        self._models = models
+        self._sides = {name: model.tile_side for name, model in read_zoo()[1].items()}
+        self._config = config
+        self._answers = Answers(jobs=config.jobs)
+        self._sets: dict[Any, Any] = {}
+        self._missing: dict[str, str] = {}
+        self.details: dict[str, list[Row]] = {}  # further tables of a part
+
+    def splits(self) -> list[Row]:
+        """Plain and grouped METU test splits, int8 beside the float model of the zoo where there is one."""
+        rows = []
+        for name, model in self._models.items():
+            twin = model.with_name("model.keras")
+            files = [twin, model] if twin.is_file() else [model]
+            for chosen in (sets.METU_PLAIN, sets.METU):
+                tiles = self._set(chosen)
+                rows += [self._row(tables.split_row, name, file, chosen, tiles) for file in files if tiles is not None]
+        return rows
+
+    def matrix(self) -> list[Row]:
+        """Every model on every data set that is there."""
+        rows = []
+        for name, model in self._models.items():
+            for chosen in sets.DOMAINS:
+                tiles = self._set(chosen)
+                if tiles is not None:
+                    rows.append(self._row(tables.split_row, name, model, chosen, tiles))
+        return rows
+
+    def domains(self) -> list[Row]:
+        """Mean and worst over left-out data sets: the nearest there is to concrete that nobody here has seen."""
+        return domain_rows(self.matrix())
+
+    def scenes(self) -> list[Row]:
+        """Whole photographs through both models and all rules of the survey."""
+        segmenter = find_model(self._config.segmenter, task="segment").path
+        scores = []
+        for name, model in self._models.items():
+            _say(f"{name}, whole photographs")
+            side = self._sides.get(name)
+            scores += score_photos(
+                name, model, segmenter, side, self._config.jobs or os.cpu_count() or 1, self._config.limit
+            )
+        self.details = {"scenes-photographs": photo_rows(scores), "scenes-froc": froc(scores)}
+        return scene_rows(scores)
+
+    def corruptions(self) -> list[Row]:
+        """METU's grouped test split, corrupted."""
+        tiles = self._set(sets.METU, self._config.corruption_limit)
+        return [] if tiles is None else self._each(lambda n, m: tables.corruption_rows(self._answers, n, m, tiles))
+
+    def prevalence(self) -> list[Row]:
+        """METU's grouped test split at other shares of cracked tiles."""
+        tiles = self._set(sets.METU)
+        return [] if tiles is None else self._each(lambda n, m: tables.prevalence_rows(self._answers, n, m, tiles))
+
+    def calibration(self) -> list[Row]:
+        """Calibration and conformal bounds on METU's grouped splits."""
+        test, val = self._set(sets.METU), self._set(sets.METU_VAL)
+        if test is None or val is None:
+            return []
+        return self._each(lambda n, m: [tables.calibration_row(self._answers, n, m, test, val)])
+
+    def candidates(self) -> list[Row]:
+        """The study's candidates and this project's classifiers, built with random weights."""
+        use_tensorflow()
+        own = [
+            name
+            for name, spec in MODELS.items()
+            if spec.task == "classify" and name not in ("mobilenet_v2", "efficientnet_lite0", "opnet_lite")
+        ]
+        rows = []
+        for name in [*CANDIDATES, *own]:
+            _say(f"candidate {name}")
+            with tempfile.TemporaryDirectory() as folder:
+                rows.append(candidate_row(name, Path(folder)))
+        return rows
+
+    def cost(self) -> list[Row]:
+        """Whole photographs, end to end."""
+        return cost_rows(self._models, self._config.jobs)
+
+    def record(self, parts: list[str]) -> dict[str, Any]:
+        """Where the figures come from."""
+        tested = {
+            tiles.name: {"manifest_sha256": tiles.sha256, "split": tiles.split, "n": len(tiles.labels)}
+            for tiles in self._sets.values()
+            if tiles is not None
+        }
+        return {
+            "parts": parts,
+            "limit": self._config.limit,
+            "corruption_limit": self._config.corruption_limit,
+            "models": {name: self._answers.predictor(path).sidecar.sha256 for name, path in self._models.items()},
+            "sets": tested,
+            "left_out": self._missing,
+            **environment(),
+            "created": created(),
+        }
+
+    def _each(self, rows_of: Callable[[str, Path], list[Row]]) -> list[Row]:
+        rows = []
+        for name, model in self._models.items():
+            _say(name)
+            rows += rows_of(name, model)
+        return rows
+
+    def _row(self, make: Callable[..., Row], name: str, model: Path, chosen: Any, tiles: Any) -> Row:
+        _say(f"{name} ({model.suffix[1:]}) on {chosen.label}")
+        trained = trained_tiles(self._answers.predictor(model), chosen)
+        if trained:
+            raise CrackError(
+                f"{trained} tiles of {chosen.label} trained {name}: its figures there would be flattered. "
+                "Name only models that have not seen the suite's test tiles."
+            )
+        left_out = is_left_out(self._answers.predictor(model), chosen)
+        return {**make(self._answers, name, model, tiles), "training_tiles": trained, "left_out": left_out}
+
+    def _set(self, chosen: Any, limit: int | None = None) -> Any:
+        """The tiles, or None with a note when the data set is not on this machine."""
+        limit = min(filter(None, (limit, self._config.limit)), default=None)
+        key = (chosen, limit)
+        if key not in self._sets:
+            try:
+                self._sets[key] = load_set(chosen, limit)
+            except CrackError as error:
+                print(f"note: {chosen.label} is left out: {error}", file=sys.stderr)
+                self._missing[chosen.label] = str(error)
+                self._sets[key] = None
+        return self._sets[key]
+
+
+def _draw(part: str, rows: list[Row], out: Path) -> None:
+    draw = getattr(plots, f"{part}_plot", None) or getattr(plots, f"{part.removesuffix('s')}_plot", None)
+    if draw is not None and rows:
+        draw(rows, out / f"{part}.png")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
