@@ -284,9 +284,13 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def body() -> None:
+        path = args.manifest
         if not args.models and not args.report and BUNDLE.exists():
-            _take_bundle(args)
-        run(args, read_manifest(args.manifest) if args.manifest is not None else None)
+            here = _bundled()
+            args.models, path = list(here.models), path or here.manifest
+            args.threads = list(here.threads) if args.threads is None else args.threads
+            args.delegate = list(here.delegates) if args.delegate is None else args.delegate
+        run(args, read_manifest(path) if path is not None else None)
 
     return run_main(body, interrupted=interrupted_message(args.out))
 
@@ -296,25 +300,37 @@ def interrupted_message(out: Path) -> str:
     return f"Rows finished before are in {result_path(out, '.csv')}, if there were any."
 
 
-def _take_bundle(args: argparse.Namespace) -> None:
-    """Fill in an unpacked bundle's models and evaluation set, and thread counts and delegates worth knowing."""
-    args.models = sorted(Path("models").glob("*.tflite"))
-    if not args.models:
+@dataclass(frozen=True)
+class Bundled:
+    """What is measured in the folder of an unpacked bundle where nothing else is said.
+
+    Attributes:
+        models: its .tflite files that run here.
+        manifest: of its evaluation tiles; None where it has none.
+        threads: counts worth knowing on this board.
+        delegates: the same.
+    """
+
+    models: tuple[Path, ...]
+    manifest: Path | None
+    threads: tuple[int, ...]
+    delegates: tuple[str, ...] = ("xnnpack", "none", "edgetpu")
+
+
+def _bundled() -> Bundled:
+    models = sorted(Path("models").glob("*.tflite"))
+    if not models:
         raise CrackError("this bundle holds no model: models/*.tflite is empty. Unpack it again.")
-    manifest = Path("evaluation/manifest.csv")
-    if args.manifest is None and manifest.exists():
-        args.manifest = manifest
-    if args.threads is None:
-        cores = hardware.describe()["cores"]
-        args.threads = [threads for threads in _BUNDLE_THREADS if threads <= cores]
-    if args.delegate is None:
-        args.delegate = ["xnnpack", "none", "edgetpu"]
-    for path in filter(_compiled, args.models[:]):
+    for path in [path for path in models if _compiled(path)]:
         try:
             load_model(path, delegate="edgetpu")
         except CrackError as error:
             _warn(f"left out {path}: {error}")
-            args.models.remove(path)
+            models.remove(path)
+    manifest = Path("evaluation/manifest.csv")
+    cores = hardware.describe()["cores"]
+    threads = tuple(count for count in _BUNDLE_THREADS if count <= cores)
+    return Bundled(tuple(models), manifest if manifest.exists() else None, threads)
 
 
 def _load(config: BenchmarkConfig) -> Load | None:

@@ -338,23 +338,25 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--json", action="store_true", help="print JSON instead of tables")
     verb.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON to this file")
     verb.add_argument("--overwrite", action="store_true", help="replace FILE")
+    verb.set_defaults(run=_check)
     verb = verbs.add_parser("compile", help="run edgetpu_compiler; keep its log, write model and sidecar")
     verb.add_argument("model", type=Path, metavar="MODEL", help="int8 .tflite file with its sidecar")
     verb.add_argument("--out", type=Path, metavar="DIR", help="folder to write to (default: the model's)")
     verb.add_argument("--timeout", type=positive_int, default=TIMEOUT_S, metavar="S", help="seconds (%(default)s)")
     verb.add_argument("--overwrite", action="store_true", help="replace an earlier result")
+    verb.set_defaults(run=_compile)
     verb = verbs.add_parser("validate", help="compare predictions with a table of what the compiler did")
     verb.add_argument("mapping", type=Path, help="CSV: model, operators, mapped, left_on_cpu; models lie beside it")
     verb.add_argument("--out", type=Path, metavar="CSV", help="write the comparison to this file")
     verb.add_argument("--overwrite", action="store_true", help="replace CSV")
+    verb.set_defaults(run=_validate)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = make_parser().parse_args(argv)
-    bodies = {"check": _check, "compile": _compile, "validate": _validate}
-    return run_main(lambda: bodies[arguments.verb](arguments))
+    return run_main(lambda: arguments.run(arguments))
 
 
 def _predict(nodes: tuple[ops.Node, ...]) -> Prediction:

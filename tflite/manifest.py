@@ -175,6 +175,17 @@ class Manifest:
         return data
 
 
+def check_out(path: Path, overwrite: bool, *inputs: str | Path) -> None:
+    """Check that a manifest may be written, before it is made.
+
+    Raises:
+        CrackError: if its name does not end in .csv, or something is there that is not to be replaced.
+    """
+    if path.suffix != ".csv":
+        raise CrackError(f"--out {path}: a manifest's name must end in .csv.")
+    check_file(path, OUTPUT, overwrite, inputs=inputs)
+
+
 def write_manifest(path: str | Path, manifest: Manifest, overwrite: bool = False) -> None:
     """Write a manifest atomically.
 

@@ -10,18 +10,28 @@ A dispute is a hint to look at the tile, not a verdict.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from crack_tf.data.cache import Tiles
+from crack_tf.data.cache import Tiles, load_split
+from crack_tf.data.registry import prepare
+from crack_tf.data.reviews import keep_verdicts
 from crack_tf.models import build_model, get_model
 from crack_tf.reporting.plots import new_figure, save_png
 from tflite.errors import CrackError
+from tflite.files import write_csv
 from tflite.images import load_rgb
 from tflite.manifest import LABELS
+from tflite.outputs import Output, check_folder, csv_with, making
 
+OUTPUT = Output(
+    "crack-tf data disputes",
+    csv_with("disputes.csv", "path", "sha256", "probability", "margin", "verdict"),
+    ("disputes.csv", "disputes.png"),
+)
+TABLE = "disputes.csv"
 FOLDS = 5
 FEATURE_SIZE = 224
 _BATCH = 32
@@ -43,6 +53,60 @@ class Dispute:
     label: int
     probability: float
     margin: float
+
+
+@dataclass(frozen=True)
+class Disputes:
+    """The tiles of a data set whose labels are doubted.
+
+    Attributes:
+        data: name of its manifest.
+        tiles: how many were looked at.
+        found: the surest first.
+    """
+
+    data: str
+    tiles: int
+    found: tuple[Dispute, ...]
+
+    @property
+    def title(self) -> str:
+        """One line."""
+        return f"{self.data}: {len(self.found)} of {self.tiles} labels disputed, the surest first"
+
+
+def dispute_labels(
+    data: str, out: Path, weights: str = "imagenet", limit: int | None = None, overwrite: bool = False
+) -> Disputes:
+    """Look for disputed labels of a data set, and write `out`/disputes.csv, a review as `relabel` takes it, and disputes.png.
+
+    Args:
+        data: data set, folder or manifest .csv, of tiles.
+        out: folder.
+        weights: of MobileNetV2: imagenet, or a notop weights file.
+        limit: at most so many tiles; None for all.
+        overwrite: whether what an earlier call wrote is replaced; a table with a person's verdicts is not.
+
+    Raises:
+        CrackError: if the data hold masks, cannot be read, or `out` is not to be written to.
+    """
+    check_folder(out, OUTPUT, overwrite, inputs=(data, weights))
+    keep_verdicts(out / TABLE, "doubtful")
+    manifest = prepare(data)
+    if manifest.task != "classify":
+        raise CrackError(f"{data} holds masks: labels can be disputed only where tiles have one.")
+    tiles = load_split(manifest, "all", FEATURE_SIZE, limit=limit)
+    groups = np.unique([item.group for item in tiles.items], return_inverse=True)[1]
+    probabilities = out_of_fold(pooled_features(tiles, weights), tiles.labels, groups)
+    found = find_disputes([item.path for item in tiles.items], tiles.labels, probabilities)
+    disputes = Disputes(manifest.name, len(tiles), tuple(found))
+    hashes = {item.path: item.sha256 for item in tiles.items}
+    # The table is a review as `relabel` takes it: it leaves disputed tiles out.
+    rows = [asdict(dispute) | {"sha256": hashes[dispute.path], "verdict": "doubtful"} for dispute in found]
+    with making(out, OUTPUT):
+        gallery(found, manifest.folder(), disputes.title, out / "disputes.png")
+        write_csv(out / TABLE, rows, ["path", "sha256", "label", "probability", "margin", "verdict"])
+    return disputes
 
 
 def out_of_fold(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -10,6 +10,7 @@ structure is the cheapest label there is. (Bootstrapping of false alarms: Sung a
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,6 +20,7 @@ from PIL import Image
 
 from crack_tf.inference.scales import segment_at_scales
 from crack_tf.inference.tiles import PhotoClassifier
+from crack_tf.zoo.shipped import find_model, read_zoo
 from tflite.device.tiles import Box, tile_boxes
 from tflite.errors import CrackError, ImageError
 from tflite.files import atomic_path, read_json, sha256_bytes, write_csv, write_json
@@ -28,6 +30,7 @@ from tflite.outputs import Output, json_with, remove_leftovers
 from tflite.photographs import Listing, list_photographs
 from tflite.sameness import read_file
 from tflite.segmenter import Segmenter
+from tflite.sidecar import read_sidecar
 
 SETTINGS = "mined.json"
 TILES, RECORDS, TABLE = "no_crack", ".photos", "mined.csv"
@@ -84,6 +87,44 @@ def segmenter_finder(segmenter: Segmenter) -> Finder:
         return found
 
     return find
+
+
+@dataclass(frozen=True)
+class Mined:
+    """What was mined.
+
+    Attributes:
+        mistakes: crack-free tiles that the model calls cracked.
+        unread: a line for every photograph that could not be read.
+    """
+
+    mistakes: tuple[Mistake, ...]
+    unread: tuple[str, ...]
+
+
+def mine_with(model: str, clean: Path, out: Path, per_photo: int = PER_PHOTO, jobs: int | None = None) -> Mined:
+    """As `mine`, with a shipped model or a .tflite file, a classifier or a segmentation model.
+
+    Args:
+        model: its name or file.
+        clean: folder of crack-free photographs.
+        out: new folder, or one that an earlier call wrote.
+        per_photo: tiles kept of a photograph.
+        jobs: threads of a classifier; None for one per core.
+
+    Raises:
+        CrackError: if the model is not found, and as for `mine`.
+    """
+    shipped = read_zoo()[1].get(model)
+    chosen = find_model(model, task=shipped.task if shipped else "classify")
+    sidecar = read_sidecar(chosen.path)
+    if sidecar.task == "segment":
+        found = mine(segmenter_finder(Segmenter(chosen.path)), sidecar.sha256, clean, out, per_photo)
+    else:
+        with PhotoClassifier(chosen.path, jobs=jobs or os.cpu_count() or 1, side=chosen.tile_side) as classifier:
+            found = mine(classifier_finder(classifier), sidecar.sha256, clean, out, per_photo)
+    mistakes, unread = found
+    return Mined(tuple(mistakes), tuple(unread))
 
 
 def mine(

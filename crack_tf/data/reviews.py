@@ -17,7 +17,11 @@ from tflite.errors import CrackError
 from tflite.files import atomic_path, read_csv, write_csv
 from tflite.images import load_rgb
 from tflite.manifest import LABELS, Manifest
+from tflite.outputs import Output, csv_with
 
+OUTPUT = Output(
+    "crack-tf data review", csv_with("review.csv", "number", "path", "sha256", "verdict"), ("review.csv", "sheet-*.png")
+)
 REVIEWS = Path(__file__).with_name("reviews")
 VERDICTS = (*LABELS, "doubtful")
 COLUMNS = ["number", "path", "sha256", "verdict"]
@@ -113,3 +117,19 @@ def agreement(manifest: Manifest, review: dict[str, str]) -> list[dict[str, int 
         }
         for label, name in enumerate(LABELS)
     ]
+
+
+def keep_verdicts(table: Path, as_written: str) -> None:
+    """Refuse to replace a table in which somebody has written verdicts.
+
+    Args:
+        table: CSV, which may not be there.
+        as_written: the verdict of a row that nobody has touched.
+
+    Raises:
+        CrackError: if a row has another one.
+    """
+    rows = read_csv(table) if table.is_file() else []
+    own = sum(row.get("verdict") != as_written for row in rows)
+    if own:
+        raise CrackError(f"--overwrite: {table} holds {own} verdicts that a person wrote. Choose another --out.")

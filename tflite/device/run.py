@@ -388,7 +388,24 @@ def run(args: argparse.Namespace) -> int:
         own = subtitles is not None or (args.gps is None and source.carries_places)
         gps = open_gps("exif" if own else args.gps, args.gps_max_age, timezone)
         stack.callback(gps.close)
-        settings = _settings(args, classifier, source, side)
+        # What decides the results: a run is continued with the same ones only.
+        settings = {
+            "model": args.model.name,
+            "model_sha256": classifier.sidecar.sha256,
+            "threshold_logit": classifier.sidecar.threshold.logit,
+            "delegate": args.delegate,
+            "tile_side": side,
+            "overlap": args.overlap,
+            **source.identity,
+            "gps": args.gps,
+            "gps_max_age": args.gps_max_age,
+            **({"reading": classifier.sidecar.reading} if classifier.sidecar.reading else {}),
+            # Only what was given: journals from before these options go on.
+            **({} if args.utc_offset is None else {"utc_offset": args.utc_offset}),
+            **({} if args.timezone is None else {"timezone": args.timezone}),
+            **({"clock_offset": args.clock_offset} if args.clock_offset else {}),
+            **({} if args.video_start is None else {"video_start": args.video_start.isoformat()}),
+        }
         journal = stack.enter_context(Journal(args.out, settings, _environment(args.threads, classifier)))
         loop = Loop(classifier, journal, gps, actions, side, args.overlap, stop)
         found = journal.found
@@ -442,27 +459,6 @@ def _work(loop: Loop, source: Source, progress: Progress) -> None:
                 f"{source.dropped} dropped",
                 file=sys.stderr,
             )
-
-
-def _settings(args: argparse.Namespace, classifier: Classifier, source: Source, side: int) -> dict[str, Any]:
-    """What decides the results: a run is continued with the same ones only."""
-    return {
-        "model": args.model.name,
-        "model_sha256": classifier.sidecar.sha256,
-        "threshold_logit": classifier.sidecar.threshold.logit,
-        "delegate": args.delegate,
-        "tile_side": side,
-        "overlap": args.overlap,
-        **source.identity,
-        "gps": args.gps,
-        "gps_max_age": args.gps_max_age,
-        **({"reading": classifier.sidecar.reading} if classifier.sidecar.reading else {}),
-        # Only what was given: journals from before these options go on.
-        **({} if args.utc_offset is None else {"utc_offset": args.utc_offset}),
-        **({} if args.timezone is None else {"timezone": args.timezone}),
-        **({"clock_offset": args.clock_offset} if args.clock_offset else {}),
-        **({} if args.video_start is None else {"video_start": args.video_start.isoformat()}),
-    }
 
 
 def _subtitles(gps: str | None, source: str) -> Path | None:
