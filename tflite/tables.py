@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-Columns = Mapping[str, Callable[[Mapping[str, Any]], str]]
+Columns = Mapping[str, Callable[[Any], str]]
 
 
-def format_table(rows: Sequence[Mapping[str, Any]], columns: Columns) -> str:
+def format_table(rows: Sequence[Any], columns: Columns) -> str:
     """Rows as aligned text.
 
     Args:
-        rows: dictionaries.
+        rows: whatever the functions of `columns` take.
         columns: heading -> function from a row to its cell. The first column is flush left, the others flush right.
     """
     cells = [list(columns), *([cell(row) for cell in columns.values()] for row in rows)]

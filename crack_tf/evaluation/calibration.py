@@ -101,9 +101,33 @@ def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(np.logaddexp(0.0, np.where(cracked == 1, -scores, scores))))
 
 
-def prevalence_table(
-    counts: Confusion, prevalences: Sequence[float] = PREVALENCES
-) -> list[dict[str, float | str | None]]:
+@dataclass(frozen=True)
+class PrevalenceRow:
+    """Measured rates at another share of cracked tiles. None is what the counts leave undefined.
+
+    Attributes:
+        cracked_to_clean: the share as text, such as "1:5".
+        prevalence: share of cracked tiles.
+        recall, specificity: as measured: they do not depend on the share.
+        precision: with `precision_low` and `precision_high`: both rates at the lower, or both at the upper end of
+            their Wilson 95 % intervals, a cautious range.
+        npv: negative predictive value.
+        false_alarms_per_1000, missed_cracks_per_1000: of the tiles seen.
+    """
+
+    cracked_to_clean: str
+    prevalence: float
+    recall: float | None
+    specificity: float | None
+    precision: float | None
+    precision_low: float | None
+    precision_high: float | None
+    npv: float | None
+    false_alarms_per_1000: float | None
+    missed_cracks_per_1000: float | None
+
+
+def prevalence_table(counts: Confusion, prevalences: Sequence[float] = PREVALENCES) -> list[PrevalenceRow]:
     """What the measured recall and specificity mean at other shares of cracked tiles, by Bayes' rule.
 
     Recall and specificity do not depend on prevalence; precision does. A specificity of 0.997 that gives three false
@@ -114,34 +138,31 @@ def prevalence_table(
         prevalences: shares of cracked tiles, each strictly between 0 and 1.
 
     Returns:
-        One row per prevalence: "cracked_to_clean" ("1:5"), "prevalence", "recall", "specificity", "precision" with
-        "precision_low" and "precision_high" (both rates at the lower, or both at the upper end of their Wilson 95 %
-        intervals: a cautious range), "npv" (negative predictive value), "false_alarms_per_1000" and
-        "missed_cracks_per_1000" tiles seen. A value that the counts leave undefined is None.
+        One row per prevalence.
 
     Raises:
         CrackError: if a prevalence does not lie strictly between 0 and 1.
     """
     recall, recall_low, recall_high = _rate(counts.true_positive, counts.positives)
     specificity, specificity_low, specificity_high = _rate(counts.true_negative, counts.negatives)
-    rows: list[dict[str, float | str | None]] = []
+    rows = []
     for prevalence in prevalences:
         if not 0 < prevalence < 1:
             raise CrackError(f"prevalence {prevalence}: choose a share of cracked tiles strictly between 0 and 1.")
         rows.append(
-            {
-                "cracked_to_clean": f"1:{(1 - prevalence) / prevalence:.4g}",
-                "prevalence": prevalence,
-                "recall": recall,
-                "specificity": specificity,
-                "precision": _predictive_value(recall, specificity, prevalence),
-                "precision_low": _predictive_value(recall_low, specificity_low, prevalence),
-                "precision_high": _predictive_value(recall_high, specificity_high, prevalence),
+            PrevalenceRow(
+                cracked_to_clean=f"1:{(1 - prevalence) / prevalence:.4g}",
+                prevalence=prevalence,
+                recall=recall,
+                specificity=specificity,
+                precision=_predictive_value(recall, specificity, prevalence),
+                precision_low=_predictive_value(recall_low, specificity_low, prevalence),
+                precision_high=_predictive_value(recall_high, specificity_high, prevalence),
                 # The same rule with the classes exchanged.
-                "npv": _predictive_value(specificity, recall, 1 - prevalence),
-                "false_alarms_per_1000": None if specificity is None else 1000 * (1 - prevalence) * (1 - specificity),
-                "missed_cracks_per_1000": None if recall is None else 1000 * prevalence * (1 - recall),
-            }
+                npv=_predictive_value(specificity, recall, 1 - prevalence),
+                false_alarms_per_1000=None if specificity is None else 1000 * (1 - prevalence) * (1 - specificity),
+                missed_cracks_per_1000=None if recall is None else 1000 * prevalence * (1 - recall),
+            )
         )
     return rows
 

@@ -44,6 +44,7 @@ from crack_tf.evaluation.pixels import (
     mask_counts,
     summarise_masks,
 )
+from crack_tf.evaluation.rows import AlignedRow, MapRow
 from crack_tf.inference.maps import SegmenterPool, TileMaps, photo_seams
 from crack_tf.inference.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
 from crack_tf.inference.scales import segment_at_scales
@@ -120,8 +121,8 @@ class MapEvaluation:
     threshold: float
     photos: Sequence[PhotoResult]
     histogram: LogitHistogram
-    row: dict[str, Any]
-    aligned: Sequence[dict[str, Any]]
+    row: MapRow
+    aligned: Sequence[AlignedRow]
 
 
 def evaluate_maps(
@@ -205,26 +206,26 @@ def evaluate_map(
     origin = origin or Lineage(None)
     best = _best_threshold(histogram)
 
-    def row(some: Sequence[PhotoResult], counts: Sequence[MaskCounts]) -> dict[str, Any]:
+    def row(some: Sequence[PhotoResult], counts: Sequence[MaskCounts]) -> MapRow:
         megapixels = sum(photo.width * photo.height for photo in some) / 1e6
         ratio = _ratio([photo.steps for photo in some])
-        return {
+        return MapRow(
             **subject(name, predictor, manifest, split),
-            "cracked_photographs": sum(photo.item.label for photo in some),
-            "displaced_masks": sum(photo.displaced for photo in some),
-            "megapixels": round(megapixels, 3),
-            "median_mask_move_px": _median_move(some),
+            cracked_photographs=sum(photo.item.label for photo in some),
+            displaced_masks=sum(photo.displaced for photo in some),
+            megapixels=round(megapixels, 3),
+            median_mask_move_px=_median_move(some),
             **summarise_masks(counts),
-            "tolerance_px": TOLERANCE,
-            "cl_iou_tolerance_px": CENTRE_TOLERANCE,
-            "nsd_tolerance_px": TOLERANCE,
-            "threshold_probability": used,
-            "best_threshold_probability": best,
-            "seam_ratio": None if ratio is None else round(ratio, 4),
-            "seconds_per_megapixel": round(sum(photo.seconds for photo in some) / megapixels, 4),
-            "training_photographs": origin.trained if origin.manifest else None,
-            "related_to_training": origin.related if origin.manifest else None,
-        }
+            tolerance_px=TOLERANCE,
+            cl_iou_tolerance_px=CENTRE_TOLERANCE,
+            nsd_tolerance_px=TOLERANCE,
+            threshold_probability=used,
+            best_threshold_probability=best,
+            seam_ratio=None if ratio is None else round(ratio, 4),
+            seconds_per_megapixel=round(sum(photo.seconds for photo in some) / megapixels, 4),
+            training_photographs=origin.trained if origin.manifest else None,
+            related_to_training=origin.related if origin.manifest else None,
+        )
 
     fitting = [photo for photo in photos if not photo.displaced]
     counted = [photo.counts for photo in photos]
@@ -232,8 +233,8 @@ def evaluate_map(
     if 0 < len(fitting) < len(photos):
         left = [photo.counts for photo in fitting]
         aligned = [
-            {"masks": "without displaced ones", **row(fitting, left)},
-            {"masks": "moved to where they fit", **row(photos, [photo.moved for photo in photos])},
+            AlignedRow("without displaced ones", row(fitting, left)),
+            AlignedRow("moved to where they fit", row(photos, [photo.moved for photo in photos])),
         ]
     return MapEvaluation(name, used, photos, histogram, row(photos, counted), aligned)
 
@@ -255,19 +256,19 @@ def report(evaluations: Sequence[MapEvaluation], manifest: Manifest, split: str)
     first = evaluations[0].row
 
     def cell(name: str) -> Any:
-        def text(row: Any) -> str:
-            if row[name] is None:
+        def text(row: MapRow) -> str:
+            value, low, high = (getattr(row, f"{name}{end}") for end in ("", "_low", "_high"))
+            if value is None:
                 return "-"
-            low, high = row[f"{name}_low"], row[f"{name}_high"]
-            return f"{row[name]:.4f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
+            return f"{value:.4f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
 
         return text
 
     table = format_table(
         [item.row for item in evaluations],
         {
-            "model": lambda row: str(row["name"]),
-            "threshold": lambda row: f"{row['threshold_probability']:.3f}",
+            "model": lambda row: str(row.name),
+            "threshold": lambda row: f"{row.threshold_probability:.3f}",
             "F1": cell("f1"),
             "IoU": cell("iou"),
             "recall": cell("recall"),
@@ -277,19 +278,19 @@ def report(evaluations: Sequence[MapEvaluation], manifest: Manifest, split: str)
             f"F1, {TOLERANCE} px": cell("tolerant_f1"),
             f"clIoU, {CENTRE_TOLERANCE} px": cell("cl_iou"),
             f"NSD, {TOLERANCE} px": cell("nsd"),
-            "s/MP": lambda row: f"{row['seconds_per_megapixel']:.2f}",
+            "s/MP": lambda row: f"{row.seconds_per_megapixel:.2f}",
         },
     )
-    aligned = [row for item in evaluations for row in item.aligned]
+    aligned = [one for item in evaluations for one in item.aligned]
     beside = [
-        f"\n{row['name']}, masks {row['masks']}: F1 {cell('f1')(row)}, IoU {cell('iou')(row)}, "
-        f"F1 {TOLERANCE} px {cell('tolerant_f1')(row)}"
-        for row in aligned
+        f"\n{one.row.name}, masks {one.masks}: F1 {cell('f1')(one.row)}, IoU {cell('iou')(one.row)}, "
+        f"F1 {TOLERANCE} px {cell('tolerant_f1')(one.row)}"
+        for one in aligned
     ]
     return (
-        f"{manifest.name} {split}: {counted(first['photographs'], 'photograph')}, {first['cracked_photographs']} with a crack, "
-        f"{first['megapixels']:.1f} megapixels\n{table}"
-        + (f"\n{first['displaced_masks']} masks lie beside their crack" if aligned else "")
+        f"{manifest.name} {split}: {counted(first.photographs, 'photograph')}, {first.cracked_photographs} with a crack, "
+        f"{first.megapixels:.1f} megapixels\n{table}"
+        + (f"\n{first.displaced_masks} masks lie beside their crack" if aligned else "")
         + "".join(beside)
     )
 
@@ -313,8 +314,9 @@ def write_map_results(
             gallery(manifest, examples, maps, evaluation.threshold, folder / f"gallery_{stem}.png")
     pr_curves(evaluations, f"{manifest.name} {split}", folder / "pr_curves.png")
     write_csv(folder / "per_photo.csv", rows)
-    write_csv(folder / "metrics.csv", [item.row for item in evaluations])
-    aligned = [row for item in evaluations for row in item.aligned]
+    models = [asdict(item.row) for item in evaluations]
+    write_csv(folder / "metrics.csv", models)
+    aligned = [one.columns() for item in evaluations for one in item.aligned]
     if aligned:
         write_csv(folder / "metrics_aligned.csv", aligned)
     write_json(
@@ -325,7 +327,7 @@ def write_map_results(
             "manifest": {"name": manifest.name, "sha256": manifest.sha256, "licence": manifest.licence},
             "split": split,
             "limit": limit,
-            "models": [item.row for item in evaluations],
+            "models": models,
             "aligned": aligned,
             "curves": {item.name: _curve(item.histogram) for item in evaluations},
             **environment(),

@@ -23,6 +23,7 @@ from crack_tf.evaluation.calibration import (
 )
 from crack_tf.evaluation.config import FORMAT, OUTPUT, EvaluateConfig, subject, unique_names
 from crack_tf.evaluation.lineage import Lineage, check_origins
+from crack_tf.evaluation.rows import TileRow
 from crack_tf.inference.predictor import Predictor, load_predictor
 from crack_tf.reporting import plots
 from tflite.files import write_csv, write_json
@@ -52,7 +53,7 @@ class Evaluation:
     logits: np.ndarray
     labels: np.ndarray
     items: Sequence[Item]
-    row: dict[str, Any]
+    row: TileRow
 
     @property
     def counts(self) -> Confusion:
@@ -112,13 +113,13 @@ def evaluate(
     logits = np.concatenate([predictor.logits(tiles.images[start : start + _CHUNK]) for start in progress])
     used = predictor.sidecar.threshold.logit if threshold is None else threshold
     origin = origin or Lineage(None)
-    row: dict[str, Any] = {
-        **subject(name, predictor, manifest, split),
-        "n": len(tiles),
-        **measure(logits, tiles.labels, used),
-        "training_tiles": origin.trained if origin.manifest else None,
-        "related_to_training": origin.related if origin.manifest else None,
-    }
+    figures: dict[str, Any] = {**subject(name, predictor, manifest, split), **measure(logits, tiles.labels, used)}
+    row = TileRow(
+        n=len(tiles),
+        training_tiles=origin.trained if origin.manifest else None,
+        related_to_training=origin.related if origin.manifest else None,
+        **figures,
+    )
     return Evaluation(name, used, logits, tiles.labels, tiles.items, row)
 
 
@@ -163,12 +164,12 @@ def report(evaluations: Sequence[Evaluation], manifest: Manifest, split: str) ->
         rows.append(
             (
                 item.name,
-                f"{row['threshold_probability']:.4g}",
-                rate_text(counts.true_positive, counts.positives, row["recall_low"], row["recall_high"]),
-                rate_text(counts.true_negative, counts.negatives, row["specificity_low"], row["specificity_high"]),
-                "-" if row["auc"] is None else f"{row['auc']:.5f}",
-                f"{row['ece']:.4f}",
-                f"{row['brier']:.4f}",
+                f"{row.threshold_probability:.4g}",
+                rate_text(counts.true_positive, counts.positives, row.recall_low, row.recall_high),
+                rate_text(counts.true_negative, counts.negatives, row.specificity_low, row.specificity_high),
+                "-" if row.auc is None else f"{row.auc:.5f}",
+                f"{row.ece:.4f}",
+                f"{row.brier:.4f}",
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
@@ -192,7 +193,7 @@ def write_results(
     predictions: list[dict[str, Any]] = []
     bins: dict[str, list[ReliabilityBin]] = {}
     for item in evaluations:
-        prevalence += [{"name": item.name, **row} for row in prevalence_table(item.counts)]
+        prevalence += [{"name": item.name, **asdict(row)} for row in prevalence_table(item.counts)]
         for tile, score in zip(item.items, item.logits, strict=True):
             predictions.append(
                 {
@@ -210,7 +211,7 @@ def write_results(
         plots.confusion_plot(item.counts, title, folder / f"confusion_{stem}.png")
         plots.reliability_plot(bins[item.name], title, folder / f"reliability_{stem}.png")
         plots.score_plot(item.logits, item.labels, item.threshold, title, folder / f"scores_{stem}.png")
-    rows = [item.row for item in evaluations]
+    rows = [asdict(item.row) for item in evaluations]
     write_csv(folder / "predictions.csv", predictions)
     write_csv(folder / "prevalence.csv", prevalence)
     write_csv(folder / "metrics.csv", rows)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.evaluation.suite.rows import CandidateRow
 from crack_tf.models import MODELS, build_model
 from tflite.convert import convert_ptq
 from tflite.errors import CrackError
@@ -62,7 +63,7 @@ CANDIDATES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def candidate_row(name: str, folder: Path, threads: int = 1) -> dict[str, Any]:
+def candidate_row(name: str, folder: Path, threads: int = 1) -> CandidateRow:
     """Build, quantise and time one candidate.
 
     Args:
@@ -95,19 +96,19 @@ def candidate_row(name: str, folder: Path, threads: int = 1) -> dict[str, Any]:
         milliseconds = in_child(_latencies, (path, threads))
     finally:
         path.unlink()
-    return {
-        "model": name,
-        "image_size": size,
-        "parameters": int(model.count_params()),
-        "macs": graph.macs,
-        "activations": graph.activations,
-        "int8_bytes": graph.file_bytes,
-        "threads": threads,
-        "runs": len(milliseconds),
-        "min_ms": min(milliseconds),
-        "p50_ms": statistics.median(milliseconds),
-        "p90_ms": float(np.quantile(milliseconds, 0.9)),
-    }
+    return CandidateRow(
+        model=name,
+        image_size=size,
+        parameters=int(model.count_params()),
+        macs=graph.macs,
+        activations=graph.activations,
+        int8_bytes=graph.file_bytes,
+        threads=threads,
+        runs=len(milliseconds),
+        min_ms=min(milliseconds),
+        p50_ms=statistics.median(milliseconds),
+        p90_ms=float(np.quantile(milliseconds, 0.9)),
+    )
 
 
 def _latencies(job: tuple[Path, int]) -> list[float]:

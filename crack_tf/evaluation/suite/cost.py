@@ -7,11 +7,11 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from crack_tf.evaluation.suite.rows import CostRow
 from crack_tf.inference.tiles import PhotoClassifier
 from crack_tf.synthetic.tiles import render_tile
 from tflite.hardware import board
@@ -35,7 +35,7 @@ def write_photo(path: Path, seed: int = 0) -> None:
     Image.fromarray(photo).save(path, "JPEG", quality=92)
 
 
-def cost_rows(models: dict[str, Path], jobs: int | None = None) -> list[dict[str, Any]]:
+def cost_rows(models: dict[str, Path], jobs: int | None = None) -> list[CostRow]:
     """Time whole photographs with every model, all in turn so that they meet the same machine.
 
     Args:
@@ -60,16 +60,16 @@ def cost_rows(models: dict[str, Path], jobs: int | None = None) -> list[dict[str
                     seconds[name].append(time.perf_counter() - start)
     hardware = board()
     return [
-        {
-            "model": name,
-            "photo": f"{WIDTH}x{HEIGHT}",
-            "tiles": tiles[name],
-            "threads": threads,
-            "p50_s": statistics.median(seconds[name]),
-            "min_s": min(seconds[name]),
-            "tiles_per_s": tiles[name] / statistics.median(seconds[name]),
-            "hardware": hardware["model"] or hardware["cpu"],
-            "cores": hardware["cores"],
-        }
+        CostRow(
+            model=name,
+            photo=f"{WIDTH}x{HEIGHT}",
+            tiles=tiles[name],
+            threads=threads,
+            p50_s=statistics.median(seconds[name]),
+            min_s=min(seconds[name]),
+            tiles_per_s=tiles[name] / statistics.median(seconds[name]),
+            hardware=hardware["model"] or hardware["cpu"],
+            cores=hardware["cores"],
+        )
         for name in models
     ]

@@ -6,9 +6,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from crack_tf.common.provenance import created, environment
 from crack_tf.evaluation.suite import plots, sets, tables
@@ -16,10 +16,22 @@ from crack_tf.evaluation.suite.answers import Answers
 from crack_tf.evaluation.suite.candidates import CANDIDATES, candidate_row
 from crack_tf.evaluation.suite.config import OUTPUT, PARTS, SuiteConfig
 from crack_tf.evaluation.suite.cost import cost_rows
+from crack_tf.evaluation.suite.rows import (
+    ROWS,
+    CalibrationRow,
+    CandidateRow,
+    CorruptionRow,
+    CostRow,
+    DomainRow,
+    RarityRow,
+    Row,
+    SceneRow,
+    SplitRow,
+)
 from crack_tf.evaluation.suite.scenes import froc, photo_rows, scene_rows, score_photos
 from crack_tf.evaluation.suite.sets import is_left_out, load_set, trained_tiles
 from crack_tf.evaluation.suite.summary import summary_page
-from crack_tf.evaluation.suite.tables import Row, domain_rows
+from crack_tf.evaluation.suite.tables import domain_rows
 from crack_tf.models import MODELS
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.zoo.shipped import find_model, load, read_zoo
@@ -28,6 +40,7 @@ from tflite.files import cell_value, read_csv, read_json, write_csv, write_json,
 from tflite.outputs import check_folder, making
 
 FORMAT = "crack_tf.suite/2"
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,7 @@ class SuiteResult:
     """
 
     folder: Path
-    tables: dict[str, list[Row]]
+    tables: dict[str, Sequence[Row]]
     text: str
 
 
@@ -61,10 +74,10 @@ def run_suite(config: SuiteConfig, out: Path, overwrite: bool = False) -> SuiteR
     text = summary_page(made | kept)
     with making(out, OUTPUT, clear=False):
         for part, rows in made.items():
-            write_csv(out / f"{part}.csv", rows)
+            write_csv(out / f"{part}.csv", map(asdict, rows))
             _draw(part, rows, out)
         for name, rows in suite.details.items():
-            write_csv(out / f"{name}.csv", rows)
+            write_csv(out / f"{name}.csv", map(asdict, rows))
             _draw(name.replace("-", "_"), rows, out)
         write_json(out / "suite.json", {"format": FORMAT, "runs": [*earlier, suite.record(list(config.parts))]})
         write_text(out / "summary.md", text)
@@ -72,16 +85,22 @@ def run_suite(config: SuiteConfig, out: Path, overwrite: bool = False) -> SuiteR
 
 
 def read_table(path: Path) -> list[Row]:
-    """The rows of a table that an earlier run wrote: numbers as numbers, empty cells as None.
+    """The rows of a part's table that an earlier run wrote: numbers as numbers, empty cells as None.
 
     Raises:
-        CrackError: if it cannot be read.
+        CrackError: if it cannot be read, or lacks a column.
     """
+    kind = ROWS[path.stem]
     try:
         rows = read_csv(path)
     except CrackError as error:
         raise CrackError(f"{error} Delete it, or make its part again.") from None
-    return [{name: cell_value(text) for name, text in row.items()} for row in rows]
+    names = {field.name for field in fields(kind)}
+    try:
+        return [kind(**{name: cell_value(text) for name, text in row.items() if name in names}) for row in rows]
+    except TypeError:
+        missing = ", ".join(sorted(names - set(rows[0])))
+        raise CrackError(f"{path} lacks columns ({missing}). Delete it, or make its part again.") from None
 
 
 def choose_models(names: Sequence[str]) -> dict[str, Path]:
@@ -119,9 +138,9 @@ class Suite:
         self._answers = Answers(jobs=config.jobs)
         self._sets: dict[Any, Any] = {}
         self._missing: dict[str, str] = {}
-        self.details: dict[str, list[Row]] = {}  # further tables of a part
+        self.details: dict[str, Sequence[Row]] = {}  # further tables of a part
 
-    def splits(self) -> list[Row]:
+    def splits(self) -> list[SplitRow]:
         """Plain and grouped METU test splits, int8 beside the float model of the zoo where there is one."""
         rows = []
         for name, model in self._models.items():
@@ -132,7 +151,7 @@ class Suite:
                 rows += [self._row(tables.split_row, name, file, chosen, tiles) for file in files if tiles is not None]
         return rows
 
-    def matrix(self) -> list[Row]:
+    def matrix(self) -> list[SplitRow]:
         """Every model on every data set that is there."""
         rows = []
         for name, model in self._models.items():
@@ -142,11 +161,11 @@ class Suite:
                     rows.append(self._row(tables.split_row, name, model, chosen, tiles))
         return rows
 
-    def domains(self) -> list[Row]:
+    def domains(self) -> list[DomainRow]:
         """Mean and worst over left-out data sets: the nearest there is to concrete that nobody here has seen."""
         return domain_rows(self.matrix())
 
-    def scenes(self) -> list[Row]:
+    def scenes(self) -> list[SceneRow]:
         """Whole photographs through both models and all rules of the survey."""
         segmenter = find_model(self._config.segmenter, task="segment").path
         scores = []
@@ -159,24 +178,24 @@ class Suite:
         self.details = {"scenes-photographs": photo_rows(scores), "scenes-froc": froc(scores)}
         return scene_rows(scores)
 
-    def corruptions(self) -> list[Row]:
+    def corruptions(self) -> list[CorruptionRow]:
         """METU's grouped test split, corrupted."""
         tiles = self._set(sets.METU, self._config.corruption_limit)
         return [] if tiles is None else self._each(lambda n, m: tables.corruption_rows(self._answers, n, m, tiles))
 
-    def prevalence(self) -> list[Row]:
+    def prevalence(self) -> list[RarityRow]:
         """METU's grouped test split at other shares of cracked tiles."""
         tiles = self._set(sets.METU)
         return [] if tiles is None else self._each(lambda n, m: tables.prevalence_rows(self._answers, n, m, tiles))
 
-    def calibration(self) -> list[Row]:
+    def calibration(self) -> list[CalibrationRow]:
         """Calibration and conformal bounds on METU's grouped splits."""
         test, val = self._set(sets.METU), self._set(sets.METU_VAL)
         if test is None or val is None:
             return []
         return self._each(lambda n, m: [tables.calibration_row(self._answers, n, m, test, val)])
 
-    def candidates(self) -> list[Row]:
+    def candidates(self) -> list[CandidateRow]:
         """The study's candidates and this project's classifiers, built with random weights."""
         use_tensorflow()
         own = [
@@ -191,7 +210,7 @@ class Suite:
                 rows.append(candidate_row(name, Path(folder)))
         return rows
 
-    def cost(self) -> list[Row]:
+    def cost(self) -> list[CostRow]:
         """Whole photographs, end to end."""
         return cost_rows(self._models, self._config.jobs)
 
@@ -213,14 +232,14 @@ class Suite:
             "created": created(),
         }
 
-    def _each(self, rows_of: Callable[[str, Path], list[Row]]) -> list[Row]:
-        rows = []
+    def _each(self, rows_of: Callable[[str, Path], list[R]]) -> list[R]:
+        rows: list[R] = []
         for name, model in self._models.items():
             _say(name)
             rows += rows_of(name, model)
         return rows
 
-    def _row(self, make: Callable[..., Row], name: str, model: Path, chosen: Any, tiles: Any) -> Row:
+    def _row(self, make: Callable[..., SplitRow], name: str, model: Path, chosen: Any, tiles: Any) -> SplitRow:
         _say(f"{name} ({model.suffix[1:]}) on {chosen.label}")
         trained = trained_tiles(self._answers.predictor(model), chosen)
         if trained:
@@ -229,7 +248,7 @@ class Suite:
                 "Name only models that have not seen the suite's test tiles."
             )
         left_out = is_left_out(self._answers.predictor(model), chosen)
-        return {**make(self._answers, name, model, tiles), "training_tiles": trained, "left_out": left_out}
+        return replace(make(self._answers, name, model, tiles), training_tiles=trained, left_out=left_out)
 
     def _set(self, chosen: Any, limit: int | None = None) -> Any:
         """The tiles, or None with a note when the data set is not on this machine."""
@@ -245,7 +264,7 @@ class Suite:
         return self._sets[key]
 
 
-def _draw(part: str, rows: list[Row], out: Path) -> None:
+def _draw(part: str, rows: Sequence[Row], out: Path) -> None:
     draw = getattr(plots, f"{part}_plot", None) or getattr(plots, f"{part.removesuffix('s')}_plot", None)
     if draw is not None and rows:
         draw(rows, out / f"{part}.png")

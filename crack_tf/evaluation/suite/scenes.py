@@ -9,14 +9,14 @@ none, as in the survey itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from crack_tf.data.registry import prepare
+from crack_tf.evaluation.suite.rows import FrocRow, PhotographRow, SceneRow
 from crack_tf.survey.camera import Shot
 from crack_tf.survey.findings import CONFIRMED, Finding
 from crack_tf.survey.search import Plan, Searcher
@@ -28,7 +28,6 @@ from tflite.manifest import Item as ManifestItem
 from tflite.manifest import Manifest
 from tflite.masks import load_mask
 
-Row = dict[str, Any]
 # Data set and split; of a set that no shipped model trains on, all of it.
 SCENES = (("scenes_whole", "all"), ("uav_concrete", "test"), ("deepcrack", "test"), ("conglomerate", "test"))
 NEAR_PX = 8
@@ -144,12 +143,13 @@ def score_photos(
     return scores
 
 
-def photo_rows(scores: Sequence[PhotoScore]) -> list[Row]:
-    """One flat row per photograph."""
-    return [{name: value for name, value in asdict(score).items() if name != "scores"} for score in scores]
+def photo_rows(scores: Sequence[PhotoScore]) -> list[PhotographRow]:
+    """One row per photograph."""
+    names = [field.name for field in fields(PhotographRow)]
+    return [PhotographRow(**{name: getattr(score, name) for name in names}) for score in scores]
 
 
-def scene_rows(scores: Sequence[PhotoScore]) -> list[Row]:
+def scene_rows(scores: Sequence[PhotoScore]) -> list[SceneRow]:
     """Per model and set: shares and rates, with 95 % percentile bootstrap intervals over photographs."""
     rows = []
     for model, data, split in dict.fromkeys((score.model, score.set, score.split) for score in scores):
@@ -158,20 +158,19 @@ def scene_rows(scores: Sequence[PhotoScore]) -> list[Row]:
         draws = np.random.default_rng(0).integers(0, len(some), (_RESAMPLES, len(some)))
         drawn = counts[draws].sum(axis=1)
         cracks, found, right, false = counts.sum(axis=0).tolist()
-        row: Row = {
-            "model": model, "set": data, "split": split, "photographs": len(some),
-            "cracks": cracks, "found": found, "right": right, "false": false,
-            "touched": int((counts[:, 3] > 0).sum()),
-        }  # fmt: skip
         with np.errstate(invalid="ignore", divide="ignore"):
-            row |= _rate("recall", found / cracks if cracks else None, drawn[:, 1] / drawn[:, 0])
-            row["findings_per_found_crack"] = right / found if found else None
-            row |= _rate("false_per_photograph", false / len(some), drawn[:, 3] / len(some))
-        rows.append(row)
+            recall = _interval(found / cracks if cracks else None, drawn[:, 1] / drawn[:, 0])
+            wrong = _interval(false / len(some), drawn[:, 3] / len(some))
+        rows.append(
+            SceneRow(
+                model, data, split, len(some), cracks, found, right, false, int((counts[:, 3] > 0).sum()),
+                *recall, right / found if found else None, *wrong,
+            )
+        )  # fmt: skip
     return rows
 
 
-def froc(scores: Sequence[PhotoScore]) -> list[Row]:
+def froc(scores: Sequence[PhotoScore]) -> list[FrocRow]:
     """False findings per photograph against the share of cracks found, as the least score of a finding rises (Bunch et al., 1977)."""
     rows = []
     for model in dict.fromkeys(score.model for score in scores):
@@ -181,12 +180,12 @@ def froc(scores: Sequence[PhotoScore]) -> list[Row]:
         cracks = sum(score.cracks for score in some)
         for cut in np.unique(np.round(np.concatenate([hits, false]), 2)).tolist():
             rows.append(
-                {
-                    "model": model,
-                    "least_score": cut,
-                    "recall": float((hits >= cut).sum() / cracks) if cracks else None,
-                    "false_per_photograph": float((false >= cut).sum() / len(some)),
-                }
+                FrocRow(
+                    model=model,
+                    least_score=cut,
+                    recall=float((hits >= cut).sum() / cracks) if cracks else None,
+                    false_per_photograph=float((false >= cut).sum() / len(some)),
+                )
             )
     return rows
 
@@ -212,7 +211,8 @@ def _filled(finding: Finding, shape: tuple[int, ...]) -> np.ndarray:
     return drawn.astype(bool)
 
 
-def _rate(name: str, value: float | None, drawn: np.ndarray) -> Row:
+def _interval(value: float | None, drawn: np.ndarray) -> tuple[float | None, float | None, float | None]:
+    """A rate with the bounds of its 95 % interval."""
     defined = drawn[np.isfinite(drawn)]
     low, high = np.quantile(defined, (0.025, 0.975)).tolist() if defined.size and value is not None else (None, None)
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
+    return value, low, high

@@ -1,9 +1,10 @@
-"""The suite's tables on answers: lists of flat rows, ready for CSV. Every rate has its counts and a Wilson 95 % interval."""
+"""The suite's tables on answers: lists of rows. Every rate has its counts and a Wilson 95 % interval."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,66 +14,67 @@ from crack_tf.evaluation.calibration import brier_score, expected_calibration_er
 from crack_tf.evaluation.conformal import band, smallest_risk
 from crack_tf.evaluation.suite.answers import Answers, TestSet
 from crack_tf.evaluation.suite.corruptions import CORRUPTIONS, SEVERITIES
+from crack_tf.evaluation.suite.rows import CalibrationRow, CorruptionRow, DomainRow, RarityRow, SplitRow, WorstRow
 from tflite.metrics import confusion, roc_auc, sigmoid, summary
 
-Row = dict[str, Any]
 # METU is half cracked; on a bridge a tile in a hundred may be.
 PREVALENCES = (1 / 2, 1 / 6, 1 / 11, 1 / 101)
 RISK = 0.001  # accepted miss rate of the conformal bound: recall 99.9 %
 _AUC_DRAWS = 500
 
 
-def split_row(answers: Answers, name: str, model: Path, tiles: TestSet) -> Row:
+def split_row(answers: Answers, name: str, model: Path, tiles: TestSet) -> SplitRow:
     """One model on one set at its own threshold: counts, rates with intervals, AUC with a bootstrap interval."""
     logits = answers.logits(model, tiles)
     sidecar = answers.predictor(model).sidecar
     low, high = auc_interval(logits, tiles.labels)
-    return {
-        "model": name,
-        "scheme": sidecar.scheme,
-        "model_sha256": sidecar.sha256,
-        "trained_on": trained_on(sidecar.training),
-        "set": tiles.name,
-        "split": tiles.split,
-        "manifest_sha256": tiles.sha256,
-        "n": len(tiles.labels),
+    return SplitRow(
+        model=name,
+        scheme=sidecar.scheme,
+        model_sha256=sidecar.sha256,
+        trained_on=trained_on(sidecar.training),
+        set=tiles.name,
+        split=tiles.split,
+        manifest_sha256=tiles.sha256,
+        n=len(tiles.labels),
         **summary(confusion(logits, tiles.labels, answers.threshold(model))),
-        "auc": roc_auc(logits, tiles.labels),
-        "auc_low": low,
-        "auc_high": high,
-    }
+        auc=roc_auc(logits, tiles.labels),
+        auc_low=low,
+        auc_high=high,
+    )
 
 
-def domain_rows(matrix: Sequence[Row]) -> list[Row]:
+def domain_rows(matrix: Sequence[SplitRow]) -> list[DomainRow]:
     """Per model: mean and worst over the left-out sets of both classes, at the model's own threshold. Sets count alike.
 
     Args:
         matrix: rows of `split_row` with the column "left_out".
     """
     rows = []
-    for model in dict.fromkeys(row["model"] for row in matrix):
-        sets = [row for row in matrix if row["model"] == model and row["left_out"] and row["auc"] is not None]
+    for model in dict.fromkeys(row.model for row in matrix):
+        sets = [row for row in matrix if row.model == model and row.left_out and row.auc is not None]
         if not sets:
             continue
-        worst = min(sets, key=lambda row: row["auc"])
+        worst = min(sets, key=lambda row: row.auc)
         means = {
-            f"mean_{name}": sum(row[name] for row in sets) / len(sets) for name in ("auc", "recall", "specificity")
+            f"mean_{name}": sum(getattr(row, name) for row in sets) / len(sets)
+            for name in ("auc", "recall", "specificity")
         }
-        names = ", ".join(row["set"] for row in sets)
+        names = ", ".join(row.set for row in sets)
         rows.append(
-            {
-                "model": model,
-                "sets": len(sets),
+            DomainRow(
+                model=model,
+                sets=len(sets),
                 **means,
-                "worst_auc": worst["auc"],
-                "worst_set": worst["set"],
-                "names": names,
-            }
+                worst_auc=worst.auc,
+                worst_set=worst.set,
+                names=names,
+            )
         )
     return rows
 
 
-def corruption_rows(answers: Answers, name: str, model: Path, tiles: TestSet) -> list[Row]:
+def corruption_rows(answers: Answers, name: str, model: Path, tiles: TestSet) -> list[CorruptionRow]:
     """Recall and specificity under every corruption and severity, and their difference from the clean tiles in points."""
     threshold = answers.threshold(model)
     clean = confusion(answers.logits(model, tiles), tiles.labels, threshold)
@@ -82,32 +84,32 @@ def corruption_rows(answers: Answers, name: str, model: Path, tiles: TestSet) ->
             logits = answers.logits(model, tiles, kind, severity)
             counts = confusion(logits, tiles.labels, threshold)
             rows.append(
-                {
-                    "model": name,
-                    "set": tiles.name,
-                    "manifest_sha256": tiles.sha256,
-                    "n": len(tiles.labels),
-                    "corruption": kind,
-                    "severity": severity,
+                CorruptionRow(
+                    model=name,
+                    set=tiles.name,
+                    manifest_sha256=tiles.sha256,
+                    n=len(tiles.labels),
+                    corruption=kind,
+                    severity=severity,
                     **summary(counts),
-                    "auc": roc_auc(logits, tiles.labels),
-                    "recall_change_points": 100 * (counts.recall - clean.recall),
-                    "specificity_change_points": 100 * (counts.specificity - clean.specificity),
-                }
+                    auc=roc_auc(logits, tiles.labels),
+                    recall_change_points=100 * (counts.recall - clean.recall),
+                    specificity_change_points=100 * (counts.specificity - clean.specificity),
+                )
             )
     return rows
 
 
-def prevalence_rows(answers: Answers, name: str, model: Path, tiles: TestSet) -> list[Row]:
+def prevalence_rows(answers: Answers, name: str, model: Path, tiles: TestSet) -> list[RarityRow]:
     """What precision becomes where cracks are rarer than in the test set, at the shipped threshold."""
     counts = confusion(answers.logits(model, tiles), tiles.labels, answers.threshold(model))
     return [
-        {"model": name, "set": tiles.name, "manifest_sha256": tiles.sha256, **row}
+        RarityRow(model=name, set=tiles.name, manifest_sha256=tiles.sha256, **asdict(row))
         for row in prevalence_table(counts, PREVALENCES)
     ]
 
 
-def calibration_row(answers: Answers, name: str, model: Path, held_out: TestSet, val: TestSet) -> Row:
+def calibration_row(answers: Answers, name: str, model: Path, held_out: TestSet, val: TestSet) -> CalibrationRow:
     """Calibration error, the conformal bound on missed cracks, and the share of tiles it leaves uncertain.
 
     The bound is calibrated on validation and every second test tile, and counted on the other test tiles: validation alone has
@@ -122,25 +124,25 @@ def calibration_row(answers: Answers, name: str, model: Path, held_out: TestSet,
     cracks, clean = labels[rest] == 1, labels[rest] == 0
     missed = int(np.sum(logits[rest][cracks] < found.low))
     calibration_cracks = int(np.sum(truth == 1))
-    return {
-        "model": name,
-        "set": held_out.name,
-        "manifest_sha256": held_out.sha256,
-        "ece": expected_calibration_error(logits, labels),
-        "brier": brier_score(logits, labels),
-        "risk": RISK,
-        "calibration_cracks": calibration_cracks,
-        "calibration_clean": int(np.sum(truth == 0)),
-        "smallest_risk_provable": smallest_risk(calibration_cracks),
-        "low_probability": _probability(found.low),
-        "high_probability": _probability(found.high),
-        "tested_cracks": int(cracks.sum()),
-        "missed_below_low": missed,
-        "tested_clean": int(clean.sum()),
-        "uncertain_cracks": int(np.sum(uncertain & cracks)),
-        "uncertain_clean": int(np.sum(uncertain & clean)),
-        "uncertain_share": float(np.mean(uncertain)),
-    }
+    return CalibrationRow(
+        model=name,
+        set=held_out.name,
+        manifest_sha256=held_out.sha256,
+        ece=expected_calibration_error(logits, labels),
+        brier=brier_score(logits, labels),
+        risk=RISK,
+        calibration_cracks=calibration_cracks,
+        calibration_clean=int(np.sum(truth == 0)),
+        smallest_risk_provable=smallest_risk(calibration_cracks),
+        low_probability=_probability(found.low),
+        high_probability=_probability(found.high),
+        tested_cracks=int(cracks.sum()),
+        missed_below_low=missed,
+        tested_clean=int(clean.sum()),
+        uncertain_cracks=int(np.sum(uncertain & cracks)),
+        uncertain_clean=int(np.sum(uncertain & clean)),
+        uncertain_share=float(np.mean(uncertain)),
+    )
 
 
 def auc_interval(logits: np.ndarray, labels: np.ndarray, seed: int = 0) -> tuple[float | None, float | None]:
@@ -166,24 +168,24 @@ def trained_on(training: dict[str, Any]) -> str:
     return "-".join(parts) or "unknown"
 
 
-def worst_corruptions(rows: Sequence[Row], severity: int = 3) -> list[Row]:
+def worst_corruptions(rows: Sequence[CorruptionRow], severity: int = 3) -> list[WorstRow]:
     """Per model the corruption that costs most recall and the one that costs most specificity, at one severity."""
     worst = []
-    for name in dict.fromkeys(row["model"] for row in rows):
-        mine = [row for row in rows if row["model"] == name and row["severity"] == severity]
-        by_recall = min(mine, key=lambda row: row["recall"])
-        by_specificity = min(mine, key=lambda row: row["specificity"])
+    for name in dict.fromkeys(row.model for row in rows):
+        mine = [row for row in rows if row.model == name and row.severity == severity]
+        by_recall = min(mine, key=lambda row: row.recall)
+        by_specificity = min(mine, key=lambda row: row.specificity)
         worst.append(
-            {
-                "model": name,
-                "severity": severity,
-                "worst_for_recall": by_recall["corruption"],
-                "recall": by_recall["recall"],
-                "worst_for_specificity": by_specificity["corruption"],
-                "specificity": by_specificity["specificity"],
-                "mean_recall": float(np.mean([row["recall"] for row in mine])),
-                "mean_specificity": float(np.mean([row["specificity"] for row in mine])),
-            }
+            WorstRow(
+                model=name,
+                severity=severity,
+                worst_for_recall=by_recall.corruption,
+                recall=by_recall.recall,
+                worst_for_specificity=by_specificity.corruption,
+                specificity=by_specificity.specificity,
+                mean_recall=float(np.mean([row.recall for row in mine])),
+                mean_specificity=float(np.mean([row.specificity for row in mine])),
+            )
         )
     return worst
 

@@ -110,12 +110,12 @@ COUNTS = st.builds(Confusion, *[st.integers(0, 500)] * 4)
 def test_at_the_measured_prevalence_the_table_gives_the_measured_precision(counts: Confusion) -> None:
     total = counts.positives + counts.negatives
     (row,) = prevalence_table(counts, [counts.positives / total])
-    assert row["precision"] == pytest.approx(counts.precision)
-    assert row["false_alarms_per_1000"] == pytest.approx(1000 * counts.false_positive / total)
-    assert row["missed_cracks_per_1000"] == pytest.approx(1000 * counts.false_negative / total)
+    assert row.precision == pytest.approx(counts.precision)
+    assert row.false_alarms_per_1000 == pytest.approx(1000 * counts.false_positive / total)
+    assert row.missed_cracks_per_1000 == pytest.approx(1000 * counts.false_negative / total)
     calls = counts.true_negative + counts.false_negative
     if calls:
-        assert row["npv"] == pytest.approx(counts.true_negative / calls)
+        assert row.npv == pytest.approx(counts.true_negative / calls)
 
 
 @SETTINGS
@@ -125,29 +125,29 @@ def test_rates_stay_rates_and_precision_lies_in_its_range(counts: Confusion, pre
     for key in ("recall", "specificity", "precision", "npv"):
         value = row[key]
         assert value is None or (isinstance(value, float) and 0 <= value <= 1)
-    if row["precision"] is not None:
-        assert row["precision_low"] <= row["precision"] + 1e-12  # type: ignore[operator]
-        assert row["precision"] <= row["precision_high"] + 1e-12  # type: ignore[operator]
+    if row.precision is not None:
+        assert row.precision_low <= row.precision + 1e-12  # type: ignore[operator]
+        assert row.precision <= row.precision_high + 1e-12  # type: ignore[operator]
 
 
 def test_rarer_cracks_lower_precision_and_leave_recall_alone() -> None:
     rows = prevalence_table(Confusion(998, 2, 997, 3))
-    assert [row["cracked_to_clean"] for row in rows] == ["1:1", "1:5", "1:10"]
-    assert [row["recall"] for row in rows] == [0.998] * 3
-    assert [row["precision"] for row in rows] == pytest.approx([998 / 1001, 998 / 1013, 998 / 1028])
-    assert rows[2]["false_alarms_per_1000"] == pytest.approx(1000 * 10 / 11 * 0.003)
-    assert rows[2]["missed_cracks_per_1000"] == pytest.approx(1000 / 11 * 0.002)
+    assert [row.cracked_to_clean for row in rows] == ["1:1", "1:5", "1:10"]
+    assert [row.recall for row in rows] == [0.998] * 3
+    assert [row.precision for row in rows] == pytest.approx([998 / 1001, 998 / 1013, 998 / 1028])
+    assert rows[2].false_alarms_per_1000 == pytest.approx(1000 * 10 / 11 * 0.003)
+    assert rows[2].missed_cracks_per_1000 == pytest.approx(1000 / 11 * 0.002)
 
 
 def test_a_missing_class_leaves_its_columns_empty() -> None:
     row = prevalence_table(Confusion(9, 1, 0, 0))[0]
-    assert row["recall"] == 0.9
-    assert row["missed_cracks_per_1000"] == pytest.approx(50)
+    assert row.recall == 0.9
+    assert row.missed_cracks_per_1000 == pytest.approx(50)
     assert [row[key] for key in ("specificity", "precision", "npv", "false_alarms_per_1000")] == [None] * 4
 
 
 def test_a_model_that_never_calls_has_no_precision() -> None:
-    assert prevalence_table(Confusion(0, 5, 5, 0))[0]["precision"] is None
+    assert prevalence_table(Confusion(0, 5, 5, 0))[0].precision is None
 
 
 @pytest.mark.parametrize("prevalence", [0.0, 1.0, -0.1, math.nan])

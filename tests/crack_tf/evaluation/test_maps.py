@@ -90,8 +90,8 @@ def test_figures_are_those_of_the_stitched_photographs(manifest: Manifest, model
         called = segment(photo, segmenter) >= segmenter.threshold_probability
         hits += int((called & truth).sum())
         called_pixels += int(called.sum())
-    assert (found.row["tp"], found.row["tp"] + found.row["fp"]) == (hits, called_pixels)
-    assert found.row["best_threshold_probability"] is not None
+    assert (found.row.tp, found.row.tp + found.row.fp) == (hits, called_pixels)
+    assert found.row.best_threshold_probability is not None
 
 
 def test_displaced_masks_are_counted_and_left_out_in_a_table_of_their_own(

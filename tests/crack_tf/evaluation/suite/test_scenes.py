@@ -66,12 +66,12 @@ def score(cracks: int, hits: tuple[float, ...], false: tuple[float, ...], photo:
 def test_rows_add_up_photographs_and_give_intervals() -> None:
     scores = [score(2, (0.9,), (0.7,)), score(0, (), (), "b"), score(1, (0.8,), (0.5, 0.6), "c")]
     (row,) = scene_rows(scores)
-    assert (row["photographs"], row["cracks"], row["found"], row["false"], row["touched"]) == (3, 3, 2, 3, 2)
-    assert row["recall"] == pytest.approx(2 / 3)
-    assert row["false_per_photograph"] == pytest.approx(1.0)
-    assert row["false_per_photograph_low"] <= 1.0 <= row["false_per_photograph_high"]
-    assert [r["photo"] for r in photo_rows(scores)] == ["a", "b", "c"]
-    assert scene_rows([score(0, (), ())])[0]["recall"] is None
+    assert (row.photographs, row.cracks, row.found, row.false, row.touched) == (3, 3, 2, 3, 2)
+    assert row.recall == pytest.approx(2 / 3)
+    assert row.false_per_photograph == pytest.approx(1.0)
+    assert row.false_per_photograph_low <= 1.0 <= row.false_per_photograph_high
+    assert [r.photo for r in photo_rows(scores)] == ["a", "b", "c"]
+    assert scene_rows([score(0, (), ())])[0].recall is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.lists(st.floats(0.5, 1), max_size=5)), min_size=1, max_size=6))
@@ -79,7 +79,7 @@ def test_a_higher_cut_never_finds_more_nor_more_that_is_false(photos: list[tuple
     scores = [score(cracks, (0.9,) * cracks, tuple(false), str(k)) for k, (cracks, false) in enumerate(photos)]
     rows = froc(scores)
     for before, after in pairwise(rows):
-        assert after["least_score"] > before["least_score"]
-        assert after["false_per_photograph"] <= before["false_per_photograph"]
-        if after["recall"] is not None:
-            assert after["recall"] <= before["recall"]
+        assert after.least_score > before.least_score
+        assert after.false_per_photograph <= before.false_per_photograph
+        if after.recall is not None:
+            assert after.recall <= before.recall

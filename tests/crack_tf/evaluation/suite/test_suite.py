@@ -40,9 +40,9 @@ def tiles() -> TestSet:
 
 def test_a_split_row_counts_both_kinds_of_error(model: Path, tiles: TestSet, tmp_path: Path) -> None:
     row = tables.split_row(Answers(tmp_path / "kept"), "dark", model, tiles)
-    assert (row["tp"], row["fn"], row["tn"], row["fp"]) == (11, 1, 11, 1)
-    assert row["auc_low"] <= row["auc"] <= row["auc_high"]
-    assert row["n"] == TILES
+    assert (row.tp, row.fn, row.tn, row.fp) == (11, 1, 11, 1)
+    assert row.auc_low <= row.auc <= row.auc_high
+    assert row.n == TILES
 
 
 def test_answers_are_asked_once_and_do_not_depend_on_threads(model: Path, tiles: TestSet, tmp_path: Path) -> None:
@@ -71,13 +71,13 @@ def test_answers_to_corrupted_tiles_differ_from_those_to_clean_ones(
 def test_corruption_rows_cover_all_severities_and_give_the_change(model: Path, tiles: TestSet, tmp_path: Path) -> None:
     rows = tables.corruption_rows(Answers(tmp_path / "kept"), "dark", model, tiles)
     assert len(rows) == len(CORRUPTIONS) * len(SEVERITIES)
-    worst = next(row for row in rows if (row["corruption"], row["severity"]) == ("low_light", 5))
+    worst = next(row for row in rows if (row.corruption, row.severity) == ("low_light", 5))
     # In the dark everything is dark, and dark is cracked.
-    assert worst["recall"] == 1.0
-    assert worst["specificity"] == 0.0
-    assert worst["specificity_change_points"] == pytest.approx(-100 * 11 / 12)
+    assert worst.recall == 1.0
+    assert worst.specificity == 0.0
+    assert worst.specificity_change_points == pytest.approx(-100 * 11 / 12)
     found = tables.worst_corruptions(rows, 5)
-    assert found[0]["specificity"] == 0.0
+    assert found[0].specificity == 0.0
 
 
 def test_the_halves_of_a_set_share_no_tile(tiles: TestSet) -> None:
@@ -89,12 +89,12 @@ def test_the_halves_of_a_set_share_no_tile(tiles: TestSet) -> None:
 
 def test_the_calibration_row_says_what_can_be_promised(model: Path, tiles: TestSet, tmp_path: Path) -> None:
     row = tables.calibration_row(Answers(tmp_path / "kept"), "dark", model, tiles, tiles)
-    assert row["calibration_cracks"] == 18
-    assert row["smallest_risk_provable"] == pytest.approx(1 / 19)
+    assert row.calibration_cracks == 18
+    assert row.smallest_risk_provable == pytest.approx(1 / 19)
     # Eighteen cracks cannot promise one miss in a thousand: everything is uncertain, and nothing is missed.
-    assert row["low_probability"] is None
-    assert row["uncertain_share"] == 1.0
-    assert row["missed_below_low"] == 0
+    assert row.low_probability is None
+    assert row.uncertain_share == 1.0
+    assert row.missed_below_low == 0
 
 
 @pytest.fixture
@@ -168,9 +168,9 @@ def test_wrong_options_end_with_one_message(
 def test_a_candidate_is_built_quantised_and_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "_SECONDS", 0.1)
     row = candidates.candidate_row("opnet_lite_nano", tmp_path)
-    assert row["parameters"] > 1000
-    assert row["int8_bytes"] > 1000
-    assert 0 < row["min_ms"] <= row["p50_ms"] <= row["p90_ms"]
+    assert row.parameters > 1000
+    assert row.int8_bytes > 1000
+    assert 0 < row.min_ms <= row.p50_ms <= row.p90_ms
     assert not list(tmp_path.iterdir())
 
 
