@@ -25,36 +25,19 @@ PARSING = {"tflite.cli", "crack_tf.data.flight", "crack_tf.data.label_verbs"}
 UPWARD = {
     ("tuning.finalists", "tflite.benchmark"),  # a device's module that measures and is run
 }
-# Own modules imported in functions, by the module that does it. Most bring Keras, whose backend is chosen first, or LiteRT, OpenCV or
-# scikit-image, which an answer on a photograph should not wait for.
+# Own modules imported in functions, by the module that does it. Most bring Keras, whose backend is chosen first, or Pillow and
+# numpy, which --help and a device without pictures do not wait for.
 LAZY: dict[str, set[str]] = {
-    "crack_tf.zoo.adoption": {"crack_tf.models.keras_models"},
-    "crack_tf.data.registry": {"crack_tf.synthetic.tiles"},
-    "crack_tf.explain.explainer": {"crack_tf.explain.gradients"},
-    "crack_tf.explain.gradients": {"crack_tf.models.keras_models"},
-    "crack_tf.quantisation.export": {"crack_tf.models.keras_models"},
-    "crack_tf.inference.photographs": {
-        *("crack_tf.zoo.shipped", "crack_tf.inference.overlay", "crack_tf.photo.cracks", "crack_tf.photo.overlay"),
-        "crack_tf.photo.joining",
-        *("crack_tf.inference.maps", "crack_tf.inference.predictor", "crack_tf.inference.scales", "tflite.segmenter"),
-    },
-    "crack_tf.zoo.shipped": {"tflite.images", "tflite.runtime", "tflite.segmenter"},
-    "crack_tf.reporting.notebooks": {"crack_tf.survey.page_map", "tuning.objective", "tuning.project"},
     "crack_tf.photo.measure": {
         *("crack_tf.photo.cracks", "crack_tf.photo.gsd", "crack_tf.photo.joining", "crack_tf.photo.overlay"),
     },
-    "crack_tf.photo.segment": {"crack_tf.photo.grabcut"},
-    "crack_tf.inference.predictor": {"crack_tf.models.keras_models"},
-    "crack_tf.quantisation.compare": {"crack_tf.models.keras_models"},
     "crack_tf.survey.cluster": {"crack_tf.survey.cluster_worker"},
-    "crack_tf.survey.cluster_worker": {"crack_tf", "crack_tf.survey.search"},
-    "crack_tf.survey.pipeline": {"crack_tf.survey.page"},
+    "crack_tf.survey.cluster_worker": {"crack_tf.survey.search"},
     "tflite.device.answers": {"tflite.images"},
-    "tflite.device.frames": {"tflite.images", "tflite.photographs"},
+    "tflite.device.frames": {"tflite.images"},
     "tflite.masks": {"tflite.images", "tflite.tiff"},
     "tflite.measure": {"tflite.images"},
     "tflite.outputs": {"tflite.sidecar"},
-    "tflite.report": {"tflite.plots"},
     "tuning.driver": {"crack_tf.training.tasks", "tuning.search"},
     "tuning.finalists": {"crack_tf.training.loop"},
     "tuning.trial": {"crack_tf.training.loop"},

@@ -11,6 +11,7 @@ from tflite import hardware
 from tflite.errors import CrackError
 from tflite.files import read_json, write_csv
 from tflite.outputs import Output, check_file, csv_with
+from tflite.plots import report_plot, sustained_plot
 from tflite.results import FORMAT, board_name, flat_rows, read_result
 from tflite.tables import format_table, number
 
@@ -123,8 +124,6 @@ def _milli(value: float | None) -> float | None:
 
 
 def _draw(rows: Sequence[Mapping[str, Any]], picture: Path) -> None:
-    from tflite.plots import report_plot, sustained_plot
-
     boards: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         if row["sustained"] is not None:

@@ -38,7 +38,7 @@ from crack_tf.data.neighbours import (
 from crack_tf.data.notes import contradiction_notes, passed_over_notes, split_notes, trouble_notes, unreadable_notes
 from crack_tf.data.pairs import PairSource, mask_notes, pair_folders
 from crack_tf.data.split import check_policy, default_policy, split
-from crack_tf.synthetic.tiles import SETTINGS
+from crack_tf.synthetic.tiles import SETTINGS, write_dataset, write_pairs
 from tflite.errors import CrackError
 from tflite.extras import install
 from tflite.files import read_json, sha256_bytes, sha256_file, write_json
@@ -443,8 +443,6 @@ def _listing_hash(place: Source) -> str:
 
 
 def _generate(entry: DataSet) -> Path:
-    from crack_tf.synthetic.tiles import write_dataset, write_pairs
-
     # Goes on where an interrupted run stopped and does nothing when the set is whole. The folder is this program's own, so
     # a set of an older generator is replaced.
     write = write_pairs if entry.task == "segment" else write_dataset

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,13 +22,11 @@ from crack_tf.explain.attribution import (
     integrated_gradients,
     occlusion,
 )
+from crack_tf.explain.gradients import Network, load_network
 from crack_tf.inference.predictor import Predictor, load_predictor
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import sha256_file
 from tflite.sidecar import Sidecar, made_from, read_sidecar, sidecar_path, verify_file
-
-if TYPE_CHECKING:
-    from crack_tf.explain.gradients import Network
 
 
 @dataclass(frozen=True)
@@ -109,8 +107,6 @@ class Explainer:
         Raises:
             CrackError: see `float_twin`, and `crack_tf.explain.gradients.Network`.
         """
-        from crack_tf.explain.gradients import load_network
-
         return load_network(self.network_path, self.sidecar)
 
     @cached_property

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.explain.places import map_places
+from crack_tf.models.keras_models import load_keras
 from tflite.errors import CrackError
 from tflite.heads import LEAST_PROBABILITY, Head
 from tflite.scaling import Scaling
@@ -192,8 +193,6 @@ def load_network(path: Path, sidecar: Sidecar) -> Network:
         ModelFileError: if the file is missing or damaged.
         CrackError: see `Network`.
     """
-    from crack_tf.models.keras_models import load_keras
-
     model = load_keras(path)
     return Network(logit_model(model, sidecar.head) if sidecar.reading else model, sidecar.scaling)
 

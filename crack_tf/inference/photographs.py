@@ -23,19 +23,26 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 
+from crack_tf.inference.maps import SegmenterPool
+from crack_tf.inference.overlay import draw_overlay
+from crack_tf.inference.predictor import load_map_predictor, load_predictor, model_file
+from crack_tf.inference.scales import segment_at_scales
 from crack_tf.inference.tiles import PhotoClassifier, Tile, photo_boxes
+from crack_tf.photo.cracks import Crack, measure_cracks
+from crack_tf.photo.joining import join_cracks
+from crack_tf.photo.overlay import draw_cracks
+from crack_tf.zoo.shipped import exported_file, find_model, read_zoo
 from tflite.device.tiles import MIN_SIDE, Box, training_side
 from tflite.errors import CrackError, ImageError
 from tflite.images import Picture, load_picture, resize_rgb
 from tflite.metrics import sigmoid
 from tflite.photographs import Trouble, list_photographs
+from tflite.segmenter import Segmenter
 from tflite.sidecar import Sidecar, read_sidecar
 from tflite.transparency import boxes_with_pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from crack_tf.photo.cracks import Crack
 
 OVERLAP = 0.25  # least share of a tile that its neighbour repeats
 _KERAS_TILES = 64  # predicted at once
@@ -78,8 +85,6 @@ class ClassifiedPhoto:
 
     def overlay(self) -> Image:
         """The photograph in grey under its heat map, at most 1,600 pixels wide or high."""
-        from crack_tf.inference.overlay import draw_overlay
-
         return draw_overlay(self.image, self.tiles, self.threshold, f"{self.name} {self.model}".strip())
 
 
@@ -117,17 +122,12 @@ class DrawnPhoto:
         Raises:
             CrackError: if more than half of the photograph is drawn: that is no crack.
         """
-        from crack_tf.photo.cracks import measure_cracks
-        from crack_tf.photo.joining import join_cracks
-
         if not self.mask.any():
             return ()
         return tuple(join_cracks(measure_cracks(self.mask, self.mm_per_pixel, photo=self.image), self.image))
 
     def overlay(self) -> Image:
         """The photograph with its cracks, their lengths and widths."""
-        from crack_tf.photo.overlay import draw_cracks
-
         return draw_cracks(self.image, self.cracks, self.mask)
 
 
@@ -258,8 +258,6 @@ class CrackClassifier(PhotoModel[ClassifiedPhoto]):
         if path.suffix == ".tflite":
             self._tiles = PhotoClassifier(path, jobs=self._jobs, side=self.side, overlap=OVERLAP)
         else:
-            from crack_tf.inference.predictor import load_predictor
-
             self._keras = load_predictor(path)
 
     def close(self) -> None:
@@ -294,14 +292,9 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
         self._maps: Any
         self._pool: Any = None
         if path.suffix == ".tflite":
-            from crack_tf.inference.maps import SegmenterPool
-            from tflite.segmenter import Segmenter
-
             self._maps = Segmenter(path)
             self._pool = SegmenterPool(self._maps, self._jobs)
         else:
-            from crack_tf.inference.predictor import load_map_predictor
-
             self._maps = load_map_predictor(path)
 
     def close(self) -> None:
@@ -309,8 +302,6 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
             self._pool.__exit__(None, None, None)
 
     def _answer(self, name: str, picture: Picture, **settings: Any) -> DrawnPhoto:
-        from crack_tf.inference.scales import segment_at_scales
-
         scale = settings.pop("mm_per_pixel", None)
         if settings:
             raise CrackError(f"{', '.join(settings)}: a segmentation model takes mm_per_pixel alone.")
@@ -352,8 +343,6 @@ def load(model: str | os.PathLike[str] | None = None, *, jobs: int | None = None
         >>> photo.crack
         False
     """
-    from crack_tf.zoo.shipped import find_model, read_zoo
-
     shipped = read_zoo()[1]
     side = None
     if model is None or os.fspath(model) in shipped:
@@ -372,9 +361,6 @@ def _file_of(path: Path, shipped: Iterable[str]) -> Path:
         raise CrackError(
             f"model {str(path)!r} is neither shipped ({', '.join(shipped)}) nor a file. Give a .tflite or .keras file, or a run folder."
         )
-    from crack_tf.inference.predictor import model_file
-    from crack_tf.zoo.shipped import exported_file
-
     return exported_file(path) or model_file(path)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from crack_tf.models.keras_models import load_keras, map_logits, predict_logits
 from crack_tf.training.runs import MODEL_FILE
 from crack_tf.zoo.shipped import load, read_zoo
 from tflite.errors import CrackError, ModelFileError
@@ -183,8 +184,6 @@ class KerasPredictor:
         Raises:
             CrackError: if the tiles have another shape or dtype.
         """
-        from crack_tf.models.keras_models import predict_logits
-
         if self.sidecar.reading:
             head = self.sidecar.head
             return head.logit(head.raw(self.outputs(images)))
@@ -261,8 +260,6 @@ class KerasMapPredictor:
         Raises:
             CrackError: if the tiles have another shape or dtype.
         """
-        from crack_tf.models.keras_models import map_logits
-
         _check_tiles(images, self.image_size)
         return map_logits(self._model, images)
 
@@ -322,8 +319,6 @@ def _load_keras(path: Path, task: str, trust: bool) -> tuple[Sidecar, Any]:
     require_task(path, sidecar, task)
     if not trust:
         verify_file(path, sidecar)
-
-    from crack_tf.models.keras_models import load_keras  # after the cheap checks: importing Keras takes seconds
 
     model = load_keras(path)
     size = sidecar.image_size

@@ -6,7 +6,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from crack_tf.common.archives import check_zip
@@ -26,6 +25,9 @@ def load_keras(path: str | Path, compile: bool = False) -> Any:
     path = Path(path)
     if not path.is_file():
         raise ModelFileError(f"{path} does not exist.")
+
+    import keras  # takes seconds, and takes its backend when it is first imported: see `crack_tf.models.backend`
+
     try:
         with zipfile.ZipFile(path) as archive:
             check_zip(archive, max(_KERAS_BYTES, _KERAS_RATIO * path.stat().st_size))

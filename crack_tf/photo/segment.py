@@ -33,6 +33,7 @@ from crack_tf.inference.maps import SegmenterPool, photo_seams
 from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.scales import segment_at_scales
 from crack_tf.photo.foreground import Foreground, Given, Prompt
+from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.measure import FILES, RECORD, MeasureConfig, find_scale, write_cracks
 from crack_tf.zoo.shipped import find_model
 from tflite.device.tiles import MAX_OVERLAP
@@ -401,8 +402,6 @@ def find_foreground(text: str, prompt: Prompt, pixels: np.ndarray) -> Foreground
         return Given(Path(text)).segment(pixels, prompt)
     if text == "none" and prompt.empty:
         return None
-    from crack_tf.photo.grabcut import GrabCut
-
     return GrabCut().segment(pixels, prompt)
 
 

@@ -16,6 +16,7 @@ from crack_tf.data.cache import Tiles
 from crack_tf.data.patches import Patches
 from crack_tf.evaluation.pixels import LogitHistogram
 from crack_tf.evaluation.thresholds import select_threshold
+from crack_tf.models.keras_models import map_logits
 from tflite.compare import Comparison, MapComparison, compare
 from tflite.metrics import confusion, summary
 from tflite.runtime import Classifier
@@ -98,8 +99,6 @@ def measure_maps(
 
     The threshold is the one with the highest F1 over all pixels of the validation patches.
     """
-    from crack_tf.models.keras_models import map_logits
-
     segmenter = Segmenter(path, threads=threads)
     histogram = LogitHistogram()
     for images, masks in _chunks(val, "threshold"):

@@ -13,6 +13,7 @@ from crack_tf.common.provenance import created, environment
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.models.backend import use_tensorflow
+from crack_tf.models.keras_models import load_keras, predict_logits
 from crack_tf.quantisation.bias_correction import correct_bias
 from crack_tf.quantisation.compare import Measured, Reference, measure_maps, measure_tiles
 from crack_tf.quantisation.config import CHECKPOINT, PARTS, ExportConfig, ExportResult, part_of
@@ -115,11 +116,6 @@ def export_all(
     if not pending:
         return results
     use_tensorflow()
-
-    from crack_tf.models.keras_models import (  # imports Keras, on the backend that was just chosen
-        load_keras,
-        predict_logits,
-    )
 
     source = Source(path, sidecar, load_keras(path).get_weights(), changes)
     raw_model = source.keras_model(raw_pixels=True)

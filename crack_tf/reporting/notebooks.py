@@ -9,18 +9,16 @@ import logging
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crack_tf.verbs import VERBS
 from tflite.cli import EXIT_GAPS
 from tflite.errors import CrackError
-from tflite.files import cell_value, read_csv, read_json
+from tflite.files import read_json
 
 if TYPE_CHECKING:
-    from crack_tf.survey.findings import Survey
-    from tuning.objective import Outcome
+    pass
 
 
 def run_verb(verb: str, *arguments: object) -> None:
@@ -92,49 +90,3 @@ def exported_in(folder: str | Path) -> list[Path]:
     """The .tflite files of a run's export/, or of a folder itself; none where there are none."""
     folder = Path(folder)
     return sorted(folder.glob("export/*.tflite")) or sorted(folder.glob("*.tflite"))
-
-
-def search_results(folder: str | Path) -> tuple[dict[str, Any], list[Outcome]]:
-    """What a search was asked for, and what became of its trials.
-
-    Args:
-        folder: of crack-tf tune, finished or running; or one that holds a finished search's search.json and trials.csv alone.
-
-    Returns:
-        The record of the search, and the outcomes of its trials.
-
-    Raises:
-        CrackError: if neither is there.
-    """
-    from tuning.objective import Outcome
-    from tuning.project import PROJECT, SEARCH, read_outcomes
-
-    folder = Path(folder)
-    if (folder / PROJECT).is_file():
-        return read_json(folder / PROJECT), read_outcomes(folder / SEARCH)
-    record = read_json(folder / "search.json")
-    names = {field.name for field in fields(Outcome)}
-    outcomes = []
-    for row in read_csv(folder / "trials.csv"):
-        found: dict[str, Any] = {name: cell_value(value) for name, value in row.items() if name in names and value}
-        found |= {name: row[name] for name in ("trial", "status", "message", "folder")}  # a trial's id is no number
-        values = {name: cell_value(row[name]) for name in record["recipe"]["space"] if row.get(name)}
-        outcomes.append(Outcome(**found, values=values))
-    return record, outcomes
-
-
-def survey_map(survey: Survey) -> str:
-    """Where a survey's photographs, findings and gaps lie, as in its own report: HTML with inline SVG; empty without positions."""
-    from importlib import resources
-
-    from crack_tf.survey.page_map import flight_figures
-
-    findings = sorted(survey.findings, key=lambda finding: -finding.severity)
-    figures = flight_figures(survey, {finding.id: number for number, finding in enumerate(findings, 1)})
-    if not figures:
-        return ""
-    style = resources.files("crack_tf.survey").joinpath("assets", "report.css").read_text(encoding="utf-8")
-    # The light colours and the map's own rules: the rest would restyle the notebook around it.
-    colours = " ".join(re.findall(r"--[\w-]+: [^;]+;", style.partition("@media")[0]))
-    rules = "\n".join(line for line in style.splitlines() if line.startswith((".plot", ".marks")))
-    return f'<style>.survey-map {{ {colours} }}\n{rules}</style><div class="survey-map">{figures}</div>'

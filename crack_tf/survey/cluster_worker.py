@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from distributed import WorkerPlugin, get_worker
 
+from crack_tf import __version__
 from tflite.errors import CrackError
 
 if TYPE_CHECKING:
@@ -48,8 +49,6 @@ class Job:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that decide the results; "none" where one is not installed."""
-    from crack_tf import __version__
-
     found = {"crack_tf": __version__}
     for name in _DECIDING[1:]:
         try:

@@ -17,6 +17,7 @@ from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, write_su
 from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.ledger import NEEDED_MM, Coverage, coverage_of
 from crack_tf.survey.merge import merge_findings
+from crack_tf.survey.page import write_page
 from crack_tf.survey.scales import warn_of_scales
 from crack_tf.survey.search import Searched, Stopwatch
 from crack_tf.survey.severity import severity
@@ -93,8 +94,6 @@ class Run:
         Raises:
             CrackError: if records were taken away meanwhile.
         """
-        from crack_tf.survey.page import write_page
-
         started = time.monotonic()
         survey = self._assembled(models, settings)
         self.coverage = coverage_of(survey)

@@ -23,6 +23,7 @@ from crack_tf.data.folders import label_of
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import KerasPredictor, TflitePredictor, load_predictor
 from crack_tf.inference.tiles import photo_boxes
+from crack_tf.models.keras_models import load_keras
 from crack_tf.quantisation.compare import GOLDEN_STEPS, golden_tolerance
 from tflite.device.tiles import Box
 from tflite.errors import CrackError, ModelFileError
@@ -265,8 +266,6 @@ def _read(path: Path) -> _Found:
 
 
 def _read_keras(path: Path) -> _Found:
-    from crack_tf.models.keras_models import load_keras  # importing Keras takes seconds
-
     model = load_keras(path)
     if len(getattr(model, "inputs", None) or []) != 1 or len(model.outputs) != 1:
         raise CrackError(f"{path} is no model with one input and one output: save a functional or Sequential one.")

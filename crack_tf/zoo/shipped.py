@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import read_json, sha256_file, write_json
 from tflite.foreign import refuse_foreign
+from tflite.images import load_rgb
+from tflite.runtime import Classifier
+from tflite.segmenter import Segmenter, load_model
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from tflite.runtime import Classifier
-    from tflite.segmenter import Segmenter
 
 FORMAT = "crack_tf.zoo/1"
 FOLDER = Path(__file__).parents[1] / "zoo_models"
@@ -256,9 +256,6 @@ def check(model: ZooModel) -> dict[str, float]:
     Raises:
         ModelFileError: if a file or an answer differs.
     """
-    from tflite.images import load_rgb
-    from tflite.segmenter import load_model
-
     for role in ROLES:
         verify(model, role)
     runner = load_model(model.tflite)
@@ -277,8 +274,6 @@ def check(model: ZooModel) -> dict[str, float]:
 def highest(runner: Classifier | Segmenter, tile: np.ndarray) -> tuple[float, bool]:
     """A model's raw output to a tile, of a map the largest one; and whether it is a crack."""
     import numpy as np
-
-    from tflite.runtime import Classifier
 
     if isinstance(runner, Classifier):
         answer = runner.raw(tile)

@@ -15,8 +15,9 @@ from PIL import Image
 
 from crack_tf.report import main
 from crack_tf.reporting import report
-from crack_tf.reporting.notebooks import exported_files, exported_in, manifest_of, run_verb, search_results, survey_map
+from crack_tf.reporting.notebooks import exported_files, exported_in, manifest_of, run_verb
 from crack_tf.reporting.report import DATA, QUANTISATION, SEGMENTATION, SURVEY, TRAINING, TUNING, choose
+from crack_tf.reporting.results import search_results, survey_map
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tflite.errors import CrackError
 from tflite.files import write_json

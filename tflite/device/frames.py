@@ -23,6 +23,7 @@ import numpy as np
 from tflite.device.mjpeg import JpegSplitter
 from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes
+from tflite.photographs import list_photographs
 from tflite.place.clock import PLAIN_CLOCK, CameraClock
 from tflite.place.exposure import Exposure, read_exposure
 from tflite.place.fix import Fix
@@ -218,8 +219,6 @@ class FolderSource(Source):
         self._noted, self._first_note = 0, ""
 
     def frames(self, progress: Progress) -> Iterator[Frame]:
-        from tflite.photographs import list_photographs
-
         listing = list_photographs(self._folder)
         paths = list(listing.photographs)
         if not paths and not listing.troubles and not self._follow:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crack_tf.data import registry
 from crack_tf.data.__main__ import main
 from crack_tf.data.folders import class_folders
 from crack_tf.data.neighbours import metu_blocks, photograph_keys
@@ -348,11 +349,9 @@ def test_a_set_that_must_be_fetched_by_hand_says_from_where_and_to_where(
 
 
 def test_synthetic_masks_are_drawn_on_first_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from crack_tf.synthetic import tiles as synthetic
-
     monkeypatch.setenv("CRACK_TF_CACHE", str(tmp_path))
-    drawn = synthetic.write_pairs
-    monkeypatch.setattr(synthetic, "write_pairs", lambda folder, overwrite: drawn(folder, 4, 32, overwrite=overwrite))
+    drawn = registry.write_pairs
+    monkeypatch.setattr(registry, "write_pairs", lambda folder, overwrite: drawn(folder, 4, 32, overwrite=overwrite))
     place = locate("synthetic_masks")
     assert place.task == "segment"
     assert place.folder == tmp_path / "synthetic_masks"
