@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.quantisation.front_matter import front_matter
 from tflite.compare import Comparison
 from tflite.files import atomic_path
 from tflite.graph import Graph
@@ -50,7 +51,7 @@ def model_card(sidecar: Sidecar, comparison: Comparison, graph: Graph, measured_
         measured_on: name of the manifest, such as "metu-grouped".
 
     Returns:
-        Markdown.
+        Markdown, with a head in YAML as model hubs read it.
     """
     training = sidecar.training
     sections = [
@@ -90,7 +91,7 @@ def model_card(sidecar: Sidecar, comparison: Comparison, graph: Graph, measured_
             }
         ),
     ]
-    return "\n\n".join(sections) + "\n"
+    return front_matter(sidecar) + "\n\n".join(sections) + "\n"
 
 
 def comparison_plot(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from crack_tf.data.registry import DATASETS
 from crack_tf.inference.predictor import model_file
+from crack_tf.quantisation.front_matter import with_front_matter
 from crack_tf.synthetic.tiles import render_tile
 from crack_tf.zoo.rounded import round_keras
 from crack_tf.zoo.shipped import (
@@ -26,7 +27,7 @@ from crack_tf.zoo.shipped import (
 )
 from tflite.device.tiles import training_side
 from tflite.errors import CrackError
-from tflite.files import sha256_file
+from tflite.files import sha256_file, write_text
 from tflite.outputs import Output, check_folder, partial_folder, remove_files
 from tflite.segmenter import load_model
 from tflite.sidecar import Sidecar, made_from, read_sidecar, sidecar_path, verify_file, write_sidecar
@@ -101,6 +102,8 @@ def add(
     with partial_folder(target) as partial:
         for source in sources.values():
             shutil.copyfile(source, partial / source.name)
+        card = partial / sources["card"].name
+        write_text(card, with_front_matter(card.read_text(encoding="utf-8"), sidecar))
         if round_weights:
             _round(sources["keras"], partial / sources["keras"].name)
         golden = write_golden_tiles(partial / sources["tflite"].name, partial)
@@ -136,6 +139,24 @@ def add(
     check(model)
     write_zoo(zoo, version + 1, [*others, model])
     return model
+
+
+def renew_cards(zoo: Path) -> None:
+    """Make the heads of all model cards anew, and list the cards' new hashes. Nothing else in the models' folders changes.
+
+    Raises:
+        CrackError: if a file is not what the manifest says.
+    """
+    version, models = read_zoo(zoo)
+    renewed = []
+    for model in models.values():
+        sidecar = read_sidecar(model.tflite)
+        write_text(model.card, with_front_matter(model.card.read_text(encoding="utf-8"), sidecar))
+        renewed.append(
+            replace(model, files={**model.files, "card": _describe(zoo / model.files["card"].path, model.name)})
+        )
+    if renewed != list(models.values()):
+        write_zoo(zoo, version + 1, renewed)
 
 
 def _is_model(folder: Path) -> bool:
