@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from crack_tf.training.config import option_of
+from crack_tf.common.arguments import check_types, option_of
 from tflite.errors import CrackError
 
 _REPEATED = ("fix", "vary")  # options that are given once for each value
@@ -70,6 +70,7 @@ class TuneConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 < self.target_recall <= 1:
             raise CrackError(
                 f"--target-recall {self.target_recall}: give a share above 0 and at most 1, such as 0.998."

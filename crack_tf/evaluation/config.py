@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crack_tf.common.arguments import check_types
 from tflite.errors import CrackError
 from tflite.files import run_name
 from tflite.manifest import Manifest
@@ -55,6 +56,7 @@ class EvaluateConfig:
     allow_training_tiles: bool = False
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise CrackError(f"--threshold {self.threshold:g}: choose a probability strictly between 0 and 1.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from crack_tf.common.arguments import check_types
 from crack_tf.explain.attribution import METHODS
 from tflite.errors import CrackError
 
@@ -59,6 +60,7 @@ class ExplainConfig:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         if bool(self.tiles) == bool(self.data):
             raise CrackError("say what to explain: either --tiles FILE ... or --data DATA, and not both.")
         if self.errors and (self.tiles or self.faithfulness):

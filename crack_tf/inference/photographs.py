@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 
+from crack_tf.common.arguments import check_path, is_number, is_whole
 from crack_tf.inference.maps import SegmenterPool
 from crack_tf.inference.overlay import draw_overlay
 from crack_tf.inference.predictor import load_map_predictor, load_predictor, model_file
@@ -143,6 +144,8 @@ class PhotoModel(ABC, Generic[Answer]):
     """
 
     def __init__(self, path: Path, jobs: int | None) -> None:
+        if jobs is not None and not is_whole(jobs):
+            raise CrackError(f"jobs is {jobs!r}: give a whole number from 1, or None for all cores.")
         if jobs is not None and jobs < 1:
             raise CrackError(f"jobs must be at least 1, got {jobs}.")
         self.path = path
@@ -305,9 +308,7 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
         scale = settings.pop("mm_per_pixel", None)
         if settings:
             raise CrackError(f"{', '.join(settings)}: a segmentation model takes mm_per_pixel alone.")
-        if scale is not None and (
-            isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < math.inf
-        ):
+        if scale is not None and not (is_number(scale) and 0 < scale < math.inf):
             raise CrackError(f"mm_per_pixel is {scale!r}: give the millimetres of one pixel, above 0, or leave it out.")
         image = picture.pixels
         cut = self._maps.threshold_probability
@@ -343,6 +344,7 @@ def load(model: str | os.PathLike[str] | None = None, *, jobs: int | None = None
         >>> photo.crack
         False
     """
+    check_path("model", model, "a shipped model's name, a .tflite or .keras file, or a run folder", optional=True)
     shipped = read_zoo()[1]
     side = None
     if model is None or os.fspath(model) in shipped:

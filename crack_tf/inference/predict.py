@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from crack_tf.common.arguments import check_types
 from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.overlay import draw_overlay
 from crack_tf.inference.predictions import CLASSIFIED, UNREADABLE, Predictions
@@ -49,6 +50,7 @@ class PredictConfig:
     overlay: bool = False
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 <= self.overlap <= MAX_OVERLAP:
             raise CrackError(f"--overlap {self.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
 

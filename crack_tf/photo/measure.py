@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crack_tf.common.arguments import check_types
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
 
@@ -47,6 +48,7 @@ class MeasureConfig:
     exif: bool = False
 
     def __post_init__(self) -> None:
+        check_types(self)
         camera = [self.distance_m, self.focal_mm, self.sensor_width_mm]
         if self.mm_per_pixel is not None and (self.exif or any(value is not None for value in camera)):
             raise CrackError(

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+from crack_tf.common.arguments import check_types, is_number, is_whole, option_of
 from crack_tf.data.policies import POLICIES
-from crack_tf.training.config import is_number, is_whole, option_of
 from tflite.compare import Comparison
 from tflite.convert import INPUT_DTYPES, SCHEMES
 from tflite.errors import CrackError
@@ -73,6 +73,7 @@ class ExportConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self, "data")
         object.__setattr__(self, "data", str(self.data or ""))
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crack_tf.common.arguments import check_config, check_path
 from crack_tf.common.provenance import created, environment
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation.thresholds import threshold_record
@@ -76,6 +77,9 @@ def export(
         >>> result.file, result.sidecar.threshold.raw, result.comparison.recall_drop  # doctest: +SKIP
         (PosixPath('runs/opnet/export/opnet-int8-ptq.tflite'), -37, 0.0)
     """
+    check_path("run", run, "a run folder, a .keras file or what crack_tf.train gave", optional=True)
+    check_path("out", out, "a folder", optional=True)
+    check_config(config, ExportConfig, optional=True)
     (result,) = export_all(run, config or ExportConfig(), out=out, resume=resume, overwrite=overwrite)
     return result
 

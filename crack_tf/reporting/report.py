@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crack_tf.common.arguments import check_types
 from crack_tf.common.progress import say_now
 from crack_tf.reporting.figures import write_figures
 from crack_tf.reporting.notebooks import exported_in
@@ -95,6 +96,7 @@ class ReportConfig:
     pick: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.pick and self.figures is None:
             raise CrackError(f"--pick {self.pick[0]!r} chooses among the pictures of --figures DIR: add it.")
 

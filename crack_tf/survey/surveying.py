@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from crack_tf.common.arguments import check_config, check_path, check_types
 from crack_tf.common.progress import say_now
 from crack_tf.survey.camera import Locator, Scale
 from crack_tf.survey.cluster import ClusterCrew
@@ -87,6 +88,7 @@ class SurveyConfig:
     scheduler: str | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.flight_log is not None:
             object.__setattr__(self, "flight_log", Path(self.flight_log))
         if self.faces is not None:
@@ -178,12 +180,16 @@ def survey(
         >>> [(finding.id, finding.length_mm) for finding in found.findings], found.gaps, found.report  # doctest: +SKIP
     """
     require(("cv2",))  # the first photographs would do without, the last step not
+    check_config(config, SurveyConfig, optional=True)
     unknown = sorted(set(settings) - {entry.name for entry in fields(SurveyConfig)})
     if unknown:
         raise CrackError(f"survey() takes no {unknown[0]!r}: see the fields of SurveyConfig.")
     if config is not None and settings:
         raise CrackError(f"survey() was given a configuration and {sorted(settings)[0]!r} beside it: put that into it.")
     config = config or SurveyConfig(**settings)
+    check_path("source", source, "a folder of photographs, a video or a journal's folder")
+    check_path("out", out, "a folder")
+    check_path("truth", truth, "a truth.json", optional=True)
     given, folder = Path(source), Path(out)
     known = None if truth is None else read_truth(truth)
     faces = () if config.faces is None else read_faces(config.faces)

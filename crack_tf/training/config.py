@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from crack_tf.common.arguments import check_types, is_number, is_whole, option_of
 from crack_tf.data.policies import POLICIES
 from crack_tf.models import get_model
 from tflite.errors import CrackError
@@ -107,6 +108,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self, "model", "data", "weights", "hyperparameters", "init_from")
         spec = get_model(self.model)
         filled = {
             "data": str(self.data or DEFAULT_DATA[spec.task]),
@@ -210,23 +212,8 @@ def loss_names(loss: str) -> list[str]:
     return names
 
 
-def option_of(name: str) -> str:
-    """The command line's option that fills a field."""
-    return "--" + name.replace("_", "-")
-
-
 def _model_of(start: str | Path | None) -> str | None:
     """The file to start from; a run folder stands for its model.keras."""
     if not start:
         return None
     return str(Path(start) / "model.keras") if Path(start).is_dir() else str(start)
-
-
-def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a number; NaN is one."""
-    return is_whole(value) or isinstance(value, float)

@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from crack_tf.common.arguments import check_config, check_path
 from crack_tf.common.progress import say_now
 from crack_tf.common.provenance import created, data_record, environment
 from crack_tf.data.registry import prepare
@@ -69,6 +70,8 @@ def train(
         >>> run.metrics["at_threshold"]["recall"]  # doctest: +SKIP
         0.9987
     """
+    check_config(config, TrainConfig)
+    check_path("out", out, "a run folder", optional=True)
     folder = Path(out or f"runs/{config.model}")
     check_out(folder, config, resume, overwrite)
     task = task_of(config.model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crack_tf.common.arguments import check_types
 from tflite.errors import CrackError
 from tflite.outputs import Output, json_with
 
@@ -40,5 +41,6 @@ class SuiteConfig:
     jobs: int | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not self.parts or set(self.parts) - set(PARTS):
             raise CrackError(f"--parts {','.join(self.parts)!r}: choose some of {','.join(PARTS)}.")
