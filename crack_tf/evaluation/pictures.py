@@ -114,7 +114,7 @@ def pr_curves(evaluations: Sequence[MapEvaluation], title: str, path: Path) -> N
     for number, evaluation in enumerate(evaluations):
         _, precision, recall_here = evaluation.histogram.curve()
         row = evaluation.row
-        score = "none" if row["f1"] is None else f"{row['f1']:.3f}"
+        score = "none" if row.f1 is None else f"{row.f1:.3f}"
         (line,) = axes.plot(
             recall_here,
             precision,
@@ -122,8 +122,8 @@ def pr_curves(evaluations: Sequence[MapEvaluation], title: str, path: Path) -> N
             linewidth=1.4,
             label=f"{evaluation.name}, F1 {score}",
         )
-        if row["recall"] is not None and row["precision"] is not None:
-            axes.plot(row["recall"], row["precision"], "o", color=line.get_color(), markersize=6)
+        if row.recall is not None and row.precision is not None:
+            axes.plot(row.recall, row.precision, "o", color=line.get_color(), markersize=6)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall of crack pixels", ylabel="precision", title=title)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left", fontsize=8, title="dot: at the model's threshold", title_fontsize=8)

@@ -123,7 +123,7 @@ def evaluate(
     return Evaluation(name, used, logits, tiles.labels, tiles.items, row)
 
 
-def measure(logits: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, float | int | None]:
+def measure(logits: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, Any]:
     """Every figure of one evaluation as one flat row.
 
     Args:

@@ -18,6 +18,7 @@ from crack_tf.evaluate import main
 from crack_tf.evaluation import tiles as module
 from crack_tf.evaluation.config import unique_names
 from crack_tf.evaluation.lineage import find_training_manifest, lineage
+from crack_tf.evaluation.rows import TileRow
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.evaluation.tiles import measure, report
 from tflite.errors import CrackError
@@ -353,7 +354,9 @@ def test_a_model_of_unknown_origin_is_evaluated_with_a_note(
 
 def test_a_table_of_one_class_names_the_missing_one(tiny_manifest: Manifest) -> None:
     logits, labels = np.array([1.0, 2.0], np.float32), np.ones(2, np.int8)
-    row = measure(logits, labels, 0.0)
+    names = dict.fromkeys(("name", "scheme", "file", "sha256", "manifest", "manifest_sha256", "split"), "m")
+    figures = measure(logits, labels, 0.0)
+    row = TileRow(image_size=96, n=2, training_tiles=None, related_to_training=None, **names, **figures)
     lines = report([module.Evaluation("m", 0.0, logits, labels, [], row)], tiny_manifest, "test")
     assert "2 tiles, 2 cracked, 0 clean" in lines[0]
     assert "1.0000 (2/2)" in lines[2]

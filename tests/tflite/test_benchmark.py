@@ -454,9 +454,7 @@ def test_compiled_models_run_on_the_edge_tpu_and_others_do_not(
     shutil.copy(models["uint8"], tmp_path / "models/a.tflite")
     shutil.copy(models["uint8"], tmp_path / "models/a_edgetpu.tflite")
     monkeypatch.chdir(tmp_path)
-    args = argparse.Namespace(models=[], manifest=None, threads=[1], delegate=None)
-    benchmark._take_bundle(args)
-    assert [path.name for path in args.models] == ["a.tflite"]  # no stick here
+    assert [path.name for path in benchmark._bundled().models] == ["a.tflite"]  # no stick here
     assert "left out models/a_edgetpu.tflite" in capsys.readouterr().err
 
 

@@ -97,7 +97,10 @@ def read_table(path: Path) -> list[Row]:
         raise CrackError(f"{error} Delete it, or make its part again.") from None
     names = {field.name for field in fields(kind)}
     try:
-        return [kind(**{name: cell_value(text) for name, text in row.items() if name in names}) for row in rows]
+        values: list[dict[str, Any]] = [
+            {name: cell_value(text) for name, text in row.items() if name in names} for row in rows
+        ]
+        return [kind(**value) for value in values]
     except TypeError:
         missing = ", ".join(sorted(names - set(rows[0])))
         raise CrackError(f"{path} lacks columns ({missing}). Delete it, or make its part again.") from None

@@ -28,6 +28,7 @@ def split_row(answers: Answers, name: str, model: Path, tiles: TestSet) -> Split
     logits = answers.logits(model, tiles)
     sidecar = answers.predictor(model).sidecar
     low, high = auc_interval(logits, tiles.labels)
+    rates: dict[str, Any] = dict(summary(confusion(logits, tiles.labels, answers.threshold(model))))
     return SplitRow(
         model=name,
         scheme=sidecar.scheme,
@@ -37,7 +38,7 @@ def split_row(answers: Answers, name: str, model: Path, tiles: TestSet) -> Split
         split=tiles.split,
         manifest_sha256=tiles.sha256,
         n=len(tiles.labels),
-        **summary(confusion(logits, tiles.labels, answers.threshold(model))),
+        **rates,
         auc=roc_auc(logits, tiles.labels),
         auc_low=low,
         auc_high=high,
@@ -55,7 +56,7 @@ def domain_rows(matrix: Sequence[SplitRow]) -> list[DomainRow]:
         sets = [row for row in matrix if row.model == model and row.left_out and row.auc is not None]
         if not sets:
             continue
-        worst = min(sets, key=lambda row: row.auc)
+        worst = min(sets, key=lambda row: _known(row.auc))
         means = {
             f"mean_{name}": sum(getattr(row, name) for row in sets) / len(sets)
             for name in ("auc", "recall", "specificity")
@@ -66,7 +67,7 @@ def domain_rows(matrix: Sequence[SplitRow]) -> list[DomainRow]:
                 model=model,
                 sets=len(sets),
                 **means,
-                worst_auc=worst.auc,
+                worst_auc=_known(worst.auc),
                 worst_set=worst.set,
                 names=names,
             )
@@ -83,6 +84,7 @@ def corruption_rows(answers: Answers, name: str, model: Path, tiles: TestSet) ->
         for severity in SEVERITIES:
             logits = answers.logits(model, tiles, kind, severity)
             counts = confusion(logits, tiles.labels, threshold)
+            rates: dict[str, Any] = dict(summary(counts))
             rows.append(
                 CorruptionRow(
                     model=name,
@@ -91,7 +93,7 @@ def corruption_rows(answers: Answers, name: str, model: Path, tiles: TestSet) ->
                     n=len(tiles.labels),
                     corruption=kind,
                     severity=severity,
-                    **summary(counts),
+                    **rates,
                     auc=roc_auc(logits, tiles.labels),
                     recall_change_points=100 * (counts.recall - clean.recall),
                     specificity_change_points=100 * (counts.specificity - clean.specificity),
@@ -173,8 +175,8 @@ def worst_corruptions(rows: Sequence[CorruptionRow], severity: int = 3) -> list[
     worst = []
     for name in dict.fromkeys(row.model for row in rows):
         mine = [row for row in rows if row.model == name and row.severity == severity]
-        by_recall = min(mine, key=lambda row: row.recall)
-        by_specificity = min(mine, key=lambda row: row.specificity)
+        by_recall = min(mine, key=lambda row: _known(row.recall))
+        by_specificity = min(mine, key=lambda row: _known(row.specificity))
         worst.append(
             WorstRow(
                 model=name,
@@ -183,8 +185,8 @@ def worst_corruptions(rows: Sequence[CorruptionRow], severity: int = 3) -> list[
                 recall=by_recall.recall,
                 worst_for_specificity=by_specificity.corruption,
                 specificity=by_specificity.specificity,
-                mean_recall=float(np.mean([row.recall for row in mine])),
-                mean_specificity=float(np.mean([row.specificity for row in mine])),
+                mean_recall=float(np.mean([_known(row.recall) for row in mine])),
+                mean_specificity=float(np.mean([_known(row.specificity) for row in mine])),
             )
         )
     return worst
@@ -192,3 +194,9 @@ def worst_corruptions(rows: Sequence[CorruptionRow], severity: int = 3) -> list[
 
 def _probability(logit: float) -> float | None:
     return float(sigmoid(logit)) if math.isfinite(logit) else None
+
+
+def _known(value: float | None) -> float:
+    """A rate of a set that holds both classes."""
+    assert value is not None
+    return value

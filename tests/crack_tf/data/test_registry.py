@@ -18,6 +18,7 @@ from crack_tf.data.__main__ import main
 from crack_tf.data.folders import class_folders
 from crack_tf.data.neighbours import metu_blocks, photograph_keys
 from crack_tf.data.registry import DATASETS, fetch, locate, prepare
+from crack_tf.synthetic import tiles
 from tests.crack_tf.data.drawn_pairs import write_pair
 from tflite.errors import CrackError
 from tflite.files import write_bytes
@@ -350,7 +351,7 @@ def test_a_set_that_must_be_fetched_by_hand_says_from_where_and_to_where(
 
 def test_synthetic_masks_are_drawn_on_first_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CRACK_TF_CACHE", str(tmp_path))
-    drawn = registry.write_pairs
+    drawn = tiles.write_pairs
     monkeypatch.setattr(registry, "write_pairs", lambda folder, overwrite: drawn(folder, 4, 32, overwrite=overwrite))
     place = locate("synthetic_masks")
     assert place.task == "segment"

@@ -123,7 +123,7 @@ def test_at_the_measured_prevalence_the_table_gives_the_measured_precision(count
 def test_rates_stay_rates_and_precision_lies_in_its_range(counts: Confusion, prevalence: float) -> None:
     (row,) = prevalence_table(counts, [prevalence])
     for key in ("recall", "specificity", "precision", "npv"):
-        value = row[key]
+        value = getattr(row, key)
         assert value is None or (isinstance(value, float) and 0 <= value <= 1)
     if row.precision is not None:
         assert row.precision_low <= row.precision + 1e-12  # type: ignore[operator]
@@ -143,7 +143,7 @@ def test_a_missing_class_leaves_its_columns_empty() -> None:
     row = prevalence_table(Confusion(9, 1, 0, 0))[0]
     assert row.recall == 0.9
     assert row.missed_cracks_per_1000 == pytest.approx(50)
-    assert [row[key] for key in ("specificity", "precision", "npv", "false_alarms_per_1000")] == [None] * 4
+    assert [getattr(row, key) for key in ("specificity", "precision", "npv", "false_alarms_per_1000")] == [None] * 4
 
 
 def test_a_model_that_never_calls_has_no_precision() -> None:

@@ -18,7 +18,7 @@ LATER = {"cl_iou", "nsd", "cl_iou_tolerance_px", "nsd_tolerance_px", "left_out"}
 
 
 def columns(kind: type) -> list[str]:
-    return [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    return [field.name for field in fields(kind)]
 
 
 def header(path: Path) -> list[str]:

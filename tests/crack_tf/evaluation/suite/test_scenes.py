@@ -69,6 +69,8 @@ def test_rows_add_up_photographs_and_give_intervals() -> None:
     assert (row.photographs, row.cracks, row.found, row.false, row.touched) == (3, 3, 2, 3, 2)
     assert row.recall == pytest.approx(2 / 3)
     assert row.false_per_photograph == pytest.approx(1.0)
+    assert row.false_per_photograph_low is not None
+    assert row.false_per_photograph_high is not None
     assert row.false_per_photograph_low <= 1.0 <= row.false_per_photograph_high
     assert [r.photo for r in photo_rows(scores)] == ["a", "b", "c"]
     assert scene_rows([score(0, (), ())])[0].recall is None
@@ -81,5 +83,5 @@ def test_a_higher_cut_never_finds_more_nor_more_that_is_false(photos: list[tuple
     for before, after in pairwise(rows):
         assert after.least_score > before.least_score
         assert after.false_per_photograph <= before.false_per_photograph
-        if after.recall is not None:
+        if after.recall is not None and before.recall is not None:
             assert after.recall <= before.recall

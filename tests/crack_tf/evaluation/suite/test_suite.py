@@ -41,6 +41,9 @@ def tiles() -> TestSet:
 def test_a_split_row_counts_both_kinds_of_error(model: Path, tiles: TestSet, tmp_path: Path) -> None:
     row = tables.split_row(Answers(tmp_path / "kept"), "dark", model, tiles)
     assert (row.tp, row.fn, row.tn, row.fp) == (11, 1, 11, 1)
+    assert row.auc_low is not None
+    assert row.auc is not None
+    assert row.auc_high is not None
     assert row.auc_low <= row.auc <= row.auc_high
     assert row.n == TILES
 
