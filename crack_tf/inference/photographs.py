@@ -51,7 +51,7 @@ _KERAS_TILES = 64  # predicted at once
 Photograph = str | os.PathLike[str] | np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ClassifiedPhoto:
     """What a classifier says about a photograph.
 
@@ -68,6 +68,11 @@ class ClassifiedPhoto:
     tiles: tuple[Tile, ...]
     threshold: float
     model: str
+
+    def __repr__(self) -> str:
+        highest = f"{self.highest.probability:.3f}" if self.tiles else "none"
+        found = f"{len(self.cracked)} of {len(self.tiles)} tiles cracked, highest probability {highest}"
+        return f"ClassifiedPhoto({_named(self.name, self.image)}: {found}, by {self.model})"
 
     @property
     def crack(self) -> bool:
@@ -89,7 +94,7 @@ class ClassifiedPhoto:
         return draw_overlay(self.image, self.tiles, self.threshold, f"{self.name} {self.model}".strip())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DrawnPhoto:
     """What a segmentation model says about a photograph.
 
@@ -110,6 +115,12 @@ class DrawnPhoto:
     threshold: float
     mm_per_pixel: float | None
     model: str
+
+    def __repr__(self) -> str:
+        # Not the cracks: measuring them takes seconds.
+        found = f"{self.mask.mean():.2%} drawn as crack" if self.crack else "nothing drawn"
+        scale = "" if self.mm_per_pixel is None else f", {self.mm_per_pixel:g} mm per pixel"
+        return f"DrawnPhoto({_named(self.name, self.image)}: {found}{scale}, by {self.model})"
 
     @property
     def crack(self) -> bool:
@@ -217,6 +228,10 @@ class PhotoModel(ABC, Generic[Answer]):
 
     @abstractmethod
     def _answer(self, name: str, picture: Picture, **settings: Any) -> Answer: ...
+
+
+def _named(name: str, image: np.ndarray) -> str:
+    return f"{name or 'array'} {image.shape[1]}x{image.shape[0]}"
 
 
 def _inside(folder: Path) -> list[Path | Trouble]:

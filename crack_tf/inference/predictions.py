@@ -261,7 +261,7 @@ class Predictions:
             self._rewrite(settings)
 
     def _learn(self, record: dict[str, Any]) -> None:
-        """Of several records of a photograph the last counts."""
+        """The last of several records of a photograph counts."""
         name, file = record["photo"], FileState.from_json(record.get("file"))
         self.done.pop(name, None)
         self.files.pop(name, None)

@@ -54,7 +54,7 @@ class Tile:
     crack: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Photo:
     """A classified photograph.
 
@@ -67,6 +67,10 @@ class Photo:
     image: np.ndarray
     tiles: tuple[Tile, ...]
     left_out: int = 0
+
+    def __repr__(self) -> str:
+        size = f"{self.image.shape[1]}x{self.image.shape[0]}"
+        return f"Photo({size}: {sum(tile.crack for tile in self.tiles)} of {len(self.tiles)} tiles cracked)"
 
     @property
     def crack(self) -> bool:

@@ -218,7 +218,7 @@ class PhotoRecord:
             raise CheckError("has rows of patches of different lengths")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Survey:
     """A finished survey.
 
@@ -241,6 +241,10 @@ class Survey:
     findings: tuple[Finding, ...] = ()
     gaps: tuple[Gap, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.photos)} photographs, {len(self.findings)} findings, {len(self.gaps)} gaps"
+        return f"Survey({self.source}, {self.created}: {counts})"
 
 
 def finding_id(photo: str, box: Box, again: int = 0) -> str:

@@ -111,7 +111,7 @@ class SurveyConfig:
                 raise CrackError(f"--{name.replace('_', '-')} {value:g}: give a number above 0.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SurveyResult:
     """A finished survey and its folder.
 
@@ -132,6 +132,10 @@ class SurveyResult:
     done_before: int
     comparison: Comparison | None
     coverage: Coverage | None = None
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.survey.photos)} photographs, {len(self.findings)} findings, {len(self.gaps)} gaps"
+        return f"SurveyResult({self.survey.source}: {counts}, in {self.folder})"
 
     @property
     def findings(self) -> tuple[Finding, ...]:

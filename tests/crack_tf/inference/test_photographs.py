@@ -49,6 +49,26 @@ def test_a_tile_is_called_cracked_where_the_model_says_so(classifier: Path, pict
     assert photo.overlay().width >= 640
 
 
+def test_an_answer_is_shown_in_one_line_that_says_what_was_found(
+    classifier: Path, picture: np.ndarray, tmp_path: Path
+) -> None:
+    with crack_tf.load(classifier, jobs=1) as model:
+        photo = model.predict(picture)
+    count, height, width = len(photo.tiles), *picture.shape[:2]
+    found = f"{len(photo.cracked)} of {count} tiles cracked, highest probability {photo.highest.probability:.3f}"
+    assert repr(photo) == f"ClassifiedPhoto(array {width}x{height}: {found}, by {photo.model})"
+    path = tmp_path / "map.tflite"
+    write_map_model(path)
+    image = np.full((MAP_SIZE, MAP_SIZE, 3), 230, np.uint8)
+    Image.fromarray(image).save(tmp_path / "clean.png")
+    image[:, : MAP_SIZE // 4] = 10
+    with crack_tf.load(path, jobs=1) as segmenter:
+        drawn, clean = segmenter.predict(image, mm_per_pixel=0.5), segmenter.predict(tmp_path / "clean.png")
+    share = f"{drawn.mask.mean():.2%} drawn as crack, 0.5 mm per pixel"
+    assert repr(drawn) == f"DrawnPhoto(array {MAP_SIZE}x{MAP_SIZE}: {share}, by {drawn.model})"
+    assert repr(clean) == f"DrawnPhoto(clean.png {MAP_SIZE}x{MAP_SIZE}: nothing drawn, by {clean.model})"
+
+
 def test_a_file_an_array_and_a_folder_give_the_same_answer(
     classifier: Path, picture: np.ndarray, tmp_path: Path
 ) -> None:
