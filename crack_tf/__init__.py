@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from crack_tf.inference.photographs import load as load
     from crack_tf.quantisation.config import ExportConfig as ExportConfig
     from crack_tf.quantisation.config import ExportResult as ExportResult
+    from crack_tf.reporting.annotations import to_coco as to_coco
+    from crack_tf.reporting.annotations import to_detections as to_detections
     from crack_tf.survey import SurveyPackage
     from crack_tf.survey.surveying import SurveyConfig as SurveyConfig
     from crack_tf.survey.surveying import SurveyResult as SurveyResult
@@ -49,6 +51,7 @@ _HOMES = {
     **dict.fromkeys(("ExportConfig", "ExportResult"), "crack_tf.quantisation.config"),
     "Run": "crack_tf.training.runs",
     **dict.fromkeys(("SurveyConfig", "SurveyResult"), "crack_tf.survey.surveying"),
+    **dict.fromkeys(("to_coco", "to_detections"), "crack_tf.reporting.annotations"),
 }
 _CALLABLE_VERBS = ("train", "export", "survey")  # modules that can be called: see docs/decisions.md
 __all__ = [
@@ -66,6 +69,8 @@ __all__ = [
     "export",
     "load",
     "survey",
+    "to_coco",
+    "to_detections",
     "train",
 ]
 

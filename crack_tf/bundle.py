@@ -27,6 +27,7 @@ from tflite.cli import non_negative_int, positive_int, run_main, thread_counts
 from tflite.errors import CrackError
 from tflite.manifest import SPLITS
 from tflite.outputs import check_file
+from tflite.words import counted
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -118,7 +119,7 @@ def run(args: argparse.Namespace) -> None:
         made = pack(config, args.out)
         size = made.path.stat().st_size / 1e6
         print(
-            f"{made.path}: {size:.1f} MB, {len(made.models)} model(s), {made.tiles} tiles of {made.source} {made.split}"
+            f"{made.path}: {size:.1f} MB, {len(made.models)} model(s), {counted(made.tiles, 'tile')} of {made.source} {made.split}"
         )
     if host is not None:
         ssh.measure_on_board(args.out, host, args.results, args.threads, args.overwrite)

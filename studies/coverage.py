@@ -196,7 +196,7 @@ def scales(seed: int, tallies: dict[tuple[str, str], Tally]) -> None:
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """How far each state's square metres are off, flight by flight."""
-    from crack_tf.plots import new_figure, save_png
+    from crack_tf.reporting.plots import new_figure, save_png
 
     figure = new_figure(8, 4)
     axes = figure.add_subplot()

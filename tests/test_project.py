@@ -118,7 +118,7 @@ def test_legacy_keras_is_imported_in_the_quantisation_module_only() -> None:
 
 def test_every_third_party_import_is_pinned() -> None:
     pins: dict[str, str] = {}
-    for extra in ("", "-jax", "-report", "-sam", "-cluster", "-heic", "-handover"):
+    for extra in ("", "-jax", "-report", "-sam", "-cluster", "-heic", "-handover", "-supervision"):
         name = f"requirements{extra}.txt"
         pins |= requirements(name)
     distributions = metadata.packages_distributions()
@@ -143,6 +143,7 @@ def test_requirement_files_are_pinned_and_each_pin_of_the_workstation_says_why()
         "requirements-jax.txt",
         "requirements-report.txt",
         "requirements-sam.txt",
+        "requirements-supervision.txt",
         "requirements-cluster.txt",
     ):
         assert requirements(name), name

@@ -21,6 +21,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "cluster": ("distributed", "dask"),
     "heic": ("pillow_heif",),
     "handover": ("pyogrio", "pyproj", "ezdxf"),
+    "supervision": ("supervision",),
     "train": (
         "tensorflow",
         "keras",

@@ -175,7 +175,7 @@ def _counts(values: Iterable[str]) -> dict[str, int]:
 
 
 def _rounded(statistic: Callable[[list[float]], Any], values: list[float]) -> float | None:
-    """Of a class without files (crack-free photographs, say) there is nothing to tell."""
+    """Nothing is told of a class without files (crack-free photographs, say)."""
     return round(float(statistic(values)), 1) if values else None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tflite.cli import EXIT_GAPS, non_negative_int, positive_int
 from tflite.manifest import SPLITS
+from tflite.words import counted
 
 
 def add_verbs(verbs: Any, source: str) -> None:
@@ -62,7 +63,7 @@ def _mine(options: argparse.Namespace) -> int:
 
     found = mine_with(options.model, options.clean, options.out, options.per_photo, options.jobs)
     listed = f"{options.out}/no_crack, listed in {options.out}/mined.csv"
-    print(f"{len(found.mistakes)} tiles in {listed}; {len(found.unread)} photographs not read")
+    print(f"{counted(len(found.mistakes), 'tile')} in {listed}; {counted(len(found.unread), 'photograph')} not read")
     split = f"python -m crack_tf.data split {options.out} --clean --out mined.csv"
     print(f"next: {split}, and `data mix` it into your training set")
     return EXIT_GAPS if found.unread else 0

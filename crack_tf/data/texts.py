@@ -12,6 +12,7 @@ from crack_tf.data.notes import audit_notes
 from crack_tf.data.pairs import PairRecord, pair_summary
 from crack_tf.data.registry import DATASETS
 from tflite.manifest import LABELS, SPLITS, Manifest
+from tflite.words import counted
 
 _SHOWN = 10  # of a list that may be long
 
@@ -52,7 +53,7 @@ def mask_lines(result: Audit) -> list[str]:
     numbers = pair_summary(result.records)
     quartiles = ", ".join(f"{share:.2%}" for share in numbers["crack_share_quartiles"])
     lines = [
-        f"{numbers['pairs']} pairs, {numbers['crack_free']} of them crack-free",
+        f"{counted(numbers['pairs'], 'pair')}, {numbers['crack_free']} of them crack-free",
         f"crack pixels: {numbers['crack_pixels_share'] or 0:.2%} of all; quartiles of the cracked photographs: {quartiles}",
         f"cracks no darker than their surroundings: {numbers['not_darker_than_surroundings']}; "
         f"not clearly darker: {numbers['not_on_a_dark_line']}",
@@ -74,7 +75,9 @@ def unreadable_lines(result: Audit) -> list[str]:
     if not count:
         return []
     pairs = result.source.task == "segment"
-    lines = [f"{count} pairs with a problem:" if pairs else f"{count} unreadable files, left out of every split:"]
+    lines = [
+        f"{counted(count, 'pair')} with a problem:" if pairs else f"{count} unreadable files, left out of every split:"
+    ]
     lines += [f"  {record.path}: {record.error}" for record in result.unreadable[:_SHOWN]]
     return [*lines, f"  and {count - _SHOWN} more"] if count > _SHOWN else lines
 
@@ -88,7 +91,8 @@ def split_lines(manifest: Manifest, leaks: Mapping[str, int]) -> list[str]:
     """
     groups = len({item.group for item in manifest.items})
     lines = [
-        f"{manifest.name}, seed {manifest.seed}: {len(manifest.items)} files in {groups} groups, sha256 {manifest.sha256[:12]}",
+        f"{manifest.name}, seed {manifest.seed}: {counted(len(manifest.items), 'file')} in {counted(groups, 'group')}, "
+        f"sha256 {manifest.sha256[:12]}",
         f"{'':<8}{LABELS[0]:>10}{LABELS[1]:>10}{'of them copies of a train picture':>36}",
     ]
     for name in SPLITS:
@@ -99,13 +103,16 @@ def split_lines(manifest: Manifest, leaks: Mapping[str, int]) -> list[str]:
 
 def conversion_lines(result: Conversion) -> list[str]:
     """What was converted, and from which classes."""
-    lines = [f"{result.kind}: {result.photographs} photographs converted, {result.crack_free} of them without a crack"]
+    lines = [
+        f"{result.kind}: {counted(result.photographs, 'photograph')} converted, {result.crack_free} of them without a crack"
+    ]
     for what, classes in (("taken as crack", result.crack_classes), ("taken as background", result.other_classes)):
         if classes:
             lines.append(f"{what}: {', '.join(f'{name!r} ({count})' for name, count in sorted(classes.items()))}")
     if result.lines:
         width = f"{result.line_width:g} pixels wide, as you said"
-        lines.append(f"{result.lines} cracks that were marked as lines are drawn {width}")
+        what = counted(result.lines, "crack that was marked as a line is", "cracks that were marked as lines are")
+        lines.append(f"{what} drawn {width}")
     if result.not_annotated:
         lines.append(f"{result.not_annotated} photographs have no annotation, and are left out")
     return lines

@@ -42,6 +42,7 @@ from tflite.manifest import LABELS, Item, Manifest, refuse_mixed, write_manifest
 from tflite.outputs import Output
 from tflite.runtime import Classifier
 from tflite.sidecar import Sidecar, golden_input, made_from, read_sidecar, sidecar_path, verify_file
+from tflite.words import counted
 
 REQUIREMENTS = "requirements-device.txt"
 SHIPPED = Path(__file__).parents[1] / "shipped"  # links in a checkout
@@ -356,7 +357,7 @@ def outputs(model: Packed, tiles: np.ndarray, delegate: str) -> dict[str, Any]:
     answers = np.array([classifier.raw(tile) for tile in (*tiles, golden_input(classifier.image_size))])
     if strange := int(np.sum(~np.isfinite(answers))):
         raise CrackError(
-            f"{model.twin} answers {strange} of {len(answers)} tiles with a number that is not finite here. Train again."
+            f"{model.twin} answers {strange} of {counted(len(answers), 'tile')} with a number that is not finite here. Train again."
         )
     return {
         "raw": [convert(answer) for answer in answers[:-1]],

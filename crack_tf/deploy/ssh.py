@@ -101,12 +101,12 @@ class Parcel:
 
     @property
     def folder(self) -> str:
-        """Of this bundle, in ~/crack_tf on the board."""
+        """This bundle's folder, in ~/crack_tf on the board."""
         return self.sha256[:12]
 
     @property
     def environment(self) -> str:
-        """Of Python, in ~/crack_tf on the board. Bundles with the same requirements share it."""
+        """Python's environment, in ~/crack_tf on the board. Bundles with the same requirements share it."""
         return f"venv-{self.requirements_sha256[:12]}"
 
 

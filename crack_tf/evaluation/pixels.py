@@ -78,12 +78,12 @@ class PixelCounts:
 
     @property
     def cl_iou(self) -> float:
-        """Of `centre_line_counts`: found / (found + fp + fn); NaN when neither mask has a line."""
+        """From `centre_line_counts`: found / (found + fp + fn); NaN when neither mask has a line."""
         return self._rate("cl_iou")
 
     @property
     def nsd(self) -> float:
-        """Of `boundary_counts`: (tp + found) / (tp + fp + found + fn); NaN when neither mask has a boundary."""
+        """From `boundary_counts`: (tp + found) / (tp + fp + found + fn); NaN when neither mask has a boundary."""
         return self._rate("nsd")
 
     def _rate(self, name: str) -> float:

@@ -41,6 +41,7 @@ from tflite.photographs import Trouble, list_photographs
 from tflite.segmenter import Segmenter
 from tflite.sidecar import Sidecar, read_sidecar
 from tflite.transparency import boxes_with_pixels
+from tflite.words import counted
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -71,8 +72,8 @@ class ClassifiedPhoto:
 
     def __repr__(self) -> str:
         highest = f"{self.highest.probability:.3f}" if self.tiles else "none"
-        found = f"{len(self.cracked)} of {len(self.tiles)} tiles cracked, highest probability {highest}"
-        return f"ClassifiedPhoto({_named(self.name, self.image)}: {found}, by {self.model})"
+        found = f"{len(self.cracked)} of {counted(len(self.tiles), 'tile')} cracked, highest probability {highest}"
+        return f"ClassifiedPhoto({_sized(self.name, self.image)}: {found}, by {self.model})"
 
     @property
     def crack(self) -> bool:
@@ -120,7 +121,7 @@ class DrawnPhoto:
         # Not the cracks: measuring them takes seconds.
         found = f"{self.mask.mean():.2%} drawn as crack" if self.crack else "nothing drawn"
         scale = "" if self.mm_per_pixel is None else f", {self.mm_per_pixel:g} mm per pixel"
-        return f"DrawnPhoto({_named(self.name, self.image)}: {found}{scale}, by {self.model})"
+        return f"DrawnPhoto({_sized(self.name, self.image)}: {found}{scale}, by {self.model})"
 
     @property
     def crack(self) -> bool:
@@ -230,7 +231,7 @@ class PhotoModel(ABC, Generic[Answer]):
     def _answer(self, name: str, picture: Picture, **settings: Any) -> Answer: ...
 
 
-def _named(name: str, image: np.ndarray) -> str:
+def _sized(name: str, image: np.ndarray) -> str:
     return f"{name or 'array'} {image.shape[1]}x{image.shape[0]}"
 
 

@@ -27,6 +27,7 @@ from tflite.images import decode_picture, header_pixels, load_picture, resize_rg
 from tflite.metrics import sigmoid
 from tflite.runtime import Classifier
 from tflite.transparency import boxes_with_pixels
+from tflite.words import counted
 
 # Up to here a picture counts as one tile. A larger one would be shrunk so far that hairline cracks vanish, a longer one squeezed.
 WHOLE_SIDE = 1.5  # times the tile's side
@@ -70,7 +71,7 @@ class Photo:
 
     def __repr__(self) -> str:
         size = f"{self.image.shape[1]}x{self.image.shape[0]}"
-        return f"Photo({size}: {sum(tile.crack for tile in self.tiles)} of {len(self.tiles)} tiles cracked)"
+        return f"Photo({size}: {sum(tile.crack for tile in self.tiles)} of {counted(len(self.tiles), 'tile')} cracked)"
 
     @property
     def crack(self) -> bool:

@@ -52,7 +52,7 @@ def with_front_matter(card: str, sidecar: Sidecar) -> str:
 
 
 def _licence(stated: str) -> list[str]:
-    """Of "metu: CC-BY-4.0; sdnet2018: CC0-1.0. Backbone ... (Apache-2.0)." the data's part, which is the strictest."""
+    """The data's part, which is the strictest, of "metu: CC-BY-4.0; sdnet2018: CC0-1.0. Backbone ... (Apache-2.0)."."""
     data = stated.partition(". ")[0]
     if "research" in data.lower():
         return ["license: other", "license_name: research-only"]

@@ -33,6 +33,7 @@ from tflite.checked import (
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_bytes, write_json
+from tflite.words import counted
 
 FORMAT = "crack_tf.survey/1"
 FILE_NAME = "survey.json"
@@ -243,8 +244,8 @@ class Survey:
     warnings: tuple[str, ...] = field(default=())
 
     def __repr__(self) -> str:
-        counts = f"{len(self.photos)} photographs, {len(self.findings)} findings, {len(self.gaps)} gaps"
-        return f"Survey({self.source}, {self.created}: {counts})"
+        counts = ((self.photos, "photograph"), (self.findings, "finding"), (self.gaps, "gap"))
+        return f"Survey({self.source}, {self.created}: {', '.join(counted(len(some), noun) for some, noun in counts)})"
 
 
 def finding_id(photo: str, box: Box, again: int = 0) -> str:

@@ -169,7 +169,7 @@ class _Speed(NamedTuple):
 
 
 def _children_cpu_seconds() -> float:
-    """Of the processes that this one has started and waited for."""
+    """CPU time of the processes that this one has started and waited for."""
     times = os.times()
     return times.children_user + times.children_system
 

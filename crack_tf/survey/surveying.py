@@ -34,6 +34,7 @@ from tflite.place.flightlog import FlightLog, read_flight_log, read_log_bytes
 from tflite.place.srt import SrtTrack, is_srt, read_srt
 from tflite.place.video import find_subtitles
 from tflite.sidecar import Sidecar, read_sidecar
+from tflite.words import counted
 
 FOREGROUNDS = ("auto", "none")
 
@@ -134,8 +135,9 @@ class SurveyResult:
     coverage: Coverage | None = None
 
     def __repr__(self) -> str:
-        counts = f"{len(self.survey.photos)} photographs, {len(self.findings)} findings, {len(self.gaps)} gaps"
-        return f"SurveyResult({self.survey.source}: {counts}, in {self.folder})"
+        counts = ((self.survey.photos, "photograph"), (self.findings, "finding"), (self.gaps, "gap"))
+        told = ", ".join(counted(len(some), noun) for some, noun in counts)
+        return f"SurveyResult({self.survey.source}: {told}, in {self.folder})"
 
     @property
     def findings(self) -> tuple[Finding, ...]:

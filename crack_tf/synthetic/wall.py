@@ -45,7 +45,7 @@ class WallCrack:
 
     @property
     def length(self) -> float:
-        """Of the centreline, pixels."""
+        """The centreline's, in pixels."""
         return float(np.hypot(*np.diff(self.points, axis=0).T).sum())
 
     @property
@@ -166,7 +166,7 @@ class _Frame:
         return found
 
     def generator(self, key: int) -> np.random.Generator:
-        """Of what holds for the whole wall."""
+        """Random numbers for what holds for the whole wall."""
         return np.random.default_rng([self.seed, key])
 
 

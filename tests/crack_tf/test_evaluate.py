@@ -119,7 +119,7 @@ def test_figures_by_hand() -> None:
     assert row["auc"] == pytest.approx(8 / 9)  # one of nine pairs is the wrong way round
     assert row["brier"] == pytest.approx(float(np.mean((sigmoid(logits) - labels) ** 2)))
     assert row["threshold_probability"] == pytest.approx(float(sigmoid(-1.0)))
-    assert row["recall_low"] < row["recall"] <= row["recall_high"]  # type: ignore[operator]
+    assert row["recall_low"] < row["recall"] <= row["recall_high"]
 
 
 @pytest.mark.parametrize(("label", "present", "absent"), [(1, "recall", "specificity"), (0, "specificity", "recall")])
@@ -354,7 +354,9 @@ def test_a_model_of_unknown_origin_is_evaluated_with_a_note(
 
 def test_a_table_of_one_class_names_the_missing_one(tiny_manifest: Manifest) -> None:
     logits, labels = np.array([1.0, 2.0], np.float32), np.ones(2, np.int8)
-    names = dict.fromkeys(("name", "scheme", "file", "sha256", "manifest", "manifest_sha256", "split"), "m")
+    names: dict[str, Any] = dict.fromkeys(
+        ("name", "scheme", "file", "sha256", "manifest", "manifest_sha256", "split"), "m"
+    )
     figures = measure(logits, labels, 0.0)
     row = TileRow(image_size=96, n=2, training_tiles=None, related_to_training=None, **names, **figures)
     lines = report([module.Evaluation("m", 0.0, logits, labels, [], row)], tiny_manifest, "test")

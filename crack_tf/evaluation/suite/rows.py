@@ -295,7 +295,7 @@ class CostRow:
 
 @dataclass(frozen=True)
 class WorstRow:
-    """Of a model's `CorruptionRow`s at one severity, those that cost most.
+    """Those of a model's `CorruptionRow`s at one severity that cost most.
 
     Attributes:
         model, severity: which.

@@ -132,7 +132,7 @@ def _finding(out: Path, photo: PhotoRecord, rng: np.random.Generator, scaled: bo
         "max_width_px": round(mean * 1.4, 3) if drawn else None,
     }
     scale = photo.mm_per_pixel
-    in_mm = {
+    in_mm: dict[str, Any] = {
         name.replace("_px", "_mm"): None if scale is None or value is None else round(value * scale, 3)
         for name, value in measured.items()
     }
