@@ -50,7 +50,7 @@ def to_detections(answer: ClassifiedPhoto | DrawnPhoto | SurveyResult, *, masks:
     crack the mean over its pixels.
 
     Args:
-        answer: of `load(...).predict(...)`, or a survey.
+        answer: what `load(...).predict(...)` gave, or a survey.
         masks: whether `mask`, bool (n, height, width), is made of drawn cracks; it takes a byte per pixel and crack.
 
     Returns:
@@ -88,7 +88,7 @@ def to_coco(answers: Iterable[ClassifiedPhoto | DrawnPhoto] | SurveyResult) -> d
     rectangles.
 
     Args:
-        answers: of `load(...).predict(...)`, one per photograph, or a survey.
+        answers: what `load(...).predict(...)` gave, one per photograph; or a survey.
 
     Raises:
         CrackError: if an answer is none of these, or a survey's photographs are a video's frames.

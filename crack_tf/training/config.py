@@ -55,7 +55,7 @@ class TrainConfig:
         zoom_out: a classifier's tiles are reduced up to this factor, 1 to 4; 1 never.
         zoom_in: a third of the patches of a model that draws masks are enlarged up to this factor, 1 to 4, for wide cracks; 1 never.
         teacher: a trained `.keras` classifier, or its run folder, whose probabilities are mixed into the labels; or None.
-        teacher_share: of the teacher in the targets, 0 to 1.
+        teacher_share: the teacher's share in the targets, 0 to 1.
         balance: None takes samples as they come; else both labels come equally often, and data sets of a mix by their size to the
             power of one minus this: 0.5 by its root, 1 all equally often.
         freeze_epochs: first epochs in which only the head trains.
