@@ -243,6 +243,20 @@ def test_a_missing_path_and_a_folder_without_photographs_are_refused(tmp_path: P
         find_photos([tmp_path / "nowhere"], None)
 
 
+def test_results_of_an_earlier_run_are_no_photographs_and_a_list_is_flat(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "found/overlays").mkdir(parents=True)
+    save(tmp_path / "a.png", 20)
+    save(tmp_path / "found/overlays/a.png.png", 20)
+    (tmp_path / "found/predictions.jsonl").write_text('{"format":"crack_tf.predictions/1"}\n')
+    found, _ = find_photos([tmp_path], None)
+    assert [photo.path for photo in found] == [tmp_path / "a.png"]
+    assert "found holds results of an earlier run, no photographs: passed over" in capsys.readouterr().err
+    with pytest.raises(CrackError, match="one flat list, which holds something of type list"):
+        find_photos([[tmp_path]], None)  # type: ignore[list-item]
+
+
 def test_each_photograph_counts_once_and_equal_names_get_different_overlays(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()

@@ -23,8 +23,8 @@ def drawn(*lines: Line, width: int = 6) -> np.ndarray:
     return np.asarray(image)
 
 
-def measured(mask: np.ndarray, **options: float) -> list[Crack]:
-    return measure_cracks(mask, mm_per_pixel=0.5, **options)
+def measured(mask: np.ndarray) -> list[Crack]:
+    return measure_cracks(mask, mm_per_pixel=0.5)
 
 
 @settings(max_examples=15, deadline=None)

@@ -74,6 +74,17 @@ def test_a_photograph_gets_maps_and_measured_cracks(
     assert "1 crack, longest" in capsys.readouterr().out
 
 
+def test_a_crack_that_is_drawn_in_pieces_is_one_crack_with_its_gap(model: Path, tmp_path: Path) -> None:
+    pixels = np.full((HEIGHT, WIDTH, 3), 220, np.uint8)
+    pixels[58:63, 20:90] = pixels[58:63, 110:180] = 10
+    Image.fromarray(pixels).save(tmp_path / "pier.png")
+    assert call(tmp_path / "pier.png", "--model", model, "--out", tmp_path / "out") == 0
+    with (tmp_path / "out" / "pier.png" / "cracks.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["parts"] == "2"
+    assert float(row["length_px"]) == pytest.approx(160, abs=4)
+
+
 def test_a_folder_keeps_its_structure_and_lists_what_cannot_be_read(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,12 +12,13 @@ from PIL import Image
 
 from crack_tf.survey.__main__ import main
 from crack_tf.survey.camera import Locator, Scale
-from crack_tf.survey.findings import read_survey
+from crack_tf.survey.findings import FORMAT, read_survey
 from crack_tf.survey.source import FolderSource, JournalSource, VideoSource, open_source
 from tests.crack_tf.survey.small_flight import exif, wall, write_models
 from tflite.device.journal import FILE_NAME, Journal
 from tflite.device.tiles import Box
 from tflite.errors import CrackError, ImageError
+from tflite.files import write_json
 
 ALL = lambda name, size: True  # noqa: E731
 
@@ -63,6 +64,19 @@ def test_a_folder_gives_photographs_by_name_and_passes_others_over(tmp_path):
     frame = next(iter(source.items(ALL))).read()
     assert frame.image.shape == (160, 224, 3)
     assert next(iter(source.items(ALL))).pixels == 160 * 224
+
+
+def test_the_pictures_of_an_earlier_survey_are_passed_over_and_named(tmp_path):
+    folder = tmp_path / "DCIM"
+    for place in (folder, folder / "found/pictures", folder / "found/overlays"):
+        place.mkdir(parents=True)
+        wall().save(place / "a.png")
+    write_json(folder / "found/settings.json", {"format": FORMAT, "created": "2026-01-01T00:00:00Z", "settings": {}})
+    source = open_source(folder, tmp_path / "out", Locator(), 1.0, None)
+    assert [item.name for item in source.items(ALL)] == ["a.png"]
+    assert source.warnings == [
+        "1 folder in DCIM with results of an earlier run passed over, the first found: its pictures are no photographs."
+    ]
 
 
 def test_only_what_is_wanted_is_given(tmp_path):
