@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crack_tf.common.arguments import check_types
+from crack_tf.photo.patterns import COLUMNS as PATTERN_COLUMNS
+from crack_tf.photo.patterns import Lines, density, patterns_of
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
 
@@ -140,8 +142,10 @@ def write_cracks(
                 start=len(cracks) + 1,
             )
         ]
-    rows = [crack.as_dict() for crack in cracks] + [crack.as_dict() | {"note": LEFT_OUT} for crack in unclear]
-    write_csv(out / TABLE, rows, (*COLUMNS, "note"))
+    patterns = _pattern_columns(cracks, mask.size, mm_per_pixel)
+    rows = [crack.as_dict() | more for crack, more in zip(cracks, patterns, strict=True)]
+    rows += [crack.as_dict() | {"note": LEFT_OUT} for crack in unclear]
+    write_csv(out / TABLE, rows, (*COLUMNS, "note", *PATTERN_COLUMNS))
     if photo is not None:
         drawn = mask if left_out is None else mask | left_out
         with atomic_path(out / OVERLAY) as temporary:
@@ -158,6 +162,24 @@ def write_cracks(
         },
     )
     return cracks
+
+
+def _pattern_columns(cracks: Sequence[Crack], area_px: int, mm_per_pixel: float | None) -> list[dict[str, Any]]:
+    """PATTERN_COLUMNS of each crack, by the photograph's sides: nobody says how the camera was held."""
+    found = patterns_of([Lines(crack.centreline, len(crack.outline) - crack.parts) for crack in cracks])
+    dense = density(sum(crack.length_px for crack in cracks), area_px, mm_per_pixel)
+    return [
+        {
+            "pattern": pattern.name,
+            "orientation": pattern.orientation,
+            "spacing_px": pattern.spacing_px,
+            "spacing_mm": None
+            if pattern.spacing_px is None or mm_per_pixel is None
+            else round(pattern.spacing_px * mm_per_pixel, 1),
+            **dense,
+        }
+        for pattern in found
+    ]
 
 
 def without_specks(mask: np.ndarray, extent: float) -> np.ndarray:

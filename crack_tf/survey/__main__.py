@@ -109,6 +109,13 @@ def make_parser() -> argparse.ArgumentParser:
         help="faces of the structure with their sizes, see docs/coverage.md (default: the walls that the flight looked at)",
     )
 
+    parser.add_argument(
+        "--condition",
+        metavar="PRESET|FILE",
+        help="propose a condition state for each crack, by a table of rules: mbei-1130, osim, width-classes or a TOML file, see "
+        "docs/condition.md; on a finished survey, nothing is searched again",
+    )
+
     review = parser.add_argument_group("review", "of a finished survey; PHOTOS is left out then")
     review.add_argument(
         "--review", type=Path, metavar="FILE", help="that report.html exported: put it into tables and report"

@@ -26,6 +26,7 @@ from crack_tf.photo.gsd import (
     refuse_panorama,
 )
 from crack_tf.photo.view import FACING_ERROR_DEG, GIMBAL_ERROR_DEG, MAX_WALL_PITCH_DEG, View, surface_tilt
+from crack_tf.survey.footprint import upright_roll
 from tflite.errors import CrackError, ImageError
 from tflite.place.clock import PLAIN_CLOCK, CameraClock
 from tflite.place.exposure import read_exposure
@@ -48,6 +49,7 @@ class Shot:
         latitude, longitude, altitude_m: of the camera, WGS84.
         heading_deg: where it looked, clockwise from true north, in [0, 360).
         pitch_deg: above the horizon.
+        roll_deg: about its axis, clockwise as seen from behind it.
         distance_m: to the surface.
         mm_per_pixel: on the surface, in the middle of the photograph.
         scale_source: what the scale comes from: GIVEN, or where the distance is from (`crack_tf.photo.gsd`); None without scale.
@@ -68,6 +70,7 @@ class Shot:
     notes: tuple[str, ...] = ()
     scale_source: str | None = None
     scale_error: float | None = None
+    roll_deg: float | None = None
 
     def view(self, width: int, height: int) -> View | None:
         """How a photograph of that size, in pixels, shows the surface; None where the scale is not known.
@@ -105,7 +108,12 @@ class Shot:
             return self.latitude, self.longitude, self.altitude_m
         view = self.view(0, 0)
         assert view is not None
-        right, down = (float(value) / 1000 for value in view.to_surface(np.array([[right_px, down_px]]))[0])
+        roll = math.radians(upright_roll(self.roll_deg or 0.0))
+        spot = (
+            right_px * math.cos(roll) - down_px * math.sin(roll),
+            right_px * math.sin(roll) + down_px * math.cos(roll),
+        )
+        right, down = (float(value) / 1000 for value in view.to_surface(np.array([spot]))[0])
         if not math.isfinite(right + down):
             return self.latitude, self.longitude, self.altitude_m
         ahead, angle = (self.distance_m or 0.0) * math.cos(math.radians(pitch)), math.radians(self.heading_deg)
@@ -212,6 +220,7 @@ class Locator:
             shot,
             heading_deg=shot.heading_deg if angles.heading is None else angles.heading,
             pitch_deg=shot.pitch_deg if angles.pitch is None else angles.pitch,
+            roll_deg=shot.roll_deg if angles.roll is None else angles.roll,
             distance_m=measured or self.scale.distance_m or found.distance_m,
             notes=found.notes if refused is None else (*found.notes, refused),
             **_scale_fields(scale),
@@ -241,7 +250,7 @@ class Locator:
 def _shot(seconds: float | None, fix: Fix | None, unplaced: str | None) -> Shot:
     if fix is None:
         return Shot(time=seconds, unplaced=unplaced)
-    return Shot(seconds, fix.lat, fix.lon, fix.alt, fix.heading_deg, fix.pitch_deg)
+    return Shot(seconds, fix.lat, fix.lon, fix.alt, fix.heading_deg, fix.pitch_deg, roll_deg=fix.roll_deg)
 
 
 def _scale_fields(found: GroundSampling | None) -> dict[str, Any]:

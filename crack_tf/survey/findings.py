@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
+from crack_tf.photo.patterns import ORIENTATIONS, PATTERNS
 from tflite.checked import (
     Between,
     CheckError,
@@ -94,6 +95,16 @@ class Finding:
         holes: polygons inside the outline that are not crack, such as the fields of map cracking.
         width_trusted: whether the widths were measured in the photograph and are not too fine for that (`Crack.width_trusted`); None
             where none was measured, and in surveys from before 2026-12.
+        pattern: one of `crack_tf.photo.patterns.PATTERNS`, among the cracks of its photograph; None where none was segmented.
+        orientation: one of `crack_tf.photo.patterns.ORIENTATIONS`; None likewise.
+        orientation_deg: 0 is horizontal, 90 vertical, counted anticlockwise as seen; None likewise, and for "all ways".
+        orientation_to: what that counts from: "member" where the camera's roll is known, else "photograph", by its sides.
+        spacing_px, spacing_mm: between the cracks of a set, or across the fields of a mesh; None for other patterns.
+        density_px: pixels of crack per megapixel of concrete on the photograph, all its cracks together that are not refuted.
+        density_m_per_m2: the same in metres per square metre; None also where the scale is not known.
+        condition: state that a table of conditions proposes (`crack_tf.survey.condition`); None without a table, where no crack was
+            segmented, and where a number that the table needs is not known.
+        condition_rule: the rule that decided and the numbers that it used, or what is not known; None likewise.
     """
 
     id: FindingId
@@ -127,6 +138,16 @@ class Finding:
     centreline: tuple[Polygon, ...] = ()
     holes: tuple[Polygon, ...] = ()
     width_trusted: bool | None = None
+    pattern: Annotated[str, OneOf(PATTERNS)] | None = None
+    orientation: Annotated[str, OneOf(ORIENTATIONS)] | None = None
+    orientation_deg: Annotated[float, Between(0, 180)] | None = None
+    orientation_to: Annotated[str, OneOf(("member", "photograph"))] | None = None
+    spacing_px: Amount | None = None
+    spacing_mm: Amount | None = None
+    density_px: Amount | None = None
+    density_m_per_m2: Amount | None = None
+    condition: Annotated[str, Text(60)] | None = None
+    condition_rule: Annotated[str, Text(1000)] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """JSON values, in the order of the attributes."""
@@ -187,6 +208,7 @@ class PhotoRecord:
             given or is not known.
         distance_m: to the surface in the middle of the photograph, or None.
         pitch_deg: of the camera above the horizon, or None.
+        roll_deg: of the camera about its axis, clockwise as seen from behind it, of the upright photograph; None where it is not known.
         patches: how well its parts show what is there, see `crack_tf.survey.quality`; None where nothing was measured.
     """
 
@@ -211,6 +233,7 @@ class PhotoRecord:
     distance_m: Amount | None = None
     pitch_deg: Annotated[float, Between(-360, 360)] | None = None
     patches: Annotated[str, Matching("[bdgn]+(/[bdgn]+)*", "rows of letters")] | None = None
+    roll_deg: Annotated[float, Between(-45, 45)] | None = None
 
     def __post_init__(self) -> None:
         if self.width * self.height > MAX_PIXELS:

@@ -1,6 +1,6 @@
 """What a photograph shows of an upright face: for every spot its pixel, how coarse a pixel is there, and how obliquely it is seen.
 
-The camera is a pinhole without roll. Its place along its line of sight is put right by its range, which is known better than a
+The camera is a pinhole. Its place along its line of sight is put right by its range, which is known better than a
 satellite's position is: before the face it looks at, it stands as far away as the laser or the user says.
 """
 
@@ -45,6 +45,11 @@ def is_placed(photo: PhotoRecord) -> bool:
     if None in known or not 1e-6 <= (photo.mm_per_pixel or 0.0) <= MAX_MM_PER_PIXEL:
         return False
     return 0 < (distance_of(photo) or 0.0) <= MAX_DISTANCE_M and abs(photo.pitch_deg or 0.0) <= MAX_WALL_PITCH_DEG
+
+
+def upright_roll(roll_deg: float) -> float:
+    """The roll that is left once a photograph is upright, in [-45, 45): its orientation has turned it by quarters."""
+    return (roll_deg + 45) % 90 - 45
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,10 @@ def camera_of(photo: PhotoRecord, frame: Frame) -> Camera | None:
     heading, pitch = math.radians(photo.heading_deg or 0.0), math.radians(photo.pitch_deg or 0.0)
     level = ahead_of(np.array([heading]))[0]
     ahead = math.cos(pitch) * level + (0, 0, math.sin(pitch))
-    right = right_of(np.array([heading]))[0]
+    level_right = right_of(np.array([heading]))[0]
+    level_down = np.cross(ahead, level_right)
+    roll = math.radians(photo.roll_deg or 0.0)
+    right = math.cos(roll) * level_right + math.sin(roll) * level_down
     east, north = frame.east_north(photo.latitude or 0.0, photo.longitude or 0.0)
     return Camera(
         place=np.array([east, north, photo.altitude_m or 0.0]),

@@ -21,6 +21,8 @@ COLUMNS = (
     *("length_px", "mean_width_px", "max_width_px", "length_mm", "mean_width_mm", "max_width_mm", "width_from"),
     *("picture", "overlay", "note", "length_error_mm", "mean_width_error_mm", "max_width_error_mm"),
     "width_trusted",
+    *("pattern", "orientation", "orientation_deg", "orientation_to", "spacing_px", "spacing_mm"),
+    *("density_px", "density_m_per_m2", "condition", "condition_rule"),
 )
 NOTE = "Opinions of neural networks about photographs, not a safety assessment."
 

@@ -24,11 +24,13 @@ from typing import Any
 
 from crack_tf import __version__
 from crack_tf.photo.gsd import MIN_PIXELS
+from crack_tf.survey.condition import PROPOSAL, table_of
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, VALIDATIONS, Finding, Survey
 from crack_tf.survey.ledger import Coverage, coverage_of
 from crack_tf.survey.page_coverage import coverage_section
 from crack_tf.survey.page_map import flight_figures
 from crack_tf.survey.page_pictures import EMBED_BYTES, PictureShelf
+from crack_tf.survey.patterning import describe_pattern
 from crack_tf.survey.review import FORMAT as REVIEW_FORMAT
 from crack_tf.survey.review import Review, survey_id
 from crack_tf.survey.scales import describe_scales
@@ -137,6 +139,7 @@ def _entry(finding: Finding, rank: int, shelf: PictureShelf) -> dict[str, Any]:
         del entry[name]  # the pictures show it
     return entry | {
         "rank": rank,
+        "pattern_words": describe_pattern(finding),
         # For sorting, where some scales are known and others not: as in the rule of severity.
         "width_key": None if finding.max_width_px is None else finding.max_width_px * scale,
         "length_key": None if finding.length_px is None else finding.length_px * scale,
@@ -234,7 +237,9 @@ def _method(survey: Survey) -> str:
     models = [
         (role, ", ".join(f"{name} {value}" for name, value in _flatten(model))) for role, model in survey.models.items()
     ]
-    settings = _flatten({name: value for name, value in survey.settings.items() if name != "models"})
+    # Tables of faces and rules are told elsewhere on the page.
+    told = {"models", "condition"}
+    settings = _flatten({name: value for name, value in survey.settings.items() if name not in told})
     scales = sorted(photo.mm_per_pixel for photo in survey.photos if photo.mm_per_pixel is not None)
     if scales:
         text = f"{scales[0]:.3f} to {scales[-1]:.3f} mm per pixel, known for {len(scales):,} of {counted(len(survey.photos), 'photograph')}"
@@ -246,7 +251,23 @@ def _method(survey: Survey) -> str:
         f"found ({escape(meanings)}). Confidence is the classifier's highest probability; it is not calibrated.</p>"
         f"<h3>Order of severity</h3><p>{escape(RULE)}</p><p>{escape(DISCLAIMER)}</p>"
         f"<p>Widths below {MIN_PIXELS:g} pixels are shown with the word about: they are not to be trusted.</p>"
+        f"{_condition(survey)}"
         f"<h3>Models</h3>{_pairs(models)}<h3>Settings</h3>{_pairs(settings)}"
+    )
+
+
+def _condition(survey: Survey) -> str:
+    """The table of conditions and what it proposes, or nothing."""
+    table = table_of(survey.settings)
+    if table is None:
+        return ""
+    counts = Counter(finding.condition for finding in survey.findings if finding.condition_rule is not None)
+    rows = [(state, f"{counts[state]:,}") for state in table.states] + [("no proposal", f"{counts[None]:,}")]
+    rules = "".join(f"<li>{escape(rule.describe())}</li>" for rule in table.rule)
+    more = " ".join(text for text in (f"Numbers: {table.source}." if table.source else "", table.note) if text)
+    return (
+        f"<h3>Proposed condition: {escape(table.name)}</h3><p>{escape(PROPOSAL)} The first rule that holds decides:</p><ol>{rules}</ol>"
+        f"<p>{escape(more)}</p>{_table(('Proposed', 'Findings with a drawn crack'), rows)}"
     )
 
 

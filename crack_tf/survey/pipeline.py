@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from crack_tf.photo.gsd import MIN_PIXELS, needed_mm_per_pixel
+from crack_tf.survey.condition import table_of, with_conditions
 from crack_tf.survey.crew import Crew
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, write_survey
 from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.ledger import NEEDED_MM, Coverage, coverage_of
 from crack_tf.survey.merge import merge_findings
 from crack_tf.survey.page import write_page
+from crack_tf.survey.patterning import with_patterns
 from crack_tf.survey.scales import warn_of_scales
 from crack_tf.survey.search import Searched, Stopwatch
 from crack_tf.survey.severity import severity
@@ -153,7 +155,7 @@ class Run:
                 gaps.append(gap)
             if photo is not None:
                 photos.append(photo)
-                findings += found
+                findings += with_patterns(photo, found)
                 if photo.latitude is None:
                     detail = photo.unplaced or "neither the photograph nor the flight log says where it was taken"
                     gaps.append(Gap(photo.name, NO_POSITION, detail, time=photo.time))
@@ -162,6 +164,9 @@ class Run:
             replace(finding, severity=_severity(finding))
             for finding in merge_findings(photos, findings, self.store.points, self.position_error_m, self.jobs)
         ]
+        table = table_of(settings)
+        if table is not None:
+            merged = with_conditions(table, merged)
         merged.sort(key=lambda finding: (-finding.severity, finding.photo, finding.box))
         return Survey(
             source=self.source.name,

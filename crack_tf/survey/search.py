@@ -26,6 +26,7 @@ from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.view import View
 from crack_tf.survey.camera import Shot
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, finding_id
+from crack_tf.survey.footprint import upright_roll
 from crack_tf.survey.merge import find_points
 from crack_tf.survey.pictures import as_jpeg, draw_finding
 from crack_tf.survey.quality import patches_of
@@ -229,6 +230,7 @@ class Searcher:
             distance_m=shot.distance_m,
             pitch_deg=shot.pitch_deg,
             patches=patches,
+            roll_deg=None if shot.roll_deg is None else upright_roll(shot.roll_deg),
         )
         with watch.stage("points"):
             # Without a position nothing is merged.

@@ -14,6 +14,7 @@ from crack_tf.common.arguments import check_config, check_path, check_types
 from crack_tf.common.progress import say_now
 from crack_tf.survey.camera import Locator, Scale
 from crack_tf.survey.cluster import ClusterCrew
+from crack_tf.survey.condition import read_condition
 from crack_tf.survey.crew import Crew, ThreadCrew
 from crack_tf.survey.faces import read_faces
 from crack_tf.survey.findings import Finding, Gap, Survey
@@ -59,6 +60,7 @@ class SurveyConfig:
         position_error_m: how wrong positions may be; farther apart, photographs are never compared for the same crack.
         needs_mm: width of crack that must be measurable where a surface counts as seen.
         faces: file of the structure's faces, see `crack_tf.survey.faces`; None takes the walls that the flight looked at.
+        condition: table of rules that propose a condition state for each crack: a preset of `crack_tf.survey.condition` or a TOML file.
         every_s: video: seconds between frames.
         video_start: video: time of its first frame, with a time zone; None finds it out.
         jobs: photographs at a time; None for all cores.
@@ -83,6 +85,7 @@ class SurveyConfig:
     position_error_m: float = POSITION_ERROR_M
     needs_mm: float = NEEDED_MM
     faces: Path | None = None
+    condition: str | None = None
     every_s: float = 1.0
     video_start: datetime | None = None
     jobs: int | None = None
@@ -200,7 +203,11 @@ def survey(
     known = None if truth is None else read_truth(truth)
     faces = () if config.faces is None else read_faces(config.faces)
     # Asked of the photographs afterwards: a finished survey answers other questions without being searched again.
-    asked = {"needs_mm": config.needs_mm, **({"faces": [asdict(face) for face in faces]} if faces else {})}
+    asked = {
+        "needs_mm": config.needs_mm,
+        **({"faces": [asdict(face) for face in faces]} if faces else {}),
+        **({} if config.condition is None else {"condition": read_condition(config.condition).as_json()}),
+    }
     scale = Scale(config.mm_per_pixel, config.distance_m, config.focal_mm, config.sensor_width_mm)
     scale.check()
     clock = CameraClock(None if config.timezone is None else parse_timezone(config.timezone), config.clock_offset)

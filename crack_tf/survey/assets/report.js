@@ -158,6 +158,8 @@
       ["Maximum width", quantity(finding.max_width_mm, finding.max_width_px, 2, finding.max_width_error_mm) + (finding.max_width_px === null ? "" : about)],
       ["Mean width", quantity(finding.mean_width_mm, finding.mean_width_px, 2, finding.mean_width_error_mm)],
       ["Widths measured", WIDTHS_FROM[finding.width_from] || null],
+      ["Pattern", finding.pattern_words],
+      ["Proposed condition", finding.condition_rule === null ? null : `${finding.condition || "none"}\n${finding.condition_rule}`],
       ["Note", finding.note],
       ["Scale", finding.mm_per_pixel === null ? "not known" : `${finding.mm_per_pixel.toFixed(3)} mm per pixel`],
       ["Severity", `${finding.severity.toPrecision(3)}, number ${finding.rank} of ${data.findings.length}`],

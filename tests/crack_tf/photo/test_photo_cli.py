@@ -44,6 +44,8 @@ def test_measure_writes_a_table_shapes_and_an_overlay(folder: Path, capsys: pyte
     assert code == 0
     assert sorted(path.name for path in out.iterdir()) == ["cracks.csv", "cracks.json", "overlay.png"]
     (row,) = rows(out / "cracks.csv")
+    assert row["pattern"] in ("single", "along a joint or edge")
+    assert float(row["density_px"]) > 0
     assert float(row["length_mm"]) == pytest.approx(12, abs=0.3)
     assert float(row["mean_width_mm"]) == pytest.approx(0.4, abs=0.02)
     written = json.loads((out / "cracks.json").read_text())

@@ -1,0 +1,342 @@
+"""The pattern that cracks of one photograph make: each one's direction, and whether it stands alone, in a set, in a mesh or at a joint.
+
+Looked at are centrelines alone. Directions are those of pieces of a crack, not of its wandering from pixel to pixel, and are averaged as
+axes are (doubled angles; Mardia and Jupp, Directional Statistics, 2000). The rules, in this order:
+
+* "map": a mesh. The crack encloses two fields of concrete or more, or runs in no direction with three junctions or more, or has two others
+  near it that cross its direction, and all of them together run in none; and what crosses a part of a mesh that it is near to.
+* "along a joint or edge": as straight as people make things: on average off a straight line by 0.4 % of its length at most (and a pixel).
+  Concrete cracks around its grains; a line that straight follows formwork, a joint or an edge. Nothing but straightness decides.
+* "parallel set": three cracks or more side by side, within 15 degrees and not farther apart than they are long.
+* "single": all others, pairs included.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+SINGLE, PARALLEL, MAP, JOINT = "single", "parallel set", "map", "along a joint or edge"
+PATTERNS = (SINGLE, PARALLEL, MAP, JOINT)
+VERTICAL, HORIZONTAL, DIAGONAL, ALL_WAYS = "vertical", "horizontal", "diagonal", "all ways"
+ORIENTATIONS = (VERTICAL, HORIZONTAL, DIAGONAL, ALL_WAYS)
+
+UPRIGHT_DEG = 22.5  # from vertical or horizontal; the rest, half of all directions, is diagonal
+NO_DIRECTION = 0.45  # mean axis of its pieces: 1 on a straight line, 0 on a square mesh
+NO_COMMON_DIRECTION = 0.6  # the same of a crack and what is near it: a piece of a mesh has a direction of its own
+ALONG_DEG, ACROSS_DEG = 15.0, 30.0
+MIN_SET = 3
+MIN_SHARED = 0.4  # of the shorter one's extent that two parallel cracks run side by side
+STRAIGHT, STRAIGHT_PX, MIN_STRAIGHT_PX = 0.004, 1.0, 80.0
+_NEAR = 0.5  # of the longer one's extent: what is nearer may belong to the same mesh
+_PIECES, _SHORTEST_PX, _LONGEST_PX = 20, 8.0, 64.0  # a crack's length in pieces, and how long these are
+_PLACES = 48  # of a crack that distances are measured between
+
+# Of a table of cracks, see `Pattern` and `density`.
+COLUMNS = ("pattern", "orientation", "spacing_px", "spacing_mm", "density_px", "density_m_per_m2")
+
+Line = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A crack as its centreline.
+
+    Attributes:
+        branches: polylines (x, y) in pixels, y downwards.
+        fields: of concrete that it encloses.
+    """
+
+    branches: Sequence[Line]
+    fields: int = 0
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What `patterns_of` says about one crack.
+
+    Attributes:
+        name: one of PATTERNS.
+        orientation: one of ORIENTATIONS.
+        orientation_deg: 0 is horizontal, 90 vertical, counted anticlockwise as seen, in [0, 180); None for "all ways".
+        spacing_px: between the cracks of a set, or across the fields of a mesh; None for the others.
+    """
+
+    name: str
+    orientation: str
+    orientation_deg: float | None
+    spacing_px: float | None
+
+
+def patterns_of(cracks: Sequence[Lines], roll_deg: float = 0.0) -> list[Pattern]:
+    """The pattern of each crack of one photograph.
+
+    Args:
+        cracks: all of the photograph, each with a centreline.
+        roll_deg: of the camera about its axis, clockwise as seen from behind it: directions are then those of the structure.
+    """
+    shapes = [_shape(crack, roll_deg) for crack in cracks]
+    near = [
+        [other for other in range(len(shapes)) if _near(shapes[number], shapes[other])] for number in range(len(shapes))
+    ]
+    sets, meshes = _parallel_sets(shapes), _meshes(shapes, near)
+    return [_pattern(number, shapes, near[number], sets[number], meshes) for number in range(len(shapes))]
+
+
+def density(length_px: float, area_px: float, mm_per_pixel: float | None) -> dict[str, float | None]:
+    """How much crack there is, as columns: `density_px`, pixels per megapixel, and `density_m_per_m2`, None without a scale.
+
+    Args:
+        length_px: of all cracks together.
+        area_px: that they were looked for in.
+        mm_per_pixel: scale, or None.
+    """
+    share = length_px / area_px if area_px else 0.0
+    return {
+        "density_px": round(1e6 * share, 1),
+        "density_m_per_m2": round(1000 * share / mm_per_pixel, 3) if mm_per_pixel else None,
+    }
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """A crack's pieces, turned upright.
+
+    Attributes:
+        places: float (n, 2), the middles of its pieces, some of them.
+        middle: of all pieces.
+        axis: sum of the pieces' doubled angles times their lengths.
+        length: of all branches.
+        along: least and greatest place along its direction, from its middle.
+        off: mean square distance from a straight line, the root of it.
+        junctions: where three ends of branches meet or more.
+        fields: of concrete inside.
+    """
+
+    places: np.ndarray
+    middle: np.ndarray
+    axis: complex
+    length: float
+    along: tuple[float, float]
+    off: float
+    junctions: int
+    fields: int
+
+    @property
+    def coherence(self) -> float:
+        return abs(self.axis) / self.length if self.length else 0.0
+
+    @property
+    def angle(self) -> float:
+        """Of its direction in radians, y downwards."""
+        return cmath.phase(self.axis) / 2
+
+    @property
+    def extent(self) -> float:
+        return self.along[1] - self.along[0]
+
+
+def _shape(crack: Lines, roll_deg: float) -> _Shape:
+    c, s = math.cos(math.radians(roll_deg)), math.sin(math.radians(roll_deg))
+    turn = np.array([[c, -s], [s, c]])
+    branches = [np.asarray(branch, float) @ turn.T for branch in crack.branches if len(branch) > 1]
+    lengths = [float(np.hypot(*np.diff(branch, axis=0).T).sum()) for branch in branches]
+    length = sum(lengths)
+    step = min(max(length / _PIECES, _SHORTEST_PX), _LONGEST_PX)
+    pieces, middles = [], []
+    for branch, own in zip(branches, lengths, strict=True):
+        points = _resampled(branch, max(1, round(own / step)))
+        pieces.append(np.diff(points, axis=0))
+        middles.append((points[1:] + points[:-1]) / 2)
+    steps = np.concatenate(pieces) if pieces else np.zeros((0, 2))
+    places = np.concatenate(middles) if middles else np.zeros((1, 2))
+    weights = np.hypot(*steps.T)
+    axis = complex((weights * np.exp(2j * np.arctan2(steps[:, 1], steps[:, 0]))).sum())
+    middle = np.average(places, axis=0, weights=weights) if weights.sum() else places.mean(axis=0)
+    ends = np.concatenate([branch[[0, -1]] for branch in branches]) if branches else places
+    ahead = np.array([math.cos(cmath.phase(axis) / 2), math.sin(cmath.phase(axis) / 2)])
+    fine = np.concatenate(
+        [_resampled(b, max(1, round(n / 2))) for b, n in zip(branches, lengths, strict=True)] or [places]
+    )
+    reach = (np.concatenate([fine, ends]) - middle) @ ahead
+    return _Shape(
+        places=places[:: max(1, len(places) // _PLACES)],
+        middle=middle,
+        axis=axis,
+        length=length,
+        along=(float(reach.min()), float(reach.max())),
+        off=_off_a_line(fine),
+        junctions=_junctions(ends),
+        fields=crack.fields,
+    )
+
+
+def _pattern(
+    number: int, shapes: Sequence[_Shape], near: Sequence[int], neighbours: Sequence[float], meshes: set[int]
+) -> Pattern:
+    shape = shapes[number]
+    if number in meshes:
+        members = [shapes[other] for other in near if other in meshes]
+        places = np.concatenate([other.places for other in members])
+        length = sum(other.length for other in members)
+        # Of a square mesh with fields of side s, every square metre holds 2 / s metres of crack.
+        spacing = 2 * _area(places) / length if length else None
+        return Pattern(MAP, ALL_WAYS, None, None if not spacing else round(spacing, 1))
+    degrees = -math.degrees(shape.angle) % 180
+    alone = shape.coherence < NO_DIRECTION
+    orientation = ALL_WAYS if alone else _orientation(degrees)
+    told = None if alone else round(degrees, 1) % 180
+    if shape.extent >= MIN_STRAIGHT_PX and not alone and shape.off <= max(STRAIGHT_PX, STRAIGHT * shape.extent):
+        return Pattern(JOINT, orientation, told, None)
+    if neighbours:
+        return Pattern(PARALLEL, orientation, told, round(float(np.median(neighbours)), 1))
+    return Pattern(SINGLE, orientation, told, None)
+
+
+def _meshes(shapes: Sequence[_Shape], near: Sequence[Sequence[int]]) -> set[int]:
+    """The cracks that are a mesh or a part of one."""
+    found = set()
+    for number, shape in enumerate(shapes):
+        around = [shapes[other] for other in near[number]]
+        together = abs(sum(other.axis for other in around)) / max(1e-9, sum(other.length for other in around))
+        crossing = sum(_crosses(shape, other) for other in around if other is not shape)
+        alone = shape.coherence < NO_DIRECTION and shape.junctions >= 3
+        if shape.fields >= 2 or alone or (together < NO_COMMON_DIRECTION and crossing >= 2):
+            found.add(number)
+    # What crosses a part of a mesh that it reaches is its border.
+    pending = list(found)
+    while pending:
+        member = pending.pop()
+        for other in near[member]:
+            if other not in found and _crosses(shapes[other], shapes[member]):
+                found.add(other)
+                pending.append(other)
+    return found
+
+
+def _crosses(one: _Shape, other: _Shape) -> bool:
+    """Whether two cracks run in different directions, or the other in none."""
+    return other.coherence < NO_DIRECTION or _turned(one, other) >= ACROSS_DEG
+
+
+def _orientation(degrees: float) -> str:
+    off_level = min(degrees, 180 - degrees)
+    if off_level <= UPRIGHT_DEG:
+        return HORIZONTAL
+    return VERTICAL if off_level >= 90 - UPRIGHT_DEG else DIAGONAL
+
+
+def _turned(one: _Shape, other: _Shape) -> float:
+    """Degrees between two directions, in [0, 90]."""
+    return abs((math.degrees(one.angle - other.angle) + 90) % 180 - 90)
+
+
+def _near(one: _Shape, other: _Shape) -> bool:
+    """Whether two cracks may be pieces of one mesh: a short one is near to a long one as that is to it."""
+    if one is other:
+        return True
+    apart = float(np.sqrt(((one.places[:, None] - other.places[None]) ** 2).sum(axis=2)).min())
+    return apart <= _NEAR * max(one.extent, other.extent)
+
+
+def _parallel_sets(shapes: Sequence[_Shape]) -> list[list[float]]:
+    """For each crack its distances to the next one on either side; none for cracks that belong to no set."""
+    beside: list[dict[int, float]] = [{} for _ in shapes]
+    for number, one in enumerate(shapes):
+        for later in range(number + 1, len(shapes)):
+            other = shapes[later]
+            if _side_by_side(one, other):
+                between = other.middle - one.middle
+                # Each counts to its own side, so that it knows its nearest on the left from that on the right.
+                beside[number][later] = float(between @ _aside(one.angle))
+                beside[later][number] = -float(between @ _aside(other.angle))
+    sets = _connected([set(entry) for entry in beside])
+    found = []
+    for entry, members in zip(beside, sets, strict=True):
+        sides = [[d for d in entry.values() if d > 0], [-d for d in entry.values() if d < 0]]
+        found.append([min(side) for side in sides if side] if len(members) >= MIN_SET else [])
+    return found
+
+
+def _side_by_side(one: _Shape, other: _Shape) -> bool:
+    """Whether two cracks run in one direction, beside each other."""
+    if min(one.coherence, other.coherence) < NO_DIRECTION or _turned(one, other) > ALONG_DEG:
+        return False
+    angle = cmath.phase(one.axis + other.axis) / 2
+    ahead = np.array([math.cos(angle), math.sin(angle)])
+    between = other.middle - one.middle
+    shift, distance = float(between @ ahead), abs(float(between @ _aside(angle)))
+    first, second = _extent(one, ahead), _extent(other, ahead)
+    shared = min(first[1], second[1] + shift) - max(first[0], second[0] + shift)
+    shorter, longer = sorted((one.extent, other.extent))
+    return shared >= MIN_SHARED * shorter and _SHORTEST_PX <= distance <= longer
+
+
+def _aside(angle: float) -> np.ndarray:
+    return np.array([-math.sin(angle), math.cos(angle)])
+
+
+def _extent(shape: _Shape, ahead: np.ndarray) -> tuple[float, float]:
+    low, high = shape.along
+    own = np.array([math.cos(shape.angle), math.sin(shape.angle)])
+    return (low, high) if float(own @ ahead) >= 0 else (-high, -low)
+
+
+def _connected(links: Sequence[set[int]]) -> list[set[int]]:
+    """For each number all that links lead to from there, itself included."""
+    found: list[set[int]] = [set() for _ in links]
+    for number in range(len(links)):
+        if found[number]:
+            continue
+        members, pending = {number}, [number]
+        while pending:
+            fresh = links[pending.pop()] - members
+            members |= fresh
+            pending += fresh
+        for member in members:
+            found[member] = members
+    return found
+
+
+def _resampled(points: np.ndarray, count: int) -> np.ndarray:
+    """`count` + 1 points at equal steps along a polyline."""
+    along = np.r_[0.0, np.cumsum(np.hypot(*np.diff(points, axis=0).T))]
+    places = np.linspace(0, along[-1], count + 1)
+    return np.c_[np.interp(places, along, points[:, 0]), np.interp(places, along, points[:, 1])]
+
+
+def _off_a_line(points: np.ndarray) -> float:
+    """Root mean square distance from the straight line that fits best."""
+    centred = points - points.mean(axis=0)
+    return math.sqrt(max(0.0, float(np.linalg.eigvalsh(centred.T @ centred / len(points))[0])))
+
+
+def _junctions(ends: np.ndarray) -> int:
+    """Places at which three ends of branches or more meet."""
+    _, counts = np.unique((ends / 4).round().astype(int), axis=0, return_counts=True)
+    return int((counts >= 3).sum())
+
+
+def _area(points: np.ndarray) -> float:
+    """Of the convex hull (Andrew's monotone chain, 1979)."""
+    ordered = sorted(map(tuple, points.tolist()))
+
+    def half(places: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
+        hull: list[tuple[float, ...]] = []
+        for x, y in places:
+            while len(hull) > 1 and (hull[-1][0] - hull[-2][0]) * (y - hull[-2][1]) <= (hull[-1][1] - hull[-2][1]) * (
+                x - hull[-2][0]
+            ):
+                hull.pop()
+            hull.append((x, y))
+        return hull
+
+    ring = np.array([*half(ordered)[:-1], *half(ordered[::-1])[:-1]])
+    if len(ring) < 3:
+        return 0.0
+    ahead = np.roll(ring, -1, axis=0)
+    return abs(float((ring[:, 0] * ahead[:, 1] - ahead[:, 0] * ring[:, 1]).sum())) / 2
