@@ -1,7 +1,10 @@
 """`crack-tf survey-export`: a finished survey to the formats of other programs.
 
-crack-tf survey-export found --to geopackage --crs EPSG:2056 --out found.gpkg
-crack-tf survey-export found --to coco --out DCIM/cracks.json
+    crack-tf survey-export found --to geopackage --crs EPSG:2056 --out found.gpkg
+    crack-tf survey-export found --to coco --out DCIM/cracks.json
+    crack-tf survey-export found --to sheet --photos DCIM --out sheets
+
+What a format cannot hold is told.
 """
 
 from __future__ import annotations
@@ -24,12 +27,14 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--to",
         required=True,
-        choices=("geopackage", "coco"),
+        choices=("geopackage", "coco", "sheet"),
         help="geopackage: findings, cracks, photographs and gaps for GIS programs; coco: masks for annotation programs, which "
-        "crack-tf data convert takes back",
+        "crack-tf data convert takes back; sheet: an elevation of each face, as SVG, DXF and PNG",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="to write: .gpkg or .json")
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier file of this kind")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="to write: .gpkg, .json, or a folder of sheets"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier result of this kind")
     parser.add_argument(
         "--crs",
         default="EPSG:4326",
@@ -41,6 +46,9 @@ def make_parser() -> argparse.ArgumentParser:
         choices=("polygons", "rle"),
         default="polygons",
         help="coco: polygons, which can be moved, or run lengths, the same to the pixel (default: polygons)",
+    )
+    parser.add_argument(
+        "--photos", type=Path, metavar="DIR", help="sheet: folder that was surveyed, for a mosaic behind the cracks"
     )
     return parser
 
@@ -56,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from crack_tf.survey.handover import HandoverConfig, hand_over
 
-    config = HandoverConfig(args.to, args.crs, args.masks)
+    config = HandoverConfig(args.to, args.crs, args.masks, args.photos)
     done = hand_over(args.found, args.out, config, overwrite=args.overwrite)
     print(f"{done.path}: {done.told}.")
     for gap in done.gaps[:_LISTED_GAPS]:

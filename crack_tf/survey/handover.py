@@ -9,18 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from crack_tf.survey import coco, geopackage
+from crack_tf.common.arguments import check_types
+from crack_tf.survey import coco, geopackage, sheet
 from crack_tf.survey.crs import WGS84
 from crack_tf.survey.findings import Finding, PhotoRecord, Survey, read_survey
 from crack_tf.survey.store import RECORDS, read_records
 from tflite.errors import CrackError
 from tflite.extras import require
-from tflite.outputs import check_file
+from tflite.outputs import check_file, check_folder, making
 from tflite.words import counted
 
-GEOPACKAGE, COCO = "geopackage", "coco"
-FORMATS = (GEOPACKAGE, COCO)
-_NEEDS: dict[str, tuple[str, ...]] = {GEOPACKAGE: ("pyogrio", "pyproj"), COCO: ()}
+GEOPACKAGE, COCO, SHEET = "geopackage", "coco", "sheet"
+FORMATS = (GEOPACKAGE, COCO, SHEET)
+_NEEDS: dict[str, tuple[str, ...]] = {GEOPACKAGE: ("pyogrio", "pyproj"), COCO: (), SHEET: ("ezdxf", "cv2")}
 _SUFFIXES = {GEOPACKAGE: ".gpkg", COCO: ".json"}
 
 
@@ -32,6 +33,7 @@ class HandoverConfig:
         to: one of FORMATS.
         crs: reference system of a GeoPackage: a code such as "EPSG:2056", or "utm".
         masks: of COCO: "polygons" or "rle", see `crack_tf.survey.coco`.
+        photos: of sheets: folder that the survey was made of, for the mosaic; None for sheets without.
 
     Raises:
         CrackError: naming the field as the command line does.
@@ -40,8 +42,10 @@ class HandoverConfig:
     to: str = GEOPACKAGE
     crs: str = WGS84
     masks: str = coco.POLYGONS
+    photos: Path | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, value, known in (("to", self.to, FORMATS), ("masks", self.masks, coco.MASKS)):
             if value not in known:
                 raise CrackError(f"--{name} {value}: choose one of {', '.join(known)}.")
@@ -52,7 +56,7 @@ class Handover:
     """What was handed over.
 
     Attributes:
-        path: of the file.
+        path: of the file, or the folder of sheets.
         told: about what is in it, one sentence.
         gaps: what is not in it, or lacks something, a sentence each. It is never free of cracks.
     """
@@ -69,9 +73,9 @@ def hand_over(
 
     Args:
         found: the survey's folder.
-        out: file to write.
+        out: file to write; of sheets a folder.
         config: the format and what belongs to it; None for the default.
-        overwrite: replace an earlier file of this kind.
+        overwrite: replace an earlier result of this kind.
 
     Raises:
         CrackError: if there is no finished survey, a package is missing, the file exists or has another suffix, or the format cannot
@@ -80,6 +84,9 @@ def hand_over(
     found, out, config = Path(found), Path(out), config or HandoverConfig()
     require(_NEEDS[config.to])
     survey = read_survey(found)
+    if config.to == SHEET:
+        check_folder(out, sheet.OUTPUT, overwrite, inputs=(found, config.photos))
+        return _to_sheets(survey, out, config)
     suffix = _SUFFIXES[config.to]
     if out.suffix.lower() != suffix:
         raise CrackError(f"--out {out}: programs know this format by its suffix. Name a file that ends in {suffix}.")
@@ -93,6 +100,22 @@ def hand_over(
         return _to_coco(found, survey, out, config)
     check_file(out, geopackage.OUTPUT, overwrite, inputs=(found,))
     return _to_geopackage(survey, out, config)
+
+
+def _to_sheets(survey: Survey, out: Path, config: HandoverConfig) -> Handover:
+    photos = None if config.photos is None else Path(config.photos)
+    if photos is not None and not photos.is_dir():
+        raise CrackError(
+            f"--photos {photos} is no folder. Give the one that was surveyed, or leave it out for sheets without photographs."
+        )
+    drawing = sheet.plan_sheets(survey)
+    with making(out, sheet.OUTPUT):
+        written = sheet.write_sheets(out, survey, drawing, photos)
+    gaps = [f"{gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps]
+    told = f"{counted(written.sheets, 'sheet')} with {counted(written.cracks, 'crack')}, as SVG, DXF and PNG"
+    if photos is None:
+        told += "; give --photos for the mosaic of the photographs"
+    return Handover(out, told, (*gaps, *written.gaps))
 
 
 def _to_coco(found: Path, survey: Survey, out: Path, config: HandoverConfig) -> Handover:
