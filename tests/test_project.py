@@ -21,7 +21,7 @@ from crack_tf import __version__
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("crack_tf", "tflite", "tuning")
 # Imported where a board has them, and only by the option that needs them: a pin, a camera.
-BOARD_ONLY = {"gpiozero"}
+BOARD_ONLY = {"gpiozero", "picamera2"}
 # Imported to speak to the pinned package that brings it along: LiteRT's model files, TensorFlow's logging, errors of cells.
 BROUGHT_ALONG = {
     "flatbuffers": "ai-edge-litert",
@@ -118,7 +118,7 @@ def test_legacy_keras_is_imported_in_the_quantisation_module_only() -> None:
 
 def test_every_third_party_import_is_pinned() -> None:
     pins: dict[str, str] = {}
-    for extra in ("", "-jax", "-report", "-sam", "-cluster", "-heic", "-handover", "-supervision"):
+    for extra in ("", "-jax", "-report", "-sam", "-cluster", "-heic", "-handover", "-supervision", "-mavlink"):
         name = f"requirements{extra}.txt"
         pins |= requirements(name)
     distributions = metadata.packages_distributions()
@@ -141,6 +141,7 @@ def test_requirement_files_are_pinned_and_each_pin_of_the_workstation_says_why()
         "requirements-handover.txt",
         "requirements-heic.txt",
         "requirements-jax.txt",
+        "requirements-mavlink.txt",
         "requirements-report.txt",
         "requirements-sam.txt",
         "requirements-supervision.txt",

@@ -22,6 +22,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "heic": ("pillow_heif",),
     "handover": ("pyogrio", "pyproj", "ezdxf"),
     "supervision": ("supervision",),
+    "mavlink": ("pymavlink",),
     "train": (
         "tensorflow",
         "keras",

@@ -194,6 +194,7 @@ def from_photo(
     source: str | Path | bytes,
     distance_m: float | None = None,
     sensor_width_mm: float | None = None,
+    measured_m: float | None = None,
 ) -> GroundSampling:
     """Ground sampling distance of a photograph with EXIF data, by the order that the module states.
 
@@ -205,6 +206,7 @@ def from_photo(
             EXIF data tells, a stitched panorama as far as its XMP data (GPano) or a shape wider than any sensor's tell.
         distance_m: from the lens to the surface, where no laser measured it; None takes the EXIF subject distance.
         sensor_width_mm: longer side of the sensor, or None.
+        measured_m: the distance by a range finder that wrote it elsewhere, such as in the flight log; the photograph's own goes before.
 
     Raises:
         ImageError: if the file is no photograph.
@@ -230,6 +232,8 @@ def from_photo(
     exposure = read_exposure(data)
     if exposure.distance_source == "laser":
         distance_m, origin, known = exposure.distance_m, "laser's distance", LASER
+    elif measured_m is not None:
+        distance_m, origin, known = measured_m, "range finder's distance", LASER
     elif distance_m is not None:
         origin, known = "given distance", STATED
     else:

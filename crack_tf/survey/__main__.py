@@ -127,7 +127,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--flight-log",
         type=Path,
         metavar="FILE",
-        help="CSV, GPX, NMEA, or a drone's SRT or MRK; for pictures without a position (an SRT beside a video is found by itself)",
+        help="CSV, GPX, NMEA, a drone's SRT or MRK, a flight controller's .tlog or .bin; for pictures without a position (an SRT "
+        "beside a video is found by itself)",
     )
     place.add_argument(
         "--timezone", metavar="ZONE", help="of clocks that do not say theirs, such as Europe/Vienna or +02:00"

@@ -148,8 +148,8 @@ class Scale:
             raise CrackError(
                 "--mm-per-pixel says everything. Leave --distance-m, --focal-mm and --sensor-width-mm out."
             )
-        if self.focal_mm is not None and (self.distance_m is None or self.sensor_width_mm is None):
-            raise CrackError(f"--focal-mm {self.focal_mm:g} needs --distance-m and --sensor-width-mm beside it.")
+        if self.focal_mm is not None and self.sensor_width_mm is None:
+            raise CrackError(f"--focal-mm {self.focal_mm:g} needs --sensor-width-mm beside it.")
 
     def of(self, data: bytes | None, width: int, height: int, measured_m: float | None = None) -> float | None:
         """Millimetres per pixel of a photograph, or None. Arguments as for `find`."""
@@ -164,21 +164,23 @@ class Scale:
         Args:
             data: the file's bytes, or None where there is no file.
             width, height: in pixels.
-            measured_m: distance by the drone's laser, which goes before what the user states.
+            measured_m: distance by the drone's laser or range finder, which goes before what the user states.
         """
         if self.mm_per_pixel is not None:
             return from_value(self.mm_per_pixel), None
         try:
-            if self.focal_mm is not None and self.distance_m is not None and self.sensor_width_mm is not None:
+            distance, origin = (self.distance_m, STATED) if measured_m is None else (measured_m, LASER)
+            if self.focal_mm is not None and self.sensor_width_mm is not None:
+                if distance is None:
+                    return None, None
                 if data is not None:
                     with contextlib.suppress(ImageError):  # of a format whose data are not read here
                         refuse_panorama(data)
                 longer = max(width, height)
-                distance, origin = (self.distance_m, STATED) if measured_m is None else (measured_m, LASER)
                 return from_camera(self.focal_mm, distance, self.sensor_width_mm, longer, origin), None
             if data is None:
                 return None, None
-            found = from_photo(data, self.distance_m, self.sensor_width_mm)
+            found = from_photo(data, self.distance_m, self.sensor_width_mm, measured_m)
         except ScaleRefusedError as error:
             return None, f"no scale: {error}"
         except CrackError:  # what is missing is counted and told once for the whole survey
@@ -209,12 +211,17 @@ class Locator:
             name: of the file, by which a log of exposures may know it.
         """
         found = read_exposure(data, self.clock)
-        measured = found.distance_m if found.distance_source == "laser" else None
         numbered = None if self.log is None else self.log.fix_of(name, found.time, found.local)
         seconds = found.time if found.time is not None or numbered is None else numbered.time
         fix, unplaced = self._placed(seconds, found.fix or numbered, found.local)
+        # A photograph that knows its place may leave it to the log how far and where it looked.
+        logged = numbered or self._logged(seconds)
         shot = _shot(seconds, fix, unplaced)
+        if logged is not None and fix is not logged:
+            shot = replace(shot, heading_deg=logged.heading_deg, pitch_deg=logged.pitch_deg)
         angles = found.angles
+        by_log = None if logged is None else logged.distance_m
+        measured = found.distance_m if found.distance_source == "laser" else by_log
         scale, refused = self.scale.find(data, width, height, measured)
         return replace(
             shot,
@@ -234,17 +241,22 @@ class Locator:
             fix: its position where something else than the flight log knows it.
             width, height: in pixels.
         """
-        shot = _shot(seconds, *self._placed(seconds, fix, None))
-        scale, _ = self.scale.find(None, width, height)
-        return replace(shot, distance_m=self.scale.distance_m, **_scale_fields(scale))
+        placed, unplaced = self._placed(seconds, fix, None)
+        shot = _shot(seconds, placed, unplaced)
+        measured = None if placed is None else placed.distance_m
+        scale, _ = self.scale.find(None, width, height, measured)
+        return replace(shot, distance_m=measured or self.scale.distance_m, **_scale_fields(scale))
 
     def _placed(self, seconds: float | None, fix: Fix | None, local: float | None) -> tuple[Fix | None, str | None]:
         """The fix itself, else the log's; and why there is none."""
-        if fix is None and seconds is not None and self.log is not None:
-            fix = self.log.fix_at(seconds)
+        fix = fix or self._logged(seconds)
         if fix is not None:
             return fix, None
         return None, why_unplaced(seconds, local, self.clock, None if self.log is None else self.log.span)
+
+    def _logged(self, seconds: float | None) -> Fix | None:
+        """What the flight log says of a moment."""
+        return None if seconds is None or self.log is None else self.log.fix_at(seconds)
 
 
 def _shot(seconds: float | None, fix: Fix | None, unplaced: str | None) -> Shot:

@@ -344,7 +344,7 @@ class JournalSource:
     def _read(self, frame: str, line: dict[str, Any]) -> Frame:
         positives = self._positives.get(frame, [])
         width, height = _frame_size(line)
-        fix: Fix | None = None
+        fix = _journalled(line.get("gps"))
         boxes, hashes = [], []
         if positives:
             image = np.full((height, width, 3), _UNKNOWN_GREY, np.uint8)
@@ -421,7 +421,10 @@ def _journalled(gps: Any) -> Fix | None:
     if not isinstance(gps, dict):
         return None
     place = real_place(gps.get("lat"), gps.get("lon"))
-    return None if place is None else Fix(*place, alt=real_altitude(gps.get("alt")))
+    if place is None:
+        return None
+    looks = {name: gps.get(name) for name in ("heading_deg", "pitch_deg", "roll_deg", "distance_m")}
+    return Fix(*place, alt=real_altitude(gps.get("alt")), **looks)
 
 
 def _open_video(path: Path) -> Any:

@@ -31,6 +31,7 @@ BLOCKED = (
     "scipy",
     "skimage",
     "cv2",
+    "pymavlink",
     "crack_tf",
 )
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 FOLLOW_SECONDS = 1.0  # between two looks at a folder that is being filled
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".avi", ".m4v", ".webm", ".ts", ".mjpeg", ".mjpg"})
+PICAMERA = "picamera2"
 _STDIN = 0
 _BLOCK = 1 << 16
 _HEAD = 1 << 20  # bytes at its beginning that tell one recording from another
@@ -51,8 +52,9 @@ class Frame:
         name: its own within a run.
         time: when it was taken, seconds since 1970 UTC; None where its camera's clock has no known zone.
         time_source: how that is known: "xmp utc", "exif", "exif gps", "exif no zone" (see `tflite.place.exposure`), "file" (when
-            the file was last changed), "clock" (of this machine), or of a frame of a video by its place in it: "video stated",
-            "video subtitles", "video container" (see `tflite.place.video`) or "video" (by the file's time).
+            the file was last changed), "clock" (of this machine), "sensor" (of a camera that dates its exposures), or of a frame
+            of a video by its place in it: "video stated", "video subtitles", "video container" (see `tflite.place.video`) or
+            "video" (by the file's time).
         load: decodes it; raises ImageError.
         fix: the position it carries, or None.
         size: of its file in bytes, or None.
@@ -170,7 +172,8 @@ def open_source(
     """Open what --source names.
 
     Args:
-        spec: a folder, a video file, a camera such as /dev/video0, or "-" for JPEGs on standard input.
+        spec: a folder, a video file, a camera such as /dev/video0 or picamera2:0 (`tflite.device.picamera`), or "-" for JPEGs on
+            standard input.
         sampling: which frames to take.
         follow: keep watching a folder for new files.
         clock: of the camera that took the photographs or the video.
@@ -184,6 +187,8 @@ def open_source(
     folder = spec != "-" and path.is_dir()
     if follow and not folder:
         raise CrackError(f"--follow watches a folder, and --source {spec} is none. Leave --follow out.")
+    if spec.startswith(PICAMERA) and not path.exists():
+        return PicameraSource(spec, sampling)
     if spec == "-":
         return _standard_input(sampling, clock)
     if folder:
@@ -198,7 +203,7 @@ def open_source(
         mode = path.stat().st_mode
     except OSError as error:
         raise CrackError(
-            f"--source {spec}: {error.strerror}. Give a folder, a video, /dev/video0 or - for standard input."
+            f"--source {spec}: {error.strerror}. Give a folder, a video, /dev/video0, picamera2:0 or - for standard input."
         ) from None
     if stat.S_ISCHR(mode):
         return CameraSource(spec, sampling)
@@ -382,13 +387,13 @@ class LiveSource(Source):
                 return
             self.dropped += entry.dropped
             name = f"session{progress.session:03d}-{entry.number:07d}"
-            yield Frame(name, entry.time, "clock", partial(entry.load, name), None, None, entry.dropped)
+            yield Frame(name, entry.time, entry.time_source, partial(entry.load, name), None, None, entry.dropped)
 
     def _collect(self, slot: _Slot, stop: threading.Event) -> None:
         error: Exception | None = None
         try:
             started, taken = time.monotonic(), 0
-            for number, load in enumerate(self._arrivals(stop)):
+            for number, arrival in enumerate(self._arrivals(stop)):
                 if self.sampling.fps is not None:
                     # By the clock: as many as are due, so that the rate holds on average.
                     wanted = taken <= (time.monotonic() - started) * self.sampling.fps
@@ -396,15 +401,19 @@ class LiveSource(Source):
                     wanted = number % self.sampling.every == 0
                 if wanted:
                     taken += 1
-                    slot.put(_Arrival(number, time.time(), load))
+                    load, moment = arrival if isinstance(arrival, tuple) else (arrival, None)
+                    source = "clock" if moment is None else "sensor"
+                    slot.put(_Arrival(number, time.time() if moment is None else moment, load, time_source=source))
                 else:
                     self.skipped += 1
         except Exception as caught:  # handed to the thread that classifies
             error = caught
         slot.put(_Arrival(0, 0.0, _fail, last=True, error=error))
 
-    def _arrivals(self, stop: threading.Event) -> Iterator[Callable[[str], Picture]]:
-        """Decoders of the frames, as they arrive."""
+    def _arrivals(
+        self, stop: threading.Event
+    ) -> Iterator[Callable[[str], Picture] | tuple[Callable[[str], Picture], float | None]]:
+        """Decoders of the frames, as they arrive; with the time of their exposure where the camera tells it."""
         raise NotImplementedError
 
 
@@ -444,6 +453,26 @@ class CameraSource(LiveSource):
             if failures >= _CAMERA_FAILURES:
                 raise CrackError(f"camera {self._device} stopped giving pictures. Check its cable and its power.")
             time.sleep(0.02)
+
+
+class PicameraSource(LiveSource):
+    """A Raspberry Pi camera module, through picamera2."""
+
+    def __init__(self, spec: str, sampling: Sampling) -> None:
+        from tflite.device.picamera import PiCamera
+
+        super().__init__("camera", spec, sampling)
+        self._camera = PiCamera(spec, sampling.fps)
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._thread.join(timeout=5)  # not within a picture
+        self._camera.close()
+
+    def _arrivals(self, stop: threading.Event) -> Iterator[tuple[Callable[[str], Picture], float | None]]:
+        while not stop.is_set():
+            shot = self._camera.take()
+            yield partial(_rgb_picture, shot.pixels), shot.time
 
 
 class PipeSource(LiveSource):
@@ -497,6 +526,7 @@ class _Arrival:
     dropped: int = 0
     last: bool = False
     error: Exception | None = None
+    time_source: str = "clock"
 
 
 class _Slot:
@@ -589,6 +619,12 @@ def _fail(reason: str) -> Picture:
 
 def _camera_picture(pixels: np.ndarray | None, name: str) -> Picture:
     return _fail(f"{name}: the camera gave no picture.") if pixels is None else _bgr_to_rgb(pixels)
+
+
+def _rgb_picture(pixels: np.ndarray, name: str) -> Picture:
+    from tflite.images import Picture
+
+    return Picture(pixels)
 
 
 def _bgr_to_rgb(pixels: np.ndarray) -> Picture:

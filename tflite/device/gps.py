@@ -1,4 +1,4 @@
-"""Where a frame was taken: from its EXIF data, a recorded NMEA file, a receiver on a serial port, or gpsd.
+"""Where a frame was taken: from its EXIF data, a recorded track, a receiver on a serial port, gpsd, or a flight controller.
 
 Every position comes with its source and its age, so that a reader can judge it. A position that is older or newer than
 allowed is left out: no position is better than a wrong one.
@@ -10,20 +10,20 @@ import bisect
 import calendar
 import json
 import math
-import os
 import re
-import select
-import socket
 import stat
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from tflite.device.journal import iso_time
+from tflite.device.mavlink import PREFIX as MAVLINK
+from tflite.device.mavlink import MavlinkReader
+from tflite.device.ports import Port, SerialPort, TcpPort, wait
 from tflite.errors import CrackError
 from tflite.place.fix import Fix, real_altitude, real_place
 from tflite.place.flightlog import FlightLog, read_flight_log
@@ -35,8 +35,8 @@ BAUD = 9600  # what most receivers speak until told otherwise
 GPSD_PORT = 2947
 _KEPT = 6000  # fixes of a live source kept for frames that wait: ten minutes at 10 Hz
 _RETRY_SECONDS = 2.0  # before a lost receiver or gpsd is opened again
-_POLL_SECONDS = 0.5
 _LONGEST_LINE = 1 << 16
+_CHOICES = "Give exif, a recorded track, a serial port, gpsd://host:port or mavlink://udp:14550."
 # TPV "status". Source: gpsd's JSON protocol, https://gpsd.gitlab.io/gpsd/gpsd_json.html
 _STATUS = {
     2: "dgps",
@@ -55,9 +55,13 @@ class Gps(Protocol):
 
     Attributes:
         asked: "exif", "track" or "live"; None where none was.
+        warnings: for a person, complete when all frames were taken.
     """
 
     asked: str | None
+
+    @property
+    def warnings(self) -> Sequence[str]: ...
 
     def at(
         self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None
@@ -84,7 +88,8 @@ def open_gps(spec: str | None, max_age: float = MAX_AGE, timezone: str | None = 
 
     Args:
         spec: "exif", a recorded track (NMEA, or any other that `tflite.place.flightlog` reads), a serial port such as
-            /dev/ttyUSB0 or /dev/ttyUSB0@38400 (baud), "gpsd://host:port", or None for no positions.
+            /dev/ttyUSB0 or /dev/ttyUSB0@38400 (baud), "gpsd://host:port", "mavlink://..." (`tflite.device.mavlink`), or None for
+            no positions.
         max_age: largest difference in seconds between frame and position; EXIF positions are exempt, they have no other.
         timezone: of times in a track that do not say theirs; see `read_flight_log`.
 
@@ -98,18 +103,18 @@ def open_gps(spec: str | None, max_age: float = MAX_AGE, timezone: str | None = 
     if spec.startswith("gpsd://"):
         host, port = _address(spec)
         return LiveGps("gpsd", GpsdReader(host, port), max_age)
+    if spec.startswith(MAVLINK):
+        return LiveGps("mavlink", MavlinkReader(spec), max_age)
     name, _, baud = spec.partition("@")
     path = Path(spec if Path(spec).exists() else name)
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        raise CrackError(
-            f"--gps {spec}: {error.strerror}. Give exif, a recorded track, a serial port or gpsd://host:port."
-        ) from None
+        raise CrackError(f"--gps {spec}: {error.strerror}. {_CHOICES}") from None
     if stat.S_ISREG(mode):
         return TrackGps(path, max_age, timezone)
     if stat.S_ISDIR(mode):
-        raise CrackError(f"--gps {spec} is a folder. Give exif, a recorded track, a serial port or gpsd://host:port.")
+        raise CrackError(f"--gps {spec} is a folder. {_CHOICES}")
     return LiveGps("nmea serial", SerialReader(path, baud or str(BAUD)), max_age)
 
 
@@ -117,6 +122,7 @@ class NoGps:
     """No positions."""
 
     asked: str | None = None
+    warnings: Sequence[str] = ()
 
     def at(
         self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None
@@ -154,6 +160,7 @@ class TrackGps(NoGps):
     """
 
     asked: str | None = "track"
+    warnings: Sequence[str] = ()
 
     def __init__(self, path: Path, max_age: float, timezone: str | None) -> None:
         self._max_age = max_age
@@ -223,7 +230,7 @@ class LiveGps:
 
     asked: str | None = "live"
 
-    def __init__(self, name: str, reader: GpsdReader | SerialReader, max_age: float) -> None:
+    def __init__(self, name: str, reader: GpsdReader | SerialReader | MavlinkReader, max_age: float) -> None:
         self._name, self._reader, self._max_age = name, reader, max_age
         self._kept: deque[tuple[float, Fix]] = deque(maxlen=_KEPT)
         self._lock = threading.Lock()
@@ -248,6 +255,10 @@ class LiveGps:
     def span(self) -> tuple[float, float] | None:
         return None
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        return self._reader.warnings
+
     def close(self) -> None:
         self._stop.set()
         self._thread.join(timeout=5)
@@ -269,63 +280,25 @@ class SerialReader:
         CrackError: if the port cannot be opened or the baud rate is unknown.
     """
 
+    warnings: Sequence[str] = ()
+
     def __init__(self, path: Path, baud: str) -> None:
-        self._path, self._baud = path, baud
         try:
-            self._port: int | None = self._open()
+            self._port = SerialPort(path, baud)
         except OSError as error:
             raise CrackError(
                 f"--gps {path} cannot be opened: {error.strerror}. Is this user in the dialout group?"
             ) from None
 
     def fixes(self, stopped: Callable[[], bool]) -> Iterator[tuple[Fix, bool]]:
-        parser, rest = NmeaParser(), b""
-        while not stopped():
-            data = self._read()
-            if data is None:
-                self.close()
-                rest = b""
-                _wait(stopped)
-                continue
-            *lines, rest = (rest + data).split(b"\n")
-            rest = rest[-_LONGEST_LINE:]  # a wrong baud rate gives endless noise
-            for line in lines:
-                fix = parser.feed(line)
-                if fix is not None and real_place(fix.lat, fix.lon) is not None:
-                    yield fix, parser.same_moment
+        parser = NmeaParser()
+        for line in _lines(self._port, stopped):
+            fix = parser.feed(line)
+            if fix is not None and real_place(fix.lat, fix.lon) is not None:
+                yield fix, parser.same_moment
 
     def close(self) -> None:
-        if self._port is not None:
-            os.close(self._port)
-            self._port = None
-
-    def _read(self) -> bytes | None:
-        """What has arrived, b"" when nothing has, None when the port is gone."""
-        try:
-            if self._port is None:
-                self._port = self._open()
-            if not select.select([self._port], [], [], _POLL_SECONDS)[0]:
-                return b""
-            return os.read(self._port, 4096) or None
-        except OSError:
-            return None
-
-    def _open(self) -> int:
-        import termios
-
-        port = os.open(self._path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
-        try:
-            if os.isatty(port):
-                speed = getattr(termios, f"B{self._baud}", None)
-                if speed is None:
-                    raise CrackError(
-                        f"--gps {self._path}@{self._baud}: no such baud rate. Common ones are 4800, 9600, 38400, 115200."
-                    )
-                _make_raw(port, speed)
-        except BaseException:
-            os.close(port)
-            raise
-        return port
+        self._port.close()
 
 
 class GpsdReader:
@@ -335,61 +308,45 @@ class GpsdReader:
         CrackError: if nothing answers at first.
     """
 
+    warnings: Sequence[str] = ()
+
     def __init__(self, host: str, port: int) -> None:
-        self._host, self._port = host, port
-        self._socket: socket.socket | None = None
         try:
-            self._socket = self._connect()
+            self._port = TcpPort(host, port, b'?WATCH={"enable":true,"json":true};\n')
         except OSError as error:
             raise CrackError(
                 f"--gps gpsd://{host}:{port}: no connection ({error.strerror or error}). Is gpsd running there?"
             ) from None
 
     def fixes(self, stopped: Callable[[], bool]) -> Iterator[tuple[Fix, bool]]:
-        rest, sky = b"", {}
+        sky: dict[str, Any] = {}
         last: float | None = None
-        while not stopped():
-            data = self._read()
-            if data is None:
-                self.close()
-                rest = b""
-                _wait(stopped)
-                continue
-            *lines, rest = (rest + data).split(b"\n")
-            rest = rest[-_LONGEST_LINE:]
-            for line in lines:
-                report = _json_object(line)
-                if report.get("class") == "SKY":
-                    sky = report
-                fix = tpv_fix(report, sky)
-                if fix is not None:
-                    same, last = fix.time is not None and fix.time == last, fix.time
-                    yield fix, same
+        for line in _lines(self._port, stopped):
+            report = _json_object(line)
+            if report.get("class") == "SKY":
+                sky = report
+            fix = tpv_fix(report, sky)
+            if fix is not None:
+                same, last = fix.time is not None and fix.time == last, fix.time
+                yield fix, same
 
     def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._port.close()
 
-    def _read(self) -> bytes | None:
-        try:
-            if self._socket is None:
-                self._socket = self._connect()
-            return self._socket.recv(4096) or None
-        except TimeoutError:
-            return b""
-        except OSError:
-            return None
 
-    def _connect(self) -> socket.socket:
-        connection = socket.create_connection((self._host, self._port), timeout=5)
-        try:
-            connection.sendall(b'?WATCH={"enable":true,"json":true};\n')
-            connection.settimeout(_POLL_SECONDS)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+def _lines(port: Port, stopped: Callable[[], bool]) -> Iterator[bytes]:
+    """Whole lines of a port that is opened again when it was lost."""
+    rest = b""
+    while not stopped():
+        data = port.read()
+        if data is None:
+            port.close()
+            rest = b""
+            wait(stopped, _RETRY_SECONDS)
+            continue
+        *lines, rest = (rest + data).split(b"\n")
+        rest = rest[-_LONGEST_LINE:]  # a wrong baud rate gives endless noise
+        yield from lines
 
 
 def tpv_fix(report: dict[str, Any], sky: dict[str, Any]) -> Fix | None:
@@ -426,9 +383,15 @@ def describe_fix(fix: Fix, source: str, age: float | None) -> dict[str, Any]:
 
     Args:
         fix: the position.
-        source: "exif", "xmp", "srt", "nmea file" or another kind of file, "nmea serial" or "gpsd".
+        source: "exif", "xmp", "srt", "nmea file" or another kind of file, "nmea serial", "gpsd" or "mavlink".
         age: seconds from the fix to the frame, negative when the fix is the later one; None when unknown.
     """
+    looks = {
+        "heading_deg": fix.heading_deg,
+        "pitch_deg": fix.pitch_deg,
+        "roll_deg": fix.roll_deg,
+        "distance_m": fix.distance_m,
+    }
     return {
         "lat": round(fix.lat, 9),
         "lon": round(fix.lon, 9),
@@ -440,6 +403,8 @@ def describe_fix(fix: Fix, source: str, age: float | None) -> dict[str, Any]:
         "satellites": fix.satellites,
         "hdop": fix.hdop,
         "accuracy_m": fix.accuracy_m,
+        # Only what is known: most receivers know none of it.
+        **{name: round(value, 4) for name, value in looks.items() if value is not None},
     }
 
 
@@ -448,22 +413,6 @@ def _address(spec: str) -> tuple[str, int]:
     if match is None or not 0 < int(match[2] or GPSD_PORT) < 65536:
         raise CrackError(f"--gps {spec}: expected gpsd://host:port, such as gpsd://localhost:{GPSD_PORT}.")
     return match[1].strip("[]") or "localhost", int(match[2] or GPSD_PORT)
-
-
-def _make_raw(port: int, speed: int) -> None:
-    """8 bits, no parity, no echo, no translation of line ends, bytes as they come."""
-    import termios
-
-    control = termios.CS8 | termios.CREAD | termios.CLOCAL  # CLOCAL: receivers have no modem lines
-    characters = termios.tcgetattr(port)[6]
-    characters[termios.VMIN], characters[termios.VTIME] = 1, 0
-    termios.tcsetattr(port, termios.TCSANOW, [0, 0, control, 0, speed, speed, characters])
-
-
-def _wait(stopped: Callable[[], bool]) -> None:
-    until = time.monotonic() + _RETRY_SECONDS
-    while not stopped() and time.monotonic() < until:
-        time.sleep(0.1)
 
 
 def _json_object(line: bytes) -> dict[str, Any]:

@@ -13,11 +13,13 @@ positive: a tile that the model calls cracked.
     session, frame (name), time (UTC, ISO 8601; null where the camera's clock has no known zone), time_source (how it is known,
     see `tflite.device.frames.Frame`), frame_size {w, h}, tile {x, y, w, h} in pixels of the upright frame,
     score {raw, logit, probability}, threshold {raw, logit, probability}, model_sha256,
-    gps (null, or {lat, lon, alt, time, age_s, source, quality, satellites, hdop, accuracy_m}, unknown ones null),
+    gps (null, or {lat, lon, alt, time, age_s, source, quality, satellites, hdop, accuracy_m}, unknown ones null, and of the camera
+    heading_deg, pitch_deg, roll_deg, distance_m where they are known),
     image (the tile as PNG, relative to the folder), image_sha256
 frame: a frame is done, its positives are the lines before.
     session, frame, time, time_source, frame_size, tiles, positives, bytes (of its file, or null), dropped (frames of a live
-    source lost just before it), and of a photograph file (`tflite.sameness.FileState`), by which it is known again
+    source lost just before it), gps where it is known, and of a photograph file (`tflite.sameness.FileState`), by which it is
+    known again
 gap: a frame that could not be read. Nothing is known about what it shows: never count it as clean.
     session, frame, time, time_source, reason, bytes, dropped, and where it could be read file
 end: a run ended in order.
@@ -99,10 +101,17 @@ class _Answer(TypedDict):
     probability: Share
 
 
-class _Position(TypedDict):
+class _Place(TypedDict):
     lat: Latitude
     lon: Longitude
     alt: float | None
+
+
+class _Position(_Place, total=False):
+    heading_deg: Annotated[float, Between(0, 360)]
+    pitch_deg: Annotated[float, Between(-360, 360)]
+    roll_deg: Annotated[float, Between(-360, 360)]
+    distance_m: Annotated[float, Between(0, 1e6)]
 
 
 _FrameSize = Annotated[
@@ -143,6 +152,7 @@ class _Done(_Line):
 
 class _FrameDone(_Done, total=False):
     frame_size: _FrameSize
+    gps: _Position | None
 
 
 class _Gap(_Line):

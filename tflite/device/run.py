@@ -182,7 +182,9 @@ class Loop:
         if tiles is None:
             return
         began = time.perf_counter()
-        self._journal.frame(frame.name, {**told, "tiles": tiles, "positives": positives, **size})
+        gps = self._gps.at(frame.time, frame.fix, frame.name, frame.local)
+        place = {} if gps is None else {"gps": gps}  # of what was seen without a crack, too
+        self._journal.frame(frame.name, {**told, "tiles": tiles, "positives": positives, **size, **place})
         spent["record"] += _since(began)
         self.tally.counts.update({"classified": 1, "tiles": tiles, "positives": positives})
         for stage, milliseconds in {**spent, "frame": sum(spent.values())}.items():
@@ -256,9 +258,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--source",
         required=True,
-        metavar="DIR|VIDEO|/dev/video0|-",
-        help="photographs, a video, a camera, or JPEGs on standard input; a camera or pipe that is faster than the model "
-        "loses frames, which are counted",
+        metavar="DIR|VIDEO|/dev/video0|picamera2:0|-",
+        help="photographs, a video, a camera (a Raspberry Pi's: picamera2:0?size=4056x3040), or JPEGs on standard input; a camera "
+        "or pipe that is faster than the model loses frames, which are counted",
     )
     parser.add_argument("--model", required=True, type=Path, metavar="X.tflite", help="with its sidecar beside it")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="for journal.jsonl and tiles/")
@@ -296,8 +298,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--gps",
         metavar="WHERE",
-        help="exif, a track (NMEA, GPX, CSV or a drone's SRT), /dev/ttyUSB0[@BAUD] (default: 9600) or gpsd://host:port; a drone's "
-        "SRT beside a video is found by itself",
+        help="exif, a track (NMEA, GPX, CSV, a drone's SRT, a .tlog or .bin), /dev/ttyUSB0[@BAUD] (default: 9600), gpsd://host:port, "
+        "or a flight controller: mavlink://udp:PORT, mavlink://tcp:HOST:PORT, mavlink:///dev/ttyAMA0[@BAUD] (default: 57600); a "
+        "drone's SRT beside a video is found by itself",
     )
     parser.add_argument(
         "--gps-max-age",
@@ -494,7 +497,7 @@ def _warn(source: Source, tally: Tally, gps: Gps) -> None:
         gps.span,
         "video" if source.identity["source_kind"] == "video" else "frames",
     )
-    for warning in [*source.warnings, *([] if told is None or not gps.asked else [f"{told}."])]:
+    for warning in [*source.warnings, *gps.warnings, *([] if told is None or not gps.asked else [f"{told}."])]:
         print(f"warning: {warning}", file=sys.stderr)
 
 

@@ -102,11 +102,14 @@ def read_exposure(data: bytes, clock: CameraClock = PLAIN_CLOCK) -> Exposure:
     local, offset = _camera_time(exif)
     time, source = _choose_time(xmp, local, offset, gps_time, clock)
     distance, distance_source = _distance(exif, xmp)
+    fix = _choose_fix(_exif_fix(place, gps_time), _xmp_fix(xmp), notes)
+    if fix is not None and fix.accuracy_m is None:
+        fix = replace(fix, accuracy_m=xmp.first(("Camera:GPSXYAccuracy",), _bounded(0, 1e6)))
     return Exposure(
         time=time,
         time_source=source,
         local=local,
-        fix=_choose_fix(_exif_fix(place, gps_time), _xmp_fix(xmp), notes),
+        fix=fix,
         relative_altitude_m=xmp.first(_maker("RelativeAltitude"), _metres),
         angles=_angles(place, xmp),
         distance_m=distance,

@@ -26,6 +26,7 @@ class Fix:
         source: what it was read from where that is not plain: "exif", "xmp", "srt"; else None.
         heading_deg, pitch_deg, roll_deg: of the camera, clockwise from true north in [0, 360), above the horizon, and about its
             axis; None where unknown.
+        distance_m: to what the camera looks at, by a range finder, or None.
     """
 
     lat: float
@@ -40,6 +41,7 @@ class Fix:
     heading_deg: float | None = None
     pitch_deg: float | None = None
     roll_deg: float | None = None
+    distance_m: float | None = None
 
     def __post_init__(self) -> None:
         if not (-90 <= self.lat <= 90 and -180 <= self.lon <= 180):  # NaN fails too

@@ -16,8 +16,8 @@ from crack_tf.survey.camera import Locator, Scale, Shot
 from tests.crack_tf.survey.small_flight import exif
 from tflite.errors import CrackError
 from tflite.place.clock import CameraClock, parse_timezone
-from tflite.place.fix import EARTH_M
-from tflite.place.flightlog import read_flight_log
+from tflite.place.fix import EARTH_M, Fix
+from tflite.place.flightlog import FlightLog, read_flight_log
 
 METRE = math.degrees(1 / EARTH_M)
 VIENNA = CameraClock(parse_timezone("Europe/Vienna"))
@@ -127,7 +127,9 @@ def test_a_scale_that_cannot_be_is_none():
     assert Locator().of_file(jpeg(found), 400, 300).mm_per_pixel is None
 
 
-@pytest.mark.parametrize("scale", [Scale(0.1, 2.0), Scale(0.1, focal_mm=8.0), Scale(focal_mm=8.0, distance_m=2.0)])
+@pytest.mark.parametrize(
+    "scale", [Scale(0.1, 2.0), Scale(0.1, focal_mm=8.0), Scale(focal_mm=8.0, distance_m=2.0), Scale(focal_mm=8.0)]
+)
 def test_scales_that_do_not_go_together_are_refused(scale):
     with pytest.raises(CrackError, match="--"):
         scale.check()
@@ -246,3 +248,34 @@ def test_a_given_scale_is_neither_corrected_nor_doubted():
     scales = view.measure([[(0, 0), (0, 300)]])
     assert scales is not None
     assert (scales.length, scales.width, scales.error) == (0.3, 0.3, None)
+
+
+def test_a_range_finder_in_the_flight_log_gives_the_distance_and_angles_of_a_photograph_that_knows_its_place():
+    found = with_lens(xA405=24)
+    taken = Locator(Scale()).of_file(jpeg(found), 400, 300)
+    assert taken.time is not None
+    fixes = [
+        Fix(10, 20, time=taken.time + second, heading_deg=90.0, pitch_deg=-4.0, distance_m=5.0)
+        for second in (-2, 0.3, 9)
+    ]
+    locator = Locator(Scale(distance_m=2.0), FlightLog(tuple(fixes), {}))
+    shot = locator.of_file(jpeg(found), 400, 300)
+    assert (shot.latitude, shot.heading_deg, shot.pitch_deg) == (pytest.approx(taken.latitude), 90.0, -4.0)
+    assert (shot.distance_m, shot.scale_source) == (5.0, "laser")
+    laser = drone(found, LRFTargetDistance="3.0", LRFStatus="Normal", GimbalPitchDegree="-9", GimbalYawDegree="10")
+    shot = locator.of_file(laser, 400, 300)
+    assert (shot.distance_m, shot.heading_deg, shot.pitch_deg) == (3.0, 10.0, -9.0)
+
+
+def test_a_distance_that_was_measured_more_than_a_second_away_is_not_interpolated():
+    log = FlightLog((Fix(10, 20, time=100.0, distance_m=5.0), Fix(10, 20, time=108.0, distance_m=9.0)), {})
+    assert [fix.distance_m for moment in (100.9, 101.1, 107.5) if (fix := log.fix_at(moment))] == [5.0, None, 9.0]
+
+
+def test_a_frame_of_a_given_camera_has_its_scale_by_the_range_that_the_device_recorded():
+    camera = Scale(focal_mm=10.0, sensor_width_mm=13.2)
+    camera.check()
+    shot = Locator(camera).of_moment(1.0, Fix(10, 20, heading_deg=5.0, pitch_deg=3.0, distance_m=4.0), 4000, 3000)
+    assert (shot.distance_m, shot.scale_source, shot.heading_deg, shot.pitch_deg) == (4.0, "laser", 5.0, 3.0)
+    assert shot.mm_per_pixel == pytest.approx(13.2 / 4000 * (4000 - 10) / 10)
+    assert Locator(camera).of_moment(1.0, Fix(10, 20), 4000, 3000).mm_per_pixel is None

@@ -13,6 +13,7 @@ import tflite
 from tests.tflite.place.photographs import packet, photograph, position
 from tflite.place.exposure import Exposure, read_exposure
 from tflite.place.fix import Fix
+from tflite.place.mavlink import HANDLERS
 
 PAGE = Path(tflite.__file__).parents[1] / "docs" / "place.md"
 NOON = 1748779200.0
@@ -49,6 +50,7 @@ def angles(found: Exposure) -> tuple[float | None, float | None, float | None]:
 
 
 HERE = {"drone_dji__GpsLatitude": "48.2", "drone_dji__GpsLongitude": "16.37"}
+AUTEL = {"drone__GpsLatitude": "48.2", "drone__GpsLongtitude": "16.37"}
 LOOK = (270.0, -12.5, 0.5)
 NED = '<drone-skydio:CameraOrientationNED drone-skydio:Yaw="-90" drone-skydio:Pitch="-12.5" drone-skydio:Roll="0.5"/>'
 ROWS: dict[str, Row] = {
@@ -89,12 +91,27 @@ ROWS: dict[str, Row] = {
         xmp(position(), drone_dji__UTCAtExposure="2025:06:01 12:00:04.5"), lambda e: e.time, NOON + 4.5,
     ),
     "drone:GpsLatitude, GpsLongtitude": (xmp(drone__GpsLatitude="48.2", drone__GpsLongtitude="16.37"), place, PLACE),
+    "drone:AbsoluteAltitude": (xmp(**AUTEL, drone__AbsoluteAltitude="180.5"), lambda e: fix_of(e).alt, 180.5),
+    "drone:RelativeAltitude": (xmp(drone__RelativeAltitude="-2.5"), lambda e: e.relative_altitude_m, -2.5),
     "drone:GimbalYawDegree, GimbalPitchDegree, GimbalRollDegree": (
         xmp(drone__GimbalYawDegree="-90", drone__GimbalPitchDegree="-12.5", drone__GimbalRollDegree="0.5"), angles, LOOK,
     ),
     "drone-skydio:Latitude, Longitude": (
         xmp(drone_skydio__Latitude="48.2", drone_skydio__Longitude="16.37"), place, PLACE,
     ),
+    "drone-skydio:AbsoluteAltitude": (
+        xmp(drone_skydio__Latitude="48.2", drone_skydio__Longitude="16.37", drone_skydio__AbsoluteAltitude="180.5"),
+        lambda e: fix_of(e).alt, 180.5,
+    ),
+    "drone-skydio:RelativeAltitude": (xmp(drone_skydio__RelativeAltitude="12.5"), lambda e: e.relative_altitude_m, 12.5),
+    "drone-skydio:GimbalYawDegree, GimbalPitchDegree, GimbalRollDegree": (
+        xmp(drone_skydio__GimbalYawDegree="-90", drone_skydio__GimbalPitchDegree="-12.5", drone_skydio__GimbalRollDegree="0.5"),
+        angles, LOOK,
+    ),
+    "drone-parrot:GPSLatitude, GPSLongitude": (
+        xmp(drone_parrot__GPSLatitude="48.2", drone_parrot__GPSLongitude="16.37"), place, PLACE,
+    ),
+    "Camera:GPSXYAccuracy": (xmp(position(), Camera__GPSXYAccuracy="1.25"), lambda e: fix_of(e).accuracy_m, 1.25),
     "drone-skydio:CameraOrientationNED": (
         lambda: photograph(xmp=packet("", NED, 'xmlns:drone-skydio="urn:skydio"')), angles, LOOK,
     ),
@@ -113,6 +130,12 @@ def documented() -> list[str]:
     table = PAGE.read_text(encoding="utf-8").partition("## Photographs")[2].partition("\n\nXMP of")[0]
     rows = re.findall(r"^\| [^|]+ \| ([^|]+) \| [^|]+ \|$", table, re.MULTILINE)
     return [row for row in rows if row != "field"]
+
+
+def test_every_message_of_a_controller_that_is_read_is_a_row() -> None:
+    table = PAGE.read_text(encoding="utf-8").partition("| message | what")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| ([A-Z_, ]+) \|", table, re.MULTILINE)
+    assert sorted(name for row in rows for name in row.split(", ")) == sorted(["HEARTBEAT", *HANDLERS])
 
 
 def test_every_row_is_tested_and_every_test_is_a_row() -> None:
