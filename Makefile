@@ -76,8 +76,8 @@ $(VENV)/.report: $(VENV)/.base requirements-report.txt
 	@$(call install,-r requirements-report.txt)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.base requirements-dev.txt requirements-jax.txt requirements-report.txt requirements-cluster.txt requirements-handover.txt
-	@$(call install,-r requirements-dev.txt -r requirements-jax.txt -r requirements-report.txt -r requirements-cluster.txt -r requirements-handover.txt)
+$(VENV)/.dev: $(VENV)/.base requirements-dev.txt requirements-jax.txt requirements-report.txt requirements-cluster.txt requirements-handover.txt requirements-mavlink.txt
+	@$(call install,-r requirements-dev.txt -r requirements-jax.txt -r requirements-report.txt -r requirements-cluster.txt -r requirements-handover.txt -r requirements-mavlink.txt)
 	@touch $@
 
 # ------------------------------------------------------------------------------------------- demo and studies

@@ -26,6 +26,10 @@ VERBS = {
     "survey-export": Verb(
         "crack_tf.survey_export", "a finished survey to other programs: GeoPackage for GIS, COCO masks to be corrected"
     ),
+    "plan": Verb(
+        "crack_tf.plan",
+        "how to fly so that cracks of a width can be measured: distance, spacing, speed, photographs, board",
+    ),
     "photo": Verb(
         "crack_tf.photo.__main__", "draw the cracks of a photograph, measure them, and find the concrete it shows"
     ),

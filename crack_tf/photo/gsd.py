@@ -44,6 +44,7 @@ MAX_ASPECT = 2.0  # longer side to shorter; no sensor is wider
 # Cameras write absurd values where they know none: 48388 mm and 65535 mm have been seen in FocalLengthIn35mmFilm.
 _MAX_FOCAL_35MM = 5000.0
 _MAX_DISTANCE_M = 1000.0
+_FAR_M = 100.0  # so far away a lens is focused at its focal length
 _SAME_ASPECT = 0.01
 # DJI states 0.2 m + 0.15 % for its laser range finders, taken for two standard deviations.
 _LASER_ERROR_M, _LASER_ERROR = 0.1, 0.00075
@@ -261,6 +262,25 @@ def from_photo(
     else:
         raise CrackError(f"{name} has no focal length in its EXIF data. Give the millimetres per pixel directly.")
     return replace(result, source=f"EXIF, {result.source} ({origin})", note=note)
+
+
+def lens_of_photo(
+    source: str | Path | bytes, sensor_width_mm: float | None = None
+) -> tuple[float, tuple[int, int], str]:
+    """The focal length of a photograph's lens in its own pixels, its width and height, and where that is from.
+
+    Args:
+        source: a file, or its bytes, as the camera wrote it.
+        sensor_width_mm: longer side of the sensor, where the photograph tells no 35 mm equivalent; or None.
+
+    Raises:
+        CrackError: as `from_photo`, but for a missing distance.
+    """
+    size, data = _read(source)[2:]
+    found = from_photo(source if not isinstance(source, bytes) else data, _FAR_M, sensor_width_mm)
+    assert found.distance_m is not None
+    origin = found.source.removeprefix("EXIF, ").partition(", distance")[0]
+    return 1000 * found.distance_m / found.mm_per_pixel, size, f"its photograph ({origin})"
 
 
 def _calibrated(

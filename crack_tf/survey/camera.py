@@ -243,7 +243,8 @@ class Locator:
         """
         placed, unplaced = self._placed(seconds, fix, None)
         shot = _shot(seconds, placed, unplaced)
-        measured = None if placed is None else placed.distance_m
+        logged = self._logged(seconds)
+        measured = next((found.distance_m for found in (placed, logged) if found and found.distance_m), None)
         scale, _ = self.scale.find(None, width, height, measured)
         return replace(shot, distance_m=measured or self.scale.distance_m, **_scale_fields(scale))
 

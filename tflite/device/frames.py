@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tflite.device.mjpeg import JpegSplitter
+from tflite.device.picamera import PiCamera
 from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes
 from tflite.photographs import list_photographs
@@ -459,8 +460,6 @@ class PicameraSource(LiveSource):
     """A Raspberry Pi camera module, through picamera2."""
 
     def __init__(self, spec: str, sampling: Sampling) -> None:
-        from tflite.device.picamera import PiCamera
-
         super().__init__("camera", spec, sampling)
         self._camera = PiCamera(spec, sampling.fps)
 

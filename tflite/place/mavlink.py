@@ -152,6 +152,13 @@ class MavlinkFixes:
             fix = replace(fix, heading_deg=looks.heading, pitch_deg=looks.pitch, roll_deg=looks.roll)
         return self._exposure(message.image_index, fix)
 
+    def _fed_back(self, message: Any, moment: float) -> Fix | None:
+        """ArduPilot's own message of an exposure."""
+        seconds = message.time_usec / 1e6
+        time = seconds if EARLIEST < seconds < LATEST else self._time(seconds)
+        place = message.lat / 1e7, message.lng / 1e7, message.alt_msl
+        return self._exposure(message.img_idx, self.vehicle.placed(moment, *place, time))
+
     def _exposure(self, number: int, fix: Fix | None) -> Fix | None:
         if fix is not None:
             self.exposures.setdefault(number, []).append(fix)
@@ -172,6 +179,7 @@ HANDLERS: dict[str, Callable[[MavlinkFixes, Any, float], Fix | None]] = {
     "GPS_RAW_INT": MavlinkFixes._gps_raw,
     "CAMERA_TRIGGER": MavlinkFixes._triggered,
     "CAMERA_IMAGE_CAPTURED": MavlinkFixes._captured,
+    "CAMERA_FEEDBACK": MavlinkFixes._fed_back,
 }
 
 

@@ -158,6 +158,16 @@ def test_a_camera_that_knows_its_place_and_direction_is_believed() -> None:
     assert told(failed) == []
 
 
+def test_ardupilots_own_message_of_an_exposure_is_taken_too() -> None:
+    fixes = MavlinkFixes()
+    taken = VEHICLE.pack(
+        "camera_feedback", int((NOON + 2) * 1e6), 1, 0, 41, 485_000_000, 163_700_000, 190.0, 20.0, 0, 0, 0, 0, 0
+    )
+    (fix,) = told(VEHICLE.range(1, 431), taken, fixes=fixes)
+    assert (fix.lat, fix.alt, fix.time, fix.distance_m) == (pytest.approx(48.5), 190.0, NOON + 2, 4.31)
+    assert list(fixes.exposures) == [41]
+
+
 def test_hostile_values_are_unknown_and_none_is_a_place() -> None:
     fixes = MavlinkFixes()
     bad = [
