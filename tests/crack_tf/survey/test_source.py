@@ -157,3 +157,39 @@ def test_a_video_that_ends_early_leaves_a_gap(tmp_path):
 def test_nothing_there_is_told(tmp_path):
     with pytest.raises(CrackError, match="does not exist"):
         open_source(tmp_path / "x", tmp_path / "out", Locator(), 1.0, None)
+
+
+def test_what_a_device_journalled_of_distance_and_angles_places_and_scales_its_frames(tmp_path):
+    gps = {"lat": -33.5, "lon": -70.6, "alt": 12.0, "heading_deg": 270.0, "pitch_deg": -3.5, "distance_m": 4.0}
+    clean = {"time": "2025-06-01T09:30:00.000Z", "time_source": "sensor", "frame_size": {"w": 4000, "h": 3000}}
+    with Journal(tmp_path / "flight", {"model_sha256": "ab"}, {}) as journal:
+        done = {"tiles": 6, "positives": 0, "bytes": None, "dropped": 0}
+        journal.frame("00001", {**clean, **done, "gps": gps})
+        journal.frame("00002", {**clean, **done})
+        journal.end("finished", {})
+    locator = Locator(Scale(focal_mm=10.0, sensor_width_mm=13.2))
+    shots = [
+        item.read().shot for item in open_source(tmp_path / "flight", tmp_path / "out", locator, 1.0, None).items(ALL)
+    ]
+    assert (shots[0].latitude, shots[0].heading_deg, shots[0].pitch_deg) == (-33.5, 270.0, -3.5)
+    assert (shots[0].distance_m, shots[0].scale_source) == (4.0, "laser")
+    assert shots[0].mm_per_pixel == pytest.approx(13.2 / 4000 * 3990 / 10)
+    assert (shots[1].latitude, shots[1].mm_per_pixel) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("distance_m", -1.0), ("heading_deg", 400.0), ("pitch_deg", "down"), ("distance_m", None)]
+)
+def test_a_journal_with_a_distance_or_an_angle_that_no_device_writes_is_refused(tmp_path, name, value):
+    moment = {"time": "2025-06-01T09:30:00.000Z", "time_source": "clock", "frame_size": {"w": 40, "h": 30}}
+    done = {
+        "tiles": 6,
+        "positives": 0,
+        "bytes": None,
+        "dropped": 0,
+        "gps": {"lat": 1.0, "lon": 2.0, "alt": None, name: value},
+    }
+    with Journal(tmp_path / "flight", {"model_sha256": "ab"}, {}) as journal:
+        journal.frame("00001", {**moment, **done})
+    with pytest.raises(CrackError, match=name):
+        open_source(tmp_path / "flight", tmp_path / "out", Locator(), 1.0, None)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.dark_model import write_dark_model
+from tests.tflite.place.mavlink_bytes import on_board
 from tests.tflite.place.photographs import packet, photograph, position
 from tests.tflite.videos import say_created, show_for, write_mp4
 from tflite.device.frames import Progress, Sampling, open_source
@@ -260,3 +261,20 @@ def test_a_videos_start_is_of_a_video(model: Path, tmp_path: Path, capsys: pytes
     assert main([*command, "--video-start", "2025-06-01T12:00:00Z"]) == 2
     assert "is no video. Leave it out" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_flight_controllers_log_places_frames_with_distance_and_angles_also_those_without_a_crack(
+    run: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    taken = {0x9003: "2025:06:01 12:00:02", 0x9011: "+00:00"}
+    folder = folder_of(tmp_path, photograph(None, taken))
+    (tmp_path / "flight.bin").write_bytes(on_board())
+    (positive,) = run(folder, "--gps", str(tmp_path / "flight.bin"))
+    assert (positive["gps"]["lat"], positive["gps"]["source"]) == (pytest.approx(48.20002, abs=2e-5), "bin file")
+    assert (positive["gps"]["heading_deg"], positive["gps"]["pitch_deg"], positive["gps"]["distance_m"]) == (
+        270.0,
+        -2.5,
+        5.125,
+    )
+    (done,) = read_journal(next(tmp_path.glob("out*"))).frames.values()
+    assert done["gps"] == positive["gps"]
