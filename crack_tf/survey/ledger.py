@@ -38,7 +38,7 @@ MAX_OBLIQUE_DEG = 45.0  # recall of narrow cracks is 1.00 there and 0.92 at 60; 
 MAX_CELLS = 1_000_000  # of a face
 _FINE = 40  # cells across the shorter side of a footprint
 _MIN_HOLE_CELLS = 6
-_NEARER = 0.9  # than where the needed scale ends: a pilot does not keep to a hand's breadth
+NEARER = 0.9  # than where the needed scale ends: a pilot does not keep to a hand's breadth
 _USUAL_M, _CLOSEST_M = 2.0, 0.5  # where no photograph tells the lens, and no nearer than that
 
 
@@ -313,9 +313,7 @@ def _holes(
         state = int(np.bincount(cells[y : y + h, x : x + w][part], minlength=len(STATES)).argmax())
         column, row = _middle(part)
         along, up = (x + column + 0.5) * cell[0], (cells.shape[0] - y - row - 0.5) * cell[1]
-        distance = (
-            _USUAL_M if focal is None else max(_CLOSEST_M, _NEARER * focal * needed_mm_per_pixel(needs_mm) / 1000)
-        )
+        distance = _USUAL_M if focal is None else max(_CLOSEST_M, NEARER * focal * needed_mm_per_pixel(needs_mm) / 1000)
         spot = spots_on(face, frame, np.array([along]), np.array([up]))
         place = spot.points[0] + distance * spot.normals[0]
         latitude, longitude = frame.place(float(place[0]), float(place[1]))

@@ -20,11 +20,10 @@ from crack_tf.deploy.speeds import ModelSpeed, board_speeds
 from crack_tf.photo.gsd import MIN_PIXELS, needed_mm_per_pixel
 from crack_tf.photo.lenses import Lens, find_lens
 from crack_tf.survey.faces import CYLINDER, Face, read_faces
-from crack_tf.survey.ledger import MAX_OBLIQUE_DEG
+from crack_tf.survey.ledger import MAX_OBLIQUE_DEG, NEARER
 from tflite.device.tiles import tile_boxes
 from tflite.errors import CrackError
 
-NEARER = 1.1  # what is flown goes into the farthest distance so often
 MAX_OVERLAP = 0.9
 MAX_PHOTOS = 1_000_000
 NEAR_M, FROM_M = 1.0, 2.0  # nearer than the one, what it takes to do the same from the other is told
@@ -157,10 +156,10 @@ def plan_flight(
     faces = () if config.faces is None else read_faces(config.faces)
     wanted = needed_mm_per_pixel(config.needs_mm)
     farthest = wanted * lens.focal_px / 1000
-    distance = farthest / NEARER
+    distance = farthest * NEARER
     footprint = distance * lens.width / lens.focal_px, distance * lens.height / lens.focal_px
     spacing = footprint[0] * (1 - config.overlap), footprint[1] * (1 - config.overlap)
-    flown = wanted / NEARER  # millimetres per pixel
+    flown = wanted * NEARER  # millimetres per pixel
     fastest = config.blur_px * flown / 1000 / config.exposure_s
     speed = fastest if config.speed_m_s is None else config.speed_m_s
     interval = spacing[0] / speed
@@ -196,7 +195,7 @@ def plan_face(face: Face, lens: Lens, distance_m: float, overlap: float, wanted:
         CrackError: if more than a million photographs would be needed.
     """
     if face.kind == CYLINDER:
-        distance_m /= NEARER
+        distance_m *= NEARER
         radius = (face.diameter_m or 0.0) / 2
         half = _half_angle(lens, radius, distance_m, wanted)
         columns = math.ceil(math.pi / (half * (1 - overlap)) - 1e-9)

@@ -423,8 +423,14 @@ def _journalled(gps: Any) -> Fix | None:
     place = real_place(gps.get("lat"), gps.get("lon"))
     if place is None:
         return None
-    looks = {name: gps.get(name) for name in ("heading_deg", "pitch_deg", "roll_deg", "distance_m")}
-    return Fix(*place, alt=real_altitude(gps.get("alt")), **looks)
+    return Fix(
+        *place,
+        alt=real_altitude(gps.get("alt")),
+        heading_deg=gps.get("heading_deg"),
+        pitch_deg=gps.get("pitch_deg"),
+        roll_deg=gps.get("roll_deg"),
+        distance_m=gps.get("distance_m"),
+    )
 
 
 def _open_video(path: Path) -> Any:

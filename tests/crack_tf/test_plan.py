@@ -20,8 +20,8 @@ def test_a_plan_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert plan.main(["--needs-mm", "0.3", "--camera", "pi-camera-3", "--board", "pi4", "--exposure", "1/2000"]) == 0
     told = capsys.readouterr().out
     assert told.startswith("camera      pi-camera-3: 4608x2592 pixels, focal length 3,386 pixels")
-    assert "distance    0.31 m, never more than 0.34 m" in told
-    assert "from 2 m it would take a lens 6.5 times as long" in told
+    assert "distance    0.30 m, never more than 0.34 m" in told
+    assert "from 2 m it would take a lens 6.6 times as long" in told
     assert "PROJECTED, not measured" in told
     assert "nano: 252 tiles a photograph" in told
 

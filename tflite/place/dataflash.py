@@ -112,9 +112,11 @@ class _Reader:
             self.vehicle.turned(moment, angles_of(values["Yaw"], values["Pitch"], values["Roll"]))
         elif name == "MNT":
             self.vehicle.gimbal(moment, angles_of(values.get("YawE"), values.get("Pitch"), values.get("Roll")))
-        elif name == "RFND" and values.get("Orient", 0) in _LOOKS:
+        elif name == "RFND":
+            looks = _LOOKS.get(int(values.get("Orient", 0)))
             measured = values.get("Stat", _MEASURED) == _MEASURED
-            self.vehicle.ranged(moment, values["Dist"] if measured else math.nan, _LOOKS[values.get("Orient", 0)])
+            if looks is not None:
+                self.vehicle.ranged(moment, values["Dist"] if measured else math.nan, looks)
         elif name == "GPA" and values.get("I", 0) == 0:
             self._accuracy = moment, float(values["HAcc"])
         elif name == "GPS" and values.get("I", 0) == 0:
@@ -139,7 +141,7 @@ class _Reader:
         self.vehicle.received(
             moment,
             Receiver(
-                _QUALITY.get(status),
+                _QUALITY.get(int(status)),
                 int(values["NSats"]) if "NSats" in values else None,
                 values.get("HDop"),
                 accuracy if accuracy is not None and 0 < accuracy < 1e6 else None,
