@@ -23,6 +23,7 @@ from crack_tf.survey.faces import CYLINDER, Face, read_faces
 from crack_tf.survey.ledger import MAX_OBLIQUE_DEG, NEARER
 from tflite.device.tiles import tile_boxes
 from tflite.errors import CrackError
+from tflite.words import counted
 
 MAX_OVERLAP = 0.9
 MAX_PHOTOS = 1_000_000
@@ -284,11 +285,11 @@ def describe_plan(plan: FlightPlan, config: PlanConfig) -> list[str]:
         lines.append(f"            at {plan.speed_m_s:g} m/s photographs are smeared by {blur:.1f} pixels")
     for face in plan.faces:
         lines.append(
-            f"face        {face.name}: {face.photos:,} photographs ({face.columns} x {face.rows}) from {face.distance_m:.2f} m, "
+            f"face        {face.name}: {counted(face.photos, 'photograph')} ({face.columns} x {face.rows}) from {face.distance_m:.2f} m, "
             f"{face.across_m:.2f} m apart, {face.metres:.0f} m to fly, {face.metres / plan.speed_m_s / 60:.0f} minutes"
         )
     if len(plan.faces) > 1:
-        lines.append(f"            {sum(face.photos for face in plan.faces):,} photographs in all")
+        lines.append(f"            {counted(sum(face.photos for face in plan.faces), 'photograph')} in all")
     lines.append(f"board       {config.board}: a photograph every {plan.interval_s:.2g} s; {plan.speeds_source}")
     for model in plan.models:
         verdict = "keeps up" if model.keeps_up else "does not keep up"
