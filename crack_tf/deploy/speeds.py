@@ -86,25 +86,24 @@ def table_speeds(table: Path) -> tuple[list[ModelSpeed], str]:
     Raises:
         CrackError: if it cannot be read or has none of the shipped models.
     """
-    sides = {
-        model.tflite.stem: (model.name, model.tile_side) for model in read_zoo()[1].values() if model.task == "classify"
-    }
+    # By content: several of the files share a name.
+    shipped = {model.files["tflite"].sha256: model for model in read_zoo()[1].values() if model.task == "classify"}
     best: dict[str, ModelSpeed] = {}
     hardware = set()
     for row in read_csv(table):
-        name, side = sides.get(row.get("model") or "", (None, 0))
+        model = shipped.get(row.get("sha256") or "")
         # A photograph is decoded once for all its tiles; each is cut out, resized and answered.
         parts = [_number(row.get(column)) for column in ("resize_p50_ms", "inference_p50_ms")]
         milliseconds = parts[0] + parts[1] if parts[0] and parts[1] else _number(row.get("p50_ms"))
-        if name is None or milliseconds is None:
+        if model is None or milliseconds is None:
             continue
         hardware.add(row.get("hardware") or "another machine")
-        speed = ModelSpeed(name, side, 1000 / milliseconds)
-        if name not in best or speed.tiles_per_s > best[name].tiles_per_s:
-            best[name] = speed
+        speed = ModelSpeed(model.name, model.tile_side, 1000 / milliseconds)
+        if model.name not in best or speed.tiles_per_s > best[model.name].tiles_per_s:
+            best[model.name] = speed
     if not best:
         raise CrackError(
-            f"--speeds {table} has a time of none of the shipped models ({', '.join(sides)}). Measure them on the board: "
+            f"--speeds {table} has a time of none of the shipped models ({', '.join(model.name for model in shipped.values())}). Measure them on the board: "
             "python -m tflite.benchmark *.tflite --out results"
         )
     return list(best.values()), f"measured on {', '.join(sorted(hardware))} ({table.name})"
