@@ -76,7 +76,7 @@ def measure_here() -> tuple[list[ModelSpeed], float]:
     models = {name: model for name, model in read_zoo()[1].items() if model.task == "classify"}
     rows = cost_rows({name: model.tflite for name, model in models.items()}, repeats=1)
     job = Job(models[_REFERENCE].tflite, _REFERENCE, os.cpu_count() or 1, "xnnpack", _RUNS, _WARM_UP, None)
-    speeds = [ModelSpeed(row["model"], models[row["model"]].tile_side, row["tiles_per_s"]) for row in rows]
+    speeds = [ModelSpeed(row.model, models[row.model].tile_side, row.tiles_per_s) for row in rows]
     return speeds, float(measure(job)["p50_ms"])
 
 
@@ -102,8 +102,9 @@ def table_speeds(table: Path) -> tuple[list[ModelSpeed], str]:
         if model.name not in best or speed.tiles_per_s > best[model.name].tiles_per_s:
             best[model.name] = speed
     if not best:
+        names = ", ".join(model.name for model in shipped.values())
         raise CrackError(
-            f"--speeds {table} has a time of none of the shipped models ({', '.join(model.name for model in shipped.values())}). Measure them on the board: "
+            f"--speeds {table} has a time of none of the shipped models ({names}). Measure them on the board: "
             "python -m tflite.benchmark *.tflite --out results"
         )
     return list(best.values()), f"measured on {', '.join(sorted(hardware))} ({table.name})"
