@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crack_tf.common.arguments import check_types
 from crack_tf.deploy.speeds import ModelSpeed, board_speeds
 from crack_tf.photo.gsd import MIN_PIXELS, needed_mm_per_pixel
 from crack_tf.photo.lenses import Lens, find_lens
@@ -59,6 +60,19 @@ class PlanConfig:
     focal_mm: float | None = None
     sensor_width_mm: float | None = None
     speeds: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if not 0 <= self.overlap <= MAX_OVERLAP:
+            raise CrackError(f"--overlap {self.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
+        for option, value, limit in (
+            ("--needs-mm", self.needs_mm, 1000.0),
+            ("--exposure", self.exposure_s, 10.0),
+            ("--blur-px", self.blur_px, 1000.0),
+            ("--speed-m-s", self.speed_m_s, 100.0),
+        ):
+            if value is not None and not 0 < value <= limit:
+                raise CrackError(f"{option} {value:g}: choose a number above 0, at most {limit:g}.")
 
 
 @dataclass(frozen=True)
@@ -150,9 +164,8 @@ def plan_flight(
         speeds: gives the models' speeds on a board and where they are from.
 
     Raises:
-        CrackError: if a number is out of range, the camera is not known, a face is too large, or a file cannot be read.
+        CrackError: if the camera is not known, a face is too large, or a file cannot be read.
     """
-    _check(config)
     lens = find_lens(config.camera, config.focal_mm, config.sensor_width_mm)
     faces = () if config.faces is None else read_faces(config.faces)
     wanted = needed_mm_per_pixel(config.needs_mm)
@@ -247,19 +260,6 @@ def _spread(length: float, shown: float, overlap: float) -> tuple[int, float]:
 def _model(speed: ModelSpeed, lens: Lens, interval: float) -> ModelPlan:
     tiles = len(tile_boxes(lens.width, lens.height, speed.tile_side))
     return ModelPlan(speed, tiles, tiles / interval)
-
-
-def _check(config: PlanConfig) -> None:
-    if not 0 <= config.overlap <= MAX_OVERLAP:
-        raise CrackError(f"--overlap {config.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
-    for option, value, limit in (
-        ("--needs-mm", config.needs_mm, 1000.0),
-        ("--exposure", config.exposure_s, 10.0),
-        ("--blur-px", config.blur_px, 1000.0),
-        ("--speed-m-s", config.speed_m_s, 100.0),
-    ):
-        if value is not None and not 0 < value <= limit:
-            raise CrackError(f"{option} {value:g}: choose a number above 0, at most {limit:g}.")
 
 
 def describe_plan(plan: FlightPlan, config: PlanConfig) -> list[str]:
