@@ -171,6 +171,13 @@ def test_the_documents_quote_what_small_models_would_spare() -> None:
         assert f"| {row['screen']} | {cells} |" in QUOTED
 
 
+def test_the_documents_quote_what_a_second_look_at_a_few_tiles_brings() -> None:
+    for row in rows(RESULTS / "second-look.csv"):
+        counts = " | ".join(row[name] for name in ("cracks", "photographs", "called", "called_after"))
+        more = int(row["tiles_again"]) / int(row["tiles"])
+        assert f"| {row['set']} {row['split']} | {counts} | {more:.2f} |" in QUOTED
+
+
 def test_the_documents_quote_what_a_second_look_for_wide_cracks_brings() -> None:
     folder = RESULTS / "wide-cracks"
     for row in rows(folder / "drawn.csv"):

@@ -28,6 +28,7 @@ from crack_tf.inference.maps import SegmenterPool
 from crack_tf.inference.overlay import draw_overlay
 from crack_tf.inference.predictor import load_map_predictor, load_predictor, model_file
 from crack_tf.inference.scales import segment_at_scales
+from crack_tf.inference.second_look import is_doubted
 from crack_tf.inference.tiles import PhotoClassifier, Tile, photo_boxes
 from crack_tf.photo.cracks import Crack, measure_cracks
 from crack_tf.photo.joining import join_cracks
@@ -62,6 +63,7 @@ class ClassifiedPhoto:
         tiles: in reading order; together they cover every pixel that is not transparent.
         threshold: probability from which a tile is called cracked.
         model: such as "mobilenet_v2-int8-qat".
+        doubted: whether the few tiles that are called cracked are not when they are seen again (`crack_tf.inference.second_look`).
     """
 
     name: str
@@ -69,6 +71,7 @@ class ClassifiedPhoto:
     tiles: tuple[Tile, ...]
     threshold: float
     model: str
+    doubted: bool = False
 
     def __repr__(self) -> str:
         highest = f"{self.highest.probability:.3f}" if self.tiles else "none"
@@ -77,8 +80,8 @@ class ClassifiedPhoto:
 
     @property
     def crack(self) -> bool:
-        """Whether any tile is called cracked."""
-        return any(tile.crack for tile in self.tiles)
+        """Whether any tile is called cracked, and still is when it is seen again."""
+        return any(tile.crack for tile in self.tiles) and not self.doubted
 
     @property
     def cracked(self) -> tuple[Tile, ...]:
@@ -289,8 +292,10 @@ class CrackClassifier(PhotoModel[ClassifiedPhoto]):
         image = picture.pixels
         boxes = photo_boxes(image.shape[1], image.shape[0], self.side, OVERLAP)
         shown = boxes_with_pixels(boxes, picture.opaque, name)
-        tiles = self._tiles.score(image, shown) if self._tiles is not None else self._score(image, shown)
-        return ClassifiedPhoto(name, image, tuple(tiles), self.sidecar.threshold.probability, self.name)
+        score = self._score if self._tiles is None else self._tiles.score
+        tiles, threshold = tuple(score(image, shown)), self.sidecar.threshold
+        doubted = is_doubted(image, tiles, score, threshold.logit)
+        return ClassifiedPhoto(name, image, tiles, threshold.probability, self.name, doubted)
 
     def _score(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Tile]:
         tiles: list[Tile] = []

@@ -17,6 +17,7 @@ from crack_tf.common.arguments import check_types
 from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.overlay import draw_overlay
 from crack_tf.inference.predictions import CLASSIFIED, UNREADABLE, Predictions
+from crack_tf.inference.second_look import DOUBTED
 from crack_tf.inference.tiles import Photo, PhotoClassifier
 from crack_tf.zoo.shipped import find_model
 from tflite.device.tiles import MAX_OVERLAP
@@ -230,6 +231,7 @@ def _found(picture: Photo) -> dict[str, Any]:
         "width": width,
         "height": height,
         "decision": _decision(picture.crack),
+        **({"reason": DOUBTED} if picture.doubted else {}),
         "logit": picture.highest.logit,
         "probability": picture.highest.probability,
         "positive_tiles": sum(tile.crack for tile in picture.tiles),
@@ -261,8 +263,9 @@ def report_line(record: dict[str, Any]) -> str:
         return f"NOT READ  {record['photo']}: {record['reason']}"
     tiles = f"{record['positive_tiles']}/{len(record['tiles'])} tiles"
     left_out = f" ({record['left_out_tiles']} transparent tiles left out)" if record["left_out_tiles"] else ""
+    doubted = f" ({record['reason']})" if record.get("reason") else ""
     decision = record["decision"].replace("_", " ")
-    return f"{decision:<8}  {record['probability']:.3f}  {tiles:>13}  {record['photo']}{left_out}"
+    return f"{decision:<8}  {record['probability']:.3f}  {tiles:>13}  {record['photo']}{doubted}{left_out}"
 
 
 def _settings(config: PredictConfig, classifier: PhotoClassifier) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from types import TracebackType
 
 import numpy as np
 
+from crack_tf.inference.second_look import is_doubted
 from tflite.device.tiles import MIN_SIDE, Box, tile_boxes, training_side
 from tflite.errors import ImageError
 from tflite.images import decode_picture, header_pixels, load_picture, resize_rgb
@@ -63,11 +64,13 @@ class Photo:
         image: uint8 (height, width, 3), upright.
         tiles: in reading order; together they cover every pixel, but for those left out.
         left_out: tiles that were not searched, since next to nothing in them is opaque.
+        doubted: whether the few tiles that are called cracked are not when they are seen again (`crack_tf.inference.second_look`).
     """
 
     image: np.ndarray
     tiles: tuple[Tile, ...]
     left_out: int = 0
+    doubted: bool = False
 
     def __repr__(self) -> str:
         size = f"{self.image.shape[1]}x{self.image.shape[0]}"
@@ -75,8 +78,8 @@ class Photo:
 
     @property
     def crack(self) -> bool:
-        """Whether any tile is cracked."""
-        return any(tile.crack for tile in self.tiles)
+        """Whether any tile is cracked, and still is when it is seen again."""
+        return any(tile.crack for tile in self.tiles) and not self.doubted
 
     @cached_property
     def highest(self) -> Tile:
@@ -161,7 +164,9 @@ class PhotoClassifier:
                 raise ImageError(f"{path} has {width}x{height} pixels: too small to show anything.")
             boxes = photo_boxes(width, height, self.side, self.overlap)
             shown = boxes_with_pixels(boxes, picture.opaque, str(path))
-            yield Photo(picture.pixels, tuple(self.score(picture.pixels, shown, advance)), len(boxes) - len(shown))
+            tiles = tuple(self.score(picture.pixels, shown, advance))
+            doubted = is_doubted(picture.pixels, tiles, self.score, self.sidecar.threshold.logit)
+            yield Photo(picture.pixels, tiles, len(boxes) - len(shown), doubted)
 
     def score(
         self,

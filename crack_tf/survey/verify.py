@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crack_tf.inference.second_look import BELOW, square
 from crack_tf.inference.tiles import PhotoClassifier
-from tflite.device.tiles import Box
 
 PLACES = 4  # along a crack
 SIDES = (1.0, 2.0)  # of the squares, in tiles
-BELOW = 0.6  # logits below the classifier's threshold that the mean may lie: a crack is no longer in the middle of every square
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,3 @@ def places(part: np.ndarray, count: int = PLACES) -> list[tuple[int, int]]:
     along = np.argsort(centred @ axes[:, -1], kind="stable")
     chosen = points[along[((np.arange(count) + 0.5) / count * len(points)).astype(int)]].astype(int)
     return [(int(x), int(y)) for x, y in chosen]
-
-
-def square(shape: tuple[int, int], x: int, y: int, side: int) -> Box:
-    """A square around a place, moved and reduced as needed to lie inside a picture (height, width)."""
-    height, width = shape
-    side = min(side, height, width)
-    return Box(int(np.clip(y - side // 2, 0, height - side)), int(np.clip(x - side // 2, 0, width - side)), side, side)

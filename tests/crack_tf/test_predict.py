@@ -243,6 +243,24 @@ def test_a_missing_path_and_a_folder_without_photographs_are_refused(tmp_path: P
         find_photos([tmp_path / "nowhere"], None)
 
 
+def test_a_tile_that_is_clean_in_other_squares_makes_no_cracked_photograph_and_the_record_says_so(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.full((100, 160, 3), 230, np.uint8)
+    pixels[:SIZE, :SIZE] = 110  # hardly dark, and exactly one tile
+    (tmp_path / "in").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "in/edge.png")
+    pixels[:SIZE, :SIZE] = 10
+    Image.fromarray(pixels).save(tmp_path / "in/dark.png")
+    assert main([str(tmp_path / "in"), "--model", str(model), "--out", str(tmp_path / "out")]) == 0
+    dark, edge = rows(tmp_path / "out/photos.csv")
+    assert (dark["decision"], dark["positive_tiles"], dark["reason"]) == ("crack", "1", "")
+    assert (edge["decision"], edge["positive_tiles"]) == ("no_crack", "1")
+    assert "when seen again" in edge["reason"]
+    assert [row["decision"] for row in rows(tmp_path / "out/tiles.csv")].count("crack") == 2
+    assert "2 photographs: 1 crack, 1 no crack" in capsys.readouterr().out
+
+
 def test_results_of_an_earlier_run_are_no_photographs_and_a_list_is_flat(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

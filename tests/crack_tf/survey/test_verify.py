@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crack_tf.inference.second_look import square
 from crack_tf.inference.tiles import PhotoClassifier
 from crack_tf.survey.validate import find_candidates
-from crack_tf.survey.verify import PLACES, Verifier, places, square
+from crack_tf.survey.verify import PLACES, Verifier, places
 from tests.crack_tf.survey.test_validate import IMAGE, LINE, sees, tile
 from tests.dark_model import SIZE, write_dark_model
 
