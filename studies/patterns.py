@@ -3,7 +3,7 @@
 What it makes: results/patterns: confusion.csv (a row for each source, true and told pattern), directions.csv (how far directions and
 spacings are off), conditions.csv (how often a table of conditions proposes from what was measured what it proposes from the truth) and
 patterns.png. A crack counts where it is 40 pixels long or more, as in a survey; from the model, where it covers a drawn one.
-Cost: three minutes on one core.
+Cost: two minutes on one core.
 Expected: docs/condition.md.
 Command: python -m studies.patterns
 """
@@ -31,7 +31,7 @@ from tflite.metrics import wilson_interval
 OUT = Path("results/patterns")
 SIZE = (1200, 900)
 MASKS, MODEL = "true masks", "unet_mobile"
-WALLS = {MASKS: 20, MODEL: 8}  # of each pattern
+WALLS = {MASKS: 12, MODEL: 6}  # of each pattern
 MIN_LENGTH_PX = 40.0
 SCALES = (0.03, 1.0)  # millimetres per pixel, by their logarithm: from hairlines to gaps
 COVERED = 0.3  # of a crack that is told, drawn by somebody

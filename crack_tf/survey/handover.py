@@ -7,13 +7,14 @@ print(done.told, done.gaps)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from crack_tf.common.arguments import check_types
 from crack_tf.survey import coco, geopackage, sheet
 from crack_tf.survey.crs import WGS84
 from crack_tf.survey.findings import Finding, PhotoRecord, Survey, read_survey
-from crack_tf.survey.store import RECORDS, read_records
+from crack_tf.survey.store import RECORDS, read_points, read_records
 from tflite.errors import CrackError
 from tflite.extras import require
 from tflite.outputs import check_file, check_folder, making
@@ -86,7 +87,7 @@ def hand_over(
     survey = read_survey(found)
     if config.to == SHEET:
         check_folder(out, sheet.OUTPUT, overwrite, inputs=(found, config.photos))
-        return _to_sheets(survey, out, config)
+        return _to_sheets(found, survey, out, config)
     suffix = _SUFFIXES[config.to]
     if out.suffix.lower() != suffix:
         raise CrackError(f"--out {out}: programs know this format by its suffix. Name a file that ends in {suffix}.")
@@ -102,13 +103,13 @@ def hand_over(
     return _to_geopackage(survey, out, config)
 
 
-def _to_sheets(survey: Survey, out: Path, config: HandoverConfig) -> Handover:
+def _to_sheets(found: Path, survey: Survey, out: Path, config: HandoverConfig) -> Handover:
     photos = None if config.photos is None else Path(config.photos)
     if photos is not None and not photos.is_dir():
         raise CrackError(
             f"--photos {photos} is no folder. Give the one that was surveyed, or leave it out for sheets without photographs."
         )
-    drawing = sheet.plan_sheets(survey)
+    drawing = sheet.plan_sheets(survey, partial(read_points, found))
     with making(out, sheet.OUTPUT):
         written = sheet.write_sheets(out, survey, drawing, photos)
     gaps = [f"{gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps]

@@ -70,7 +70,7 @@ def merge_findings(
     for finding in findings:
         by_photo.setdefault(finding.photo, []).append(finding)
     groups = _Groups([finding.id for finding in findings])
-    register = _Registration(points)
+    register = Registration(points)
     pairs = near_pairs([photo for photo in photos if photo.name in by_photo], position_error_m)
 
     def same(pair: tuple[PhotoRecord, PhotoRecord]) -> list[tuple[str, str]]:
@@ -144,7 +144,7 @@ class _Groups:
         self._parent[self.root(one)] = self.root(other)
 
 
-class _Registration:
+class Registration:
     """The similarity from one photograph to another, both reduced. For several threads."""
 
     def __init__(self, points: Points) -> None:
@@ -197,7 +197,7 @@ def _same(
     """Ids of findings that are the same place; areas are in small pixels of `other`."""
     import cv2
 
-    size_one, size_two = _small_size(one), _small_size(other)
+    size_one, size_two = small_size(one), small_size(other)
     seen = cv2.warpAffine(np.ones(size_one[::-1], np.uint8), transform, size_two, flags=cv2.INTER_NEAREST)
     places = {b.id: _place(b, other, size_two, np.eye(2, 3)) for b in found_other}
     drawn: dict[str, np.ndarray] = {}
@@ -247,12 +247,13 @@ def _draw(finding: Finding, photo: PhotoRecord, size: tuple[int, int]) -> np.nda
     return drawn
 
 
-def _small_size(photo: PhotoRecord) -> tuple[int, int]:
+def small_size(photo: PhotoRecord) -> tuple[int, int]:
+    """Width and height of the copy that `find_points` looks at."""
     scale = min(1.0, SMALL_SIDE / max(photo.height, photo.width))
     return max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
 
 
-def _merged(group: Sequence[Finding], photos: Mapping[str, PhotoRecord], register: _Registration) -> Finding:
+def _merged(group: Sequence[Finding], photos: Mapping[str, PhotoRecord], register: Registration) -> Finding:
     """The finding that shows most, in the name of all."""
     if len(group) == 1:
         return group[0]
@@ -276,7 +277,7 @@ def _merged(group: Sequence[Finding], photos: Mapping[str, PhotoRecord], registe
 
 
 def _beyond(
-    best: Finding, others: Sequence[Finding], photos: Mapping[str, PhotoRecord], register: _Registration
+    best: Finding, others: Sequence[Finding], photos: Mapping[str, PhotoRecord], register: Registration
 ) -> float:
     """What other photographs show of a crack beyond its own, as a share of what its own shows; 0 where it ends there."""
     import cv2
@@ -286,13 +287,13 @@ def _beyond(
     ends = (box.x, box.y, photo.width - box.x - box.w, photo.height - box.y - box.h)
     if best.length_px is None or min(ends) > margin:
         return 0.0
-    width, height = _small_size(photo)
+    width, height = small_size(photo)
     around = np.zeros((3 * height, 3 * width), np.uint8)  # its photograph is in the middle
     for other in others:
         transform = register(other.photo, best.photo)
         if transform is not None:
             moved = transform + np.array([[0, 0, width], [0, 0, height]])
-            drawn = _draw(other, photos[other.photo], _small_size(photos[other.photo]))
+            drawn = _draw(other, photos[other.photo], small_size(photos[other.photo]))
             around |= cv2.warpAffine(drawn, moved, (3 * width, 3 * height), flags=cv2.INTER_NEAREST)
     around[height : 2 * height, width : 2 * width] = 0
     return float(around.sum() / _draw(best, photo, (width, height)).sum())

@@ -18,7 +18,7 @@ from crack_tf.survey.faces import RECTANGLE, Face, Frame, spots_on
 from crack_tf.survey.findings import REFUTED, Finding, Polygon, Survey
 from crack_tf.survey.footprint import Camera
 from crack_tf.survey.outlines import paint_outline
-from crack_tf.survey.views import asked_of, views_of
+from crack_tf.survey.views import Views, asked_of, views_of
 
 # Of a face's edge: a crack at the edge of a pier may fall beside it by the error of a position.
 _MARGIN = 0.05
@@ -58,15 +58,20 @@ class Placed:
     frame: Frame | None
 
 
-def place_cracks(survey: Survey) -> Placed:
+def place_cracks(survey: Survey, views: Views | None = None) -> Placed:
     """Where a survey's drawn cracks are.
+
+    Args:
+        survey: with its findings.
+        views: who looks at which face; None works it out from positions alone.
 
     Raises:
         CrackError: if the survey's settings are damaged.
     """
     drawn = [finding for finding in survey.findings if finding.length_px is not None and finding.validation != REFUTED]
-    asked = asked_of(survey)
-    views = views_of(survey.photos, asked.faces, asked.position_error_m)
+    if views is None:
+        asked = asked_of(survey)
+        views = views_of(survey.photos, asked.faces, asked.position_error_m)
     if views is None:
         return Placed((), tuple(drawn), (), None)
     looking: dict[str, list[tuple[Face, Camera]]] = {}

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.survey.alignment import aligned
 from crack_tf.survey.faces import Face
 from crack_tf.survey.findings import Survey
+from crack_tf.survey.merge import Points
 from crack_tf.survey.mosaic import Mosaic, draw_mosaic
 from crack_tf.survey.placing import Placed, PlacedCrack, place_cracks
 from crack_tf.survey.sheet_dxf import write_dxf
@@ -55,8 +57,12 @@ class Sheets:
     gaps: tuple[str, ...]
 
 
-def plan_sheets(survey: Survey) -> tuple[Views, Placed]:
+def plan_sheets(survey: Survey, points: Points) -> tuple[Views, Placed]:
     """The faces to draw, and the cracks on them.
+
+    Args:
+        survey: to draw.
+        points: by which photographs are known again on others, to align them; see `crack_tf.survey.alignment`.
 
     Raises:
         CrackError: if there is no face to draw, or the survey's settings are damaged.
@@ -68,7 +74,8 @@ def plan_sheets(survey: Survey) -> tuple[Views, Placed]:
             "there is no face to draw: no photograph has position, altitude, direction and scale (docs/coverage.md). State the faces with "
             "crack-tf survey --faces."
         )
-    return views, place_cracks(survey)
+    views = aligned(views, points, asked.position_error_m)
+    return views, place_cracks(survey, views)
 
 
 def write_sheets(out: Path, survey: Survey, drawing: tuple[Views, Placed], photos: Path | None) -> Sheets:
@@ -126,7 +133,7 @@ def _title(
     ]
     if mosaic is not None and mosaic.photos:
         notes.append(
-            f"Mosaic of {counted(mosaic.photos, 'photograph')} by their positions alone: seams show how well these agree."
+            f"Mosaic of {counted(mosaic.photos, 'photograph')} by position, shifted to agree where they overlap; seams show the rest."
         )
     return Title(
         face=face.name,

@@ -72,6 +72,14 @@ def read_records(folder: Path) -> Iterator[tuple[PhotoRecord | None, list[Findin
             yield record.photo, list(record.findings), record.gap
 
 
+def read_points(folder: Path, name: str) -> np.ndarray | None:
+    """The points of a photograph, uint8 (n, 136); None if there are none."""
+    try:
+        return np.asarray(np.load(_record_path(folder, name).with_suffix(_POINTS), allow_pickle=False))
+    except (OSError, ValueError):
+        return None
+
+
 class _Settings(TypedDict):
     created: Moment
     settings: dict[str, Any]
@@ -199,10 +207,7 @@ class Store:
 
     def points(self, name: str) -> np.ndarray | None:
         """The points of a photograph, uint8 (n, 136); None if there are none."""
-        try:
-            return np.asarray(np.load(self._path(name).with_suffix(_POINTS), allow_pickle=False))
-        except (OSError, ValueError):
-            return None
+        return read_points(self.folder, name)
 
     def records(self) -> Iterator[tuple[PhotoRecord | None, list[Finding], Gap | None]]:
         """All records in order of their photographs' names, one in memory at a time."""
