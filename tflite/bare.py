@@ -56,7 +56,7 @@ class BareModel:
 
     @property
     def sha256(self) -> str:
-        """Of the file."""
+        """The file's."""
         return sha256_file(self.path)
 
     def run(self) -> None:

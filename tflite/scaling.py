@@ -35,7 +35,7 @@ class Scaling:
 
     @property
     def channels(self) -> int:
-        """Of the model's input."""
+        """The model's input has so many."""
         return 1 if self.colours == "grey" else 3
 
     def check(self) -> None:

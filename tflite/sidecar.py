@@ -143,7 +143,7 @@ class Sidecar:
 
     @property
     def channels(self) -> int:
-        """Of the input."""
+        """The input's."""
         return 3 if self.scaling is None else self.scaling.channels
 
     @property

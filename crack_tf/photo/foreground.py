@@ -96,7 +96,7 @@ class Foreground:
 
     @property
     def share(self) -> float:
-        """Of the photograph, 0 to 1."""
+        """Share of the photograph, 0 to 1."""
         return float(self.mask.mean())
 
     def within(self, opaque: np.ndarray | None) -> Foreground:

@@ -132,7 +132,7 @@ class _Shape:
 
     @property
     def angle(self) -> float:
-        """Of its direction in radians, y downwards."""
+        """Its direction in radians, y downwards."""
         return cmath.phase(self.axis) / 2
 
     @property
@@ -322,7 +322,7 @@ def _junctions(ends: np.ndarray) -> int:
 
 
 def _area(points: np.ndarray) -> float:
-    """Of the convex hull (Andrew's monotone chain, 1979)."""
+    """The convex hull's (Andrew's monotone chain, 1979)."""
     ordered = sorted(map(tuple, points.tolist()))
 
     def half(places: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:

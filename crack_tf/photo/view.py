@@ -31,7 +31,7 @@ _NEAREST = 0.05  # of the cosine to the surface; what is seen flatter than that 
 
 @dataclass(frozen=True)
 class Scales:
-    """Of a stretch of a photograph.
+    """A stretch of a photograph in millimetres.
 
     Attributes:
         length, width: millimetres per pixel along and across it, means over its length.
@@ -86,7 +86,7 @@ class View:
         return np.asarray(self.mm_per_pixel * self.focal_px * turn[2, 2] * rays[:, :2] / ahead[:, None])
 
     def derivative(self, points: np.ndarray) -> np.ndarray:
-        """Of `to_surface`: float (n, 2, 2), millimetres (right, down) by pixels (x, y)."""
+        """Derivative of `to_surface`: float (n, 2, 2), millimetres (right, down) by pixels (x, y)."""
         offsets = np.asarray(points, float) - (self.image_width / 2, self.image_height / 2)
         if self.focal_px is None:
             return np.broadcast_to(self.mm_per_pixel * np.eye(2), (len(offsets), 2, 2))

@@ -89,7 +89,7 @@ def _profiles(grey: np.ndarray, places: np.ndarray, directions: np.ndarray, acro
 
 
 def _median(values: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Of each row's chosen values."""
+    """Each row's, of the chosen values."""
     return np.asarray(np.nanmedian(np.where(where, values, np.nan), axis=1))
 
 

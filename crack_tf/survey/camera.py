@@ -203,7 +203,7 @@ class Locator:
     clock: CameraClock = PLAIN_CLOCK
 
     def of_file(self, data: bytes, width: int, height: int, name: str = "") -> Shot:
-        """Of a photograph's bytes.
+        """What a photograph's bytes say.
 
         Args:
             data: the file's.
@@ -234,7 +234,7 @@ class Locator:
         )
 
     def of_moment(self, seconds: float | None, fix: Fix | None, width: int, height: int) -> Shot:
-        """Of a frame without data of its own.
+        """What is known of a frame without data of its own.
 
         Args:
             seconds: since 1970 UTC, or None.
@@ -267,7 +267,7 @@ def _shot(seconds: float | None, fix: Fix | None, unplaced: str | None) -> Shot:
 
 
 def _scale_fields(found: GroundSampling | None) -> dict[str, Any]:
-    """Of a `Shot`."""
+    """A `Shot`'s fields."""
     if found is None:
         return {}
     return {

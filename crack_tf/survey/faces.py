@@ -59,7 +59,7 @@ class Face:
 
     @property
     def area_m2(self) -> float:
-        """Of the surface."""
+        """The surface's."""
         return self.length_m * self.height_m
 
 

@@ -137,7 +137,7 @@ def _to_coco(found: Path, survey: Survey, out: Path, config: HandoverConfig) -> 
 
 
 def _without_records(survey: Survey) -> tuple[list[tuple[PhotoRecord, list[Finding]]], list[str]]:
-    """Of a folder that was handed on without its records: a merged finding says where it is on one of its photographs only."""
+    """For a folder that was handed on without its records: a merged finding says where it is on one of its photographs only."""
     own: dict[str, list[Finding]] = {}
     elsewhere: dict[str, str] = {}
     for finding in survey.findings:

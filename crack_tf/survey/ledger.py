@@ -116,12 +116,12 @@ class Coverage:
 
     @property
     def areas_m2(self) -> dict[str, float]:
-        """Of all faces together, by STATES."""
+        """All faces together, by STATES."""
         return {state: sum(face.areas_m2[state] for face in self.faces) for state in STATES}
 
     @property
     def holes(self) -> tuple[Hole, ...]:
-        """Of all faces, the largest first."""
+        """Those of all faces, the largest first."""
         return tuple(sorted((hole for face in self.faces for hole in face.holes), key=lambda hole: -hole.area_m2))
 
     def describe(self) -> str:

@@ -87,7 +87,7 @@ def _marks(survey: Survey, ranks: Mapping[str, int]) -> list[_Mark]:
 
 
 def _metres_per_degree(latitude: float) -> tuple[float, float]:
-    """Of latitude and of longitude on the WGS84 ellipsoid, good to a metre.
+    """Metres in a degree of latitude and of longitude on the WGS84 ellipsoid, good to a metre.
 
     Source: the usual series for the meridian's and the parallel's arc, Snyder, Map Projections (USGS PP 1395), eq. 3-21 and 4-21.
     """

@@ -95,7 +95,7 @@ class Layout:
         return np.c_[self.origin_mm[0] + x / self.scale, self.origin_mm[1] + (self.size_mm[1] - y) / self.scale]
 
     def lines_of_text(self) -> list[str]:
-        """Of the title block."""
+        """The title block's."""
         known = [crack.length_mm for crack in self.cracks if crack.length_mm is not None]
         return [
             f"{self.title.face}",

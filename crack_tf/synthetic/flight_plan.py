@@ -147,7 +147,7 @@ class Plan:
 
     @property
     def radius_m(self) -> float | None:
-        """Of a round pier, else None."""
+        """A round pier's; else None."""
         return self.pier.w * self.mm_per_pixel / 2000 / math.pi if self.shape == ROUND else None
 
     def upper_left(self, row: int, column: int) -> tuple[int, int]:

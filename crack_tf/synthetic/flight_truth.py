@@ -172,7 +172,7 @@ def _holes(face: Face, cells: np.ndarray) -> tuple[TrueHole, ...]:
 
 
 def true_mm_per_pixel(plan: Plan, shot: Shot) -> float:
-    """Of the wall, in the middle of a photograph, across the tilt of the camera."""
+    """The wall's, in the middle of a photograph, across the tilt of the camera."""
     return plan.mm_per_pixel * shot.distance_m / plan.distance_m
 
 

@@ -61,7 +61,7 @@ class Bundle:
 
     @property
     def sha256(self) -> str:
-        """Of the index, and so of everything in the bundle."""
+        """The index's, and so that of everything in the bundle."""
         return str(self.record[_DIGEST])
 
     def models(self, compiled: bool = False) -> list[Path]:

@@ -343,7 +343,7 @@ def _choose_fix(exif: Fix | None, xmp: Fix | None, notes: list[str]) -> Fix | No
 
 
 def _angles(gps: _Fields, xmp: _Fields) -> Angles:
-    """Of the gimbal; else the heading that EXIF states, where it refers to true north."""
+    """The gimbal's; else the heading that EXIF states, where it refers to true north."""
     for names, down in _ANGLES:
         yaw, pitch, roll = (xmp.first((name,), _bounded(-360, 360)) for name in names)
         found = known_angles(yaw, pitch, roll)

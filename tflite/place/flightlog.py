@@ -83,7 +83,7 @@ class FlightLog:
 
     @cached_property
     def times(self) -> list[float]:
-        """Of the fixes, seconds since 1970 UTC."""
+        """The fixes', seconds since 1970 UTC."""
         return [fix.time for fix in self.fixes if fix.time is not None]
 
     @property

@@ -115,7 +115,7 @@ def test_the_command_writes_a_flight_and_overwrites_only_flights(tmp_path, capsy
         "240x240",
     ]
     assert main([*command, "--cracks", "1"]) == 0
-    assert "2 photographs of 1 piers" in capsys.readouterr().out
+    assert "2 photographs of 1 pier with" in capsys.readouterr().out
     assert main(command) == 2
     assert main([*command, "--overwrite", "--columns", "1"]) == 0
     assert [path.name for path in (tmp_path / "f/photos").iterdir()] == ["IMG_0001.jpg"]
