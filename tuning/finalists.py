@@ -14,7 +14,7 @@ from crack_tf.quantisation import export as exporting
 from crack_tf.quantisation.config import ExportConfig
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.runs import MODEL_FILE
-from tflite import benchmark
+from tflite import timing
 from tflite.errors import CrackError
 from tuning.objective import Outcome
 from tuning.trial import Recipe, Rung, export_command, has_begun, train_command, train_config
@@ -64,11 +64,11 @@ def finish_models(
         evaluating.evaluate_models(tested, EvaluateConfig(recipe.manifest), out / "test", overwrite=True)
     arguments = [recipe.reference, *map(str, models), "--compare", "--out", str(out / "benchmark"), "--overwrite"]
     say(shlex.join(["python", "-m", "tflite.benchmark", *arguments]))
-    timed = benchmark.BenchmarkConfig(
+    timed = timing.BenchmarkConfig(
         [Path(recipe.reference), *models], compare=True, out=out / "benchmark", overwrite=True
     )
     with _step("benchmark", chosen[0]):
-        benchmark.measure_models(timed)
+        timing.measure_models(timed)
     return models
 
 

@@ -13,6 +13,7 @@ from crack_tf import benchmark
 from tests.dark_map_model import write_map_model
 from tests.dark_model import write_dark_model
 from tflite import benchmark as device
+from tflite import timing
 from tflite.manifest import Manifest
 from tflite.results import result_path
 
@@ -79,7 +80,7 @@ def test_a_segmentation_model_is_also_timed_on_a_whole_photograph(
 ) -> None:
     write_map_model(tmp_path / "dark.tflite")
     # In this process, where the photograph can be made small.
-    monkeypatch.setattr(device, "can_spawn", lambda: False)
+    monkeypatch.setattr(timing, "can_spawn", lambda: False)
     monkeypatch.setattr("crack_tf.inference.maps.BENCHMARK_WIDTH", 200)
     monkeypatch.setattr("crack_tf.inference.maps.BENCHMARK_HEIGHT", 150)
     assert measured(tmp_path / "dark.tflite", tmp_path, "--threads", "2")["photo_jobs"] == "2"

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tflite import benchmark, hardware
-from tflite.benchmark import Job, compare, measure, result_path
+from tflite import benchmark, hardware, timing
 from tflite.errors import CrackError
 from tflite.images import load_rgb
 from tflite.manifest import Manifest
-from tflite.measure import peak_rss_mb
+from tflite.measure import Job, compare, measure, peak_rss_mb
+from tflite.results import FORMAT, result_path
 from tflite.runtime import Classifier
 from tflite.sidecar import sidecar_path
 
@@ -216,7 +216,7 @@ def test_earlier_results_are_kept_unless_told_otherwise(
     models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = result_path(tmp_path, ".json")
-    earlier = json.dumps({"format": benchmark.FORMAT, "rows": []})
+    earlier = json.dumps({"format": FORMAT, "rows": []})
     path.write_text(earlier)
     assert run(models["uint8"], "--runs", 50, "--out", tmp_path) == 2
     assert "--overwrite" in capsys.readouterr().err
@@ -227,7 +227,7 @@ def test_earlier_results_are_kept_unless_told_otherwise(
     assert path.read_text() == "somebody else's"
     path.write_text(earlier)
     assert run(models["uint8"], "--runs", 50, "--out", tmp_path, "--overwrite") == 0
-    assert json.loads(path.read_text())["format"] == benchmark.FORMAT
+    assert json.loads(path.read_text())["format"] == FORMAT
 
 
 def test_compare_needs_two_models(models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -283,40 +283,40 @@ def test_ctrl_c_keeps_the_rows_finished_before(models: dict[str, Path], tmp_path
 
 def test_models_of_one_name_are_told_apart_by_their_folder() -> None:
     paths = [Path("/a/model.tflite"), Path("/b/model.tflite"), Path("/b/other.tflite"), Path("/b/other.tflite")]
-    assert benchmark._names(paths) == ["a/model", "b/model", "other", "other"]
+    assert timing._names(paths) == ["a/model", "b/model", "other", "other"]
 
 
 def test_a_clock_that_changes_speed_is_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
-    benchmark._warn_about_clock("ondemand")
+    timing._warn_about_clock("ondemand")
     error = capsys.readouterr().err
     assert "'ondemand'" in error
     assert "scaling_governor" in error
-    benchmark._warn_about_clock("performance")
-    benchmark._warn_about_clock(None)
+    timing._warn_about_clock("performance")
+    timing._warn_about_clock(None)
     assert capsys.readouterr().err == ""
 
 
 def test_throttling_is_warned_about_before_and_after(capsys: pytest.CaptureFixture[str]) -> None:
-    benchmark._warn_about_history(["under-voltage"])
+    timing._warn_about_history(["under-voltage"])
     assert "since it started" in capsys.readouterr().err
-    benchmark._warn_about_row({"model": "opnet", "throttled_during": "under-voltage; throttled"})
+    timing._warn_about_row({"model": "opnet", "throttled_during": "under-voltage; throttled"})
     error = capsys.readouterr().err
     assert "opnet" in error
     assert "under-voltage; throttled" in error
-    benchmark._warn_about_history([])
-    benchmark._warn_about_history(None)
-    benchmark._warn_about_row({"model": "opnet", "throttled_during": "", "joules_per_decision": 0.1})
-    benchmark._warn_about_row({"model": "opnet", "throttled_during": None})
+    timing._warn_about_history([])
+    timing._warn_about_history(None)
+    timing._warn_about_row({"model": "opnet", "throttled_during": "", "joules_per_decision": 0.1})
+    timing._warn_about_row({"model": "opnet", "throttled_during": None})
     assert capsys.readouterr().err == ""
-    benchmark._warn_about_row({"model": "opnet", "throttled_during": None, "joules_per_decision": -0.1})
+    timing._warn_about_row({"model": "opnet", "throttled_during": None, "joules_per_decision": -0.1})
     assert "no more power under load" in capsys.readouterr().err
 
 
 @pytest.fixture
 def emulated(monkeypatch: pytest.MonkeyPatch) -> None:
     """As under an emulator: no child process can be started."""
-    monkeypatch.setattr(benchmark, "can_spawn", lambda: False)
-    monkeypatch.setattr(benchmark, "in_child", None)
+    monkeypatch.setattr(timing, "can_spawn", lambda: False)
+    monkeypatch.setattr(timing, "in_child", None)
 
 
 def test_every_row_tells_of_the_board(finished: Path) -> None:
@@ -353,7 +353,7 @@ def test_sustained_load_and_energy_are_measured_written_and_drawn(
     meter = tmp_path / "power1_input"
     meter.write_text("2500000\n")
     options = ["--sustained", 0.05, "--fps", 20, "--power-file", meter, "--out", tmp_path / "out", "--runs", 50]
-    monkeypatch.setattr(benchmark, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(timing, "IDLE_SECONDS", 0.2)
     assert run(models["uint8"], *options) == 0
     record, rows = results(tmp_path / "out")
     (row,) = rows
@@ -375,11 +375,11 @@ def test_a_power_reading_alone_asks_for_a_short_load() -> None:
     parser = argparse.ArgumentParser()
     benchmark.add_arguments(parser)
     parse: Any = parser.parse_args
-    load = benchmark._load(parse(["m.tflite", "--power-command", "echo 3.5", "--power-unit", "W"]))
+    load = timing._load(parse(["m.tflite", "--power-command", "echo 3.5", "--power-unit", "W"]))
     assert load is not None
-    assert (load.seconds, load.fps, load.power is not None) == (benchmark.ENERGY_SECONDS, None, True)
-    assert benchmark._load(parse(["m.tflite"])) is None
-    load = benchmark._load(parse(["--sustained", "10", "--fps", "15", "m.tflite"]))
+    assert (load.seconds, load.fps, load.power is not None) == (timing.ENERGY_SECONDS, None, True)
+    assert timing._load(parse(["m.tflite"])) is None
+    load = timing._load(parse(["--sustained", "10", "--fps", "15", "m.tflite"]))
     assert load is not None
     assert (load.seconds, load.fps, load.power) == (600, 15, None)
 
@@ -438,13 +438,13 @@ def test_in_an_unpacked_bundle_no_argument_is_needed(
 def test_compiled_models_run_on_the_edge_tpu_and_others_do_not(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], models: dict[str, Path]
 ) -> None:
-    monkeypatch.setattr(benchmark, "_compiled", lambda path: "edgetpu" in path.name)
+    monkeypatch.setattr(timing, "_compiled", lambda path: "edgetpu" in path.name)
     parser = argparse.ArgumentParser()
     benchmark.add_arguments(parser)
 
     def planned(*options: str) -> list[tuple[str, str]]:
         args: Any = parser.parse_args(["a.tflite", "a_edgetpu.tflite", *options])
-        return [(job.path.name, job.delegate) for job in benchmark._jobs(args, None, None)]
+        return [(job.path.name, job.delegate) for job in timing._jobs(args, None, None)]
 
     assert planned() == [("a.tflite", "xnnpack"), ("a_edgetpu.tflite", "edgetpu")]
     assert planned("--delegate", "none,edgetpu") == [("a.tflite", "none"), ("a_edgetpu.tflite", "edgetpu")]
@@ -454,7 +454,7 @@ def test_compiled_models_run_on_the_edge_tpu_and_others_do_not(
     shutil.copy(models["uint8"], tmp_path / "models/a.tflite")
     shutil.copy(models["uint8"], tmp_path / "models/a_edgetpu.tflite")
     monkeypatch.chdir(tmp_path)
-    assert [path.name for path in benchmark._bundled().models] == ["a.tflite"]  # no stick here
+    assert [path.name for path in timing.find_bundled().models] == ["a.tflite"]  # no stick here
     assert "left out models/a_edgetpu.tflite" in capsys.readouterr().err
 
 

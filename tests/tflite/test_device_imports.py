@@ -73,7 +73,7 @@ def test_a_model_runs_and_is_measured_without_heavy_packages(models: dict[str, P
         PROGRAM
         + """
 from pathlib import Path
-from tflite.benchmark import Job, measure
+from tflite.measure import Job, measure
 from tflite.runtime import Classifier
 from tflite.sidecar import golden_input
 print(Classifier(sys.argv[1]).logit(golden_input(32)))
