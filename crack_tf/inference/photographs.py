@@ -76,6 +76,7 @@ class ClassifiedPhoto:
     def __repr__(self) -> str:
         highest = f"{self.highest.probability:.3f}" if self.tiles else "none"
         found = f"{len(self.cracked)} of {counted(len(self.tiles), 'tile')} cracked, highest probability {highest}"
+        found += ", doubted when seen again" if self.doubted else ""
         return f"ClassifiedPhoto({_sized(self.name, self.image)}: {found}, by {self.model})"
 
     @property

@@ -162,7 +162,9 @@ def _to_geopackage(survey: Survey, out: Path, config: HandoverConfig) -> Handove
     )
     gaps = [f"{gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps]
     if written.without_place:
-        gaps.append(f"{written.without_place} findings have no place, they are rows without a geometry")
+        gaps.append(
+            f"{counted(written.without_place, 'finding has', 'findings have')} no place: rows without a geometry"
+        )
     if written.not_on_a_face:
         gaps.append(
             f"{written.not_on_a_face} drawn cracks lie on no face (position, altitude, direction or scale are not known, or --faces "
