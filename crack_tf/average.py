@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tflite.cli import fraction, run_main
+from tflite.cli import fraction, positive_int, run_main
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -34,6 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--target-recall", type=fraction, default=0.998, help="recall that the decision threshold reaches on validation"
     )
+    add("--val-limit", type=positive_int, default=None, help="choose the threshold on at most so many tiles or patches")
     add("--out", type=Path, required=True, help="run folder")
     add("--overwrite", action="store_true", help="replace the run in --out")
     return parser
@@ -49,7 +50,14 @@ def run(args: argparse.Namespace) -> None:
     """Average as the parsed options say."""
     from crack_tf.training.average import average  # importing Keras takes seconds
 
-    average(args.models, args.data, args.out, target_recall=args.target_recall, overwrite=args.overwrite)
+    average(
+        args.models,
+        args.data,
+        args.out,
+        target_recall=args.target_recall,
+        val_limit=args.val_limit,
+        overwrite=args.overwrite,
+    )
 
 
 if __name__ == "__main__":

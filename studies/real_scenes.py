@@ -6,8 +6,11 @@ of real scenes without a crack, and cracks transplanted onto these, a part of th
 Ideas: masks and tile labels in one training set; cracks transplanted onto other backgrounds, and lines that only look like cracks
 (crack_tf/synthetic/transplant.py); balanced draws of data sets; colour casts, blur, adverse conditions. docs/decisions.md says what
 each is for.
-Cost: about three hours on two cores with AVX-512.
-Expected: results/real-scenes, made by the last steps.
+Then a small and a tiny classifier for the device, which learn from `real`.
+The classifier ends with epochs at a constant rate whose weights are averaged: flat minima hold better on data never seen (Izmailov et
+al., UAI 2018; Cha et al., SWAD, NeurIPS 2021).
+Cost: about five hours on two cores with AVX-512.
+Expected: results/real-scenes, made by `crack-tf evaluate --suite` (docs/results.md).
 Command: CRACK_TF_DATA=/path/to/data python -m studies.real_scenes   (the folder must be writable: drawn sets go there)
 """
 
@@ -17,7 +20,7 @@ import os
 import sys
 from pathlib import Path
 
-from studies.recipe import Step, follow, train_step, words
+from studies.recipe import Files, Step, follow, train_step, words
 
 RUNS = Path("runs/real")
 MANIFESTS = RUNS / "manifests"
@@ -30,10 +33,23 @@ DRAWN = {
     "aggregate": (("metu", "sdnet2018"), "--count 4000 --seed 3 --ground aggregate"),
 }
 CLASSIFIER = (
-    "--model mobilenet_v2 --image-size 160 --unfreeze-blocks 13 --steps-per-epoch 380 --batch 32 --zoom-out 1.6 "
+    "--model mobilenet_v2 --image-size 160 --unfreeze-blocks 13 --batch 32 --zoom-out 1.6 "
     "--balance 0.65 --target-recall 0.9 --val-limit 1500"
 )
 SHARED = "--augmentation 1.5 --adverse 0.12 --camera 0.35"
+# Names of models for the device, and how they are trained.
+DEVICE = {
+    "small": (
+        "mobilenet_v2",
+        "160 --hp alpha=0.35 --init-from crack_tf/zoo_models/mobilenet_v2_035_mixed/model.keras --batch 32 --learning-rate 6e-4 "
+        "--augmentation 1.5 --zoom-out 1.6",
+    ),
+    "nano": (
+        "opnet_lite",
+        "128 --hp width=9 --hp blocks=4 --hp repeats=1 --hp separable=False --hp stem_stride=2 --batch 64 --learning-rate 1.5e-3 "
+        "--zoom-out 1.4",
+    ),
+}
 BEFORE = Path("runs/segmentation/unet_mobile")  # of `make segmentation`
 
 
@@ -46,11 +62,12 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
     """
     drawn, masks = {name: data / name for name in DRAWN}, data / "synthetic_masks"
     made = {name: MANIFESTS / f"{name}.csv" for name in (*OPEN, *RESEARCH, "synthetic_masks", "first", "open", "all")}
-    first, classifier, segmenter = RUNS / "first", RUNS / "real", RUNS / "unet_mobile"
+    first, second, flat, classifier = RUNS / "first", RUNS / "second", RUNS / "flat", RUNS / "real"
+    segmenter = RUNS / "unet_mobile"
     found = [Step(made[name], ["data", "split", name, "--out", made[name]]) for name in (*OPEN, *RESEARCH)]
     of_first = [*(made[name] for name in OPEN), drawn["transplants"] / "manifest.csv"]
     of_open = [*of_first, *(drawn[name] / "manifest.csv" for name in ("masonry", "aggregate"))]
-    of_all = [*of_first, *(made[name] for name in RESEARCH), made["synthetic_masks"]]
+    of_all = [*of_open, *(made[name] for name in RESEARCH), made["synthetic_masks"]]
     return [
         *found,
         Step(
@@ -75,31 +92,65 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
         train_step(
             first,
             words(
-                f"--freeze-epochs 1 --epochs 7 --learning-rate 8e-4 --warmup-steps 100 {CLASSIFIER} {SHARED}",
+                f"--freeze-epochs 1 --epochs 7 --learning-rate 8e-4 --warmup-steps 100 --steps-per-epoch 380 {CLASSIFIER} {SHARED}",
                 *("--weights", weights, "--data", made["first"]),
             ),
         ),
         train_step(
-            classifier,
+            second,
             words(
-                f"--epochs 10 --learning-rate 6e-4 --warmup-steps 20 {CLASSIFIER} {SHARED}",
+                f"--epochs 10 --learning-rate 6e-4 --warmup-steps 20 --steps-per-epoch 380 {CLASSIFIER} {SHARED}",
                 *("--init-from", first, "--data", made["open"]),
             ),
         ),
         train_step(
+            flat,
+            words(
+                "--epochs 12 --learning-rate 4e-4 --schedule constant --warmup-steps 50 --steps-per-epoch 150 --seed 1",
+                f"{CLASSIFIER} {SHARED}",
+                *("--init-from", second, "--data", made["open"]),
+            ),
+        ),
+        *averaged(flat, "mobilenet_v2", made["open"], classifier),
+        *device_models(classifier, made["open"]),
+        train_step(
             segmenter,
             words(
-                "--model unet_mobile --hp alpha=0.35 --loss bce+dice --epochs 8 --steps-per-epoch 180 --batch 12 "
+                "--model unet_mobile --hp alpha=0.35 --loss bce+dice --epochs 12 --steps-per-epoch 180 --batch 12 --zoom-in 4 "
                 "--learning-rate 8e-4 --warmup-steps 30 --precision bfloat16 --balance 0.5 --val-limit 500 " + SHARED,
                 *("--init-from", BEFORE, "--data", made["all"]),
             ),
         ),
-        Step(
-            classifier / "export" / "mobilenet_v2-int8-qat.tflite",
-            words("export --int8 --qat-steps 60", classifier),
-        ),
         Step(segmenter / "export" / "unet_mobile-int8-ptq.tflite", words("export --int8 --ptq", segmenter)),
     ]
+
+
+def averaged(run: Path, model: str, data: Path, out: Path) -> list[Step]:
+    """The mean of a run's epochs, and its int8 file. The run itself comes first and says what they are: its best epoch counts twice."""
+    epochs = Files(run / "checkpoints", "epoch-*.keras")
+    return [
+        Step(
+            out / "model.keras.json",
+            ["average", run, epochs, *words("--target-recall 0.9 --data", data, "--out", out)],
+        ),
+        Step(out / "export" / f"{model}-int8-qat.tflite", words("export --int8 --qat-steps 60", out)),
+    ]
+
+
+def device_models(teacher: Path, data: Path) -> list[Step]:
+    """What flies where the default is too slow, taught by it: MobileNetV2 at 0.35 of its width, and a network of some kilobytes."""
+    steps: list[Step] = []
+    for name, (model, how) in DEVICE.items():
+        learned = words(
+            f"--model {model} --image-size {how} --schedule constant --warmup-steps 30 --steps-per-epoch 150 --epochs 10",
+            "--adverse 0.12 --camera 0.35 --balance 0.65 --target-recall 0.9 --val-limit 1000",
+            *("--teacher", teacher, "--data", data),
+        )
+        steps += [
+            train_step(RUNS / f"{name}_flat", learned),
+            *averaged(RUNS / f"{name}_flat", model, data, RUNS / name),
+        ]
+    return steps
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from crack_tf.models.keras_models import load_keras
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.loop import finish
 from crack_tf.training.runs import RUN_FILES, Run, tell_left
-from crack_tf.training.tasks import task_of
+from crack_tf.training.tasks import ALL, task_of
 from tflite.errors import CrackError
 from tflite.files import sha256_file, write_json
 from tflite.outputs import Output, check_folder, clear_folder, json_with
@@ -31,6 +32,7 @@ def average(
     out: str | os.PathLike[str],
     *,
     target_recall: float = 0.998,
+    val_limit: int | None = None,
     overwrite: bool = False,
 ) -> Run:
     """Average the weights of models that were fine-tuned from the same start.
@@ -40,6 +42,7 @@ def average(
         data: manifest .csv with all that trained any of them; the threshold is chosen on its validation split.
         out: run folder.
         target_recall: recall that the decision threshold reaches on validation, above 0 and at most 1.
+        val_limit: validation samples at most; None for all.
         overwrite: replace the run in `out`.
 
     Raises:
@@ -63,7 +66,8 @@ def average(
     manifest = prepare(data)
     task.check(manifest)
 
-    val = task.load(manifest, "val", first.image_size)  # first: data that are not there are noticed in no time
+    few = replace(ALL, limit=val_limit)
+    val = task.load(manifest, "val", first.image_size, few)  # first: data that are not there are noticed in no time
 
     model = load_keras(files[0])
     model.set_weights(mean_weights([(str(file), load_keras(file).get_weights()) for file in files]))
@@ -78,6 +82,7 @@ def average(
     record: dict[str, Any] = {
         "averaged": [{"file": str(file), "sha256": sha256_file(file)} for file in files],
         "target_recall": target_recall,
+        "val_limit": val_limit,
         "data": data_record(manifest),
     }
     write_json(folder / "config.json", record | {"created": created(), **environment()})

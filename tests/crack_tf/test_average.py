@@ -53,8 +53,10 @@ def test_the_average_of_a_run_and_a_checkpoint_is_a_finished_run(
     (out / "notes.txt").write_text("mine")
     again = [*models, "--data", str(tiny_manifest.source), "--overwrite", "--out"]
     assert main([*again, str(tiny_run)]) == 2, "a model that goes into the mean is not replaced by it"
-    assert main([*again, str(out)]) == 0
+    assert main([*again, str(out), "--val-limit", "6"]) == 0
     assert (out / "notes.txt").read_text() == "mine"
+    counts = json.loads((out / "val_metrics.json").read_text())["at_threshold"]
+    assert sum(counts[name] for name in ("tp", "fn", "tn", "fp")) == 6
     assert read_sidecar(out / "model.keras").threshold.target_recall == 0.998
 
 
