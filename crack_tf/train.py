@@ -74,12 +74,6 @@ def make_parser() -> argparse.ArgumentParser:
         default=1.0,
         help="a classifier's tiles are reduced up to this factor (default: 1)",
     )
-    add(
-        "--zoom-in",
-        type=positive_float,
-        default=1.0,
-        help="a third of the patches are enlarged up to this factor, for wide cracks; masks only (default: 1)",
-    )
     add("--teacher", default=None, help="trained .keras or run folder whose probabilities are mixed into the labels")
     add("--teacher-share", type=fraction, default=0.7, help="of the teacher in the targets (default: 0.7)")
     add(

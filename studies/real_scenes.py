@@ -67,7 +67,7 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
     found = [Step(made[name], ["data", "split", name, "--out", made[name]]) for name in (*OPEN, *RESEARCH)]
     of_first = [*(made[name] for name in OPEN), drawn["transplants"] / "manifest.csv"]
     of_open = [*of_first, *(drawn[name] / "manifest.csv" for name in ("masonry", "aggregate"))]
-    of_all = [*of_open, *(made[name] for name in RESEARCH), made["synthetic_masks"]]
+    of_all = [*of_first, *(made[name] for name in RESEARCH), made["synthetic_masks"]]
     return [
         *found,
         Step(
@@ -116,7 +116,7 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
         train_step(
             segmenter,
             words(
-                "--model unet_mobile --hp alpha=0.35 --loss bce+dice --epochs 12 --steps-per-epoch 180 --batch 12 --zoom-in 4 "
+                "--model unet_mobile --hp alpha=0.35 --loss bce+dice --epochs 8 --steps-per-epoch 180 --batch 12 "
                 "--learning-rate 8e-4 --warmup-steps 30 --precision bfloat16 --balance 0.5 --val-limit 500 " + SHARED,
                 *("--init-from", BEFORE, "--data", made["all"]),
             ),

@@ -22,7 +22,6 @@ class PatchAugmentation:
 
     Attributes:
         zoom: patches are enlarged or reduced up to this factor; 1 keeps their size.
-        zoom_in: a third of them are enlarged up to this factor besides: few photographs show a crack a hundred pixels wide.
         flip: mirror and flip, each with probability one half.
         quarter_turns: turn by 0, 90, 180 or 270 degrees.
         rotation: greatest further rotation either way, in degrees.
@@ -38,13 +37,9 @@ class PatchAugmentation:
     saturation: float = 0.2
     adverse: float = 0.0
     camera: float = 0.0
-    zoom_in: float = 1.0
 
     def scaled(self, strength: float) -> PatchAugmentation:
-        """The same augmentation, `strength` times as far: 0 is none, 1 is this one.
-
-        As many patches have adverse conditions and cameras, and are enlarged by `zoom_in`: those are asked for by themselves.
-        """
+        """The same augmentation, `strength` times as far: 0 is none, 1 is this one. As many patches have adverse conditions and cameras."""
         return replace(
             self,
             zoom=self.zoom**strength,
@@ -59,8 +54,6 @@ class PatchAugmentation:
     def draw(self, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
         """Parameters for `count` patches of `size` pixels: float32 (count, PARAMETERS), longer rows with adverse conditions or cameras."""
         side = np.exp(rng.uniform(-1, 1, count) * np.log(self.zoom))
-        if self.zoom_in > 1:
-            side /= np.where(rng.uniform(size=count) < 1 / 3, self.zoom_in ** rng.uniform(0, 1, count), 1)
         # A view larger than the patch holds it somewhere; what lies beyond the patch is its mirror image.
         left, top = (rng.uniform(0, 1, count) * (1 - side) for _ in range(2))
         mirrored = [np.where(self.flip & (rng.uniform(size=count) < 0.5), -1.0, 1.0) for _ in range(2)]

@@ -53,7 +53,6 @@ class TrainConfig:
         adverse: share of samples with a drawn shadow; as many get stains, little light and sensor noise.
         camera: share of samples seen through another camera: colour cast, blur, no colour.
         zoom_out: a classifier's tiles are reduced up to this factor, 1 to 4; 1 never.
-        zoom_in: a third of the patches of a model that draws masks are enlarged up to this factor, 1 to 4, for wide cracks; 1 never.
         teacher: a trained `.keras` classifier, or its run folder, whose probabilities are mixed into the labels; or None.
         teacher_share: the teacher's share in the targets, 0 to 1.
         balance: None takes samples as they come; else both labels come equally often, and data sets of a mix by their size to the
@@ -93,7 +92,6 @@ class TrainConfig:
     adverse: float = 0.0
     camera: float = 0.0
     zoom_out: float = 1.0
-    zoom_in: float = 1.0
     teacher: str | None = None
     teacher_share: float = 0.7
     balance: float | None = None
@@ -168,15 +166,12 @@ class TrainConfig:
             )
         if not (is_number(self.augmentation) and 0 <= self.augmentation <= 4):
             raise CrackError(f"--augmentation {self.augmentation}: give a strength from 0 (none) to 4.")
-        if spec.task == "classify" and self.zoom_in != 1:
-            raise CrackError(f"--zoom-in {self.zoom_in:g}: {self.model} classifies whole tiles; this is for masks.")
         if spec.task == "segment" and self.teacher:
             raise CrackError(
                 f"--teacher {self.teacher}: {self.model} draws masks; only classifiers learn from a teacher."
             )
-        for name in ("zoom_out", "zoom_in"):
-            if not (is_number(getattr(self, name)) and 1 <= getattr(self, name) <= 4):
-                raise CrackError(f"{option_of(name)} {getattr(self, name)}: give a factor from 1 (never) to 4.")
+        if not (is_number(self.zoom_out) and 1 <= self.zoom_out <= 4):
+            raise CrackError(f"--zoom-out {self.zoom_out}: give a factor from 1 (never) to 4.")
         loss_names(self.loss)
 
     def as_dict(self) -> dict[str, Any]:

@@ -26,7 +26,6 @@ _OLDER_RUNS = {
     "train.adverse": 0.0,
     "train.camera": 0.0,
     "train.zoom_out": 1.0,
-    "train.zoom_in": 1.0,
     "train.teacher": None,
     "train.teacher_share": 0.7,
     "train.balance": None,

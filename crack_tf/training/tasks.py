@@ -198,7 +198,7 @@ class Segmentation(Task):
         return load_patches(manifest, split, size, limit=choice.count(available), **draw)
 
     def plan(self, samples: Patches, config: TrainConfig, epoch: int) -> EpochPlan:
-        augmentation = PatchAugmentation(adverse=config.adverse, camera=config.camera, zoom_in=config.zoom_in)
+        augmentation = PatchAugmentation(adverse=config.adverse, camera=config.camera)
         return _plan(samples, config, augmentation.scaled(config.augmentation), epoch)
 
     def batches(self, samples: Patches, plan: EpochPlan, soften: Soften | None = None) -> Any:

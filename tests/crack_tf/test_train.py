@@ -87,7 +87,6 @@ def test_resume_under_other_settings_names_the_setting(tiny_run, tiny_manifest, 
         (["--augmentation", "9"], "--augmentation"),
         (["--zoom-out", "0.5"], "--zoom-out 0.5"),
         (["--zoom-out", "5"], "--zoom-out 5"),
-        (["--zoom-in", "2"], "--zoom-in 2: opnet classifies whole tiles"),
         (["--model", "vgg"], "'vgg'"),
         (["--resume"], "there is no run"),
         (["--resume", "--overwrite"], "exclude each other"),
@@ -155,7 +154,6 @@ def test_a_model_of_masks_trains_into_a_run_folder_of_the_same_kind(pairs: Manif
     [
         (["--loss", "focal"], "--loss 'focal'"),
         (["--zoom-out", "2"], "--zoom-out 2: unet draws masks"),
-        (["--zoom-in", "5"], "--zoom-in 5"),
         (["--teacher", "larger.keras"], "--teacher larger.keras: unet draws masks"),
         (["--image-size", "34"], "give a multiple of 4"),
         (["--hp", "upsampling='cubic'"], "choose one of nearest, transposed"),
@@ -201,10 +199,10 @@ def test_a_run_from_before_a_setting_existed_is_gone_on_with(tmp_path) -> None:
         check_same_run(tmp_path, record | {"train": {"batch": 8, "loss": "dice"}})
 
 
-@pytest.mark.parametrize(("setting", "value"), [("camera", 0.2), ("zoom_out", 1.5), ("balance", 0.5), ("zoom_in", 2.0)])
+@pytest.mark.parametrize(("setting", "value"), [("camera", 0.2), ("zoom_out", 1.5), ("balance", 0.5)])
 def test_an_older_run_goes_on_without_newer_augmentation_and_balance(setting: str, value: float, tmp_path) -> None:
     now = asdict(TrainConfig(model="opnet"))
-    newer = ("camera", "zoom_out", "zoom_in", "balance", "teacher", "teacher_share")
+    newer = ("camera", "zoom_out", "balance", "teacher", "teacher_share")
     then = {name: kept for name, kept in now.items() if name not in newer}
     (tmp_path / "config.json").write_text(json.dumps({"train": then}))
     check_same_run(tmp_path, {"train": now})

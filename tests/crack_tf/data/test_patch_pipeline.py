@@ -90,22 +90,6 @@ def test_zoom_stays_within_its_bounds_both_ways() -> None:
     assert 1.2 < side.max() <= 1.25 + 1e-6
 
 
-def test_a_third_are_enlarged_further_and_none_beyond_the_factor() -> None:
-    enlarged = PatchAugmentation(zoom=1, zoom_in=4, flip=False, quarter_turns=False, rotation=0)
-    side = enlarged.scaled(0.5).draw(3000, SIZE, np.random.default_rng(0))[:, 0]
-    assert side.min() >= 1 / 4 - 1e-6
-    assert side.max() <= 1 + 1e-6
-    assert 0.28 < np.mean(side < 1 - 1e-6) < 0.38
-    assert np.mean(side < 1 / 2) > 0.1
-
-
-def test_without_enlarging_the_draws_of_earlier_runs_come_again() -> None:
-    plain, same = (PatchAugmentation(zoom_in=factor) for factor in (1.0, 1))
-    drawn = [each.draw(6, SIZE, np.random.default_rng(7)) for each in (plain, same, PatchAugmentation())]
-    np.testing.assert_array_equal(drawn[0], drawn[2])
-    np.testing.assert_array_equal(drawn[1], drawn[2])
-
-
 def test_a_thin_crack_keeps_its_area_when_turned() -> None:
     masks = np.zeros((64, 65, 65, 1), np.uint8)
     masks[:, 31:34] = 1

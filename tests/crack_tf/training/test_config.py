@@ -134,7 +134,6 @@ def test_a_run_folder_records_what_it_always_did() -> None:
                 "adverse",
                 "camera",
                 "zoom_out",
-                "zoom_in",
                 "balance",
                 "freeze_epochs",
                 "unfreeze_blocks",
