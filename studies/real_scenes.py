@@ -125,13 +125,13 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
     ]
 
 
-def averaged(run: Path, model: str, data: Path, out: Path) -> list[Step]:
+def averaged(run: Path, model: str, data: Path, out: Path, epochs: str = "*") -> list[Step]:
     """The mean of a run's epochs, and its int8 file. The run itself comes first and says what they are: its best epoch counts twice."""
-    epochs = Files(run / "checkpoints", "epoch-*.keras")
+    checkpoints = Files(run / "checkpoints", f"epoch-{epochs}.keras")
     return [
         Step(
             out / "model.keras.json",
-            ["average", run, epochs, *words("--target-recall 0.9 --data", data, "--out", out)],
+            ["average", run, checkpoints, *words("--target-recall 0.9 --data", data, "--out", out)],
         ),
         Step(out / "export" / f"{model}-int8-qat.tflite", words("export --int8 --qat-steps 60", out)),
     ]
@@ -148,7 +148,7 @@ def device_models(teacher: Path, data: Path) -> list[Step]:
         )
         steps += [
             train_step(RUNS / f"{name}_flat", learned),
-            *averaged(RUNS / f"{name}_flat", model, data, RUNS / name),
+            *averaged(RUNS / f"{name}_flat", model, data, RUNS / name, "0[01][05-9]"),  # the fifth to the tenth
         ]
     return steps
 
