@@ -106,7 +106,7 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
         train_step(
             flat,
             words(
-                "--epochs 12 --learning-rate 4e-4 --schedule constant --warmup-steps 50 --steps-per-epoch 150 --seed 1",
+                "--epochs 12 --learning-rate 4e-4 --schedule constant --warmup-steps 50 --steps-per-epoch 150 --seed 1 "
                 f"{CLASSIFIER} {SHARED}",
                 *("--init-from", second, "--data", made["open"]),
             ),
@@ -142,7 +142,7 @@ def device_models(teacher: Path, data: Path) -> list[Step]:
     steps: list[Step] = []
     for name, (model, how) in DEVICE.items():
         learned = words(
-            f"--model {model} --image-size {how} --schedule constant --warmup-steps 30 --steps-per-epoch 150 --epochs 10",
+            f"--model {model} --image-size {how} --schedule constant --warmup-steps 30 --steps-per-epoch 150 --epochs 10 "
             "--adverse 0.12 --camera 0.35 --balance 0.65 --target-recall 0.9 --val-limit 1000",
             *("--teacher", teacher, "--data", data),
         )

@@ -120,7 +120,9 @@ def test_load_gives_paths_by_name_or_the_default(small_zoo: Path) -> None:
     model = load("two", folder=small_zoo)
     assert model.tflite == small_zoo / "two/dark-int8-ptq.tflite"
     assert model.keras.is_file()
-    assert model.card.read_text() == "# dark\n"
+    head, _, body = model.card.read_text().partition("\n---\n\n")
+    assert head.startswith("---\nlicense: ")
+    assert body == "# dark\n"
     assert load(folder=small_zoo).name == "one"
     assert find_model(None, small_zoo).path == small_zoo / "one/dark-int8-ptq.tflite"
     assert find_model("two", small_zoo).tile_side == SIZE
