@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crack_tf.photo.limits import HELP
 from crack_tf.photo.measure import FILES, RECORD, MeasureConfig, find_scale, write_cracks
 from tflite.cli import EXIT_GAPS, fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.device.tiles import Box
@@ -76,6 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--jobs", type=positive_int, metavar="N", help="threads (default: all cores)")
     _add_measure_arguments(verb)
+    verb.add_argument("--limit-mm", metavar="MM,MM", help=HELP)
     verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder per photograph is made there")
     again = verb.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on in --out; photographs done before are passed over")
@@ -91,6 +93,7 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--threshold", type=positive_float, help="cut a soft mask there, in the file's own values")
     verb.add_argument("--invert", action="store_true", help="black is crack")
     _add_measure_arguments(verb)
+    verb.add_argument("--limit-mm", metavar="MM,MM", help=HELP)
     verb.add_argument("--out", type=Path, required=True, help="folder for the results")
     verb.add_argument("--overwrite", action="store_true", help="replace results in --out")
     verb.set_defaults(run=_measure)

@@ -20,13 +20,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.masks import check_crack_mask
+from crack_tf.photo.ranges import Range, in_millimetres, length_on_mask, width_in_photo, width_on_mask
+from crack_tf.photo.ranges import widest as widest_range
 from crack_tf.photo.skeleton import (
     Branch,
     SkeletonGraph,
@@ -37,7 +39,7 @@ from crack_tf.photo.skeleton import (
     skeleton_graph,
     smooth,
 )
-from crack_tf.photo.widths import photograph_widths
+from crack_tf.photo.widths import Valleys, photograph_widths
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 
@@ -49,11 +51,15 @@ COLUMNS = (
     "max_width_mm", "area_mm2", "mm_per_pixel", "max_width_x", "max_width_y", "orientation_deg", "straightness",
     "branches", "branch_point_count", "end_point_count", "touches_border", "x", "y", "w", "h", "parts",
 )  # fmt: skip
+MEASURES = ("length", "mean_width", "max_width")
+# The ends of their ranges, after COLUMNS in a table.
+RANGE_COLUMNS = tuple(f"{name}_{end}_{unit}" for unit in ("px", "mm") for name in MEASURES for end in ("low", "high"))
 
 PHOTOGRAPH, MASK = "photograph", "mask"  # where widths come from
 MIN_AREA = 30  # pixels; smaller spots have no measurable direction or length
 SPUR_RATIO = 1.0
 MAX_WIDTH_STRETCH = 20.0  # pixels along the centreline
+PROFILE_SPACING = 2.0  # pixels between two widths of a profile
 _SMOOTHING = 3.0  # pixels; straightens the stairs of a skeleton and keeps its bends
 _BLUR = 1.0  # pixels
 _SPACING = 0.5  # pixels between two measured widths
@@ -63,6 +69,26 @@ _TIP_STRETCH = 16.0  # pixels before a tip that give the direction to prolong th
 _STEP = 0.25  # pixels between two samples along a normal
 _OUTLINE_TOLERANCE = 0.5  # pixels
 _MARGIN = 4  # pixels of background around a crack's crop: the blur fades out within them
+
+
+@dataclass(frozen=True)
+class WidthAt:
+    """The width at a place of a crack.
+
+    Attributes:
+        branch: number of the stretch between junctions that it lies on, from 1.
+        along: pixels from the start of the stretch.
+        x, y: in pixels.
+        width: in pixels, mean over `PROFILE_SPACING`.
+        width_from: PHOTOGRAPH where the photograph shows it clearly, else MASK.
+    """
+
+    branch: int
+    along: float
+    x: float
+    y: float
+    width: float
+    width_from: str
 
 
 @dataclass(frozen=True)
@@ -87,10 +113,15 @@ class Crack:
         outline: closed polylines, the outer edge first and then the edges of holes.
         box: in whole pixels.
         touches_border: whether it reaches the mask's border; its length is then a lower bound.
+        ranges: of length, mean and maximum width, in pixels and in that order: what the photograph leaves open, with 95 %
+            (`crack_tf.photo.ranges`).
         mm_per_pixel: ground sampling distance, or None if it is not known.
         width_from: PHOTOGRAPH or MASK.
         in_photo: whether there was a photograph to measure widths in.
         parts: connected parts in the mask. Of several, the outline begins with the outer edge of each.
+        scale_error: half the width of the range of `mm_per_pixel` that holds 95 %, as a share of it; 0 where the scale was given.
+        profile: widths along it.
+        missing_light: pixels of a quite black line that take as much light away, on average; 0 where the photograph shows no dark line.
     """
 
     number: int
@@ -107,10 +138,14 @@ class Crack:
     outline: tuple[tuple[Point, ...], ...]
     box: Box
     touches_border: bool
+    ranges: tuple[Range, Range, Range]
     mm_per_pixel: float | None = None
     width_from: str = MASK
     in_photo: bool = False
     parts: int = 1
+    scale_error: float = 0.0
+    profile: tuple[WidthAt, ...] = field(default=(), repr=False)
+    missing_light: float = 0.0
 
     @property
     def length_mm(self) -> float | None:
@@ -140,6 +175,18 @@ class Crack:
         """
         return self.mean_width_px >= MIN_PIXELS and (self.width_from == PHOTOGRAPH or not self.in_photo)
 
+    @property
+    def ranges_mm(self) -> tuple[Range, Range, Range] | None:
+        """Of length, mean and maximum width in millimetres, with what the scale leaves open; None if it is not known."""
+        if self.mm_per_pixel is None:
+            return None
+        values = (self.length_px, self.mean_width_px, self.max_width_px)
+        length, mean, widest = (
+            in_millimetres(value, found, self.mm_per_pixel, self.scale_error)
+            for value, found in zip(values, self.ranges, strict=True)
+        )
+        return length, mean, widest
+
     def _mm(self, pixels: float) -> float | None:
         return None if self.mm_per_pixel is None else pixels * self.mm_per_pixel
 
@@ -156,6 +203,7 @@ class Crack:
             end_points=there(self.end_points),
             centreline=tuple(map(there, self.centreline)),
             outline=tuple(map(there, self.outline)),
+            profile=tuple(replace(place, x=round(place.x + x, 2), y=round(place.y + y, 2)) for place in self.profile),
             box=Box(self.box.y + y, self.box.x + x, self.box.h, self.box.w),
         )
 
@@ -188,6 +236,7 @@ class Crack:
             "touches_border": self.touches_border,
             **self.box.as_json(),
             "parts": self.parts,
+            **range_row(self.ranges, self.ranges_mm),
         }
         if geometry:
             row["centreline"] = [_lists(line) for line in self.centreline]
@@ -204,6 +253,7 @@ def measure_cracks(
     min_length: float = 0.0,
     spur_ratio: float = SPUR_RATIO,
     photo: np.ndarray | None = None,
+    scale_error: float = 0.0,
 ) -> list[Crack]:
     """Find the cracks of a mask and measure each.
 
@@ -214,6 +264,7 @@ def measure_cracks(
         min_length: shorter cracks are left out, in pixels.
         spur_ratio: how far a side branch must stand out to count, in widths of the crack (see `prune_spurs`).
         photo: uint8 (height, width, 3) that the mask was drawn on, to measure widths in; None for the mask's own.
+        scale_error: see `Crack`.
 
     Returns:
         The cracks, longest first; none for an empty mask.
@@ -233,7 +284,10 @@ def measure_cracks(
     mask = check_crack_mask(mask)
     if mm_per_pixel is not None and not (0 < mm_per_pixel < math.inf):
         raise CrackError(f"mm_per_pixel must be a number above 0, got {mm_per_pixel}.")
-    for name, value in (("min_area", min_area), ("min_length", min_length), ("spur_ratio", spur_ratio)):
+    for name, value in (
+        *(("min_area", min_area), ("min_length", min_length)),
+        *(("spur_ratio", spur_ratio), ("scale_error", scale_error)),
+    ):
         if not 0 <= value < math.inf:
             raise CrackError(f"{name} must be at least 0, got {value}.")
     grey = None if photo is None else _grey(photo, mask.shape)
@@ -246,7 +300,22 @@ def measure_cracks(
             if crack["length_px"] >= min_length:
                 cracks.append(crack)
     cracks.sort(key=lambda crack: (-crack["length_px"], crack["box"]))
-    return [Crack(number=number, **crack) for number, crack in enumerate(cracks, start=1)]
+    return [Crack(number=number, scale_error=scale_error, **crack) for number, crack in enumerate(cracks, start=1)]
+
+
+def range_row(pixels: Sequence[Range] | None, millimetres: Sequence[Range] | None) -> dict[str, Any]:
+    """RANGE_COLUMNS of a table.
+
+    Args:
+        pixels, millimetres: of length, mean and maximum width; None where they are not known.
+    """
+    row: dict[str, Any] = {}
+    for unit, ranges in (("px", pixels), ("mm", millimetres)):
+        for number, name in enumerate(MEASURES):
+            digits = 2 if name == "length" else 3
+            row[f"{name}_low_{unit}"] = None if ranges is None else round(ranges[number].low, digits)
+            row[f"{name}_high_{unit}"] = None if ranges is None else round(ranges[number].high, digits)
+    return row
 
 
 def _measure(
@@ -271,21 +340,28 @@ def _measure(
     paths = [_centreline(branch, graph, solid, radius) for branch in graph.branches] or [_longest_axis(solid)]
     lengths = [path_length(path) for path in paths]
     stretches = _widths(paths, graph, solid, radius)
-    in_photo = None if grey is None else _widths_in_photo(grey, stretches, offset)
-    stretches = in_photo or stretches
+    valleys = None if grey is None else _seen_in_photo(grey, stretches, offset)
+    if valleys is not None:
+        stretches = _with_widths(stretches, valleys.widths)
     if not stretches:  # a blot, or all junction: no place where a width could be measured
         points = np.concatenate(paths)
         stretches = [(points, np.full(len(points), crop.sum() / sum(lengths)))]
     mean_width = float(np.mean(np.concatenate([widths for _, widths in stretches])))
     widest, max_width = _widest(stretches)
+    # Short stretches between junctions count in the mean, and are too short to be the widest.
+    max_width = max(max_width, mean_width)
+    mean_range = (
+        width_on_mask(mean_width, seen=grey is not None)
+        if valleys is None
+        else width_in_photo(valleys.possible, mean_width)
+    )
     orientation, straightness = _direction(np.concatenate([resample(path, 1.0) for path in paths]))
     ends = _ends(paths, graph)
     return {
         "area_px": int(crop.sum()),
         "length_px": float(sum(lengths)),
         "mean_width_px": mean_width,
-        # Short stretches between junctions count in the mean, and are too short to be the widest.
-        "max_width_px": max(max_width, mean_width),
+        "max_width_px": max_width,
         "max_width_at": _xy(widest + offset),
         "orientation_deg": orientation,
         "straightness": straightness,
@@ -298,8 +374,15 @@ def _measure(
             rows.start == 0 or columns.start == 0 or rows.stop == shape[0] or columns.stop == shape[1]
         ),
         "mm_per_pixel": mm_per_pixel,
-        "width_from": PHOTOGRAPH if in_photo else MASK,
+        "width_from": MASK if valleys is None else PHOTOGRAPH,
         "in_photo": grey is not None,
+        "ranges": (
+            length_on_mask(sum(lengths)),
+            mean_range,
+            widest_range(mean_range, mean_width, max_width),
+        ),
+        "missing_light": 0.0 if valleys is None else valleys.line.deficit,
+        "profile": _profile(stretches, None if valleys is None else valleys.clear, offset),
     }
 
 
@@ -414,19 +497,51 @@ def _widths(
     return stretches
 
 
-def _widths_in_photo(
+def _seen_in_photo(
     grey: np.ndarray, stretches: list[tuple[np.ndarray, np.ndarray]], offset: np.ndarray
-) -> list[tuple[np.ndarray, np.ndarray]] | None:
-    """Stretches with the widths that the photograph shows, or None where it does not show them clearly."""
+) -> Valleys | None:
+    """What the photograph shows at the stretches' places, or None where it does not show the crack clearly."""
     if not stretches:
         return None
     places = np.concatenate([points for points, _ in stretches])
     directions = np.concatenate([normals(points) if len(points) > 1 else np.zeros((1, 2)) for points, _ in stretches])
-    widths = photograph_widths(grey, places + offset, directions, np.concatenate([widths for _, widths in stretches]))
-    if widths is None:
-        return None
+    return photograph_widths(grey, places + offset, directions, np.concatenate([widths for _, widths in stretches]))
+
+
+def _with_widths(
+    stretches: list[tuple[np.ndarray, np.ndarray]], widths: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Stretches with other widths (n,), which are of all their places one after the other."""
     ends = np.cumsum([len(points) for points, _ in stretches])[:-1]
     return [(points, found) for (points, _), found in zip(stretches, np.split(widths, ends), strict=True)]
+
+
+def _profile(
+    stretches: list[tuple[np.ndarray, np.ndarray]], clear: np.ndarray | None, offset: np.ndarray
+) -> tuple[WidthAt, ...]:
+    """Widths along the stretches, means over `PROFILE_SPACING`. `clear` is of all their places, or None for none."""
+    found = []
+    together = round(PROFILE_SPACING / _SPACING)
+    first = 0
+    for branch, (points, widths) in enumerate(stretches, start=1):
+        steps = np.hypot(*np.diff(points, axis=0).T) if len(points) > 1 else np.zeros(0)
+        along = np.concatenate([[0.0], np.cumsum(steps)])
+        seen = np.zeros(len(points), bool) if clear is None else clear[first : first + len(points)]
+        first += len(points)
+        for start in range(0, len(points), together):
+            part = slice(start, start + together)
+            x, y = _xy(points[part].mean(axis=0) + offset)
+            found.append(
+                WidthAt(
+                    branch=branch,
+                    along=round(float(along[part].mean()), 2),
+                    x=x,
+                    y=y,
+                    width=round(float(widths[part].mean()), 3),
+                    width_from=PHOTOGRAPH if seen[part].mean() >= 0.5 else MASK,
+                )
+            )
+    return tuple(found)
 
 
 def _across(blurred: np.ndarray, places: np.ndarray, directions: np.ndarray, radius: np.ndarray) -> np.ndarray:

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, main_direction
+from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, WidthAt, main_direction
 from crack_tf.photo.linking import crack_darkness, link_cracks
+from crack_tf.photo.ranges import drawn_by_network, of_parts
 from tflite.device.tiles import Box
 
 
@@ -28,7 +29,7 @@ def join_cracks(cracks: Sequence[Crack], photo: np.ndarray | None = None, min_le
     if photo is not None:
         grey = np.asarray(Image.fromarray(photo).convert("L"))
         darkness = [crack_darkness(crack, grey) for crack in cracks]
-    found = [joined([cracks[n] for n in group.parts], group.gaps) for group in link_cracks(cracks, darkness)]
+    found = [as_drawn(joined([cracks[n] for n in group.parts], group.gaps)) for group in link_cracks(cracks, darkness)]
     found = [crack for crack in found if crack.length_px >= min_length]
     found.sort(key=lambda crack: (-crack.length_px, crack.box))
     return [replace(crack, number=number) for number, crack in enumerate(found, start=1)]
@@ -71,4 +72,23 @@ def joined(parts: Sequence[Crack], gaps: Sequence[float] = ()) -> Crack:
         width_from=PHOTOGRAPH if in_photo >= drawn / 2 else MASK,
         in_photo=any(part.in_photo for part in parts),
         parts=sum(part.parts for part in parts),
+        ranges=of_parts([part.length_px for part in parts], [part.ranges for part in parts], gaps),
+        scale_error=parts[0].scale_error,
+        profile=_profile(parts),
+        missing_light=sum(part.missing_light * part.length_px for part in parts) / drawn,
     )
+
+
+def as_drawn(crack: Crack) -> Crack:
+    """The same with what a network may have left out of it in the range of its length."""
+    length, *widths = crack.ranges
+    return replace(crack, ranges=(drawn_by_network(length, crack.missing_light), widths[0], widths[1]))
+
+
+def _profile(parts: Sequence[Crack]) -> tuple[WidthAt, ...]:
+    """Of all parts, the branches numbered on."""
+    found: list[WidthAt] = []
+    for part in parts:
+        before = found[-1].branch if found else 0
+        found += [replace(place, branch=before + place.branch) for place in part.profile]
+    return tuple(found)

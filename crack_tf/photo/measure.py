@@ -1,4 +1,4 @@
-"""The files that say how long and wide the cracks of a mask are: cracks.csv, cracks.json and overlay.png."""
+"""The files that say how long and wide the cracks of a mask are: cracks.csv, widths.csv, cracks.json and overlay.png."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crack_tf.common.arguments import check_types
+from crack_tf.photo.limits import column, judge, read_limits
 from crack_tf.photo.patterns import COLUMNS as PATTERN_COLUMNS
 from crack_tf.photo.patterns import Lines, density, patterns_of
+from crack_tf.photo.view import scale_error
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
 
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
     from crack_tf.photo.cracks import Crack
     from crack_tf.photo.gsd import GroundSampling
 
-TABLE, RECORD, OVERLAY = "cracks.csv", "cracks.json", "overlay.png"
-FILES = (TABLE, OVERLAY, RECORD)
+TABLE, RECORD, OVERLAY, PROFILES = "cracks.csv", "cracks.json", "overlay.png", "widths.csv"
+FILES = (TABLE, PROFILES, OVERLAY, RECORD)
+PROFILE_COLUMNS = ("crack", "branch", "along_px", "x", "y", "width_px", "width_from", "along_mm", "width_mm")
 LEFT_OUT = "unclear: hardly anything here was taken for concrete"
 
 
@@ -36,9 +39,11 @@ class MeasureConfig:
         focal_mm: focal length; None for that in the photograph.
         sensor_width_mm: longer side of the sensor.
         exif: take focal length and distance from the photograph.
+        limit_mm: widths that a table says of each crack whether it exceeds them, or their text, see `crack_tf.photo.limits`.
 
     Raises:
-        CrackError: if the scale's fields contradict each other or lack one, or the lens would be focused closer than its focal length.
+        CrackError: if a limit is no width, the scale's fields contradict each other or lack one, or the lens would be focused closer
+            than its focal length.
     """
 
     min_area: int | None = None
@@ -48,8 +53,10 @@ class MeasureConfig:
     focal_mm: float | None = None
     sensor_width_mm: float | None = None
     exif: bool = False
+    limit_mm: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "limit_mm", read_limits(self.limit_mm))
         check_types(self)
         camera = [self.distance_m, self.focal_mm, self.sensor_width_mm]
         if self.mm_per_pixel is not None and (self.exif or any(value is not None for value in camera)):
@@ -120,15 +127,17 @@ def write_cracks(
     Returns:
         The cracks of the mask.
     """
-    from crack_tf.photo.cracks import COLUMNS, MIN_AREA, measure_cracks
+    from crack_tf.photo.cracks import COLUMNS, MIN_AREA, RANGE_COLUMNS, measure_cracks
     from crack_tf.photo.joining import join_cracks
     from crack_tf.photo.overlay import draw_cracks
 
     mm_per_pixel = None if scale is None else scale.mm_per_pixel
     min_area = MIN_AREA if config.min_area is None else config.min_area
+    error = 0.0 if scale is None or scale.error is None else scale_error(scale.error)
 
     def measured(drawn: np.ndarray, shortest: float) -> list[Crack]:
-        found = measure_cracks(drawn, mm_per_pixel, min_area, 0 if join else shortest, photo=photo)
+        least = 0 if join else shortest
+        found = measure_cracks(drawn, mm_per_pixel, min_area, least, photo=photo, scale_error=error)
         return join_cracks(found, photo, shortest) if join else found
 
     cracks = measured(mask, config.min_length)
@@ -143,9 +152,12 @@ def write_cracks(
             )
         ]
     patterns = _pattern_columns(cracks, mask.size, mm_per_pixel)
-    rows = [crack.as_dict() | more for crack, more in zip(cracks, patterns, strict=True)]
-    rows += [crack.as_dict() | {"note": LEFT_OUT} for crack in unclear]
-    write_csv(out / TABLE, rows, (*COLUMNS, "note", *PATTERN_COLUMNS))
+    rows = [_row(crack, config) | more for crack, more in zip(cracks, patterns, strict=True)]
+    rows += [_row(crack, config) | {"note": LEFT_OUT} for crack in unclear]
+    limits = map(column, config.limit_mm)
+    write_csv(out / TABLE, rows, (*COLUMNS, "note", *PATTERN_COLUMNS, *RANGE_COLUMNS, *limits))
+    profiles = [row for crack in (*cracks, *unclear) for row in profile_rows(crack)]
+    write_csv(out / PROFILES, profiles, PROFILE_COLUMNS)
     if photo is not None:
         drawn = mask if left_out is None else mask | left_out
         with atomic_path(out / OVERLAY) as temporary:
@@ -180,6 +192,32 @@ def _pattern_columns(cracks: Sequence[Crack], area_px: int, mm_per_pixel: float 
         }
         for pattern in found
     ]
+
+
+def profile_rows(crack: Crack) -> list[dict[str, Any]]:
+    """PROFILE_COLUMNS of every place of a crack's profile."""
+    scale = crack.mm_per_pixel
+    return [
+        {
+            "crack": crack.number,
+            "branch": place.branch,
+            "along_px": place.along,
+            "x": place.x,
+            "y": place.y,
+            "width_px": place.width,
+            "width_from": place.width_from,
+            "along_mm": None if scale is None else round(place.along * scale, 2),
+            "width_mm": None if scale is None else round(place.width * scale, 4),
+        }
+        for place in crack.profile
+    ]
+
+
+def _row(crack: Crack, config: MeasureConfig) -> dict[str, Any]:
+    """A crack's row of the table, without its note."""
+    found = crack.ranges_mm
+    width = None if found is None else (found[2].low, found[2].high)
+    return crack.as_dict() | {column(limit): judge(limit, width) for limit in config.limit_mm}
 
 
 def without_specks(mask: np.ndarray, extent: float) -> np.ndarray:

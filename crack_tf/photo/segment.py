@@ -7,6 +7,7 @@ For every photograph a folder of its name in --out:
     foreground.png    where cracks were looked for, if not everywhere
     overlay.png       cracks, lengths and widths on the photograph
     cracks.csv        a row per crack
+    widths.csv        a row per two pixels of a crack: its width there
     cracks.json       the same with shapes, and model, threshold, scale and seams; written last: where it lies, all is there
 
 Where the foreground was found and not given, it may be wrong: shade and moss are taken for background as sky and leaves are. So
@@ -241,6 +242,8 @@ def open_out(
         CrackError: if the folder is in use, there is nothing to resume, or the settings differ.
     """
     sidecar = segmenter.sidecar
+    measure = asdict(config.measure)
+    limits = measure.pop("limit_mm")
     settings = {
         "format": FORMAT,
         "model": f"{sidecar.model}-{sidecar.scheme}",
@@ -250,7 +253,9 @@ def open_out(
         "foreground": config.foreground,
         "fg": [list(point) for point in config.fg],
         "bg": [list(point) for point in config.bg],
-        **asdict(config.measure),
+        **measure,
+        # Only where there are any: runs from before go on.
+        **({"limits_mm": list(limits)} if limits else {}),
     }
     path = out / SETTINGS
     if not resume:

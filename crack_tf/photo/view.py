@@ -129,6 +129,19 @@ class View:
         error = math.hypot(*parts)
         return Scales(length, width, error if math.isfinite(error) else None)
 
+    def across(self, points: np.ndarray, along: np.ndarray) -> np.ndarray:
+        """Millimetres per pixel across a line, float (n,); NaN beyond the horizon.
+
+        Args:
+            points: float (n, 2), x and y on it.
+            along: float (n, 2), its direction there.
+        """
+        found = self.derivative(points)
+        lengths = np.hypot(along[:, 0], along[:, 1])
+        grown = np.linalg.norm(np.einsum("nij,nj->ni", found, along), axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.linalg.det(found) * lengths / grown)
+
     def coarsest(self, points: np.ndarray) -> np.ndarray:
         """Millimetres per pixel in the direction in which a pixel shows most, float (n,); NaN beyond the horizon."""
         found = self.derivative(points)
@@ -161,6 +174,16 @@ class View:
         up = np.array([[1, 0, 0], [0, math.cos(tilt), -math.sin(tilt)], [0, math.sin(tilt), math.cos(tilt)]])
         right = np.array([[math.cos(pan), 0, math.sin(pan)], [0, 1, 0], [-math.sin(pan), 0, math.cos(pan)]])
         return np.asarray(right @ up)
+
+
+def scale_error(error: float) -> float:
+    """Half the width of the range of a scale that holds 95 %, as a share of it, where nobody knows the camera's angle.
+
+    Args:
+        error: standard deviation by range and focal length, as a share.
+    """
+    squarely = 1 - math.cos(math.radians(TWO_SIDED * FACING_ERROR_DEG))  # for either axis
+    return math.hypot(TWO_SIDED * error, squarely, squarely)
 
 
 def surface_tilt(pitch_deg: float) -> float:

@@ -1,27 +1,32 @@
 """Widths of a crack from the grey values across it: finer than a mask, whose edge lies where its model was taught to draw it.
 
-Across the centreline, a crack is a valley between two flanks of concrete. Its width is taken at half the depth of the valley,
-between the pixels where fractions count. Where blur has made the valley shallower than the crack is dark, that would be too
-wide: a slit of width w under a Gaussian blur of deviation s is 3 % too wide at w = 3 s and a Gaussian of 2.35 s at w = 0. So the
-blur is told from how steep the walls are (widths at a quarter and at three quarters of the depth), and taken back by the same
-model. Walls may be less steep than any lens would make them, as those of worn cracks are: no more than 2 pixels are taken for
-blur.
+Across the centreline, a crack is a valley between two flanks of concrete. A profile is clear when the valley is deeper than noise and
+texture, and has the same concrete on both sides, to half its depth. Of the clear ones together two things are asked. From how steep
+the walls are (widths at a quarter and at three quarters of the depth) follows the blur, and from blur and the width at half the depth
+that of a slit: exact where the picture is sharp, and off by half and more where a crack is hardly wider than its blur, as drawn
+cracks show. `crack_tf.photo.slit` weighs all that is seen and says which widths are possible. The first answer is taken as far as it
+lies in the middle of the second, which on drawn cracks halves the errors below three pixels.
 
-A profile is clear when the valley is deeper than noise and texture, and has the same concrete on both sides, to half its
-depth. Where it is not, the mask's width stands in, times the ratio of the two where it is; a crack with less than half of its
+From place to place the width goes with the light that is missing across the crack (its deficit): the crack is as dark inside all
+along, so its deficit over its darkness is its width, however blurred it is.
+
+Where a profile is not clear, the mask's width stands in, times the ratio of the two where it is; a crack with less than half of its
 length clear keeps the mask's widths.
 
-What it cannot know: grey values are taken as they are, so a camera's tone curve, which lightens the mixed pixels at the edges,
-moves both edges by some tenths of a pixel. Below about two deviations of the blur, width and darkness cannot be told apart; widths
-below 3 pixels are not trusted (`crack_tf.photo.gsd`). A crack filled with something as light as the concrete has no valley, and
-of a crack with spalled edges only the dark part counts.
+What it cannot know: of a line no wider than its blur, width and darkness cannot be told apart, so its width is that of a crack of
+usual darkness, and its range is wide; widths below 3 pixels are not trusted (`crack_tf.photo.gsd`). A crack filled with something as
+light as the concrete has no valley, and of a crack with spalled edges only the dark part counts.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+
+from crack_tf.photo.slit import Line, SlitWidths, explain_line
 
 _STEP = 0.25  # pixels between two samples across
 _GAP = 1.0  # pixels; a lighter grain that narrow inside the crack does not end it
@@ -32,12 +37,32 @@ _MIN_DEPTH, _MIN_DEPTH_NOISE = 8.0, 4.0  # grey values, deviations of the flanks
 _MAX_TILT = 0.5  # of the depth, between the two flanks
 _MIN_CLEAR = 0.5  # of the places
 _MAX_BLUR = 2.0  # pixels
+_LIKELY = 0.35, 0.65  # of the widths that explain a line: the middle, within which the steepness of its walls decides
+_TAILS = 1.1  # widths at half depth on either side of the bottom: beyond, a blurred line has none of its darkness left
 _LEVELS = (0.25, 0.5, 0.75)
+_SAME_NOISE = 12.0  # places that share their noise, averaged as they are
+
+
+@dataclass(frozen=True)
+class Valleys:
+    """What the grey values across a crack's centreline show, at n places.
+
+    Attributes:
+        widths: pixels, float (n,); where a place is not clear, its mask's width corrected by the clear ones.
+        clear: whether the valley of a place stands out, bool (n,).
+        line: how the clear places look, on average.
+        possible: widths that explain them.
+    """
+
+    widths: np.ndarray
+    clear: np.ndarray
+    line: Line
+    possible: SlitWidths
 
 
 def photograph_widths(
     grey: np.ndarray, places: np.ndarray, directions: np.ndarray, mask_widths: np.ndarray
-) -> np.ndarray | None:
+) -> Valleys | None:
     """Widths across a crack's centreline.
 
     Args:
@@ -47,7 +72,7 @@ def photograph_widths(
         mask_widths: float (n,), pixels, as the mask has them.
 
     Returns:
-        Pixels (n,); None where too few profiles were clear.
+        None where too few profiles were clear.
     """
     half = mask_widths / 2
     reach = float(half.max()) + _CLEARANCE + _FLANK
@@ -71,12 +96,31 @@ def photograph_widths(
         np.abs(right - left) <= _MAX_TILT * deepest
     )
     clear &= np.isfinite(quarter + at_half) & (at_half <= mask_widths + _BEYOND)
+    level = np.maximum((left + right) / 2, 1.0)
+    inside = np.abs(across - across[bottom][:, np.newaxis]) <= _TAILS * at_half[:, np.newaxis] + 0.5
+    deficit = np.where(inside, base - profiles, 0.0).sum(axis=1) * _STEP / level
+    clear &= deficit > 0
     if clear.mean() < _MIN_CLEAR:
         return None
+
+    def mean(values: np.ndarray) -> float:
+        return float(values[clear].mean())
+
+    line = Line(
+        deficit=mean(deficit),
+        depth=mean(deepest / level),
+        quarter=mean(quarter),
+        at_half=mean(at_half),
+        three_quarters=mean(three_quarters),
+        noise=mean(noise / level) / mean(deepest / level) / math.sqrt(max(1.0, clear.sum() / _SAME_NOISE)),
+    )
+    possible = explain_line(line)
     blur = _blur(quarter[clear], at_half[clear], three_quarters[clear])
-    widths = np.where(clear, _slit_width(at_half, blur), 0.0)
+    by_walls = mean(_slit_width(at_half, blur))
+    width = min(max(by_walls, possible.at(_LIKELY[0])), possible.at(_LIKELY[1]))
+    widths = np.where(clear, width / line.deficit * deficit, 0.0)
     ratio = widths[clear].sum() / max(float(mask_widths[clear].sum()), 1e-6)
-    return np.where(clear, widths, ratio * mask_widths)
+    return Valleys(np.where(clear, widths, ratio * mask_widths), clear, line, possible)
 
 
 def _profiles(grey: np.ndarray, places: np.ndarray, directions: np.ndarray, across: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crack_tf.photo.limits import HELP
 from tflite.cli import EXIT_GAPS, clock_offset, moment, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.words import counted
@@ -115,6 +116,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="propose a condition state for each crack, by a table of rules: mbei-1130, osim, width-classes or a TOML file, see "
         "docs/condition.md; on a finished survey, nothing is searched again",
     )
+    seen.add_argument("--limit-mm", metavar="MM,MM", help=HELP)
 
     review = parser.add_argument_group("review", "of a finished survey; PHOTOS is left out then")
     review.add_argument(
@@ -211,7 +213,8 @@ def _report_only(out: Path) -> int:
 
 def _tell(found: SurveyResult) -> None:
     """Last words: what was found, what is not known, how fast it went, and what it is worth."""
-    from crack_tf.survey.findings import VALIDATIONS
+    from crack_tf.photo.limits import ANSWERS, judge
+    from crack_tf.survey.findings import VALIDATIONS, limits_of
     from crack_tf.survey.scales import describe_scales, describe_tiles
     from crack_tf.survey.severity import DISCLAIMER, RULE
 
@@ -242,6 +245,9 @@ def _tell(found: SurveyResult) -> None:
         print(f"coverage: {found.coverage.describe()}")
         for hole in found.coverage.holes[:3]:
             print(f"fly next: {hole.describe()}")
+    for limit in limits_of(survey):
+        answers = [judge(limit, finding.max_width_range_mm) for finding in survey.findings]
+        print(f"limit {limit:g} mm: " + ", ".join(f"{answers.count(answer)} {answer}" for answer in ANSWERS))
     for warning in survey.warnings:
         print(f"note: {warning}")
     if found.handled:

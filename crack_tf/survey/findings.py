@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
+from crack_tf.photo.limits import check_limits
 from crack_tf.photo.patterns import ORIENTATIONS, PATTERNS
 from tflite.checked import (
     Between,
@@ -105,6 +106,12 @@ class Finding:
         condition: state that a table of conditions proposes (`crack_tf.survey.condition`); None without a table, where no crack was
             segmented, and where a number that the table needs is not known.
         condition_rule: the rule that decided and the numbers that it used, or what is not known; None likewise.
+        length_low_px, length_high_px, mean_width_low_px, mean_width_high_px, max_width_low_px, max_width_high_px: ends of the ranges
+            that hold 95 % of what the photograph leaves open (`crack_tf.photo.ranges`); None where none was measured, and in
+            surveys from before 2026-12.
+        length_low_mm, length_high_mm, mean_width_low_mm, mean_width_high_mm, max_width_low_mm, max_width_high_mm: the same in
+            millimetres, with what the scale leaves open; None also where the scale is not known.
+        profile: table of the widths along the crack, relative to the survey's folder, posix text; None where none was measured.
     """
 
     id: FindingId
@@ -148,6 +155,26 @@ class Finding:
     density_m_per_m2: Amount | None = None
     condition: Annotated[str, Text(60)] | None = None
     condition_rule: Annotated[str, Text(1000)] | None = None
+    length_low_px: Amount | None = None
+    length_high_px: Amount | None = None
+    mean_width_low_px: Amount | None = None
+    mean_width_high_px: Amount | None = None
+    max_width_low_px: Amount | None = None
+    max_width_high_px: Amount | None = None
+    length_low_mm: Amount | None = None
+    length_high_mm: Amount | None = None
+    mean_width_low_mm: Amount | None = None
+    mean_width_high_mm: Amount | None = None
+    max_width_low_mm: Amount | None = None
+    max_width_high_mm: Amount | None = None
+    profile: Annotated[str, RelativeName()] | None = None
+
+    @property
+    def max_width_range_mm(self) -> tuple[float, float] | None:
+        """Least and greatest maximum width that the measurement leaves possible; None where it is not known."""
+        if self.max_width_low_mm is None or self.max_width_high_mm is None:
+            return None
+        return self.max_width_low_mm, self.max_width_high_mm
 
     def as_json(self) -> dict[str, Any]:
         """JSON values, in the order of the attributes."""
@@ -269,6 +296,16 @@ class Survey:
     def __repr__(self) -> str:
         counts = ((self.photos, "photograph"), (self.findings, "finding"), (self.gaps, "gap"))
         return f"Survey({self.source}, {self.created}: {', '.join(counted(len(some), noun) for some, noun in counts)})"
+
+
+def limits_of(survey: Survey) -> tuple[float, ...]:
+    """Widths in millimetres that the survey was asked to hold its cracks against.
+
+    Raises:
+        CrackError: if its settings name what is no width.
+    """
+    given = survey.settings.get("limits_mm", ())
+    return check_limits(given if isinstance(given, (list, tuple)) else [given])
 
 
 def finding_id(photo: str, box: Box, again: int = 0) -> str:

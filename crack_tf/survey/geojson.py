@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.photo.cracks import RANGE_COLUMNS
+from crack_tf.photo.limits import column, judge
 from crack_tf.survey.faces import RECTANGLE, Face, Frame, spots_on
-from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey
+from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, limits_of
 from crack_tf.survey.ledger import Coverage, coverage_of
 from tflite.files import write_csv, write_json
 
@@ -23,6 +25,8 @@ COLUMNS = (
     "width_trusted",
     *("pattern", "orientation", "orientation_deg", "orientation_to", "spacing_px", "spacing_mm"),
     *("density_px", "density_m_per_m2", "condition", "condition_rule"),
+    *RANGE_COLUMNS,
+    "profile",
 )
 NOTE = "Opinions of neural networks about photographs, not a safety assessment."
 
@@ -35,17 +39,28 @@ def write_tables(out: Path, survey: Survey, coverage: Coverage | None = None) ->
         survey: to write.
         coverage: of it; None measures it.
     """
-    write_csv(out / FINDINGS_CSV, [finding_row(finding) for finding in survey.findings], COLUMNS)
-    write_json(out / FINDINGS, findings_geojson(survey.findings))
+    limits = limits_of(survey)
+    rows = [finding_row(finding, limits) for finding in survey.findings]
+    write_csv(out / FINDINGS_CSV, rows, table_columns(limits))
+    write_json(out / FINDINGS, findings_geojson(survey.findings, limits))
     write_json(out / COVERAGE, coverage_geojson(survey.photos, survey.gaps, coverage or coverage_of(survey)))
 
 
-def findings_geojson(findings: Sequence[Finding]) -> dict[str, Any]:
-    """A point per finding with the table's columns; findings without a place have no geometry, as RFC 7946 allows."""
+def table_columns(limits: Sequence[float] = ()) -> tuple[str, ...]:
+    """Columns of findings.csv, one more for each limit in millimetres."""
+    return (*COLUMNS, *map(column, limits))
+
+
+def findings_geojson(findings: Sequence[Finding], limits: Sequence[float] = ()) -> dict[str, Any]:
+    """A point per finding with the table's columns; findings without a place have no geometry, as RFC 7946 allows.
+
+    Args:
+        limits: widths in millimetres, each with a property that says whether the crack exceeds it.
+    """
     features = []
     for finding in findings:
         properties = {
-            name: value for name, value in finding_row(finding).items() if name not in ("latitude", "longitude")
+            name: value for name, value in finding_row(finding, limits).items() if name not in ("latitude", "longitude")
         }
         properties["seen_on"] = list(finding.seen_on)
         features.append(
@@ -101,10 +116,11 @@ def _base(face: Face) -> dict[str, Any]:
     return {"type": "MultiLineString", "coordinates": lines}
 
 
-def finding_row(finding: Finding) -> dict[str, Any]:
-    """A finding as a row of findings.csv, by COLUMNS."""
+def finding_row(finding: Finding, limits: Sequence[float] = ()) -> dict[str, Any]:
+    """A finding as a row of findings.csv, by COLUMNS, and the answers to limits in millimetres."""
     values = {**vars(finding), **finding.box.as_json(), "seen_on": "; ".join(finding.seen_on)}
-    return {name: values[name] for name in COLUMNS}
+    answers = {column(limit): judge(limit, finding.max_width_range_mm) for limit in limits}
+    return {name: values[name] for name in COLUMNS} | answers
 
 
 def _collection(features: list[dict[str, Any]]) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from crack_tf.survey.crs import Projection, projection
-from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey
-from crack_tf.survey.geojson import COLUMNS, NOTE, finding_row
+from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, limits_of
+from crack_tf.survey.geojson import NOTE, finding_row, table_columns
 from crack_tf.survey.placing import Placed, PlacedCrack, place_cracks
 from tflite.files import atomic_path
 from tflite.outputs import Output
@@ -148,7 +148,9 @@ def _places(survey: Survey, placed: Placed) -> list[tuple[float, float]]:
 
 def _layers(survey: Survey, placed: Placed, there: Projection) -> list[_Layer]:
     height = "altitudes in the system of the photographs"
-    numbers = {finding.id: finding_row(finding) for finding in survey.findings}
+    limits = limits_of(survey)
+    columns = table_columns(limits)
+    numbers = {finding.id: finding_row(finding, limits) for finding in survey.findings}
     return [
         _Layer(
             FINDINGS,
@@ -156,7 +158,7 @@ def _layers(survey: Survey, placed: Placed, there: Projection) -> list[_Layer]:
             f"Findings of the survey {survey.source}, columns as in findings.csv; {height}",
             list(numbers.values()),
             [_point(finding.longitude, finding.latitude, there) for finding in survey.findings],
-            COLUMNS,
+            columns,
         ),
         _Layer(
             CRACKS,
@@ -164,7 +166,7 @@ def _layers(survey: Survey, placed: Placed, there: Projection) -> list[_Layer]:
             f"Centrelines of drawn cracks on the face that they were found on; {height}",
             [{**numbers[crack.finding.id], "face": crack.face.name} for crack in placed.cracks],
             [_lines(crack, there) for crack in placed.cracks],
-            (*COLUMNS, "face"),
+            (*columns, "face"),
         ),
         _Layer(
             PHOTOGRAPHS,

@@ -99,8 +99,8 @@ def near_pairs(photos: Sequence[PhotoRecord], position_error_m: float) -> list[t
         near = []
         for later in range(number + 1, len(placed)):
             other = placed[later]
-            reach = (_footprint_m(one) + _footprint_m(other)) / 2 + 2 * position_error_m
-            distance = _distance_m(one, other)
+            reach = (footprint_m(one) + footprint_m(other)) / 2 + 2 * position_error_m
+            distance = distance_m(one, other)
             if distance <= reach:
                 near.append((distance, later))
         pairs += [(one, placed[later]) for _, later in sorted(near)[:NEIGHBOURS]]
@@ -129,6 +129,31 @@ def find_points(image: np.ndarray) -> np.ndarray:
     return np.hstack([places.view(np.uint8), descriptors.astype(np.uint8)])
 
 
+def alike_points(one: np.ndarray | None, other: np.ndarray | None) -> tuple[np.ndarray, np.ndarray] | None:
+    """Places on two photographs that look alike, and unlike all others there.
+
+    Args:
+        one, other: of `find_points`, or None.
+
+    Returns:
+        Two float32 (n, 2), in pixels of the small pictures; None where there are too few.
+    """
+    import cv2
+
+    if one is None or other is None or min(len(one), len(other)) < MIN_POINTS:
+        return None
+    descriptors = [found[:, _PLACE_BYTES:].astype(np.float32) for found in (one, other)]
+    matches = [
+        best
+        for best, *second in cv2.BFMatcher(cv2.NORM_L2).knnMatch(*descriptors, k=2)
+        if second and best.distance < _RATIO * second[0].distance
+    ]
+    if len(matches) < MIN_POINTS:
+        return None
+    sources = _places(one)[[match.queryIdx for match in matches]]
+    return sources, _places(other)[[match.trainIdx for match in matches]]
+
+
 class _Groups:
     """Disjoint sets of names."""
 
@@ -154,19 +179,10 @@ class Registration:
         """Affine float (2, 3) from the small picture of `one` to that of `other`, or None where they do not clearly agree."""
         import cv2
 
-        a, b = self._points(one), self._points(other)
-        if a is None or b is None or min(len(a), len(b)) < MIN_POINTS:
+        alike = alike_points(self._points(one), self._points(other))
+        if alike is None:
             return None
-        descriptors = [found[:, _PLACE_BYTES:].astype(np.float32) for found in (a, b)]
-        matches = [
-            best
-            for best, *second in cv2.BFMatcher(cv2.NORM_L2).knnMatch(*descriptors, k=2)
-            if second and best.distance < _RATIO * second[0].distance
-        ]
-        if len(matches) < MIN_POINTS:
-            return None
-        sources = _places(a)[[match.queryIdx for match in matches]]
-        targets = _places(b)[[match.trainIdx for match in matches]]
+        sources, targets = alike
         # OpenCV seeds this search itself: the same points give the same answer.
         transform, inliers = cv2.estimateAffinePartial2D(
             sources, targets, method=cv2.RANSAC, ransacReprojThreshold=_RESIDUAL, maxIters=2000, confidence=0.995
@@ -273,6 +289,10 @@ def _merged(group: Sequence[Finding], photos: Mapping[str, PhotoRecord], registe
         length_px=None if best.length_px is None else round(longer * best.length_px, 2),
         length_mm=None if best.length_mm is None else round(longer * best.length_mm, 2),
         length_error_mm=None if best.length_error_mm is None else round(longer * best.length_error_mm, 2),
+        length_low_px=None if best.length_low_px is None else round(longer * best.length_low_px, 2),
+        length_high_px=None if best.length_high_px is None else round(longer * best.length_high_px, 2),
+        length_low_mm=None if best.length_low_mm is None else round(longer * best.length_low_mm, 2),
+        length_high_mm=None if best.length_high_mm is None else round(longer * best.length_high_mm, 2),
     )
 
 
@@ -303,14 +323,14 @@ def _beyond(
 _STRENGTH = dict(zip(VALIDATIONS, (2, 0, 1), strict=True))
 
 
-def _footprint_m(photo: PhotoRecord) -> float:
+def footprint_m(photo: PhotoRecord) -> float:
     """Diagonal of what a photograph shows, metres."""
     if photo.mm_per_pixel is None:
         return UNKNOWN_FOOTPRINT_M
     return math.hypot(photo.width, photo.height) * photo.mm_per_pixel / 1000
 
 
-def _distance_m(one: PhotoRecord, other: PhotoRecord) -> float:
+def distance_m(one: PhotoRecord, other: PhotoRecord) -> float:
     """Between two cameras, metres; altitudes count where both are known. Right across the antimeridian too."""
     assert one.latitude is not None
     assert one.longitude is not None

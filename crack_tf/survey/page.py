@@ -24,13 +24,15 @@ from typing import Any
 
 from crack_tf import __version__
 from crack_tf.photo.gsd import MIN_PIXELS
+from crack_tf.photo.limits import judge
 from crack_tf.survey.condition import PROPOSAL, table_of
-from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, VALIDATIONS, Finding, Survey
+from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, VALIDATIONS, Finding, Survey, limits_of
 from crack_tf.survey.ledger import Coverage, coverage_of
 from crack_tf.survey.page_coverage import coverage_section
 from crack_tf.survey.page_map import flight_figures
 from crack_tf.survey.page_pictures import EMBED_BYTES, PictureShelf
 from crack_tf.survey.patterning import describe_pattern
+from crack_tf.survey.profiles import read_lines
 from crack_tf.survey.review import FORMAT as REVIEW_FORMAT
 from crack_tf.survey.review import Review, survey_id
 from crack_tf.survey.scales import describe_scales
@@ -72,7 +74,8 @@ def write_page(
     findings = sorted(survey.findings, key=lambda finding: -finding.severity)
     ranks = {finding.id: number for number, finding in enumerate(findings, 1)}
     shelf = PictureShelf(out, one_file=one_file, embed_bytes=embed_bytes)
-    entries = [_entry(finding, ranks[finding.id], shelf) for finding in findings]
+    limits = limits_of(survey)
+    entries = [_entry(finding, ranks[finding.id], shelf) | _measured(out, finding, limits) for finding in findings]
     style, script, page = (_asset(name) for name in ("report.css", "report.js", "report.html"))
     html = Template(page).substitute(
         policy=_policy(style, script),
@@ -152,6 +155,16 @@ def _trusted(finding: Finding) -> bool:
     if finding.width_trusted is not None or finding.mean_width_px is None:
         return bool(finding.width_trusted)
     return finding.mean_width_px >= MIN_PIXELS
+
+
+def _measured(out: Path, finding: Finding, limits: Sequence[float]) -> dict[str, Any]:
+    """The widths along a finding's crack, and what they say about limits."""
+    lines = None if finding.profile is None else read_lines(out, finding.profile)
+    width = finding.max_width_range_mm
+    return {
+        "profile": None if lines is None else {"unit": lines[0], "lines": lines[1]},
+        "limits": [[limit, judge(limit, width)] for limit in limits],
+    }
 
 
 # ------------------------------------------------------------------------------------------------ parts of the page
@@ -250,8 +263,9 @@ def _method(survey: Survey) -> str:
         f"<p>A classifier looked at every tile of every photograph. A second model gave its opinion on what the first one "
         f"found ({escape(meanings)}). Confidence is the classifier's highest probability; it is not calibrated.</p>"
         f"<h3>Order of severity</h3><p>{escape(RULE)}</p><p>{escape(DISCLAIMER)}</p>"
-        f"<p>Widths below {MIN_PIXELS:g} pixels are shown with the word about: they are not to be trusted.</p>"
-        f"{_condition(survey)}"
+        f"<p>Widths below {MIN_PIXELS:g} pixels are shown with the word about: they are not to be trusted. The range behind a length or "
+        "a width holds 95 % of what the photograph and its scale leave open; it takes the drawn line for a crack.</p>"
+        f"{_about_limits(survey)}{_condition(survey)}"
         f"<h3>Models</h3>{_pairs(models)}<h3>Settings</h3>{_pairs(settings)}"
     )
 
@@ -268,6 +282,17 @@ def _condition(survey: Survey) -> str:
     return (
         f"<h3>Proposed condition: {escape(table.name)}</h3><p>{escape(PROPOSAL)} The first rule that holds decides:</p><ol>{rules}</ol>"
         f"<p>{escape(more)}</p>{_table(('Proposed', 'Findings with a drawn crack'), rows)}"
+    )
+
+
+def _about_limits(survey: Survey) -> str:
+    limits = limits_of(survey)
+    if not limits:
+        return ""
+    widths = ", ".join(f"{limit:g}" for limit in limits)
+    return (
+        f"<p>Limits of {widths} mm were stated with --limit-mm. A crack exceeds one where the whole range of its maximum width lies "
+        "above it, and is below where the whole range lies below; without a scale nobody can tell.</p>"
     )
 
 

@@ -21,17 +21,20 @@ import numpy as np
 from crack_tf.inference.maps import SegmenterPool
 from crack_tf.inference.scales import segment_at_scales
 from crack_tf.inference.tiles import PhotoClassifier, photo_boxes
+from crack_tf.photo.cracks import range_row
 from crack_tf.photo.foreground import Prompt
 from crack_tf.photo.grabcut import GrabCut
-from crack_tf.photo.view import View
+from crack_tf.photo.ranges import Range, in_millimetres
+from crack_tf.photo.view import Scales, View
 from crack_tf.survey.camera import Shot
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, finding_id
 from crack_tf.survey.footprint import upright_roll
 from crack_tf.survey.merge import find_points
 from crack_tf.survey.pictures import as_jpeg, draw_finding
+from crack_tf.survey.profiles import profile_csv
 from crack_tf.survey.quality import patches_of
 from crack_tf.survey.source import MISSING, UNREADABLE, Frame, Item
-from crack_tf.survey.store import OVERLAYS, PICTURES
+from crack_tf.survey.store import OVERLAYS, PICTURES, PROFILES
 from crack_tf.survey.validate import LEFT_OUT, Candidate, find_candidates, worth_a_look
 from crack_tf.survey.verify import Verifier
 from tflite.device.journal import iso_time
@@ -112,7 +115,7 @@ class Searched:
         size: of its file, the item's `bytes`.
         photo: None where it could not be read, and then `gap` says why.
         findings: on it.
-        pictures: JPEG files of the findings by their names, see `crack_tf.survey.store`.
+        pictures: files of the findings by their names, JPEG and CSV, see `crack_tf.survey.store`.
         points: uint8 (n, 136) to know it again by, or None; see `crack_tf.survey.merge`.
         gap: None where it was read.
         file: as in `crack_tf.survey.source.Frame`.
@@ -245,6 +248,9 @@ class Searcher:
             for finding in findings:
                 before, after = draw_finding(image, finding.box, finding.outline, finding.validation)
                 pictures[finding.picture], pictures[finding.overlay] = as_jpeg(before), as_jpeg(after)
+            for finding, candidate in zip(findings, candidates, strict=True):
+                if finding.profile is not None:
+                    pictures[finding.profile] = profile_csv(candidate.profile, view)
         return Searched(
             item.name, item.bytes, photo, findings, pictures, points, file=frame.file, seconds=watch.seconds
         )
@@ -325,6 +331,24 @@ def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot, view: View | 
         max_width_error_mm=_scaled(max_width, widest_error, 3),
         centreline=candidate.centreline,
         holes=candidate.holes,
+        profile=f"{PROFILES}/{number}.csv" if candidate.profile else None,
+        **range_row(candidate.ranges, _ranges_mm(candidate, whole, widest)),
+    )
+
+
+def _ranges_mm(candidate: Candidate, whole: Scales | None, widest: Scales | None) -> tuple[Range, Range, Range] | None:
+    """Of length, mean and maximum width."""
+    if candidate.ranges is None or whole is None or widest is None:
+        return None
+    assert candidate.length_px is not None
+    assert candidate.mean_width_px is not None
+    assert candidate.max_width_px is not None
+    length, mean, most = candidate.ranges
+    error = whole.error or 0.0
+    return (
+        in_millimetres(candidate.length_px, length, whole.length, error),
+        in_millimetres(candidate.mean_width_px, mean, whole.width, error),
+        in_millimetres(candidate.max_width_px, most, widest.width, widest.error or 0.0),
     )
 
 

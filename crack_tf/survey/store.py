@@ -4,6 +4,7 @@
     records/KEY.json         one photograph: what was found on it, or why it could not be read
     records/KEY.npy          points by which the photograph is known again on others, see `crack_tf.survey.merge`
     pictures/ID.jpg          a finding; overlays/ID.jpg the same with its outline
+    profiles/ID.csv          the widths along its crack
 
 A record is written after the pictures it names, whole or not at all. So whatever stops a survey, at most the photographs in
 progress are searched again, and none counts as done that lacks a finding.
@@ -32,7 +33,7 @@ from tflite.locks import FolderLock
 from tflite.outputs import Inputs, Output, check_folder, clear_folder, json_with, remove_leftovers
 from tflite.sameness import FileState
 
-SETTINGS, RECORDS, PICTURES, OVERLAYS = "settings.json", "records", "pictures", "overlays"
+SETTINGS, RECORDS, PICTURES, OVERLAYS, PROFILES = "settings.json", "records", "pictures", "overlays", "profiles"
 PERFORMANCE = "performance.json"
 RESULTS = (FILE_NAME, "findings.csv", "findings.geojson", "coverage.geojson", "report.html", PERFORMANCE)
 _POINTS = ".npy"
@@ -42,7 +43,7 @@ OUTPUT = Output(
     json_with(SETTINGS, format=FORMAT),
     (
         *(SETTINGS, *RESULTS, "comparison.json", f"{RECORDS}/{_KEY}.json", f"{RECORDS}/{_KEY}{_POINTS}"),
-        *(f"{PICTURES}/{_ID}.jpg", f"{OVERLAYS}/{_ID}.jpg"),
+        *(f"{PICTURES}/{_ID}.jpg", f"{OVERLAYS}/{_ID}.jpg", f"{PROFILES}/{_ID}.csv"),
     ),
     first=SETTINGS,
 )
@@ -197,7 +198,7 @@ class Store:
         write_json(self._path(gap.photo), {"format": FORMAT, "name": gap.photo, **record})
 
     def add_picture(self, name: str, jpeg: bytes) -> None:
-        """Write a finding's picture under the name that the finding states.
+        """Write a finding's picture, or its profile, under the name that the finding states.
 
         Raises:
             CrackError: see `check`.
@@ -216,7 +217,7 @@ class Store:
     def _start(self, settings: dict[str, Any], overwrite: bool) -> None:
         path = self.folder / SETTINGS
         remove_leftovers(self.folder, OUTPUT)
-        for name in (RECORDS, PICTURES, OVERLAYS):  # what else is half-written there is of an older version
+        for name in (RECORDS, PICTURES, OVERLAYS, PROFILES):  # what else is half-written there is of an older version
             for left in (self.folder / name).glob(".*.partial*"):
                 left.unlink(missing_ok=True)
         self.resumed = path.is_file() and not overwrite

@@ -12,6 +12,7 @@ from typing import Any
 
 from crack_tf.common.arguments import check_config, check_path, check_types
 from crack_tf.common.progress import say_now
+from crack_tf.photo.limits import read_limits
 from crack_tf.survey.camera import Locator, Scale
 from crack_tf.survey.cluster import ClusterCrew
 from crack_tf.survey.condition import read_condition
@@ -59,6 +60,7 @@ class SurveyConfig:
         clock_offset: seconds to add to the times of the camera's clock.
         position_error_m: how wrong positions may be; farther apart, photographs are never compared for the same crack.
         needs_mm: width of crack that must be measurable where a surface counts as seen.
+        limit_mm: widths that tables and report say of each crack whether it exceeds them, see `crack_tf.photo.limits`.
         faces: file of the structure's faces, see `crack_tf.survey.faces`; None takes the walls that the flight looked at.
         condition: table of rules that propose a condition state for each crack: a preset of `crack_tf.survey.condition` or a TOML file.
         every_s: video: seconds between frames.
@@ -90,8 +92,10 @@ class SurveyConfig:
     video_start: datetime | None = None
     jobs: int | None = None
     scheduler: str | None = None
+    limit_mm: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "limit_mm", read_limits(self.limit_mm))
         check_types(self)
         if self.flight_log is not None:
             object.__setattr__(self, "flight_log", Path(self.flight_log))
@@ -203,10 +207,11 @@ def survey(
     known = None if truth is None else read_truth(truth)
     faces = () if config.faces is None else read_faces(config.faces)
     # Asked of the photographs afterwards: a finished survey answers other questions without being searched again.
-    asked = {
+    asked: dict[str, Any] = {
         "needs_mm": config.needs_mm,
         **({"faces": [asdict(face) for face in faces]} if faces else {}),
         **({} if config.condition is None else {"condition": read_condition(config.condition).as_json()}),
+        **({"limits_mm": list(config.limit_mm)} if config.limit_mm else {}),
     }
     scale = Scale(config.mm_per_pixel, config.distance_m, config.focal_mm, config.sensor_width_mm)
     scale.check()

@@ -30,9 +30,10 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.inference.tiles import Tile
-from crack_tf.photo.cracks import Crack, measure_cracks
-from crack_tf.photo.joining import joined
+from crack_tf.photo.cracks import Crack, WidthAt, measure_cracks
+from crack_tf.photo.joining import as_drawn, joined
 from crack_tf.photo.linking import FAR, crack_darkness, link_cracks
+from crack_tf.photo.ranges import Range
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Polygon
 from tflite.device.tiles import Box
 
@@ -60,7 +61,13 @@ Verify = Callable[[np.ndarray, np.ndarray, int, int], bool]
 
 @dataclass(frozen=True)
 class Candidate:
-    """What becomes a finding. Attributes as in `crack_tf.survey.findings.Finding`, and `widest`: where it is widest, (x, y) in pixels."""
+    """What becomes a finding. Attributes as in `crack_tf.survey.findings.Finding`, and:
+
+    Attributes:
+        widest: where it is widest, (x, y) in pixels.
+        ranges: of length, mean and maximum width in pixels, see `crack_tf.photo.ranges`; None where none was measured.
+        profile: widths along it.
+    """
 
     box: Box
     outline: tuple[Polygon, ...]
@@ -77,6 +84,8 @@ class Candidate:
     widest: tuple[float, float] | None = None
     centreline: tuple[Polygon, ...] = ()
     holes: tuple[Polygon, ...] = ()
+    ranges: tuple[Range, Range, Range] | None = None
+    profile: tuple[WidthAt, ...] = ()
 
 
 def worth_a_look(tiles: Sequence[Tile], threshold_logit: float) -> list[Tile]:
@@ -174,7 +183,7 @@ def _confirmed(
     for group in linked:
         members = [pieces[number] for number in group.parts]
         cracks = [piece.crack for piece in members]
-        whole = joined(cracks, group.gaps)
+        whole = as_drawn(joined(cracks, group.gaps))
         if whole.length_px < MIN_LENGTH_PX:
             continue
         box, drawn = _together(members)
@@ -198,6 +207,8 @@ def _confirmed(
                 widest=whole.max_width_at,
                 centreline=tuple(_rounded(line) for crack in cracks for line in crack.centreline),
                 holes=tuple(_ring(ring) for crack in cracks for ring in crack.outline[1:]),
+                ranges=whole.ranges,
+                profile=whole.profile,
             )
         )
     return found, explained, doubted

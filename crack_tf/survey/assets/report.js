@@ -118,9 +118,29 @@
     return `${count} ${noun}${count === 1 ? "" : "s"}`;
   }
 
-  function quantity(mm, px, digits, error = null) {
-    if (mm !== null) return `${mm.toFixed(digits)}${error === null ? "" : ` ± ${error.toFixed(digits)}`} mm`;
+  function quantity(mm, px, digits) {
+    if (mm !== null) return `${mm.toFixed(digits)} mm`;
     return px === null ? "not measured" : `${px.toFixed(digits ? 1 : 0)} px`;
+  }
+
+  // "0.42 mm (0.35 to 0.55)"; of a survey from before there were ranges "0.42 mm (± 0.03 by the scale)".
+  function withRange(finding, name, digits) {
+    const [mm, px] = [finding[`${name}_mm`], finding[`${name}_px`]];
+    const unit = mm === null ? "px" : "mm";
+    const [low, high] = [finding[`${name}_low_${unit}`], finding[`${name}_high_${unit}`]];
+    const places = unit === "mm" ? digits : digits ? 1 : 0;
+    const text = quantity(mm, px, digits);
+    if (typeof low === "number" && typeof high === "number") return `${text} (${low.toFixed(places)} to ${high.toFixed(places)})`;
+    const error = finding[`${name}_error_mm`];
+    return mm === null || error === null ? text : `${text} (± ${error.toFixed(digits)} by the scale)`;
+  }
+
+  // "exceeds 0.2, 0.3 mm" and "cannot tell 0.4 mm".
+  function limitTexts(finding) {
+    return ["exceeds", "below", "cannot tell"]
+      .map((answer) => [answer, finding.limits.filter(([, found]) => found === answer).map(([limit]) => limit)])
+      .filter(([, limits]) => limits.length)
+      .map(([answer, limits]) => `${answer} ${limits.join(", ")} mm`);
   }
 
   function percent(value) {
@@ -131,8 +151,7 @@
   function measures(finding) {
     if (finding.length_px === null) return ["not measured"];
     const about = finding.width_trusted ? "" : "about ";
-    const width = quantity(finding.max_width_mm, finding.max_width_px, 2);
-    return [`${about}${width} wide`, `${quantity(finding.length_mm, finding.length_px, 0)} long`];
+    return [`${about}${withRange(finding, "max_width", 2)} wide`, `${quantity(finding.length_mm, finding.length_px, 0)} long`];
   }
 
   function place(finding) {
@@ -154,9 +173,10 @@
     return [
       ["Second opinion", finding.validation + (finding.validation_score === null ? "" : `, score ${finding.validation_score.toFixed(2)}`)],
       ["Classifier", `${percent(finding.probability)} on its highest tile, ${plural(finding.tiles, "tile")} called cracked`],
-      ["Length", quantity(finding.length_mm, finding.length_px, 0, finding.length_error_mm)],
-      ["Maximum width", quantity(finding.max_width_mm, finding.max_width_px, 2, finding.max_width_error_mm) + (finding.max_width_px === null ? "" : about)],
-      ["Mean width", quantity(finding.mean_width_mm, finding.mean_width_px, 2, finding.mean_width_error_mm)],
+      ["Length", withRange(finding, "length", 0)],
+      ["Maximum width", withRange(finding, "max_width", 2) + (finding.max_width_px === null ? "" : about)],
+      ["Mean width", withRange(finding, "mean_width", 2)],
+      ["Limits", limitTexts(finding).join("\n") || null],
       ["Widths measured", WIDTHS_FROM[finding.width_from] || null],
       ["Pattern", finding.pattern_words],
       ["Proposed condition", finding.condition_rule === null ? null : `${finding.condition || "none"}\n${finding.condition_rule}`],
@@ -194,6 +214,8 @@
     part(".open").textContent = `Finding ${finding.rank}`;
     part(".open").addEventListener("click", () => open(finding));
     part(".measures").replaceChildren(...measures(finding).map((text) => textElement("span", text)));
+    part(".limits").textContent = limitTexts(finding).join("; ");
+    part(".limits").hidden = !finding.limits.length;
     part(".validation").textContent = finding.validation;
     part(".validation").classList.add(finding.validation);
     part(".confidence").textContent = `confidence ${percent(finding.probability)}`;
@@ -381,6 +403,7 @@
     reveal(50);
     $("facts").replaceChildren(...facts(finding).flatMap(([name, value]) => [textElement("dt", name), textElement("dd", value)]));
     $("files").replaceChildren(...finding.links.filter(Boolean).map(fileLink));
+    showProfile(finding);
     showDecision();
     if (!$("detail").open) {
       $("detail").showModal();
@@ -388,6 +411,52 @@
     }
     $("detail").scrollTop = 0;
     for (const sign of signs) sign.classList.toggle("current", sign.dataset.id === finding.id);
+  }
+
+  // Widths along the crack, with their range and the limits; the axes begin at 0.
+  function showProfile(finding) {
+    const profile = finding.profile;
+    $("profile").hidden = !profile;
+    if (!profile) return;
+    const points = profile.lines.flat();
+    const mean = finding[`mean_width_${profile.unit}`];
+    const share = (end) => (mean ? (finding[`mean_width_${end}_${profile.unit}`] ?? mean) / mean : 1);
+    const limits = profile.unit === "mm" ? finding.limits.map(([limit]) => limit) : [];
+    const most = Math.max(...points.map(([, width]) => width * share("high")), 1e-6);
+    const top = niceTop(Math.max(most, ...limits.filter((limit) => limit < 1.5 * most)));
+    const end = Math.max(...points.map(([along]) => along), 1e-6);
+    const [left, right, upper, lower] = [58, 590, 14, 138]; // of the plot in the drawing
+    const x = (along) => left + ((right - left) * along) / end;
+    const y = (width) => lower - ((lower - upper) * Math.min(width, top)) / top;
+    const path = (line) => line.map(([along, width], number) => `${number ? "L" : "M"}${x(along).toFixed(1)} ${y(width).toFixed(1)}`).join("");
+    const band = (line) => `${path(line.map(([along, width]) => [along, width * share("high")]))}${path(line.map(([along, width]) => [along, width * share("low")]).reverse()).replace("M", "L")}Z`;
+    const parts = profile.lines.map((line) => drawn("path", { class: "band", d: band(line) }));
+    for (const share of [0, 0.5, 1]) {
+      parts.push(drawn("path", { class: "grid", d: `M${left} ${y(share * top)}H${right}` }));
+      parts.push(drawn("text", { x: left - 8, y: y(share * top) + 5, "text-anchor": "end" }, `${Number((share * top).toPrecision(3))}`));
+      parts.push(drawn("text", { x: x(share * end), y: lower + 20, "text-anchor": "middle" }, `${Number((share * end).toPrecision(3))}`));
+    }
+    for (const limit of limits.filter((limit) => limit <= top)) {
+      parts.push(drawn("path", { class: "limit", d: `M${left} ${y(limit)}H${right}` }));
+      parts.push(drawn("text", { x: right + 4, y: y(limit) + 5 }, `${limit}`));
+    }
+    for (const line of profile.lines) parts.push(drawn("path", { class: "line", d: path(line) }));
+    parts.push(drawn("text", { x: 4, y: upper - 2 }, profile.unit));
+    $("profile-plot").replaceChildren(...parts);
+    const text = `Width along the crack in ${profile.unit}, by the distance from its end in ${profile.unit}: from ${Math.min(...points.map(([, width]) => width)).toFixed(2)} to ${Math.max(...points.map(([, width]) => width)).toFixed(2)} ${profile.unit}`;
+    $("profile-plot").setAttribute("aria-label", text);
+  }
+
+  function niceTop(value) {
+    const unit = 10 ** Math.floor(Math.log10(value));
+    return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((step) => step * unit).find((step) => step >= value) ?? 10 * unit;
+  }
+
+  function drawn(tag, attributes, text = "") {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.textContent = text;
+    return element;
   }
 
   function showPictures(complete) {

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from crack_tf.photo.cracks import COLUMNS, Crack, _simplified, measure_cracks
+from crack_tf.photo.cracks import COLUMNS, RANGE_COLUMNS, Crack, _simplified, measure_cracks
 from tests.crack_tf.photo.drawn_cracks import arc, draw, length_of, straight, wave
 from tflite.errors import CrackError
 
@@ -258,7 +258,7 @@ def test_a_mask_without_cracks_gives_none_and_small_ones_are_left_out() -> None:
 def test_a_row_is_flat_json_and_geometry_comes_on_request() -> None:
     crack = only(draw(star([40, 40, 30], [10, 130, 250], (64, 64)), [4] * 3, (128, 128)), mm_per_pixel=0.1)
     row = crack.as_dict()
-    assert tuple(row) == COLUMNS
+    assert tuple(row) == COLUMNS + RANGE_COLUMNS
     assert all(isinstance(value, (int, float, bool, str)) for value in row.values())
     shapes = json.loads(json.dumps(crack.as_dict(geometry=True)))
     assert len(shapes["centreline"]) == 3

@@ -42,7 +42,7 @@ def test_measure_writes_a_table_shapes_and_an_overlay(folder: Path, capsys: pyte
     out = folder / "out"
     code = run("measure", folder / "mask.png", "--photo", folder / "photo.jpg", "--mm-per-pixel", 0.1, "--out", out)
     assert code == 0
-    assert sorted(path.name for path in out.iterdir()) == ["cracks.csv", "cracks.json", "overlay.png"]
+    assert sorted(path.name for path in out.iterdir()) == ["cracks.csv", "cracks.json", "overlay.png", "widths.csv"]
     (row,) = rows(out / "cracks.csv")
     assert row["pattern"] in ("single", "along a joint or edge")
     assert float(row["density_px"]) > 0
@@ -176,3 +176,23 @@ def test_malformed_options_end_with_code_two(folder: Path, arguments: tuple[str,
     with pytest.raises(SystemExit) as stop:
         run("foreground", folder / "photo.jpg", *arguments, "--out", folder / "f.png")
     assert stop.value.code == 2
+
+
+def test_limits_are_answered_and_without_a_scale_nobody_can_tell(folder: Path) -> None:
+    call = ("measure", folder / "mask.png", "--photo", folder / "photo.jpg", "--limit-mm", "0.1,ec2")
+    assert run(*call, "--mm-per-pixel", 0.1, "--out", folder / "scaled") == 0
+    (row,) = rows(folder / "scaled" / "cracks.csv")
+    assert row["limit_0.1_mm"] == "exceeds"
+    assert float(row["max_width_low_mm"]) <= float(row["max_width_mm"]) <= float(row["max_width_high_mm"])
+    profile = rows(folder / "scaled" / "widths.csv")
+    assert {place["crack"] for place in profile} == {"1"}
+    assert all(float(place["width_mm"]) > 0 for place in profile)
+    assert run(*call, "--out", folder / "unscaled") == 0
+    (row,) = rows(folder / "unscaled" / "cracks.csv")
+    assert {row[f"limit_{limit}_mm"] for limit in ("0.1", "0.2", "0.3", "0.4")} == {"cannot tell"}
+
+
+def test_a_limit_that_is_none_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("measure", folder / "mask.png", "--limit-mm", "0,3", "--out", folder / "out") == 2
+    assert "--limit-mm 0,3: widths lie above 0" in capsys.readouterr().err
+    assert not (folder / "out").exists()

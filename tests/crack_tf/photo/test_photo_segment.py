@@ -53,7 +53,7 @@ def test_a_photograph_gets_maps_and_measured_cracks(
     assert call(photo, "--model", model, "--out", out, "--mm-per-pixel", 0.5) == 0
     folder = out / "pier.png"
     assert {path.name for path in folder.iterdir()} == {
-        *("probability.png", "mask.png", "overlay.png", "cracks.csv", "cracks.json"),
+        *("probability.png", "mask.png", "overlay.png", "cracks.csv", "cracks.json", "widths.csv"),
     }
     mask = np.asarray(Image.open(folder / "mask.png"))
     probability = np.asarray(Image.open(folder / "probability.png"))

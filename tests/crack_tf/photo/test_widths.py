@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -84,8 +86,9 @@ def test_the_widest_place_is_found_in_the_photograph() -> None:
 def test_without_a_dark_valley_the_mask_is_measured(photo: np.ndarray) -> None:
     mask = cover([wave(150, 0, 60, 0, CENTRE)], [6.0], SHAPE) > 0.5
     (crack,), (plain,) = measure_cracks(mask, photo=photo), measure_cracks(mask)
-    assert crack == plain
+    assert replace(crack, ranges=plain.ranges) == plain
     assert crack.width_from == MASK
+    assert crack.ranges[1].low == 0  # the mask is all there is, and the photograph does not bear it out
 
 
 def test_where_a_part_is_not_clear_the_masks_width_is_corrected_by_the_rest() -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from crack_tf.photo.cracks import WidthAt
+from crack_tf.photo.view import View
 from crack_tf.survey.findings import (
     VALIDATIONS,
     Finding,
@@ -22,6 +24,7 @@ from crack_tf.survey.findings import (
     finding_id,
     write_survey,
 )
+from crack_tf.survey.profiles import profile_csv
 from crack_tf.survey.review_tiles import picture_region
 from crack_tf.survey.severity import severity
 from tflite.device.tiles import Box
@@ -34,7 +37,14 @@ COLOURS = {"confirmed": (213, 94, 0), "unclear": (0, 114, 178), "refuted": (130,
 
 
 def drawn_survey(
-    out: Path, findings: int, photos: int = 24, seed: int = 0, located: bool = True, scaled: bool = True, gaps: int = 3
+    out: Path,
+    findings: int,
+    photos: int = 24,
+    seed: int = 0,
+    located: bool = True,
+    scaled: bool = True,
+    gaps: int = 3,
+    limits: tuple[float, ...] = (),
 ) -> Survey:
     """A survey folder with pictures and survey.json: a drone that flies up and down before a pier.
 
@@ -44,6 +54,7 @@ def drawn_survey(
         seed: of everything random.
         located: whether photographs have positions.
         scaled: whether millimetres are known.
+        limits: in millimetres, that cracks are held against.
     """
     rng = np.random.default_rng(seed)
     records = [_photo(number, located, scaled) for number in range(photos)]
@@ -66,6 +77,7 @@ def drawn_survey(
             "overlap": 0.25,
             "mm_per_pixel": 0.2 if scaled else None,
             "foreground": "grabcut",
+            **({"limits_mm": list(limits)} if limits else {}),
         },
         photos=tuple(records),
         findings=tuple(sorted(found, key=lambda finding: -finding.severity)),
@@ -136,6 +148,19 @@ def _finding(out: Path, photo: PhotoRecord, rng: np.random.Generator, scaled: bo
         name.replace("_px", "_mm"): None if scale is None or value is None else round(value * scale, 3)
         for name, value in measured.items()
     }
+    shares = (("length", 0.97, 1.12), ("mean_width", 0.85, 1.2), ("max_width", 0.8, 1.25))
+    ends: dict[str, Any] = {
+        f"{name}_{end}_{unit}": round(share * value, 3)
+        for unit, values in (("px", measured), ("mm", in_mm))
+        for name, low, high in shares
+        for end, share in (("low", low), ("high", high))
+        if (value := values[f"{name}_{unit}"]) is not None
+    }
+    profile = None
+    if drawn:
+        profile = f"profiles/{number}.csv"
+        (out / "profiles").mkdir(parents=True, exist_ok=True)
+        (out / profile).write_bytes(_profile(box, mean, length, scale))
     probability = round(float(rng.uniform(0.42, 0.9999)), 4)
     return Finding(
         id=number,
@@ -154,6 +179,8 @@ def _finding(out: Path, photo: PhotoRecord, rng: np.random.Generator, scaled: bo
         mm_per_pixel=scale,
         **measured,
         **in_mm,
+        **ends,
+        profile=profile,
         severity=severity(
             box,
             scale,
@@ -165,6 +192,16 @@ def _finding(out: Path, photo: PhotoRecord, rng: np.random.Generator, scaled: bo
         picture=f"pictures/{number}.jpg",
         overlay=f"overlays/{number}.jpg",
     )
+
+
+def _profile(box: Box, mean: float, length: float, scale: float | None) -> bytes:
+    """Widths of a crack with one fork, as a survey writes them."""
+    places = [
+        WidthAt(branch, along, box.x + along, box.y, mean * (1 + 0.35 * math.sin(along / 40)), "photograph")
+        for branch, end in ((1, 0.7 * length), (2, 0.3 * length))
+        for along in np.arange(0, end, 6.0).tolist()
+    ]
+    return profile_csv(places, None if scale is None else View(*PHOTO_SIZE, scale))
 
 
 def _draw(out: Path, number: str, rng: np.random.Generator, box: Box, validation: str) -> Polygon:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crack_tf.photo.limits import column
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey
 from crack_tf.survey.geojson import COLUMNS, coverage_geojson, findings_geojson, write_tables
 from tflite.device.tiles import Box
+from tflite.errors import CrackError
 
 
 def finding(latitude: float | None = -33.5, longitude: float | None = -70.6, altitude: float | None = 12.0) -> Finding:
@@ -43,24 +48,43 @@ def photo(name: str, longitude: float | None, latitude: float = 10.0, time: str 
     return PhotoRecord(name, "0" * 64, 10, 10, time, *place, 5.0, None, None, 4, 0, 0)
 
 
+LEVELS = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
+
+
 def check(collection: dict) -> None:
-    """The parts of RFC 7946 that readers stumble over."""
+    """What RFC 7946 demands of a collection of features, as it is written: sections 3.1 to 3.3, 4 and 7.1."""
+    collection = json.loads(json.dumps(collection, allow_nan=False))
     assert collection["type"] == "FeatureCollection"
-    assert "crs" not in collection
+    assert isinstance(collection["features"], list)
+    # 7.1: members of other types are not used in another sense; 4: no other system of coordinates.
+    assert not {"crs", "coordinates", "geometries", "geometry", "properties"} & set(collection)
     for feature in collection["features"]:
         assert feature["type"] == "Feature"
-        assert {"geometry", "properties"} <= set(feature)
-        if feature["geometry"] is None:
-            continue
-        coordinates = feature["geometry"]["coordinates"]
-        places = (
-            [coordinates]
-            if feature["geometry"]["type"] == "Point"
-            else [place for line in coordinates for place in line]
-        )
-        for place in places:
-            assert -180 <= place[0] <= 180
-            assert -90 <= place[1] <= 90
+        assert {"geometry", "properties"} <= set(feature) <= {"type", "geometry", "properties", "id"}
+        assert isinstance(feature.get("id", ""), (str, int, float))
+        assert feature["properties"] is None or isinstance(feature["properties"], dict)
+        if feature["geometry"] is not None:
+            check_geometry(feature["geometry"])
+
+
+def check_geometry(geometry: dict) -> None:
+    """Places longitude first, within the world; lines of two places and more; rings closed."""
+    assert set(geometry) == {"type", "coordinates"}
+    level = LEVELS[geometry["type"]]
+    lines = [geometry["coordinates"]]
+    for _ in range(level):
+        lines = [part for line in lines for part in line]
+    for place in lines:
+        assert 2 <= len(place) <= 3
+        assert all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in place)
+        assert -180 <= place[0] <= 180
+        assert -90 <= place[1] <= 90
+    if "LineString" in geometry["type"]:
+        parts = geometry["coordinates"] if level == 2 else [geometry["coordinates"]]
+        assert all(len(line) >= 2 for line in parts)
+    if "Polygon" in geometry["type"]:
+        rings = geometry["coordinates"] if level == 2 else [ring for part in geometry["coordinates"] for ring in part]
+        assert all(len(ring) >= 4 and ring[0] == ring[-1] for ring in rings)
 
 
 def test_findings_are_points_with_longitude_first():
@@ -124,3 +148,50 @@ def test_the_table_has_a_row_per_finding(tmp_path):
     assert tuple(rows[0]) == COLUMNS
     assert [row["latitude"] for row in rows] == ["-33.5", ""]
     assert json.loads((tmp_path / "findings.geojson").read_text())["features"][0]["id"] == "abc"
+
+
+def test_every_column_is_explained_with_its_unit() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "findings.md").read_text(encoding="utf-8")
+    units: dict[str, str] = {}
+    for line in text.split("## ")[0].splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| `") and len(cells) == 3:
+            names = re.findall(r"`([^`]+)`", cells[0])
+            own = cells[1].split(", ")
+            units |= dict(zip(names, own * len(names) if len(own) == 1 else own, strict=False))
+    assert list(units)[-1] == column(0.3)
+    assert set(units) - {column(0.3)} == set(COLUMNS)
+    for name, unit in units.items():
+        if name.startswith("limit_"):
+            continue
+        for ending in ("px", "mm", "m", "mm2"):
+            if name.endswith(f"_{ending}"):
+                assert unit.split(" per ")[0] == ending, name
+    assert units["mm_per_pixel"] == "mm"
+
+
+def measured(low: float | None, high: float | None) -> Finding:
+    return replace(finding(), max_width_low_mm=low, max_width_high_mm=high)
+
+
+def test_limits_have_columns_and_say_no_more_than_the_range_does(tmp_path: Path) -> None:
+    found = (measured(0.31, 0.5), measured(0.1, 0.19), measured(0.1, 0.5), measured(None, None))
+    settings = {"limits_mm": [0.2, 0.3]}
+    write_tables(tmp_path, Survey("DCIM", "2025-06-01T09:30:00Z", {}, settings, findings=found))
+    rows = list(csv.DictReader((tmp_path / "findings.csv").open(encoding="utf-8")))
+    assert list(rows[0])[-2:] == ["limit_0.2_mm", "limit_0.3_mm"]
+    assert [(row["limit_0.2_mm"], row["limit_0.3_mm"]) for row in rows] == [
+        ("exceeds", "exceeds"),
+        ("below", "below"),
+        ("cannot tell", "cannot tell"),
+        ("cannot tell", "cannot tell"),
+    ]
+    collection = json.loads((tmp_path / "findings.geojson").read_text())
+    check(collection)
+    assert collection["features"][0]["properties"]["limit_0.3_mm"] == "exceeds"
+
+
+@pytest.mark.parametrize("limits", [["wide"], [0], 0.0, [True], {"mm": 1}])
+def test_limits_that_are_none_are_told(tmp_path: Path, limits: object) -> None:
+    with pytest.raises(CrackError, match="--limit-mm"):
+        write_tables(tmp_path, Survey("DCIM", "2025-06-01T09:30:00Z", {}, {"limits_mm": limits}))

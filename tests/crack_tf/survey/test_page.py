@@ -170,6 +170,23 @@ def test_widths_are_filtered_in_millimetres_when_there_are_any(tmp_path: Path) -
     assert page(tmp_path, drawn_survey(tmp_path, 6, scaled=False)).data["width_field"] == "max_width_px"
 
 
+def test_a_finding_has_its_ranges_widths_and_limits(tmp_path: Path) -> None:
+    found = page(tmp_path, drawn_survey(tmp_path, 6, limits=(0.3, 0.8)))
+    assert "Limits of 0.3, 0.8 mm" in found.text
+    drawn = [entry for entry in found.data["findings"] if entry["length_px"] is not None]
+    others = [entry for entry in found.data["findings"] if entry["length_px"] is None]
+    assert drawn
+    assert others
+    for entry in drawn:
+        assert entry["max_width_low_mm"] < entry["max_width_mm"] < entry["max_width_high_mm"]
+        assert entry["profile"]["unit"] == "mm"
+        assert len(entry["profile"]["lines"]) == 2
+        assert {answer for _, answer in entry["limits"]} <= {"exceeds", "below", "cannot tell"}
+    assert all(entry["limits"] == [[0.3, "cannot tell"], [0.8, "cannot tell"]] for entry in others)
+    assert all(entry["profile"] is None for entry in others)
+    assert "--limit-mm" not in page(tmp_path, drawn_survey(tmp_path / "other", 2)).text
+
+
 # ---------------------------------------------------------------------------------------------------- pictures
 
 

@@ -1,0 +1,105 @@
+"""Whether a crack is wider than a limit: exceeds, below, or cannot tell, by the interval around its maximum width.
+
+    for limit in parse_limits("0.2,0.3"):
+        print(limit, judge(limit, (0.24, 0.41)))
+
+A crack *exceeds* a limit where its whole 95 % interval lies above it, and is *below* where the whole interval lies below. Anything
+else, no scale above all, is *cannot tell*.
+
+Limits differ by code, exposure and member: which one holds is for an engineer to say. Two tables have names:
+
+* `ec2`: EN 1992-1-1:2004, table 7.1N, recommended values of w_max in mm for reinforced members and prestressed ones with unbonded
+  tendons: 0.4 in exposure classes X0 and XC1, 0.3 in XC2 to XC4, XD1, XD2 and XS1 to XS3. With bonded tendons: 0.2 in X0 to XC4.
+  National annexes may state others.
+* `aci224`: ACI 224R-01, table 4.1, a guide to reasonable crack widths of reinforced concrete under service loads: 0.41 in dry air or
+  under a protective membrane, 0.30 in humid or moist air and in soil, 0.18 with deicing chemicals, 0.15 in seawater and its spray,
+  wetting and drying, 0.10 in water-retaining structures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from tflite.errors import CrackError
+
+EXCEEDS, BELOW, CANNOT_TELL = "exceeds", "below", "cannot tell"
+ANSWERS = (EXCEEDS, BELOW, CANNOT_TELL)
+PRESETS = {"ec2": (0.2, 0.3, 0.4), "aci224": (0.1, 0.15, 0.18, 0.3, 0.41)}
+MAX_LIMITS = 12
+HELP = f"widths, or tables by name ({', '.join(PRESETS)}): of each crack whether it exceeds them, is below, or nobody can tell"
+_WIDEST_MM = 100.0
+
+
+def parse_limits(text: str | None) -> tuple[float, ...]:
+    """Limits from text: millimetres or names of PRESETS, with commas between; none for None.
+
+    Returns:
+        Ascending, each once.
+
+    Raises:
+        CrackError: naming what is none of these.
+    """
+    if text is None:
+        return ()
+    limits: list[float] = []
+    for part in text.split(","):
+        name = part.strip().lower()
+        if name in PRESETS:
+            limits += PRESETS[name]
+            continue
+        try:
+            limits.append(float(name))
+        except ValueError:
+            known = ", ".join(PRESETS)
+            raise CrackError(
+                f"--limit-mm {text}: {part.strip()!r} is neither millimetres such as 0.3 nor the name of a table ({known})."
+            ) from None
+    return check_limits(limits, text)
+
+
+def read_limits(value: str | Sequence[float] | None) -> tuple[float, ...]:
+    """Limits as a configuration takes them: text, numbers, or None for none; see `parse_limits` and `check_limits`."""
+    if value is None or isinstance(value, str):
+        return parse_limits(value)
+    return check_limits([*value] if isinstance(value, (list, tuple)) else [value])  # type: ignore[list-item]
+
+
+def check_limits(limits: Sequence[float], text: str | None = None) -> tuple[float, ...]:
+    """Limits in millimetres, ascending, each once.
+
+    Args:
+        text: as they were given, for the message.
+
+    Raises:
+        CrackError: if one is no width, or there are too many.
+    """
+    given = ",".join(map(str, limits)) if text is None else text
+    for value in limits:
+        if not (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= _WIDEST_MM):
+            raise CrackError(
+                f"--limit-mm {given}: widths lie above 0 and up to {_WIDEST_MM:g} mm, got {value!r}. Decimals are written with a "
+                "point, and a comma goes between two limits: 0.2,0.3."
+            )
+    unique = tuple(sorted({round(float(value), 6) for value in limits}))
+    if len(unique) > MAX_LIMITS:
+        raise CrackError(f"--limit-mm {given}: {len(unique)} limits are too many, give up to {MAX_LIMITS}.")
+    return unique
+
+
+def judge(limit_mm: float, width_mm: tuple[float, float] | None) -> str:
+    """One of ANSWERS.
+
+    Args:
+        limit_mm: above 0.
+        width_mm: least and greatest maximum width that the measurement leaves possible; None without a scale or a width.
+    """
+    if width_mm is None or not all(math.isfinite(value) for value in width_mm):
+        return CANNOT_TELL
+    low, high = width_mm
+    return EXCEEDS if low > limit_mm else BELOW if high < limit_mm else CANNOT_TELL
+
+
+def column(limit_mm: float) -> str:
+    """Of a table, with the answers to a limit: `limit_0.3_mm`."""
+    return f"limit_{limit_mm:g}_mm"

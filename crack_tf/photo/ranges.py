@@ -1,0 +1,138 @@
+"""How far off a crack's widths and length may be: ranges that hold 95 % of what a photograph leaves open.
+
+In pixels, since that is what is measured; `in_millimetres` adds what the scale leaves open. The numbers below are calibrated on drawn
+cracks (`studies.width_intervals`, which says on which and how often the ranges hold the truth on others):
+
+* A width from the photograph has the widths that explain the dark line (`crack_tf.photo.slit`), from the share `_LOW` of the posterior
+  to `_HIGH`. Of a line that is likely finer than a pixel only the upper end is known: the lower is 0.
+* A width from a mask that no photograph was laid under is off by a pixel at most, as masks of whole pixels are. Where there is a
+  photograph and it shows no dark line, the mask says no more than that the crack is not wider.
+* The maximum, of the widest stretch, has the same range in proportion, and a little more, since the widest of several readings is
+  taken.
+* A length is that of a smoothed line: kinks finer than the smoothing make a crack longer, and a mask's tips are off.
+* A network loses a crack where it is faint. So the upper end of the length of what it drew is that much higher as it drew too little,
+  in 95 of 100 cracks that miss as much light (`drawn_by_network`): twice the length and more below a pixel of quite black line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crack_tf.photo.slit import SlitWidths
+
+_LOW, _HIGH, _HIGH_ONLY = 0.06, 0.85, 0.83  # shares of the posterior; the last where the lower end is 0
+FINEST_PX = 1.0  # likelier width below which the lower end is 0
+_MASK_PX = 1.0
+_WIDEST_SHARE = 0.10
+_SHORTER, _LONGER = 0.02, 0.06  # of a length
+# Share of a crack that a network draws at least, in 95 of 100, by the light that is missing across it (pixels of quite black line).
+_MISSING_LIGHT = (0.3, 0.45, 0.8, 1.2, 2.0, 3.0, 5.0)
+_DRAWN = (0.13, 0.19, 0.35, 0.5, 0.8, 0.92, 0.97)
+_TIPS_PX = 1.5, 4.0  # that a line may end too late, and too early; both ends together
+
+
+@dataclass(frozen=True)
+class Range:
+    """From `low` to `high`, both included."""
+
+    low: float
+    high: float
+
+    def times(self, factor: float) -> Range:
+        """Both ends times a positive number."""
+        return Range(self.low * factor, self.high * factor)
+
+
+def width_in_photo(possible: SlitWidths, width: float) -> Range:
+    """Range of a mean width in pixels that a photograph shows.
+
+    Args:
+        possible: widths that explain it.
+        width: in pixels, as stated.
+    """
+    if possible.at(0.5) < FINEST_PX:
+        return Range(0.0, max(width, possible.at(_HIGH_ONLY)))
+    return Range(min(width, possible.at(_LOW)), max(width, possible.at(_HIGH)))
+
+
+def width_on_mask(width: float, seen: bool) -> Range:
+    """Range of a width in pixels that only a mask says.
+
+    Args:
+        width: as stated.
+        seen: whether there is a photograph, and it does not show the crack clearly.
+    """
+    low = width - _MASK_PX
+    return Range(0.0 if seen or low < 0 else low, width + _MASK_PX)
+
+
+def widest(mean: Range, mean_width: float, max_width: float) -> Range:
+    """Range of a maximum width, from that of the mean."""
+    factor = max_width / mean_width
+    low = mean_width - math.hypot(mean_width - mean.low, _WIDEST_SHARE * mean_width)
+    high = mean_width + math.hypot(mean.high - mean_width, _WIDEST_SHARE * mean_width)
+    return Range(max(0.0, low), high).times(factor)
+
+
+def length_on_mask(length: float) -> Range:
+    """Range of the length of what a mask shows, in pixels."""
+    return Range(
+        max(0.0, length * (1 - _SHORTER) - _TIPS_PX[0]),
+        length * (1 + _LONGER) + _TIPS_PX[1],
+    )
+
+
+def drawn_by_network(length: Range, missing_light: float) -> Range:
+    """Range of the length of a crack of which a network may have drawn a part only.
+
+    Args:
+        length: of what was drawn.
+        missing_light: see `crack_tf.photo.slit.Line.deficit`; 0 where no dark line was seen.
+    """
+    share = float(np.interp(math.log(max(missing_light, 1e-3)), np.log(_MISSING_LIGHT), _DRAWN))
+    return Range(length.low, length.high / share)
+
+
+def of_parts(
+    lengths: Sequence[float], ranges: Sequence[tuple[Range, Range, Range]], gaps: Sequence[float]
+) -> tuple[Range, Range, Range]:
+    """Ranges of length, mean and maximum width of a crack that was measured in parts.
+
+    What makes one part wrong makes all of them wrong: the ends are added up as they are.
+
+    Args:
+        lengths: of the parts, above 0.
+        ranges: of the parts.
+        gaps: pixels between them, which the crack may bridge or not.
+    """
+    total = sum(lengths)
+
+    def mean(end: str) -> float:
+        return (
+            sum(length * float(getattr(found[1], end)) for length, found in zip(lengths, ranges, strict=True)) / total
+        )
+
+    length = Range(
+        sum(found[0].low for found in ranges), sum(found[0].high for found in ranges) + (1 + _LONGER) * sum(gaps)
+    )
+    widest = Range(max(found[2].low for found in ranges), max(found[2].high for found in ranges))
+    return length, Range(mean("low"), mean("high")), widest
+
+
+def in_millimetres(value: float, pixels: Range, scale: float, error: float) -> Range:
+    """A range in millimetres; the errors of pixels and scale are independent.
+
+    Args:
+        value: in pixels, as stated, within the range.
+        pixels: its range.
+        scale: millimetres per pixel.
+        error: half the width of the range of the scale that holds 95 %, as a share of it; 0 where it was given.
+    """
+    by_scale = error * value
+    low = value - math.hypot(value - pixels.low, by_scale)
+    high = value + math.hypot(pixels.high - value, by_scale)
+    return Range(max(0.0, low), high).times(scale)

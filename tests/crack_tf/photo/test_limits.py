@@ -1,0 +1,51 @@
+"""What a crack's width says about a limit: exceeds and below only where the whole interval does."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crack_tf.photo.limits import ANSWERS, BELOW, CANNOT_TELL, EXCEEDS, PRESETS, column, judge, parse_limits
+from tflite.errors import CrackError
+
+
+def test_numbers_and_tables_are_taken_together_and_each_limit_once() -> None:
+    assert parse_limits("0.4,0.2, 0.30") == (0.2, 0.3, 0.4)
+    assert parse_limits("ec2") == (0.2, 0.3, 0.4)
+    assert parse_limits("EC2,0.5,aci224") == (0.1, 0.15, 0.18, 0.2, 0.3, 0.4, 0.41, 0.5)
+    assert parse_limits(None) == ()
+
+
+@pytest.mark.parametrize("text", ["", "0", "-0.3", "nan", "inf", "0,3", "wide", "0.3,,0.4", "0.3;0.4", "101", "ec3"])
+def test_what_is_no_limit_is_named(text: str) -> None:
+    with pytest.raises(CrackError, match="--limit-mm"):
+        parse_limits(text)
+
+
+def test_a_crowd_of_limits_is_refused() -> None:
+    with pytest.raises(CrackError, match="too many"):
+        parse_limits(",".join(str(number / 10) for number in range(1, 30)))
+
+
+def test_only_a_whole_interval_says_more_than_cannot_tell() -> None:
+    assert judge(0.3, (0.31, 0.5)) == EXCEEDS
+    assert judge(0.3, (0.1, 0.29)) == BELOW
+    assert judge(0.3, (0.1, 0.31)) == CANNOT_TELL
+    assert judge(0.3, (0.3, 0.5)) == CANNOT_TELL
+    assert judge(0.3, None) == CANNOT_TELL
+    assert judge(0.3, (0.0, math.inf)) == CANNOT_TELL
+
+
+@given(limit=st.floats(0.01, 100), low=st.floats(0, 100), more=st.floats(0, 100), factor=st.floats(1.01, 10))
+def test_a_higher_limit_is_never_exceeded_sooner(limit: float, low: float, more: float, factor: float) -> None:
+    order = [BELOW, CANNOT_TELL, EXCEEDS]
+    answers = [judge(value, (low, low + more)) for value in (limit, limit * factor)]
+    assert set(answers) <= set(ANSWERS)
+    assert order.index(answers[1]) <= order.index(answers[0])
+
+
+def test_columns_have_the_limit_in_their_name() -> None:
+    assert [column(limit) for limit in PRESETS["aci224"]][:2] == ["limit_0.1_mm", "limit_0.15_mm"]

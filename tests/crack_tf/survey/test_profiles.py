@@ -1,0 +1,68 @@
+"""The table of a crack's widths, and what the report draws of it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from crack_tf.photo.cracks import WidthAt
+from crack_tf.photo.view import View
+from crack_tf.survey.profiles import COLUMNS, PLOTTED, profile_csv, read_lines
+
+
+def straight(length: int, branch: int = 1) -> list[WidthAt]:
+    return [WidthAt(branch, 1.0 + 2.0 * n, 100.0 + 2.0 * n, 50.0, 3.0 + 0.1 * n, "photograph") for n in range(length)]
+
+
+def written(folder: Path, profile: list[WidthAt], view: View | None) -> list[dict[str, str]]:
+    (folder / "profile.csv").write_bytes(profile_csv(profile, view))
+    return list(csv.DictReader((folder / "profile.csv").open(encoding="utf-8", newline="")))
+
+
+def test_millimetres_are_those_of_the_surface(tmp_path: Path) -> None:
+    rows = written(tmp_path, straight(5), View(400, 300, 0.2))
+    assert tuple(rows[0]) == COLUMNS
+    assert [float(row["along_mm"]) for row in rows] == pytest.approx([0.2, 0.6, 1.0, 1.4, 1.8])
+    assert [float(row["width_mm"]) for row in rows] == pytest.approx([0.6, 0.62, 0.64, 0.66, 0.68])
+
+
+def test_a_tilted_camera_shortens_widths_along_the_tilt(tmp_path: Path) -> None:
+    middle = [WidthAt(1, 2.0 * n, 190.0 + 2.0 * n, 150.0, 4.0, "photograph") for n in range(10)]
+    across = [float(row["width_mm"]) for row in written(tmp_path, middle, View(400, 300, 0.2, 3000.0, 30.0))]
+    assert across == pytest.approx([0.8 / 0.866] * 10, rel=0.01)
+
+
+def test_without_a_scale_there_are_no_millimetres(tmp_path: Path) -> None:
+    rows = written(tmp_path, straight(3), None)
+    assert {row["width_mm"] for row in rows} == {""}
+    assert [row["width_px"] for row in rows] == ["3.0", "3.1", "3.2"]
+    found = read_lines(tmp_path, "profile.csv")
+    assert found is not None
+    assert found[0] == "px"
+
+
+def test_a_plot_has_few_points_and_keeps_branches_apart(tmp_path: Path) -> None:
+    profile = [*straight(400), *straight(300, 2), *straight(100, 3)]
+    written(tmp_path, profile, View(4000, 3000, 0.2))
+    found = read_lines(tmp_path, "profile.csv")
+    assert found is not None
+    unit, lines = found
+    assert unit == "mm"
+    assert len(lines) == 3
+    assert sum(map(len, lines)) <= PLOTTED + len(lines)
+    along = [point[0] for line in lines for point in line]
+    assert along == sorted(along)
+
+
+@pytest.mark.parametrize("text", ["", "branch\n1\n", "\0", "branch,along_px,width_px,along_mm,width_mm\n1,nan,x,,\n"])
+def test_a_damaged_table_is_drawn_as_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "profile.csv").write_text(text, encoding="utf-8")
+    assert read_lines(tmp_path, "profile.csv") is None
+    assert read_lines(tmp_path, "away.csv") is None
+    assert read_lines(tmp_path, "../profile.csv") is None
+
+
+def test_an_empty_profile_is_a_table_without_rows(tmp_path: Path) -> None:
+    assert written(tmp_path, [], None) == []
