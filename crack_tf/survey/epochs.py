@@ -1,0 +1,272 @@
+"""Two surveys of one structure: which photographs show the same, and which cracks are the same ones.
+
+Photographs are compared when their positions say that they may show the same (`crack_tf.survey.merge` says how near that is), or all of
+them where one survey has no positions. Then appearance decides: SIFT points of one are looked for on the other (Lowe, IJCV 2004, 60(2),
+91-110), and one homography must explain at least `MIN_POINTS` of them, spread over the overlap, and a quarter of all that look alike. A
+flat wall seen from two places is related by a homography exactly; light, dirt and distance may differ.
+
+Cracks are the same where the line of one, brought onto the other's photograph, lies on the other's for at least half of what both
+photographs show of the shorter one. A crack that is longer now is the same crack.
+
+Nothing here says how much a crack has grown. No verb uses it yet.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crack_tf.photo.skeleton import resample
+from crack_tf.survey.findings import Finding, PhotoRecord
+from crack_tf.survey.merge import (
+    MIN_POINTS,
+    MIN_SHARE,
+    UNKNOWN_FOOTPRINT_M,
+    alike_points,
+    distance_m,
+    footprint_m,
+    small_size,
+)
+
+NEIGHBOURS = 8  # older photographs that one is compared with, the nearest
+RESIDUAL = 4.0  # pixels of the small pictures; walls are not quite flat
+TOLERANCE = 0.006  # of a photograph's longer side: as far may a line be off the other's
+MIN_COVER = 0.5
+_MIN_OVERLAP = 0.05  # of a photograph
+_MOST_STRETCHED = 4.0  # of areas, across the overlap; a map that does more is none of a wall
+_SPACING = 4.0  # pixels between places of a line
+
+Points = Callable[[str], np.ndarray | None]
+Matrix = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class PhotoPair:
+    """Two photographs of one surface.
+
+    Attributes:
+        old, new: names of the photographs, each in its survey.
+        homography: takes (x, y, 1) in pixels of the old photograph to the new one.
+        points: spots that agree.
+        share: of all points that look alike, those that agree.
+        overlap: share of the new photograph that the old one shows.
+    """
+
+    old: str
+    new: str
+    homography: Matrix
+    points: int
+    share: float
+    overlap: float
+
+
+@dataclass(frozen=True)
+class CrackPair:
+    """A crack in two surveys.
+
+    Attributes:
+        old, new: ids of the findings.
+        photos: names of the old and the new photograph that say so.
+        cover: share of what both photographs show of the shorter one that lies on the other.
+    """
+
+    old: str
+    new: str
+    photos: tuple[str, str]
+    cover: float
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What became of the findings of two surveys.
+
+    Attributes:
+        pairs: cracks in both; one that fell into two pieces is in two pairs.
+        appeared: ids of new findings whose place an old photograph shows without a crack that is the same.
+        gone: ids of old findings whose place a new photograph shows, the same way.
+        unseen_before, unseen_now: ids of findings whose place no photograph of the other survey shows: nothing is known of a change.
+    """
+
+    pairs: tuple[CrackPair, ...]
+    appeared: tuple[str, ...]
+    gone: tuple[str, ...]
+    unseen_before: tuple[str, ...]
+    unseen_now: tuple[str, ...]
+
+
+def pair_photographs(
+    old: Sequence[PhotoRecord],
+    new: Sequence[PhotoRecord],
+    old_points: Points,
+    new_points: Points,
+    position_error_m: float,
+) -> list[PhotoPair]:
+    """Find the photographs of an earlier survey that show what those of a later one show.
+
+    Args:
+        old, new: photographs of the two.
+        old_points, new_points: give what `crack_tf.survey.merge.find_points` found on a photograph by its name, or None.
+        position_error_m: of the positions of either survey.
+
+    Returns:
+        In order of the new photographs, the likeliest old one first.
+    """
+    pairs = []
+    for photo in new:
+        found = []
+        for other in _candidates(photo, old, position_error_m):
+            pair = _pair(other, photo, old_points(other.name), new_points(photo.name))
+            if pair is not None:
+                found.append(pair)
+        pairs += sorted(found, key=lambda pair: (-pair.overlap, pair.old))
+    return pairs
+
+
+def match_cracks(
+    pairs: Sequence[PhotoPair],
+    old: Sequence[Finding],
+    new: Sequence[Finding],
+    old_photos: Sequence[PhotoRecord],
+    new_photos: Sequence[PhotoRecord],
+) -> Matched:
+    """Say which cracks of two surveys are the same.
+
+    Args:
+        pairs: of their photographs.
+        old, new: findings; those without a drawn crack are left out.
+        old_photos, new_photos: of the surveys.
+    """
+    before, now = ({photo.name: photo for photo in photos} for photos in (old_photos, new_photos))
+    drawn_old, drawn_new = ([finding for finding in findings if finding.centreline] for findings in (old, new))
+    best: dict[tuple[str, str], CrackPair] = {}
+    seen_old: set[str] = set()
+    seen_new: set[str] = set()
+    for pair in pairs:
+        matrix = np.array(pair.homography)
+        olds = [(finding, _line(finding)) for finding in drawn_old if finding.photo == pair.old]
+        news = [(finding, _line(finding)) for finding in drawn_new if finding.photo == pair.new]
+        shown_new = [(finding, _shown(line, np.linalg.inv(matrix), before[pair.old])) for finding, line in news]
+        seen_new |= {finding.id for finding, shown in shown_new if shown.mean() >= MIN_COVER}
+        reach = TOLERANCE * max(now[pair.new].width, now[pair.new].height)
+        for finding, line in olds:
+            there = _moved(line, matrix)
+            shown = _shown(line, matrix, now[pair.new])
+            if shown.mean() >= MIN_COVER:
+                seen_old.add(finding.id)
+            for (other, its_line), (_, its_shown) in zip(news, shown_new, strict=True):
+                cover = _cover(there[shown], its_line[its_shown], reach)
+                if cover >= MIN_COVER and cover > best.get((finding.id, other.id), _NONE).cover:
+                    best[finding.id, other.id] = CrackPair(finding.id, other.id, (pair.old, pair.new), round(cover, 4))
+    matched_old, matched_new = ({pair.old for pair in best.values()}, {pair.new for pair in best.values()})
+    return Matched(
+        pairs=tuple(sorted(best.values(), key=lambda pair: (pair.old, pair.new))),
+        appeared=_ids(drawn_new, seen_new - matched_new),
+        gone=_ids(drawn_old, seen_old - matched_old),
+        unseen_before=_ids(drawn_new, {finding.id for finding in drawn_new} - seen_new - matched_new),
+        unseen_now=_ids(drawn_old, {finding.id for finding in drawn_old} - seen_old - matched_old),
+    )
+
+
+_NONE = CrackPair("", "", ("", ""), 0.0)
+
+
+def _ids(findings: Sequence[Finding], wanted: set[str]) -> tuple[str, ...]:
+    return tuple(finding.id for finding in findings if finding.id in wanted)
+
+
+def _candidates(photo: PhotoRecord, old: Sequence[PhotoRecord], position_error_m: float) -> list[PhotoRecord]:
+    """Older photographs that may show the same: the nearest, or all where a position is missing."""
+    if photo.latitude is None or photo.longitude is None:
+        return list(old)
+    placed = [other for other in old if other.latitude is not None and other.longitude is not None]
+    near = []
+    for other in placed:
+        reach = (footprint_m(photo) + footprint_m(other)) / 2 + 2 * position_error_m
+        distance = distance_m(photo, other)
+        # Surveys fly at other distances: a photograph from far away shows what one from near does.
+        if distance <= max(reach, UNKNOWN_FOOTPRINT_M):
+            near.append((distance, other.name, other))
+    unplaced = [other for other in old if other.latitude is None or other.longitude is None]
+    return [other for _, _, other in sorted(near, key=lambda entry: entry[:2])[:NEIGHBOURS]] + unplaced
+
+
+def _pair(old: PhotoRecord, new: PhotoRecord, a: np.ndarray | None, b: np.ndarray | None) -> PhotoPair | None:
+    """The homography between two photographs, or None where they do not clearly agree."""
+    import cv2
+
+    alike = alike_points(a, b)
+    if alike is None:
+        return None
+    sources, targets = alike
+    matrix, inliers = cv2.findHomography(
+        sources, targets, method=cv2.RANSAC, ransacReprojThreshold=RESIDUAL, maxIters=3000, confidence=0.999
+    )
+    if matrix is None or inliers is None:
+        return None
+    agreeing = inliers.ravel().astype(bool)
+    # Several points may sit on one spot, and one spot explains nothing.
+    spots = len(np.unique((sources[agreeing] / 8).astype(int), axis=0))
+    if spots < MIN_POINTS or agreeing.mean() < MIN_SHARE:
+        return None
+    full = _scaling(new, inverse=True) @ matrix @ _scaling(old)
+    full = full / full[2, 2]
+    overlap = _overlap(full, old, new)
+    if overlap < _MIN_OVERLAP or not _is_plausible(full, sources[agreeing] / _scaling(old)[0, 0]):
+        return None
+    rows = tuple(tuple(float(value) for value in row) for row in full)
+    return PhotoPair(old.name, new.name, (rows[0], rows[1], rows[2]), spots, round(float(agreeing.mean()), 4), overlap)  # type: ignore[arg-type]
+
+
+def _scaling(photo: PhotoRecord, inverse: bool = False) -> np.ndarray:
+    """From a photograph to its small picture, or back."""
+    scale = small_size(photo)[0] / photo.width
+    return np.diag([1 / scale, 1 / scale, 1.0] if inverse else [scale, scale, 1.0])
+
+
+def _is_plausible(matrix: np.ndarray, places: np.ndarray) -> bool:
+    """Whether a map of a wall does that where it was found: no mirror, and no part grown much more than another."""
+    weights = places @ matrix[2, :2] + matrix[2, 2]
+    if (weights <= 0).any():
+        return False
+    grown = np.linalg.det(matrix) / weights**3
+    return bool(grown.min() > 0 and grown.max() <= _MOST_STRETCHED * grown.min())
+
+
+def _overlap(matrix: np.ndarray, old: PhotoRecord, new: PhotoRecord) -> float:
+    """Share of the new photograph that the old one shows, on a grid."""
+    x, y = np.meshgrid((np.arange(24) + 0.5) / 24 * new.width, (np.arange(24) + 0.5) / 24 * new.height)
+    places = np.stack([x.ravel(), y.ravel()], axis=1)
+    return round(float(_shown(places, np.linalg.inv(matrix), old).mean()), 4)
+
+
+def _moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Points (n, 2) by a homography; NaN for what lies behind the camera."""
+    there = np.c_[points, np.ones(len(points))] @ matrix.T
+    ahead = np.where(there[:, 2:] * np.sign(matrix[2, 2]) > 1e-9, there[:, 2:], np.nan)
+    return np.asarray(there[:, :2] / ahead)
+
+
+def _shown(points: np.ndarray, matrix: np.ndarray, photo: PhotoRecord) -> np.ndarray:
+    """Whether points (n, 2) lie on a photograph after a homography, bool (n,)."""
+    there = _moved(points, matrix)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(((there >= 0) & (there < (photo.width, photo.height))).all(axis=1))
+
+
+def _line(finding: Finding) -> np.ndarray:
+    """Places along a crack, float (n, 2)."""
+    return np.concatenate([resample(np.array(branch, float), _SPACING) for branch in finding.centreline])
+
+
+def _cover(one: np.ndarray, other: np.ndarray, reach: float) -> float:
+    """Share of the shorter of two lines that lies on the other."""
+    from scipy.spatial import cKDTree
+
+    if not len(one) or not len(other):
+        return 0.0
+    shorter, longer = (one, other) if len(one) <= len(other) else (other, one)
+    distances, _ = cKDTree(longer).query(shorter, distance_upper_bound=max(reach, math.ulp(1.0)))
+    return float(np.isfinite(distances).mean())

@@ -1,0 +1,144 @@
+"""Photographs of two surveys are paired, and cracks known again: from another place, in other light, grown or new."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import pytest
+
+from crack_tf.survey.epochs import Matched, PhotoPair, match_cracks, pair_photographs
+from crack_tf.survey.findings import Finding, PhotoRecord
+from crack_tf.survey.merge import find_points
+from crack_tf.synthetic.wall import Wall
+from tflite.device.tiles import Box
+
+SIZE = (900, 700)
+# The later photograph: turned, nearer, from the side.
+LATER = np.array([[1.12, -0.09, -30.0], [0.07, 1.08, -60.0], [4e-5, 2e-5, 1.0]])
+PLACE = (47.07, 15.44)
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """An old photograph of a wall and a new one, with what points were found on them."""
+
+    points: dict[str, np.ndarray]
+
+    def pair(self, old: str = "old", new: str = "new") -> list[PhotoPair]:
+        return pair_photographs([record(old)], [record(new)], self.points.get, self.points.get, 3.0)
+
+
+@pytest.fixture(scope="module")
+def epochs() -> Epochs:
+    rng = np.random.default_rng(5)
+    old = Wall(3, Box(-9000, -9000, 20000, 20000), ()).view(0, 0, *SIZE)[0]
+    other = Wall(4, Box(-9000, -9000, 20000, 20000), ()).view(0, 0, *SIZE)[0]
+    new = cv2.warpPerspective(old, LATER, SIZE, borderMode=cv2.BORDER_REFLECT).astype(np.float32)
+    shade = np.linspace(0.7, 1.05, SIZE[0], dtype=np.float32)[None, :, None]
+    new = (0.9 * new * shade + rng.normal(0, 2, new.shape)).clip(0, 255).astype(np.uint8)
+    return Epochs({"old": find_points(old), "new": find_points(new), "other": find_points(other)})
+
+
+def record(name: str, latitude: float | None = PLACE[0]) -> PhotoRecord:
+    place = (latitude, None if latitude is None else PLACE[1])
+    return PhotoRecord(name, "0" * 64, *SIZE, None, *place, 350.0, None, 1.0, 12, 1, 1)
+
+
+def crack(number: int, photo: str, line: np.ndarray) -> Finding:
+    low, high = line.min(axis=0).astype(int), line.max(axis=0).astype(int) + 1
+    points = tuple((round(float(x), 1), round(float(y), 1)) for x, y in line)
+    return Finding(
+        id=f"{number:012x}",
+        photo=photo,
+        seen_on=(photo,),
+        box=Box(int(low[1]), int(low[0]), int(high[1] - low[1]), int(high[0] - low[0])),
+        outline=(points,),
+        latitude=None,
+        longitude=None,
+        altitude_m=None,
+        time=None,
+        probability=0.9,
+        tiles=1,
+        validation="confirmed",
+        validation_score=0.8,
+        mm_per_pixel=1.0,
+        length_px=100.0,
+        mean_width_px=3.0,
+        max_width_px=4.0,
+        length_mm=100.0,
+        mean_width_mm=3.0,
+        max_width_mm=4.0,
+        severity=1.0,
+        picture="pictures/a.jpg",
+        overlay="overlays/a.jpg",
+        centreline=(points,),
+    )
+
+
+def line(x: float, y: float, to_x: float, to_y: float) -> np.ndarray:
+    along = np.linspace(0, 1, 40)[:, None]
+    return np.array([x, y]) + along * np.array([to_x - x, to_y - y]) + np.c_[np.zeros(40), 5 * np.sin(9 * along[:, 0])]
+
+
+def later(points: np.ndarray) -> np.ndarray:
+    found = np.c_[points, np.ones(len(points))] @ LATER.T
+    return np.asarray(found[:, :2] / found[:, 2:])
+
+
+def matched(epochs: Epochs, old: list[Finding], new: list[Finding]) -> Matched:
+    return match_cracks(epochs.pair(), old, new, [record("old")], [record("new")])
+
+
+def test_a_wall_is_known_again_from_another_place_in_other_light(epochs: Epochs) -> None:
+    (pair,) = epochs.pair()
+    corners = np.array([[150.0, 150.0], [750, 150], [150, 600], [700, 550]])
+    found = np.c_[corners, np.ones(4)] @ np.array(pair.homography).T
+    assert np.hypot(*(found[:, :2] / found[:, 2:] - later(corners)).T).max() < 2.0
+    assert pair.points >= 12
+    assert 0.5 < pair.overlap <= 1
+
+
+def test_another_wall_is_not(epochs: Epochs) -> None:
+    assert epochs.pair("other") == []
+    assert epochs.pair("away") == []
+
+
+def test_photographs_far_apart_are_not_compared_and_those_without_a_place_are(epochs: Epochs) -> None:
+    points = epochs.points.get
+    assert pair_photographs([record("old", PLACE[0] + 0.01)], [record("new")], points, points, 3.0) == []
+    assert len(pair_photographs([record("old", None)], [record("new")], points, points, 3.0)) == 1
+    assert len(pair_photographs([record("old")], [record("new", None)], points, points, 3.0)) == 1
+
+
+def test_a_crack_that_has_grown_is_the_same_crack(epochs: Epochs) -> None:
+    grown = line(250, 300, 600, 370)
+    found = matched(epochs, [crack(1, "old", grown[:24])], [crack(2, "new", later(grown))])
+    assert [(pair.old, pair.new) for pair in found.pairs] == [(f"{1:012x}", f"{2:012x}")]
+    assert found.pairs[0].cover > 0.9
+    assert found.appeared == found.gone == found.unseen_before == found.unseen_now == ()
+
+
+def test_what_is_new_and_what_is_gone_are_told_apart_from_what_nobody_looked_at(epochs: Epochs) -> None:
+    old = [crack(1, "old", line(250, 300, 450, 340)), crack(2, "old", line(300, 500, 500, 480))]
+    new = [crack(3, "new", later(line(250, 300, 450, 340))), crack(4, "new", later(line(500, 200, 700, 220)))]
+    elsewhere = crack(5, "third", line(100, 100, 200, 200))
+    found = matched(epochs, [*old, elsewhere], [*new, replace(elsewhere, id=f"{6:012x}")])
+    assert [(pair.old, pair.new) for pair in found.pairs] == [(f"{1:012x}", f"{3:012x}")]
+    assert found.gone == (f"{2:012x}",)
+    assert found.appeared == (f"{4:012x}",)
+    assert found.unseen_now == (f"{5:012x}",)
+    assert found.unseen_before == (f"{6:012x}",)
+
+
+def test_cracks_side_by_side_are_two(epochs: Epochs) -> None:
+    found = matched(
+        epochs, [crack(1, "old", line(250, 300, 450, 340))], [crack(2, "new", later(line(250, 330, 450, 370)))]
+    )
+    assert found.pairs == ()
+
+
+def test_findings_without_a_drawn_crack_are_left_out(epochs: Epochs) -> None:
+    tiles = replace(crack(1, "old", line(250, 300, 450, 340)), centreline=())
+    assert matched(epochs, [tiles], []) == Matched((), (), (), (), ())
