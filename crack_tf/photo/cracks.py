@@ -177,7 +177,7 @@ class Crack:
 
     @property
     def ranges_mm(self) -> tuple[Range, Range, Range] | None:
-        """Of length, mean and maximum width in millimetres, with what the scale leaves open; None if it is not known."""
+        """Ranges of length, mean and maximum width in millimetres, with what the scale leaves open; None if it is not known."""
         if self.mm_per_pixel is None:
             return None
         values = (self.length_px, self.mean_width_px, self.max_width_px)
@@ -307,7 +307,7 @@ def range_row(pixels: Sequence[Range] | None, millimetres: Sequence[Range] | Non
     """RANGE_COLUMNS of a table.
 
     Args:
-        pixels, millimetres: of length, mean and maximum width; None where they are not known.
+        pixels, millimetres: ranges of length, mean and maximum width; None where they are not known.
     """
     row: dict[str, Any] = {}
     for unit, ranges in (("px", pixels), ("mm", millimetres)):

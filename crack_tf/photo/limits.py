@@ -101,5 +101,5 @@ def judge(limit_mm: float, width_mm: tuple[float, float] | None) -> str:
 
 
 def column(limit_mm: float) -> str:
-    """Of a table, with the answers to a limit: `limit_0.3_mm`."""
+    """Name of a table's column with the answers to a limit: `limit_0.3_mm`."""
     return f"limit_{limit_mm:g}_mm"

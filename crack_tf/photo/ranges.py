@@ -90,7 +90,7 @@ def drawn_by_network(length: Range, missing_light: float) -> Range:
     """Range of the length of a crack of which a network may have drawn a part only.
 
     Args:
-        length: of what was drawn.
+        length: range of what was drawn.
         missing_light: see `crack_tf.photo.slit.Line.deficit`; 0 where no dark line was seen.
     """
     share = float(np.interp(math.log(max(missing_light, 1e-3)), np.log(_MISSING_LIGHT), _DRAWN))
@@ -105,8 +105,8 @@ def of_parts(
     What makes one part wrong makes all of them wrong: the ends are added up as they are.
 
     Args:
-        lengths: of the parts, above 0.
-        ranges: of the parts.
+        lengths: the parts' own, above 0.
+        ranges: the parts' own.
         gaps: pixels between them, which the crack may bridge or not.
     """
     total = sum(lengths)

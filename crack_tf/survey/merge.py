@@ -133,7 +133,7 @@ def alike_points(one: np.ndarray | None, other: np.ndarray | None) -> tuple[np.n
     """Places on two photographs that look alike, and unlike all others there.
 
     Args:
-        one, other: of `find_points`, or None.
+        one, other: what `find_points` found, or None.
 
     Returns:
         Two float32 (n, 2), in pixels of the small pictures; None where there are too few.
