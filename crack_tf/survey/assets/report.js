@@ -436,12 +436,15 @@
       parts.push(drawn("text", { x: left - 8, y: y(share * top) + 5, "text-anchor": "end" }, `${Number((share * top).toPrecision(3))}`));
       parts.push(drawn("text", { x: x(share * end), y: lower + 20, "text-anchor": "middle" }, `${Number((share * end).toPrecision(3))}`));
     }
+    let free = lower; // labels that would cover each other are left out
     for (const limit of limits.filter((limit) => limit <= top)) {
       parts.push(drawn("path", { class: "limit", d: `M${left} ${y(limit)}H${right}` }));
+      if (y(limit) > free - 13 && limit !== limits[0]) continue;
       parts.push(drawn("text", { x: right + 4, y: y(limit) + 5 }, `${limit}`));
+      free = y(limit);
     }
     for (const line of profile.lines) parts.push(drawn("path", { class: "line", d: path(line) }));
-    parts.push(drawn("text", { x: 4, y: upper - 2 }, profile.unit));
+    $("profile-caption").textContent = `Width along the crack in ${profile.unit}, and its range`;
     $("profile-plot").replaceChildren(...parts);
     const text = `Width along the crack in ${profile.unit}, by the distance from its end in ${profile.unit}: from ${Math.min(...points.map(([, width]) => width)).toFixed(2)} to ${Math.max(...points.map(([, width]) => width)).toFixed(2)} ${profile.unit}`;
     $("profile-plot").setAttribute("aria-label", text);
