@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tflite.cli import fraction, positive_int, run_main
+from tflite.cli import fraction, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.heads import KINDS
 from tflite.scaling import COLOURS, Scaling
@@ -72,6 +72,12 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="PX",
         help="of its training tiles before resizing (default: its input)",
     )
+    add(
+        "--tile-mm",
+        type=positive_float,
+        metavar="MM",
+        help="of the surface that its training tiles show; tiles then follow the scale of photographs that tell theirs",
+    )
     add("--name", help="that it goes by in results (default: the file's)")
     add("--dataset", metavar="NAME", help="that it was trained on, for the notes of evaluate")
     add("--licence", default="not stated", help="of its weights (default: not stated)")
@@ -108,6 +114,7 @@ def run(args: argparse.Namespace) -> None:
         licence=args.licence,
         dataset=args.dataset,
         tile_side=args.tile_side,
+        tile_mm=args.tile_mm,
     )
     print("\n".join(told(adopt(args.model, config, args.crack, args.clean, args.out, args.overwrite))))
 

@@ -38,7 +38,8 @@ def make_parser() -> argparse.ArgumentParser:
         type=_tile,
         default=None,
         metavar="auto|PX",
-        help="side of a tile in pixels of the photograph (default: auto, that of the model's training tiles)",
+        help="side of a tile in pixels of the photograph; default: auto, as many millimetres as the model's training tiles, where "
+        "both scales are known, else as many pixels",
     )
     parser.add_argument(
         "--overlap",

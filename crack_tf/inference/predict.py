@@ -19,6 +19,7 @@ from crack_tf.inference.overlay import draw_overlay
 from crack_tf.inference.predictions import CLASSIFIED, UNREADABLE, Predictions
 from crack_tf.inference.second_look import DOUBTED
 from crack_tf.inference.tiles import Photo, PhotoClassifier
+from crack_tf.photo.gsd import from_photo
 from crack_tf.zoo.shipped import find_model
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError
@@ -35,7 +36,8 @@ class PredictConfig:
 
     Attributes:
         model: name of a shipped model, or a .tflite file with its sidecar; None for the zoo's default.
-        tile: side of a tile in pixels of the photograph; None for that of the model's training tiles.
+        tile: side of a tile in pixels of the photograph; None for tiles that show as much of the surface as those of the training, where
+            model and photograph tell their scales, and as many pixels where they do not.
         overlap: least share of a tile that its neighbour repeats.
         jobs: threads; None for all cores.
         overlay: also draw a heat map over each photograph.
@@ -102,7 +104,9 @@ def predict_photos(
     jobs = config.jobs or int(describe()["cores"])
     with ExitStack() as stack:
         side = config.tile or chosen.tile_side
-        classifier = stack.enter_context(PhotoClassifier(chosen.path, jobs=jobs, side=side, overlap=config.overlap))
+        classifier = stack.enter_context(
+            PhotoClassifier(chosen.path, jobs=jobs, side=side, overlap=config.overlap, scaled=config.tile is None)
+        )
         predictions = None
         if out is not None:
             settings = _settings(config, classifier)
@@ -183,7 +187,12 @@ class Session:
             text += f"; {done_before} done before"
         if skipped:
             text += f"; {counted(skipped, 'other file')} passed over"
-        text += f"\n{counted(counts['tiles'], 'tile')} in {seconds:.1f} s, {counts['tiles'] / seconds:.0f} tiles/s"
+        tiles = f"{self._classifier.side} pixels wide"
+        if self._classifier.tile_mm is not None:
+            tiles = f"{self._classifier.tile_mm:g} mm wide where photographs tell their scale, else {tiles}"
+        text += (
+            f"\n{counted(counts['tiles'], 'tile')} in {seconds:.1f} s, {counts['tiles'] / seconds:.0f} tiles/s; {tiles}"
+        )
         if self._predictions is not None:
             text += f"\nresults in {self._predictions.folder}"
         return text
@@ -202,7 +211,8 @@ class Session:
         record = {"photo": photo.name, "bytes": file.bytes}
         state = {"file": file.as_json()}
         try:
-            with self._classifier.photo(photo.path, advance, data) as picture:
+            scale = None if self._classifier.tile_mm is None else _scale_of(data)
+            with self._classifier.photo(photo.path, advance, data, scale) as picture:
                 overlay = self._draw(photo, picture) if self._overlay else None
                 return {**record, **_found(picture), "overlay": overlay, **_model(sidecar), **state}
         except ImageError as error:
@@ -221,6 +231,14 @@ class Session:
         with atomic_path(self._predictions.folder / photo.overlay) as temporary:
             sheet.save(temporary, compress_level=3)
         return photo.overlay
+
+
+def _scale_of(data: bytes) -> float | None:
+    """Millimetres per pixel by a photograph's own data, a laser's or a lens's; None where they do not tell."""
+    try:
+        return from_photo(data).mm_per_pixel
+    except CrackError:
+        return None
 
 
 def _found(picture: Photo) -> dict[str, Any]:
@@ -277,6 +295,7 @@ def _settings(config: PredictConfig, classifier: PhotoClassifier) -> dict[str, A
         "tile_side": classifier.side,
         "overlap": config.overlap,
         "overlay": config.overlay,
+        **({"tile_mm": classifier.tile_mm} if classifier.tile_mm else {}),
         **({"reading": sidecar.reading} if sidecar.reading else {}),
     }
 

@@ -22,7 +22,7 @@ from types import TracebackType
 import numpy as np
 
 from crack_tf.inference.second_look import is_doubted
-from tflite.device.tiles import MIN_SIDE, Box, tile_boxes, training_side
+from tflite.device.tiles import MIN_SIDE, Box, scaled_side, tile_boxes, training_mm, training_side
 from tflite.errors import ImageError
 from tflite.images import decode_picture, header_pixels, load_picture, resize_rgb
 from tflite.metrics import sigmoid
@@ -115,15 +115,24 @@ class PhotoClassifier:
         jobs: threads that run the model, at least 1.
         side: of a tile in pixels, or None for `training_side`.
         overlap: see `photo_boxes`.
+        scaled: whether tiles show as many millimetres as those of the training, where the model and the photograph tell theirs.
+
+    Attributes:
+        sidecar: the model's.
+        side: of a tile in pixels, where no scale decides.
+        tile_mm: what tiles show, in millimetres; None where `side` decides.
 
     Raises:
         CrackError: see `tflite.runtime.Classifier`.
     """
 
-    def __init__(self, path: str | Path, *, jobs: int, side: int | None = None, overlap: float = 0.25) -> None:
+    def __init__(
+        self, path: str | Path, *, jobs: int, side: int | None = None, overlap: float = 0.25, scaled: bool = False
+    ) -> None:
         first = Classifier(path)
         self.sidecar = first.sidecar
         self.side = side or training_side(first.sidecar)
+        self.tile_mm = training_mm(first.sidecar) if scaled else None
         self.overlap = overlap
         self._path = path
         self._spare = [first]
@@ -143,9 +152,19 @@ class PhotoClassifier:
         """Score no further tiles: photographs in progress end with an error."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    def side_for(self, mm_per_pixel: float | None) -> int:
+        """Side in pixels of the tiles of a photograph of that scale; None where it is not known."""
+        if self.tile_mm is None or mm_per_pixel is None:
+            return self.side
+        return scaled_side(self.tile_mm, mm_per_pixel, self.side)
+
     @contextmanager
     def photo(
-        self, path: str | Path, advance: Callable[[int, int], None] | None = None, data: bytes | None = None
+        self,
+        path: str | Path,
+        advance: Callable[[int, int], None] | None = None,
+        data: bytes | None = None,
+        mm_per_pixel: float | None = None,
     ) -> Iterator[Photo]:
         """Decode, cut and score one photograph. Waits while others, until their blocks end, fill the memory set aside.
 
@@ -153,6 +172,7 @@ class PhotoClassifier:
             path: of the image file.
             advance: called now and then with the number of tiles just scored and the number of all tiles.
             data: the file's content, where it was read before.
+            mm_per_pixel: the photograph's scale, or None; see `side_for`.
 
         Raises:
             ImageError: if the photograph cannot be read, is smaller than 16 pixels, or no tile of it is opaque.
@@ -162,7 +182,7 @@ class PhotoClassifier:
             height, width = picture.pixels.shape[:2]
             if min(height, width) < MIN_SIDE:
                 raise ImageError(f"{path} has {width}x{height} pixels: too small to show anything.")
-            boxes = photo_boxes(width, height, self.side, self.overlap)
+            boxes = photo_boxes(width, height, self.side_for(mm_per_pixel), self.overlap)
             shown = boxes_with_pixels(boxes, picture.opaque, str(path))
             tiles = tuple(self.score(picture.pixels, shown, advance))
             doubted = is_doubted(picture.pixels, tiles, self.score, self.sidecar.threshold.logit)

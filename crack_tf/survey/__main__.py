@@ -73,7 +73,10 @@ def make_parser() -> argparse.ArgumentParser:
         help="validation by segmentation: shipped, a .tflite file, or none (default: the zoo's, if there is one)",
     )
     models.add_argument(
-        "--tile", type=_tile, metavar="auto|PX", help="side of a tile (default: auto, of the training tiles)"
+        "--tile",
+        type=_tile,
+        metavar="auto|PX",
+        help="side of a tile; default: auto, as many millimetres as the model's training tiles, else as many pixels",
     )
     models.add_argument(
         "--overlap", type=float, default=0.25, metavar="SHARE", help="of neighbouring tiles (default: 0.25)"
@@ -189,7 +192,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = SurveyConfig(**{entry.name: getattr(args, entry.name) for entry in fields(SurveyConfig)})
     found = survey(args.photos, args.out, config, overwrite=args.overwrite, one_file=args.one_file, truth=args.truth)
-    _tell(found)
+    _tell(found, args.tile is None)
     if found.comparison is not None:
         print(f"\ncompared with {args.truth}:\n{found.comparison.describe()}")
     return EXIT_GAPS if found.gaps else 0
@@ -211,7 +214,7 @@ def _report_only(out: Path) -> int:
     return 0
 
 
-def _tell(found: SurveyResult) -> None:
+def _tell(found: SurveyResult, auto: bool) -> None:
     """Last words: what was found, what is not known, how fast it went, and what it is worth."""
     from crack_tf.photo.limits import ANSWERS, judge
     from crack_tf.survey.findings import VALIDATIONS, limits_of
@@ -240,7 +243,9 @@ def _tell(found: SurveyResult) -> None:
         print(f"scale: {scales}")
     side = survey.settings.get("tile_side")
     if isinstance(side, int):
-        print(f"tiles: {describe_tiles(side, survey.photos)}")
+        tile_mm = survey.settings.get("tile_mm")
+        known = tile_mm if isinstance(tile_mm, (int, float)) else None
+        print(f"tiles: {describe_tiles(side, survey.photos, known, auto)}")
     if found.coverage is not None:
         print(f"coverage: {found.coverage.describe()}")
         for hole in found.coverage.holes[:3]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from crack_tf.photo.view import MAX_WALL_PITCH_DEG
 from crack_tf.survey.findings import PhotoRecord
+from tflite.device.tiles import scaled_side
 
 # In the order in which they are asked; see `crack_tf.photo.gsd`.
 SOURCES = {
@@ -39,18 +40,30 @@ def describe_scales(photos: Sequence[PhotoRecord]) -> str | None:
     return ", ".join(parts) or None
 
 
-def describe_tiles(side: int, photos: Sequence[PhotoRecord]) -> str:
+def describe_tiles(side: int, photos: Sequence[PhotoRecord], tile_mm: float | None = None, auto: bool = False) -> str:
     """How large a tile is on the surface, as far as scales are known.
 
     Args:
         side: of a tile in pixels.
         photos: that were cut into such tiles.
+        tile_mm: that tiles show where the scale is known, in millimetres; None where all have as many pixels.
+        auto: whether their size was left to the model.
 
     Example:
         "227 pixels, 34 to 41 mm of the surface"
+        "70 mm of the surface, as in the model's training: 350 to 390 pixels; 227 pixels on 2 photographs without a scale"
     """
+    if tile_mm is not None:
+        scales = [photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]
+        pixels = (
+            f": {_range([scaled_side(tile_mm, scale, side) for scale in scales], '{:.0f}')} pixels" if scales else ""
+        )
+        unknown = len(photos) - len(scales)
+        rest = f"; {side} pixels on {_photographs(unknown)} without a scale" if unknown else ""
+        return f"{tile_mm:g} mm of the surface, as in the model's training{pixels}{rest}"
+    why = ", as in the model's training, of which the scale is not known" if auto else ""
     sides = [side * photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]
-    return f"{side} pixels" + (f", {_range(sides, '{:.0f}')} mm of the surface" if sides else "")
+    return f"{side} pixels" + (f", {_range(sides, '{:.0f}')} mm of the surface" if sides else "") + why
 
 
 def warn_of_scales(photos: Sequence[PhotoRecord]) -> list[str]:

@@ -97,6 +97,7 @@ class Plan:
         overlap: least share of a tile that its neighbour repeats.
         segmenter: file of the model that gives the second opinion, or None.
         foreground: whether to leave out what is not concrete.
+        scaled: whether tiles follow the photographs' scales, see `crack_tf.inference.tiles.PhotoClassifier`.
     """
 
     classifier: Path
@@ -104,6 +105,7 @@ class Plan:
     overlap: float
     segmenter: Path | None
     foreground: bool
+    scaled: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,9 @@ class Searcher:
     def __init__(self, plan: Plan, jobs: int) -> None:
         self._plan = plan
         segmenter = None if plan.segmenter is None else Segmenter(plan.segmenter, threads=1)
-        self.classifier = PhotoClassifier(plan.classifier, jobs=jobs, side=plan.side, overlap=plan.overlap)
+        self.classifier = PhotoClassifier(
+            plan.classifier, jobs=jobs, side=plan.side, overlap=plan.overlap, scaled=plan.scaled
+        )
         self._verifier = Verifier(self.classifier)
         self.sidecars = {"classifier": self.classifier.sidecar}
         self._pool: SegmenterPool | None = None
@@ -205,7 +209,8 @@ class Searcher:
                 else:
                     ask = partial(self._segment, watch)
                     # Of a journal's frame only its positive tiles are there: no surroundings to look at again.
-                    again = None if sharp else self._verifier.agrees
+                    side = self.classifier.side_for(shot.mm_per_pixel)
+                    again = None if sharp else partial(self._verifier.agrees, side=side)
                     candidates = find_candidates(image, wanted, foreground, ask, self._cut, sharp, again)
         with watch.stage("measure"):
             # Of a journal's frame most was not kept.
@@ -269,11 +274,12 @@ class Searcher:
 
     def _boxes(self, item: Item, frame: Frame) -> Sequence[Box] | None:
         """The tiles to look at; None for all."""
-        if frame.opaque is None:
+        side = self.classifier.side_for(frame.shot.mm_per_pixel)
+        if frame.opaque is None and (frame.boxes is not None or side == self.classifier.side):
             return frame.boxes
         height, width = frame.image.shape[:2]
-        boxes = photo_boxes(width, height, self.classifier.side, self.classifier.overlap)
-        return boxes_with_pixels(boxes, frame.opaque, item.name)
+        boxes = photo_boxes(width, height, side, self.classifier.overlap)
+        return boxes if frame.opaque is None else boxes_with_pixels(boxes, frame.opaque, item.name)
 
     def _segment(self, watch: Stopwatch, image: np.ndarray, region: np.ndarray) -> np.ndarray:
         """The segmentation model on a part of a photograph: float32 (height, width)."""

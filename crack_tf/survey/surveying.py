@@ -48,7 +48,8 @@ class SurveyConfig:
     Attributes:
         model: classifier: name of a shipped model, or a .tflite file; None for the zoo's default.
         segmenter: for validation by segmentation: a name, a file or "none"; None for the zoo's, if there is one.
-        tile: side of a tile in pixels; None for that of the model's training tiles.
+        tile: side of a tile in pixels; None for tiles that show as much of the surface as those of the training, where the model and the
+            photograph tell their scales, and as many pixels where they do not.
         overlap: share of a tile that its neighbour repeats.
         foreground: "auto" leaves out sky, leaves and water; "none" searches everywhere.
         mm_per_pixel: scale of all photographs; None takes focal length and distance from the EXIF data.
@@ -229,6 +230,7 @@ def survey(
         overlap=config.overlap,
         segmenter=find_segmenter(config.segmenter),
         foreground=config.foreground == "auto",
+        scaled=config.tile is None,
     )
     jobs = config.jobs or int(describe()["cores"])
     with ExitStack() as stack:
@@ -252,6 +254,7 @@ def survey(
             "timezone": config.timezone,
             # Only where there are any: surveys from before these settings go on.
             **({"clock_offset": config.clock_offset} if config.clock_offset else {}),
+            **({"tile_mm": searcher.classifier.tile_mm} if searcher.classifier.tile_mm else {}),
             **({} if beside is None else {"subtitles_sha256": file_hash(beside)}),
             "position_error_m": config.position_error_m,
             "every_s": config.every_s if pictures.kind == "video" else None,

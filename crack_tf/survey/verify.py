@@ -28,24 +28,24 @@ class Verifier:
 
     classifier: PhotoClassifier
 
-    def logit(self, image: np.ndarray, part: np.ndarray, x: int, y: int) -> float:
+    def logit(self, image: np.ndarray, part: np.ndarray, x: int, y: int, side: int | None = None) -> float:
         """Mean logit over squares around a crack.
 
         Args:
             image: uint8 (height, width, 3).
             part: bool (h, w), true on the crack.
             x, y: where the part lies in the image.
+            side: of the photograph's tiles in pixels; None for the classifier's.
         """
+        tile = side or self.classifier.side
         boxes = [
-            square(image.shape[:2], x + px, y + py, round(side * self.classifier.side))
-            for px, py in places(part)
-            for side in SIDES
+            square(image.shape[:2], x + px, y + py, round(times * tile)) for px, py in places(part) for times in SIDES
         ]
-        return float(np.mean([tile.logit for tile in self.classifier.score(image, boxes)]))
+        return float(np.mean([scored.logit for scored in self.classifier.score(image, boxes)]))
 
-    def agrees(self, image: np.ndarray, part: np.ndarray, x: int, y: int) -> bool:
+    def agrees(self, image: np.ndarray, part: np.ndarray, x: int, y: int, side: int | None = None) -> bool:
         """Whether the classifier, too, calls it a crack. Arguments as for `logit`."""
-        return self.logit(image, part, x, y) >= self.classifier.sidecar.threshold.logit - BELOW
+        return self.logit(image, part, x, y, side) >= self.classifier.sidecar.threshold.logit - BELOW
 
 
 def places(part: np.ndarray, count: int = PLACES) -> list[tuple[int, int]]:

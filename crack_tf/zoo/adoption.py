@@ -59,6 +59,7 @@ class AdoptConfig:
         licence: of the weights.
         dataset: that it was trained on, or None.
         tile_side: of its training tiles before they were resized, pixels; None for its input size.
+        tile_mm: millimetres of the surface that those show, or None.
     """
 
     scaling: Scaling
@@ -70,6 +71,7 @@ class AdoptConfig:
     licence: str = "not stated"
     dataset: str | None = None
     tile_side: int | None = None
+    tile_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -375,6 +377,7 @@ def _draft(path: Path, found: _Found, head: Head, config: AdoptConfig) -> Sideca
     training: dict[str, Any] = {"adopted": {"classes": list(config.classes)}}
     training |= {"dataset": config.dataset} if config.dataset else {}
     training |= {"tile_side": config.tile_side} if config.tile_side else {}
+    training |= {"training_mm": config.tile_mm} if config.tile_mm else {}
     return Sidecar(
         model=config.name or re.sub(r"[^A-Za-z0-9._+-]+", "_", path.stem).lstrip(".+-") or "model",
         scheme=found.scheme,

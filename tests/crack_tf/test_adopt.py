@@ -194,6 +194,8 @@ def test_a_large_picture_is_cut_and_its_highest_tile_answers(
                 str(bright),
                 "--tile-side",
                 "128",
+                "--tile-mm",
+                "35.5",
                 "--overwrite",
             ]
         )
@@ -201,6 +203,7 @@ def test_a_large_picture_is_cut_and_its_highest_tile_answers(
     )
     assert "highest of" not in capsys.readouterr().out
     assert read_sidecar(path).training["tile_side"] == 128
+    assert read_sidecar(path).training["training_mm"] == 35.5
 
 
 def test_only_what_adoption_wrote_is_replaced(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
@@ -398,3 +399,24 @@ def test_the_help_explains_the_exit_codes(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit):
         predict.main(["--help"])
     assert "never as clean" in capsys.readouterr().out
+
+
+def test_tiles_follow_a_photographs_scale_where_the_model_knows_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "own.tflite"
+    write_dark_model(model, training={"dataset": "own", "tile_side": 50, "training_mm": 100.0})
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({0x9206: 1.0, 0xA405: 24})  # a metre away
+    scale = 1000 * math.hypot(36, 24) / math.hypot(400, 300) / 24
+    Image.new("RGB", (400, 300), (200, 200, 200)).save(tmp_path / "a.jpg", exif=exif)
+    Image.new("RGB", (400, 300), (200, 200, 200)).save(tmp_path / "b.jpg")
+    out = tmp_path / "out"
+    photos = [str(tmp_path / name) for name in ("a.jpg", "b.jpg")]
+    assert main([*photos, "--model", str(model), "--out", str(out)]) == 0
+    assert "; 100 mm wide where photographs tell their scale, else 50 pixels wide" in capsys.readouterr().out
+    sides = {row["photo"]: int(row["w"]) for row in rows(out / "tiles.csv")}
+    assert sides == {photos[0]: round(100 / scale), photos[1]: 50}
+    assert main([*photos, "--model", str(model), "--tile", "64", "--out", str(out), "--overwrite"]) == 0
+    assert {row["w"] for row in rows(out / "tiles.csv")} == {"64"}
+    assert "tiles/s; 64 pixels wide" in capsys.readouterr().out

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from tflite.sidecar import Sidecar
 
 MAX_OVERLAP = 0.9
+MAX_TILE_MM = 100_000.0
+MOST_SCALED = 4
 MIN_SIDE = 16  # pixels; a smaller "frame" shows no concrete
 # Sides of the public data sets' tiles in pixels: what a model trained on them was shown, whatever its input size.
 TILE_SIDES = {"metu": 227, "sdnet2018": 256}
@@ -89,3 +91,27 @@ def training_side(sidecar: Sidecar) -> int:
         return stated
     names = str(sidecar.training.get("dataset")).split("+")
     return next((TILE_SIDES[name] for name in names if name in TILE_SIDES), sidecar.image_size)
+
+
+def training_mm(sidecar: Sidecar) -> float | None:
+    """How many millimetres of the surface those tiles show, as far as the model's owner said it; None where nobody knows.
+
+    No public data set states it: of METU the distance is told ("about a metre"), and no lens.
+    """
+    stated = sidecar.training.get("training_mm")
+    if isinstance(stated, bool) or not isinstance(stated, (int, float)):
+        return None
+    return float(stated) if 0 < stated <= MAX_TILE_MM else None  # NaN fails too
+
+
+def scaled_side(tile_mm: float, mm_per_pixel: float, side: int) -> int:
+    """Side in pixels of a tile that shows so many millimetres, no more than four times as large or as small as those of the training.
+
+    Beyond that a wrong scale is likelier than a right one, and a model has nothing to go by.
+
+    Args:
+        tile_mm: of the surface, along a side.
+        mm_per_pixel: of the photograph, above 0.
+        side: of the training tiles in pixels.
+    """
+    return max(MIN_SIDE, side // MOST_SCALED, min(side * MOST_SCALED, round(tile_mm / mm_per_pixel)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 
 from crack_tf.inference.tiles import PhotoClassifier, _PixelBudget, photo_boxes
 from tests.dark_model import SIZE, logit_of, write_dark_model
-from tflite.device.tiles import Box
+from tflite.device.tiles import Box, training_mm
 from tflite.errors import CrackError, ImageError, ModelFileError
 
 
@@ -130,6 +131,28 @@ def test_tile_side_is_that_of_the_training_tiles(model: Path, tmp_path: Path) ->
         assert classifier.side == SIZE
     with PhotoClassifier(model, jobs=1, side=50) as classifier:
         assert classifier.side == 50
+
+
+def test_tiles_show_as_much_as_in_training_where_both_scales_are_known(model: Path, tmp_path: Path) -> None:
+    known = tmp_path / "known.tflite"
+    write_dark_model(known, training={"dataset": "own", "tile_side": 50, "training_mm": 20.0})
+    with PhotoClassifier(known, jobs=1, scaled=True, overlap=0) as classifier:
+        assert (classifier.tile_mm, classifier.side) == (20.0, 50)
+        assert [classifier.side_for(scale) for scale in (0.2, 0.5, None, 100.0, 1e-9)] == [100, 40, 50, 16, 200]
+        with classifier.photo(save(tmp_path / "a.png", bright(120, 160)), mm_per_pixel=0.5) as photo:
+            assert {(tile.box.w, tile.box.h) for tile in photo.tiles} == {(40, 40)}
+        with classifier.photo(tmp_path / "a.png") as photo:
+            assert {(tile.box.w, tile.box.h) for tile in photo.tiles} == {(50, 50)}
+    with PhotoClassifier(known, jobs=1, side=60) as classifier:
+        assert classifier.side_for(0.2) == 60
+    with PhotoClassifier(model, jobs=1, scaled=True) as classifier:
+        assert (classifier.tile_mm, classifier.side_for(0.2)) == (None, SIZE)
+
+
+@pytest.mark.parametrize("stated", ["70", -1.0, 0, True, None, float("nan"), 1e9])
+def test_millimetres_that_cannot_be_are_unknown(tmp_path: Path, stated: object) -> None:
+    sidecar = write_dark_model(tmp_path / "m.tflite")
+    assert training_mm(replace(sidecar, training={"training_mm": stated})) is None
 
 
 def test_a_damaged_photograph_and_a_speck_are_errors_and_the_next_one_is_read(model: Path, tmp_path: Path) -> None:

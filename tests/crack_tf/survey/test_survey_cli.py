@@ -6,17 +6,20 @@ import csv
 import errno
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from crack_tf.inference.tiles import photo_boxes
 from crack_tf.survey import store as store_module
 from crack_tf.survey.__main__ import main
 from crack_tf.survey.findings import read_survey
 from tests.crack_tf.survey.small_flight import Models, exif, wall, write_flight, write_models
 from tflite.files import write_json
+from tflite.sidecar import read_sidecar, write_sidecar
 
 
 @pytest.fixture(scope="module")
@@ -315,3 +318,26 @@ def test_a_finished_surveys_report_is_made_into_one_file(photos, tmp_path, model
     assert b"data:image/jpeg" not in (out / "report.html").read_bytes()
     survey(photos, out, models, "--one-file")
     assert (out / "report.html").read_bytes() == one_file
+
+
+def test_tiles_follow_the_scale_where_the_model_says_how_much_its_training_tiles_showed(tmp_path, capsys):
+    models = write_models(tmp_path)
+    sidecar = read_sidecar(models.classifier)
+    own = {"dataset": "own", "tile_side": 32, "training_mm": 24.0}
+    write_sidecar(models.classifier, replace(sidecar, training=own))
+    photos = write_flight(tmp_path / "DCIM")
+    first = sorted(photos.glob("*.png"))[0]
+    for path in photos.glob("*.png"):
+        if path != first:
+            path.unlink()
+    with Image.open(first) as image:
+        width, height = image.size
+    for tile, side in (((), 48), (("--tile", "32"), 32)):
+        out = tmp_path / f"out{side}"
+        assert survey(photos, out, models, "--mm-per-pixel", "0.5", *tile) == 0
+        found = read_survey(out)
+        assert [photo.tiles for photo in found.photos] == [len(photo_boxes(width, height, side, 0.25))]
+        assert found.settings.get("tile_mm") == (None if tile else 24.0)
+    told = capsys.readouterr().out
+    assert "tiles: 24 mm of the surface, as in the model's training: 48 pixels" in told
+    assert "tiles: 32 pixels, 16 mm of the surface\n" in told
