@@ -1,6 +1,7 @@
 """How many tiles a second the shipped models answer on a board: measured here, measured there, or projected.
 
-Here they are measured by what fills `results/suite/cost.csv`: a drawn photograph of 12 megapixels, from the file to the last decision.
+Here they are measured by `tflite.measure`, as `crack-tf benchmark` does: a tile resized and answered, one after the other on all threads,
+as `python -m tflite.device run` does it. Decoding a photograph is on top.
 No Raspberry Pi has been measured by this project. What one would do is projected: every model is taken to be slower there than here by
 as much as MobileNetV2 at 224 pixels is, whose time on a Pi 4 is published. Models that are built otherwise will differ.
 """
@@ -8,20 +9,24 @@ as much as MobileNetV2 at 224 pixels is, whose time on a Pi 4 is published. Mode
 from __future__ import annotations
 
 import os
+import statistics
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from crack_tf.evaluation.suite.cost import cost_rows
+import numpy as np
+
 from crack_tf.zoo import read_zoo
 from tflite.errors import CrackError
 from tflite.files import read_csv
-from tflite.measure import Job, measure
+from tflite.images import resize_rgb
+from tflite.measure import MIN_RUNS, Job, measure
 
 BOARDS = ("pi4", "pi5", "x86")
 # INT8 MobileNet v2 1.0X, all four cores, 64 bit. Source: README of github.com/google/XNNPACK, section Raspberry Pi.
 PI4_MOBILENET_MS = 17.0
 _REFERENCE = "mobilenet_v2"  # the shipped model that has that architecture and input
-_RUNS, _WARM_UP = 50, 5
+_RUNS, _WARM_UP = MIN_RUNS, 5
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def board_speeds(board: str, table: Path | None = None) -> tuple[list[ModelSpeed
     here, reference_ms = measure_here()
     cores = os.cpu_count() or 1
     if board == "x86":
-        return here, f"measured now on this machine, {cores} threads, from the file to the decision"
+        return here, f"measured now on this machine, {cores} threads, decoding left out"
     slower = PI4_MOBILENET_MS / reference_ms
     speeds = [ModelSpeed(model.name, model.tile_side, model.tiles_per_s / slower) for model in here]
     told = (
@@ -73,11 +78,30 @@ def board_speeds(board: str, table: Path | None = None) -> tuple[list[ModelSpeed
 
 def measure_here() -> tuple[list[ModelSpeed], float]:
     """Speeds of the shipped classifiers on this machine, and milliseconds that MobileNetV2 takes at 224 pixels with all threads."""
-    models = {name: model for name, model in read_zoo()[1].items() if model.task == "classify"}
-    rows = cost_rows({name: model.tflite for name, model in models.items()}, repeats=1)
-    job = Job(models[_REFERENCE].tflite, _REFERENCE, os.cpu_count() or 1, "xnnpack", _RUNS, _WARM_UP, None)
-    speeds = [ModelSpeed(row.model, models[row.model].tile_side, row.tiles_per_s) for row in rows]
-    return speeds, float(measure(job)["p50_ms"])
+    models = [model for model in read_zoo()[1].values() if model.task == "classify"]
+    threads = os.cpu_count() or 1
+    answers = {
+        model.name: float(measure(Job(model.tflite, model.name, threads, "xnnpack", _RUNS, _WARM_UP, None))["p50_ms"])
+        for model in models
+    }
+    speeds = [
+        ModelSpeed(
+            model.name, model.tile_side, 1000 / (answers[model.name] + _resize_ms(model.tile_side, model.image_size))
+        )
+        for model in models
+    ]
+    return speeds, answers[_REFERENCE]
+
+
+def _resize_ms(side: int, image_size: int) -> float:
+    """Milliseconds that a tile takes to become a model's input, median."""
+    tile = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    times = []
+    for _ in range(_RUNS):
+        start = time.perf_counter()
+        resize_rgb(tile, image_size)
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)
 
 
 def table_speeds(table: Path) -> tuple[list[ModelSpeed], str]:

@@ -35,13 +35,12 @@ def write_photo(path: Path, seed: int = 0) -> None:
     Image.fromarray(photo).save(path, "JPEG", quality=92)
 
 
-def cost_rows(models: dict[str, Path], jobs: int | None = None, repeats: int = _REPEATS) -> list[CostRow]:
+def cost_rows(models: dict[str, Path], jobs: int | None = None) -> list[CostRow]:
     """Time whole photographs with every model, all in turn so that they meet the same machine.
 
     Args:
         models: name -> .tflite file.
         jobs: threads; None for all cores.
-        repeats: photographs of each.
 
     Returns:
         Per model the number of tiles, median seconds per photograph, tiles per second, and the machine.
@@ -52,7 +51,7 @@ def cost_rows(models: dict[str, Path], jobs: int | None = None, repeats: int = _
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "photo.jpg"
         write_photo(path)
-        for _ in range(repeats):
+        for _ in range(_REPEATS):
             for name, model in models.items():
                 with PhotoClassifier(model, jobs=threads) as classifier:
                     start = time.perf_counter()
