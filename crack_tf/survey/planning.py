@@ -277,7 +277,7 @@ def describe_plan(plan: FlightPlan, config: PlanConfig) -> list[str]:
         ),
         f"photograph  shows {width:.2f} x {height:.2f} m; the next one {plan.spacing_m[0]:.2f} m on, the next row "
         f"{plan.spacing_m[1]:.2f} m above ({config.overlap:.0%} overlap)",
-        f"speed       at most {plan.fastest_m_s:.2g} m/s with {_exposure(config.exposure_s)}: {config.blur_px:g} pixels of blur; "
+        f"speed       at most {plan.fastest_m_s:.2g} m/s with {_exposure(config.exposure_s)}: a blur of {config.blur_px:g} px; "
         "faster, stop for each photograph",
     ]
     if plan.speed_m_s > plan.fastest_m_s * 1.0001:
@@ -294,10 +294,14 @@ def describe_plan(plan: FlightPlan, config: PlanConfig) -> list[str]:
     for model in plan.models:
         verdict = "keeps up" if model.keeps_up else "does not keep up"
         lines.append(
-            f"            {model.speed.name}: {model.tiles} tiles a photograph, {model.needed_per_s:.3g} a second needed, "
-            f"{model.speed.tiles_per_s:.3g} a second there: {verdict}"
+            f"            {model.speed.name}: {model.tiles} tiles a photograph, {_rate(model.needed_per_s)} a second needed, "
+            f"{_rate(model.speed.tiles_per_s)} a second there: {verdict}"
         )
     return lines
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.2g}"
 
 
 def _exposure(seconds: float) -> str:
