@@ -154,7 +154,9 @@ def _without_records(survey: Survey) -> tuple[list[tuple[PhotoRecord, list[Findi
 def _to_geopackage(survey: Survey, out: Path, config: HandoverConfig) -> Handover:
     written = geopackage.write_geopackage(out, survey, config.crs)
     there = written.projection
-    accuracy = "" if there.accuracy_m is None else f", reached from WGS84 within {there.accuracy_m:g} m"
+    accuracy = ", reached from WGS84 " + (
+        "with an accuracy that is not known" if there.accuracy_m is None else f"within {there.accuracy_m:g} m"
+    )
     told = (
         f"{counted(written.findings, 'finding')}, {written.cracks} of them as lines, in {there.code} ({there.name}{accuracy}); "
         "altitudes as the "

@@ -228,6 +228,7 @@ def test_a_reference_system_that_does_not_fit_is_refused_and_nothing_is_written(
 def test_utm_is_the_zone_of_the_findings(found: Path, tmp_path: Path) -> None:
     done = hand_over(found, tmp_path / "found.gpkg", HandoverConfig(crs="utm"))
     assert "EPSG:32632" in done.told
+    assert "reached from WGS84 " in done.told
 
 
 @needs_gis
