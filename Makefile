@@ -1,5 +1,5 @@
 # make demo   an answer about a shipped photograph within a minute, then the whole chain on made-up tiles: data, training, int8, benchmark
-# make survey-demo   a drawn flight, surveyed and compared with its truth; the report is in runs/survey-demo/found (a minute)
+# make survey-demo   a drawn flight, surveyed and compared with its truth; the report is in runs/survey-demo/found (two minutes)
 # make quick   set up, then lint, types and the quick tests (3 minutes)
 # make test   set up, then lint, types, docs and all tests
 # make metu   the README's figures: both models on the METU tiles in $CRACK_TF_DATA (hours; goes on after a stop)
@@ -72,8 +72,8 @@ $(VENV)/.base: $(VENV)/.light requirements.txt
 	@$(call install,-r requirements.txt)
 	@touch $@
 
-$(VENV)/.report: $(VENV)/.base requirements-report.txt
-	@$(call install,-r requirements-report.txt)
+$(VENV)/.report $(VENV)/.handover: $(VENV)/.%: $(VENV)/.base requirements-%.txt
+	@$(call install,-r requirements-$*.txt)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base requirements-dev.txt requirements-jax.txt requirements-report.txt requirements-cluster.txt requirements-handover.txt requirements-mavlink.txt
@@ -88,6 +88,7 @@ demo: $(VENV)/.light
 	@$(MAKE) --no-print-directory setup
 	@$(BIN)/python -m studies.demo
 
+survey-demo: $(VENV)/.handover
 $(STUDIES): $(VENV)/.base
 	@$(BIN)/python -m studies.$(subst -,_,$@)
 

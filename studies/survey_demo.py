@@ -1,8 +1,8 @@
-"""A drawn flight along two piers, surveyed with the shipped models and compared with what was drawn.
+"""A drawn flight along two piers, surveyed with the shipped models, compared with what was drawn, and handed over.
 
-What it makes: runs/survey-demo; open runs/survey-demo/found/report.html.
-Cost: a minute on two cores.
-Expected: the comparison at its end; results/survey has those of ten flights.
+What it makes: runs/survey-demo; open runs/survey-demo/found/report.html. Beside it cracks.json (COCO), found.gpkg and sheets.
+Cost: two minutes on two cores.
+Expected: the comparison; results/survey has those of ten flights.
 Command: make survey-demo
 """
 
@@ -10,8 +10,28 @@ from __future__ import annotations
 
 import sys
 
-from studies.recipe import follow
+from studies.recipe import Copy, Step, follow
 from studies.survey_results import RUNS, flight_steps
 
+
+def steps() -> list[Step | Copy]:
+    """The recipe."""
+    flight, found = RUNS / "flight", RUNS / "found"
+    asked = ("--flight-log", flight / "flight.csv", "--faces", flight / "faces.json", "--condition", "mbei-1130")
+    return [
+        *flight_steps(0, flight, found),
+        # On the same photographs: nothing is searched again.
+        Step(None, ["survey", flight / "photos", "--out", found, *asked]),
+        *(
+            Step(None, ["survey-export", found, "--to", to, "--out", RUNS / name, *more, "--overwrite"])
+            for to, name, more in (
+                ("coco", "cracks.json", ()),
+                ("geopackage", "found.gpkg", ("--crs", "utm")),
+                ("sheet", "sheets", ("--photos", flight / "photos")),
+            )
+        ),
+    ]
+
+
 if __name__ == "__main__":
-    sys.exit(follow(flight_steps(0, RUNS / "flight", RUNS / "found")))
+    sys.exit(follow(steps()))

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from crack_tf import average, evaluate, export, report, suite, throughput, train, tune
+from crack_tf import average, evaluate, export, report, suite, survey_export, throughput, train, tune
 from crack_tf.data.__main__ import _parser as data_parser
 from crack_tf.explain import __main__ as explain
 from crack_tf.explain import summary
 from crack_tf.survey import __main__ as survey
 from crack_tf.survey import scaling
-from studies import demo, real_scenes, seam_check, survey_results
+from studies import demo, real_scenes, seam_check, survey_demo
 from studies import map_latency as latency
 from studies.recipe import Copy, Files, Step, follow, train_step, words
 from tflite import benchmark
@@ -44,6 +44,7 @@ PARSERS: dict[str, Callable[[], Any]] = {
     "explain": explain.make_parser,
     "report": report.make_parser,
     "survey": survey.make_parser,
+    "survey-export": survey_export.make_parser,
     "throughput": throughput.make_parser,
     "tune": tune.make_parser,
     "crack_tf.explain.summary": summary.make_parser,
@@ -63,7 +64,7 @@ def steps_of(name: str) -> list[Step | Copy]:
     if name == "demo":
         return [*demo.preparation(40), *demo.chain(3)]
     if name == "survey_demo":
-        return [*survey_results.flight_steps(0, Path("flight"), Path("found"))]
+        return survey_demo.steps()
     study = importlib.import_module(f"studies.{name}")
     steps: list[Step | Copy] = study.steps(*([Path("data")] if name in ("real_scenes", "segmentation") else []))
     return steps
