@@ -155,7 +155,11 @@ def _to_geopackage(survey: Survey, out: Path, config: HandoverConfig) -> Handove
     written = geopackage.write_geopackage(out, survey, config.crs)
     there = written.projection
     accuracy = ", reached from WGS84 " + (
-        "with an accuracy that is not known" if there.accuracy_m is None else f"within {there.accuracy_m:g} m"
+        "with an accuracy that is not known"
+        if there.accuracy_m is None
+        else f"within {there.accuracy_m:g} m"
+        if there.accuracy_m
+        else "exactly"
     )
     told = (
         f"{counted(written.findings, 'finding')}, {written.cracks} of them as lines, in {there.code} ({there.name}{accuracy}); "

@@ -30,8 +30,8 @@ def paint_outline(outline: Sequence[Polygon], holes: Sequence[Polygon] = ()) -> 
     corner = np.array([left, top]) - _HALF
     mask = np.zeros((bottom - top + 1, right - left + 1), bool)
     for ring in outline:
-        paint_polygon(np.array(ring) - corner, mask, exact=True)
-    for ring in holes:
+        paint_polygon(_solid(ring) - corner, mask, exact=True)
+    for ring in (hole for hole in holes if len(hole) > 2):
         inside = np.zeros_like(mask)
         paint_polygon(np.array(ring) - corner, inside, exact=True)
         mask &= ~inside
@@ -41,14 +41,29 @@ def paint_outline(outline: Sequence[Polygon], holes: Sequence[Polygon] = ()) -> 
 def annotation_rings(outline: Sequence[Polygon], holes: Sequence[Polygon]) -> list[np.ndarray]:
     """Polygons without holes that cover the same pixels, float (n, 2) from the photograph's corner: formats of annotations know no
     holes, so a cut leads from the outline to each."""
-    rings = [np.array(ring) + _HALF for ring in outline]
-    for ring in holes:
+    rings = [_solid(ring) + _HALF for ring in outline]
+    for ring in (hole for hole in holes if len(hole) > 2):
         hole = np.array(ring) + _HALF
         around = next((number for number, outer in enumerate(rings) if _inside(outer, hole.mean(axis=0))), None)
         if around is None:  # the hole's middle may lie in a bend
             around = int(np.argmin([np.abs(outer - hole[0]).sum(axis=1).min() for outer in rings]))
         rings[around] = _cut_out(rings[around], hole)
     return rings
+
+
+def _solid(ring: Polygon) -> np.ndarray:
+    """A polygon's corners, float (n, 2); of a speck, whose outline was simplified to a line, a bar one pixel wide."""
+    corners = np.array(ring, float)
+    if len(corners) > 2:
+        return corners
+    along = corners[-1] - corners[0]
+    length = float(np.hypot(*along))
+    along = _HALF * (along / length if length else np.array([1.0, 0.0]))
+    aside = np.array([-along[1], along[0]])
+    start, end = corners[0], corners[-1]
+    if length < 1:  # a single pixel
+        start, end = start - along, end + along
+    return np.array([start - aside, end - aside, end + aside, start + aside])
 
 
 def _cut_out(outer: np.ndarray, hole: np.ndarray) -> np.ndarray:

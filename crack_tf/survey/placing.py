@@ -20,8 +20,7 @@ from crack_tf.survey.footprint import Camera
 from crack_tf.survey.outlines import paint_outline
 from crack_tf.survey.views import Views, asked_of, views_of
 
-# Of a face's edge: a crack at the edge of a pier may fall beside it by the error of a position.
-_MARGIN = 0.05
+_BESIDE = 0.05  # of a face's sides, or the error of a position: by that much a crack at its edge may fall beside it
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,8 @@ def place_cracks(survey: Survey, views: Views | None = None) -> Placed:
         CrackError: if the survey's settings are damaged.
     """
     drawn = [finding for finding in survey.findings if finding.length_px is not None and finding.validation != REFUTED]
+    asked = asked_of(survey)
     if views is None:
-        asked = asked_of(survey)
         views = views_of(survey.photos, asked.faces, asked.position_error_m)
     if views is None:
         return Placed((), tuple(drawn), (), None)
@@ -80,7 +79,7 @@ def place_cracks(survey: Survey, views: Views | None = None) -> Placed:
             looking.setdefault(photo.name, []).append((face, camera))
     cracks, lost = [], []
     for finding in drawn:
-        found = _on_a_face(finding, looking.get(finding.photo, ()), views.frame)
+        found = _on_a_face(finding, looking.get(finding.photo, ()), views.frame, asked.position_error_m)
         if found is None:
             lost.append(finding)
         else:
@@ -133,27 +132,29 @@ def on_face(camera: Camera, face: Face, frame: Frame, pixels: np.ndarray) -> np.
     return np.c_[along, camera.place[2] + hits[:, 2] - face.bottom_m]
 
 
-def _on_a_face(finding: Finding, looking: list[tuple[Face, Camera]] | tuple[()], frame: Frame) -> PlacedCrack | None:
-    """On the nearest of the faces that hold it."""
-    best: tuple[float, PlacedCrack] | None = None
+def _on_a_face(
+    finding: Finding, looking: list[tuple[Face, Camera]] | tuple[()], frame: Frame, position_error_m: float
+) -> PlacedCrack | None:
+    """On the face that holds most of it, of several the nearest."""
+    best: tuple[tuple[float, float], PlacedCrack] | None = None
     pixels = [np.array(line, float) for line in centreline_of(finding)]
     for face, camera in looking:
         lines = [on_face(camera, face, frame, line) for line in pixels]
         points = np.concatenate(lines) if lines else np.zeros((0, 2))
-        margin = _MARGIN * np.array([face.length_m, face.height_m])
         size = np.array([face.length_m, face.height_m])
+        beside = np.maximum(-points, points - size).max(axis=0, initial=0.0)
         if (
             not len(points)
             or not np.isfinite(points).all()
-            or (points < -margin).any()
-            or (points > size + margin).any()
+            or (beside > np.maximum(_BESIDE * size, position_error_m)).any()
         ):
             continue
         spots = [spots_on(face, frame, *line.T).points for line in lines]
         distance = float(np.linalg.norm(np.concatenate(spots) - camera.place, axis=1).mean())
-        if best is None or distance < best[0]:
+        merit = round(float(beside.max()), 3), distance
+        if best is None or merit < best[0]:
             places = tuple(
                 np.array([(*frame.place(east, north)[::-1], up) for east, north, up in line.tolist()]) for line in spots
             )
-            best = distance, PlacedCrack(finding, face, tuple(lines), places)
+            best = merit, PlacedCrack(finding, face, tuple(lines), places)
     return None if best is None else best[1]

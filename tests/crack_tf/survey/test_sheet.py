@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 
 from crack_tf.survey.faces import CYLINDER, Face, Frame, spots_on
-from crack_tf.survey.findings import Finding, PhotoRecord
+from crack_tf.survey.findings import Finding, PhotoRecord, Survey
 from crack_tf.survey.footprint import before, camera_of, see
 from crack_tf.survey.handover import HandoverConfig, hand_over
-from crack_tf.survey.placing import on_face
+from crack_tf.survey.placing import on_face, place_cracks
 from crack_tf.survey.sheet_layout import PAPER_MM, width_class
 from tests.crack_tf.survey.geometric_flight import before_wall, record, round_face, wall_face
 from tests.crack_tf.survey.known_surveys import HEIGHT, WIDTH, drawn_finding, line_mask, photo_record, write_found
@@ -200,3 +200,26 @@ def test_a_persons_files_among_sheets_stay(tmp_path: Path) -> None:
 )
 def test_classes_of_width(width: float | None, name: str) -> None:
     assert width_class(width) == name
+
+
+def test_a_crack_beside_a_face_by_less_than_the_error_of_a_position_is_on_the_face_that_holds_most_of_it() -> None:
+    photo = photo_record("a.png")
+    finding = drawn_finding(photo, LINE)
+    frame = Frame(photo.latitude or 0.0, photo.longitude or 0.0)
+
+    def face_at(right: float) -> dict[str, object]:
+        ahead = np.array([math.sin(math.radians(30.0)), math.cos(math.radians(30.0))])
+        side = np.array([ahead[1], -ahead[0]])
+        latitude, longitude = frame.place(*(2.0 * ahead + right * side).tolist())
+        face = Face(f"at {right}", "rectangle", latitude, longitude, 539.0, 30.0, 2.0, width_m=0.3)
+        return asdict(face)
+
+    def placed(error: float, *rights: float) -> list[str]:
+        settings = {"faces": [face_at(right) for right in rights], "position_error_m": error}
+        survey = Survey("DCIM", "2026-03-02T10:00:00Z", {}, settings, (photo,), (finding,))
+        return [crack.face.name for crack in place_cracks(survey).cracks]
+
+    # The crack reaches from 0.12 m left of the middle to 0.10 m right of it.
+    assert placed(0.01, -0.02) == []
+    assert placed(0.2, -0.02) == ["at -0.02"]
+    assert placed(0.2, 0.0, -0.1) == ["at -0.1"]
