@@ -6,7 +6,7 @@ of real scenes without a crack, and cracks transplanted onto these, a part of th
 Ideas: masks and tile labels in one training set; cracks transplanted onto other backgrounds, and lines that only look like cracks
 (crack_tf/synthetic/transplant.py); balanced draws of data sets; colour casts, blur, adverse conditions. docs/decisions.md says what
 each is for.
-Then a small and a tiny classifier for the device, which learn from `real`.
+Then a small classifier for the device, `mobilenet_v2_035_real`, which learns from it.
 The classifier ends with epochs at a constant rate whose weights are averaged: flat minima hold better on data never seen (Izmailov et
 al., UAI 2018; Cha et al., SWAD, NeurIPS 2021).
 Cost: about five hours on two cores with AVX-512.
@@ -37,19 +37,6 @@ CLASSIFIER = (
     "--balance 0.65 --target-recall 0.9 --val-limit 1500"
 )
 SHARED = "--augmentation 1.5 --adverse 0.12 --camera 0.35"
-# Names of models for the device, and how they are trained.
-DEVICE = {
-    "small": (
-        "mobilenet_v2",
-        "160 --hp alpha=0.35 --init-from crack_tf/zoo_models/mobilenet_v2_035_mixed/model.keras --batch 32 --learning-rate 6e-4 "
-        "--augmentation 1.5 --zoom-out 1.6",
-    ),
-    "nano": (
-        "opnet_lite",
-        "128 --hp width=9 --hp blocks=4 --hp repeats=1 --hp separable=False --hp stem_stride=2 --batch 64 --learning-rate 1.5e-3 "
-        "--zoom-out 1.4",
-    ),
-}
 BEFORE = Path("runs/segmentation/unet_mobile")  # of `make segmentation`
 
 
@@ -112,7 +99,7 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
             ),
         ),
         *averaged(flat, "mobilenet_v2", made["open"], classifier),
-        *device_models(classifier, made["open"]),
+        *device_model(classifier, made["open"]),
         train_step(
             segmenter,
             words(
@@ -125,32 +112,33 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
     ]
 
 
-def averaged(run: Path, model: str, data: Path, out: Path, epochs: str = "*") -> list[Step]:
+def averaged(run: Path, model: str, data: Path, out: Path, epochs: str = "*", recall: float = 0.9) -> list[Step]:
     """The mean of a run's epochs, and its int8 file. The run itself comes first and says what they are: its best epoch counts twice."""
     checkpoints = Files(run / "checkpoints", f"epoch-{epochs}.keras")
     return [
         Step(
             out / "model.keras.json",
-            ["average", run, checkpoints, *words("--target-recall 0.9 --data", data, "--out", out)],
+            ["average", run, checkpoints, *words(f"--target-recall {recall} --data", data, "--out", out)],
         ),
         Step(out / "export" / f"{model}-int8-qat.tflite", words("export --int8 --qat-steps 60", out)),
     ]
 
 
-def device_models(teacher: Path, data: Path) -> list[Step]:
-    """What flies where the default is too slow, taught by it: MobileNetV2 at 0.35 of its width, and a network of some kilobytes."""
-    steps: list[Step] = []
-    for name, (model, how) in DEVICE.items():
-        learned = words(
-            f"--model {model} --image-size {how} --schedule constant --warmup-steps 30 --steps-per-epoch 150 --epochs 10 "
-            "--adverse 0.12 --camera 0.35 --balance 0.65 --target-recall 0.9 --val-limit 1000",
-            *("--teacher", teacher, "--data", data),
-        )
-        steps += [
-            train_step(RUNS / f"{name}_flat", learned),
-            *averaged(RUNS / f"{name}_flat", model, data, RUNS / name, "0[01][05-9]"),  # the fifth to the tenth
-        ]
-    return steps
+def device_model(teacher: Path, data: Path) -> list[Step]:
+    """MobileNetV2 at 0.35 of its width, taught by the default; the mean of its fifth to tenth epoch.
+
+    Its threshold finds fewer of validation's cracks than the default's, and leaves as many clean tiles alone.
+    """
+    learned = words(
+        "--model mobilenet_v2 --hp alpha=0.35 --image-size 160 --init-from crack_tf/zoo_models/mobilenet_v2_035_mixed/model.keras "
+        "--batch 32 --learning-rate 6e-4 --schedule constant --warmup-steps 30 --steps-per-epoch 150 --epochs 10 --augmentation 1.5 "
+        "--zoom-out 1.6 --adverse 0.12 --camera 0.35 --balance 0.65 --target-recall 0.9 --val-limit 1000",
+        *("--teacher", teacher, "--data", data),
+    )
+    return [
+        train_step(RUNS / "small_flat", learned),
+        *averaged(RUNS / "small_flat", "mobilenet_v2", data, RUNS / "small", "0[01][05-9]", 0.86),
+    ]
 
 
 def main() -> int:
