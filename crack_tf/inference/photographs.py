@@ -273,8 +273,9 @@ def _named(photo: Any) -> str:
 class CrackClassifier(PhotoModel[ClassifiedPhoto]):
     """Says which tiles of a photograph are cracked."""
 
-    def __init__(self, path: Path, jobs: int | None = None, side: int | None = None) -> None:
+    def __init__(self, path: Path, jobs: int | None = None, side: int | None = None, looks_again: bool = False) -> None:
         super().__init__(path, jobs)
+        self._looks_again = looks_again
         self.side = side or training_side(self.sidecar)
         self._tiles: PhotoClassifier | None = None
         self._keras: Any = None
@@ -295,7 +296,7 @@ class CrackClassifier(PhotoModel[ClassifiedPhoto]):
         shown = boxes_with_pixels(boxes, picture.opaque, name)
         score = self._score if self._tiles is None else self._tiles.score
         tiles, threshold = tuple(score(image, shown)), self.sidecar.threshold
-        doubted = is_doubted(image, tiles, score, threshold.logit)
+        doubted = self._looks_again and is_doubted(image, tiles, score, threshold.logit)
         return ClassifiedPhoto(name, image, tiles, threshold.probability, self.name, doubted)
 
     def _score(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Tile]:
@@ -368,16 +369,16 @@ def load(model: str | os.PathLike[str] | None = None, *, jobs: int | None = None
     """
     check_path("model", model, "a shipped model's name, a .tflite or .keras file, or a run folder", optional=True)
     shipped = read_zoo()[1]
-    side = None
+    side, looks_again = None, False
     if model is None or os.fspath(model) in shipped:
         name = None if model is None else os.fspath(model)
         chosen = find_model(name, task=shipped[name].task if name else "classify")
-        path, side = chosen.path, chosen.tile_side
+        path, side, looks_again = chosen.path, chosen.tile_side, chosen.looks_again
     else:
         path = _file_of(Path(model), shipped)
     if read_sidecar(path).task == "segment":
         return CrackSegmenter(path, jobs)
-    return CrackClassifier(path, jobs, side)
+    return CrackClassifier(path, jobs, side, looks_again)
 
 
 def _file_of(path: Path, shipped: Iterable[str]) -> Path:

@@ -105,7 +105,14 @@ def predict_photos(
     with ExitStack() as stack:
         side = config.tile or chosen.tile_side
         classifier = stack.enter_context(
-            PhotoClassifier(chosen.path, jobs=jobs, side=side, overlap=config.overlap, scaled=config.tile is None)
+            PhotoClassifier(
+                chosen.path,
+                jobs=jobs,
+                side=side,
+                overlap=config.overlap,
+                scaled=config.tile is None,
+                looks_again=chosen.looks_again,
+            )
         )
         predictions = None
         if out is not None:

@@ -116,6 +116,7 @@ class PhotoClassifier:
         side: of a tile in pixels, or None for `training_side`.
         overlap: see `photo_boxes`.
         scaled: whether tiles show as many millimetres as those of the training, where the model and the photograph tell theirs.
+        looks_again: whether `photo` asks it again about a few cracked tiles, see `crack_tf.inference.second_look`.
 
     Attributes:
         sidecar: the model's.
@@ -127,13 +128,21 @@ class PhotoClassifier:
     """
 
     def __init__(
-        self, path: str | Path, *, jobs: int, side: int | None = None, overlap: float = 0.25, scaled: bool = False
+        self,
+        path: str | Path,
+        *,
+        jobs: int,
+        side: int | None = None,
+        overlap: float = 0.25,
+        scaled: bool = False,
+        looks_again: bool = False,
     ) -> None:
         first = Classifier(path)
         self.sidecar = first.sidecar
         self.side = side or training_side(first.sidecar)
         self.tile_mm = training_mm(first.sidecar) if scaled else None
         self.overlap = overlap
+        self.looks_again = looks_again
         self._path = path
         self._spare = [first]
         self._own = threading.local()
@@ -185,7 +194,7 @@ class PhotoClassifier:
             boxes = photo_boxes(width, height, self.side_for(mm_per_pixel), self.overlap)
             shown = boxes_with_pixels(boxes, picture.opaque, str(path))
             tiles = tuple(self.score(picture.pixels, shown, advance))
-            doubted = is_doubted(picture.pixels, tiles, self.score, self.sidecar.threshold.logit)
+            doubted = self.looks_again and is_doubted(picture.pixels, tiles, self.score, self.sidecar.threshold.logit)
             yield Photo(picture.pixels, tiles, len(boxes) - len(shown), doubted)
 
     def score(

@@ -124,10 +124,13 @@ class Chosen:
     Attributes:
         path: of the file.
         tile_side: of the photographs' tiles in pixels; None if nothing is known beyond the sidecar.
+        looks_again: whether it is asked again about a few cracked tiles (`crack_tf.inference.second_look`): the default is, for which
+            that was measured.
     """
 
     path: Path
     tile_side: int | None
+    looks_again: bool = False
 
 
 def load(
@@ -185,7 +188,7 @@ def find_model(text: str | None, folder: Path = FOLDER, task: str = "classify") 
     model = load(text, roles=("tflite", "tflite_sidecar"), folder=folder, task=task)
     if model.task != task:
         raise CrackError(f"--model {model.name} is a {KINDS[model.task]}: {_USES[model.task]}")
-    return Chosen(model.tflite, model.tile_side)
+    return Chosen(model.tflite, model.tile_side, model.default and task == "classify")
 
 
 def exported_file(run: Path) -> Path | None:

@@ -20,7 +20,7 @@ from PIL import Image
 from crack_tf import predict
 from crack_tf.inference.named_photos import find_photos
 from crack_tf.predict import main
-from crack_tf.zoo.shipped import read_zoo
+from crack_tf.zoo.shipped import Chosen, find_model, read_zoo
 from tests.dark_model import SIZE, write_dark_model
 from tflite.errors import CrackError
 from tflite.runtime import Classifier
@@ -245,7 +245,7 @@ def test_a_missing_path_and_a_folder_without_photographs_are_refused(tmp_path: P
 
 
 def test_a_tile_that_is_clean_in_other_squares_makes_no_cracked_photograph_and_the_record_says_so(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pixels = np.full((100, 160, 3), 230, np.uint8)
     pixels[:SIZE, :SIZE] = 110  # hardly dark, and exactly one tile
@@ -253,13 +253,25 @@ def test_a_tile_that_is_clean_in_other_squares_makes_no_cracked_photograph_and_t
     Image.fromarray(pixels).save(tmp_path / "in/edge.png")
     pixels[:SIZE, :SIZE] = 10
     Image.fromarray(pixels).save(tmp_path / "in/dark.png")
-    assert main([str(tmp_path / "in"), "--model", str(model), "--out", str(tmp_path / "out")]) == 0
+    asked = [str(tmp_path / "in"), "--model", str(model), "--out"]
+    assert main([*asked, str(tmp_path / "any")]) == 0
+    assert [row["decision"] for row in rows(tmp_path / "any/photos.csv")] == ["crack", "crack"]
+    capsys.readouterr()
+    # As of the default.
+    monkeypatch.setattr("crack_tf.inference.predict.find_model", lambda _: Chosen(model, None, looks_again=True))
+    assert main([*asked, str(tmp_path / "out")]) == 0
     dark, edge = rows(tmp_path / "out/photos.csv")
     assert (dark["decision"], dark["positive_tiles"], dark["reason"]) == ("crack", "1", "")
     assert (edge["decision"], edge["positive_tiles"]) == ("no_crack", "1")
     assert "when seen again" in edge["reason"]
     assert [row["decision"] for row in rows(tmp_path / "out/tiles.csv")].count("crack") == 2
     assert "2 photographs: 1 crack, 1 no crack" in capsys.readouterr().out
+
+
+def test_the_default_alone_looks_again() -> None:
+    assert find_model(None).looks_again
+    assert not find_model("opnet_lite_nano").looks_again
+    assert not find_model(None, task="segment").looks_again
 
 
 def test_results_of_an_earlier_run_are_no_photographs_and_a_list_is_flat(
