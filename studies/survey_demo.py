@@ -22,8 +22,9 @@ def steps() -> list[Step | Copy]:
         *flight_steps(0, flight, found),
         # On the same photographs: nothing is searched again.
         Step(None, ["survey", flight / "photos", "--out", found, *asked]),
+        # The last photograph has no direction of its own: what it shows is on no face.
         *(
-            Step(None, ["survey-export", found, "--to", to, "--out", RUNS / name, *more, "--overwrite"])
+            Step(None, ["survey-export", found, "--to", to, "--out", RUNS / name, *more, "--overwrite"], gaps=True)
             for to, name, more in (
                 ("coco", "cracks.json", ()),
                 ("geopackage", "found.gpkg", ("--crs", "utm")),

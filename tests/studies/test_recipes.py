@@ -116,7 +116,7 @@ def test_what_ships_under_an_open_licence_learns_from_open_data_only() -> None:
     assert not names & set(real_scenes.RESEARCH)
 
 
-def write_step(path: Path, code: int = 0) -> Step:
+def write_step(path: Path, code: int = 0, gaps: bool = False) -> Step:
     """A command that writes its file, or fails."""
 
     class Written(Step):
@@ -125,7 +125,7 @@ def write_step(path: Path, code: int = 0) -> Step:
             program = f"import sys; open({str(path)!r}, 'a').write('x'); sys.exit({code})"
             return [sys.executable, "-c", program if not code else f"import sys; sys.exit({code})"]
 
-    return Written(path, ["write", path.name])
+    return Written(None if gaps else path, ["write", path.name], gaps=gaps)
 
 
 def test_what_is_done_is_not_done_again_and_a_failure_stops(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,6 +135,15 @@ def test_what_is_done_is_not_done_again_and_a_failure_stops(tmp_path: Path, caps
     assert follow([one, write_step(tmp_path / "two"), three]) == 0
     assert (tmp_path / "one").read_text() == "x"
     assert "done before" in capsys.readouterr().out
+
+
+def test_a_recipe_goes_on_after_gaps_only_where_they_are_expected(tmp_path: Path) -> None:
+    last = write_step(tmp_path / "last")
+    assert follow([write_step(tmp_path / "one", 2, gaps=True), last]) == 2
+    assert follow([write_step(tmp_path / "two", 1), last]) == 1
+    assert not (tmp_path / "last").exists()
+    assert follow([write_step(tmp_path / "three", 1, gaps=True), last]) == 0
+    assert (tmp_path / "last").exists()
 
 
 def test_an_interrupted_training_goes_on(tmp_path: Path) -> None:
