@@ -25,7 +25,7 @@ def flight_steps(seed: int, flight: Path, found: Path) -> list[Step]:
             None,
             [
                 *("survey", flight / "photos", "--out", found, "--overwrite"),
-                *("--flight-log", flight / "flight.csv", "--truth", flight / "truth.json"),
+                *("--flight-log", flight / "flight.csv", "--truth", flight / "truth.json", "--limit-mm", "ec2"),
             ],
         ),
     ]

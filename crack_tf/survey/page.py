@@ -23,6 +23,7 @@ from string import Template
 from typing import Any
 
 from crack_tf import __version__
+from crack_tf.photo.cracks import RANGE_COLUMNS
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.limits import judge
 from crack_tf.survey.condition import PROPOSAL, table_of
@@ -32,7 +33,7 @@ from crack_tf.survey.page_coverage import coverage_section
 from crack_tf.survey.page_map import flight_figures
 from crack_tf.survey.page_pictures import EMBED_BYTES, PictureShelf
 from crack_tf.survey.patterning import describe_pattern
-from crack_tf.survey.profiles import read_lines
+from crack_tf.survey.profiles import plotted, read_lines
 from crack_tf.survey.review import FORMAT as REVIEW_FORMAT
 from crack_tf.survey.review import Review, survey_id
 from crack_tf.survey.scales import describe_scales
@@ -74,8 +75,10 @@ def write_page(
     findings = sorted(survey.findings, key=lambda finding: -finding.severity)
     ranks = {finding.id: number for number, finding in enumerate(findings, 1)}
     shelf = PictureShelf(out, one_file=one_file, embed_bytes=embed_bytes)
-    limits = limits_of(survey)
-    entries = [_entry(finding, ranks[finding.id], shelf) | _measured(out, finding, limits) for finding in findings]
+    limits, points = limits_of(survey), plotted(len(findings))
+    entries = [
+        _entry(finding, ranks[finding.id], shelf) | _measured(out, finding, limits, points) for finding in findings
+    ]
     style, script, page = (_asset(name) for name in ("report.css", "report.js", "report.html"))
     html = Template(page).substitute(
         policy=_policy(style, script),
@@ -140,6 +143,9 @@ def _entry(finding: Finding, rank: int, shelf: PictureShelf) -> dict[str, Any]:
     entry = asdict(finding) | asdict(pictures)
     for name in ("outline", "centreline", "holes", "picture", "overlay"):
         del entry[name]  # the pictures show it
+    for name in RANGE_COLUMNS:  # of thousands of findings, only what is shown
+        if entry[name] is None or (name.endswith("_px") and finding.max_width_low_mm is not None):
+            del entry[name]
     return entry | {
         "rank": rank,
         "pattern_words": describe_pattern(finding),
@@ -157,9 +163,9 @@ def _trusted(finding: Finding) -> bool:
     return finding.mean_width_px >= MIN_PIXELS
 
 
-def _measured(out: Path, finding: Finding, limits: Sequence[float]) -> dict[str, Any]:
+def _measured(out: Path, finding: Finding, limits: Sequence[float], points: int) -> dict[str, Any]:
     """The widths along a finding's crack, and what they say about limits."""
-    lines = None if finding.profile is None else read_lines(out, finding.profile)
+    lines = None if finding.profile is None else read_lines(out, finding.profile, points)
     width = finding.max_width_range_mm
     return {
         "profile": None if lines is None else {"unit": lines[0], "lines": lines[1]},

@@ -16,7 +16,8 @@ from tflite.checked import file_inside
 from tflite.errors import CrackError
 
 COLUMNS = ("branch", "along_px", "x", "y", "width_px", "width_from", "along_mm", "width_mm")
-PLOTTED = 80  # points at most: a page of thousands of findings stays small
+MOST_PLOTTED, LEAST_PLOTTED = 80, 16  # points of a plot
+PAGE_POINTS = 60_000  # of all plots together, about: a page of thousands of findings stays small
 _MAX_BYTES = 20_000_000
 
 # Lines of (along, width) pairs, in one unit.
@@ -50,12 +51,18 @@ def profile_csv(profile: Sequence[WidthAt], view: View | None) -> bytes:
     return text.getvalue().encode()
 
 
-def read_lines(folder: Path, name: str) -> tuple[str, Lines] | None:
-    """What a plot shows of a finding's table: its unit and at most `PLOTTED` points; None where the table is gone or damaged.
+def plotted(findings: int) -> int:
+    """Points of each plot on a page with so many findings."""
+    return min(MOST_PLOTTED, max(LEAST_PLOTTED, PAGE_POINTS // max(findings, 1)))
+
+
+def read_lines(folder: Path, name: str, points: int = MOST_PLOTTED) -> tuple[str, Lines] | None:
+    """What a plot shows of a finding's table: its unit, and its lines; None where the table is gone or damaged.
 
     Args:
         folder: the survey's.
         name: of the table, relative to the folder.
+        points: at most, and one more for each line.
     """
     try:
         path = file_inside(folder, name)
@@ -69,7 +76,7 @@ def read_lines(folder: Path, name: str) -> tuple[str, Lines] | None:
         return None
     if not places or not np.isfinite([place[1:] for place in places]).all():
         return None
-    together = -(-len(places) // PLOTTED)
+    together = -(-len(places) // points)
     digits = (1, 3) if unit == "mm" else (0, 2)
     lines, done = [], 0.0
     first = 0

@@ -183,7 +183,9 @@ def test_a_finding_opens_with_its_facts_and_both_pictures(report_of: ReportOf, o
     facts = dict(zip(tab.texts("#facts dt"), tab.texts("#facts dd"), strict=True))
     assert facts["Photograph"] == finding.photo
     assert facts["Maximum width"].startswith(f"{finding.max_width_mm:.2f} mm")
-    assert facts["Length"] == f"{finding.length_mm:.0f} mm"
+    assert (
+        facts["Length"] == f"{finding.length_mm:.0f} mm ({finding.length_low_mm:.0f} to {finding.length_high_mm:.0f})"
+    )
     assert facts["Id"] == finding.id
     assert facts["Position"].startswith("47.07")
     assert finding.time is not None
@@ -192,6 +194,19 @@ def test_a_finding_opens_with_its_facts_and_both_pictures(report_of: ReportOf, o
         tab.until(f"document.getElementById('{name}').naturalWidth > 0")
     assert tab.texts("#files a") == ["full size", "with outline"]
     assert (report.path.parent / tab.get_attribute("#files a", "href")).is_file()
+
+
+def test_the_widths_along_a_crack_are_drawn_where_there_are_any(report_of: ReportOf, open_page: OpenPage) -> None:
+    report = report_of(12)
+    tab = open_page(report.path)
+    tab.click(".open >> nth=0")
+    assert report.survey.findings[0].profile is not None
+    assert tab.evaluate("document.querySelectorAll('#profile-plot .line').length") == 2  # its crack has a fork
+    assert "NaN" not in tab.evaluate("document.getElementById('profile-plot').innerHTML")
+    assert tab.texts("#profile-caption") == ["Width along the crack in mm, and its range"]
+    for finding in report.survey.findings[1:]:
+        tab.keyboard.press("ArrowRight")
+        assert tab.evaluate("document.getElementById('profile').hidden") == (finding.profile is None)
 
 
 def test_the_outline_is_uncovered_by_slider_buttons_and_key(report_of: ReportOf, open_page: OpenPage) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from crack_tf.photo.cracks import WidthAt
 from crack_tf.photo.view import View
-from crack_tf.survey.profiles import COLUMNS, PLOTTED, profile_csv, read_lines
+from crack_tf.survey.profiles import COLUMNS, LEAST_PLOTTED, MOST_PLOTTED, plotted, profile_csv, read_lines
 
 
 def straight(length: int, branch: int = 1) -> list[WidthAt]:
@@ -51,9 +51,17 @@ def test_a_plot_has_few_points_and_keeps_branches_apart(tmp_path: Path) -> None:
     unit, lines = found
     assert unit == "mm"
     assert len(lines) == 3
-    assert sum(map(len, lines)) <= PLOTTED + len(lines)
+    assert sum(map(len, lines)) <= MOST_PLOTTED + len(lines)
     along = [point[0] for line in lines for point in line]
     assert along == sorted(along)
+
+
+def test_plots_of_a_long_list_have_fewer_points(tmp_path: Path) -> None:
+    assert [plotted(findings) for findings in (0, 10, 1000, 100_000)] == [MOST_PLOTTED, MOST_PLOTTED, 60, LEAST_PLOTTED]
+    written(tmp_path, straight(400), None)
+    found = read_lines(tmp_path, "profile.csv", plotted(100_000))
+    assert found is not None
+    assert sum(map(len, found[1])) <= LEAST_PLOTTED + 1
 
 
 @pytest.mark.parametrize("text", ["", "branch\n1\n", "\0", "branch,along_px,width_px,along_mm,width_mm\n1,nan,x,,\n"])
