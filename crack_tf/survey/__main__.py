@@ -5,6 +5,7 @@
     crack-tf survey DCIM --out found --scheduler tcp://HOST:8786               on the workers of a Dask cluster
     crack-tf survey flight.mp4 --out found --video-start 2025-06-01T09:30:00+02:00 --flight-log flight.gpx
     crack-tf survey --review review.json --out found --export-tiles tiles      what an engineer decided in the report
+    crack-tf survey DCIM --out found --certify                                 what could have been missed
     crack-tf survey --out found --one-file                                     a finished survey's report, to be mailed
 
 The same command goes on after a stop, whatever stopped it.
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_tf.photo.limits import HELP
-from tflite.cli import EXIT_GAPS, clock_offset, moment, positive_float, positive_int, run_main
+from tflite.cli import EXIT_GAPS, clock_offset, moment, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.words import counted
 
@@ -120,6 +121,19 @@ def make_parser() -> argparse.ArgumentParser:
         "docs/condition.md; on a finished survey, nothing is searched again",
     )
     seen.add_argument("--limit-mm", metavar="MM,MM", help=HELP)
+
+    certify = parser.add_argument_group("certificate", "what could have been missed: docs/certificate.md")
+    certify.add_argument(
+        "--certify",
+        action="store_true",
+        help="lay known cracks into the flight's own clean photographs and search for them; of a finished survey, too",
+    )
+    certify.add_argument(
+        "--certify-cracks", type=positive_int, metavar="N", help="how many (default: by the flight's size, 60 to 400)"
+    )
+    certify.add_argument(
+        "--certify-seed", type=non_negative_int, default=0, metavar="N", help="another seed lays other cracks (0)"
+    )
 
     review = parser.add_argument_group("review", "of a finished survey; PHOTOS is left out then")
     review.add_argument(
@@ -253,6 +267,8 @@ def _tell(found: SurveyResult, auto: bool) -> None:
     for limit in limits_of(survey):
         answers = [judge(limit, finding.max_width_range_mm) for finding in survey.findings]
         print(f"limit {limit:g} mm: " + ", ".join(f"{answers.count(answer)} {answer}" for answer in ANSWERS))
+    if found.certificate is not None:
+        print(f"certificate: {found.certificate.describe()}")
     for warning in survey.warnings:
         print(f"note: {warning}")
     if found.handled:

@@ -347,5 +347,10 @@ def _middle(part: np.ndarray) -> tuple[int, int]:
     return int(columns[nearest]), int(rows[nearest])
 
 
+def area(square_metres: float) -> str:
+    """In two digits, whole from 100 on."""
+    return f"{square_metres:,.0f}" if square_metres >= 100 else f"{square_metres:.2g}"
+
+
 def _area(square_metres: float) -> str:
-    return f"{square_metres:,.0f} m2" if square_metres >= 100 else f"{square_metres:.2g} m2"
+    return f"{area(square_metres)} m2"

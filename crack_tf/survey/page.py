@@ -26,9 +26,11 @@ from crack_tf import __version__
 from crack_tf.photo.cracks import RANGE_COLUMNS
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.limits import judge
+from crack_tf.survey.certificate import Certificate, read_certificate
 from crack_tf.survey.condition import PROPOSAL, table_of
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, VALIDATIONS, Finding, Survey, limits_of
 from crack_tf.survey.ledger import Coverage, coverage_of
+from crack_tf.survey.page_certificate import certificate_section
 from crack_tf.survey.page_coverage import coverage_section
 from crack_tf.survey.page_map import flight_figures
 from crack_tf.survey.page_pictures import EMBED_BYTES, PictureShelf
@@ -58,6 +60,7 @@ def write_page(
     one_file: bool = False,
     embed_bytes: int = EMBED_BYTES,
     coverage: Coverage | None = None,
+    certificate: Certificate | None = None,
 ) -> Path:
     """Write `report.html` into the survey's folder, replacing an older one.
 
@@ -67,6 +70,7 @@ def write_page(
         review: of it, to start with in a browser that has no decisions of its own; or None.
         one_file: whether pictures go into the page, so that it can be handed on alone.
         coverage: of the survey; None measures it.
+        certificate: of the survey; None takes the one in its folder, if it is of this survey.
         embed_bytes: of large pictures that do, the most severe findings first; others are linked. Small ones are all inside.
 
     Returns:
@@ -93,7 +97,8 @@ def write_page(
         disclaimer=escape(DISCLAIMER.partition(". ")[2]),
         warnings=_warnings(survey, shelf.missing),
         flight=_flight(survey, ranks),
-        coverage=coverage_section(coverage or coverage_of(survey)),
+        coverage=coverage_section(coverage or coverage_of(survey))
+        + certificate_section(certificate or read_certificate(out, survey)),
         gaps=_gaps(survey),
         method=_method(survey),
         embedding=_embedding(entries, one_file),

@@ -19,6 +19,7 @@ from crack_tf.survey.ledger import (
     Coverage,
     FaceCoverage,
     Hole,
+    area,
 )
 
 _MOST = 160, 240  # rows and columns of a map
@@ -74,7 +75,7 @@ def _figure(face: FaceCoverage) -> str:
         if runs:
             paths.append(f'<path fill="{colour}" d="{runs}"/>')
     words = ", ".join(
-        f"{face.areas_m2[state]:.2f} m² {_named(number)}"
+        f"{area(face.areas_m2[state])} m² {_named(number)}"
         for number, state in enumerate(STATES)
         if face.areas_m2[state] > 0
     )

@@ -20,7 +20,7 @@ import numpy as np
 
 from crack_tf.inference.maps import SegmenterPool
 from crack_tf.inference.scales import segment_at_scales
-from crack_tf.inference.tiles import PhotoClassifier, photo_boxes
+from crack_tf.inference.tiles import PhotoClassifier, Tile, photo_boxes
 from crack_tf.photo.cracks import range_row
 from crack_tf.photo.foreground import Prompt
 from crack_tf.photo.grabcut import GrabCut
@@ -201,17 +201,10 @@ class Searcher:
         wanted = worth_a_look(tiles, self.classifier.sidecar.threshold.logit)
         if wanted:
             with watch.stage("foreground"):
-                foreground = self._foreground(frame)
+                foreground = self.foreground(frame)
             with watch.stage("measure"):
-                sharp = frame.boxes is not None
-                if self._pool is None:
-                    candidates = find_candidates(image, wanted, foreground, sharp=sharp)
-                else:
-                    ask = partial(self._segment, watch)
-                    # Of a journal's frame only its positive tiles are there: no surroundings to look at again.
-                    side = self.classifier.side_for(shot.mm_per_pixel)
-                    again = None if sharp else partial(self._verifier.agrees, side=side)
-                    candidates = find_candidates(image, wanted, foreground, ask, self._cut, sharp, again)
+                side = self.classifier.side_for(shot.mm_per_pixel)
+                candidates = self._find(image, wanted, foreground, frame.boxes is not None, side, watch)
         with watch.stage("measure"):
             # Of a journal's frame most was not kept.
             patches = None if frame.boxes is not None else patches_of(image, foreground)
@@ -260,7 +253,37 @@ class Searcher:
             item.name, item.bytes, photo, findings, pictures, points, file=frame.file, seconds=watch.seconds
         )
 
-    def _foreground(self, frame: Frame) -> np.ndarray | None:
+    def judge(
+        self, image: np.ndarray, boxes: Sequence[Box], foreground: np.ndarray | None, side: int
+    ) -> list[Candidate]:
+        """What a search finds in tiles of pixels that are in memory.
+
+        Args:
+            image: uint8 (height, width, 3).
+            boxes: tiles to look at.
+            foreground: bool (height, width), see `foreground`; None for everywhere.
+            side: of the photograph's tiles in pixels.
+        """
+        wanted = worth_a_look(self.classifier.score(image, boxes), self.classifier.sidecar.threshold.logit)
+        return self._find(image, wanted, foreground, False, side, Stopwatch()) if wanted else []
+
+    def _find(
+        self,
+        image: np.ndarray,
+        wanted: Sequence[Tile],
+        foreground: np.ndarray | None,
+        sharp: bool,
+        side: int,
+        watch: Stopwatch,
+    ) -> list[Candidate]:
+        """Findings in positive and uncertain tiles. A sharp foreground is a journal's: only these tiles are there."""
+        if self._pool is None:
+            return find_candidates(image, wanted, foreground, sharp=sharp)
+        # A journal keeps no surroundings to look at again.
+        again = None if sharp else partial(self._verifier.agrees, side=side)
+        return find_candidates(image, wanted, foreground, partial(self._segment, watch), self._cut, sharp, again)
+
+    def foreground(self, frame: Frame) -> np.ndarray | None:
         """Where to look: what a journal kept, or what is concrete, and never what is transparent."""
         if frame.boxes is not None:
             known = np.zeros(frame.image.shape[:2], bool)

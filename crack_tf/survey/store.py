@@ -25,6 +25,7 @@ from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
+from crack_tf.survey.certificate import FILES as CERTIFICATE
 from crack_tf.survey.findings import FILE_NAME, FORMAT, Finding, Gap, Moment, PhotoName, PhotoRecord
 from tflite.checked import CheckError, OneOf, checked
 from tflite.errors import CrackError
@@ -35,7 +36,7 @@ from tflite.sameness import FileState
 
 SETTINGS, RECORDS, PICTURES, OVERLAYS, PROFILES = "settings.json", "records", "pictures", "overlays", "profiles"
 PERFORMANCE = "performance.json"
-RESULTS = (FILE_NAME, "findings.csv", "findings.geojson", "coverage.geojson", "report.html", PERFORMANCE)
+RESULTS = (*CERTIFICATE, FILE_NAME, "findings.csv", "findings.geojson", "coverage.geojson", "report.html", PERFORMANCE)
 _POINTS = ".npy"
 _KEY, _ID = "[0-9a-f]" * 16, "[0-9a-f]" * 12
 OUTPUT = Output(

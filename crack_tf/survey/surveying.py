@@ -14,12 +14,16 @@ from crack_tf.common.arguments import check_config, check_path, check_types
 from crack_tf.common.progress import say_now
 from crack_tf.photo.limits import read_limits
 from crack_tf.survey.camera import Locator, Scale
+from crack_tf.survey.certificate import Certificate
+from crack_tf.survey.certificate_files import write_certificate
+from crack_tf.survey.certify import Order, certify
 from crack_tf.survey.cluster import ClusterCrew
 from crack_tf.survey.condition import read_condition
 from crack_tf.survey.crew import Crew, ThreadCrew
 from crack_tf.survey.faces import read_faces
 from crack_tf.survey.findings import Finding, Gap, Survey
 from crack_tf.survey.ledger import NEEDED_MM, POSITION_ERROR_M, Coverage
+from crack_tf.survey.page import write_page
 from crack_tf.survey.pipeline import Run
 from crack_tf.survey.search import Plan, Searcher
 from crack_tf.survey.source import file_hash, is_video, open_source
@@ -66,6 +70,9 @@ class SurveyConfig:
         condition: table of rules that propose a condition state for each crack: a preset of `crack_tf.survey.condition` or a TOML file.
         every_s: video: seconds between frames.
         video_start: video: time of its first frame, with a time zone; None finds it out.
+        certify: lay known cracks into the flight's own clean photographs and search for them, see `crack_tf.survey.certify`.
+        certify_cracks: how many; None for as many as fit into half of the survey's time, from 60 to 400.
+        certify_seed: another seed lays other cracks.
         jobs: photographs at a time; None for all cores.
         scheduler: address of a Dask scheduler whose workers search; None for this process.
 
@@ -91,6 +98,9 @@ class SurveyConfig:
     condition: str | None = None
     every_s: float = 1.0
     video_start: datetime | None = None
+    certify: bool = False
+    certify_cracks: int | None = None
+    certify_seed: int = 0
     jobs: int | None = None
     scheduler: str | None = None
     limit_mm: tuple[float, ...] = ()
@@ -102,6 +112,10 @@ class SurveyConfig:
             object.__setattr__(self, "flight_log", Path(self.flight_log))
         if self.faces is not None:
             object.__setattr__(self, "faces", Path(self.faces))
+        if self.certify_cracks is not None and not (self.certify and 4 <= self.certify_cracks <= 100_000):
+            raise CrackError(f"--certify-cracks {self.certify_cracks}: give 4 to 100,000, with --certify.")
+        if self.certify_seed < 0:
+            raise CrackError(f"--certify-seed {self.certify_seed}: give 0 or more.")
         if not 0 <= self.overlap <= MAX_OVERLAP:
             raise CrackError(f"--overlap {self.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
         if self.foreground not in FOREGROUNDS:
@@ -132,6 +146,7 @@ class SurveyResult:
         done_before: photographs that an earlier call had searched.
         comparison: with what is really there, where that was given; else None.
         coverage: what of the structure was seen; None where no photograph says what it shows.
+        certificate: how wide cracks had to be to be found; None where none was asked for.
     """
 
     folder: Path
@@ -141,6 +156,7 @@ class SurveyResult:
     done_before: int
     comparison: Comparison | None
     coverage: Coverage | None = None
+    certificate: Certificate | None = None
 
     def __repr__(self) -> str:
         counts = ((self.survey.photos, "photograph"), (self.findings, "finding"), (self.gaps, "gap"))
@@ -275,11 +291,18 @@ def survey(
         )
         handled, before = work.work()
         made, speed = work.finish(models, record | asked, one_file=one_file)
+        certificate = None
+        if config.certify:
+            found = {photo.name: findings for photo, findings, _ in store.records() if photo is not None}
+            order = Order(made, found, config.needs_mm, config.overlap, config.certify_cracks, config.certify_seed)
+            certificate = certify(order, pictures, searcher, folder, jobs, say, store.check)
+            write_certificate(folder, certificate)
+            write_page(folder, made, one_file=one_file, coverage=work.coverage, certificate=certificate)
     comparison = None
     if known is not None:
         comparison = compare(made, known)
         write_json(folder / "comparison.json", comparison.as_json())
-    return SurveyResult(folder, made, speed, handled, before, comparison, work.coverage)
+    return SurveyResult(folder, made, speed, handled, before, comparison, work.coverage, certificate)
 
 
 def find_segmenter(text: str | None) -> Path | None:

@@ -19,7 +19,7 @@ from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
-from crack_tf.survey.findings import REFUTED, Finding, Survey
+from crack_tf.survey.findings import REFUTED, Finding, Polygon, Survey
 from tflite.checked import Between, CheckError, Count, Holding, checked, shown
 from tflite.errors import CrackError
 from tflite.files import read_json
@@ -173,15 +173,28 @@ def _lies_on(finding: Finding, crack: Mapping[str, Any]) -> bool:
     shown = crack["photos"].get(PurePosixPath(finding.photo).name)
     if shown is None:
         return False
-    line = np.array(shown["points"], float)
+    return lies_on(
+        finding.outline, finding.length_px is not None, np.array(shown["points"], float), crack["max_width_px"]
+    )
+
+
+def lies_on(outline: Sequence[Polygon], drawn: bool, line: np.ndarray, max_width_px: float) -> bool:
+    """Whether something that was found lies on a crack, by the rule of the module.
+
+    Args:
+        outline: of what was found, pixels.
+        drawn: whether a segmentation model drew it; else it is that of tiles.
+        line: float (n, 2), the crack's centreline on the same photograph.
+        max_width_px: of the crack.
+    """
     spacing = float(np.hypot(*np.diff(line, axis=0).T).mean())
-    inside = sum(_near_outline(finding.outline, point) for point in line)
+    inside = sum(_near_outline(outline, point) for point in line)
     if inside * spacing < min(MIN_OVERLAP_PX, 0.5 * len(line) * spacing):
         return False
-    if finding.length_px is None:
+    if not drawn:
         return True
-    edge = np.array([point for ring in finding.outline for point in ring], float)
-    reach = NEAR_PX + crack["max_width_px"] / 2
+    edge = np.array([point for ring in outline for point in ring], float)
+    reach = NEAR_PX + max_width_px / 2
     distances = np.sqrt(((edge[:, None] - line[None]) ** 2).sum(axis=2)).min(axis=1)
     return bool((distances <= reach).mean() >= 0.5)
 

@@ -116,7 +116,7 @@ def find_candidates(
     Returns:
         In reading order of their boxes.
     """
-    looked_at = None if foreground is None else _without_edge(foreground, sharp)
+    looked_at = None if foreground is None else without_edge(foreground, sharp)
     kept = [tile for tile in tiles if _share(looked_at, tile.box) >= MIN_FOREGROUND]
     positive = [tile for tile in kept if tile.crack]
     left_out = [tile for tile in tiles if tile.crack and tile not in kept]
@@ -332,7 +332,7 @@ def _chosen(labels: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.asarray(wanted[labels])
 
 
-def _without_edge(foreground: np.ndarray, sharp: bool) -> np.ndarray:
+def without_edge(foreground: np.ndarray, sharp: bool) -> np.ndarray:
     """Foreground that does not lie at the background."""
     import cv2
 

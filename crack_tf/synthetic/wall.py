@@ -93,6 +93,23 @@ class Wall:
         return pixels.clip(0, 255).astype(np.uint8), cover * (inside > 0.5)
 
 
+def crack_light(crack: WallCrack, width: int, height: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A crack for any picture.
+
+    Args:
+        crack: in pixels of the picture.
+        width, height: of the picture.
+        seed: of how evenly it is dark.
+
+    Returns:
+        float32 (height, width): the share of the light that is left, a little above 1 on the crack's lower lip; and the share of each
+        pixel that the crack covers, as large.
+    """
+    light, cover = np.ones((height, width, 1), np.float32), np.zeros((height, width), np.float32)
+    _draw_crack(_Frame(seed, 0, 0, width, height), crack, light, cover)
+    return light[..., 0], cover
+
+
 def draw_walk(
     rng: np.random.Generator, start: tuple[float, float], heading: float, length: float, width: float
 ) -> WallCrack:

@@ -1,0 +1,160 @@
+"""Does a certificate say what is true? The recall that it foretells for a flight's real cracks, against how many of them were found.
+
+What it makes: results/coverage/certificate.csv, a row per synthetic flight: cracks laid in and found, a90 and a90/95, how many views of the
+flight's own cracks (a crack on a photograph that shows most of it) were found, how many the certificate foretells with an interval of
+95 %, and the seconds of survey and certificate, where nothing stopped them. certificate.png draws both. Flights that have a row are
+not flown again; one that was stopped goes on (runs/certificate).
+Cost: half a minute a flight on two cores.
+Expected: docs/certificate.md#measured.
+Command: python -m studies.certificate
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crack_tf.survey.certificate import PROBABILITY, Certificate
+from crack_tf.survey.findings import REFUTED, Finding
+from crack_tf.survey.pod import REFERENCE, columns
+from crack_tf.survey.surveying import SurveyConfig, survey
+from crack_tf.survey.truth import lies_on
+from crack_tf.synthetic.flight import write_flight
+from crack_tf.synthetic.flight_plan import Plan
+from tflite.files import read_json, write_csv
+
+OUT, RUNS = Path("results/coverage"), Path("runs/certificate")
+FLIGHTS, CRACKS = 20, 60
+MOST_OF = 0.8  # of a crack's length that a view shows
+DRAWS = 4000
+
+
+def plan_of(seed: int) -> Plan:
+    """A flight with cracks down to half a pixel, faint and dark."""
+    return Plan(
+        seed=seed,
+        piers=1,
+        rows=2,
+        columns=4,
+        width=1000,
+        height=750,
+        cracks=6,
+        mm_per_pixel=0.2,
+        laser_noise_m=0.02,
+        widths_px=(0.4, 5.0),
+        darkness=(0.27, 0.8),
+        needs_mm=0.75,
+    )
+
+
+def views(folder: Path, truth: Mapping[str, Any]) -> list[tuple[float, float, bool]]:
+    """Width in millimetres, darkness, and whether it was found, of each view of a crack; by the photographs' own records."""
+    found: dict[str, list[Finding]] = {}
+    for path in (folder / "records").glob("*.json"):
+        record = read_json(path)
+        found[record["name"]] = [Finding.from_json(value) for value in record["findings"]]
+    seen = []
+    for crack in truth["cracks"]:
+        for name, shown in crack["photos"].items():
+            if shown["visible_length_mm"] < MOST_OF * crack["length_mm"]:
+                continue
+            line = np.array(shown["points"], float)
+            hit = any(
+                lies_on(finding.outline, finding.length_px is not None, line, crack["max_width_px"])
+                for finding in found[name]
+                if finding.validation != REFUTED
+            )
+            seen.append((crack["mean_width_mm"], crack["darkness"], hit))
+    return seen
+
+
+def foretold(certificate: Certificate, cracks: Sequence[tuple[float, float, bool]]) -> tuple[float, float, float]:
+    """How many views a certificate says are found, and the interval of 95 %: of the curve, and of chance."""
+    pod, rng = certificate.pod, np.random.default_rng(0)
+    sizes, contrasts = (np.array([crack[place] for crack in cracks]) for place in (0, 1))
+    design = columns(sizes, contrasts, float(np.log(pod.sizes).mean()))
+    weights = rng.multivariate_normal(pod.weights, pod.covariance(), DRAWS)
+    shares = 1 / (1 + np.exp(-np.clip(design @ weights.T, -50, 50)))
+    hits = (rng.uniform(size=shares.shape) < shares).sum(axis=0)
+    low, high = np.percentile(hits, (2.5, 97.5), method="inverted_cdf")
+    return float(pod.probability(sizes, contrasts).sum()), float(low), float(high)
+
+
+def fly(seed: int) -> dict[str, Any]:
+    """A row of the table."""
+    flight, folder = RUNS / f"flight-{seed}", RUNS / f"found-{seed}"
+    plan = plan_of(seed)
+    truth = read_json(flight / "truth.json") if (flight / "truth.json").is_file() else {}
+    if not truth.get("complete"):
+        truth = write_flight(flight, plan, overwrite=True)
+    asked: dict[str, Any] = {"flight_log": flight / "flight.csv", "needs_mm": plan.needed_mm}
+    fresh = not folder.exists()
+    started = time.monotonic()
+    survey(flight / "photos", folder, SurveyConfig(**asked))
+    surveyed = time.monotonic()
+    config = SurveyConfig(**asked, certify=True, certify_cracks=CRACKS, certify_seed=seed)
+    certificate = survey(flight / "photos", folder, config).certificate
+    ended = time.monotonic()
+    assert certificate is not None
+    cracks = views(folder, truth)
+    expected, low, high = foretold(certificate, cracks)
+    hits = sum(crack[2] for crack in cracks)
+    return {
+        "seed": seed,
+        "photographs": plan.photographs,
+        "laid": len(certificate.trials),
+        "laid_found": certificate.found,
+        "a90_mm": certificate.pod.size(PROBABILITY, REFERENCE),
+        "a90_95_mm": certificate.pod.size(PROBABILITY, REFERENCE, confident=True),
+        "views": len(cracks),
+        "views_found": hits,
+        "foretold": round(expected, 2),
+        "low": low,
+        "high": high,
+        "inside": int(low <= hits <= high),
+        "survey_s": round(surveyed - started, 1) if fresh else None,
+        "certificate_s": round(ended - surveyed, 1) if fresh else None,
+    }
+
+
+def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Foretold and found, flight by flight."""
+    from crack_tf.reporting.plots import new_figure, save_png
+
+    figure = new_figure(7, 4)
+    axes = figure.add_subplot()
+    numbers = np.array([[float(row[name]) for name in ("foretold", "low", "high", "views_found")] for row in rows])
+    places = np.arange(len(rows))
+    axes.vlines(places, numbers[:, 1], numbers[:, 2], color="0.6", linewidth=5, alpha=0.5, label="95 % interval")
+    axes.plot(places, numbers[:, 0], "_", color="0.2", markersize=10, label="foretold by the certificate")
+    axes.plot(places, numbers[:, 3], "o", color="#d55e00", markersize=5, label="found")
+    axes.set(xlabel="flight", ylabel="views of its cracks", ylim=(0, None))
+    axes.legend(fontsize=8, frameon=False)
+    save_png(figure, path)
+
+
+def main() -> int:
+    """Fly those that are missing; at most $MORE of them, where it is set."""
+    table = OUT / "certificate.csv"
+    rows: list[Mapping[str, Any]] = list(csv.DictReader(table.open())) if table.is_file() else []
+    missing = [seed for seed in range(FLIGHTS) if str(seed) not in {str(row["seed"]) for row in rows}]
+    for seed in missing[: int(os.environ.get("MORE", FLIGHTS))]:
+        rows.append(fly(seed))
+        print(dict(rows[-1]), flush=True)
+        write_csv(table, sorted(rows, key=lambda row: int(row["seed"])))
+    total, hits, expected = (sum(float(row[name]) for row in rows) for name in ("views", "views_found", "foretold"))
+    inside = sum(int(row["inside"]) for row in rows)
+    print(f"{len(rows)} flights, {inside} inside; of {total:g} views {hits:g} were found, {expected:.1f} foretold")
+    draw(rows, OUT / "certificate.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""A certificate says what the survey's own search finds of cracks that are known, goes on after a stop, and refuses what it cannot know."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import crack_tf
+from crack_tf.survey.certificate import FILES, TRIALS, certificate_of, contrast_of, direction_of, read_certificate
+from crack_tf.survey.certify import lay
+from crack_tf.survey.findings import read_survey
+from crack_tf.survey.page import write_page
+from crack_tf.survey.page_certificate import certificate_section
+from crack_tf.survey.surveying import SurveyConfig, SurveyResult
+from crack_tf.synthetic.wall import draw_walk
+from tests.crack_tf.survey.small_flight import Models, write_flight, write_models
+from tflite.checked import CheckError
+from tflite.errors import CrackError
+
+CRACKS = 24
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Models:
+    return write_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def settings(models) -> dict[str, Any]:
+    return {
+        "model": str(models.classifier),
+        "segmenter": "none",
+        "foreground": "none",
+        "certify": True,
+        "certify_cracks": CRACKS,
+        "jobs": 2,
+    }
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    return write_flight(tmp_path_factory.mktemp("flight") / "DCIM")
+
+
+@pytest.fixture(scope="module")
+def found(settings, photos, tmp_path_factory) -> SurveyResult:
+    return crack_tf.survey(photos, tmp_path_factory.mktemp("out") / "found", **settings)
+
+
+def test_known_cracks_are_laid_into_clean_photographs_and_the_wide_ones_are_found(found):
+    certificate = found.certificate
+    assert certificate is not None
+    assert len(certificate.trials) >= CRACKS / 2
+    # Photographs 0 and 3 have no lines; on the others, cracks stay out of tiles with a finding.
+    assert {"000.png", "003.png"} <= {trial.photo for trial in certificate.trials}
+    for trial in certificate.trials:
+        for finding in found.findings:
+            box = finding.box
+            beside = trial.x < box.x or trial.x > box.x + box.w or trial.y < box.y or trial.y > box.y + box.h
+            assert trial.photo != finding.photo or beside
+    assert certificate.unit == "px"
+    assert all(0.2 < trial.width_px < 7 and 0.25 <= trial.contrast <= 0.8 for trial in certificate.trials)
+    # The classifier of this test looks at the mean brightness of a tile.
+    dark = [trial.width_px * trial.contrast for trial in certificate.trials]
+    order = np.argsort(dark)
+    third = len(order) // 3
+    hits = np.array([trial.found for trial in certificate.trials])[order]
+    assert hits[-third:].mean() > hits[:third].mean()
+    assert not hits[:3].any()
+    assert "cracks laid into clean parts of" in certificate.describe()
+    assert "fewer than the 60" in certificate.describe()
+
+
+def test_its_files_hold_it_and_the_report_shows_it(found):
+    folder = found.folder
+    assert all((folder / name).is_file() for name in FILES)
+    assert read_certificate(folder, read_survey(folder)) == found.certificate
+    assert "What could have been missed" in found.report.read_text()
+    text = (folder / "certificate.csv").read_text()
+    assert text.startswith("width_from,width_to,unit,contrast,direction,tried,found,share,low,high")
+    value = json.loads((folder / "certificate.json").read_text())
+    assert set(value["levels"]) == {"faint", "middle", "dark"}
+    # A report that is made again, from the folder alone, still has it; one of other photographs has not.
+    survey = read_survey(folder)
+    assert "What could have been missed" in write_page(folder, survey).read_text()
+    others = replace(survey, photos=survey.photos[1:])
+    assert read_certificate(folder, others) is None
+    assert certificate_section(None) == ""
+
+
+def test_the_same_seed_lays_the_same_cracks_and_what_was_judged_is_not_judged_again(found, settings, photos, tmp_path):
+    told: list[str] = []
+    again = crack_tf.survey(photos, tmp_path / "again", say=told.append, **(settings | {"jobs": 1}))
+    assert again.certificate == found.certificate
+    lines = (tmp_path / "again" / TRIALS).read_bytes().splitlines(keepends=True)
+    # Stopped in the middle of the last photograph's line.
+    (tmp_path / "again" / TRIALS).write_bytes(b"".join(lines[:-1]) + lines[-1][: len(lines[-1]) // 2])
+    told.clear()
+    third = crack_tf.survey(photos, tmp_path / "again", say=told.append, **settings)
+    assert third.certificate == found.certificate
+    assert sum(line.startswith("certificate") for line in told) == 1
+    other = crack_tf.survey(photos, tmp_path / "again", **(settings | {"certify_seed": 1}))
+    assert other.certificate is not None
+    assert other.certificate.trials != found.certificate.trials
+
+
+def test_without_clean_parts_it_is_refused_and_the_survey_is_there(settings, tmp_path):
+    cracked = write_flight(tmp_path / "DCIM", 6)
+    for number in (0, 1, 3, 4):  # on the others, two lines leave no room
+        (cracked / f"{number:03d}.png").unlink()
+    with pytest.raises(CrackError, match=r"--certify: no part of 2 photographs is clean and seen well enough"):
+        crack_tf.survey(cracked, tmp_path / "out", **settings)
+    assert len(read_survey(tmp_path / "out").photos) == 2
+    with pytest.raises(CrackError, match=r"too coarse.*--needs-mm 0.01"):
+        crack_tf.survey(
+            write_flight(tmp_path / "other", 1), tmp_path / "coarse", mm_per_pixel=0.5, needs_mm=0.01, **settings
+        )
+
+
+def test_with_a_scale_widths_are_millimetres_and_a_segmentation_model_has_its_say(settings, models, photos, tmp_path):
+    whole = settings | {"segmenter": str(models.segmenter)}
+    result = crack_tf.survey(photos, tmp_path / "out", mm_per_pixel=0.25, needs_mm=1, **whole)
+    assert result.certificate is not None
+    assert result.certificate.unit == "mm"
+    assert {trial.validation for trial in result.certificate.trials} & {"refuted", "confirmed", "unclear"}
+    for trial in result.certificate.trials:
+        assert trial.width_mm == pytest.approx(trial.width_px * 0.25, rel=1e-3)
+
+
+@pytest.mark.parametrize("settings", [{"certify_cracks": 60}, {"certify": True, "certify_cracks": 2}])
+def test_an_impossible_number_of_cracks_is_named(settings):
+    with pytest.raises(CrackError, match="--certify-cracks"):
+        SurveyConfig(**settings)
+
+
+def test_a_crack_takes_the_share_of_light_it_is_said_to_and_leaves_the_rest_alone():
+    pixels = np.full((200, 300, 3), 200, np.uint8)
+    crack = replace(draw_walk(np.random.default_rng(0), (40, 100), 0.0, 220, 8), depth=0.5)
+    laid, cover = lay(pixels, crack, 1)
+    assert laid[cover == 1].mean() == pytest.approx(200 * (1 - 0.5 * 0.92), rel=0.12)
+    assert (laid[:40] == 200).all()
+    assert (pixels == 200).all()
+
+
+def test_contrasts_and_directions_have_names(found):
+    trial = found.certificate.trials[0]
+    assert [contrast_of(replace(trial, contrast=value)) for value in (0.3, 0.5, 0.7)] == ["faint", "middle", "dark"]
+    names = [direction_of(replace(trial, direction_deg=value)) for value in (5.0, 45.0, 90.0, 175.0)]
+    assert names == ["level", "oblique", "upright", "level"]
+
+
+def test_a_damaged_certificate_is_none(found, tmp_path):
+    survey = read_survey(found.folder)
+    for text in ("{", "[]", '{"format": "crack_tf.certificate/1", "trials": 3}'):
+        (tmp_path / "certificate.json").write_text(text)
+        assert read_certificate(tmp_path, survey) is None
+    with pytest.raises(CheckError):
+        certificate_of({**asdict(found.certificate), "trials": []})
