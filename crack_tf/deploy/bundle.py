@@ -23,6 +23,7 @@ from crack_tf.evaluation.lineage import lineage, notes
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.quantisation.data import run_manifest
 from crack_tf.zoo.adoption import GOLDEN, golden_tile
+from crack_tf.zoo.shipped import load, read_zoo
 from tflite.device.bundle import (
     COMPILED,
     FORMAT,
@@ -138,7 +139,7 @@ def pack(config: BundleConfig, out: Path) -> Bundle:
     with contextlib.ExitStack() as stack:
         if config.data:
             manifest = prepare(config.data, config.policy)
-        elif all(model.sidecar.adopted for model in models):
+        elif all(model.sidecar.adopted or shipped_golden(model) for model in models):
             manifest = stack.enter_context(golden_manifest(models))
         else:
             manifest = common_manifest(models)
@@ -171,7 +172,7 @@ def find_models(paths: Sequence[Path], originals: Sequence[Path]) -> list[Packed
     """The .tflite files that the paths stand for, each with the float model it was made from, sorted by name.
 
     Args:
-        paths: .tflite files, and run folders that stand for all of their export/*.tflite.
+        paths: .tflite files, run folders that stand for all of their export/*.tflite, and names of shipped models.
         originals: further .keras files to look among.
 
     Raises:
@@ -179,7 +180,9 @@ def find_models(paths: Sequence[Path], originals: Sequence[Path]) -> list[Packed
     """
     files: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        if str(path) in read_zoo()[1]:
+            files.append(load(str(path)).tflite)
+        elif path.is_dir():
             found = sorted((path / "export").glob("*.tflite")) or sorted(path.glob("*.tflite"))
             if not found:
                 refuse_foreign(path)
@@ -187,7 +190,9 @@ def find_models(paths: Sequence[Path], originals: Sequence[Path]) -> list[Packed
             files += found
         elif path.suffix != ".tflite":
             refuse_foreign(path)
-            raise CrackError(f"{path}: name a run folder or a .tflite file. crack-tf export makes .tflite files.")
+            raise CrackError(
+                f"{path}: name a run folder, a .tflite file or a shipped model. crack-tf export makes .tflite files."
+            )
         else:
             files.append(path)
     by_name: dict[str, Path] = {}
@@ -201,9 +206,17 @@ def find_models(paths: Sequence[Path], originals: Sequence[Path]) -> list[Packed
     return sorted(models, key=lambda model: model.path.name)
 
 
+def shipped_golden(model: Packed) -> dict[str, Path]:
+    """A shipped model's golden tiles by role; nothing for another model."""
+    for ours in read_zoo()[1].values():
+        if ours.tflite.resolve() == model.twin.resolve():
+            return {"crack": ours.path("golden_crack"), "clean": ours.path("golden_no_crack")}
+    return {}
+
+
 @contextlib.contextmanager
 def golden_manifest(models: Sequence[Packed]) -> Iterator[Manifest]:
-    """The golden tiles of adopted models as a data set, for those whose owner names no other: one cracked and one clean per model.
+    """The golden tiles of adopted and shipped models as a data set, for whoever names no other: one cracked and one clean per model.
 
     Raises:
         CrackError: if a tile is missing, or is not the one that the model was adopted with.
@@ -212,7 +225,8 @@ def golden_manifest(models: Sequence[Packed]) -> Iterator[Manifest]:
         items = {}
         for model in models:
             for role, crack in GOLDEN.items():
-                data = golden_tile(model.twin, model.sidecar, role)
+                ours = shipped_golden(model)
+                data = ours[role].read_bytes() if ours else golden_tile(model.twin, model.sidecar, role)
                 name = f"{model.twin.name}.{role}.png"
                 (Path(folder) / name).write_bytes(data)
                 items[name] = Item(name, sha256_bytes(data), int(crack), name, "test")
