@@ -42,7 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
         nargs="*",
         type=Path,
         metavar="RUN_OR_TFLITE",
-        help="run folder (all of its export/*.tflite), .tflite file or shipped model's name; none with --ssh: send the bundle that is there",
+        help="run folder (all of its export/*.tflite), .tflite file or shipped model's name; none with --ssh: the bundle that is there",
     )
     add("--out", type=Path, default=Path("crack_tf-bundle.zip"), metavar="FILE", help="(default: crack_tf-bundle.zip)")
     add(

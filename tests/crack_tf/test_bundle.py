@@ -19,6 +19,7 @@ from crack_tf import bundle, export
 from crack_tf.deploy import bundle as packing
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import load_predictor
+from crack_tf.zoo.shipped import read_zoo
 from tests.dark_map_model import write_map_model
 from tflite.device.bundle import file_problems, read_bundle
 from tflite.errors import CrackError
@@ -217,6 +218,16 @@ def test_fewer_tiles_than_asked_for_are_taken_with_a_note(
     assert "only 4 crack tiles" in capsys.readouterr().err
 
 
+def test_a_shipped_model_is_packed_by_its_name_with_its_golden_tiles() -> None:
+    (model,) = packing.find_models([Path("opnet_lite_nano")], [])
+    assert model.path == read_zoo()[1]["opnet_lite_nano"].tflite
+    with packing.golden_manifest([model]) as manifest:
+        assert sorted(item.label for item in manifest.items) == [0, 1]
+        tiles = {item.label: load_rgb(manifest.read(item)) for item in manifest.items}
+    clean, cracked = (load_predictor(model.path).logits(tiles[label][None])[0] for label in (0, 1))
+    assert clean < model.sidecar.threshold.logit <= cracked
+
+
 def test_a_file_that_exists_is_kept_unless_told_otherwise(
     exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,7 +242,7 @@ def test_nothing_to_pack_is_refused(refused: Callable[..., str], tmp_path: Path,
     assert "no model given" in refused()
     assert "none.tflite does not exist" in refused(tmp_path / "none.tflite")
     assert "has no export/*.tflite. Make one with" in refused(tiny_run)
-    assert "name a run folder or a .tflite file" in refused(tiny_run / "model.keras")
+    assert "name a run folder, a .tflite file or a shipped model" in refused(tiny_run / "model.keras")
 
 
 def test_damaged_models_are_refused(run: Path, refused: Callable[..., str]) -> None:
