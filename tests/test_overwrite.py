@@ -96,12 +96,18 @@ VERBS = {
     "data fetch synthetic": Verb(DATA, lambda i: ["fetch", "synthetic"]),
     "data flight": Verb(DATA, lambda i: ["flight", *SMALL_FLIGHT], source="crack_tf.data.flight"),
     "data audit": Verb(DATA, lambda i: ["audit", i("metu")]),
-    "data disputes": Verb(DATA, lambda i: ["disputes", i.manifest]),
-    "data review": Verb(DATA, lambda i: ["review", i.manifest]),
+    "data disputes": Verb(DATA, lambda i: ["disputes", i.manifest], source="crack_tf.data.label_verbs"),
+    "data review": Verb(DATA, lambda i: ["review", i.manifest], source="crack_tf.data.label_verbs"),
     "data split": Verb(DATA, lambda i: ["split", i("metu")], FILE, "out.csv"),
     "data joint": Verb(DATA, lambda i: ["joint", i.manifest, i.manifest], FILE, "out.csv"),
     "data mix": Verb(DATA, lambda i: ["mix", i.manifest, i.manifest], FILE, "out.csv"),
-    "data relabel": Verb(DATA, lambda i: ["relabel", i.manifest, "--review", "sdnet2018_walls"], FILE, "out.csv"),
+    "data relabel": Verb(
+        DATA,
+        lambda i: ["relabel", i.manifest, "--review", "sdnet2018_walls"],
+        FILE,
+        "out.csv",
+        source="crack_tf.data.label_verbs",
+    ),
     "export": Verb("crack_tf.export", lambda i: [i("run"), "--float32"], NAMED, "dark-float32.tflite"),
     "zoo add": Verb(
         "crack_tf.zoo.__main__", lambda i: ["add", i("run"), "--name", "new"], NAMED, "new/notes.txt", "--zoo"
@@ -215,7 +221,8 @@ def test_no_command_line_with_overwrite_is_missing_here() -> None:
         and any(isinstance(value, ast.Constant) and value.value == "--overwrite" for value in node.args)
         and ast.unparse(node.func).rpartition(".")[2] in ("add", "add_argument")
     }
-    assert found == {verb.source or verb.module for verb in VERBS.values()}
+    listed = {verb.source or verb.module for verb in VERBS.values()}
+    assert found == {name for name in listed if not name.startswith("studies.")}  # those are not in the packages
 
 
 def test_whole_folders_are_removed_in_few_places_only() -> None:
