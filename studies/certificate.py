@@ -41,11 +41,11 @@ def plan_of(seed: int) -> Plan:
     return Plan(
         seed=seed,
         piers=1,
-        rows=2,
+        rows=3,
         columns=4,
         width=1000,
         height=750,
-        cracks=6,
+        cracks=4,
         mm_per_pixel=0.2,
         laser_noise_m=0.02,
         widths_px=(0.4, 5.0),
