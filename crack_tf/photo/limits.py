@@ -29,6 +29,7 @@ PRESETS = {"ec2": (0.2, 0.3, 0.4), "aci224": (0.1, 0.15, 0.18, 0.3, 0.41)}
 MAX_LIMITS = 12
 HELP = f"widths, or tables by name ({', '.join(PRESETS)}): of each crack whether it exceeds them, is below, or nobody can tell"
 _WIDEST_MM = 100.0
+_DECIMALS = 6  # of a limit in millimetres; finer ones would be 0
 
 
 def parse_limits(text: str | None) -> tuple[float, ...]:
@@ -76,12 +77,16 @@ def check_limits(limits: Sequence[float], text: str | None = None) -> tuple[floa
     """
     given = ",".join(map(str, limits)) if text is None else text
     for value in limits:
-        if not (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= _WIDEST_MM):
+        if not (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and 0 < round(value, _DECIMALS) <= _WIDEST_MM
+        ):
             raise CrackError(
                 f"--limit-mm {given}: widths lie above 0 and up to {_WIDEST_MM:g} mm, got {value!r}. Decimals are written with a "
                 "point, and a comma goes between two limits: 0.2,0.3."
             )
-    unique = tuple(sorted({round(float(value), 6) for value in limits}))
+    unique = tuple(sorted({round(float(value), _DECIMALS) for value in limits}))
     if len(unique) > MAX_LIMITS:
         raise CrackError(f"--limit-mm {given}: {len(unique)} limits are too many, give up to {MAX_LIMITS}.")
     return unique

@@ -146,7 +146,7 @@ def read_condition(text: str) -> ConditionTable:
             raise CrackError(f"--condition {text} cannot be read: {error.strerror}.") from None
     try:
         value = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise CrackError(
             f"--condition {text} is no TOML ({first_line(error)}). docs/condition.md has an example."
         ) from None

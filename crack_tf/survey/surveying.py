@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from crack_tf.common.arguments import check_config, check_path, check_types
+from crack_tf.common.arguments import check_config, check_path, check_types, option_of
 from crack_tf.common.progress import say_now
 from crack_tf.photo.limits import read_limits
 from crack_tf.survey.camera import Locator, Scale
@@ -43,6 +43,16 @@ from tflite.sidecar import Sidecar, read_sidecar
 from tflite.words import counted
 
 FOREGROUNDS = ("auto", "none")
+# Least and most. Wider than any flight, and what a survey's files hold: what they refuse would fail after the search, not before it.
+_RANGES = {
+    "mm_per_pixel": (1e-6, 1e4),
+    "distance_m": (1e-3, 1e5),
+    "focal_mm": (1e-2, 1e5),
+    "sensor_width_mm": (1e-2, 1e5),
+    "position_error_m": (1e-6, 1e6),
+    "needs_mm": (1e-3, 1e3),
+    "every_s": (1e-6, 1e6),
+}
 
 
 @dataclass(frozen=True)
@@ -120,18 +130,12 @@ class SurveyConfig:
             raise CrackError(f"--overlap {self.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
         if self.foreground not in FOREGROUNDS:
             raise CrackError(f"--foreground {self.foreground!r}: choose one of {', '.join(FOREGROUNDS)}.")
-        for name in (
-            "mm_per_pixel",
-            "distance_m",
-            "focal_mm",
-            "sensor_width_mm",
-            "position_error_m",
-            "needs_mm",
-            "every_s",
-        ):
+        for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise CrackError(f"--{name.replace('_', '-')} {value:g}: give a number above 0.")
+            if value is None or least <= value <= most:
+                continue
+            wanted = "above 0" if not value > 0 else f"from {least:g} to {most:g}"
+            raise CrackError(f"{option_of(name)} {value:g}: give a number {wanted}.")
 
 
 @dataclass(frozen=True, repr=False)

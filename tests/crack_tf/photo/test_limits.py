@@ -19,7 +19,9 @@ def test_numbers_and_tables_are_taken_together_and_each_limit_once() -> None:
     assert parse_limits(None) == ()
 
 
-@pytest.mark.parametrize("text", ["", "0", "-0.3", "nan", "inf", "0,3", "wide", "0.3,,0.4", "0.3;0.4", "101", "ec3"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-0.3", "nan", "inf", "0,3", "wide", "0.3,,0.4", "0.3;0.4", "101", "1e-300", "ec3"]
+)
 def test_what_is_no_limit_is_named(text: str) -> None:
     with pytest.raises(CrackError, match="--limit-mm"):
         parse_limits(text)

@@ -97,6 +97,7 @@ def test_a_table_of_ones_own_is_read(tmp_path: Path) -> None:
     [
         ("", "its format must be"),
         ("format = ", "is no TOML"),
+        pytest.param("width = " + "9" * 5000, "is no TOML", id="a number of 5000 digits"),
         ('format = "crack_tf.condition/1"\nname = "x"\nstates = ["a"]\nrule = []', r"no \[\[rule\]\]"),
         ('format = "crack_tf.condition/1"\nname = "x"\nstates = ["a"]\n[[rule]]\nstate = "b"', "state 'b'"),
         ('format = "crack_tf.condition/1"\nname = "x"\nstates = ["a"]\n[[rule]]\nstate = "a"\nwidth = 3', "width"),

@@ -10,8 +10,10 @@ import pytest
 
 import crack_tf
 from crack_tf.survey.findings import read_survey
-from crack_tf.survey.surveying import SurveyConfig
+from crack_tf.survey.surveying import _RANGES, SurveyConfig
+from crack_tf.survey.views import Asked
 from tests.crack_tf.survey.small_flight import write_flight, write_models
+from tflite.checked import checked
 from tflite.errors import CrackError
 
 
@@ -22,6 +24,12 @@ from tflite.errors import CrackError
         ({"foreground": "mask.png"}, "--foreground 'mask.png': choose one of auto, none"),
         ({"distance_m": 0}, "--distance-m 0: give a number above 0"),
         ({"every_s": float("nan")}, "--every-s nan: give a number above 0"),
+        ({"needs_mm": 1e300}, "--needs-mm 1e+300: give a number from 0.001 to 1000"),
+        ({"needs_mm": 1e-9}, "--needs-mm 1e-09: give a number from 0.001 to 1000"),
+        ({"position_error_m": 1e300}, "--position-error-m 1e+300: give a number from"),
+        ({"mm_per_pixel": 1e300}, "--mm-per-pixel 1e+300: give a number from"),
+        ({"distance_m": float("inf")}, "--distance-m inf: give a number from"),
+        ({"limit_mm": "1e-300"}, "--limit-mm 1e-300: widths lie above 0"),
         ({"distance": 2}, "survey() takes no 'distance'"),
     ],
 )
@@ -32,6 +40,12 @@ def test_an_impossible_setting_is_named_and_nothing_is_made(
         crack_tf.survey(tmp_path, tmp_path / "out", **settings)
     assert message in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_asked_of_photographs_is_within_what_a_surveys_file_may_say() -> None:
+    for name in ("needs_mm", "position_error_m"):
+        for value in _RANGES[name]:
+            checked(Asked, {name: value})
 
 
 def test_a_configuration_and_settings_beside_it_are_refused(tmp_path: Path) -> None:
