@@ -166,9 +166,11 @@ def draw(counts: Counter[tuple[str, str, str]], path: Path) -> None:
         axis.set(title=pattern, xticks=[], yticks=[])
     for axis, source in zip(axes[1, ::2], WALLS, strict=True):
         table = np.array([[counts[source, true, told] for told in PATTERNS] for true in PATTERNS])
-        axis.imshow(table / np.maximum(1, table.sum(axis=1, keepdims=True)), cmap="Blues", vmin=0, vmax=1)
+        shares = table / np.maximum(1, table.sum(axis=1, keepdims=True))
+        axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for (row, column), count in np.ndenumerate(table):
-            axis.text(column, row, f"{count:,}", ha="center", va="center", color="black")
+            ink = "white" if shares[row, column] > 0.5 else "black"
+            axis.text(column, row, f"{count:,}", ha="center", va="center", color=ink)
         axis.set(xticks=range(4), yticks=range(4), title=f"cracks, from {source}", ylabel="drawn", xlabel="told")
         axis.set_xticklabels([name.replace(" ", "\n", 1) for name in PATTERNS])
         axis.set_yticklabels([name.replace(" ", "\n", 1) for name in PATTERNS])
