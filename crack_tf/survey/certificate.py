@@ -25,6 +25,7 @@ from tflite.checked import Between, CheckError, Count, OneOf, Text, checked
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_bytes
 from tflite.metrics import wilson_interval
+from tflite.words import counted
 
 FORMAT = "crack_tf.certificate/1"
 FILE_NAME, TABLE, PLOT, TRIALS = "certificate.json", "certificate.csv", "certificate.png", "certificate-trials.jsonl"
@@ -47,6 +48,7 @@ _DECIDE = (
 _WIDTH_CLASSES = 6
 _UPRIGHT_DEG = 22.5  # on either side
 PROBABILITY = 0.9
+_UNKNOWN = "not known: wide cracks were found no more often than narrow ones"
 
 
 @dataclass(frozen=True)
@@ -136,13 +138,20 @@ class Certificate:
 
     def describe(self) -> str:
         """Two sentences, such as "41 of 60 cracks ... were found. A crack that takes half of the light is found ..."."""
-        photos = len({trial.photo for trial in self.trials})
+        photos = counted(len({trial.photo for trial in self.trials}), "photograph")
         a90, sure = self.sizes["middle"]
         text = (
-            f"{self.found} of {len(self.trials)} cracks laid into clean parts of {photos} photographs of this flight were found. Of cracks "
-            f"that take half of the light, nine of ten are found from a width of {a90} on (a90); that is sure with 95 % confidence from "
-            f"{sure} on (a90/95)"
+            f"{self.found} of {len(self.trials)} cracks laid into clean parts of {photos} of this flight were found. "
         )
+        if a90 == _UNKNOWN:
+            text += f"From which width on nine of ten cracks that take half of the light are found (a90, a90/95) is {_UNKNOWN}"
+        else:
+            text += f"Of cracks that take half of the light, nine of ten are found from a width of {a90} on (a90); "
+            text += (
+                f"from which width on that is sure with 95 % confidence (a90/95) is {_UNKNOWN}"
+                if sure == _UNKNOWN
+                else f"that is sure with 95 % confidence from {sure} on (a90/95)"
+            )
         if len(self.trials) < LEAST_TRIALS:
             text += f"; {len(self.trials)} cracks are fewer than the {LEAST_TRIALS} that MIL-HDBK-1823A asks for"
         return text
@@ -190,7 +199,7 @@ class Certificate:
         if pod.reaches(PROBABILITY, contrast, confident=confident):
             return f"less than {low:.2g} {self.unit}"
         if not pod.rises:
-            return "a width that is not known, since wide cracks were found no more often than narrow ones,"
+            return _UNKNOWN
         return f"more than {high:.2g} {self.unit}"
 
 

@@ -76,6 +76,19 @@ def test_known_cracks_are_laid_into_clean_photographs_and_the_wide_ones_are_foun
     assert "fewer than the 60" in certificate.describe()
 
 
+def test_a_width_that_nobody_knows_is_told_in_whole_sentences(found):
+    trials = tuple(
+        replace(trial, photo="a.png", found=True, width_px=width, contrast=0.5)
+        for trial, width in zip(
+            found.certificate.trials, np.geomspace(6, 0.3, len(found.certificate.trials)), strict=True
+        )
+    )
+    narrow_ones = tuple(replace(trial, found=number >= len(trials) / 2) for number, trial in enumerate(trials))
+    text = replace(found.certificate, trials=narrow_ones).describe()
+    assert "of 1 photograph of this flight were found. From which width on" in text
+    assert "is not known: wide cracks were found no more often than narrow ones" in text
+
+
 def test_its_files_hold_it_and_the_report_shows_it(found):
     folder = found.folder
     assert all((folder / name).is_file() for name in FILES)
