@@ -18,6 +18,7 @@ from crack_tf.photo.__main__ import main as photo
 from crack_tf.predict import main as predict
 from crack_tf.survey.__main__ import main as survey
 from crack_tf.survey.findings import Survey, read_survey
+from crack_tf.survey.validate import LEFT_OUT
 from crack_tf.zoo.shipped import find_model
 from tests.cases import case
 from tflite.device.gps import open_gps
@@ -308,7 +309,7 @@ def test_positive_tiles_on_concrete_in_shade_are_never_nothing_found(
     assert found.photos[0].positives > 0
     assert "nothing found" not in capsys.readouterr().out
     assert found.findings
-    assert found.photos[0].left_out == sum(finding.tiles for finding in found.findings if finding.note)
+    assert found.photos[0].left_out == sum(finding.tiles for finding in found.findings if finding.note == LEFT_OUT)
 
 
 @pytest.mark.slow

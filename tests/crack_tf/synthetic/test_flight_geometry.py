@@ -118,7 +118,7 @@ def test_a_missed_photograph_is_a_hole_and_none_without():
 def test_the_command_draws_a_cylinder_and_declares_its_face(tmp_path: Path, capsys):
     options = "--piers 1 --rows 1 --columns 6 --size 400x400 --shape round --cracks 4 --laser-noise-m 0.01 --missed 3 --needs-mm 2"
     assert main(["flight", "--out", str(tmp_path / "f"), *options.split()]) == 0
-    assert "3 photographs of 1 piers" in capsys.readouterr().out
+    assert "3 photographs of 1 pier with" in capsys.readouterr().out
     (face,) = read_faces(tmp_path / "f/faces.json")
     assert (face.kind, face.name) == ("cylinder", "pier 1")
     truth = json.loads((tmp_path / "f/truth.json").read_text())
