@@ -347,6 +347,10 @@ def read_survey(out: str | Path) -> Survey:
     value = read_json(path)
     if value.pop("format", None) != FORMAT:
         raise CrackError(f"{path} was not written by this version of crack-tf survey. Make the survey again.")
+    # A survey always writes these, empty ones too: without its findings it would read as crack-free.
+    missing = [name for name in ("photos", "findings", "gaps") if name not in value]
+    if missing:
+        raise CrackError(f"{path} is damaged: it has no {missing[0]!r}. Make the survey again.")
     try:
         survey: Survey = checked(Survey, value)
         return survey

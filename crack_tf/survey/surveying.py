@@ -30,7 +30,7 @@ from crack_tf.survey.source import file_hash, is_video, open_source
 from crack_tf.survey.store import Store
 from crack_tf.survey.truth import Comparison, compare, read_truth
 from crack_tf.zoo.shipped import find_model, read_zoo
-from tflite.device.tiles import MAX_OVERLAP
+from tflite.device.tiles import MAX_OVERLAP, MIN_SIDE
 from tflite.errors import CrackError
 from tflite.extras import require
 from tflite.files import write_json
@@ -52,6 +52,9 @@ _RANGES = {
     "position_error_m": (1e-6, 1e6),
     "needs_mm": (1e-3, 1e3),
     "every_s": (1e-6, 1e6),
+    "tile": (MIN_SIDE, 10**5),
+    "jobs": (1, 10**4),
+    "clock_offset": (-2e9, 2e9),  # decades, as of a clock that was never set
 }
 
 
@@ -134,7 +137,7 @@ class SurveyConfig:
             value = getattr(self, name)
             if value is None or least <= value <= most:
                 continue
-            wanted = "above 0" if not value > 0 else f"from {least:g} to {most:g}"
+            wanted = "above 0" if 0 < least < 1 and not value > 0 else f"from {least:g} to {most:g}"
             raise CrackError(f"{option_of(name)} {value:g}: give a number {wanted}.")
 
 

@@ -87,6 +87,16 @@ def test_damage_is_told(tmp_path, change, message):
         read_survey(tmp_path)
 
 
+@pytest.mark.parametrize("part", ["photos", "findings", "gaps"])
+def test_a_survey_that_lost_a_part_is_never_read_as_crack_free(tmp_path, part):
+    path = write_survey(tmp_path, Survey("DCIM", "2025-06-01T09:30:00Z", {}, {}))
+    value = json.loads(path.read_text())
+    del value[part]
+    path.write_text(json.dumps(value))
+    with pytest.raises(CrackError, match=f"is damaged: it has no '{part}'"):
+        read_survey(tmp_path)
+
+
 def test_a_folder_without_a_finished_survey_is_told(tmp_path):
     with pytest.raises(CrackError, match="no finished survey"):
         read_survey(tmp_path)

@@ -21,6 +21,10 @@ from tflite.errors import CrackError
     ("settings", "message"),
     [
         ({"overlap": 1.0}, "--overlap 1: choose a share"),
+        ({"jobs": 0}, "--jobs 0: give a number from 1"),
+        ({"jobs": -5}, "--jobs -5: give a number from 1"),
+        ({"tile": 3}, "--tile 3: give a number from"),
+        ({"clock_offset": float("nan")}, "--clock-offset nan: give a number from"),
         ({"foreground": "mask.png"}, "--foreground 'mask.png': choose one of auto, none"),
         ({"distance_m": 0}, "--distance-m 0: give a number above 0"),
         ({"every_s": float("nan")}, "--every-s nan: give a number above 0"),
