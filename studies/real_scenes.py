@@ -1,13 +1,13 @@
 """The models that were taught on real scenes: the default classifier, and the segmentation model that validates it.
 
 What it makes: `real`, MobileNetV2 at 160 pixels from data that may be shipped (METU, SDNET2018's walls, concrete from a drone, crops
-of real scenes without a crack, and cracks transplanted onto these, a part of them on drawn brickwork and coarse surfaces), and
-`unet_mobile`, research only, from all sets with masks besides, with crack-free tiles and scenes as empty masks.
+of real scenes without a crack, and cracks transplanted onto these, a part of them on drawn brickwork and coarse surfaces);
+`mobilenet_v2_035_real`, a small classifier for the device that learns from it; and `unet_mobile`, research only, from all sets with
+masks besides, with crack-free tiles and scenes as empty masks.
 Ideas: masks and tile labels in one training set; cracks transplanted onto other backgrounds, and lines that only look like cracks
 (crack_tf/synthetic/transplant.py); balanced draws of data sets; colour casts, blur, adverse conditions. docs/decisions.md says what
 each is for.
-Then a small classifier for the device, `mobilenet_v2_035_real`, which learns from it.
-The classifier ends with epochs at a constant rate whose weights are averaged: flat minima hold better on data never seen (Izmailov et
+`real` ends with epochs at a constant rate whose weights are averaged: flat minima hold better on data never seen (Izmailov et
 al., UAI 2018; Cha et al., SWAD, NeurIPS 2021).
 Cost: about five hours on two cores with AVX-512.
 Expected: results/real-scenes, made by `crack-tf evaluate --suite` (docs/results.md).

@@ -179,8 +179,9 @@ def find_models(paths: Sequence[Path], originals: Sequence[Path]) -> list[Packed
         CrackError: if there is none, one is damaged, two have one name, or a float model is not found.
     """
     files: list[Path] = []
+    shipped = read_zoo()[1]
     for path in paths:
-        if str(path) in read_zoo()[1]:
+        if str(path) in shipped:
             files.append(load(str(path)).tflite)
         elif path.is_dir():
             found = sorted((path / "export").glob("*.tflite")) or sorted(path.glob("*.tflite"))
@@ -224,8 +225,8 @@ def golden_manifest(models: Sequence[Packed]) -> Iterator[Manifest]:
     with tempfile.TemporaryDirectory(prefix="crack_tf-") as folder:
         items = {}
         for model in models:
+            ours = shipped_golden(model)
             for role, crack in GOLDEN.items():
-                ours = shipped_golden(model)
                 data = ours[role].read_bytes() if ours else golden_tile(model.twin, model.sidecar, role)
                 name = f"{model.twin.name}.{role}.png"
                 (Path(folder) / name).write_bytes(data)
