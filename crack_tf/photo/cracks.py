@@ -81,6 +81,9 @@ class WidthAt:
         x, y: in pixels.
         width: in pixels, mean over `PROFILE_SPACING`.
         width_from: PHOTOGRAPH where the photograph shows it clearly, else MASK.
+        missing_light: across it, in pixels of quite black line, and
+        half_width: between its walls at half its depth, in pixels: what the photograph shows whatever its blur and the crack's darkness
+            (`crack_tf.photo.slit.Line`), to be compared with another photograph of the crack; None with MASK.
     """
 
     branch: int
@@ -89,6 +92,8 @@ class WidthAt:
     y: float
     width: float
     width_from: str
+    missing_light: float | None = None
+    half_width: float | None = None
 
 
 @dataclass(frozen=True)
@@ -382,7 +387,7 @@ def _measure(
             widest_range(mean_range, mean_width, max_width),
         ),
         "missing_light": 0.0 if valleys is None else valleys.line.deficit,
-        "profile": _profile(stretches, None if valleys is None else valleys.clear, offset),
+        "profile": _profile(stretches, valleys, offset),
     }
 
 
@@ -517,20 +522,19 @@ def _with_widths(
 
 
 def _profile(
-    stretches: list[tuple[np.ndarray, np.ndarray]], clear: np.ndarray | None, offset: np.ndarray
+    stretches: list[tuple[np.ndarray, np.ndarray]], valleys: Valleys | None, offset: np.ndarray
 ) -> tuple[WidthAt, ...]:
-    """Widths along the stretches, means over `PROFILE_SPACING`. `clear` is of all their places, or None for none."""
+    """Widths along the stretches, means over `PROFILE_SPACING`. `valleys` are at all their places, or None for a mask alone."""
     found = []
     together = round(PROFILE_SPACING / _SPACING)
     first = 0
     for branch, (points, widths) in enumerate(stretches, start=1):
         steps = np.hypot(*np.diff(points, axis=0).T) if len(points) > 1 else np.zeros(0)
         along = np.concatenate([[0.0], np.cumsum(steps)])
-        seen = np.zeros(len(points), bool) if clear is None else clear[first : first + len(points)]
-        first += len(points)
         for start in range(0, len(points), together):
             part = slice(start, start + together)
             x, y = _xy(points[part].mean(axis=0) + offset)
+            missing, half_width = _shown(valleys, slice(first + start, first + min(start + together, len(points))))
             found.append(
                 WidthAt(
                     branch=branch,
@@ -538,10 +542,20 @@ def _profile(
                     x=x,
                     y=y,
                     width=round(float(widths[part].mean()), 3),
-                    width_from=PHOTOGRAPH if seen[part].mean() >= 0.5 else MASK,
+                    width_from=MASK if missing is None else PHOTOGRAPH,
+                    missing_light=missing,
+                    half_width=half_width,
                 )
             )
+        first += len(points)
     return tuple(found)
+
+
+def _shown(valleys: Valleys | None, part: slice) -> tuple[float, float] | tuple[None, None]:
+    """Missing light and width at half the depth, means over the clear ones of some places; None where half of them are not clear."""
+    if valleys is None or valleys.clear[part].mean() < 0.5:
+        return None, None
+    return tuple(round(float(np.nanmean(values[part])), 3) for values in (valleys.missing_light, valleys.half_widths))  # type: ignore[return-value]
 
 
 def _across(blurred: np.ndarray, places: np.ndarray, directions: np.ndarray, radius: np.ndarray) -> np.ndarray:

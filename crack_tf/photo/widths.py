@@ -52,12 +52,15 @@ class Valleys:
         clear: whether the valley of a place stands out, bool (n,).
         line: how the clear places look, on average.
         possible: widths that explain them.
+        missing_light, half_widths: of the places, as `Line.deficit` and `Line.at_half`, float (n,); NaN where a place is not clear.
     """
 
     widths: np.ndarray
     clear: np.ndarray
     line: Line
     possible: SlitWidths
+    missing_light: np.ndarray
+    half_widths: np.ndarray
 
 
 def photograph_widths(
@@ -120,7 +123,8 @@ def photograph_widths(
     width = min(max(by_walls, possible.at(_LIKELY[0])), possible.at(_LIKELY[1]))
     widths = np.where(clear, width / line.deficit * deficit, 0.0)
     ratio = widths[clear].sum() / max(float(mask_widths[clear].sum()), 1e-6)
-    return Valleys(np.where(clear, widths, ratio * mask_widths), clear, line, possible)
+    missing, half_widths = (np.where(clear, values, np.nan) for values in (deficit, at_half))
+    return Valleys(np.where(clear, widths, ratio * mask_widths), clear, line, possible, missing, half_widths)
 
 
 def _profiles(grey: np.ndarray, places: np.ndarray, directions: np.ndarray, across: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,34 @@ from crack_tf.photo.view import View
 from tflite.checked import file_inside
 from tflite.errors import CrackError
 
-COLUMNS = ("branch", "along_px", "x", "y", "width_px", "width_from", "along_mm", "width_mm")
+COLUMNS = (
+    *("branch", "along_px", "x", "y", "width_px", "width_from", "along_mm", "width_mm"),
+    *("missing_light_px", "half_width_px"),
+)
 MOST_PLOTTED, LEAST_PLOTTED = 80, 16  # points of a plot
 PAGE_POINTS = 60_000  # of all plots together, about: a page of thousands of findings stays small
 _MAX_BYTES = 20_000_000
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Places along a crack that its photograph shows clearly, all branches one after the other.
+
+    Attributes:
+        points: float (n, 2), x and y in pixels of the photograph.
+        along: float (n, 2), the crack's direction there, unit vectors.
+        widths: float (n,), pixels.
+        across_mm: float (n,), millimetres per pixel across the crack; NaN where the scale is not known.
+        missing_light, half_widths: float (n,), see `crack_tf.photo.cracks.WidthAt`.
+    """
+
+    points: np.ndarray
+    along: np.ndarray
+    widths: np.ndarray
+    across_mm: np.ndarray
+    missing_light: np.ndarray
+    half_widths: np.ndarray
+
 
 # Lines of (along, width) pairs, in one unit.
 Lines = tuple[tuple[tuple[float, float], ...], ...]
@@ -47,7 +72,8 @@ def profile_csv(profile: Sequence[WidthAt], view: View | None) -> bytes:
         for number, at in enumerate(range(line.start, line.stop)):
             place = profile[at]
             row = [place.branch, place.along, place.x, place.y, place.width, place.width_from]
-            table.writerow([*row, _number(millimetres[number], 2), _number(place.width * across[at], 4)])
+            shown = (place.missing_light, place.half_width)
+            table.writerow([*row, _number(millimetres[number], 2), _number(place.width * across[at], 4), *shown])
     return text.getvalue().encode()
 
 
@@ -65,11 +91,7 @@ def read_lines(folder: Path, name: str, points: int = MOST_PLOTTED) -> tuple[str
         points: at most, and one more for each line.
     """
     try:
-        path = file_inside(folder, name)
-        if path.stat().st_size > _MAX_BYTES:
-            return None
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
+        rows = _rows(folder, name)
         unit = "mm" if rows and all(row["width_mm"] and row["along_mm"] for row in rows) else "px"
         places = [(row["branch"], float(row[f"along_{unit}"]), float(row[f"width_{unit}"])) for row in rows]
     except (OSError, CrackError, KeyError, TypeError, ValueError, csv.Error):
@@ -93,9 +115,52 @@ def read_lines(folder: Path, name: str, points: int = MOST_PLOTTED) -> tuple[str
     return unit, tuple(lines)
 
 
+def read_profile(folder: Path, name: str) -> Profile | None:
+    """The clear places of a finding's table; None where it has none, is gone or damaged, or is from before 2026-12.
+
+    Args:
+        folder: the survey's.
+        name: of the table, relative to the folder.
+    """
+    try:
+        rows = _rows(folder, name)
+        columns = ("x", "y", "width_px", "width_mm", "missing_light_px", "half_width_px")
+        table = np.array([[float(row[column] or "nan") for column in columns] for row in rows]).reshape(
+            -1, len(columns)
+        )
+        lines = _runs([row["branch"] for row in rows])
+    except (OSError, CrackError, KeyError, TypeError, ValueError, csv.Error):
+        return None
+    along = np.concatenate([_directions(_smooth(table[line, :2])) for line in lines]) if lines else table[:, :2]
+    clear = np.isfinite(table[:, [0, 1, 2, 4, 5]]).all(axis=1) & (table[:, [2, 4, 5]] > 0).all(axis=1)
+    if not clear.any():
+        return None
+    along, table = along[clear] / np.linalg.norm(along[clear], axis=1, keepdims=True), table[clear]
+    return Profile(table[:, :2], along, table[:, 2], table[:, 3] / table[:, 2], table[:, 4], table[:, 5])
+
+
+def _rows(folder: Path, name: str) -> list[dict[str, str]]:
+    path = file_inside(folder, name)
+    if path.stat().st_size > _MAX_BYTES:
+        raise CrackError(f"{path} is too large for a table of widths.")
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _smooth(points: np.ndarray) -> np.ndarray:
+    """A line without its small kinks, which have directions of their own."""
+    from scipy.ndimage import gaussian_filter1d
+
+    return np.asarray(gaussian_filter1d(points, 3.0, axis=0, mode="nearest"))
+
+
 def _lines(profile: Sequence[WidthAt]) -> list[slice]:
     """Places that follow each other on one branch."""
-    keys = [place.branch for place in profile]
+    return _runs([place.branch for place in profile])
+
+
+def _runs(keys: Sequence[object]) -> list[slice]:
+    """Where equal keys follow each other."""
     cuts = [number for number in range(1, len(keys)) if keys[number] != keys[number - 1]]
     edges = [0, *cuts, len(keys)] if keys else [0]
     return [slice(start, end) for start, end in itertools.pairwise(edges)]

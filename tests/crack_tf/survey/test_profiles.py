@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from crack_tf.photo.cracks import WidthAt
 from crack_tf.photo.view import View
-from crack_tf.survey.profiles import COLUMNS, LEAST_PLOTTED, MOST_PLOTTED, plotted, profile_csv, read_lines
+from crack_tf.survey.profiles import (
+    COLUMNS,
+    LEAST_PLOTTED,
+    MOST_PLOTTED,
+    plotted,
+    profile_csv,
+    read_lines,
+    read_profile,
+)
 
 
 def straight(length: int, branch: int = 1) -> list[WidthAt]:
@@ -74,3 +84,25 @@ def test_a_damaged_table_is_drawn_as_none(tmp_path: Path, text: str) -> None:
 
 def test_an_empty_profile_is_a_table_without_rows(tmp_path: Path) -> None:
     assert written(tmp_path, [], None) == []
+
+
+def test_clear_places_are_read_back_with_what_the_photograph_shows(tmp_path: Path) -> None:
+    seen = [replace(place, missing_light=1.5, half_width=3.2) for place in straight(6)]
+    written(tmp_path, [*seen, *straight(4, 2)], View(400, 300, 0.2))
+    found = read_profile(tmp_path, "profile.csv")
+    assert found is not None
+    assert found.points.tolist() == [[place.x, place.y] for place in seen]
+    assert found.along == pytest.approx(np.array([[1.0, 0.0]] * 6))
+    assert found.across_mm == pytest.approx([0.2] * 6, rel=1e-3)
+    assert (found.missing_light[0], found.half_widths[0]) == (1.5, 3.2)
+
+
+def test_a_table_from_before_says_nothing_about_what_was_seen(tmp_path: Path) -> None:
+    written(tmp_path, straight(4), None)
+    assert read_profile(tmp_path, "profile.csv") is None
+    (tmp_path / "old.csv").write_text(
+        "branch,along_px,x,y,width_px,width_from,along_mm,width_mm\n1,1,2,3,4,photograph,,\n"
+    )
+    assert read_profile(tmp_path, "old.csv") is None
+    assert read_profile(tmp_path, "gone.csv") is None
+    assert read_profile(tmp_path, "../profile.csv") is None
