@@ -18,6 +18,11 @@ cracks of --needs-mm; `faces.json` declares the faces for `crack-tf survey --fac
 
 goes around a cylinder; --shape corner shows two faces of each pier.
 
+    crack-tf data flight --seed 0 --out flight --epoch 1 --grown-mm 0,0.2
+
+flies along the same walls a year later, for `crack-tf survey --since`: from other places, in other light, and every second crack is
+0.2 mm wider. All other options are those of the first flight.
+
 It shows that a survey works. How well models find cracks on real concrete, it does not show.
 """
 
@@ -88,6 +93,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="of cracks, share of the light (0.55,0.82)",
     )
     parser.add_argument(
+        "--epoch",
+        type=non_negative_int,
+        default=0,
+        metavar="N",
+        help="0: the first flight; 1: the same walls a year later (0)",
+    )
+    parser.add_argument(
+        "--grown-mm",
+        type=_millimetres,
+        default=(),
+        metavar="MM,MM",
+        help="with --epoch: by how much wider the cracks are, in turn (0)",
+    )
+    parser.add_argument(
         "--at", type=_place, default=(default.latitude, default.longitude), metavar="LAT,LON", help="of the first pier"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier flight in --out")
@@ -121,6 +140,8 @@ def run(args: argparse.Namespace) -> None:
         needs_mm=args.needs_mm,
         widths_px=args.widths_px,
         darkness=args.darkness,
+        epoch=args.epoch,
+        grown_mm=args.grown_mm,
     )
     truth = write_flight(args.out, plan, overwrite=args.overwrite)
     print(
@@ -153,3 +174,13 @@ def _range(text: str) -> tuple[float, float]:
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be two numbers, MIN,MAX, got {text!r}") from None
     return low, high
+
+
+def _millimetres(text: str) -> tuple[float, ...]:
+    """argparse type: numbers with commas between."""
+    try:
+        return tuple(map(float, text.split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be millimetres with commas between, such as 0,0.2; got {text!r}"
+        ) from None

@@ -18,6 +18,7 @@ from crack_tf.synthetic.flight_geometry import (
     START,
     Shot,
     Surface,
+    dice,
     focal_px,
     homography,
     is_square,
@@ -44,6 +45,8 @@ _DARKNESS = (0.55, 0.82)  # of what `draw_walk` draws
 _ROUND_SHADE = 0.3  # of the light that a round pier has less at its edges
 _ROUND_MARGIN = 0.24  # of a photograph's width: what lies nearer to its edge is seen obliquely on a round pier
 _FAR_PX = 10_000_000
+_LATER_TONES = (0.92, 1.08)  # exponents of a later flight's tone curve
+_LATER_DARKNESS = 0.04  # standard deviation of how much less or more light a crack takes then, as a share
 
 
 def moved(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
@@ -129,9 +132,28 @@ def _wall(plan: Plan, number: int) -> Wall:
             continue
         if all(_distance(crack, other) > _APART for other in cracks):
             cracks.append(crack)
+    if plan.epoch:
+        change = dice(plan, 7, number)
+        cracks = [
+            _later(crack, grown_px(plan, number * plan.cracks + place), float(change.normal(1, _LATER_DARKNESS)))
+            for place, crack in enumerate(cracks)
+        ]
     # What is wound around has no edges.
     pier = replace(plan.pier, x=-_FAR_PX, w=3 * _FAR_PX) if plan.shape == ROUND else plan.pier
     return Wall(int(rng.integers(2**31)), pier, tuple(cracks))
+
+
+def grown_px(plan: Plan, number: int) -> float:
+    """By how many pixels of the wall a crack is wider than on the first flight, by its place among all that were tried for."""
+    return plan.grown_mm[number % len(plan.grown_mm)] / plan.mm_per_pixel if plan.grown_mm else 0.0
+
+
+def _later(crack: WallCrack, grown: float, darker: float) -> WallCrack:
+    """A crack wider by so many pixels on average, less so at its tips, and darker by a factor."""
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(crack.points, axis=0).T))])
+    opening = np.clip(0.35 + np.minimum(along, along[::-1]) / 60, 0, 1)
+    reach = crack.reach + 0.5 * grown * opening / opening.mean()
+    return replace(crack, reach=reach, depth=min(0.95, crack.depth * darker))
 
 
 def _as_dark(crack: WallCrack, darkness: tuple[float, float]) -> WallCrack:
@@ -153,7 +175,8 @@ def _write_photo(folder: Path, plan: Plan, wall: Wall, shot: Shot, last: bool) -
     if shot.smeared:
         pixels = cv2.blur(pixels, (_SMEAR_PX, 1))
     mask = cover >= 0.5
-    photo = Image.fromarray(_expose(pixels, np.random.default_rng([plan.seed, 3, number])))
+    tone = float(dice(plan, 9, number).uniform(*_LATER_TONES)) if plan.epoch else 1.0
+    photo = Image.fromarray(_expose(pixels, dice(plan, 3, number), tone))
     exif = _exif(plan, shot, with_position=not last)
     if number == 1:  # a camera mounted upside down
         photo = photo.transpose(Image.Transpose.ROTATE_180)
@@ -240,8 +263,8 @@ def _unrolled(wall: Wall, around: int, x: int, y: int, width: int, height: int) 
     return np.concatenate([part[0] for part in parts], axis=1), np.concatenate([part[1] for part in parts], axis=1)
 
 
-def _expose(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Exposure and white balance of this photograph, uneven light, a lens's blur, sensor noise; uint8 (h, w, 3)."""
+def _expose(pixels: np.ndarray, rng: np.random.Generator, tone: float = 1.0) -> np.ndarray:
+    """Exposure and white balance of this photograph, uneven light, a lens's blur, a tone curve, sensor noise; uint8 (h, w, 3)."""
     import cv2
 
     height, width = pixels.shape[:2]
@@ -255,6 +278,8 @@ def _expose(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     dice = rng.integers(0, 256, (height, width, 2), np.uint8)
     noise = grain[dice[..., 0]] + 0.5
     result = blurred * light.astype(np.float32)
+    if tone != 1:
+        result = 255 * (result / 255) ** np.float32(tone)
     result += noise[..., None]
     result[..., 2] += (0.5 * grain)[dice[..., 1]]
     return np.asarray(result.clip(0, 255).astype(np.uint8))
@@ -339,7 +364,7 @@ def _truth(
     cracks: list[dict[str, Any]] = []
     scale, pier = plan.mm_per_pixel / 1000, plan.pier
     for face, wall in enumerate(walls):
-        for crack in wall.cracks:
+        for place, crack in enumerate(wall.cracks):
             seen = {}
             for shot in shots:
                 points = _visible(plan, shot, crack) if shot.face == face else None
@@ -356,6 +381,7 @@ def _truth(
                     "face": faces[face].name,
                     "on_face_m": on_face.round(4).tolist(),
                     "darkness": round(crack.depth, 3),
+                    **({"grown_mm": _grown_mm(plan, face, place)} if plan.epoch else {}),
                     "length_mm": round(crack.length * plan.mm_per_pixel, 2),
                     "mean_width_mm": round(crack.mean_width * plan.mm_per_pixel, 3),
                     "max_width_mm": round(_widest(crack) * plan.mm_per_pixel, 3),
@@ -387,7 +413,12 @@ def _truth(
     size = {"width": plan.width, "height": plan.height, "mm_per_pixel": plan.mm_per_pixel}
     coverage = [face.as_json() for face in true_coverage(plan, faces, shots)]
     known = {"needs_mm": plan.needed_mm, "faces": coverage, "cracks": cracks, "photos": photos}
-    return {"format": FORMAT, "complete": True, "seed": plan.seed, **size, **known}
+    epoch = {"epoch": plan.epoch} if plan.epoch else {}
+    return {"format": FORMAT, "complete": True, "seed": plan.seed, **epoch, **size, **known}
+
+
+def _grown_mm(plan: Plan, face: int, place: int) -> float:
+    return round(grown_px(plan, face * plan.cracks + place) * plan.mm_per_pixel, 4)
 
 
 def _in_mm(plan: Plan, shot: Shot) -> list[list[float]] | None:

@@ -23,6 +23,9 @@ _SECONDS = 4  # between two photographs
 _BETWEEN_PIERS_M = 30.0
 _TOP_M = 165.0  # altitude of the wall's upper edge
 _FARTHER = 2.0  # times the distance
+_YEAR = timedelta(days=365)  # between two epochs
+# A later flight is flown by another hand: times the distance, degrees beside square, and how many times less steadily.
+_LATER_DISTANCES, _LATER_FACING_DEG, _LATER_SHAKE = (0.9, 1.25), 4.0, 6.0
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,11 @@ class Pose:
     turn: np.ndarray
 
 
+def dice(plan: Plan, *key: int) -> np.random.Generator:
+    """Random numbers of one kind, other ones in each epoch; those of the first flight are what they always were."""
+    return np.random.default_rng([plan.seed, *key, *([plan.epoch] if plan.epoch else [])])
+
+
 def focal_px(plan: Plan) -> float:
     """Focal length of the camera in pixels."""
     return 1000 * plan.distance_m / plan.mm_per_pixel
@@ -126,10 +134,14 @@ def shots(plan: Plan) -> tuple[list[Surface], list[Shot]]:
     """The faces of a flight, and the photographs that were taken of them."""
     rng = np.random.default_rng([plan.seed, 2])
     heading = float(rng.uniform(0, 360))
+    later = dice(plan, 8)
+    if plan.epoch:  # the walls stay where they are
+        rng = dice(plan, 2)
+    nearer = float(later.uniform(*_LATER_DISTANCES)) if plan.epoch else 1.0
+    shake = _SHAKE * (_LATER_SHAKE if plan.epoch else 1.0)
     # Of their own, so that a plan without a laser draws what it always drew.
-    gimbal = np.random.default_rng([plan.seed, 4])
-    angles = np.random.default_rng([plan.seed, 5])
-    odd = np.random.default_rng([plan.seed, 6]).permutation(plan.photographs).tolist()
+    gimbal, angles = dice(plan, 4), dice(plan, 5)
+    odd = dice(plan, 6).permutation(plan.photographs).tolist()
     missed, rest = set(odd[: plan.missed]), odd[plan.missed :]
     smeared, far = set(rest[: plan.blurred]), set(rest[plan.blurred : plan.blurred + plan.far])
     faces = surfaces(plan, heading)
@@ -137,13 +149,15 @@ def shots(plan: Plan) -> tuple[list[Surface], list[Shot]]:
     for number, (face, row, column) in enumerate(np.ndindex(len(faces), plan.rows, plan.columns)):
         surface = faces[face]
         left, top = plan.upper_left(row, column)
-        x = left + plan.width / 2 + rng.normal(0, _SHAKE)
-        y = top + plan.height / 2 + rng.normal(0, _SHAKE)
+        x = left + plan.width / 2 + rng.normal(0, shake)
+        y = top + plan.height / 2 + rng.normal(0, shake)
         pitch = math.radians(gimbal.normal(0, 1) * plan.pitch_deg)
         range_error = gimbal.normal(0, 1) * (plan.laser_noise_m or 0.0)
         yaw = math.radians(angles.normal(0, 1) * plan.facing_deg)
+        if plan.epoch:
+            yaw += math.radians(later.normal(0, _LATER_FACING_DEG))
         said_yaw, said_pitch = angles.normal(0, 1, 2) * plan.gimbal_noise_deg
-        distance = plan.distance_m * (_FARTHER if number in far else 1.0)
+        distance = plan.distance_m * nearer * (_FARTHER if number in far else 1.0)
         place = _place(plan, (x, y), yaw, pitch, distance)
         right = surface.right_m + float(place[0]) + rng.normal(0, plan.gps_noise_m)
         ahead = surface.ahead_m + float(place[2]) + rng.normal(0, plan.gps_noise_m)
@@ -154,7 +168,7 @@ def shots(plan: Plan) -> tuple[list[Surface], list[Shot]]:
             pier=surface.pier,
             centre=(x, y),
             tilt=math.radians(rng.normal(0, _TILT_DEG)),
-            time=START + timedelta(seconds=_SECONDS * number + 60 * surface.pier),
+            time=START + plan.epoch * _YEAR + timedelta(seconds=_SECONDS * number + 60 * surface.pier),
             latitude=latitude,
             longitude=longitude,
             altitude_m=_TOP_M - float(place[1]) + rng.normal(0, plan.gps_noise_m),

@@ -44,6 +44,10 @@ class Plan:
         needs_mm: width of crack that must be measurable; None for four pixels.
         widths_px: least and greatest mean width of a crack.
         darkness: least and greatest share of the light that a crack takes in its middle.
+        epoch: 0 draws the first flight; 1 and more later ones along the same walls, a year apart each: from other places, distances and
+            angles, in other light, through another tone curve, the cracks a little lighter or darker.
+        grown_mm: by how much the cracks of a later flight are wider than on the first, in their order and again from the first; none
+            for not at all.
     """
 
     seed: int = 0
@@ -69,6 +73,8 @@ class Plan:
     needs_mm: float | None = None
     widths_px: tuple[float, float] = (3.6, 15.0)
     darkness: tuple[float, float] = (0.55, 0.82)
+    epoch: int = 0
+    grown_mm: tuple[float, ...] = ()
 
     def check(self) -> None:
         """Raise if it cannot be drawn.
@@ -114,6 +120,13 @@ class Plan:
         low, high = self.darkness
         if not 0.02 <= low <= high <= 0.95:
             raise CrackError(f"--darkness {low:g},{high:g}: give the least and the greatest share, from 0.02 to 0.95.")
+        if self.epoch < 0:
+            raise CrackError(f"--epoch {self.epoch}: give 0 for the first flight, 1 and more for later ones.")
+        if self.grown_mm and not self.epoch:
+            raise CrackError("--grown-mm needs --epoch 1 or more: the first flight shows the cracks before they grow.")
+        if not all(0 <= value <= 60 * self.mm_per_pixel for value in self.grown_mm):
+            text = ",".join(f"{value:g}" for value in self.grown_mm)
+            raise CrackError(f"--grown-mm {text}: give millimetres from 0 to {60 * self.mm_per_pixel:g}, 60 pixels.")
 
     @property
     def sides(self) -> int:

@@ -167,3 +167,40 @@ def test_photographs_say_what_the_gimbal_says_and_the_truth_what_is():
 def test_a_flight_that_cannot_be_flown_is_refused(change, option):
     with pytest.raises(CrackError, match=option):
         replace(FLIGHT, **change).check()
+
+
+def test_a_later_flight_shows_the_same_walls_from_elsewhere_with_wider_cracks(tmp_path: Path) -> None:
+    small = ["--piers", "1", "--rows", "1", "--columns", "1", "--size", "400x300", "--cracks", "2", "--seed", "5"]
+    truths = []
+    for name, more in (("old", []), ("same", []), ("new", ["--epoch", "1", "--grown-mm", "0,0.3"])):
+        assert main(["flight", *small, *more, "--out", str(tmp_path / name)]) == 0
+        truths.append(json.loads((tmp_path / name / "truth.json").read_text()))
+    old, same, new = truths
+    assert old == same
+    assert "epoch" not in old
+    assert new["epoch"] == 1
+    for before, now, grown in zip(old["cracks"], new["cracks"], (0.0, 0.3), strict=False):
+        assert now["on_face_m"] == before["on_face_m"]
+        assert now["grown_mm"] == grown
+        assert now["mean_width_mm"] - before["mean_width_mm"] == pytest.approx(grown, abs=0.002)
+        assert now["darkness"] != before["darkness"]
+    (one,), (other,) = old["photos"], new["photos"]
+    assert one["mm_per_pixel"] != other["mm_per_pixel"]
+    assert one["to_wall_mm"] != other["to_wall_mm"]
+    assert (one["time"][:4], other["time"][:4]) == ("2025", "2026")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--grown-mm", "0.2"], "--grown-mm needs --epoch 1 or more"),
+        (["--epoch", "1", "--grown-mm", "-1"], "--grown-mm -1: give millimetres from 0 to 9"),
+        (["--epoch", "1", "--grown-mm", "nan"], "--grown-mm nan: give millimetres"),
+    ],
+)
+def test_growth_that_cannot_be_drawn_is_named(
+    more: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["flight", *more, "--out", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
