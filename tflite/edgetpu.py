@@ -37,8 +37,8 @@ from tflite.cli import EXIT_USER_ERROR, positive_int, run_main
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import csv_rows, sha256_file, write_bytes, write_csv, write_json, write_text
 from tflite.graph import EDGETPU_OPERATOR, read_flatbuffer, read_graph
-from tflite.outputs import Output, check_file, csv_with, json_with, with_sidecar
-from tflite.sidecar import Sidecar, read_sidecar, sidecar_path, verify_file, write_sidecar
+from tflite.outputs import Output, check_file, csv_with, json_with
+from tflite.sidecar import Sidecar, read_sidecar, sidecar_path, verify_file, with_sidecar, write_sidecar
 
 FORMAT = "crack_tf.edgetpu/1"
 COMPILER = "edgetpu_compiler"

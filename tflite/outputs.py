@@ -214,13 +214,6 @@ def partial_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def with_sidecar(path: Path) -> bool:
-    """For `Output.known`: a model file with the sidecar of that very name, damaged or not."""
-    from tflite.sidecar import read_sidecar
-
-    return read_sidecar(path).file == path.name
-
-
 def exactly(*names: str) -> tuple[str, ...]:
     """Names as patterns that match nothing else."""
     return tuple(glob.escape(name) for name in names)

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from tflite.sidecar import TensorSpec
+from tflite.tensors import TensorSpec
 
 COLOURS = ("rgb", "bgr", "grey")
 

@@ -26,6 +26,7 @@ from tflite.heads import dequantise as dequantise  # where others look for them
 from tflite.heads import raw_threshold as raw_threshold
 from tflite.metrics import sigmoid
 from tflite.scaling import Scaling
+from tflite.tensors import TensorSpec as TensorSpec
 
 FORMAT = "crack_tf.sidecar/1"
 # "int8" alone is an adopted file's: how it was quantised is not known.
@@ -36,27 +37,6 @@ GRID = 8  # golden values of a map along each side
 _DIGEST = "sidecar_sha256"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
 _PROBABILITY_SLACK = 1e-4  # the stored probability may be rounded; the logit is what counts
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """Shape and number format of a model's input or output.
-
-    Attributes:
-        shape: with the batch axis, such as (1, 224, 224, 3).
-        dtype: "float32", "int8" or "uint8".
-        scale: value of one integer step; 0.0 when the tensor is not quantised.
-        zero_point: integer that stands for 0.0.
-    """
-
-    shape: tuple[int, ...]
-    dtype: str
-    scale: float
-    zero_point: int
-
-    @property
-    def quantised(self) -> bool:
-        return self.scale != 0.0
 
 
 @dataclass(frozen=True)
@@ -232,6 +212,11 @@ def read_sidecar(model_path: str | Path) -> Sidecar:
             f"sidecar {path} is damaged or was edited ({error}). Copy it again or export the model again."
         ) from None
     return sidecar
+
+
+def with_sidecar(path: Path) -> bool:
+    """For `tflite.outputs.Output.known`: a model file with the sidecar of that very name, damaged or not."""
+    return read_sidecar(path).file == path.name
 
 
 def verify_file(model_path: str | Path, sidecar: Sidecar) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation.config import OUTPUT, EvaluateConfig, refuse_twice
 from crack_tf.evaluation.lineage import require_same_task
-from crack_tf.evaluation.maps import MapEvaluation, evaluate_maps
+from crack_tf.evaluation.map_results import MapEvaluation
+from crack_tf.evaluation.maps import evaluate_maps
 from crack_tf.evaluation.tiles import Evaluation, evaluate_tiles
 from crack_tf.inference.predictor import model_file
 from tflite.manifest import refuse_mixed

@@ -21,7 +21,7 @@ import re
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +29,18 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.common.provenance import created, environment
-from crack_tf.data.alignment import Alignment, alignment
+from crack_tf.data.alignment import alignment
 from crack_tf.data.cache import subset
 from crack_tf.data.patches import photographs
 from crack_tf.evaluation.config import FORMAT, OUTPUT, EvaluateConfig, subject, unique_names
 from crack_tf.evaluation.lineage import Lineage, check_origins
+from crack_tf.evaluation.map_results import MapEvaluation, PhotoResult, steps_ratio
 from crack_tf.evaluation.pictures import choose_examples, gallery, pr_curves
 from crack_tf.evaluation.pixels import (
     CENTRE_TOLERANCE,
     TOLERANCE,
     LogitHistogram,
     MaskCounts,
-    PixelCounts,
     mask_counts,
     summarise_masks,
 )
@@ -48,9 +48,8 @@ from crack_tf.evaluation.rows import AlignedRow, MapRow
 from crack_tf.inference.maps import SegmenterPool, TileMaps, photo_seams
 from crack_tf.inference.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
 from crack_tf.inference.scales import segment_at_scales
-from crack_tf.photo.stitch import SeamSteps
 from tflite.files import write_csv, write_json
-from tflite.manifest import Item, Manifest
+from tflite.manifest import Manifest
 from tflite.metrics import sigmoid
 from tflite.outputs import making
 from tflite.tables import format_table
@@ -58,71 +57,6 @@ from tflite.words import counted
 
 _CURVE_POINTS = 200  # of a curve in metrics.json
 _LEAST = 1e-7  # probability that stands for 0: its logit is on the edge of LogitHistogram
-
-
-@dataclass(frozen=True)
-class PhotoResult:
-    """One model on one photograph.
-
-    Attributes:
-        item: of the manifest.
-        width, height: in pixels.
-        counts: of the mask called against the true one.
-        steps: seams of the probability map, see `crack_tf.photo.stitch`; None for a single tile.
-        fit: how well the mask lies on its crack.
-        moved: the same, the true mask moved to where it fits best.
-        seconds: from pixels to map.
-    """
-
-    item: Item
-    width: int
-    height: int
-    counts: MaskCounts
-    steps: SeamSteps | None
-    fit: Alignment
-    moved: MaskCounts
-    seconds: float
-
-    @property
-    def strict(self) -> PixelCounts:
-        """Counts without a tolerance."""
-        return self.counts.strict
-
-    @property
-    def tolerant(self) -> PixelCounts:
-        """Counts with one of 2 pixels."""
-        return self.counts.tolerant
-
-    @property
-    def displaced(self) -> bool:
-        """Whether the mask plainly lies beside its crack."""
-        return self.fit.misaligned
-
-    @property
-    def seam_ratio(self) -> float | None:
-        """Steps at seams over those elsewhere; None where there are none."""
-        return _ratio([self.steps])
-
-
-@dataclass(frozen=True)
-class MapEvaluation:
-    """One model on one split.
-
-    Attributes:
-        name: of the model, unique among those evaluated together.
-        threshold: probability from which a pixel is crack.
-        photos: in the manifest's order.
-        histogram: of all pixels.
-        row: one line of metrics.csv.
-        aligned: lines of metrics_aligned.csv; none where every mask lies on its crack, or none does.
-    """
-
-    name: str
-    threshold: float
-    photos: Sequence[PhotoResult]
-    histogram: LogitHistogram
-    row: MapRow
-    aligned: Sequence[AlignedRow]
 
 
 def evaluate_maps(
@@ -208,7 +142,7 @@ def evaluate_map(
 
     def row(some: Sequence[PhotoResult], counts: Sequence[MaskCounts]) -> MapRow:
         megapixels = sum(photo.width * photo.height for photo in some) / 1e6
-        ratio = _ratio([photo.steps for photo in some])
+        ratio = steps_ratio([photo.steps for photo in some])
         return MapRow(
             **subject(name, predictor, manifest, split),
             cracked_photographs=sum(photo.item.label for photo in some),
@@ -341,13 +275,6 @@ def _parallel(predictor: MapPredictor, jobs: int) -> AbstractContextManager[Tile
     if isinstance(predictor, TfliteMapPredictor):
         return SegmenterPool(predictor.segmenter, jobs)
     return nullcontext(predictor)
-
-
-def _ratio(steps: Sequence[SeamSteps | None]) -> float | None:
-    """Steps at seams over those elsewhere, of some maps together; None where nothing is to be compared."""
-    known = [step for step in steps if step is not None]
-    elsewhere = sum(step.elsewhere for step in known)
-    return sum(step.at_seams for step in known) / elsewhere if elsewhere else None
 
 
 def _median_move(photos: Sequence[PhotoResult]) -> float | None:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from crack_tf.evaluation.map_results import MapEvaluation, PhotoResult
 from crack_tf.inference.maps import TileMaps
 from crack_tf.inference.scales import segment_at_scales
 from tflite.files import atomic_path
 from tflite.images import decode_rgb
 from tflite.manifest import Manifest
 from tflite.masks import load_mask
-
-if TYPE_CHECKING:
-    from crack_tf.evaluation.maps import MapEvaluation, PhotoResult
 
 EXAMPLES = 3  # of the best, of the middle and of the worst
 _WIDTH, _GAP, _CAPTION = 320, 6, 20  # pixels

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_tf.photo.limits import HELP
-from crack_tf.photo.measure import FILES, RECORD, MeasureConfig, find_scale, write_cracks
+from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
 from tflite.cli import EXIT_GAPS, fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
@@ -155,14 +155,14 @@ def _backend(name: str, preset: str | None, mask: Path | None) -> Backend:
 def _measure(options: argparse.Namespace) -> None:
     from crack_tf.photo.gsd import MIN_PIXELS
     from crack_tf.photo.masks import check_crack_mask, lay_on_photo, read_mask
+    from crack_tf.photo.measure import find_scale, write_cracks
     from crack_tf.photo.overlay import caption
     from tflite.images import load_picture
 
     check_folder(options.out, MEASURED, options.overwrite, inputs=(options.mask, options.photo, options.foreground))
     photo = None if options.photo is None else load_picture(options.photo).pixels
-    mask = check_crack_mask(
-        read_mask(options.mask, threshold=options.threshold, invert=options.invert), name=str(options.mask)
-    )
+    drawn = read_mask(options.mask, threshold=options.threshold, invert=options.invert)
+    mask = check_crack_mask(drawn, name=str(options.mask))
     if photo is not None:
         mask, notes = lay_on_photo(mask, photo, options.photo.read_bytes(), str(options.mask))
         for note in notes:

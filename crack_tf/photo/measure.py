@@ -3,72 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from crack_tf.common.arguments import check_types
-from crack_tf.photo.limits import column, judge, read_limits
+import numpy as np
+
+from crack_tf.photo.cracks import COLUMNS, MIN_AREA, RANGE_COLUMNS, Crack, measure_cracks
+from crack_tf.photo.gsd import GroundSampling, from_camera, from_photo, from_value, refuse_panorama
+from crack_tf.photo.joining import join_cracks
+from crack_tf.photo.limits import column, judge
+from crack_tf.photo.measure_config import OVERLAY, PROFILES, RECORD, TABLE, MeasureConfig
+from crack_tf.photo.overlay import draw_cracks
 from crack_tf.photo.patterns import COLUMNS as PATTERN_COLUMNS
 from crack_tf.photo.patterns import Lines, density, patterns_of
 from crack_tf.photo.view import scale_error
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from crack_tf.photo.cracks import Crack
-    from crack_tf.photo.gsd import GroundSampling
-
-TABLE, RECORD, OVERLAY, PROFILES = "cracks.csv", "cracks.json", "overlay.png", "widths.csv"
-FILES = (TABLE, PROFILES, OVERLAY, RECORD)
 PROFILE_COLUMNS = ("crack", "branch", "along_px", "x", "y", "width_px", "width_from", "along_mm", "width_mm")
 LEFT_OUT = "unclear: hardly anything here was taken for concrete"
-
-
-@dataclass(frozen=True)
-class MeasureConfig:
-    """Which cracks count, and how large a pixel is. Without any of the scale's fields results are in pixels.
-
-    Attributes:
-        min_area: smaller spots are left out, in pixels; None for the usual 30.
-        min_length: shorter cracks are left out, in pixels.
-        mm_per_pixel: ground sampling distance.
-        distance_m: from the lens to the surface, in metres.
-        focal_mm: focal length; None for that in the photograph.
-        sensor_width_mm: longer side of the sensor.
-        exif: take focal length and distance from the photograph.
-        limit_mm: widths that a table says of each crack whether it exceeds them, or their text, see `crack_tf.photo.limits`.
-
-    Raises:
-        CrackError: if a limit is no width, the scale's fields contradict each other or lack one, or the lens would be focused closer
-            than its focal length.
-    """
-
-    min_area: int | None = None
-    min_length: int = 0
-    mm_per_pixel: float | None = None
-    distance_m: float | None = None
-    focal_mm: float | None = None
-    sensor_width_mm: float | None = None
-    exif: bool = False
-    limit_mm: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "limit_mm", read_limits(self.limit_mm))
-        check_types(self)
-        camera = [self.distance_m, self.focal_mm, self.sensor_width_mm]
-        if self.mm_per_pixel is not None and (self.exif or any(value is not None for value in camera)):
-            raise CrackError(
-                "--mm-per-pixel says everything. Leave --distance-m, --focal-mm, --sensor-width-mm and --exif out."
-            )
-        if self.focal_mm is not None:
-            if self.distance_m is None or self.sensor_width_mm is None:
-                raise CrackError("--focal-mm needs --distance-m and --sensor-width-mm beside it.")
-            from crack_tf.photo.gsd import from_camera
-
-            from_camera(self.focal_mm, self.distance_m, self.sensor_width_mm, 1)
 
 
 def find_scale(config: MeasureConfig, shape: tuple[int, ...], photo: Path | None) -> GroundSampling | None:
@@ -83,8 +37,6 @@ def find_scale(config: MeasureConfig, shape: tuple[int, ...], photo: Path | None
         ScaleRefusedError: if the photograph is not what its lens drew, whoever states the lens.
         CrackError: if the photograph's data lack what is needed.
     """
-    from crack_tf.photo.gsd import from_camera, from_photo, from_value, refuse_panorama
-
     if config.mm_per_pixel is not None:
         return from_value(config.mm_per_pixel)
     if config.focal_mm is not None and config.distance_m is not None and config.sensor_width_mm is not None:
@@ -127,10 +79,6 @@ def write_cracks(
     Returns:
         The cracks of the mask.
     """
-    from crack_tf.photo.cracks import COLUMNS, MIN_AREA, RANGE_COLUMNS, measure_cracks
-    from crack_tf.photo.joining import join_cracks
-    from crack_tf.photo.overlay import draw_cracks
-
     mm_per_pixel = None if scale is None else scale.mm_per_pixel
     min_area = MIN_AREA if config.min_area is None else config.min_area
     error = 0.0 if scale is None or scale.error is None else scale_error(scale.error)

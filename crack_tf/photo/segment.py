@@ -36,7 +36,8 @@ from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.scales import segment_at_scales
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
-from crack_tf.photo.measure import FILES, RECORD, MeasureConfig, find_scale, write_cracks
+from crack_tf.photo.measure import find_scale, write_cracks
+from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
 from crack_tf.zoo.shipped import find_model
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError

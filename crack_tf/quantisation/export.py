@@ -26,9 +26,9 @@ from tflite.compare import Comparison, require_f1, require_recall
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes, sha256_file, write_json, write_text
 from tflite.metrics import summary
-from tflite.outputs import Output, check_file, partial_folder, with_sidecar
+from tflite.outputs import Output, check_file, partial_folder
 from tflite.pixels import iou, pixel_rates
-from tflite.sidecar import Sidecar, TensorSpec, read_sidecar, write_sidecar
+from tflite.sidecar import Sidecar, TensorSpec, read_sidecar, with_sidecar, write_sidecar
 
 if TYPE_CHECKING:
     from tflite.graph import Graph

@@ -15,6 +15,7 @@ from tflite import hardware
 from tflite.device.bundle import MANIFEST, Bundle, read_reference
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes
+from tflite.images import load_rgb
 from tflite.isolate import can_spawn, in_child
 from tflite.manifest import Item, Manifest, read_manifest
 from tflite.runtime import Classifier
@@ -135,7 +136,6 @@ def check_model(job: Job) -> dict[str, Any]:
 
 def answers(classifier: Classifier, job: Job, items: list[Item]) -> tuple[np.ndarray, int]:
     """Raw outputs for the tiles, float64 (n,), and how many of them decoded to the workstation's very pixels."""
-    from tflite.images import load_rgb  # brings Pillow, which --help does not need
 
     outputs = np.empty(len(items))
     same = 0

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from tflite.device.mjpeg import JpegSplitter
 from tflite.device.picamera import PiCamera
 from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes
+from tflite.images import Picture, decode_picture
 from tflite.photographs import list_photographs
 from tflite.place.clock import PLAIN_CLOCK, CameraClock
 from tflite.place.exposure import Exposure, read_exposure
@@ -31,9 +32,6 @@ from tflite.place.fix import Fix
 from tflite.place.video import FILE, FrameTimes, VideoTrack, find_start, find_subtitles, read_subtitles
 from tflite.sameness import FileState, is_other, read_file, sampled_state
 from tflite.words import counted
-
-if TYPE_CHECKING:
-    from tflite.images import Picture
 
 FOLLOW_SECONDS = 1.0  # between two looks at a folder that is being filled
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".avi", ".m4v", ".webm", ".ts", ".mjpeg", ".mjpg"})
@@ -267,8 +265,6 @@ class FolderSource(Source):
             paths = list(listing.photographs)
 
     def _read(self, path: Path, name: str) -> Frame:
-        from tflite.images import decode_picture
-
         try:
             data, file = read_file(path)
         except OSError as error:
@@ -481,8 +477,6 @@ class PipeSource(LiveSource):
         super().__init__("pipe", "-", sampling)
 
     def _arrivals(self, stop: threading.Event) -> Iterator[Callable[[str], Picture]]:
-        from tflite.images import decode_picture
-
         for data in _jpegs(_STDIN):
             if stop.is_set():
                 return
@@ -502,8 +496,6 @@ class StreamFileSource(Source):
         self._changed, self._clock = state.st_mtime, clock
 
     def frames(self, progress: Progress) -> Iterator[Frame]:
-        from tflite.images import decode_picture
-
         for number, data in enumerate(_jpegs(self._file)):
             if progress.stop.is_set():
                 return
@@ -621,14 +613,10 @@ def _camera_picture(pixels: np.ndarray | None, name: str) -> Picture:
 
 
 def _rgb_picture(pixels: np.ndarray, name: str) -> Picture:
-    from tflite.images import Picture
-
     return Picture(pixels)
 
 
 def _bgr_to_rgb(pixels: np.ndarray) -> Picture:
-    from tflite.images import Picture
-
     return Picture(np.ascontiguousarray(pixels[:, :, ::-1]))
 
 

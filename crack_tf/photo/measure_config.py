@@ -1,0 +1,55 @@
+"""What measuring the cracks of a mask is told, and the names of its files. Loads nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crack_tf.common.arguments import check_types
+from crack_tf.photo.gsd import from_camera
+from crack_tf.photo.limits import read_limits
+from tflite.errors import CrackError
+
+TABLE, RECORD, OVERLAY, PROFILES = "cracks.csv", "cracks.json", "overlay.png", "widths.csv"
+FILES = (TABLE, PROFILES, OVERLAY, RECORD)
+
+
+@dataclass(frozen=True)
+class MeasureConfig:
+    """Which cracks count, and how large a pixel is. Without any of the scale's fields results are in pixels.
+
+    Attributes:
+        min_area: smaller spots are left out, in pixels; None for the usual 30.
+        min_length: shorter cracks are left out, in pixels.
+        mm_per_pixel: ground sampling distance.
+        distance_m: from the lens to the surface, in metres.
+        focal_mm: focal length; None for that in the photograph.
+        sensor_width_mm: longer side of the sensor.
+        exif: take focal length and distance from the photograph.
+        limit_mm: widths that a table says of each crack whether it exceeds them, or their text, see `crack_tf.photo.limits`.
+
+    Raises:
+        CrackError: if a limit is no width, the scale's fields contradict each other or lack one, or the lens would be focused closer
+            than its focal length.
+    """
+
+    min_area: int | None = None
+    min_length: int = 0
+    mm_per_pixel: float | None = None
+    distance_m: float | None = None
+    focal_mm: float | None = None
+    sensor_width_mm: float | None = None
+    exif: bool = False
+    limit_mm: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "limit_mm", read_limits(self.limit_mm))
+        check_types(self)
+        camera = [self.distance_m, self.focal_mm, self.sensor_width_mm]
+        if self.mm_per_pixel is not None and (self.exif or any(value is not None for value in camera)):
+            raise CrackError(
+                "--mm-per-pixel says everything. Leave --distance-m, --focal-mm, --sensor-width-mm and --exif out."
+            )
+        if self.focal_mm is not None:
+            if self.distance_m is None or self.sensor_width_mm is None:
+                raise CrackError("--focal-mm needs --distance-m and --sensor-width-mm beside it.")
+            from_camera(self.focal_mm, self.distance_m, self.sensor_width_mm, 1)
