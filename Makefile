@@ -32,6 +32,8 @@ UV := $(BIN)/uv pip install --python $(BIN)/python
 UV_VERSION := 0.13.8
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# Where Python may not keep byte code, each of some hundred processes of a demo or a test run compiles TensorFlow anew: eight seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from crack_tf.train import TrainVerb
     from crack_tf.training.config import TrainConfig as TrainConfig
     from crack_tf.training.runs import Run as Run
+    from tflite.errors import CrackError as CrackError
 
     train: TrainVerb
     export: ExportVerb
@@ -52,11 +53,13 @@ _HOMES = {
     "Run": "crack_tf.training.runs",
     **dict.fromkeys(("SurveyConfig", "SurveyResult"), "crack_tf.survey.surveying"),
     **dict.fromkeys(("to_coco", "to_detections"), "crack_tf.reporting.annotations"),
+    "CrackError": "tflite.errors",
 }
 _CALLABLE_VERBS = ("train", "export", "survey")  # modules that can be called: see docs/decisions.md
 __all__ = [
     "ClassifiedPhoto",
     "CrackClassifier",
+    "CrackError",
     "CrackSegmenter",
     "DrawnPhoto",
     "ExportConfig",

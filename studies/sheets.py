@@ -109,7 +109,7 @@ def distances(folder: Path, seed: int, position_m: float) -> tuple[list[float], 
     views = views_of(photos, read_faces(folder / FACES), error)
     assert views is not None
     points = {photo.name: find_points(load_rgb(folder / "photos" / photo.name)) for photo in photos}
-    survey = Survey("flight", "2026-01-01T00:00:00Z", {}, {}, tuple(photos), tuple(findings))
+    survey = Survey("flight", "2026-01-01T00:00:00Z", {}, {}, tuple(photos), tuple(findings), ())
     by_position, together = (
         _away(place_cracks(survey, chosen), plan, truth) for chosen in (views, aligned(views, points.get, error))
     )

@@ -7,7 +7,8 @@ import inspect
 import os
 import re
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
 from types import FunctionType
 
@@ -27,7 +28,9 @@ settings.load_profile("crack_tf")
 
 # Starting TensorFlow alone takes seconds.
 _HEAVY = {"tensorflow", "keras", "tf_keras", "keras_tuner", "keras_hub"}
-_AT_THE_TOP = re.compile(rf'^(pytest\.importorskip\("|import |from )({"|".join(_HEAVY)})\b', flags=re.MULTILINE)
+_AT_THE_TOP = re.compile(
+    rf'^((\w+ = )?pytest\.importorskip\("|import |from )({"|".join(_HEAVY)})\b', flags=re.MULTILINE
+)
 _TRAINED = {"tiny_run", "two_workers"}  # and what starts a cluster
 
 
@@ -73,6 +76,26 @@ def _names_tensorflow(function: FunctionType) -> bool:
 @functools.cache
 def _starts_with_tensorflow(path: Path) -> bool:
     return _AT_THE_TOP.search(path.read_text(encoding="utf-8")) is not None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make quick` does not even import files all of whose tests are slow."""
+    if _is_quick(config) and collection_path.suffix == ".py" and _starts_with_tensorflow(collection_path):
+        return True
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Where `_needs_tensorflow` cannot see it, a test has to say itself that it is slow."""
+    had = "tensorflow" in sys.modules
+    yield
+    if _is_quick(item.config) and not had and "tensorflow" in sys.modules:
+        pytest.fail("this test starts TensorFlow, which takes seconds: mark it @pytest.mark.slow", pytrace=False)
+
+
+def _is_quick(config: pytest.Config) -> bool:
+    return bool(config.option.markexpr == "not slow")
 
 
 @pytest.fixture(scope="session", autouse=True)

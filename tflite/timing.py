@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 
 from tflite import hardware
+from tflite.arguments import check_choice, check_counts, check_types
 from tflite.bare import is_bare
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import run_name
 from tflite.graph import EDGETPU_OPERATOR, read_graph
 from tflite.isolate import can_spawn, in_child
-from tflite.manifest import Manifest, refuse_mixed
+from tflite.manifest import SPLITS, Manifest, refuse_mixed
 from tflite.measure import MIN_RUNS, Job, TileSet, compare, load_runner, measure, select_tiles
 from tflite.outputs import Output, check_file, json_with
 from tflite.plots import benchmark_plot, sustained_plot
-from tflite.power import power_source
+from tflite.power import UNITS, power_source
 from tflite.results import FORMAT, board_name, result_path, write_result
 from tflite.segmenter import load_model
 from tflite.sidecar import read_sidecar
@@ -56,6 +57,9 @@ class BenchmarkConfig:
         power_file, power_command, power_unit: where the board's present power is read, and its unit; None for nowhere.
         out: folder for the results.
         overwrite: replace earlier results of the same name there.
+
+    Raises:
+        CrackError: naming the field as the command line does.
     """
 
     models: Sequence[Path]
@@ -74,6 +78,13 @@ class BenchmarkConfig:
     power_unit: str | None = None
     out: Path = Path("benchmarks")
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_choice("split", self.split, (*SPLITS, "all"))
+        check_counts(self, "limit", "runs")
+        check_counts(self, "warmup", least=0)
+        check_choice("power_unit", self.power_unit, tuple(UNITS))
 
 
 def environment() -> dict[str, Any]:

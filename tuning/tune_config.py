@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from crack_tf.common.arguments import check_types, option_of
+from tflite.arguments import check_types, option_of
 from tflite.errors import CrackError
 
 _REPEATED = ("fix", "vary")  # options that are given once for each value

@@ -24,6 +24,7 @@ from crack_tf.inference.predictor import load_predictor
 from crack_tf.quantisation.data import run_manifest
 from crack_tf.zoo.adoption import GOLDEN, golden_tile
 from crack_tf.zoo.shipped import load, read_zoo
+from tflite.arguments import check_choice, check_counts, check_types
 from tflite.device.bundle import (
     COMPILED,
     FORMAT,
@@ -39,7 +40,7 @@ from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_bytes
 from tflite.foreign import refuse_foreign
 from tflite.images import load_rgb
-from tflite.manifest import LABELS, Item, Manifest, refuse_mixed, write_manifest
+from tflite.manifest import LABELS, SPLITS, Item, Manifest, refuse_mixed, write_manifest
 from tflite.outputs import Output
 from tflite.runtime import Classifier
 from tflite.sidecar import Sidecar, golden_input, made_from, read_sidecar, sidecar_path, verify_file
@@ -99,6 +100,9 @@ class BundleConfig:
         split: that the tiles are from.
         tiles: how many, half cracked and half clean.
         seed: of their draw.
+
+    Raises:
+        CrackError: naming the field as the command line does.
     """
 
     models: tuple[Path, ...]
@@ -108,6 +112,11 @@ class BundleConfig:
     split: str = "test"
     tiles: int = 64
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_choice("split", self.split, (*SPLITS, "all"))
+        check_counts(self, "tiles", "seed", least=0)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crack_tf.common.arguments import check_types
+from tflite.arguments import check_types
 from tflite.errors import CrackError
 from tflite.files import run_name
 from tflite.manifest import Manifest

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from crack_tf.common.arguments import check_types
 from crack_tf.explain.attribution import METHODS
+from tflite.arguments import check_types
 from tflite.errors import CrackError
 
 

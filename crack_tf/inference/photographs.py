@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 
-from crack_tf.common.arguments import check_path, is_number, is_whole
 from crack_tf.inference.maps import SegmenterPool
 from crack_tf.inference.overlay import draw_overlay
 from crack_tf.inference.predictor import load_map_predictor, load_predictor, model_file
@@ -34,6 +33,7 @@ from crack_tf.photo.cracks import Crack, measure_cracks
 from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.overlay import draw_cracks
 from crack_tf.zoo.shipped import exported_file, find_model, read_zoo
+from tflite.arguments import check_path, is_number, is_whole
 from tflite.device.tiles import MIN_SIDE, Box, training_side
 from tflite.errors import CrackError, ImageError
 from tflite.images import Picture, load_picture, resize_rgb
@@ -172,6 +172,10 @@ class PhotoModel(ABC, Generic[Answer]):
     def name(self) -> str:
         """Registry name and scheme, such as "opnet-int8-qat"."""
         return f"{self.sidecar.model}-{self.sidecar.scheme}"
+
+    def __repr__(self) -> str:
+        about = f"input {self.sidecar.image_size} px, crack from probability {self.sidecar.threshold.probability:.3g}"
+        return f"<{type(self).__name__} {self.name}: {about}>"
 
     def __enter__(self) -> PhotoModel[Answer]:
         return self

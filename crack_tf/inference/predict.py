@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from crack_tf.common.arguments import check_types
 from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.overlay import draw_overlay
 from crack_tf.inference.predictions import CLASSIFIED, UNREADABLE, Predictions
@@ -21,6 +20,7 @@ from crack_tf.inference.second_look import DOUBTED
 from crack_tf.inference.tiles import Photo, PhotoClassifier
 from crack_tf.photo.gsd import from_photo
 from crack_tf.zoo.shipped import find_model
+from tflite.arguments import check_types
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError
 from tflite.files import atomic_path

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crack_tf.common.arguments import check_types
 from crack_tf.photo.gsd import from_camera
 from crack_tf.photo.limits import read_limits
+from tflite.arguments import check_types
 from tflite.errors import CrackError
 
 TABLE, RECORD, OVERLAY, PROFILES = "cracks.csv", "cracks.json", "overlay.png", "widths.csv"

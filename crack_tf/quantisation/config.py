@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from crack_tf.common.arguments import check_types, is_number, is_whole, option_of
 from crack_tf.data.policies import POLICIES
+from tflite.arguments import check_types, is_number, is_whole, option_of
 from tflite.compare import Comparison
 from tflite.convert import INPUT_DTYPES, SCHEMES
 from tflite.errors import CrackError

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crack_tf.common.arguments import check_config, check_path
+from crack_tf.common.arguments import check_config
 from crack_tf.common.provenance import created, environment
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation.thresholds import threshold_record
@@ -22,6 +22,7 @@ from crack_tf.quantisation.data import Data, Source, edge_tpu_changes, file_stem
 from crack_tf.quantisation.fine_tune import quantise_aware
 from crack_tf.quantisation.model_card import comparison_plot, model_card
 from tflite import convert
+from tflite.arguments import check_path
 from tflite.compare import Comparison, require_f1, require_recall
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes, sha256_file, write_json, write_text

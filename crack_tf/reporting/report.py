@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crack_tf.common.arguments import check_types
 from crack_tf.common.progress import say_now
 from crack_tf.reporting.figures import write_figures
 from crack_tf.reporting.notebooks import exported_in
+from tflite.arguments import check_types
 from tflite.errors import CrackError, first_line
 from tflite.extras import advice
 from tflite.files import read_json, write_text

@@ -12,7 +12,7 @@ A finding is the opinion of two networks about a place on a photograph. It says 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -288,10 +288,11 @@ class Survey:
     created: Moment
     models: Mapping[str, Mapping[str, Any]]
     settings: Mapping[str, Any]
-    photos: tuple[PhotoRecord, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    gaps: tuple[Gap, ...] = ()
-    warnings: tuple[str, ...] = field(default=())
+    # No defaults: a file without its findings must not read as crack-free.
+    photos: tuple[PhotoRecord, ...]
+    findings: tuple[Finding, ...]
+    gaps: tuple[Gap, ...]
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         counts = ((self.photos, "photograph"), (self.findings, "finding"), (self.gaps, "gap"))
@@ -347,10 +348,6 @@ def read_survey(out: str | Path) -> Survey:
     value = read_json(path)
     if value.pop("format", None) != FORMAT:
         raise CrackError(f"{path} was not written by this version of crack-tf survey. Make the survey again.")
-    # A survey always writes these, empty ones too: without its findings it would read as crack-free.
-    missing = [name for name in ("photos", "findings", "gaps") if name not in value]
-    if missing:
-        raise CrackError(f"{path} is damaged: it has no {missing[0]!r}. Make the survey again.")
     try:
         survey: Survey = checked(Survey, value)
         return survey

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from crack_tf.common.arguments import check_types
 from crack_tf.survey import coco, geopackage, sheet
 from crack_tf.survey.crs import WGS84
 from crack_tf.survey.findings import Finding, PhotoRecord, Survey, read_survey
 from crack_tf.survey.store import RECORDS, read_points, read_records
+from tflite.arguments import check_types
 from tflite.errors import CrackError
 from tflite.extras import require
 from tflite.outputs import check_file, check_folder, making

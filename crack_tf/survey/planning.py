@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from crack_tf.common.arguments import check_types
 from crack_tf.deploy.speeds import ModelSpeed, board_speeds
 from crack_tf.photo.gsd import MIN_PIXELS, needed_mm_per_pixel
 from crack_tf.photo.lenses import Lens, find_lens
 from crack_tf.survey.faces import CYLINDER, Face, read_faces
 from crack_tf.survey.ledger import MAX_OBLIQUE_DEG, NEARER
+from tflite.arguments import check_types
 from tflite.device.tiles import tile_boxes
 from tflite.errors import CrackError
 from tflite.words import counted

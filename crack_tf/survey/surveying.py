@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from crack_tf.common.arguments import check_config, check_path, check_types, option_of
+from crack_tf.common.arguments import check_config
 from crack_tf.common.progress import say_now
 from crack_tf.photo.limits import read_limits
 from crack_tf.survey.camera import Locator, Scale
@@ -30,6 +30,7 @@ from crack_tf.survey.source import file_hash, is_video, open_source
 from crack_tf.survey.store import Store
 from crack_tf.survey.truth import Comparison, compare, read_truth
 from crack_tf.zoo.shipped import find_model, read_zoo
+from tflite.arguments import check_path, check_types, option_of
 from tflite.device.tiles import MAX_OVERLAP, MIN_SIDE
 from tflite.errors import CrackError
 from tflite.extras import require

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from crack_tf.common.arguments import check_types, is_number, is_whole, option_of
 from crack_tf.data.policies import POLICIES
 from crack_tf.models import get_model
+from tflite.arguments import check_types, is_number, is_whole, option_of
 from tflite.errors import CrackError
 
 SCHEDULES = ("cosine", "constant")

@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crack_tf.common.arguments import check_config, check_path
+from crack_tf.common.arguments import check_config
 from crack_tf.common.progress import say_now
 from crack_tf.common.provenance import created, data_record, environment
 from crack_tf.data.registry import prepare
@@ -31,6 +31,7 @@ from crack_tf.training.losses import make_loss
 from crack_tf.training.runs import MODEL_FILE, OUTPUT, Run, check_out, check_same_run, read_history, tell_left
 from crack_tf.training.tasks import ALL, Choice, Task, task_of
 from crack_tf.training.teacher import Teacher
+from tflite.arguments import check_path
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_file, write_csv, write_json
 from tflite.locks import FolderLock

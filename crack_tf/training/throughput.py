@@ -12,6 +12,7 @@ from crack_tf.training.config import DEFAULT_DATA, TrainConfig
 from crack_tf.training.loop import compile_model, initial_model
 from crack_tf.training.tasks import Choice, task_of
 from tflite import hardware
+from tflite.arguments import check_counts, check_types
 from tflite.errors import CrackError
 from tflite.images import decode_rgb, resize_rgb
 from tflite.outputs import Output, csv_with
@@ -30,6 +31,9 @@ class ThroughputConfig:
         batch: samples of a step.
         steps: timed steps per stage, after one to warm up.
         hyperparameters: of the model, where they are not the registered ones.
+
+    Raises:
+        CrackError: naming the field as the command line does.
     """
 
     model: str = "opnet"
@@ -38,6 +42,10 @@ class ThroughputConfig:
     batch: int = 64
     steps: int = 8
     hyperparameters: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_counts(self, "image_size", "batch", "steps")
 
 
 @dataclass(frozen=True)

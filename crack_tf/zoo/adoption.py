@@ -25,12 +25,13 @@ from crack_tf.inference.predictor import KerasPredictor, TflitePredictor, load_p
 from crack_tf.inference.tiles import photo_boxes
 from crack_tf.models.keras_models import load_keras
 from crack_tf.quantisation.compare import GOLDEN_STEPS, golden_tolerance
+from tflite.arguments import check_choice, check_counts, check_types
 from tflite.device.tiles import Box
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import atomic_path, refuse_existing, sha256_bytes, sha256_file, write_bytes
 from tflite.foreign import kind_of, refuse_foreign
 from tflite.graph import EDGETPU_OPERATOR, Graph, read_graph
-from tflite.heads import PROBABILITY_SLACK, Head, dequantise
+from tflite.heads import KINDS, PROBABILITY_SLACK, Head, dequantise
 from tflite.images import load_rgb, resize_rgb
 from tflite.manifest import LABELS
 from tflite.metrics import logit, sigmoid
@@ -60,6 +61,9 @@ class AdoptConfig:
         dataset: that it was trained on, or None.
         tile_side: of its training tiles before they were resized, pixels; None for its input size.
         tile_mm: millimetres of the surface that those show, or None.
+
+    Raises:
+        CrackError: naming the field as the command line does.
     """
 
     scaling: Scaling
@@ -72,6 +76,17 @@ class AdoptConfig:
     dataset: str | None = None
     tile_side: int | None = None
     tile_mm: float | None = None
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if not isinstance(self.scaling, Scaling):
+            raise CrackError(f"scaling is {self.scaling!r}: give a tflite.scaling.Scaling.")
+        if len(self.classes) != 2:
+            raise CrackError(f"--classes {','.join(map(str, self.classes))}: give two names.")
+        if not 0 < self.threshold < 1:
+            raise CrackError(f"--threshold {self.threshold:g}: choose a probability strictly between 0 and 1.")
+        check_choice("head", self.head, KINDS)
+        check_counts(self, "tile_side")
 
 
 @dataclass(frozen=True)
@@ -150,8 +165,6 @@ def adopt(
         unit = Scaling((0.0,) * 3, (255.0,) * 3)
         adopt(Path("mine.tflite"), AdoptConfig(unit, ("no_crack", "crack"), 0.5), Path("a.jpg"), Path("b.jpg"))
     """
-    if not 0 < config.threshold < 1:
-        raise CrackError(f"--threshold {config.threshold:g}: choose a probability strictly between 0 and 1.")
     label = crack_label(config.classes, config.crack_class)
     target = (out or path.parent) / path.name
     found = _read(path)

@@ -6,9 +6,19 @@ from pathlib import Path
 import pytest
 
 from crack_tf.throughput import main
+from tflite.errors import CrackError
 from tflite.manifest import Manifest
 
 pytest.importorskip("tensorflow")
+
+
+def test_what_is_no_configuration_is_refused_by_its_option() -> None:
+    from crack_tf.training.throughput import ThroughputConfig
+
+    with pytest.raises(CrackError, match=r"^--steps '8': give a whole number"):
+        ThroughputConfig(steps="8")  # type: ignore[arg-type]
+    with pytest.raises(CrackError, match=r"^--batch 0: give a whole number from 1"):
+        ThroughputConfig(batch=0)
 
 
 def test_rates_of_all_stages_are_written_and_agree_with_their_ratio(tiny_manifest: Manifest, tmp_path: Path) -> None:

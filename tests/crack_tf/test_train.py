@@ -233,7 +233,7 @@ def _wait_for_epoch(folder, number: int, process: subprocess.Popen) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_killed_run_resumes_to_the_end(how: signal.Signals, tiny_manifest: Manifest, tmp_path, hears_ctrl_c) -> None:
     out = tmp_path / "run"
-    command = [*QUICK, "--data", str(tiny_manifest.source), "--out", str(out), "--epochs", "40", "--patience", "0"]
+    command = [*QUICK, "--data", str(tiny_manifest.source), "--out", str(out), "--epochs", "15", "--patience", "0"]
     process = _start(command, hears_ctrl_c)
     _wait_for_epoch(out, 2, process)
     process.send_signal(how)
@@ -245,5 +245,5 @@ def test_killed_run_resumes_to_the_end(how: signal.Signals, tiny_manifest: Manif
         assert "Traceback" not in output
     assert main([*command, "--resume"]) == 0
     with (out / "history.csv").open() as stream:
-        assert [int(row["epoch"]) for row in csv.DictReader(stream)] == list(range(1, 41))
+        assert [int(row["epoch"]) for row in csv.DictReader(stream)] == list(range(1, 16))
     assert not list(out.rglob("*.partial*"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crack_tf.common.arguments import check_types
+from tflite.arguments import check_types
 from tflite.errors import CrackError
 from tflite.outputs import Output, json_with
 

@@ -11,12 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import crack_tf
-from crack_tf.common.arguments import check_types
+from crack_tf.deploy.bundle import BundleConfig
 from crack_tf.evaluation.config import EvaluateConfig
 from crack_tf.inference import photographs
 from crack_tf.survey import surveying
+from crack_tf.survey.handover import HandoverConfig
 from crack_tf.survey.surveying import SurveyConfig
+from crack_tf.zoo.adoption import AdoptConfig
+from tflite.arguments import check_types
 from tflite.errors import CrackError
+from tflite.scaling import Scaling
+from tflite.timing import BenchmarkConfig
 
 # What follows calls them with what their types forbid.
 load: Any = photographs.load
@@ -72,6 +77,19 @@ def test_a_value_is_taken_or_refused_by_its_option(value: Any, name: str) -> Non
         (lambda: crack_tf.TrainConfig(hyperparameters=["dropout"]), "--hyperparameters"),  # type: ignore[arg-type]
         (lambda: crack_tf.TrainConfig(init_from=3), "--init-from 3"),  # type: ignore[arg-type]
         (lambda: crack_tf.ExportConfig(data=3), "--data 3"),  # type: ignore[arg-type]
+        (lambda: BundleConfig("opnet"), "--models 'opnet': give a list"),  # type: ignore[arg-type]
+        (lambda: BundleConfig((), split="tests"), "--split 'tests': choose one of train, val, test, all"),
+        (lambda: BundleConfig((), seed=-1), "--seed -1: give a whole number from 0"),
+        (lambda: AdoptConfig(Scaling(), ("a", "b"), "0.5"), "--threshold '0.5': give a number"),  # type: ignore[arg-type]
+        (lambda: AdoptConfig(Scaling(), ("a", "b"), 1), "--threshold 1: choose a probability strictly between 0 and 1"),
+        (lambda: AdoptConfig(Scaling(), ("a",), 0.5), "--classes a: give two names"),  # type: ignore[arg-type]
+        (lambda: AdoptConfig("unit", ("a", "b"), 0.5), "scaling is 'unit'"),  # type: ignore[arg-type]
+        (lambda: AdoptConfig(Scaling(), ("a", "b"), 0.5, head="sigmoid"), "--head 'sigmoid': choose one of logit"),
+        (lambda: HandoverConfig(masks=1), "--masks 1: give a text"),  # type: ignore[arg-type]
+        (lambda: BenchmarkConfig("a.tflite"), "--models 'a.tflite': give a list"),  # type: ignore[arg-type]
+        (lambda: BenchmarkConfig([], limit=0), "--limit 0: give a whole number from 1"),
+        (lambda: BenchmarkConfig([], warmup=-1), "--warmup -1: give a whole number from 0"),
+        (lambda: BenchmarkConfig([], fps="5"), "--fps '5': give a number or None"),  # type: ignore[arg-type]
     ],
 )
 def test_a_configuration_names_the_field(make: Any, named: str) -> None:

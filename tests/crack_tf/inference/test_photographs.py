@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -211,6 +212,14 @@ def test_unknown_models_and_settings_are_refused(classifier: Path, picture: np.n
         crack_tf.load(classifier, jobs=0)
     with pytest.raises(CrackError, match="mm_per_pixel"):
         crack_tf.load(classifier, jobs=1).predict(picture, mm_per_pixel=0.1)
+
+
+def test_a_model_says_what_it_is_and_the_error_is_at_the_front_door(classifier: Path) -> None:
+    with crack_tf.load(classifier, jobs=1) as model:
+        assert re.fullmatch(r"<CrackClassifier \S+: input \d+ px, crack from probability [\d.e-]+>", repr(model))
+    assert repr(crack_tf.load("unet_mobile", jobs=1)).startswith("<CrackSegmenter unet_mobile-int8")
+    with pytest.raises(crack_tf.CrackError):
+        crack_tf.load("mobilenet_v9")
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

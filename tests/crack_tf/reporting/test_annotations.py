@@ -154,7 +154,7 @@ def test_a_survey_gives_detections_by_photograph_and_coco(tmp_path: Path) -> Non
 
 def test_what_is_no_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CrackError, match="answer is Survey: give what a model predicted"):
-        crack_tf.to_detections(Survey("DCIM", "2024-01-01T00:00:00Z", {}, {}))  # type: ignore[call-overload]
+        crack_tf.to_detections(Survey("DCIM", "2024-01-01T00:00:00Z", {}, {}, (), (), ()))  # type: ignore[call-overload]
     with pytest.raises(CrackError, match="answers hold str"):
         crack_tf.to_coco(["pier.jpg"])  # type: ignore[list-item]
     monkeypatch.setitem(sys.modules, "supervision", None)

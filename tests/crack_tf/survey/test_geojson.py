@@ -142,7 +142,7 @@ def test_no_part_of_a_way_runs_round_the_world(way):
 
 def test_the_table_has_a_row_per_finding(tmp_path):
     write_tables(
-        tmp_path, Survey("DCIM", "2025-06-01T09:30:00Z", {}, {}, findings=(finding(), finding(None, None, None)))
+        tmp_path, Survey("DCIM", "2025-06-01T09:30:00Z", {}, {}, (), (finding(), finding(None, None, None)), ())
     )
     rows = list(csv.DictReader((tmp_path / "findings.csv").open(encoding="utf-8")))
     assert tuple(rows[0]) == COLUMNS
@@ -177,7 +177,7 @@ def measured(low: float | None, high: float | None) -> Finding:
 def test_limits_have_columns_and_say_no_more_than_the_range_does(tmp_path: Path) -> None:
     found = (measured(0.31, 0.5), measured(0.1, 0.19), measured(0.1, 0.5), measured(None, None))
     settings = {"limits_mm": [0.2, 0.3]}
-    write_tables(tmp_path, Survey("DCIM", "2025-06-01T09:30:00Z", {}, settings, findings=found))
+    write_tables(tmp_path, Survey("DCIM", "2025-06-01T09:30:00Z", {}, settings, (), found, ()))
     rows = list(csv.DictReader((tmp_path / "findings.csv").open(encoding="utf-8")))
     assert list(rows[0])[-2:] == ["limit_0.2_mm", "limit_0.3_mm"]
     assert [(row["limit_0.2_mm"], row["limit_0.3_mm"]) for row in rows] == [
@@ -194,4 +194,4 @@ def test_limits_have_columns_and_say_no_more_than_the_range_does(tmp_path: Path)
 @pytest.mark.parametrize("limits", [["wide"], [0], 0.0, [True], {"mm": 1}])
 def test_limits_that_are_none_are_told(tmp_path: Path, limits: object) -> None:
     with pytest.raises(CrackError, match="--limit-mm"):
-        write_tables(tmp_path, Survey("DCIM", "2025-06-01T09:30:00Z", {}, {"limits_mm": limits}))
+        write_tables(tmp_path, Survey("DCIM", "2025-06-01T09:30:00Z", {}, {"limits_mm": limits}, (), (), ()))

@@ -160,7 +160,7 @@ def test_many_gaps_are_folded_away_and_all_listed(tmp_path: Path) -> None:
 
 
 def test_an_empty_survey_has_a_page(tmp_path: Path) -> None:
-    found = page(tmp_path, Survey("nothing", "2025-06-01T12:00:00Z", {}, {}))
+    found = page(tmp_path, Survey("nothing", "2025-06-01T12:00:00Z", {}, {}, (), (), ()))
     assert "There is nothing to draw" in found.text
     assert found.data["findings"] == []
 

@@ -216,7 +216,7 @@ def test_a_crack_beside_a_face_by_less_than_the_error_of_a_position_is_on_the_fa
 
     def placed(error: float, *rights: float) -> list[str]:
         settings = {"faces": [face_at(right) for right in rights], "position_error_m": error}
-        survey = Survey("DCIM", "2026-03-02T10:00:00Z", {}, settings, (photo,), (finding,))
+        survey = Survey("DCIM", "2026-03-02T10:00:00Z", {}, settings, (photo,), (finding,), ())
         return [crack.face.name for crack in place_cracks(survey).cracks]
 
     # The crack reaches from 0.12 m left of the middle to 0.10 m right of it.

@@ -60,7 +60,7 @@ def survey(*findings: Finding) -> Survey:
     photos = tuple(
         PhotoRecord(f"DCIM/{name}.jpg", "", 400, 300, None, None, None, None, None, 0.1, 9, 1, 1) for name in "ab"
     )
-    return Survey("DCIM", "", {}, {}, photos, findings)
+    return Survey("DCIM", "", {}, {}, photos, findings, ())
 
 
 def test_a_finding_on_a_crack_is_right_and_its_errors_are_relative():
