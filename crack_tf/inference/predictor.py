@@ -163,20 +163,36 @@ def refuse_adopted(path: Path, sidecar: Sidecar, what: str) -> None:
         )
 
 
-class KerasPredictor:
+class _Loaded:
+    """What a model's sidecar says of it; `path` and `sidecar` are its maker's to fill."""
+
+    path: Path
+    sidecar: Sidecar
+
+    @property
+    def name(self) -> str:
+        """Registry name and scheme, such as "opnet-int8-qat"."""
+        return f"{self.sidecar.model}-{self.sidecar.scheme}"
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input tile in pixels."""
+        return self.sidecar.image_size
+
+
+class _LoadedMap(_Loaded):
+    @property
+    def threshold_probability(self) -> float:
+        """Where a stitched map of probabilities is to be cut."""
+        return cut_probability(self.sidecar)
+
+
+class KerasPredictor(_Loaded):
     """A `.keras` file behind `Predictor`; see `load_predictor`."""
 
     def __init__(self, path: Path, trust: bool = False) -> None:
         self.path = path
         self.sidecar, self._model = _load_keras(path, "classify", trust)
-
-    @property
-    def name(self) -> str:
-        return _name(self.sidecar)
-
-    @property
-    def image_size(self) -> int:
-        return self.sidecar.image_size
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Logits in batches of 64; see `Predictor.logits`.
@@ -206,24 +222,13 @@ class KerasPredictor:
         return np.concatenate(parts)
 
 
-class TflitePredictor:
+class TflitePredictor(_Loaded):
     """A `.tflite` file behind `Predictor`; see `load_predictor`. `classifier` is the device's own way to run it."""
 
     def __init__(self, path: Path, threads: int, delegate: str = "xnnpack", trust: bool = False) -> None:
         self.path = path
         self.classifier = Classifier(path, threads=threads, delegate=delegate, trust=trust)
-
-    @property
-    def sidecar(self) -> Sidecar:
-        return self.classifier.sidecar
-
-    @property
-    def name(self) -> str:
-        return _name(self.sidecar)
-
-    @property
-    def image_size(self) -> int:
-        return self.classifier.image_size
+        self.sidecar = self.classifier.sidecar
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Logits one tile at a time, as on the device; see `Predictor.logits`.
@@ -235,24 +240,12 @@ class TflitePredictor:
         return self.classifier.logits(images)
 
 
-class KerasMapPredictor:
+class KerasMapPredictor(_LoadedMap):
     """A `.keras` file behind `MapPredictor`; see `load_map_predictor`."""
 
     def __init__(self, path: Path, trust: bool = False) -> None:
         self.path = path
         self.sidecar, self._model = _load_keras(path, "segment", trust)
-
-    @property
-    def name(self) -> str:
-        return _name(self.sidecar)
-
-    @property
-    def image_size(self) -> int:
-        return self.sidecar.image_size
-
-    @property
-    def threshold_probability(self) -> float:
-        return cut_probability(self.sidecar)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Logits in batches of 8; see `MapPredictor`.
@@ -268,28 +261,13 @@ class KerasMapPredictor:
         return sigmoid(self.logits(tiles)).astype(np.float32)
 
 
-class TfliteMapPredictor:
+class TfliteMapPredictor(_LoadedMap):
     """A `.tflite` file behind `MapPredictor`; see `load_map_predictor`. `segmenter` is the device's own way to run it."""
 
     def __init__(self, path: Path, threads: int, delegate: str = "xnnpack", trust: bool = False) -> None:
         self.path = path
         self.segmenter = Segmenter(path, threads=threads, delegate=delegate, trust=trust)
-
-    @property
-    def sidecar(self) -> Sidecar:
-        return self.segmenter.sidecar
-
-    @property
-    def name(self) -> str:
-        return _name(self.sidecar)
-
-    @property
-    def image_size(self) -> int:
-        return self.segmenter.image_size
-
-    @property
-    def threshold_probability(self) -> float:
-        return self.segmenter.threshold_probability
+        self.sidecar = self.segmenter.sidecar
 
     @property
     def window_step(self) -> int | None:
@@ -332,10 +310,6 @@ def _load_keras(path: Path, task: str, trust: bool) -> tuple[Sidecar, Any]:
             "copy both again."
         )
     return sidecar, model
-
-
-def _name(sidecar: Sidecar) -> str:
-    return f"{sidecar.model}-{sidecar.scheme}"
 
 
 def _check_tiles(images: np.ndarray, size: int) -> None:
