@@ -1,6 +1,6 @@
 # make demo   an answer about a shipped photograph within a minute, then the whole chain on made-up tiles: data, training, int8, benchmark
 # make survey-demo   a drawn flight, surveyed and compared with its truth; the report is in runs/survey-demo/found (two minutes)
-# make quick   set up, then lint, types and the quick tests (6 minutes on two cores)
+# make quick   set up, then lint, types and the quick tests
 # make test   set up, then lint, types, docs and all tests
 # make metu   the README's figures: both models on the METU tiles in $CRACK_TF_DATA (hours; goes on after a stop)
 # make nano   the README's smallest model on METU (ten minutes)
@@ -18,8 +18,6 @@
 # What a study does, costs and should give is in its file, studies/NAME.py.
 # PYTHON=/path/to/python3.12 picks an interpreter; otherwise the newest of 3.13, 3.12 and 3.11 that works is used.
 
-SHELL := /bin/sh
-.DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 STUDIES := metu nano generalise metu-tune segmentation unet-study survey-demo survey-results explain-results
 NOTEBOOK_STUDIES := reports figures

@@ -119,6 +119,7 @@ def test_the_default_model_is_the_zoos() -> None:
     assert crack_tf.load(jobs=1).path == default.tflite
 
 
+@pytest.mark.slow
 def test_a_keras_file_answers_like_its_quantised_twin() -> None:
     model = SHIPPED["opnet_lite_nano"]
     image = np.random.default_rng(0).integers(60, 200, (227, 227, 3), dtype=np.uint8)

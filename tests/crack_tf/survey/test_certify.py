@@ -23,6 +23,7 @@ from tflite.checked import CheckError
 from tflite.errors import CrackError
 
 CRACKS = 24
+pytestmark = pytest.mark.slow  # a flight is searched, and its photographs again with cracks laid into them
 
 
 @pytest.fixture(scope="module")
