@@ -126,7 +126,9 @@ docs: $(VENV)/.docs
 quick: lint types
 	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist worksteal -m "not slow"
 
-test: lint types docs pytest
+test: lint $(VENV)/.docs
+	@$(MAKE) --no-print-directory -j2 types docs
+	@$(MAKE) --no-print-directory pytest
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
