@@ -1,5 +1,5 @@
 # make demo   an answer about a shipped photograph within a minute, then the whole chain on made-up tiles: data, training, int8, benchmark
-# make survey-demo   a drawn flight, surveyed and compared with its truth; the report is in runs/survey-demo/found (two minutes)
+# make survey-demo   two drawn flights a year apart, surveyed and compared; reports in runs/survey-demo/found and found-later (three minutes)
 # make quick   set up, then lint, types and the quick tests
 # make test   set up, then lint, types, docs and all tests
 # make metu   the README's figures: both models on the METU tiles in $CRACK_TF_DATA (hours; goes on after a stop)

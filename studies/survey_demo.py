@@ -1,7 +1,8 @@
-"""A drawn flight along two piers, surveyed with the shipped models, compared with what was drawn, and handed over.
+"""Two drawn flights along two piers, a year apart, surveyed with the shipped models, compared with what was drawn and handed over.
 
-What it makes: runs/survey-demo; open runs/survey-demo/found/report.html. Beside it cracks.json (COCO), found.gpkg and sheets.
-Cost: two minutes on two cores.
+What it makes: runs/survey-demo; open runs/survey-demo/found/report.html, and found-later/report.html for what has grown since. Beside them
+cracks.json (COCO), found.gpkg and sheets.
+Cost: three minutes on two cores.
 Expected: the comparison; results/survey has those of ten flights.
 Command: make survey-demo
 """
@@ -13,10 +14,13 @@ import sys
 from studies.recipe import Copy, Step, follow
 from studies.survey_results import RUNS, flight_steps
 
+GROWN_MM = "0,0.1,0,0.3"  # in turn
+
 
 def steps() -> list[Step | Copy]:
     """The recipe."""
     flight, found = RUNS / "flight", RUNS / "found"
+    again, later = RUNS / "flight-later", RUNS / "found-later"
     asked = ("--flight-log", flight / "flight.csv", "--faces", flight / "faces.json", "--condition", "mbei-1130")
     return [
         *flight_steps(0, flight, found),
@@ -30,6 +34,14 @@ def steps() -> list[Step | Copy]:
                 ("geopackage", "found.gpkg", ("--crs", "utm")),
                 ("sheet", "sheets", ("--photos", flight / "photos")),
             )
+        ),
+        Step(None, ["data", "flight", "--out", again, "--epoch", "1", "--grown-mm", GROWN_MM, "--overwrite"]),
+        Step(
+            None,
+            [
+                *("survey", again / "photos", "--out", later, "--overwrite", "--since", found),
+                *("--flight-log", again / "flight.csv", "--faces", again / "faces.json", "--limit-mm", "ec2"),
+            ],
         ),
     ]
 

@@ -6,6 +6,7 @@
     crack-tf survey flight.mp4 --out found --video-start 2025-06-01T09:30:00+02:00 --flight-log flight.gpx
     crack-tf survey --review review.json --out found --export-tiles tiles      what an engineer decided in the report
     crack-tf survey DCIM --out found --certify                                 what could have been missed
+    crack-tf survey DCIM --out found --since found-2025                        what became of each crack since then
     crack-tf survey --out found --one-file                                     a finished survey's report, to be mailed
 
 The same command goes on after a stop, whatever stopped it.
@@ -17,15 +18,10 @@ import argparse
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from crack_tf.photo.limits import HELP
 from tflite.cli import EXIT_GAPS, clock_offset, moment, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
-from tflite.words import counted
-
-if TYPE_CHECKING:
-    from crack_tf.survey.surveying import SurveyResult
 
 EPILOG = """exit codes: 0 all photographs were searched and have a position, 1 there are gaps: they are listed and never count as
 clean; 2 nothing could be done as asked; 130 stopped by Ctrl-C, the same command goes on."""
@@ -120,6 +116,13 @@ def make_parser() -> argparse.ArgumentParser:
         help="propose a condition state for each crack, by a table of rules: mbei-1130, osim, width-classes or a TOML file, see "
         "docs/condition.md; on a finished survey, nothing is searched again",
     )
+    parser.add_argument(
+        "--since",
+        type=Path,
+        metavar="OLD",
+        help="folder of an earlier survey of the same structure: say of each crack whether it has grown, see docs/since.md; on a finished "
+        "survey, nothing is searched again",
+    )
     seen.add_argument("--limit-mm", metavar="MM,MM", help=HELP)
 
     certify = parser.add_argument_group("certificate", "what could have been missed: docs/certificate.md")
@@ -187,6 +190,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CrackError: if an argument, a model, the source or the output folder is not usable.
     """
+    if args.photos is None and args.since is not None:
+        raise CrackError(f"--since {args.since} needs PHOTOS, too: what was searched is not searched again.")
     if args.review is not None:
         from crack_tf.survey.reviewing import apply_review
 
@@ -203,10 +208,11 @@ def run(args: argparse.Namespace) -> int:
         raise CrackError("name what to survey: a folder of photographs, a video or a device's journal folder.")
 
     from crack_tf.survey.surveying import SurveyConfig, survey
+    from crack_tf.survey.told import tell
 
     config = SurveyConfig(**{entry.name: getattr(args, entry.name) for entry in fields(SurveyConfig)})
     found = survey(args.photos, args.out, config, overwrite=args.overwrite, one_file=args.one_file, truth=args.truth)
-    _tell(found, args.tile is None)
+    print("\n" + "\n".join(tell(found, args.tile is None)))
     if found.comparison is not None:
         print(f"\ncompared with {args.truth}:\n{found.comparison.describe()}")
     return EXIT_GAPS if found.gaps else 0
@@ -226,60 +232,6 @@ def _report_only(out: Path) -> int:
     path = write_page(out, read_survey(out), one_file=True)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB. A review is in it where --review FILE is given.")
     return 0
-
-
-def _tell(found: SurveyResult, auto: bool) -> None:
-    """Last words: what was found, what is not known, how fast it went, and what it is worth."""
-    from crack_tf.photo.limits import ANSWERS, judge
-    from crack_tf.survey.findings import VALIDATIONS, limits_of
-    from crack_tf.survey.scales import describe_scales, describe_tiles
-    from crack_tf.survey.severity import DISCLAIMER, RULE
-
-    survey, speed = found.survey, found.speed
-    counts = {name: sum(finding.validation == name for finding in survey.findings) for name in VALIDATIONS}
-    several = sum(len(finding.seen_on) > 1 for finding in survey.findings)
-    print(
-        f"\n{counted(len(survey.photos), 'photograph')} searched: {counted(len(survey.findings), 'finding')} ("
-        + ", ".join(f"{count} {name}" for name, count in counts.items())
-        + f"), {several} of them seen on several photographs; {counted(len(survey.gaps), 'gap')}"
-        + (
-            f"; {counted(found.done_before, 'photograph was', 'photographs were')} done before"
-            if found.done_before
-            else ""
-        )
-    )
-    for gap in survey.gaps[:10]:
-        print(f"GAP  {gap.photo}: {gap.reason}, {gap.detail}")
-    if len(survey.gaps) > 10:
-        print(f"GAP  ... and {len(survey.gaps) - 10} more, see coverage.geojson")
-    scales = describe_scales(survey.photos)
-    if scales is not None:
-        print(f"scale: {scales}")
-    side = survey.settings.get("tile_side")
-    if isinstance(side, int):
-        tile_mm = survey.settings.get("tile_mm")
-        known = tile_mm if isinstance(tile_mm, (int, float)) else None
-        print(f"tiles: {describe_tiles(side, survey.photos, known, auto)}")
-    if found.coverage is not None:
-        print(f"coverage: {found.coverage.describe()}")
-        for hole in found.coverage.holes[:3]:
-            print(f"fly next: {hole.describe()}")
-    for limit in limits_of(survey):
-        answers = [judge(limit, finding.max_width_range_mm) for finding in survey.findings]
-        print(f"limit {limit:g} mm: " + ", ".join(f"{answers.count(answer)} {answer}" for answer in ANSWERS))
-    if found.certificate is not None:
-        print(f"certificate: {found.certificate.describe()}")
-    for warning in survey.warnings:
-        print(f"note: {warning}")
-    if found.handled:
-        stages = ", ".join(f"{name} {stage['share']:.0%}" for name, stage in speed["stages"].items())
-        print(
-            f"{speed['photos_per_minute']:.1f} photographs a minute, {speed['megapixels_per_second']:.1f} megapixels a second on "
-            f"{counted(speed['jobs'], 'thread')} ({stages}); merging {speed['merge_seconds']:.1f} s; {speed['peak_memory_mb']} MB at most"
-        )
-    print(
-        f"{RULE}\n{DISCLAIMER}\nresults in {found.folder}: report.html, findings.csv, findings.geojson, coverage.geojson"
-    )
 
 
 def _tile(text: str) -> int | None:

@@ -132,10 +132,10 @@ def read_condition(text: str) -> ConditionTable:
     Raises:
         CrackError: if there is no such preset or file, or it is no table of conditions, naming the place.
     """
-    if text in PRESETS:
-        data = resources.files("crack_tf.survey").joinpath("assets", f"condition-{text}.toml").read_bytes()
+    path, preset = Path(text), str(text).strip().lower()
+    if text in PRESETS or (preset in PRESETS and not path.is_file()):
+        data = resources.files("crack_tf.survey").joinpath("assets", f"condition-{preset}.toml").read_bytes()
     else:
-        path = Path(text)
         if not path.is_file():
             raise CrackError(
                 f"--condition {text}: there is no such file. Give a TOML file, or one of {', '.join(PRESETS)}."

@@ -8,7 +8,10 @@ flat wall seen from two places is related by a homography exactly; light, dirt a
 Cracks are the same where the line of one, brought onto the other's photograph, lies on the other's for at least half of what both
 photographs show of the shorter one. A crack that is longer now is the same crack.
 
-Nothing here says how much a crack has grown. No verb uses it yet.
+That a crack is not there on the other photograph says something only where that shows its place well: as the coverage ledger has it,
+sharp and lit, and so near that a crack of that width is wide enough to be measured.
+
+How much a crack has grown is `crack_tf.survey.growth`'s to say.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.skeleton import resample
 from crack_tf.survey.findings import Finding, PhotoRecord
 from crack_tf.survey.merge import (
@@ -30,11 +34,13 @@ from crack_tf.survey.merge import (
     footprint_m,
     small_size,
 )
+from crack_tf.survey.quality import GOOD, patch_codes
 
 NEIGHBOURS = 8  # older photographs that one is compared with, the nearest
 RESIDUAL = 4.0  # pixels of the small pictures; walls are not quite flat
 TOLERANCE = 0.006  # of a photograph's longer side: as far may a line be off the other's
 MIN_COVER = 0.5
+_MIN_GOOD = 0.8  # of a crack's places, that lie in patches of a photograph that are good
 _MIN_OVERLAP = 0.05  # of a photograph
 _MOST_STRETCHED = 4.0  # of areas, across the overlap; a map that does more is none of a wall
 _SPACING = 4.0  # pixels between places of a line
@@ -168,6 +174,37 @@ def match_cracks(
         unseen_before=_ids(drawn_new, {finding.id for finding in drawn_new} - seen_new - matched_new),
         unseen_now=_ids(drawn_old, {finding.id for finding in drawn_old} - seen_old - matched_old),
     )
+
+
+def shows_well(photo: PhotoRecord, finding: Finding, homography: np.ndarray) -> bool:
+    """Whether another photograph shows a crack's place so well that it would be found there.
+
+    Args:
+        photo: the other one.
+        finding: a drawn crack.
+        homography: from its photograph to the other one.
+    """
+    line = _line(finding)
+    shown = _shown(line, homography, photo)
+    if shown.mean() < MIN_COVER or finding.max_width_px is None:
+        return False
+    there = _moved(line[shown], homography)
+    codes = patch_codes(photo.patches, there[:, 0] / photo.width, there[:, 1] / photo.height)
+    weights = line[shown] @ homography[2, :2] + homography[2, 2]
+    enlarged = float(np.median(np.sqrt(np.abs(np.linalg.det(homography) / weights**3))))
+    return bool((codes == GOOD).mean() >= _MIN_GOOD and enlarged * finding.max_width_px >= MIN_PIXELS)
+
+
+def shared_lengths(finding: Finding, homography: np.ndarray, photo: PhotoRecord) -> tuple[float, float]:
+    """Length of a crack's line as far as another photograph shows it: in pixels of its own photograph, and of the other one."""
+    own = other = 0.0
+    for branch in finding.centreline:
+        points = resample(np.array(branch, float), _SPACING)
+        shown = _shown(points, homography, photo)
+        both = shown[1:] & shown[:-1]
+        own += float(np.hypot(*np.diff(points, axis=0).T)[both].sum())
+        other += float(np.hypot(*np.diff(_moved(points, homography), axis=0).T)[both].sum())
+    return own, other
 
 
 _NONE = CrackPair("", "", ("", ""), 0.0)

@@ -41,6 +41,8 @@ FORMAT = "crack_tf.survey/1"
 FILE_NAME = "survey.json"
 CONFIRMED, REFUTED, UNCLEAR = "confirmed", "refuted", "unclear"
 VALIDATIONS = (CONFIRMED, REFUTED, UNCLEAR)
+GROWN, NOT_SHOWN, CANNOT_TELL, NEW, GONE = "grown", "not shown to have grown", "cannot tell", "new", "no longer seen"
+VERDICTS = (GROWN, NOT_SHOWN, CANNOT_TELL, NEW, GONE)  # on a crack, since an earlier survey
 
 MAX_PIXELS = 1_000_000_000  # of a photograph; none that is read has as many, and pictures of a place in it take memory
 
@@ -49,6 +51,7 @@ PhotoName = Annotated[str, RelativeName(growth=6)]  # a byte that is no UTF-8 is
 Altitude = Annotated[float, Between(-1e7, 1e7)]
 Moment = Annotated[str, Text(64)]
 Amount = Annotated[float, Between(0, 1e12)]
+Difference = Annotated[float, Between(-1e12, 1e12)]
 Sha256 = Annotated[str, Text(64)]
 _Coordinate = Annotated[float, Between(-1e6, 1e6)]
 _Side = Annotated[int, Between(1, 1e6)]
@@ -112,6 +115,12 @@ class Finding:
         length_low_mm, length_high_mm, mean_width_low_mm, mean_width_high_mm, max_width_low_mm, max_width_high_mm: the same in
             millimetres, with what the scale leaves open; None also where the scale is not known.
         profile: table of the widths along the crack, relative to the survey's folder, posix text; None where none was measured.
+        since: what became of the crack since an earlier survey, one of VERDICTS (`crack_tf.survey.since`); None without one, and for
+            findings that are no drawn crack or were refuted.
+        since_old: ids of the earlier survey's findings that are the same crack.
+        width_growth_mm, width_growth_low_mm, width_growth_high_mm: of the mean width since then, and the range that holds 95 %; None
+            where it could not be measured.
+        length_growth_mm, length_growth_low_mm, length_growth_high_mm: of the part that photographs of both surveys show; None likewise.
     """
 
     id: FindingId
@@ -168,6 +177,14 @@ class Finding:
     max_width_low_mm: Amount | None = None
     max_width_high_mm: Amount | None = None
     profile: Annotated[str, RelativeName()] | None = None
+    since: Annotated[str, OneOf(VERDICTS)] | None = None
+    since_old: tuple[FindingId, ...] = ()
+    width_growth_mm: Difference | None = None
+    width_growth_low_mm: Difference | None = None
+    width_growth_high_mm: Difference | None = None
+    length_growth_mm: Difference | None = None
+    length_growth_low_mm: Difference | None = None
+    length_growth_high_mm: Difference | None = None
 
     @property
     def max_width_range_mm(self) -> tuple[float, float] | None:

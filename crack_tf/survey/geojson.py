@@ -26,7 +26,8 @@ COLUMNS = (
     *("pattern", "orientation", "orientation_deg", "orientation_to", "spacing_px", "spacing_mm"),
     *("density_px", "density_m_per_m2", "condition", "condition_rule"),
     *RANGE_COLUMNS,
-    "profile",
+    *("profile", "since", "since_old"),
+    *(f"{name}_growth{end}_mm" for name in ("width", "length") for end in ("", "_low", "_high")),
 )
 NOTE = "Opinions of neural networks about photographs, not a safety assessment."
 
@@ -118,7 +119,8 @@ def _base(face: Face) -> dict[str, Any]:
 
 def finding_row(finding: Finding, limits: Sequence[float] = ()) -> dict[str, Any]:
     """A finding as a row of findings.csv, by COLUMNS, and the answers to limits in millimetres."""
-    values = {**vars(finding), **finding.box.as_json(), "seen_on": "; ".join(finding.seen_on)}
+    lists = {"seen_on": "; ".join(finding.seen_on), "since_old": "; ".join(finding.since_old)}
+    values = {**vars(finding), **finding.box.as_json(), **lists}
     answers = {column(limit): judge(limit, finding.max_width_range_mm) for limit in limits}
     return {name: values[name] for name in COLUMNS} | answers
 

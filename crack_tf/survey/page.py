@@ -34,12 +34,14 @@ from crack_tf.survey.page_certificate import certificate_section
 from crack_tf.survey.page_coverage import coverage_section
 from crack_tf.survey.page_map import flight_figures
 from crack_tf.survey.page_pictures import EMBED_BYTES, PictureShelf
+from crack_tf.survey.page_since import growth_words, since_section
 from crack_tf.survey.patterning import describe_pattern
 from crack_tf.survey.profiles import plotted, read_lines
 from crack_tf.survey.review import FORMAT as REVIEW_FORMAT
 from crack_tf.survey.review import Review, survey_id
 from crack_tf.survey.scales import describe_scales
 from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, DISCLAIMER, RULE
+from crack_tf.survey.since import Since, read_since
 from tflite.files import write_bytes
 from tflite.words import counted
 
@@ -61,6 +63,7 @@ def write_page(
     embed_bytes: int = EMBED_BYTES,
     coverage: Coverage | None = None,
     certificate: Certificate | None = None,
+    since: Since | None = None,
 ) -> Path:
     """Write `report.html` into the survey's folder, replacing an older one.
 
@@ -71,6 +74,7 @@ def write_page(
         one_file: whether pictures go into the page, so that it can be handed on alone.
         coverage: of the survey; None measures it.
         certificate: of the survey; None takes the one in its folder, if it is of this survey.
+        since: what became of its cracks since an earlier survey; None takes the one in its folder, likewise.
         embed_bytes: of large pictures that do, the most severe findings first; others are linked. Small ones are all inside.
 
     Returns:
@@ -97,6 +101,7 @@ def write_page(
         disclaimer=escape(DISCLAIMER.partition(". ")[2]),
         warnings=_warnings(survey, shelf.missing),
         flight=_flight(survey, ranks),
+        since=since_section(since or read_since(out, survey), survey, ranks, shelf),
         coverage=coverage_section(coverage or coverage_of(survey))
         + certificate_section(certificate or read_certificate(out, survey)),
         gaps=_gaps(survey),
@@ -148,17 +153,25 @@ def _entry(finding: Finding, rank: int, shelf: PictureShelf) -> dict[str, Any]:
     entry = asdict(finding) | asdict(pictures)
     for name in ("outline", "centreline", "holes", "picture", "overlay"):
         del entry[name]  # the pictures show it
+    for name in [name for name in entry if name.startswith("since") or "_growth_" in name]:
+        del entry[name]  # told in words
     for name in RANGE_COLUMNS:  # of thousands of findings, only what is shown
         if entry[name] is None or (name.endswith("_px") and finding.max_width_low_mm is not None):
             del entry[name]
     return entry | {
         "rank": rank,
         "pattern_words": describe_pattern(finding),
+        **({} if finding.since is None else {"since_words": _since_words(finding)}),
         # For sorting, where some scales are known and others not: as in the rule of severity.
         "width_key": None if finding.max_width_px is None else finding.max_width_px * scale,
         "length_key": None if finding.length_px is None else finding.length_px * scale,
         "width_trusted": _trusted(finding),
     }
+
+
+def _since_words(finding: Finding) -> str:
+    growth = growth_words(finding)
+    return f"{finding.since}" + (f"\n{growth}" if growth else "")
 
 
 def _trusted(finding: Finding) -> bool:
@@ -262,7 +275,7 @@ def _method(survey: Survey) -> str:
         (role, ", ".join(f"{name} {value}" for name, value in _flatten(model))) for role, model in survey.models.items()
     ]
     # Tables of faces and rules are told elsewhere on the page.
-    told = {"models", "condition"}
+    told = {"models", "condition", "since"}
     settings = _flatten({name: value for name, value in survey.settings.items() if name not in told})
     scales = sorted(photo.mm_per_pixel for photo in survey.photos if photo.mm_per_pixel is not None)
     if scales:

@@ -23,6 +23,8 @@ from crack_tf.survey.patterning import with_patterns
 from crack_tf.survey.scales import warn_of_scales
 from crack_tf.survey.search import Searched, Stopwatch
 from crack_tf.survey.severity import severity
+from crack_tf.survey.since import Earlier, Since, compare_surveys
+from crack_tf.survey.since_files import remove_since, write_since
 from crack_tf.survey.source import NO_POSITION, UNREADABLE, Source
 from crack_tf.survey.store import PERFORMANCE, Store
 from tflite.errors import CrackError
@@ -47,7 +49,9 @@ class Run:
         tell: called with a line for every photograph.
         log_span: first and last moment of the flight log, seconds since 1970 UTC; None without one.
         needs_mm: width of crack that must be measurable.
+        earlier: survey to compare with, or None.
         coverage: what was seen, once `finish` is done; None where that is not known.
+        since: what became of its cracks since the earlier survey, likewise; None without one.
     """
 
     source: Source
@@ -59,7 +63,9 @@ class Run:
     tell: Callable[[str], None]
     log_span: tuple[float, float] | None = None
     needs_mm: float = NEEDED_MM
+    earlier: Earlier | None = None
     coverage: Coverage | None = None
+    since: Since | None = None
 
     def __post_init__(self) -> None:
         self.watch = Stopwatch()
@@ -94,16 +100,21 @@ class Run:
             The survey, and how fast it was.
 
         Raises:
-            CrackError: if records were taken away meanwhile.
+            CrackError: if records were taken away meanwhile, or the earlier survey is of another site. Nothing is written then.
         """
         started = time.monotonic()
         survey = self._assembled(models, settings)
         self.coverage = coverage_of(survey)
         self._performance["merge_seconds"] = round(time.monotonic() - started, 2)
         out = self.store.folder
+        if self.earlier is None:
+            remove_since(out)
+        else:
+            survey, self.since, seen_on = compare_surveys(self.earlier, survey, out, self.position_error_m)
+            write_since(out, self.since, survey, self.earlier, seen_on)
         write_tables(out, survey, self.coverage)
         write_survey(out, survey)
-        write_page(out, survey, one_file=one_file, coverage=self.coverage)
+        write_page(out, survey, one_file=one_file, coverage=self.coverage, since=self.since)
         self._performance["peak_memory_mb"] = round(peak_rss_mb())
         write_json(out / PERFORMANCE, self._performance)
         return survey, self._performance

@@ -234,8 +234,8 @@ class Searcher:
             roll_deg=None if shot.roll_deg is None else upright_roll(shot.roll_deg),
         )
         with watch.stage("points"):
-            # Without a position nothing is merged.
-            points = find_points(image) if candidates and shot.latitude is not None else None
+            # A later survey knows the place again by them, clean ones too. Of a journal's frame most was not kept.
+            points = find_points(image) if candidates or frame.boxes is None else None
         with watch.stage("write"):
             boxes = [candidate.box for candidate in candidates]
             findings = tuple(

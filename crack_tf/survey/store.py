@@ -5,6 +5,7 @@
     records/KEY.npy          points by which the photograph is known again on others, see `crack_tf.survey.merge`
     pictures/ID.jpg          a finding; overlays/ID.jpg the same with its outline
     profiles/ID.csv          the widths along its crack
+    since/ID.jpg             the place on an earlier survey's photograph
 
 A record is written after the pictures it names, whole or not at all. So whatever stops a survey, at most the photographs in
 progress are searched again, and none counts as done that lacks a finding.
@@ -35,8 +36,19 @@ from tflite.outputs import Inputs, Output, check_folder, clear_folder, json_with
 from tflite.sameness import FileState
 
 SETTINGS, RECORDS, PICTURES, OVERLAYS, PROFILES = "settings.json", "records", "pictures", "overlays", "profiles"
+SINCE = "since"  # the earlier photographs of cracks, see `crack_tf.survey.since`
+SINCE_FILES = ("since.json", "since.csv")
 PERFORMANCE = "performance.json"
-RESULTS = (*CERTIFICATE, FILE_NAME, "findings.csv", "findings.geojson", "coverage.geojson", "report.html", PERFORMANCE)
+RESULTS = (
+    *CERTIFICATE,
+    *SINCE_FILES,
+    FILE_NAME,
+    "findings.csv",
+    "findings.geojson",
+    "coverage.geojson",
+    "report.html",
+    PERFORMANCE,
+)
 _POINTS = ".npy"
 _KEY, _ID = "[0-9a-f]" * 16, "[0-9a-f]" * 12
 OUTPUT = Output(
@@ -44,7 +56,7 @@ OUTPUT = Output(
     json_with(SETTINGS, format=FORMAT),
     (
         *(SETTINGS, *RESULTS, "comparison.json", f"{RECORDS}/{_KEY}.json", f"{RECORDS}/{_KEY}{_POINTS}"),
-        *(f"{PICTURES}/{_ID}.jpg", f"{OVERLAYS}/{_ID}.jpg", f"{PROFILES}/{_ID}.csv"),
+        *(f"{PICTURES}/{_ID}.jpg", f"{OVERLAYS}/{_ID}.jpg", f"{PROFILES}/{_ID}.csv", f"{SINCE}/{_ID}.jpg"),
     ),
     first=SETTINGS,
 )

@@ -26,6 +26,7 @@ from crack_tf.survey.ledger import NEEDED_MM, POSITION_ERROR_M, Coverage
 from crack_tf.survey.page import write_page
 from crack_tf.survey.pipeline import Run
 from crack_tf.survey.search import Plan, Searcher
+from crack_tf.survey.since import Since, open_earlier
 from crack_tf.survey.source import file_hash, is_video, open_source
 from crack_tf.survey.store import Store
 from crack_tf.survey.truth import Comparison, compare, read_truth
@@ -82,6 +83,7 @@ class SurveyConfig:
         limit_mm: widths that tables and report say of each crack whether it exceeds them, see `crack_tf.photo.limits`.
         faces: file of the structure's faces, see `crack_tf.survey.faces`; None takes the walls that the flight looked at.
         condition: table of rules that propose a condition state for each crack: a preset of `crack_tf.survey.condition` or a TOML file.
+        since: folder of an earlier survey of the same structure, to say of each crack what became of it, see `crack_tf.survey.since`.
         every_s: video: seconds between frames.
         video_start: video: time of its first frame, with a time zone; None finds it out.
         certify: lay known cracks into the flight's own clean photographs and search for them, see `crack_tf.survey.certify`.
@@ -110,6 +112,7 @@ class SurveyConfig:
     needs_mm: float = NEEDED_MM
     faces: Path | None = None
     condition: str | None = None
+    since: Path | None = None
     every_s: float = 1.0
     video_start: datetime | None = None
     certify: bool = False
@@ -126,6 +129,8 @@ class SurveyConfig:
             object.__setattr__(self, "flight_log", Path(self.flight_log))
         if self.faces is not None:
             object.__setattr__(self, "faces", Path(self.faces))
+        if self.since is not None:
+            object.__setattr__(self, "since", Path(self.since))
         if self.certify_cracks is not None and not (self.certify and 4 <= self.certify_cracks <= 100_000):
             raise CrackError(f"--certify-cracks {self.certify_cracks}: give 4 to 100,000, with --certify.")
         if self.certify_seed < 0:
@@ -155,6 +160,7 @@ class SurveyResult:
         comparison: with what is really there, where that was given; else None.
         coverage: what of the structure was seen; None where no photograph says what it shows.
         certificate: how wide cracks had to be to be found; None where none was asked for.
+        since: what became of each crack since an earlier survey; None where none was named.
     """
 
     folder: Path
@@ -165,6 +171,7 @@ class SurveyResult:
     comparison: Comparison | None
     coverage: Coverage | None = None
     certificate: Certificate | None = None
+    since: Since | None = None
 
     def __repr__(self) -> str:
         counts = ((self.survey.photos, "photograph"), (self.findings, "finding"), (self.gaps, "gap"))
@@ -231,12 +238,14 @@ def survey(
     given, folder = Path(source), Path(out)
     known = None if truth is None else read_truth(truth)
     faces = () if config.faces is None else read_faces(config.faces)
+    earlier = None if config.since is None else open_earlier(config.since, folder)
     # Asked of the photographs afterwards: a finished survey answers other questions without being searched again.
     asked: dict[str, Any] = {
         "needs_mm": config.needs_mm,
         **({"faces": [asdict(face) for face in faces]} if faces else {}),
         **({} if config.condition is None else {"condition": read_condition(config.condition).as_json()}),
         **({"limits_mm": list(config.limit_mm)} if config.limit_mm else {}),
+        **({} if earlier is None else {"since": earlier.as_json()}),
     }
     scale = Scale(config.mm_per_pixel, config.distance_m, config.focal_mm, config.sensor_width_mm)
     scale.check()
@@ -284,7 +293,7 @@ def survey(
             "every_s": config.every_s if pictures.kind == "video" else None,
             "video_start": None if config.video_start is None else config.video_start.isoformat(),
         }
-        inputs = (given, config.model, config.segmenter, config.flight_log, truth, config.faces)
+        inputs = (given, config.model, config.segmenter, config.flight_log, truth, config.faces, config.since)
         store = stack.enter_context(Store(folder, record, overwrite=overwrite, inputs=inputs))
         work = Run(
             source=pictures,
@@ -296,6 +305,7 @@ def survey(
             tell=say,
             log_span=None if log is None else log.span,
             needs_mm=config.needs_mm,
+            earlier=earlier,
         )
         handled, before = work.work()
         made, speed = work.finish(models, record | asked, one_file=one_file)
@@ -305,12 +315,13 @@ def survey(
             order = Order(made, found, config.needs_mm, config.overlap, config.certify_cracks, config.certify_seed)
             certificate = certify(order, pictures, searcher, folder, jobs, say, store.check)
             write_certificate(folder, certificate)
-            write_page(folder, made, one_file=one_file, coverage=work.coverage, certificate=certificate)
+            seen = {"coverage": work.coverage, "certificate": certificate, "since": work.since}
+            write_page(folder, made, one_file=one_file, **seen)  # type: ignore[arg-type]
     comparison = None
     if known is not None:
         comparison = compare(made, known)
         write_json(folder / "comparison.json", comparison.as_json())
-    return SurveyResult(folder, made, speed, handled, before, comparison, work.coverage, certificate)
+    return SurveyResult(folder, made, speed, handled, before, comparison, work.coverage, certificate, work.since)
 
 
 def find_segmenter(text: str | None) -> Path | None:

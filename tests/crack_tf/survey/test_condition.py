@@ -39,6 +39,7 @@ LINE = line_mask([(40, 60), (150, 90), (260, 80)], 5)
 def test_presets_decide_at_their_limits(
     preset: str, width: float, pattern: str, spacing: float | None, state: str
 ) -> None:
+    assert read_condition(preset.upper()) == read_condition(preset)
     found = propose(read_condition(preset), width, pattern, spacing, spacing is not None)
     assert found.state == state
     assert f"maximum width {width:.2f} mm" in found.rule

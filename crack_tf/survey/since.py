@@ -1,0 +1,507 @@
+"""What became of each crack since an earlier survey: grown, not shown to have grown, cannot tell, new, or no longer seen.
+
+    earlier = open_earlier(Path("found-2025"), Path("found-2026"))
+    survey, since = compare_surveys(earlier, survey, folder, 3.0)
+    print(since.describe())
+
+The rule, of a crack that both surveys drew (`crack_tf.survey.epochs` says which are the same, `crack_tf.survey.growth` how much wider and
+longer one is):
+
+* *grown*: the whole range of 95 % of its growth, in width or in length, lies above 0.
+* *cannot tell*: its widths could not be compared, or so poorly that it may have grown by the width that the survey asks for (`--needs-mm`)
+  unnoticed.
+* *not shown to have grown*: anything else. It may have grown by as much as the upper end of the range.
+
+A confirmed crack that only the later survey drew is *new*, and one that only the earlier survey drew is *no longer seen*, where a
+photograph of the other survey shows its place well enough for a crack of its width to be found; else nobody can tell. Refuted findings
+are no cracks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+
+from crack_tf.photo.gsd import MIN_PIXELS
+from crack_tf.photo.ranges import Range
+from crack_tf.survey.epochs import (
+    TOLERANCE,
+    CrackPair,
+    Matched,
+    PhotoPair,
+    match_cracks,
+    pair_photographs,
+    shared_lengths,
+    shows_well,
+)
+from crack_tf.survey.findings import (
+    CANNOT_TELL,
+    CONFIRMED,
+    GONE,
+    GROWN,
+    NEW,
+    NOT_SHOWN,
+    REFUTED,
+    VERDICTS,
+    Amount,
+    Difference,
+    Finding,
+    FindingId,
+    PhotoName,
+    Survey,
+    read_survey,
+)
+from crack_tf.survey.growth import Compared, Growth, compare_places, difference, length_growth, width_growth
+from crack_tf.survey.profiles import read_profile
+from crack_tf.survey.review import survey_id
+from crack_tf.survey.store import SINCE, read_points
+from crack_tf.survey.views import asked_of
+from tflite.checked import CheckError, Count, OneOf, RelativeName, Text, checked
+from tflite.errors import CrackError
+from tflite.files import read_json
+from tflite.words import counted
+
+FORMAT = "crack_tf.since/1"
+FILE_NAME = "since.json"
+SAME_PLACES, TWO_RANGES = "same places", "two ranges"
+_WIDTH_DIGITS, _LENGTH_DIGITS = 3, 1  # of millimetres
+_CACHED = 64  # photographs whose points are in memory
+_DISAGREE = 0.15  # by which two surveys' scales may differ beyond what both leave open, before that is told
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of one crack.
+
+    Attributes:
+        verdict: one of VERDICTS.
+        old, new: ids of its findings in the earlier and the later survey; either may be none.
+        old_photo, new_photo: that were compared.
+        width_verdict, length_verdict: of each alone; None for cracks of one survey.
+        old_width_mm, new_width_mm: mean widths as each survey states them.
+        width_growth_mm, width_growth_low_mm, width_growth_high_mm: of the mean width, and the range of 95 %.
+        width_by: SAME_PLACES where both photographs were compared place by place, TWO_RANGES where two measurements were.
+        places: that were compared, two pixels apart.
+        old_length_mm, new_length_mm: of the part that both photographs show.
+        length_growth_mm, length_growth_low_mm, length_growth_high_mm: likewise.
+        note: why nobody can tell, or what else is to be known.
+        picture: the earlier photograph of the place, laid onto the later one's picture where there is one; relative to the folder.
+    """
+
+    verdict: Annotated[str, OneOf(VERDICTS)]
+    old: tuple[FindingId, ...] = ()
+    new: tuple[FindingId, ...] = ()
+    old_photo: PhotoName | None = None
+    new_photo: PhotoName | None = None
+    width_verdict: Annotated[str, OneOf(VERDICTS)] | None = None
+    length_verdict: Annotated[str, OneOf(VERDICTS)] | None = None
+    old_width_mm: Amount | None = None
+    new_width_mm: Amount | None = None
+    width_growth_mm: Difference | None = None
+    width_growth_low_mm: Difference | None = None
+    width_growth_high_mm: Difference | None = None
+    width_by: Annotated[str, OneOf((SAME_PLACES, TWO_RANGES))] | None = None
+    places: Count = 0
+    old_length_mm: Amount | None = None
+    new_length_mm: Amount | None = None
+    length_growth_mm: Difference | None = None
+    length_growth_low_mm: Difference | None = None
+    length_growth_high_mm: Difference | None = None
+    note: Annotated[str, Text(1000)] | None = None
+    picture: Annotated[str, RelativeName()] | None = None
+
+
+@dataclass(frozen=True)
+class Since:
+    """Two surveys compared.
+
+    Attributes:
+        survey: id of the later one, see `crack_tf.survey.review.survey_id`.
+        old_survey, old_source, old_created: of the earlier one.
+        photos, paired: photographs of the later survey, and those that show what an earlier one shows.
+        changes: a row per crack, in order of VERDICTS.
+        warnings: for a person.
+    """
+
+    survey: FindingId
+    old_survey: FindingId
+    old_source: str
+    old_created: str
+    photos: Count
+    paired: Count
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many cracks have each of VERDICTS."""
+        found = Counter(change.verdict for change in self.changes)
+        return {verdict: found[verdict] for verdict in VERDICTS}
+
+    def describe(self) -> str:
+        """One sentence, such as "4 of 6 photographs show what the survey of DCIM (2025-06-01) shows; cracks: 2 grown, 1 new"."""
+        told = ", ".join(f"{count} {verdict}" for verdict, count in self.counts.items() if count)
+        return (
+            f"{self.paired} of {counted(self.photos, 'photograph')} show what the survey of {self.old_source} ({self.old_created[:10]}) "
+            f"shows; cracks: {told or 'none in either'}"
+        )
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier survey and its folder."""
+
+    folder: Path
+    survey: Survey
+
+    def as_json(self) -> dict[str, Any]:
+        """What a later survey's settings say of it."""
+        return {
+            "survey": survey_id(self.survey),
+            "source": self.survey.source,
+            "created": self.survey.created,
+        }
+
+
+def open_earlier(folder: Path, out: Path) -> Earlier:
+    """Read the survey that `--since` names.
+
+    Args:
+        folder: of it.
+        out: of the survey that is made.
+
+    Raises:
+        CrackError: if there is no finished survey, or it is the one that is made.
+    """
+    if folder.resolve() == out.resolve():
+        raise CrackError(f"--since {folder} is the folder of this survey itself: name that of an earlier one.")
+    try:
+        return Earlier(folder, read_survey(folder))
+    except CrackError as error:
+        raise CrackError(f"--since {folder}: {error}") from None
+
+
+def compare_surveys(
+    earlier: Earlier, survey: Survey, folder: Path, position_error_m: float
+) -> tuple[Survey, Since, Mapping[str, PhotoPair]]:
+    """Say of each crack what became of it.
+
+    Args:
+        earlier: the other survey.
+        survey: the later one, assembled.
+        folder: of the later one, with points and profiles.
+        position_error_m: of the positions of either.
+
+    Returns:
+        The survey, its findings with what became of them; all changes; and the pair of photographs that each change was seen on, by
+        the change's picture.
+
+    Raises:
+        CrackError: if no photograph of the two shows the same.
+    """
+    old = earlier.survey
+    pairs = pair_photographs(
+        old.photos,
+        survey.photos,
+        lru_cache(_CACHED)(partial(read_points, earlier.folder)),
+        lru_cache(_CACHED)(partial(read_points, folder)),
+        position_error_m,
+    )
+    if not pairs:
+        raise CrackError(
+            f"--since {earlier.folder}: 0 of {counted(len(survey.photos), 'photograph')} could be paired with one of the "
+            f"{len(old.photos)} there, so it seems to be of another site. Name a survey of this one, or leave --since out: "
+            "what was searched stays, and the same command goes on."
+        )
+    comparison = _Comparison(earlier, survey, folder, pairs)
+    matched = match_cracks(pairs, old.findings, survey.findings, old.photos, survey.photos)
+    changes, seen_on = comparison.changes(matched)
+    verdicts = {number: change for change in changes for number in change.new}
+    since = Since(
+        survey=survey_id(survey),
+        old_survey=survey_id(old),
+        old_source=old.source,
+        old_created=old.created,
+        photos=len(survey.photos),
+        paired=len({pair.new for pair in pairs}),
+        changes=tuple(changes),
+        warnings=comparison.warnings(),
+    )
+    findings = tuple(
+        _told(finding, verdicts[finding.id]) if finding.id in verdicts else finding for finding in survey.findings
+    )
+    return replace(survey, findings=findings), since, seen_on
+
+
+def read_since(folder: Path, survey: Survey) -> Since | None:
+    """What a survey's folder says of changes; None where it says nothing, or of another survey.
+
+    Raises:
+        CrackError: if the file is damaged.
+    """
+    path = folder / FILE_NAME
+    if "since" not in survey.settings or not path.is_file():
+        return None
+    value = read_json(path)
+    if value.pop("format", None) != FORMAT:
+        return None
+    try:
+        since: Since = checked(Since, value)
+    except CheckError as error:
+        raise CrackError(f"{path} is damaged: {error}. Make the survey again.") from None
+    return since if since.survey == survey_id(survey) else None
+
+
+def _told(finding: Finding, change: Change) -> Finding:
+    growth = {name: getattr(change, name) for name in vars(change) if "_growth_" in name}
+    return replace(finding, since=change.verdict, since_old=change.old, **growth)
+
+
+class _Comparison:
+    """Two surveys and what of them is needed to compare cracks."""
+
+    def __init__(self, earlier: Earlier, survey: Survey, folder: Path, pairs: Sequence[PhotoPair]) -> None:
+        self._folders = earlier.folder, folder
+        self._surveys = earlier.survey, survey
+        self._pairs = pairs
+        self._by_photos = {(pair.old, pair.new): pair for pair in pairs}
+        self._photos = tuple({photo.name: photo for photo in found.photos} for found in self._surveys)
+        self._findings = tuple({finding.id: finding for finding in found.findings} for found in self._surveys)
+        self._needs_mm = asked_of(survey).needs_mm
+        self._scales: list[
+            tuple[float, float]
+        ] = []  # by the older and by the newer photograph, and what both leave open
+
+    def changes(self, matched: Matched) -> tuple[list[Change], dict[str, PhotoPair]]:
+        """All, in order of VERDICTS, and the pairs of photographs of those with a picture."""
+        found: list[tuple[Change, PhotoPair | None]] = []
+        for group in _groups(matched.pairs):
+            olds, news = ([self._findings[side][number] for number in group[side]] for side in (0, 1))
+            if all(finding.validation == REFUTED for finding in (*olds, *news)):
+                continue
+            found.append(self._same(olds, news, [pair for pair in matched.pairs if pair.old in group[0]]))
+        for numbers, seen, side in (
+            (matched.appeared, True, 1),
+            (matched.unseen_before, False, 1),
+            (matched.gone, True, 0),
+            (matched.unseen_now, False, 0),
+        ):
+            for number in numbers:
+                finding = self._findings[side][number]
+                if finding.validation != REFUTED:
+                    found.append((self._alone(finding, side, seen), None))
+        found.sort(key=lambda entry: (VERDICTS.index(entry[0].verdict), -(entry[0].width_growth_mm or 0.0)))
+        changes, seen_on = [], {}
+        for change, pair in found:
+            picture = f"{SINCE}/{(change.new or change.old)[0]}.jpg" if change.old else None
+            changes.append(replace(change, picture=picture))
+            if picture is not None and pair is not None:
+                seen_on[picture] = pair
+        return changes, seen_on
+
+    def warnings(self) -> tuple[str, ...]:
+        """What limits the comparison."""
+        found = []
+        for survey, which in zip(self._surveys, ("the earlier survey", "this survey"), strict=True):
+            without = sum(photo.mm_per_pixel is None for photo in survey.photos)
+            if without:
+                found.append(
+                    f"{without} of {counted(len(survey.photos), 'photograph')} of {which} have no known scale: growth in millimetres is "
+                    "by the other's scale there, and where both lack one, only whether a crack has grown is told. State a scale: "
+                    "--mm-per-pixel or --distance-m."
+                )
+        off = [ratio for ratio, allowed in self._scales if abs(ratio - 1) > allowed + _DISAGREE]
+        if len(off) > len(self._scales) / 2:
+            found.append(
+                f"the scales of the two surveys disagree: by the earlier one's, the same wall is {np.median(off):.2g} times as large as by "
+                "this one's. One was stated wrongly; growth in millimetres is by the one that claims to be known better."
+            )
+        return tuple(found)
+
+    def _alone(self, finding: Finding, side: int, seen: bool) -> Change:
+        """A crack of one survey."""
+        numbers = {("old", "new")[side]: (finding.id,), ("old_photo", "new_photo")[side]: finding.photo}
+        width = {("old_width_mm", "new_width_mm")[side]: finding.mean_width_mm}
+        other = ("the earlier survey", "this survey")[1 - side]
+        if not seen:
+            note: str | None = f"no photograph of {other} is known to show its place"
+        elif finding.validation != CONFIRMED:
+            note = f"{other} drew no crack there, and this finding is {finding.validation}"
+        elif not self._shown_well(finding, side):
+            note = f"{other} drew no crack there, but no photograph shows the place well enough for a crack that fine"
+        else:
+            note = None
+        verdict = CANNOT_TELL if note else (GONE, NEW)[side]
+        return Change(verdict, note=note, **numbers, **width)  # type: ignore[arg-type]
+
+    def _shown_well(self, finding: Finding, side: int) -> bool:
+        for pair in self._pairs:
+            matrix = np.array(pair.homography)
+            if (pair.old, pair.new)[side] == finding.photo and shows_well(
+                self._photos[1 - side][(pair.old, pair.new)[1 - side]],
+                finding,
+                np.linalg.inv(matrix) if side else matrix,
+            ):
+                return True
+        return False
+
+    def _same(
+        self, olds: Sequence[Finding], news: Sequence[Finding], pairs: Sequence[CrackPair]
+    ) -> tuple[Change, PhotoPair]:
+        """A crack of both surveys, in one piece or several. Its width is compared on the two pieces that share most places."""
+        compared = [(self._compared(pair), pair) for pair in pairs]
+        best, pair = max(compared, key=lambda entry: (entry[0].places if entry[0] else 0, entry[1].cover))
+        old, new = self._findings[0][pair.old], self._findings[1][pair.new]
+        photos = self._by_photos[pair.photos]
+        width, by, told = self._width(old, new, best)
+        lengths = self._lengths(olds, news, photos, best)
+        length = None if lengths is None else lengths[2]
+        width_verdict = told
+        length_verdict = CANNOT_TELL if length is None or lengths is None else _verdict(length, lengths[0])
+        verdict = GROWN if GROWN in (width_verdict, length_verdict) else width_verdict
+        return (
+            Change(
+                verdict=verdict,
+                # Those that were compared come first.
+                old=(old.id, *(finding.id for finding in olds if finding is not old)),
+                new=(new.id, *(finding.id for finding in news if finding is not new)),
+                old_photo=pair.photos[0],
+                new_photo=pair.photos[1],
+                width_verdict=width_verdict,
+                length_verdict=length_verdict,
+                old_width_mm=old.mean_width_mm,
+                new_width_mm=new.mean_width_mm,
+                width_by=by,
+                places=0 if best is None else best.places,
+                old_length_mm=None if lengths is None else round(lengths[0], 1),
+                new_length_mm=None if lengths is None else round(lengths[1], 1),
+                note=self._why(verdict, width, best),
+                **_columns("width", width),
+                **_columns("length", length),
+            ),
+            photos,
+        )
+
+    def _compared(self, pair: CrackPair) -> Compared | None:
+        profiles = []
+        for side, number in enumerate((pair.old, pair.new)):
+            name = self._findings[side][number].profile
+            profiles.append(None if name is None else read_profile(self._folders[side], name))
+        old, new = profiles
+        if old is None or new is None:
+            return None
+        photo = self._photos[1][pair.photos[1]]
+        homography = np.array(self._by_photos[pair.photos].homography)
+        return compare_places(old, new, homography, TOLERANCE * max(photo.width, photo.height))
+
+    def _width(self, old: Finding, new: Finding, compared: Compared | None) -> tuple[Growth | None, str | None, str]:
+        """How much wider in millimetres, by what, and the verdict; the first is None where no scale is known."""
+        shares = _shares(old), _shares(new)
+        if compared is not None and shares[0] is not None and shares[1] is not None:
+            errors = _scale_error(old), _scale_error(new)
+            known = [entry for entry in zip(errors, compared.across_mm, strict=True) if math.isfinite(entry[1])]
+            if not known:
+                return None, SAME_PLACES, _verdict(width_growth(compared, (shares[0], shares[1])), MIN_PIXELS)
+            if len(known) == 2:
+                self._scales.append((compared.across_mm[0] / compared.across_mm[1], sum(errors)))
+            error, scale = min(known)
+            growth = width_growth(compared, (shares[0], shares[1]), error).times(scale).rounded(_WIDTH_DIGITS)
+            return growth, SAME_PLACES, _verdict(growth, self._needs_mm)
+        ends = (old.mean_width_mm, old.mean_width_low_mm, old.mean_width_high_mm)
+        later = (new.mean_width_mm, new.mean_width_low_mm, new.mean_width_high_mm)
+        if None in (*ends, *later):
+            return None, None, CANNOT_TELL
+        growth = difference(ends[0], Range(*ends[1:]), later[0], Range(*later[1:]))  # type: ignore[arg-type]
+        growth = growth.rounded(_WIDTH_DIGITS)
+        return growth, TWO_RANGES, _verdict(growth, self._needs_mm)
+
+    def _lengths(
+        self, olds: Sequence[Finding], news: Sequence[Finding], photos: PhotoPair, compared: Compared | None
+    ) -> tuple[float, float, Growth] | None:
+        """Lengths of what both photographs show, and the growth, in millimetres; None without a scale or over several photographs."""
+        if any(finding.photo != photos.old for finding in olds) or any(finding.photo != photos.new for finding in news):
+            return None
+        matrix = np.array(photos.homography)
+        before = np.array([shared_lengths(finding, matrix, self._photos[1][photos.new]) for finding in olds])
+        now = np.array(
+            [shared_lengths(finding, np.linalg.inv(matrix), self._photos[0][photos.old]) for finding in news]
+        )
+        # Both in pixels of the later photograph.
+        old, new = float(before[:, 1].sum()), float(now[:, 0].sum())
+        scales = [
+            _mm_per_px(news[0]),
+            None if (own := _mm_per_px(olds[0])) is None or not old else own * float(before[:, 0].sum()) / old,
+        ]
+        scale = next((found for found in scales if found is not None), None)
+        if scale is None or not old or not new:
+            return None
+        growth = length_growth(old, new, 0.0 if compared is None else min(compared.missing_light))
+        return old * scale, new * scale, growth.times(scale).rounded(_LENGTH_DIGITS)
+
+    def _why(self, verdict: str, width: Growth | None, compared: Compared | None) -> str | None:
+        if verdict != CANNOT_TELL:
+            return None
+        if compared is None:
+            shown = "the photographs do not show it clearly at the same places"
+            return shown if width else f"{shown}, and its width is not known in both surveys"
+        return f"it may have grown by {self._needs_mm:g} mm unnoticed"
+
+
+def _verdict(growth: Growth, unnoticed: float) -> str:
+    """On one measure.
+
+    Args:
+        growth: of it.
+        unnoticed: growth that a survey must be able to tell.
+    """
+    if growth.range.low > 0:
+        return GROWN
+    return CANNOT_TELL if growth.range.high > unnoticed else NOT_SHOWN
+
+
+def _groups(pairs: Sequence[CrackPair]) -> list[tuple[list[str], list[str]]]:
+    """Ids of the old and of the new findings that are one crack: of one that fell into pieces there are several."""
+    groups: list[tuple[set[str], set[str]]] = []
+    for pair in pairs:
+        joined: tuple[set[str], set[str]] = ({pair.old}, {pair.new})
+        rest = []
+        for group in groups:
+            if group[0] & joined[0] or group[1] & joined[1]:
+                joined = (joined[0] | group[0], joined[1] | group[1])
+            else:
+                rest.append(group)
+        groups = [*rest, joined]
+    return [(sorted(old), sorted(new)) for old, new in groups]
+
+
+def _columns(name: str, growth: Growth | None) -> dict[str, Any]:
+    if growth is None:
+        return {}
+    values = {"": growth.value, "_low": growth.range.low, "_high": growth.range.high}
+    return {f"{name}_growth{end}_mm": value for end, value in values.items()}
+
+
+def _shares(finding: Finding) -> Range | None:
+    """The range of a mean width by its photograph, as shares of it."""
+    width, low, high = finding.mean_width_px, finding.mean_width_low_px, finding.mean_width_high_px
+    return None if not width or low is None or high is None else Range(low / width, high / width)
+
+
+def _scale_error(finding: Finding) -> float:
+    """Half the range of 95 % of a finding's scale, as a share; 0 where it was given."""
+    if not finding.mean_width_mm or finding.mean_width_error_mm is None:
+        return 0.0
+    return finding.mean_width_error_mm / finding.mean_width_mm
+
+
+def _mm_per_px(finding: Finding) -> float | None:
+    if finding.length_mm is None or not finding.length_px:
+        return None
+    return finding.length_mm / finding.length_px

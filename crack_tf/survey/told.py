@@ -1,0 +1,90 @@
+"""Last words of a survey in the terminal: what was found, what is not known, how fast it went, and what it is worth."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from crack_tf.photo.limits import ANSWERS, judge
+from crack_tf.survey.condition import table_of
+from crack_tf.survey.findings import REFUTED, VALIDATIONS, Finding, limits_of
+from crack_tf.survey.scales import describe_scales, describe_tiles
+from crack_tf.survey.severity import DISCLAIMER, RULE
+from crack_tf.survey.surveying import SurveyResult
+from tflite.words import counted
+
+_LISTED_GAPS, _LISTED_HOLES = 10, 3
+
+
+def tell(found: SurveyResult, auto: bool) -> list[str]:
+    """Lines about a survey.
+
+    Args:
+        found: the survey.
+        auto: whether the size of tiles was left to the model and the photographs.
+    """
+    survey = found.survey
+    findings = [finding for finding in survey.findings if finding.validation != REFUTED]
+    lines = [_counts(found)]
+    lines += [f"GAP  {gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps[:_LISTED_GAPS]]
+    if len(survey.gaps) > _LISTED_GAPS:
+        lines.append(f"GAP  ... and {len(survey.gaps) - _LISTED_GAPS} more, see coverage.geojson")
+    scales = describe_scales(survey.photos)
+    if scales is not None:
+        lines.append(f"scale: {scales}")
+    side = survey.settings.get("tile_side")
+    if isinstance(side, int):
+        tile_mm = survey.settings.get("tile_mm")
+        known = tile_mm if isinstance(tile_mm, (int, float)) else None
+        lines.append(f"tiles: {describe_tiles(side, survey.photos, known, auto)}")
+    if found.coverage is None:
+        lines.append("coverage: not known, since no photograph says where it was taken from and what it looks at")
+    else:
+        lines.append(f"coverage: {found.coverage.describe()}")
+        lines += [f"fly next: {hole.describe()}" for hole in found.coverage.holes[:_LISTED_HOLES]]
+    for limit in limits_of(survey):
+        answers = [judge(limit, finding.max_width_range_mm) for finding in findings]
+        lines.append(f"limit {limit:g} mm: " + ", ".join(f"{answers.count(answer)} {answer}" for answer in ANSWERS))
+    lines += _conditions(found, findings)
+    if found.since is not None:
+        lines.append(f"since last time: {found.since.describe()}")
+    if found.certificate is not None:
+        lines.append(f"certificate: {found.certificate.describe()}")
+    notes = (*survey.warnings, *(() if found.since is None else found.since.warnings))
+    lines += [f"note: {warning}" for warning in notes]
+    if found.handled:
+        lines.append(_speed(found))
+    results = "report.html, findings.csv, findings.geojson, coverage.geojson"
+    return [*lines, RULE, DISCLAIMER, f"results in {found.folder}: {results}"]
+
+
+def _counts(found: SurveyResult) -> str:
+    survey = found.survey
+    counts = {name: sum(finding.validation == name for finding in survey.findings) for name in VALIDATIONS}
+    several = sum(len(finding.seen_on) > 1 for finding in survey.findings)
+    before = counted(found.done_before, "photograph was", "photographs were")
+    return (
+        f"{counted(len(survey.photos), 'photograph')} searched: {counted(len(survey.findings), 'finding')} ("
+        + ", ".join(f"{count} {name}" for name, count in counts.items())
+        + f"), {several} of them seen on several photographs; {counted(len(survey.gaps), 'gap')}"
+        + (f"; {before} done before" if found.done_before else "")
+    )
+
+
+def _conditions(found: SurveyResult, findings: list[Finding]) -> list[str]:
+    """How many cracks each condition state is proposed for."""
+    table = table_of(found.survey.settings)
+    if table is None:
+        return []
+    counts = Counter(finding.condition for finding in findings if finding.condition_rule is not None)
+    told = [f"{counts[state]} {state}" for state in table.states if counts[state]]
+    told += [f"{counts[None]} without a proposal"] if counts[None] else []
+    return [f"proposed condition ({table.name}): {', '.join(told) or 'no crack was drawn'}"]
+
+
+def _speed(found: SurveyResult) -> str:
+    speed = found.speed
+    stages = ", ".join(f"{name} {stage['share']:.0%}" for name, stage in speed["stages"].items())
+    return (
+        f"{speed['photos_per_minute']:.1f} photographs a minute, {speed['megapixels_per_second']:.1f} megapixels a second on "
+        f"{counted(speed['jobs'], 'thread')} ({stages}); merging {speed['merge_seconds']:.1f} s; {speed['peak_memory_mb']} MB at most"
+    )

@@ -1,0 +1,266 @@
+"""Two surveys of one wall: what has grown, what is new, what is gone, and what nobody can tell; and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+import crack_tf
+from crack_tf.survey.__main__ import main
+from crack_tf.survey.findings import read_survey
+from crack_tf.survey.since import read_since
+from tests.crack_tf.survey.small_flight import Models, exif, wall, write_models
+from tflite.errors import CrackError
+
+SIZE = (480, 360)
+# Far from pointing at each other, which would make them one crack.
+KEPT, GROWING, REPAIRED, APPEARED = (
+    [(50, 50), (190, 60)],
+    [(50, 130), (190, 150)],
+    [(50, 230), (190, 215)],
+    [(270, 300), (430, 280)],
+)
+# The later photograph: nearer, turned, shifted.
+LATER = (1.1, 0.04, -0.04, 1.1, -20.0, -8.0)
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """Folders of photographs and models."""
+
+    old: Path
+    new: Path
+    away: Path
+    models: Models
+    folder: Path
+
+    def survey(self, photos: Path, name: str, *more: str) -> int:
+        out = self.folder / name
+        return main([str(photos), "--out", str(out), *self.models.options, "--tile", "32", *more])
+
+
+def photograph(path: Path, lines: Sequence[tuple[list[tuple[int, int]], float]], later: bool, seed: int = 3) -> None:
+    """A wall with lines of these widths, at twice the size and reduced, so that widths are not whole pixels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = wall(seed, (), *SIZE).resize((2 * SIZE[0], 2 * SIZE[1]), Image.Resampling.BICUBIC)
+    pen = ImageDraw.Draw(image)
+    for line, width in lines:
+        pen.line([(2 * x, 2 * y) for x, y in line], fill=(12, 12, 12), width=round(2 * width))
+    image = image.resize(SIZE, Image.Resampling.BOX)
+    if later:
+        a, b, c, d, x, y = LATER
+        back = np.linalg.inv(np.array([[a, b, x], [c, d, y], [0, 0, 1]]))
+        image = image.transform(
+            SIZE, Image.Transform.AFFINE, back[:2].ravel().tolist(), Image.Resampling.BICUBIC, fillcolor=(214, 214, 214)
+        )
+        image = Image.fromarray((0.93 * np.asarray(image)).astype(np.uint8))
+    image.save(path, exif=exif())
+
+
+@pytest.fixture(scope="module")
+def epochs(tmp_path_factory: pytest.TempPathFactory) -> Epochs:
+    folder = tmp_path_factory.mktemp("epochs")
+    photograph(folder / "old/a.png", [(KEPT, 5), (GROWING, 5), (REPAIRED, 5)], later=False)
+    photograph(folder / "new/b.png", [(KEPT, 5), (GROWING, 7), (APPEARED, 5)], later=True)
+    photograph(folder / "away/c.png", [(KEPT, 5)], later=False, seed=9)
+    made = Epochs(folder / "old", folder / "new", folder / "away", write_models(folder / "models"), folder)
+    assert made.survey(made.old, "found-old", "--mm-per-pixel", "0.11") == 0
+    assert made.survey(made.new, "found-new", "--mm-per-pixel", "0.1", "--since", str(folder / "found-old")) == 0
+    return made
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_each_crack_is_told_what_became_of_it(epochs: Epochs) -> None:
+    table = rows(epochs.folder / "found-new/since.csv")
+    assert sorted(row["verdict"] for row in table) == ["grown", "new", "no longer seen", "not shown to have grown"]
+    by = {row["verdict"]: row for row in table}
+    grown = by["grown"]
+    low, value, high = (float(grown[f"width_growth{end}_mm"]) for end in ("_low", "", "_high"))
+    assert 0 < low < 0.22 < high  # two pixels of 0.11 mm
+    assert value == pytest.approx(0.22, abs=0.06)
+    assert (grown["width_by"], grown["width_verdict"]) == ("same places", "grown")
+    assert int(grown["places"]) > 40
+    same = by["not shown to have grown"]
+    assert float(same["width_growth_low_mm"]) < 0 < float(same["width_growth_high_mm"]) < 0.1
+    assert float(same["length_growth_low_mm"]) < 0 < float(same["length_growth_high_mm"])
+    assert (by["new"]["old"], by["no longer seen"]["new"]) == ("", "")
+
+
+def test_findings_carry_it_into_every_table(epochs: Epochs) -> None:
+    table = rows(epochs.folder / "found-new/findings.csv")
+    found = [row for row in table if row["validation"] != "refuted"]
+    assert sorted(row["since"] for row in found) == ["grown", "new", "not shown to have grown"]
+    assert {row["since"] for row in table if row["validation"] == "refuted"} <= {""}
+    (grown,) = (row for row in found if row["since"] == "grown")
+    old = {row["id"] for row in rows(epochs.folder / "found-old/findings.csv")}
+    assert grown["since_old"] in old
+    assert float(grown["width_growth_low_mm"]) > 0
+    features = json.loads((epochs.folder / "found-new/findings.geojson").read_text())["features"]
+    assert sorted(feature["properties"]["since"] or "" for feature in features) == sorted(row["since"] for row in table)
+    kept = read_survey(epochs.folder / "found-new")
+    assert {finding.since or "" for finding in kept.findings} == {row["since"] for row in table}
+    assert {row["since"] for row in rows(epochs.folder / "found-old/findings.csv")} == {""}
+
+
+def test_the_report_shows_both_photographs_that_lie_on_each_other(epochs: Epochs) -> None:
+    out = epochs.folder / "found-new"
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "since-title" in page
+    assert page.count('class="blink"') == 2  # the two cracks of both surveys
+    since = read_since(out, read_survey(out))
+    assert since is not None
+    (kept,) = (change for change in since.changes if change.verdict == "not shown to have grown")
+    assert kept.picture is not None
+    before = np.asarray(Image.open(out / kept.picture).convert("L"), float)
+    now = np.asarray(Image.open(out / f"pictures/{kept.new[0]}.jpg").convert("L"), float)
+    assert before.shape == now.shape
+    dark = now < 90
+    assert dark.sum() > 200
+    assert before[dark].mean() < 90
+    gone = next(change for change in since.changes if change.verdict == "no longer seen")
+    assert gone.picture is not None
+    assert (out / gone.picture).is_file()
+
+
+def test_a_finished_survey_answers_without_being_searched_again_and_forgets_when_asked_no_more(
+    epochs: Epochs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found"
+    shutil.copytree(epochs.folder / "found-new", out)
+    settings: dict[str, Any] = {
+        "model": str(epochs.models.classifier),
+        "segmenter": str(epochs.models.segmenter),
+        "foreground": "none",
+        "tile": 32,
+        "mm_per_pixel": 0.1,
+    }
+    again = crack_tf.survey(epochs.new, out, **settings, since=epochs.folder / "found-old")
+    assert (again.handled, again.done_before) == (0, 1)
+    assert again.since is not None
+    assert again.since.counts == {
+        "grown": 1,
+        "not shown to have grown": 1,
+        "cannot tell": 0,
+        "new": 1,
+        "no longer seen": 1,
+    }
+    assert (again.since.paired, again.since.photos) == (1, 1)
+    assert main(["--out", str(out), "--one-file"]) == 0
+    assert "since-title" in (out / "report.html").read_text(encoding="utf-8")
+    without = crack_tf.survey(epochs.new, out, **settings)
+    assert without.since is None
+    assert not (out / "since.csv").exists()
+    assert not list((out / "since").glob("*.jpg"))
+    assert "since-title" not in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_without_a_scale_on_one_side_the_other_one_counts_and_that_is_said(
+    epochs: Epochs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert epochs.survey(epochs.old, "unscaled-old") == 0
+    old = ["--since", str(epochs.folder / "unscaled-old")]
+    capsys.readouterr()
+    assert epochs.survey(epochs.new, "half-scaled", "--mm-per-pixel", "0.1", *old) == 0
+    assert "1 of 1 photograph of the earlier survey have no known scale" in capsys.readouterr().out
+    (grown,) = (row for row in rows(epochs.folder / "half-scaled/since.csv") if row["verdict"] == "grown")
+    assert float(grown["width_growth_mm"]) == pytest.approx(0.22, abs=0.06)
+    assert epochs.survey(epochs.new, "unscaled", *old) == 0
+    (grown,) = (row for row in rows(epochs.folder / "unscaled/since.csv") if row["verdict"] == "grown")
+    assert grown["width_growth_mm"] == ""
+
+
+def test_scales_that_contradict_each_other_are_told(epochs: Epochs, capsys: pytest.CaptureFixture[str]) -> None:
+    old = ["--since", str(epochs.folder / "found-old")]
+    assert epochs.survey(epochs.new, "contradicting", "--mm-per-pixel", "0.2", *old) == 0
+    assert "the scales of the two surveys disagree" in capsys.readouterr().out
+
+
+def test_a_place_that_was_not_seen_well_tells_nothing(epochs: Epochs, tmp_path: Path) -> None:
+    from crack_tf.survey.since import compare_surveys, open_earlier
+
+    out = epochs.folder / "found-new"
+    survey = read_survey(out)
+    blurred = replace(survey, photos=tuple(replace(photo, patches="bb/bb") for photo in survey.photos))
+    earlier = open_earlier(epochs.folder / "found-old", tmp_path)
+    changes = compare_surveys(earlier, blurred, out, 3.0)[1].changes
+    assert sorted(change.verdict for change in changes) == ["cannot tell", "grown", "new", "not shown to have grown"]
+    (unknown,) = (change for change in changes if change.verdict == "cannot tell")
+    assert unknown.note is not None
+    assert "no photograph shows the place well enough" in unknown.note
+
+
+def test_a_place_that_was_clean_is_known_again_and_a_crack_there_is_new(epochs: Epochs) -> None:
+    photograph(epochs.folder / "clean/a.png", [], later=False)
+    assert epochs.survey(epochs.folder / "clean", "found-clean") == 0
+    assert read_survey(epochs.folder / "found-clean").findings == ()
+    assert epochs.survey(epochs.new, "since-clean", "--since", str(epochs.folder / "found-clean")) == 0
+    table = rows(epochs.folder / "since-clean/since.csv")
+    assert [row["verdict"] for row in table] == ["new", "new", "new"]
+
+
+@pytest.mark.parametrize(
+    ("old", "message"),
+    [
+        ("nothing", "--since {old}: {old} holds no finished survey"),
+        ("models", "--since {old}: {old} holds no finished survey"),
+        ("refused", "--since {old} is the folder of this survey itself"),
+    ],
+)
+def test_what_is_no_earlier_survey_is_refused_before_anything_is_made(
+    old: str, message: str, epochs: Epochs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = epochs.folder / old
+    assert epochs.survey(epochs.new, "refused", "--since", str(given)) == 2
+    assert message.format(old=given) in capsys.readouterr().err
+    assert not (epochs.folder / "refused").exists()
+
+
+def test_another_site_is_refused_and_what_was_searched_stays(
+    epochs: Epochs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = ["--since", str(epochs.folder / "found-old")]
+    assert epochs.survey(epochs.away, "away-found", *old) == 2
+    assert "0 of 1 photograph could be paired with one of the 1 there" in capsys.readouterr().err
+    out = epochs.folder / "away-found"
+    assert not (out / "survey.json").exists()
+    assert len(list((out / "records").glob("*.json"))) == 1
+    assert epochs.survey(epochs.away, "away-found") == 0
+
+
+def test_without_photographs_there_is_nothing_to_compare(epochs: Epochs, capsys: pytest.CaptureFixture[str]) -> None:
+    old = str(epochs.folder / "found-old")
+    assert main(["--out", str(epochs.folder / "found-new"), "--one-file", "--since", old]) == 2
+    assert f"--since {old} needs PHOTOS, too" in capsys.readouterr().err
+
+
+def test_since_is_a_path(tmp_path: Path) -> None:
+    with pytest.raises(CrackError, match="--since 3: give a path"):
+        crack_tf.SurveyConfig(since=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", '{"format": "crack_tf.since/1"}', "[", '{"format": "crack_tf.since/1", "changes": 3}']
+)
+def test_a_damaged_file_of_changes_is_named_or_left_out(text: str, epochs: Epochs, tmp_path: Path) -> None:
+    survey = read_survey(epochs.folder / "found-new")
+    (tmp_path / "since.json").write_text(text)
+    if text in ("[", "{}"):  # of another program
+        with suppress(CrackError):
+            assert read_since(tmp_path, survey) is None
+        return
+    with pytest.raises(CrackError, match=r"since\.json is damaged"):
+        read_since(tmp_path, survey)

@@ -1,0 +1,48 @@
+"""What a survey says in the terminal when it is done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from crack_tf.survey.condition import read_condition
+from crack_tf.survey.findings import REFUTED, Survey
+from crack_tf.survey.surveying import SurveyResult
+from crack_tf.survey.told import tell
+from tests.crack_tf.survey.drawn_surveys import drawn_survey
+
+
+def told(survey: Survey, folder: Path) -> list[str]:
+    return tell(SurveyResult(folder, survey, {}, 0, len(survey.photos), None), auto=False)
+
+
+@pytest.fixture
+def survey(tmp_path: Path) -> Survey:
+    return drawn_survey(tmp_path, 12, limits=(0.3,))
+
+
+def test_limits_are_counted_over_cracks_that_were_not_refuted(survey: Survey, tmp_path: Path) -> None:
+    refuted = [finding for finding in survey.findings if finding.validation == REFUTED]
+    assert refuted
+    (line,) = (text for text in told(survey, tmp_path) if text.startswith("limit 0.3 mm"))
+    counts = [int(part.split()[0]) for part in line.partition(": ")[2].split(", ")]
+    assert sum(counts) == len(survey.findings) - len(refuted)
+
+
+def test_what_is_proposed_is_told_and_without_a_table_nothing_is(survey: Survey, tmp_path: Path) -> None:
+    assert not any(text.startswith("proposed condition") for text in told(survey, tmp_path))
+    table = read_condition("mbei-1130")
+    cracks = [
+        replace(finding, condition=table.states[0] if number else None, condition_rule="a rule")
+        for number, finding in enumerate(finding for finding in survey.findings if finding.validation != REFUTED)
+    ]
+    asked = replace(survey, findings=tuple(cracks), settings={**survey.settings, "condition": table.as_json()})
+    (line,) = (text for text in told(asked, tmp_path) if text.startswith("proposed condition"))
+    assert line == f"proposed condition ({table.name}): {len(cracks) - 1} {table.states[0]}, 1 without a proposal"
+
+
+def test_an_unknown_coverage_is_said(survey: Survey, tmp_path: Path) -> None:
+    (line,) = (text for text in told(survey, tmp_path) if text.startswith("coverage"))
+    assert line.startswith("coverage: not known, since no photograph says")
