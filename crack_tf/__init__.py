@@ -8,6 +8,7 @@
     run = crack_tf.train(crack_tf.TrainConfig(model="opnet", data="metu"), out="runs/opnet")
     file = crack_tf.export(run, crack_tf.ExportConfig(scheme="int8-qat"))
     found = crack_tf.survey("DCIM", out="found", distance_m=2)                   # .findings, .gaps, .report
+    better = crack_tf.adapt(crack_tf.AdaptConfig("labelled"), out="adapted")     # .model, or .reasons why none is better
 
 Importing this package loads nothing heavy: names arrive when they are first used.
 """
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crack_tf.adapt import AdaptVerb
+    from crack_tf.adaptation.config import AdaptConfig as AdaptConfig
     from crack_tf.export import ExportVerb
     from crack_tf.inference.photographs import ClassifiedPhoto as ClassifiedPhoto
     from crack_tf.inference.photographs import CrackClassifier as CrackClassifier
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from crack_tf.training.runs import Run as Run
     from tflite.errors import CrackError as CrackError
 
+    adapt: AdaptVerb
     train: TrainVerb
     export: ExportVerb
     survey: SurveyPackage
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AdaptConfig": "crack_tf.adaptation.config",
     **dict.fromkeys(
         ("load", "CrackClassifier", "CrackSegmenter", "ClassifiedPhoto", "DrawnPhoto"), "crack_tf.inference.photographs"
     ),
@@ -55,8 +60,9 @@ _HOMES = {
     **dict.fromkeys(("to_coco", "to_detections"), "crack_tf.reporting.annotations"),
     "CrackError": "tflite.errors",
 }
-_CALLABLE_VERBS = ("train", "export", "survey")  # modules that can be called: see docs/decisions.md
+_CALLABLE_VERBS = ("adapt", "train", "export", "survey")  # modules that can be called: see docs/decisions.md
 __all__ = [
+    "AdaptConfig",
     "ClassifiedPhoto",
     "CrackClassifier",
     "CrackError",
@@ -69,6 +75,7 @@ __all__ = [
     "SurveyResult",
     "TrainConfig",
     "__version__",
+    "adapt",
     "export",
     "load",
     "survey",

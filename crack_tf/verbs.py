@@ -40,6 +40,10 @@ VERBS = {
     "average": Verb("crack_tf.average", "average the weights of models fine-tuned from the same start"),
     "evaluate": Verb("crack_tf.evaluate", "measure .keras and .tflite models on a split, with confidence intervals"),
     "explain": Verb("crack_tf.explain.__main__", "what a classifier looks at, and what its errors have in common"),
+    "adapt": Verb(
+        "crack_tf.adapt",
+        "a model for one structure from a reviewed survey, a few tiles or none, if it is better; resumes",
+    ),
     "adopt": Verb("crack_tf.adopt", "take a model made elsewhere: write its sidecar and hold it to two pictures"),
     "export": Verb("crack_tf.export", "quantise a trained run and write a .tflite file with its sidecar"),
     "benchmark": Verb("crack_tf.benchmark", "time .tflite models on this machine, with their accuracy"),

@@ -26,7 +26,7 @@ from tflite.sidecar import read_sidecar, write_sidecar
 # Names that the verbs themselves give, each with something of a person's in it.
 MINE = (
     *("notes.txt", "config.json", "project.json", "settings.json", "segment.json", "truth.json", "synthetic.json"),
-    *("summary.json", "metrics.json", "suite.json", "cracks.json", "check.json", "survey.json", MARK),
+    *("summary.json", "metrics.json", "suite.json", "cracks.json", "check.json", "survey.json", "adapt.json", MARK),
     *("predictions.jsonl", "photos.csv", "tiles.csv", "findings.csv", "history.csv", "audit.csv", "review.csv"),
     *("disputes.csv", "faithfulness.csv", "completeness.csv", "cracks.csv", "report.csv", "model.keras"),
     *("report.html", "pictures/holiday.jpg", "records/1.json", "overlays/a.png", "checkpoints/best.keras"),
@@ -112,6 +112,7 @@ VERBS = {
     "zoo add": Verb(
         "crack_tf.zoo.__main__", lambda i: ["add", i("run"), "--name", "new"], NAMED, "new/notes.txt", "--zoo"
     ),
+    "adapt": Verb("crack_tf.adapt", lambda i: [i("photos")]),
     "adopt": Verb(
         "crack_tf.adopt",
         lambda i: [

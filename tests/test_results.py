@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from studies import readme_table
+from studies.adapt import tables as adaptation_tables
 from studies.readme_table import rows
 
 ROOT = Path(__file__).parent.parent
@@ -382,3 +383,9 @@ def test_the_documents_quote_what_real_scenes_brought() -> None:
             or line.startswith(f"| {row['set']} | other")
         )
         assert found in line
+
+
+def test_the_page_of_adaptation_quotes_its_study() -> None:
+    page = (ROOT / "docs" / "adapt.md").read_text(encoding="utf-8")
+    for table in adaptation_tables(rows(RESULTS / "adapt" / "summary.csv")):
+        assert table in page

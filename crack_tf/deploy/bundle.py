@@ -22,7 +22,7 @@ from crack_tf.data.registry import prepare
 from crack_tf.evaluation.lineage import lineage, notes
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.quantisation.data import run_manifest
-from crack_tf.zoo.adoption import GOLDEN, golden_tile
+from crack_tf.zoo.adoption import GOLDEN, golden_tile, has_golden_tiles
 from crack_tf.zoo.shipped import load, read_zoo
 from tflite.arguments import check_choice, check_counts, check_types
 from tflite.device.bundle import (
@@ -148,7 +148,7 @@ def pack(config: BundleConfig, out: Path) -> Bundle:
     with contextlib.ExitStack() as stack:
         if config.data:
             manifest = prepare(config.data, config.policy)
-        elif all(model.sidecar.adopted or shipped_golden(model) for model in models):
+        elif all(model.sidecar.adopted or has_golden_tiles(model.sidecar) or shipped_golden(model) for model in models):
             manifest = stack.enter_context(golden_manifest(models))
         else:
             manifest = common_manifest(models)
@@ -226,7 +226,7 @@ def shipped_golden(model: Packed) -> dict[str, Path]:
 
 @contextlib.contextmanager
 def golden_manifest(models: Sequence[Packed]) -> Iterator[Manifest]:
-    """The golden tiles of adopted and shipped models as a data set, for whoever names no other: one cracked and one clean per model.
+    """The golden tiles of adopted, adapted and shipped models as a data set, for whoever names no other: a cracked and a clean one each.
 
     Raises:
         CrackError: if a tile is missing, or is not the one that the model was adopted with.

@@ -15,6 +15,7 @@ from tflite.graph import Graph
 from tflite.metrics import summary
 from tflite.pixels import pixel_rates
 from tflite.sidecar import Sidecar
+from tflite.words import counted
 
 SCHEME_TEXT = {
     "float32": "None: float32 weights and activations.",
@@ -38,6 +39,7 @@ _TASK_LIMITS = {
         "- The numbers above hold for photographs that show cracks; on clean ones every pixel called crack is a false alarm.",
     ),
 }
+_MOST_PHOTOGRAPHS = 30  # in the table of labels
 _COLOURS = {1: "#D55E00", 0: "#0072B2"}  # crack and clean as in crack_tf.reporting.plots (Okabe and Ito)
 
 
@@ -79,6 +81,7 @@ def model_card(sidecar: Sidecar, comparison: Comparison, graph: Graph, measured_
                 "Licence of data and weights": sidecar.licence,
             }
         ),
+        *(("## Adapted", _adapted(sidecar)) if "adapted" in training else ()),
         "## Limits",
         _limits(sidecar),
         "## Origin",
@@ -273,6 +276,41 @@ def _quantisation(sidecar: Sidecar) -> str:
     return " ".join(lines)
 
 
+def _adapted(sidecar: Sidecar) -> str:
+    """To which structure, from what, by which labels, and what that brought; see `crack_tf.adaptation.deliver`."""
+    record = sidecar.training["adapted"]
+    here, labels = record["here"], record["labels"]
+    counts = labels["counts"]
+    told = "; ".join(
+        f"{origin}: {found['crack']} crack, {found['no_crack']} no_crack, of {counted(found['photographs'], 'photograph')}"
+        for origin, found in counts.items()
+        if found["photographs"]
+    )
+    lines = [
+        f"- To {record['to']}, from {record['from']} (sha256 `{record['from_sha256']}`), by the candidate *{record['candidate']}*.",
+        f"- Labels: {told}.",
+        f"- On photographs that it had not seen: {here['found_after']} of {counted(here['cracks'], 'crack')} found (before "
+        f"{here['found_before']}), {here['alarms_after']} of {counted(here['clean'], 'clean tile')} called cracked (before "
+        f"{here['alarms_before']}). Of further cracks like these at most {here['miss_bound_after']:.1%} are missed, on average.",
+    ]
+    lines += [
+        f"- On {row['set']}: {row['found_after']} of {counted(row['cracks'], 'crack')} found (before {row['found_before']}), "
+        f"{row['alarms_after']} of {counted(row['clean'], 'clean tile')} called cracked (before {row['alarms_before']})."
+        for row in record.get("elsewhere", [])
+    ]
+    if record["shapes"]:
+        lines.append(f"- Nobody labelled a tile: cracks laid into tiles are from {', '.join(record['shapes'])}.")
+    lines += [f"- Not checked: {line}." for line in record["not_checked"]]
+    photos = labels["by_photograph"]
+    if photos:
+        shown = list(photos.items())[:_MOST_PHOTOGRAPHS]
+        rows = [f"| {name.replace('|', '_')} | {found['crack']} | {found['no_crack']} |" for name, found in shown]
+        lines.append("\n".join(["", "| photograph | crack | no_crack |", "|---|---|---|", *rows]))
+        if len(photos) > len(shown):
+            lines.append(f"\nand {len(photos) - len(shown)} more, in labels.csv.")
+    return "\n".join(lines)
+
+
 def _limits(sidecar: Sidecar) -> str:
     data = sidecar.training.get("dataset", "unrecorded")
     lines = [
@@ -282,6 +320,12 @@ def _limits(sidecar: Sidecar) -> str:
         *_TASK_LIMITS[sidecar.task],
         "- Not a statement about structural safety. What is called clean has not been inspected; an engineer decides.",
     ]
+    if adapted := sidecar.training.get("adapted"):
+        lines.insert(
+            0,
+            f"- **For {adapted['to']} only**, and for surfaces, distances and cameras like those of its labels. Elsewhere use "
+            f"{adapted['from']}: that it finds no fewer cracks there was checked on a few sets, its false alarms were not.",
+        )
     if "research" in sidecar.licence.lower():
         lines.insert(
             0, "- **For research only**: the licence of its training data (above) allows no other use of the weights."

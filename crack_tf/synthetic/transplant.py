@@ -142,7 +142,7 @@ def _draw(
     widths = _GAPS if ground == "masonry" else _WIDTHS
     for split, number in zip(SPLITS, numbers, strict=True):
         rng = np.random.default_rng([seed, SPLITS.index(split)])
-        lifted = _shapes(shapes, split)
+        lifted = lift_shapes(shapes, split)
         clean = [_clean(manifest, split) for manifest in onto]
         for k in tqdm(range(number), f"transplants, {split}", unit="picture", disable=None):
             source = int(rng.integers(len(onto)))
@@ -160,7 +160,7 @@ def _draw(
                 laid = None
                 if path is not None and rng.uniform() < _ALONG:
                     laid = _cracked_along(pixels, path, rng, widths)
-                if (laid := laid or _cracked(pixels, lifted, rng, widths)) is not None:
+                if (laid := laid or lay_somewhere(pixels, lifted, rng, widths)) is not None:
                     pixels, mask = laid
             group = f"{onto[source].dataset}/{item.group}"
             items.append(_write(partial, f"{split}-{k:05d}", pixels, mask, group, split, rng))
@@ -250,9 +250,19 @@ def _require(manifest: Manifest, split: str, there: bool, what: str) -> None:
         )
 
 
-def _shapes(manifest: Manifest, split: str) -> list[Shape]:
+def lift_shapes(manifest: Manifest, split: str, limit: int | None = None) -> list[Shape]:
+    """Take the cracks off the photographs of a split.
+
+    Args:
+        manifest: of photographs with masks.
+        split: "train", "val" or "test".
+        limit: of the first so many photographs with a crack; None for all.
+
+    Raises:
+        CrackError: if a file is missing, changed or unreadable.
+    """
     shapes = []
-    for item in _cracked_pairs(manifest, split):
+    for item in _cracked_pairs(manifest, split)[:limit]:
         photo = decode_rgb(manifest.read(item), item.path)
         shapes.append(lift(photo, load_mask(manifest, item, photo.shape[:2])))
     return shapes
@@ -267,10 +277,20 @@ def _window(pixels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarr
     return cv2.resize(pixels[y : y + side, x : x + side], (size, size), interpolation=interpolation)
 
 
-def _cracked(
-    pixels: np.ndarray, shapes: Sequence[Shape], rng: np.random.Generator, widths: Widths
+def lay_somewhere(
+    pixels: np.ndarray, shapes: Sequence[Shape], rng: np.random.Generator, widths: Widths = _WIDTHS
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """The picture with a crack, and its mask; None when none that was tried can be seen."""
+    """Lay one of some cracks over a picture, at a random place, size, turn and contrast.
+
+    Args:
+        pixels: uint8 (s, s, 3).
+        shapes: at least one.
+        rng: draws.
+        widths: how wide it becomes.
+
+    Returns:
+        uint8 (s, s, 3) and the mask, bool (s, s); None when none that was tried can be seen.
+    """
     size = len(pixels)
     for _ in range(_TRIES):
         shape = shapes[int(rng.integers(len(shapes)))]

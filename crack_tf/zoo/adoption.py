@@ -200,8 +200,13 @@ def adopt(
 
 
 def golden_path(model: Path, role: str) -> Path:
-    """Where a golden tile of an adopted model lies; role is "crack" or "clean"."""
+    """Where a golden tile of an adopted or adapted model lies; role is "crack" or "clean"."""
     return model.with_name(f"{model.name}.{role}.png")
+
+
+def has_golden_tiles(sidecar: Sidecar) -> bool:
+    """Whether a model has golden tiles beside it: it was adopted, or adapted to a structure."""
+    return bool(_golden_records(sidecar))
 
 
 def golden_tile(model: Path, sidecar: Sidecar, role: str) -> bytes:
@@ -213,7 +218,7 @@ def golden_tile(model: Path, sidecar: Sidecar, role: str) -> bytes:
     path = golden_path(model, role)
     try:
         data = path.read_bytes()
-        expected = sidecar.training["adopted"]["golden_tiles"][role]["pixels_sha256"]
+        expected = _golden_records(sidecar)[role]["pixels_sha256"]
     except (OSError, KeyError, TypeError):
         raise CrackError(
             f"{path}, a golden tile of {model.name}, is not beside it. Copy it there, or name tiles with --data."
@@ -223,6 +228,13 @@ def golden_tile(model: Path, sidecar: Sidecar, role: str) -> bytes:
             f"{path} is not the tile that {model.name} was adopted with. Copy it again, or adopt the model again."
         )
     return data
+
+
+def _golden_records(sidecar: Sidecar) -> dict[str, Any]:
+    kept = (sidecar.training.get(name) for name in ("adopted", "adapted"))
+    return next(
+        (record["golden_tiles"] for record in kept if isinstance(record, dict) and "golden_tiles" in record), {}
+    )
 
 
 def crack_label(classes: tuple[str, str], crack_class: str | None) -> int:

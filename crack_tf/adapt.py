@@ -1,0 +1,178 @@
+"""`crack-tf adapt SOURCE --out DIR`: a model for one structure, from a few labels or none, if it is better than the shipped one.
+
+    crack-tf adapt found --review review-0123456789ab.json --photos DCIM --out adapted
+    crack-tf survey next-flight --model adapted --out found-2
+
+SOURCE is the folder of a finished survey, of tiles in crack/ and no_crack/, or of photographs that nobody has looked at. Candidates are
+tried cheap to dear: another threshold, other normalisation statistics, another last layer, other last blocks. The first that is better on
+photographs that it has not seen, and has lost nothing on other structures, is written as an int8 model; if none is, none is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from crack_tf.adaptation.config import CANDIDATES, SCHEMES, AdaptConfig
+from tflite.cli import EXIT_GAPS, fraction, non_negative_int, positive_int, run_main
+from tflite.errors import CrackError
+from tflite.extras import require
+
+if TYPE_CHECKING:
+    from crack_tf.adaptation.adapting import Adapted
+    from crack_tf.adaptation.suggesting import Suggested
+
+EPILOG = "exit codes: 0 a better model, 1 no better model found, and why; 2 nothing could be done as asked."
+_FIELDS = {entry.name for entry in fields(AdaptConfig)}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line's options."""
+    parser = argparse.ArgumentParser("crack-tf adapt", description=__doc__, epilog=EPILOG)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add(
+        "source",
+        metavar="SOURCE",
+        help="a finished survey, a folder with crack/ and no_crack/, or a folder of photographs",
+    )
+    add(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the report and the model; give it as --model"
+    )
+    add("--review", metavar="FILE", help="of a survey: the review that its report.html exported")
+    add(
+        "--photos", metavar="DIR", help="of a survey: the folder that was surveyed, for clean tiles around the findings"
+    )
+    add("--model", help="what is adapted: a shipped model, a run folder or a .keras file (default: the default)")
+    add("--candidates", type=_names, metavar="A,B", help=f"which are tried (default: {','.join(CANDIDATES)})")
+    add("--target-recall", type=fraction, help="share of the cracks here that is to be found (default: 0.98)")
+    add("--scheme", choices=SCHEMES, help="of the int8 model; qat fine-tunes, and takes longer (default: int8-ptq)")
+    add(
+        "--shapes",
+        action="append",
+        metavar="MANIFEST",
+        help="without labels: cracks to lay into clean tiles, photographs with masks (default: drawn ones, and uav_concrete's)",
+    )
+    add(
+        "--regression-limit", type=positive_int, metavar="N", help="tiles of each other structure's test (default: 300)"
+    )
+    add(
+        "--tile-side", type=positive_int, metavar="PX", help="side of tiles cut from photographs (default: the model's)"
+    )
+    add("--blocks", type=positive_int, metavar="N", help="last blocks that the dearest candidate trains (default: 4)")
+    add("--epochs", type=positive_int, metavar="N", help="of that training (default: 3)")
+    add(
+        "--suggest",
+        type=positive_int,
+        metavar="N",
+        help="write the N tiles or findings most worth a label; adapt nothing",
+    )
+    add("--seed", type=non_negative_int, help="of all draws (default: 0)")
+    add("--resume", action="store_true", help="go on with an interrupted run in --out")
+    add("--overwrite", action="store_true", help="replace an earlier result in --out; what else lies there stays")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = make_parser().parse_args(argv)
+    again = "Go on with the same command and --resume."
+    return run_main(lambda: run(args), interrupted=again, needs=("keras", "tensorflow", "cv2"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Adapt as the parsed options say."""
+    config = make_config(args)
+    if config.suggest is not None:
+        if args.resume:
+            raise CrackError("--resume: suggestions are made at once. Leave it out.")
+
+        from crack_tf.adaptation.suggesting import suggest
+
+        return tell_suggested(suggest(config, args.out, overwrite=args.overwrite))
+
+    from crack_tf.adaptation.places import check_out
+
+    check_out(args.out, config, args.resume, args.overwrite)
+
+    from crack_tf.adaptation.adapting import adapt  # after the check: importing Keras takes seconds
+
+    return tell(adapt(config, args.out, resume=args.resume, overwrite=args.overwrite))
+
+
+def make_config(args: argparse.Namespace) -> AdaptConfig:
+    """What the options say, checked."""
+    given = {name: value for name, value in vars(args).items() if name in _FIELDS and value is not None}
+    return AdaptConfig(**given)
+
+
+def tell(result: Adapted) -> int:
+    """Print what came out; returns the exit code."""
+    for gap in result.gaps:
+        print(gap)
+    if result.model is None:
+        print("no better model found: the shipped one stays.")
+        for reason in result.reasons:
+            print(f"  {reason}")
+        return EXIT_GAPS
+    row = next(row for row in result.here if row.candidate == result.candidate)
+    print(
+        f"{result.model}: {row.candidate}; of {row.cracks} cracks here {row.found_after} are found (before {row.found_before}), of "
+        f"{row.clean} clean tiles {row.alarms_after} are called cracked (before {row.alarms_before}), on photographs that it had not seen."
+    )
+    print(
+        f"Of further cracks like these, at most {row.miss_bound_after:.1%} are missed on average. Use it: crack-tf survey DCIM --model "
+        f"{result.folder} --out found"
+    )
+    return 0
+
+
+def tell_suggested(result: Suggested) -> int:
+    """Print what to look at, and how to say what is seen; returns the exit code."""
+    for gap in result.gaps:
+        print(gap)
+    for row in result.suggestions[:20]:
+        print(f"{row.rank:>3}  {row.kind:<10}  {row.photo}  {row.name}  {row.probability:.2f}")
+    folder = result.folder
+    if (folder / "suggested.json").is_file():
+        print(f"{folder}/suggested.csv; in the report: crack-tf survey --review {folder}/suggested.json --out FOUND")
+    else:
+        place = folder / "suggested"
+        print(
+            f"{folder}/suggested.csv; write crack or no_crack into {place}/review.csv, numbers are those on {place}/sheet-*.png, then:"
+        )
+        print(f"crack-tf data relabel {place}/manifest.csv --review {place}/review.csv --out {folder.name}-labels.csv")
+    return EXIT_GAPS if result.gaps else 0
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
+
+
+class AdaptVerb(ModuleType):
+    """This module as `crack_tf.adapt(config, out)`: a package's attribute becomes the module as soon as anybody imports it."""
+
+    def __call__(
+        self,
+        config: AdaptConfig,
+        out: str | os.PathLike[str],
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+    ) -> Adapted:
+        """See `crack_tf.adaptation.adapting.adapt`."""
+        require(("keras", "tensorflow", "cv2"))
+        from crack_tf.adaptation.adapting import adapt
+
+        return adapt(config, out, resume=resume, overwrite=overwrite)
+
+
+sys.modules[__name__].__class__ = AdaptVerb
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,349 @@
+"""The loop: read, try candidates cheap to dear, hold each to the guard, hand over the first that is better: `adapt`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crack_tf.adaptation.base import Base, find_base
+from crack_tf.adaptation.bench import Bench, ask, make_bench
+from crack_tf.adaptation.candidates import TRIALS, Trial
+from crack_tf.adaptation.config import CANDIDATES, FORMAT, OUTPUT, REPORT, AdaptConfig
+from crack_tf.adaptation.deliver import build, labels_record, put_in_place
+from crack_tf.adaptation.elsewhere import find_elsewhere
+from crack_tf.adaptation.from_nothing import crack_shapes, sure_to_be_clean, with_cracks
+from crack_tf.adaptation.guard import Answers, ElsewhereRow, SiteRow, as_rows, compare_here, reasons_elsewhere
+from crack_tf.adaptation.places import BUILT, TILES, WORK, check_out, remove_below
+from crack_tf.adaptation.sources import FLIGHT, Site, read_site
+from crack_tf.adaptation.tiles import COMPOSED, SiteTiles, join
+from crack_tf.common.arguments import check_config
+from crack_tf.common.progress import say_now
+from crack_tf.common.provenance import created, environment
+from crack_tf.inference.predictor import load_predictor
+from crack_tf.models.backend import use_tensorflow
+from tflite.arguments import check_path
+from tflite.errors import CrackError
+from tflite.files import read_json, sha256_bytes, write_csv, write_json
+from tflite.locks import FolderLock
+from tflite.manifest import LABELS
+from tflite.outputs import clear_folder, remove_leftovers
+from tflite.words import counted
+
+MOST_SURE = 200  # tiles taken for clean where there are no labels
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What came out.
+
+    Attributes:
+        folder: with adapt.json, and where a better model was found with that: it is a run folder, which every verb takes as a model.
+        candidate: that was handed over; None where none is better.
+        here: every candidate that was tried, on this structure.
+        elsewhere: the same on other structures.
+        reasons: why none is better; empty where one is.
+        gaps: what could not be read, or was not checked.
+        model: the int8 file; None where none is better.
+    """
+
+    folder: Path
+    candidate: str | None
+    here: tuple[SiteRow, ...]
+    elsewhere: tuple[ElsewhereRow, ...]
+    reasons: tuple[str, ...]
+    gaps: tuple[str, ...]
+    model: Path | None
+
+
+def adapt(
+    config: AdaptConfig,
+    out: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    say: Callable[[str], None] = say_now,
+) -> Adapted:
+    """Make a model for one structure, if a better one is to be had.
+
+    Args:
+        config: from what, of which model, and how.
+        out: folder; a report, and the model where one is better.
+        resume: go on with an interrupted run of the same configuration in `out`.
+        overwrite: replace an earlier result in `out`; what else lies there stays.
+        say: takes progress lines.
+
+    Returns:
+        What was tried, and the model if one passed.
+
+    Raises:
+        CrackError: if the source, its labels or the model cannot be used, or `out` may not be written to.
+    """
+    check_config(config, AdaptConfig)
+    check_path("out", out, "a folder")
+    folder = Path(out)
+    check_out(folder, config, resume, overwrite)
+    base = find_base(config.model)
+    asked = {"config": config.as_dict(), "base": {"name": base.name, "sha256": base.device.sha256}}
+    before = read_json(folder / REPORT) if resume else {}
+    if resume:
+        _check_same(folder, before, asked)
+    if before.get("finished"):
+        return _read(folder, before)
+    use_tensorflow()
+    existed = folder.exists()
+    with FolderLock(folder, f"another process is adapting in {folder}. Wait for it, end it, or choose another --out."):
+        record = {"format": FORMAT, "source": config.source, **asked, "finished": False, "created": created()}
+        begun = (folder / REPORT).exists()
+        if not begun:  # so that a run that is killed while it reads is known again
+            write_json(folder / REPORT, record)
+        if not resume:
+            remove_below(folder, WORK)
+        try:
+            side = config.tile_side or base.tile_side
+            site = read_site(config, base.sidecar.image_size, side, folder / WORK / "review")
+        except CrackError:
+            if not begun:  # nothing of a bad input stays
+                remove_below(folder, WORK)
+                (folder / REPORT).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                if not existed:
+                    folder.rmdir()
+            raise
+        if not resume:
+            clear_folder(folder, OUTPUT)
+        else:
+            remove_leftovers(folder, OUTPUT)
+        record["tiles_sha256"] = _hash(site.tiles)
+        if resume and before.get("tiles_sha256") not in (None, record["tiles_sha256"]):
+            raise CrackError(
+                f"--resume: the tiles of {config.source} are others than when {folder} was begun. Add --overwrite instead."
+            )
+        write_json(folder / REPORT, record | environment())
+        return _run(config, base, site, folder, record, say)
+
+
+def _check_same(folder: Path, before: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Refuse to go on with a run under other settings."""
+    for part, values in asked.items():
+        for name, value in values.items():
+            old = (before.get(part) or {}).get(name)
+            if old != value:
+                raise CrackError(
+                    f"--resume: {folder} was started with {name} = {old!r}, now it is {value!r}. "
+                    "Use the same settings, or another --out."
+                )
+
+
+def _run(
+    config: AdaptConfig,
+    base: Base,
+    site: Site,
+    folder: Path,
+    record: dict[str, Any],
+    say: Callable[[str], None],
+) -> Adapted:
+    """Try candidates in a folder that is this process's."""
+    work = folder / WORK
+    others = find_elsewhere(base.sidecar.image_size, config.regression_limit, Path(config.source), say)
+    gaps = [*site.notes, *(f"NOT CHECKED  {line}" for line in others.missing)]
+    tiles = site.tiles
+    here: np.ndarray | None = None
+    shapes: list[str] = []
+    if site.kind == FLIGHT:
+        tiles, here, shapes = _compose(config, base, site.tiles)
+    counts = tiles.counts()
+    say(
+        f"{counted(len(tiles), 'tile')} of {counted(counts['photographs'], 'photograph')} here, {len(others.sets)} sets elsewhere"
+    )
+    bench = make_bench(config, base, tiles, others.sets, here)
+    if bench.folds.min() < 0:
+        raise CrackError(
+            f"{config.source}: no photograph can be held out with cracks and without. Give tiles of two photographs or more."
+        )
+    here_rows: list[SiteRow] = []
+    elsewhere: list[ElsewhereRow] = []
+    model = None
+    for name in (name for name in CANDIDATES if name in config.candidates):
+        if name == "threshold" and not bench.told:
+            continue  # where nobody labelled a tile, lower is always better
+        trial, found, outside = _tried(bench, name, work, say)
+        if found.passed:
+            trial = trial or TRIALS[name](bench, work)
+            found, outside, model = _hand_over(bench, trial, found, outside, site, shapes, others.missing, folder)
+        here_rows.append(found)
+        elsewhere += outside
+        say(_line(found))
+        if model is not None:
+            break
+    passed = here_rows[-1].candidate if model is not None else None
+    reasons = () if passed else tuple(f"{row.candidate}: {row.reason}" for row in here_rows)
+    _report(folder, record, bench, here_rows, elsewhere, passed, reasons, gaps)
+    remove_below(folder, WORK, *(() if model else (TILES,)))
+    return Adapted(folder, passed, tuple(here_rows), tuple(elsewhere), reasons, tuple(gaps), model)
+
+
+def _tried(
+    bench: Bench, name: str, work: Path, say: Callable[[str], None]
+) -> tuple[Trial | None, SiteRow, list[ElsewhereRow]]:
+    """A candidate and its rows; these alone where it was tried before."""
+    kept = work / f"{name}.json"
+    if kept.is_file():
+        before = read_json(kept)
+        return None, SiteRow(**before["here"]), [ElsewhereRow(**row) for row in before["elsewhere"]]
+    say(f"trying {name}")
+    started = time.monotonic()
+    try:
+        trial = TRIALS[name](bench, work)
+    except CrackError as error:
+        row = _impossible(bench, name, str(error))
+        write_json(kept, {"here": as_rows([row])[0], "elsewhere": []})
+        return None, row, []
+    each, threshold = bench.thresholds(trial.held_out, trial.elsewhere)
+    tested = bench.tested
+    photos = [photo for photo, used in zip(bench.tiles.photos, tested, strict=True) if used]
+    before_here = Answers(bench.here[tested], bench.threshold)
+    after = Answers(trial.held_out[tested], each[tested])
+    seconds = time.monotonic() - started
+    row = compare_here(name, bench.truth[tested], photos, before_here, after, threshold, seconds, bench.config.seed)
+    outside = bench.rows_elsewhere(name, trial.elsewhere, threshold)
+    row = _with_reasons(row, reasons_elsewhere(outside))
+    write_json(kept, {"here": as_rows([row])[0], "elsewhere": as_rows(outside)})
+    return trial, row, outside
+
+
+def _hand_over(
+    bench: Bench,
+    trial: Trial,
+    row: SiteRow,
+    outside: list[ElsewhereRow],
+    site: Site,
+    shapes: Sequence[str],
+    missing: Sequence[str],
+    folder: Path,
+) -> tuple[SiteRow, list[ElsewhereRow], Path | None]:
+    """Make the files of a candidate that passed; its int8 file has to pass too."""
+    work = folder / WORK
+    record = {
+        "to": Path(bench.config.source).name,
+        "kind": site.kind,
+        "from": bench.base.name,
+        "from_sha256": bench.base.device.sha256,
+        "candidate": trial.name,
+        "labels": labels_record(bench),
+        "here": as_rows([row])[0],
+        "shapes": list(shapes),
+        "not_checked": list(missing),
+    }
+    try:
+        built = build(bench, trial, row, record, work / BUILT, folder / TILES, folder.resolve().name)
+    except CrackError as error:
+        return _with_reasons(row, [str(error)]), outside, None
+    if built.reasons:
+        return _with_reasons(row, built.reasons), [*outside, *_as_int8(built.elsewhere)], None
+    return row, [*outside, *_as_int8(built.elsewhere)], put_in_place(built, folder)
+
+
+def _as_int8(rows: Sequence[ElsewhereRow]) -> list[ElsewhereRow]:
+    return [replace(row, candidate=f"{row.candidate}, int8") for row in rows]
+
+
+def _compose(config: AdaptConfig, base: Base, tiles: SiteTiles) -> tuple[SiteTiles, np.ndarray, list[str]]:
+    """Labels that nobody gave: the photographs' tiles as they are, those that are sure to be clean, and twins of these with cracks.
+
+    Returns:
+        All tiles, the shipped int8 model's logits on them, and what the cracks are from.
+    """
+    predictor = load_predictor(base.tflite)
+    logits = ask(predictor, tiles.images)
+    clean = sure_to_be_clean(tiles, logits, base.device.threshold.logit, MOST_SURE, config.seed)
+    if not len(clean):
+        raise CrackError(
+            f"{config.source}: the model is sure of no tile there that it is clean, so no crack can be laid into any. Label some: "
+            "--suggest 40"
+        )
+    shapes, sources = crack_shapes(config.shapes)
+    made = with_cracks(clean, shapes, config.seed)
+    if not made.with_origin(COMPOSED).any():
+        raise CrackError(f"{config.source}: no crack can be seen on any tile there. Label some: --suggest 40")
+    both = join([tiles, made])
+    return both, np.concatenate([logits, ask(predictor, made.images)]), sources
+
+
+def _impossible(bench: Bench, name: str, reason: str) -> SiteRow:
+    tested = bench.tested
+    photos = [photo for photo, used in zip(bench.tiles.photos, tested, strict=True) if used]
+    same = Answers(bench.here[tested], bench.threshold)
+    row = compare_here(name, bench.truth[tested], photos, same, same, bench.threshold, 0.0)
+    return replace(row, passed=False, reason=reason)
+
+
+def _with_reasons(row: SiteRow, reasons: Sequence[str]) -> SiteRow:
+    if not reasons:
+        return row
+    return replace(row, passed=False, reason="; ".join(filter(None, (row.reason, *reasons))))
+
+
+def _line(row: SiteRow) -> str:
+    verdict = "better" if row.passed else f"not better: {row.reason}"
+    return (
+        f"{row.candidate}: finds {row.found_after} of {counted(row.cracks, 'crack')} (before {row.found_before}), calls "
+        f"{row.alarms_after} of {counted(row.clean, 'clean tile')} (before {row.alarms_before}), {row.seconds:.0f} s: {verdict}"
+    )
+
+
+def _report(
+    folder: Path,
+    record: dict[str, Any],
+    bench: Bench,
+    rows: Sequence[SiteRow],
+    elsewhere: Sequence[ElsewhereRow],
+    candidate: str | None,
+    reasons: Sequence[str],
+    gaps: Sequence[str],
+) -> None:
+    tiles = bench.tiles
+    labels = [
+        {"tile": name, "photo": photo, "label": "" if label < 0 else LABELS[label], "origin": origin}
+        for name, photo, label, origin in zip(
+            tiles.names, tiles.photos, tiles.labels.tolist(), tiles.origins, strict=True
+        )
+    ]
+    write_csv(folder / "labels.csv", labels, ("tile", "photo", "label", "origin"))
+    write_csv(folder / "candidates.csv", as_rows(rows), list(SiteRow.__dataclass_fields__))
+    write_csv(folder / "regression.csv", as_rows(elsewhere), list(ElsewhereRow.__dataclass_fields__))
+    finished = {
+        "finished": True,
+        "candidate": candidate,
+        "labels": labels_record(bench),
+        "here": as_rows(rows),
+        "elsewhere": as_rows(elsewhere),
+        "reasons": list(reasons),
+        "gaps": list(gaps),
+    }
+    write_json(folder / REPORT, record | finished | environment())
+
+
+def _read(folder: Path, record: dict[str, Any]) -> Adapted:
+    """A finished run's result, from its report."""
+    exports = sorted((folder / "export").glob("*.tflite"))
+    return Adapted(
+        folder,
+        record["candidate"],
+        tuple(SiteRow(**row) for row in record["here"]),
+        tuple(ElsewhereRow(**row) for row in record["elsewhere"]),
+        tuple(record["reasons"]),
+        tuple(record["gaps"]),
+        exports[0] if record["candidate"] and exports else None,
+    )
+
+
+def _hash(tiles: SiteTiles) -> str:
+    text = "\n".join((*tiles.names, *tiles.photos)).encode("utf-8", "surrogatepass")
+    return sha256_bytes(text + tiles.labels.tobytes() + np.ascontiguousarray(tiles.images).tobytes())

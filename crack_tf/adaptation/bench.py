@@ -1,0 +1,165 @@
+"""What candidates are made from and measured on: a structure's tiles, other structures' tiles, and the shipped model's answers to both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from crack_tf.adaptation.base import Base
+from crack_tf.adaptation.config import AdaptConfig
+from crack_tf.adaptation.elsewhere import Elsewhere
+from crack_tf.adaptation.features import Network
+from crack_tf.adaptation.folds import fold_numbers
+from crack_tf.adaptation.guard import (
+    Answers,
+    ElsewhereRow,
+    choose_threshold,
+    compare_elsewhere,
+    highest_threshold,
+    least_recall,
+)
+from crack_tf.adaptation.head import Replay
+from crack_tf.adaptation.tiles import ASSUMED, COMPOSED, PERSON, UNLABELLED, SiteTiles
+from crack_tf.inference.predictor import Predictor, load_predictor
+
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One adaptation's material.
+
+    Attributes:
+        config: what was asked for.
+        base: what is adapted.
+        tiles: of the structure.
+        others: of other structures.
+        here: float32 (n,), the shipped int8 model's logits on `tiles`.
+        elsewhere: the same on each of `others`.
+    """
+
+    config: AdaptConfig
+    base: Base
+    tiles: SiteTiles
+    others: tuple[Elsewhere, ...]
+    here: np.ndarray
+    elsewhere: tuple[np.ndarray, ...]
+
+    @property
+    def threshold(self) -> float:
+        """The shipped one, a logit."""
+        return self.base.device.threshold.logit
+
+    @cached_property
+    def network(self) -> Network:
+        """The shipped float model."""
+        return Network(self.base.keras, self.base.sidecar)
+
+    @cached_property
+    def told(self) -> bool:
+        """Whether a person labelled any tile."""
+        return bool(self.tiles.with_origin(PERSON).any())
+
+    @cached_property
+    def fitted(self) -> np.ndarray:
+        """bool (n,): tiles that models are fitted to."""
+        return self.tiles.with_origin(PERSON, ASSUMED, COMPOSED)
+
+    @cached_property
+    def tested(self) -> np.ndarray:
+        """bool (n,): tiles that they are held against, each without its photograph: a person's labels; without any, laid-in cracks and
+        all of the photographs' own tiles, which are taken for clean."""
+        return self.tiles.with_origin(PERSON) if self.told else self.tiles.with_origin(COMPOSED, UNLABELLED)
+
+    @cached_property
+    def truth(self) -> np.ndarray:
+        """int8 (n,): labels; what is not known counts as clean, for the shipped model and for its rivals alike."""
+        return np.where(self.tiles.labels == 1, 1, 0).astype(np.int8)
+
+    @cached_property
+    def folds(self) -> np.ndarray:
+        """int (n,): the fold in which a tile is held out, by photograph; where there is none, -1."""
+        return fold_numbers(self.truth, self.tiles.photos, seed=self.config.seed)
+
+    @cached_property
+    def floors(self) -> tuple[float, ...]:
+        """Recall that a threshold has to keep on each of `others`' tiles to learn from: half of the interval is kept in reserve."""
+        floors = []
+        for one, logits in zip(self.others, self.elsewhere, strict=True):
+            called, labels = logits[~one.test] >= self.threshold, one.labels[~one.test]
+            cracks = labels == 1
+            recall = float(called[cracks].mean()) if cracks.any() else 0.0
+            floors.append((recall + least_recall(called, labels)) / 2)
+        return tuple(floors)
+
+    def ceiling(self, elsewhere: Sequence[np.ndarray]) -> float:
+        """The highest threshold that other structures allow a model that answers them so."""
+        allowed = [
+            highest_threshold(logits[~one.test], one.labels[~one.test], floor)
+            for one, logits, floor in zip(self.others, elsewhere, self.floors, strict=True)
+        ]
+        return min(allowed, default=math.inf)
+
+    def thresholds(self, held_out: np.ndarray, elsewhere: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:
+        """Thresholds chosen on held-out answers: for each tile without its fold's tiles, and one on all.
+
+        Args:
+            held_out: (n,), logits of each tile by a model that has not seen its photograph.
+            elsewhere: its answers to `others`.
+
+        Returns:
+            float (n,), and the one that is handed over.
+        """
+        ceiling, labels = self.ceiling(elsewhere), self.truth
+        each = np.full(len(labels), math.nan)
+        for fold in range(int(self.folds.max()) + 1):
+            kept = self.tested & (self.folds != fold)
+            each[self.folds == fold] = choose_threshold(
+                held_out[kept], labels[kept], self.config.target_recall, ceiling
+            )
+        final = choose_threshold(held_out[self.tested], labels[self.tested], self.config.target_recall, ceiling)
+        return each, final
+
+    def replay(self, network: Network) -> Replay:
+        """Other structures' tiles to learn from, with the shipped float model's answers to them."""
+        images = [np.asarray(one.images[~one.test]) for one in self.others]
+        logits = [self.network.head.logits(self.network.features(some)) for some in images]
+        return Replay(np.concatenate([network.features(some) for some in images]), np.concatenate(logits))
+
+    def rows_elsewhere(self, candidate: str, answers: Sequence[np.ndarray], threshold: float) -> list[ElsewhereRow]:
+        """A candidate on the tests of `others`."""
+        return [
+            compare_elsewhere(
+                candidate,
+                one.name,
+                one.labels[one.test],
+                Answers(before[one.test], self.threshold),
+                Answers(after[one.test], threshold),
+            )
+            for one, before, after in zip(self.others, self.elsewhere, answers, strict=True)
+        ]
+
+
+def make_bench(
+    config: AdaptConfig, base: Base, tiles: SiteTiles, others: tuple[Elsewhere, ...], here: np.ndarray | None = None
+) -> Bench:
+    """Ask the shipped int8 model about everything.
+
+    Args:
+        here: its answers to `tiles`, where they are known.
+    """
+    predictor = load_predictor(base.tflite)
+    found = ask(predictor, tiles.images) if here is None else here
+    return Bench(config, base, tiles, others, found, tuple(ask(predictor, one.images) for one in others))
+
+
+def ask(predictor: Predictor, images: np.ndarray) -> np.ndarray:
+    """Logits of raw tiles, uint8 (n, s, s, 3) to float32 (n,)."""
+    parts = [np.zeros(0, np.float32)]
+    for start in range(0, len(images), _CHUNK):
+        parts.append(predictor.logits(np.ascontiguousarray(images[start : start + _CHUNK])))
+    return np.concatenate(parts)

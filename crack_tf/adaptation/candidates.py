@@ -1,0 +1,122 @@
+"""Cheap to dear: another threshold, other normalisation statistics, another head, other last blocks. Each is measured held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crack_tf.adaptation.bench import Bench
+from crack_tf.adaptation.features import renormalised
+from crack_tf.adaptation.head import fit_by_photograph
+from crack_tf.adaptation.training_tiles import write_training_tiles
+from crack_tf.models import get_model
+from crack_tf.models.keras_models import load_keras, predict_logits
+from crack_tf.training.config import TrainConfig
+from crack_tf.training.loop import train
+from tflite.errors import CrackError
+
+SHARE = 0.5  # of the structure in the normalisation statistics
+BLOCKS_FOLDS = 3  # trainings to hold photographs out, before the one on all
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate and its answers.
+
+    Attributes:
+        name: of `crack_tf.adaptation.config.CANDIDATES`.
+        held_out: float32 (n,), logits of the structure's tiles, each by a model that has not seen its photograph.
+        here: the same by the model that would be handed over, which has seen them.
+        elsewhere: logits on each set of other structures, by that model.
+        build: gives the Keras model that would be handed over; None where the shipped file stays and its threshold changes.
+    """
+
+    name: str
+    held_out: np.ndarray
+    here: np.ndarray
+    elsewhere: Sequence[np.ndarray]
+    build: Callable[[], Any] | None
+
+
+def threshold_trial(bench: Bench, work: Path) -> Trial:
+    """The shipped file with another threshold."""
+    return Trial("threshold", bench.here, bench.here, bench.elsewhere, None)
+
+
+def normalisation_trial(bench: Bench, work: Path) -> Trial:
+    """The shipped weights with statistics that are partly this structure's; no label is looked at."""
+    own = bench.tiles.take(bench.tiles.labels == -1) if not bench.told else bench.tiles.take(bench.fitted)
+    network = renormalised(bench.network, own.images, SHARE, bench.config.seed)
+    logits = network.head.logits(network.features(bench.tiles.images))
+    elsewhere = [network.head.logits(network.features(np.asarray(one.images))) for one in bench.others]
+    return Trial("normalisation", logits, logits, elsewhere, lambda: network.model)
+
+
+def head_trial(bench: Bench, work: Path) -> Trial:
+    """A logistic regression on the shipped features, held to the shipped head."""
+    network = bench.network
+    features = network.features(bench.tiles.images)
+    fitted = bench.fitted
+    folds = bench.folds
+    fit = fit_by_photograph(features[fitted], bench.truth[fitted], folds[fitted], network.head, bench.replay(network))
+    held_out = fit.held_out(features, folds)
+    elsewhere = [fit.head.logits(network.features(np.asarray(one.images))) for one in bench.others]
+    return Trial("head", held_out, fit.head.logits(features), elsewhere, lambda: network.with_head(fit.head))
+
+
+def blocks_trial(bench: Bench, work: Path) -> Trial:
+    """The last blocks trained on, by `crack_tf.training.loop.train`, among tiles of other structures."""
+    spec = get_model(bench.base.sidecar.model)
+    if spec.set_trainable is None:
+        raise CrackError(f"{spec.name} has no blocks to train apart from the others")
+    folds = bench.folds % BLOCKS_FOLDS
+    held_out = np.zeros(len(bench.tiles), np.float32)
+    for fold in sorted(set(folds.tolist())):
+        out = folds == fold
+        model = load_keras(_trained(bench, work / f"blocks-{fold}", ~out))
+        held_out[out] = predict_logits(model, np.asarray(bench.tiles.images[out]))
+    final = _trained(bench, work / "blocks-all", np.ones(len(bench.tiles), bool))
+    model = load_keras(final)
+    elsewhere = [predict_logits(model, np.asarray(one.images)) for one in bench.others]
+    here = predict_logits(model, np.asarray(bench.tiles.images))
+    return Trial("blocks", held_out, here, elsewhere, partial(load_keras, final))
+
+
+def _trained(bench: Bench, run: Path, used: np.ndarray) -> Path:
+    """The model of a training on some of the structure's tiles, made now or before."""
+    config, base = bench.config, bench.base
+    done = run / "model.keras"
+    if done.is_file():
+        return done
+    manifest = write_training_tiles(run.parent / "tiles" / run.name, bench, used)
+    blocks = min(config.blocks, get_model(base.sidecar.model).blocks)
+    settings = TrainConfig(
+        model=base.sidecar.model,
+        data=str(manifest.source),
+        image_size=base.sidecar.image_size,
+        hyperparameters=base.sidecar.hyperparameters,
+        init_from=str(base.keras),
+        epochs=config.epochs,
+        batch=32,
+        learning_rate=1e-4,
+        balance=0.5,
+        unfreeze_blocks=blocks,
+        patience=0,
+        target_recall=config.target_recall,
+        seed=config.seed,
+    )
+    train(settings, run, resume=(run / "config.json").is_file())
+    return done
+
+
+TRIALS: dict[str, Callable[[Bench, Path], Trial]] = {
+    "threshold": threshold_trial,
+    "normalisation": normalisation_trial,
+    "head": head_trial,
+    "blocks": blocks_trial,
+}

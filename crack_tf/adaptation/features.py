@@ -1,0 +1,121 @@
+"""Pooled features of tiles, computed once and kept; and a network's normalisation statistics, estimated anew on a structure's tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crack_tf.adaptation.head import Head
+from crack_tf.common.progress import say_now
+from crack_tf.data.cache import cache_folder
+from crack_tf.models.keras_models import load_keras
+from tflite.errors import CrackError
+from tflite.files import atomic_path, sha256_bytes
+from tflite.sidecar import Sidecar
+
+_VERSION = 1  # raise when features change
+_BATCH = 32
+POOLED, LOGIT = "features", "logit"  # layers' names, of every classifier of the registry
+
+
+class Network:
+    """A trained classifier taken apart: a backbone that gives features, and a head.
+
+    Args:
+        path: of the .keras file.
+        sidecar: the file's.
+        weights: that take the place of the file's; None for its own.
+        tag: that names these weights where features are kept.
+
+    Attributes:
+        head: its last layer.
+
+    Raises:
+        CrackError: if the network has no pooled features and single logit.
+    """
+
+    def __init__(self, path: Path, sidecar: Sidecar, weights: list[np.ndarray] | None = None, tag: str = "") -> None:
+        import keras
+
+        self.path, self.sidecar, self.tag = path, sidecar, tag
+        self.model: Any = load_keras(path)
+        names = {layer.name for layer in self.model.layers}
+        if not {POOLED, LOGIT} <= names:
+            raise CrackError(
+                f"{path} has no layers {POOLED!r} and {LOGIT!r}: only this project's classifiers are adapted."
+            )
+        if weights is not None:
+            self.model.set_weights(weights)
+        self._backbone = keras.Model(self.model.input, self.model.get_layer(POOLED).output)
+        kernel, bias = (np.asarray(value) for value in self.model.get_layer(LOGIT).get_weights())
+        self.head = Head(kernel[:, 0].astype(np.float32), float(bias[0]))
+
+    def features(self, images: np.ndarray, say: Callable[[str], None] = say_now) -> np.ndarray:
+        """Pooled features of raw tiles, uint8 (n, s, s, 3) to float32 (n, c); from the cache where they were computed before."""
+        text = f"{_VERSION} {self.sidecar.sha256} {self.tag} {images.shape} "
+        path = (
+            cache_folder()
+            / "features"
+            / f"{sha256_bytes(text.encode() + np.ascontiguousarray(images).tobytes())[:24]}.npy"
+        )
+        try:
+            kept = np.load(path)
+            if kept.shape == (len(images), len(self.head.weights)):
+                return np.asarray(kept, np.float32)
+        except (OSError, ValueError, EOFError):  # not there, or damaged: again
+            pass
+        parts = [np.zeros((0, len(self.head.weights)), np.float32)]
+        for start in range(0, len(images), _BATCH):
+            pixels = np.asarray(images[start : start + _BATCH], np.float32)
+            # Always of one size: Keras takes seconds over every new one.
+            filled = np.concatenate([pixels, np.zeros((_BATCH - len(pixels), *pixels.shape[1:]), np.float32)])
+            parts.append(np.asarray(self._backbone.predict_on_batch(filled), np.float32)[: len(pixels)])
+        found = np.concatenate(parts)
+        if not np.isfinite(found).all():
+            raise CrackError(
+                f"{self.path} gives features that are not finite: its training failed. Choose another --model."
+            )
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, found)
+        return found
+
+    def with_head(self, head: Head) -> Any:
+        """The Keras model with another last layer."""
+        self.model.get_layer(LOGIT).set_weights([head.weights[:, np.newaxis], np.array([head.bias], np.float32)])
+        return self.model
+
+
+def renormalised(network: Network, images: np.ndarray, share: float, seed: int = 0) -> Network:
+    """The network with statistics of batch normalisation that are partly those of a structure's own tiles.
+
+    No label is needed (AdaBN: Li et al., 2017). The statistics are the mean over batches, as training would have left them.
+
+    Args:
+        network: as shipped.
+        images: uint8 (n, s, s, 3), of the structure.
+        share: of the structure in the statistics, 0 to 1; the rest is as shipped.
+        seed: of the batches.
+    """
+    import keras
+
+    model: Any = load_keras(network.path)
+    shipped = model.get_weights()
+    order = np.random.default_rng(seed).permutation(len(images))
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    before = [layer.momentum for layer in layers]
+    starts = [start for start in range(0, len(order), _BATCH) if start == 0 or len(order) - start >= _BATCH // 2]
+    for number, start in enumerate(starts):
+        for layer in layers:
+            layer.momentum = number / (number + 1)
+        model(np.asarray(images[order[start : start + _BATCH]], np.float32), training=True)
+    for layer, momentum in zip(layers, before, strict=True):
+        layer.momentum = momentum
+    mixed = [
+        (share * new + (1 - share) * old).astype(old.dtype)
+        for old, new in zip(shipped, (np.asarray(value) for value in model.get_weights()), strict=True)
+    ]
+    tag = f"normalised {share:g} {seed} {sha256_bytes(np.ascontiguousarray(images).tobytes())[:16]}"
+    return Network(network.path, network.sidecar, mixed, tag)

@@ -1,0 +1,246 @@
+"""Is it better? Held-out labels of this structure by photograph, recall elsewhere, and what a further crack has to fear."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from crack_tf.evaluation.thresholds import select_threshold
+from tflite.metrics import Confusion, confusion, wilson_interval
+from tflite.words import counted
+
+DRAWS = 2000  # of photographs, with replacement
+SURE = 0.95  # one-sided: that errors fall
+BEFORE, AFTER = "before", "after"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Logits of one model on one set of tiles, and the threshold that they are held to: one for all tiles, or each its own."""
+
+    logits: np.ndarray
+    threshold: float | np.ndarray
+
+    @property
+    def called(self) -> np.ndarray:
+        """bool (n,)."""
+        return np.asarray(self.logits >= self.threshold)
+
+
+@dataclass(frozen=True)
+class SiteRow:
+    """One candidate against the shipped model on this structure's own labels, none of which it had seen: a line of candidates.csv.
+
+    Attributes:
+        candidate: its name.
+        passed: whether it is handed over.
+        reason: why not; empty where it passed.
+        cracks, clean, photographs: what was held out.
+        found_before, found_after: cracks that are called, by the shipped model and by the candidate.
+        alarms_before, alarms_after: clean tiles that are called.
+        errors_fall: share of cracks missed plus share of clean tiles called, before less after.
+        errors_fall_low: its lower end, 95 % one-sided, photographs drawn with replacement.
+        least_recall: that the recall may not fall below: the lower end of the shipped one's interval.
+        miss_bound_before, miss_bound_after: share of further cracks that is missed on average, at most: (missed + 1) / (cracks + 1).
+        threshold: logit from which it says crack.
+        seconds: that it took.
+    """
+
+    candidate: str
+    passed: bool
+    reason: str
+    cracks: int
+    clean: int
+    photographs: int
+    found_before: int
+    found_after: int
+    alarms_before: int
+    alarms_after: int
+    errors_fall: float
+    errors_fall_low: float
+    least_recall: float
+    miss_bound_before: float
+    miss_bound_after: float
+    threshold: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ElsewhereRow:
+    """One candidate on one set of other structures: a line of regression.csv.
+
+    Attributes:
+        candidate, set: names.
+        passed: whether recall stays above `least_recall`.
+        cracks, clean: tiles of the set's test.
+        found_before, found_after, alarms_before, alarms_after: as for `SiteRow`.
+        least_recall: lower end of the shipped recall's 95 % interval (Wilson).
+    """
+
+    candidate: str
+    set: str
+    passed: bool
+    cracks: int
+    clean: int
+    found_before: int
+    found_after: int
+    alarms_before: int
+    alarms_after: int
+    least_recall: float
+
+
+def least_recall(called: np.ndarray, labels: np.ndarray) -> float:
+    """Lower end of the 95 % interval of the recall of what is called: what it may fall to without having fallen for certain."""
+    cracked = labels == 1
+    return wilson_interval(int(called[cracked].sum()), int(cracked.sum()))[0] if cracked.any() else 0.0
+
+
+def highest_threshold(logits: np.ndarray, labels: np.ndarray, least: float) -> float:
+    """The highest threshold that still finds a share `least` of the cracks; infinity where there are none."""
+    cracks = np.sort(logits[labels == 1])[::-1]
+    return float(cracks[max(1, math.ceil(least * len(cracks) - 1e-9)) - 1]) if len(cracks) else math.inf
+
+
+def choose_threshold(logits: np.ndarray, labels: np.ndarray, target_recall: float, ceiling: float = math.inf) -> float:
+    """The threshold that finds `target_recall` of this structure's cracks, and no higher than other structures allow.
+
+    Args:
+        logits: (n,), of tiles that the model was not fitted to.
+        labels: (n,), 1 is cracked; some are.
+        target_recall: see `crack_tf.evaluation.thresholds.select_threshold`.
+        ceiling: from `highest_threshold` on other structures.
+    """
+    return min(select_threshold(logits, labels, target_recall), ceiling)
+
+
+def compare_here(
+    candidate: str,
+    labels: np.ndarray,
+    photos: Sequence[str],
+    before: Answers,
+    after: Answers,
+    threshold: float,
+    seconds: float,
+    seed: int = 0,
+) -> SiteRow:
+    """Hold a candidate's answers to tiles that it had not seen against the shipped model's.
+
+    Args:
+        candidate: its name.
+        labels: (n,), 1 is cracked.
+        photos: (n,) names.
+        before: of the shipped model at its own threshold.
+        after: of the candidate, each tile answered without its photograph.
+        threshold: of the candidate that would be handed over.
+        seconds: that it took.
+        seed: of the draws.
+    """
+    old, new = _counts(before, labels), _counts(after, labels)
+    fall, low = fall_of_errors(labels, photos, before.called, after.called, seed)
+    least = least_recall(before.called, labels)
+    reasons = []
+    if new.recall < least:
+        reasons.append(
+            f"it finds {new.true_positive} of {counted(new.positives, 'crack')} here, the shipped model {old.true_positive}"
+        )
+    if low <= 0:
+        reasons.append(
+            f"its errors here are not fewer beyond chance (they fall by {fall:.3f}, lower end {low:.3f}, over photographs)"
+        )
+    return SiteRow(
+        candidate=candidate,
+        passed=not reasons,
+        reason="; ".join(reasons),
+        cracks=new.positives,
+        clean=new.negatives,
+        photographs=len(set(photos)),
+        found_before=old.true_positive,
+        found_after=new.true_positive,
+        alarms_before=old.false_positive,
+        alarms_after=new.false_positive,
+        errors_fall=fall,
+        errors_fall_low=low,
+        least_recall=least,
+        miss_bound_before=miss_bound(old),
+        miss_bound_after=miss_bound(new),
+        threshold=threshold,
+        seconds=round(seconds, 1),
+    )
+
+
+def compare_elsewhere(candidate: str, name: str, labels: np.ndarray, before: Answers, after: Answers) -> ElsewhereRow:
+    """Hold a candidate's answers on another structure against the shipped model's; both (n,)."""
+    old, new = _counts(before, labels), _counts(after, labels)
+    least = least_recall(before.called, labels)
+    return ElsewhereRow(
+        candidate=candidate,
+        set=name,
+        passed=not new.positives or new.recall >= least,
+        cracks=new.positives,
+        clean=new.negatives,
+        found_before=old.true_positive,
+        found_after=new.true_positive,
+        alarms_before=old.false_positive,
+        alarms_after=new.false_positive,
+        least_recall=least,
+    )
+
+
+def reasons_elsewhere(rows: Sequence[ElsewhereRow]) -> list[str]:
+    """Why other structures speak against a candidate, a sentence each."""
+    return [
+        f"on {row.set} it finds {row.found_after} of {counted(row.cracks, 'crack')}, the shipped model {row.found_before}"
+        for row in rows
+        if not row.passed
+    ]
+
+
+def miss_bound(counts: Confusion) -> float:
+    """What share of further cracks is missed, on average at most, if they are like these: (missed + 1) / (cracks + 1).
+
+    A conformal bound: a further crack is as likely as any of these to be the one with the lowest score (Vovk, 2013).
+    """
+    return (counts.false_negative + 1) / (counts.positives + 1)
+
+
+def fall_of_errors(
+    labels: np.ndarray, photos: Sequence[str], before: np.ndarray, after: np.ndarray, seed: int = 0
+) -> tuple[float, float]:
+    """How much the share of cracks missed plus the share of clean tiles called falls, and the lower end of that.
+
+    Args:
+        labels: (n,), 1 is cracked; both are there.
+        photos: (n,) names; whole photographs are drawn with replacement.
+        before, after: bool (n,), what is called.
+        seed: of the draws.
+
+    Returns:
+        The fall, and its 5th percentile over the draws.
+    """
+    names, owners = np.unique(np.asarray(photos), return_inverse=True)
+    cracked = labels == 1
+    gain = np.where(cracked, after.astype(int) - before, before.astype(int) - after)
+    # Per photograph: cracks, clean tiles, and what is gained on either.
+    table = np.stack(
+        [np.bincount(owners, values, len(names)) for values in (cracked, ~cracked, gain * cracked, gain * ~cracked)]
+    )
+    whole = table.sum(axis=1)
+    fall = float(whole[2] / whole[0] + whole[3] / whole[1])
+    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
+    cracks, clean, found, left = table @ drawn.T
+    usable = (cracks > 0) & (clean > 0)
+    falls = found[usable] / cracks[usable] + left[usable] / clean[usable]
+    return fall, float(np.quantile(falls, 1 - SURE)) if len(falls) else -math.inf
+
+
+def as_rows(rows: Sequence[SiteRow | ElsewhereRow]) -> list[dict[str, Any]]:
+    """For a CSV or JSON file."""
+    return [asdict(row) for row in rows]
+
+
+def _counts(answers: Answers, labels: np.ndarray) -> Confusion:
+    return confusion(answers.called.astype(np.float64), labels, 0.5)

@@ -1,0 +1,52 @@
+"""A tiny trained run with an int8 export, and a structure that it was not trained on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from tflite.manifest import LABELS, Manifest
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tiny_run: Path, tiny_manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tiny run with an int8 export."""
+    from crack_tf.export import main
+
+    run = tmp_path_factory.mktemp("base") / "tiny"
+    shutil.copytree(tiny_run, run)
+    options = ["--int8", "--ptq", "--calibration-samples", "8", "--max-recall-drop", "100"]
+    assert main([str(run), "--data", str(tiny_manifest.source), *options]) == 0
+    return run
+
+
+def draw_site_tile(label: int, seed: int, size: int = 64) -> Image.Image:
+    """Dark blue concrete with, for a crack, a light line: other than what the tiny run has seen."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal((50, 60, 90), 8, (size, size, 3)).clip(0, 255).astype(np.uint8)
+    image = Image.fromarray(pixels)
+    if label:
+        start, end = rng.integers(0, size, 2)
+        ImageDraw.Draw(image).line([(0, int(start)), (size, int(end))], fill=(230, 230, 230), width=6)
+    return image
+
+
+def write_site(folder: Path, photos: int = 6, each: int = 3) -> Path:
+    """crack/ and no_crack/, a folder per photograph in each."""
+    for label, name in enumerate(LABELS):
+        for photo in range(photos):
+            place = folder / name / f"IMG_{photo}"
+            place.mkdir(parents=True)
+            for number in range(each):
+                draw_site_tile(label, 1000 * label + 10 * photo + number).save(place / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """18 cracked and 18 clean tiles of six photographs."""
+    return write_site(tmp_path_factory.mktemp("site") / "bridge")

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("tensorflow")
+
+from crack_tf.adapt import main
+from crack_tf.adaptation import adapting, from_nothing
+from crack_tf.adaptation.adapting import Adapted
+from crack_tf.adaptation.config import AdaptConfig
+from crack_tf.adaptation.deliver import build
+from crack_tf.adaptation.sources import read_site
+from crack_tf.data.__main__ import main as data
+from crack_tf.inference.tiles import PhotoClassifier
+from crack_tf.zoo.adoption import golden_tile
+from crack_tf.zoo.shipped import find_model
+from tests.crack_tf.adaptation.conftest import draw_site_tile, write_site
+from tflite.errors import CrackError
+from tflite.files import read_csv, read_json, write_csv
+from tflite.sidecar import made_from, read_sidecar, verify_file
+
+FEW = ["--regression-limit", "20", "--candidates", "head"]
+
+
+def options(site: Path, base: Path, out: Path, *more: str) -> list[str]:
+    return [str(site), "--model", str(base), "--out", str(out), *FEW, *more]
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture(autouse=True)
+def _no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CRACK_TF_DATA", raising=False)
+
+
+@pytest.fixture(scope="module")
+def adapted(tiny_base: Path, site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model adapted to the structure; killed once between the verdict and the files, and gone on with."""
+    out = tmp_path_factory.mktemp("adapted") / "bridge-model"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("CRACK_TF_DATA", raising=False)
+
+        def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(adapting, "build", killed)
+        assert main(options(site, tiny_base, out)) == 130
+    assert not read_json(out / "adapt.json")["finished"]
+    assert not (out / "export").exists()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("CRACK_TF_DATA", raising=False)
+        assert main(options(site, tiny_base, out, "--resume")) == 0
+    return out
+
+
+def test_a_better_model_is_a_run_folder_with_an_int8_file_a_card_and_golden_tiles(adapted: Path, site: Path) -> None:
+    model = find_model(str(adapted)).path
+    sidecar = read_sidecar(model)
+    verify_file(model, sidecar)
+    assert made_from(sidecar, read_sidecar(adapted / "model.keras"))
+    record = sidecar.training["adapted"]
+    assert (record["to"], record["candidate"], record["from"]) == (site.name, "head", "tiny")
+    assert record["labels"]["counts"]["person"] == {"no_crack": 18, "crack": 18, "photographs": 6}
+    assert record["labels"]["by_photograph"]["IMG_0"] == {"no_crack": 3, "crack": 3}
+    for role in ("crack", "clean"):
+        assert golden_tile(model, sidecar, role)
+    card = model.with_name(model.name.replace(".tflite", ".md")).read_text(encoding="utf-8")
+    assert f"To {site.name}, from tiny" in card
+    assert f"**For {site.name} only**" in card
+    assert "| IMG_0 | 3 | 3 |" in card
+    assert not (adapted / "work").exists()
+    assert {"adapt.json", "candidates.csv", "regression.csv", "labels.csv", "config.json"} <= set(files(adapted))
+
+
+def test_the_model_is_better_here_and_its_report_says_by_what(adapted: Path, site: Path) -> None:
+    (row,) = read_csv(adapted / "candidates.csv")
+    assert row["passed"] == "True"
+    assert float(row["errors_fall_low"]) > 0
+    from tflite.images import load_rgb
+
+    with PhotoClassifier(find_model(str(adapted)).path, jobs=1) as classifier:
+        size = classifier.sidecar.image_size
+        tiles = {label: sorted((site / label).rglob("*.png")) for label in ("crack", "no_crack")}
+        called = {
+            label: np.mean([classifier.score(load_rgb(path, size))[0].crack for path in paths])
+            for label, paths in tiles.items()
+        }
+    assert called["crack"] > 0.9
+    assert called["no_crack"] < 0.3
+
+
+def test_a_finished_run_is_told_again_and_another_one_is_not_gone_on_with(
+    adapted: Path, tiny_base: Path, site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(adapted)
+    assert main(options(site, tiny_base, adapted, "--resume")) == 0
+    assert main(options(site, tiny_base, adapted, "--resume", "--seed", "3")) == 2
+    assert "was started with seed = 0, now it is 3" in capsys.readouterr().err
+    assert main(options(site, tiny_base, adapted)) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert files(adapted) == before
+
+
+def test_where_none_is_better_a_report_says_why_and_no_model_is_left(
+    tiny_base: Path, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lost(*given: object) -> object:
+        return replace(build(*given), reasons=("as an int8 file on metu it finds 1 of 9 cracks",))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(adapting, "build", lost)
+    out = tmp_path / "out"
+    assert main(options(site, tiny_base, out)) == 1
+    told = capsys.readouterr().out
+    assert "no better model found" in told
+    assert "head: as an int8 file on metu it finds 1 of 9 cracks" in told
+    assert files(out) == ["adapt.json", "candidates.csv", "labels.csv", "regression.csv"]
+    assert json.loads((out / "adapt.json").read_text())["candidate"] is None
+
+
+def test_bad_input_leaves_nothing(
+    tiny_base: Path, site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = write_site(tmp_path / "few", photos=2, each=1)
+    alone = tmp_path / "alone.tflite"
+    (export,) = (tiny_base / "export").glob("*.tflite")
+    for suffix in ("", ".json"):
+        shutil.copyfile(f"{export}{suffix}", f"{alone}{suffix}")
+    out = tmp_path / "out"
+    for source, more, told in (
+        (few, ["--model", str(tiny_base)], "has 4 labels"),
+        (tmp_path / "none", ["--model", str(tiny_base)], "does not exist"),
+        (site, ["--model", str(alone)], "alone.tflite has no model.keras"),
+        (site, ["--model", "unet_mobile"], "only classifiers are adapted"),
+        (site, ["--model", str(tiny_base), "--suggest", "5"], "have labels"),
+        (site, ["--model", str(tiny_base), "--resume"], "there is no run"),
+    ):
+        assert main([str(source), "--out", str(out), *more]) == 2
+        assert told in capsys.readouterr().err
+        assert not out.exists()
+
+
+def test_the_library_takes_a_configuration_only(tmp_path: Path) -> None:
+    import crack_tf
+
+    with pytest.raises(CrackError, match=r"give the result of crack_tf.AdaptConfig"):
+        crack_tf.adapt({"source": "bridge"}, tmp_path / "out")  # type: ignore[arg-type]
+    assert Adapted.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four photographs of 192 x 128 pixels, six tiles each."""
+    folder = tmp_path_factory.mktemp("flight") / "DCIM"
+    folder.mkdir()
+    for number in range(4):
+        tiles = [[draw_site_tile(0, 100 * number + 10 * row + column) for column in range(3)] for row in range(2)]
+        pixels = np.concatenate([np.concatenate([np.asarray(tile) for tile in row], axis=1) for row in tiles])
+        Image.fromarray(pixels).save(folder / f"IMG_{number}.png")
+    return folder
+
+
+def test_photographs_alone_get_cracks_laid_in_and_no_threshold_of_their_own(
+    tiny_base: Path, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(from_nothing, "SURE_BELOW", -20.0)  # the tiny model is sure of nothing
+    out = tmp_path / "out"
+    asked = ["--tile-side", "64", "--candidates", "threshold,head", "--regression-limit", "20"]
+    assert main([str(photographs), "--model", str(tiny_base), "--out", str(out), *asked]) in (0, 1)
+    record = read_json(out / "adapt.json")
+    assert [row["candidate"] for row in record["here"]] == ["head"]
+    counts = record["labels"]["counts"]
+    assert counts["person"]["photographs"] == 0
+    assert counts["composed"]["crack"] > 0
+    assert {row["origin"] for row in read_csv(out / "labels.csv")} == {"unlabelled", "assumed clean", "composed"}
+
+
+def test_suggested_tiles_are_labelled_on_sheets_and_read_back(
+    tiny_base: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "look"
+    asked = ["--model", str(tiny_base), "--tile-side", "64", "--suggest", "8", "--out", str(out)]
+    assert main([str(photographs), *asked]) == 0
+    place = out / "suggested"
+    assert (place / "sheet-00.png").is_file()
+    table = read_csv(place / "review.csv")
+    verdicts = ["crack" if number % 2 else "no_crack" for number in range(len(table))]
+    write_csv(place / "review.csv", [row | {"verdict": name} for row, name in zip(table, verdicts, strict=True)])
+    assert main([str(photographs), *asked, "--overwrite"]) == 2
+    assert "verdicts that a person wrote" in capsys.readouterr().err
+    labels = tmp_path / "labels.csv"
+    assert (
+        data(["relabel", str(place / "manifest.csv"), "--review", str(place / "review.csv"), "--out", str(labels)]) == 0
+    )
+    tiles = read_site(AdaptConfig(str(labels)), 32, 64, tmp_path / "work").tiles
+    assert len(tiles) == len(table)
+    assert tiles.labels.sum() == verdicts.count("crack")
+    assert len(set(tiles.photos)) > 1

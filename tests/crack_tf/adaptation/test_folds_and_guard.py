@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crack_tf.adaptation.folds import fold_numbers
+from crack_tf.adaptation.guard import (
+    Answers,
+    choose_threshold,
+    compare_elsewhere,
+    compare_here,
+    fall_of_errors,
+    highest_threshold,
+    reasons_elsewhere,
+)
+
+TILES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 1)), min_size=1, max_size=60)
+
+
+@given(TILES)
+def test_a_photograph_lies_in_one_fold_and_every_fold_has_cracks_within_and_without(
+    tiles: list[tuple[int, int]],
+) -> None:
+    photos = [f"IMG_{photo}" for photo, _ in tiles]
+    labels = np.array([label for _, label in tiles])
+    folds = fold_numbers(labels, photos)
+    by_label = [{photo for photo, label in tiles if label == wanted} for wanted in (0, 1)]
+    if min(map(len, by_label)) < 2:
+        assert (folds == -1).all()
+        return
+    assert len({(photo, int(fold)) for photo, fold in zip(photos, folds, strict=True)}) == len(set(photos))
+    assert set(folds.tolist()) == set(range(int(folds.max()) + 1))
+    for fold in set(folds.tolist()):
+        assert labels[folds == fold].any()
+        assert labels[folds != fold].any()
+
+
+def test_a_threshold_is_no_higher_than_other_structures_allow() -> None:
+    logits, labels = np.array([-2.0, -1.0, 3.0, 4.0]), np.array([0, 0, 1, 1])
+    assert -1 < choose_threshold(logits, labels, 0.98) <= 3
+    assert choose_threshold(logits, labels, 0.98, ceiling=-1.5) == -1.5
+    assert highest_threshold(np.array([0.0, 1.0, 2.0, 9.0]), np.array([1, 1, 1, 0]), 2 / 3) == 1.0
+    assert highest_threshold(np.array([0.0]), np.array([0]), 0.9) == math.inf
+
+
+def answers(called: list[int]) -> Answers:
+    return Answers(np.array(called, float), 0.5)
+
+
+def test_fewer_false_alarms_on_many_photographs_pass_and_on_one_do_not() -> None:
+    labels = np.array([1, 0] * 20)
+    before, after = [1, 1] * 20, [1, 0] * 20
+    many = [f"IMG_{place // 4}" for place in range(40)]
+    row = compare_here("head", labels, many, answers(before), answers(after), 0.0, 1.0)
+    assert (row.passed, row.reason, row.found_after, row.alarms_before, row.alarms_after) == (True, "", 20, 20, 0)
+    assert row.errors_fall == row.errors_fall_low == 1.0
+    one_good = [1, 1] * 19 + [1, 0]
+    row = compare_here("head", labels, many, answers(before), answers(one_good), 0.0, 1.0)
+    assert not row.passed
+    assert "not fewer beyond chance" in row.reason
+
+
+def test_fewer_false_alarms_do_not_pay_for_cracks_that_are_lost() -> None:
+    labels = np.array([1, 0] * 20)
+    photos = [f"IMG_{place // 4}" for place in range(40)]
+    lost = [0, 0] * 8 + [1, 0] * 12  # 12 of 20 found
+    row = compare_here("head", labels, photos, answers([1, 1] * 20), answers(lost), 0.0, 1.0)
+    assert row.errors_fall_low > 0
+    assert not row.passed
+    assert "finds 12 of 20 cracks here, the shipped model 20" in row.reason
+    assert row.miss_bound_before == pytest.approx(1 / 21)
+    assert row.miss_bound_after == pytest.approx(9 / 21)
+
+
+def test_what_is_forgotten_elsewhere_is_named() -> None:
+    labels = np.ones(100, int)
+    kept = compare_elsewhere("head", "metu", labels, answers([1] * 100), answers([1] * 97 + [0] * 3))
+    lost = compare_elsewhere("head", "metu", labels, answers([1] * 100), answers([1] * 90 + [0] * 10))
+    assert kept.passed
+    assert not lost.passed
+    assert reasons_elsewhere([kept, lost]) == ["on metu it finds 90 of 100 cracks, the shipped model 100"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1), st.booleans()), min_size=1, max_size=40))
+def test_the_same_answers_are_no_better(tiles: list[tuple[int, int, bool]]) -> None:
+    tiles = [*tiles, (0, 0, True), (1, 1, True)]
+    labels = np.array([label for _, label, _ in tiles])
+    called = np.array([by for *_, by in tiles])
+    fall, low = fall_of_errors(labels, [str(photo) for photo, *_ in tiles], called, called)
+    assert fall == 0
+    assert low <= 0

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crack_tf.adapt import main
+from crack_tf.adaptation.config import AdaptConfig
+from crack_tf.adaptation.sources import REVIEW, kind_of, read_site
+from crack_tf.adaptation.suggesting import most_different
+from crack_tf.adaptation.tiles import ASSUMED, PERSON
+from crack_tf.survey.findings import Survey
+from crack_tf.survey.review import FORMAT, read_review, survey_id
+from tests.crack_tf.survey.drawn_surveys import TILE_SIDE, drawn_survey
+from tflite.errors import CrackError
+from tflite.files import read_csv, write_json
+
+
+@pytest.fixture
+def survey(tmp_path: Path) -> Survey:
+    return drawn_survey(tmp_path / "found", findings=6, photos=6)
+
+
+def write_review(path: Path, survey: Survey, decisions: Sequence[str], more: dict[str, str] | None = None) -> Path:
+    entries = {finding.id: {"decision": name} for finding, name in zip(survey.findings, decisions, strict=False)}
+    head = {"format": FORMAT, "survey": survey_id(survey), "source": survey.source}
+    write_json(path, head | (more or {}) | {"decisions": entries})
+    return path
+
+
+def test_accepted_findings_are_cracks_rejected_ones_are_none_and_photographs_are_known(
+    survey: Survey, tmp_path: Path
+) -> None:
+    found = tmp_path / "found"
+    review = write_review(tmp_path / "r.json", survey, ["accepted", "rejected"] * 3)
+    for record in survey.photos[:3]:
+        path = tmp_path / "DCIM" / record.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (record.width, record.height), (168, 163, 154)).save(path)
+    assert kind_of(str(found)) == REVIEW
+    config = AdaptConfig(str(found), review=str(review), photos=str(tmp_path / "DCIM"))
+    tiles = read_site(config, 32, TILE_SIDE, tmp_path / "work").tiles
+    told = tiles.take(tiles.with_origin(PERSON))
+    photo_of = {finding.id: finding.photo for finding in survey.findings}
+    decided = {finding.id: number % 2 == 0 for number, finding in enumerate(survey.findings)}
+    assert {name.partition("-")[0] for name in told.names} == set(photo_of)
+    for name, photo, label in zip(told.names, told.photos, told.labels.tolist(), strict=True):
+        finding = name.partition("-")[0]
+        assert photo == photo_of[finding]
+        assert label == decided[finding]
+    around = tiles.take(tiles.with_origin(ASSUMED))
+    assert set(around.photos) <= {record.name for record in survey.photos[:3]}
+    assert not around.labels.any()
+
+
+@pytest.mark.parametrize(
+    ("decisions", "more", "told"),
+    [
+        (["accepted"] * 6, {}, "labels of one kind only"),
+        (
+            ["accepted", "rejected"] * 3,
+            {"survey": "abcdef012345", "source": "Pier 1"},
+            "belongs to survey 'abcdef012345'",
+        ),
+    ],
+)
+def test_a_review_that_does_not_do_is_refused(
+    survey: Survey, tmp_path: Path, decisions: list[str], more: dict[str, str], told: str
+) -> None:
+    review = write_review(tmp_path / "r.json", survey, decisions, more)
+    with pytest.raises(CrackError) as error:
+        read_site(AdaptConfig(str(tmp_path / "found"), review=str(review)), 32, TILE_SIDE, tmp_path / "work")
+    assert told in str(error.value)
+
+
+def test_a_survey_without_a_review_has_no_labels(survey: Survey, tmp_path: Path) -> None:
+    with pytest.raises(CrackError, match=r"name the review that its report\.html exports with --review FILE"):
+        read_site(AdaptConfig(str(tmp_path / "found")), 32, TILE_SIDE, tmp_path / "work")
+
+
+def test_suggestions_are_open_findings_in_a_review_that_the_survey_reads(
+    survey: Survey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, out = tmp_path / "found", tmp_path / "look"
+    review = write_review(tmp_path / "r.json", survey, ["accepted", "rejected"])
+    assert main([str(found), "--review", str(review), "--suggest", "3", "--out", str(out)]) == 0
+    rows = read_csv(out / "suggested.csv")
+    named = [row["name"] for row in rows if row["kind"] == "finding"]
+    assert 0 < len(rows) <= 3
+    assert set(named) <= {finding.id for finding in survey.findings[2:]}
+    made = read_review(out / "suggested.json", survey)
+    assert made.counts() == {"accepted": 1, "rejected": 1, "comment only": len(named)}
+    assert "look at this" in made.decisions[named[0]].comment
+    assert "crack-tf survey --review" in capsys.readouterr().out
+    assert main([str(found), "--suggest", "3", "--out", str(out)]) == 2
+    assert main([str(found), "--suggest", "3", "--out", str(out), "--overwrite"]) == 0
+
+
+def test_the_most_different_come_first() -> None:
+    features = np.array([[0.0, 0], [0.1, 0], [10, 0], [0, 10], [10.1, 0]])
+    assert most_different(features, 3).tolist()[0] == 0
+    assert set(most_different(features, 3).tolist()) in ({0, 4, 3}, {0, 2, 3})
+    assert len(most_different(features, 9)) == 5
+    assert len(most_different(features, 0)) == 0
