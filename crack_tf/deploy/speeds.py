@@ -114,7 +114,11 @@ def table_speeds(table: Path) -> tuple[list[ModelSpeed], str]:
     shipped = {model.files["tflite"].sha256: model for model in read_zoo()[1].values() if model.task == "classify"}
     best: dict[str, ModelSpeed] = {}
     hardware = set()
-    for row in read_csv(table):
+    try:
+        rows = read_csv(table)
+    except CrackError as error:
+        raise CrackError(f"--speeds {error}") from None
+    for row in rows:
         model = shipped.get(row.get("sha256") or "")
         # A photograph is decoded once for all its tiles; each is cut out, resized and answered.
         parts = [_number(row.get(column)) for column in ("resize_p50_ms", "inference_p50_ms")]

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tflite.errors import CrackError, ImageError
+from tflite.errors import CrackError, ImageError, first_line
 from tflite.formats import FORMATS, HEAD, recognise
 from tflite.heic import open_heic
 from tflite.place.exposure import read_exposure
@@ -57,6 +57,18 @@ _SAME_FOCAL = 0.2  # a calibration farther than this from the EXIF focal length 
 
 class ScaleRefusedError(CrackError):
     """A photograph's EXIF data describe a lens, and the picture is not what that lens drew: zoomed, cropped or stitched."""
+
+
+class NoLensError(CrackError):
+    """A photograph does not tell how its lens draws.
+
+    Attributes:
+        focal_mm: what it tells of it, too little without the sensor's size; or None.
+    """
+
+    def __init__(self, message: str, focal_mm: float | None = None) -> None:
+        super().__init__(message)
+        self.focal_mm = focal_mm
 
 
 @dataclass(frozen=True)
@@ -254,13 +266,14 @@ def from_photo(
     elif sensor_width_mm is None and focal_35mm is not None:
         result = from_equivalent_focal(focal_35mm, distance_m, width, height, known)
     elif sensor_width_mm is not None:
-        raise CrackError(f"{name} has no focal length in its EXIF data. Give the millimetres per pixel directly.")
+        raise NoLensError(f"{name} has no focal length in its EXIF data. Give the millimetres per pixel directly.")
     elif focal is not None and focal > 0:
-        raise CrackError(
-            f"{name} has a focal length ({focal:g} mm) but no usable 35 mm equivalent. Give the sensor's width in millimetres."
+        raise NoLensError(
+            f"{name} has a focal length ({focal:g} mm) but no usable 35 mm equivalent. Give the sensor's width in millimetres.",
+            focal,
         )
     else:
-        raise CrackError(f"{name} has no focal length in its EXIF data. Give the millimetres per pixel directly.")
+        raise NoLensError(f"{name} has no focal length in its EXIF data. Give the millimetres per pixel directly.")
     return replace(result, source=f"EXIF, {result.source} ({origin})", note=note)
 
 
@@ -274,13 +287,22 @@ def lens_of_photo(
         sensor_width_mm: longer side of the sensor, where the photograph tells no 35 mm equivalent; or None.
 
     Raises:
-        CrackError: as `from_photo`, but for a missing distance.
+        CrackError: as `from_photo`, but for a missing distance; a NoLensError where the photograph does not tell its lens.
     """
     size, data = _read(source)[2:]
     found = from_photo(source if not isinstance(source, bytes) else data, _FAR_M, sensor_width_mm)
     assert found.distance_m is not None
     origin = found.source.removeprefix("EXIF, ").partition(", distance")[0]
     return 1000 * found.distance_m / found.mm_per_pixel, size, f"its photograph ({origin})"
+
+
+def photo_size(source: str | Path | bytes) -> tuple[int, int]:
+    """Width and height of a photograph as stored.
+
+    Raises:
+        ImageError: if the file is no photograph.
+    """
+    return _read(source)[2]
 
 
 def _calibrated(
@@ -346,7 +368,7 @@ def _scale(focal_mm: float, distance_m: float, pitch_mm: float) -> float:
 
 def _read(source: str | Path | bytes) -> tuple[str, dict[int, Any], tuple[int, int], bytes]:
     """Name, EXIF tags of the exposure, width and height as stored, and the file's bytes."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     name = "the photograph" if isinstance(source, bytes) else str(source)
     try:
@@ -370,8 +392,10 @@ def _read(source: str | Path | bytes) -> tuple[str, dict[int, Any], tuple[int, i
         return name, taken, size, data
     except ImageError:
         raise
+    except UnidentifiedImageError:
+        raise ImageError(f"{name} is not an image in a supported format ({', '.join(FORMATS)}).") from None
     except Exception as error:  # Pillow's parsers raise nearly anything on damaged files
-        raise ImageError(f"{name} is not a readable photograph ({error}).") from None
+        raise ImageError(f"{name} is not a readable photograph ({first_line(error)}).") from None
 
 
 def _number(tags: dict[int, Any], tag: int) -> float | None:

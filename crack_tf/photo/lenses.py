@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from crack_tf.photo.gsd import lens_of_photo
+from crack_tf.photo.gsd import NoLensError, ScaleRefusedError, lens_of_photo, photo_size
 from tflite.errors import CrackError
 
+# A lens shows from 8 degrees to 150 of the world along the longer side of its photograph; what shows more or less was mistyped.
+_FOCAL_SHARES = (0.13, 7.0)  # focal length, of the longer side
 _RASPBERRY = "raspberrypi.com/documentation/accessories/camera.html"
 
 
@@ -54,26 +56,69 @@ def find_lens(camera: str, focal_mm: float | None = None, sensor_width_mm: float
 
     Args:
         camera: a name of `CAMERAS`, or a photograph as the camera wrote it.
-        focal_mm: of the lens on a camera whose lenses are changed; None for the camera's own.
+        focal_mm: of the lens on a camera whose lenses are changed, or whose photograph does not tell it; None for the camera's own.
         sensor_width_mm: of a photograph that tells no 35 mm equivalent; or None.
 
     Raises:
         CrackError: if there is no such camera or photograph, or a number is missing; the message says which.
     """
-    known = CAMERAS.get(camera)
-    if known is not None:
-        focal = known.focal_mm if focal_mm is None else focal_mm
-        if focal is None:
-            raise CrackError(f"--camera {camera} takes any lens. Give that of yours: --focal-mm 16.")
-        source = f"sensor {known.sensor_mm:g} mm, focal length {focal:g} mm; {known.source}"
-        return Lens(camera, focal * known.width / known.sensor_mm, known.width, known.height, source)
+    lens = _named(camera, focal_mm) if camera in CAMERAS else _of_photo(camera, focal_mm, sensor_width_mm)
+    low, high = (share * lens.width for share in _FOCAL_SHARES)
+    if not low <= lens.focal_px <= high:
+        raise CrackError(
+            f"--camera {camera}: a focal length of {lens.focal_px:,.3g} pixels before {lens.width} pixels ({lens.source}) is that of no "
+            "lens. Are --focal-mm and --sensor-width-mm those of the lens and sensor themselves, in millimetres?"
+        )
+    return lens
+
+
+def _named(camera: str, focal_mm: float | None) -> Lens:
+    known = CAMERAS[camera]
+    focal = known.focal_mm if focal_mm is None else focal_mm
+    if focal is None:
+        raise CrackError(f"--camera {camera} takes any lens. Give that of yours: --focal-mm 16.")
+    source = f"sensor {known.sensor_mm:g} mm, focal length {focal:g} mm; {known.source}"
+    return Lens(camera, focal * known.width / known.sensor_mm, known.width, known.height, source)
+
+
+def _of_photo(camera: str, focal_mm: float | None, sensor_width_mm: float | None) -> Lens:
     path = Path(camera)
     if not path.is_file():
         raise CrackError(
             f"--camera {camera} is no photograph and no name that is known ({', '.join(CAMERAS)}). Give a photograph that the "
             "camera took, as it wrote it."
         )
+    try:
+        focal_px, (width, height), source = lens_of_photo(path, sensor_width_mm)
+    except NoLensError as error:
+        focal = focal_mm if error.focal_mm is None else error.focal_mm
+        if focal is None or sensor_width_mm is None:
+            told = (
+                "no focal length in its EXIF data"
+                if error.focal_mm is None
+                else f"a focal length ({error.focal_mm:g} mm), and does not say how large its sensor is"
+            )
+            need = "--focal-mm 8.8 and --sensor-width-mm 13.2" if error.focal_mm is None else "--sensor-width-mm 13.2"
+            raise CrackError(
+                f"--camera {camera} has {told}. Give {need}, with the camera's own numbers from its data sheet, or a photograph as "
+                "the camera wrote it."
+            ) from None
+        if focal_mm is not None and error.focal_mm is not None:
+            raise CrackError(f"--focal-mm {focal_mm:g}: the photograph {camera} tells its own. Leave it out.") from None
+        width, height = photo_size(path)
+        longer = max(width, height)
+        return Lens(
+            path.name,
+            focal * longer / sensor_width_mm,
+            longer,
+            min(width, height),
+            f"sensor {sensor_width_mm:g} mm, focal length {focal:g} mm; as given",
+        )
+    except ScaleRefusedError as error:
+        reason = str(error).partition(". ")[0]
+        raise CrackError(
+            f"--camera {reason}. Give another photograph of that camera, whole and as it wrote it."
+        ) from None
     if focal_mm is not None:
         raise CrackError(f"--focal-mm {focal_mm:g}: the photograph {camera} tells its own. Leave it out.")
-    focal_px, (width, height), source = lens_of_photo(path, sensor_width_mm)
     return Lens(path.name, focal_px, max(width, height), min(width, height), source)

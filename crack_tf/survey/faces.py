@@ -137,7 +137,10 @@ def read_faces(path: Path) -> tuple[Face, ...]:
     Raises:
         CrackError: if it is none, naming the face and what is wrong.
     """
-    value = read_json(path)
+    try:
+        value = read_json(path)
+    except CrackError as error:
+        raise CrackError(f"--faces {error}") from None
     if value.get("format") != FORMAT:
         raise CrackError(
             f'--faces {path} is no list of faces: its "format" must be "{FORMAT}". docs/coverage.md has an example.'

@@ -21,7 +21,7 @@ from crack_tf.photo.gsd import MIN_PIXELS, needed_mm_per_pixel
 from crack_tf.photo.lenses import Lens, find_lens
 from crack_tf.survey.faces import CYLINDER, Face, read_faces
 from crack_tf.survey.ledger import MAX_OBLIQUE_DEG, NEARER
-from tflite.arguments import check_types
+from tflite.arguments import check_types, option_of
 from tflite.device.tiles import tile_boxes
 from tflite.errors import CrackError
 from tflite.words import counted
@@ -30,6 +30,15 @@ MAX_OVERLAP = 0.9
 MAX_PHOTOS = 1_000_000
 NEAR_M, FROM_M = 1.0, 2.0  # nearer than the one, what it takes to do the same from the other is told
 _STEP_DEG = 0.02
+# Least and most, wider than any flight: what is beyond was mistyped, or is in another unit.
+_RANGES = {
+    "needs_mm": (0.01, 100.0, "millimetres"),
+    "exposure_s": (1e-6, 1.0, "seconds"),
+    "blur_px": (0.01, 100.0, "pixels"),
+    "speed_m_s": (0.001, 50.0, "metres a second"),
+    "focal_mm": (0.5, 5000.0, "millimetres"),
+    "sensor_width_mm": (1.0, 200.0, "millimetres"),
+}
 
 
 @dataclass(frozen=True)
@@ -65,14 +74,11 @@ class PlanConfig:
         check_types(self)
         if not 0 <= self.overlap <= MAX_OVERLAP:
             raise CrackError(f"--overlap {self.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
-        for option, value, limit in (
-            ("--needs-mm", self.needs_mm, 1000.0),
-            ("--exposure", self.exposure_s, 10.0),
-            ("--blur-px", self.blur_px, 1000.0),
-            ("--speed-m-s", self.speed_m_s, 100.0),
-        ):
-            if value is not None and not 0 < value <= limit:
-                raise CrackError(f"{option} {value:g}: choose a number above 0, at most {limit:g}.")
+        for name, (least, most, unit) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                option = "--exposure" if name == "exposure_s" else option_of(name)
+                raise CrackError(f"{option} {value:g}: give {unit} from {least:g} to {most:g}.")
 
 
 @dataclass(frozen=True)

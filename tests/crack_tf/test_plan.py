@@ -29,9 +29,30 @@ def test_a_plan_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_wrong_argument_is_one_line_and_code_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert plan.main(["--needs-mm", "0.3", "--camera", str(tmp_path / "gone.jpg")]) == 2
     assert capsys.readouterr().err.startswith("error: --camera ")
-    faces = ["--faces", str(tmp_path / "gone.json")]
-    assert plan.main(["--needs-mm", "0.3", "--camera", "pi-camera-3", *faces]) == 2
-    assert "gone.json" in capsys.readouterr().err
+    for option in ("--faces", "--speeds"):
+        gone = str(tmp_path / "gone.json")
+        assert plan.main(["--needs-mm", "0.3", "--camera", "pi-camera-3", option, gone]) == 2
+        assert capsys.readouterr().err == f"error: {option} {gone} does not exist.\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "number", "told"),
+    [
+        ("--needs-mm", "1e9", "millimetres from 0.01 to 100"),
+        ("--needs-mm", "1e-9", "millimetres from 0.01 to 100"),
+        ("--exposure", "60", "seconds from 1e-06 to 1"),
+        ("--blur-px", "1e6", "pixels from 0.01 to 100"),
+        ("--speed-m-s", "300", "metres a second from 0.001 to 50"),
+        ("--focal-mm", "1e8", "millimetres from 0.5 to 5000"),
+        ("--sensor-width-mm", "0.001", "millimetres from 1 to 200"),
+    ],
+)
+def test_an_absurd_number_is_refused_with_what_is_possible(
+    option: str, number: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--camera", "pi-camera-3", option, number] + ([] if option == "--needs-mm" else ["--needs-mm", "0.3"])
+    assert plan.main(given) == 2
+    assert capsys.readouterr().err == f"error: {option} {float(number):g}: give {told}.\n"
 
 
 @pytest.mark.parametrize("text", ["0", "1/0", "-1", "x", "1/2/3"])

@@ -53,5 +53,28 @@ def test_what_tells_no_lens_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CrackError, match="--focal-mm 16: the photograph"):
         find_lens(photo(tmp_path / "c.jpg", xA405=24), focal_mm=16.0)
     (tmp_path / "d.jpg").write_bytes(b"no photograph")
-    with pytest.raises(CrackError):
+    with pytest.raises(CrackError, match=r"d\.jpg is not an image in a supported format \(JPEG") as told:
         find_lens(str(tmp_path / "d.jpg"))
+    assert "BytesIO" not in str(told.value)
+
+
+def test_a_photograph_that_does_not_tell_its_lens_says_what_to_give_and_takes_it(tmp_path: Path) -> None:
+    bare = photo(tmp_path / "a.jpg")
+    with pytest.raises(CrackError, match=r"Give --focal-mm 8\.8 and --sensor-width-mm 13\.2"):
+        find_lens(bare, focal_mm=8.8)
+    with pytest.raises(CrackError, match=r"Give --focal-mm 8\.8 and --sensor-width-mm 13\.2"):
+        find_lens(bare, sensor_width_mm=13.2)
+    lens = find_lens(bare, focal_mm=8.8, sensor_width_mm=13.2)
+    assert lens.focal_px == pytest.approx(8.8 / 13.2 * 400)
+    assert (lens.width, lens.height) == (400, 300)
+    half = photo(tmp_path / "b.jpg", x920A=8.8)
+    with pytest.raises(CrackError, match=r"has a focal length \(8.8 mm\), .* Give --sensor-width-mm 13.2"):
+        find_lens(half)
+
+
+@pytest.mark.parametrize("numbers", [(880.0, 13.2), (8.8, 0.0132), (0.5, 13.2)])
+def test_a_lens_that_nobody_makes_is_refused(numbers: tuple[float, float], tmp_path: Path) -> None:
+    with pytest.raises(CrackError, match="is that of no lens"):
+        find_lens(photo(tmp_path / "a.jpg"), *numbers)
+    with pytest.raises(CrackError, match="is that of no lens"):
+        find_lens("pi-hq", focal_mm=numbers[0] * 100)
