@@ -20,11 +20,14 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.photo.view import View
 from crack_tf.survey.camera import Locator
 from crack_tf.survey.findings import PhotoRecord
 from crack_tf.survey.ledger import CLEAN, FaceCoverage, measure_coverage
+from crack_tf.survey.rounds import round_view
+from crack_tf.survey.views import views_of
 from crack_tf.synthetic.flight import blank_photo
-from crack_tf.synthetic.flight_geometry import Shot, shots, to_wall
+from crack_tf.synthetic.flight_geometry import Shot, Surface, shots, to_wall
 from crack_tf.synthetic.flight_plan import ROUND, SHAPES, Plan
 from crack_tf.synthetic.flight_truth import CLASSES, TrueCoverage, declared, true_coverage, true_mm_per_pixel
 from tflite.files import sha256_bytes, write_csv
@@ -169,7 +172,9 @@ def scales(seed: int, tallies: dict[tuple[str, str], Tally]) -> None:
     """Hold the stated intervals of one flight against the truth: of its photographs' scales, and of marks on them."""
     plan = replace(LOOSE, seed=seed, shape=SHAPES[seed % len(SHAPES)])
     rng = np.random.default_rng(seed)
-    for shot in shots(plan)[1]:
+    surfaces, taken = shots(plan)
+    declared_views = around_pier(plan, surfaces, taken) if plan.shape == ROUND else {}
+    for shot in taken:
         known = Locator().of_file(blank_photo(plan, shot), plan.width, plan.height, shot.name)
         view = known.view(plan.width, plan.height)
         assert view is not None
@@ -188,10 +193,34 @@ def scales(seed: int, tallies: dict[tuple[str, str], Tally]) -> None:
             if not (np.isfinite(places).all() and np.all(line >= 0) and np.all(line <= (plan.width, plan.height))):
                 continue
             long = plan.mm_per_pixel * float(np.hypot(*np.diff(places, axis=0).T).sum())
-            measured = view.measure([line.tolist()])
-            assert measured is not None
-            assert measured.error is not None
-            tally.add(abs(MARK_PX * measured.length - long) <= measured.error * MARK_PX * measured.length)
+            tally.add(_holds(view, line, long))
+            if shot.name in declared_views:
+                name = plan.shape, "lengths, pier declared"
+                tallies.setdefault(name, Tally()).add(_holds(declared_views[shot.name], line, long))
+
+
+def _holds(view: View, line: np.ndarray, long: float) -> bool:
+    """Whether a mark's stated interval holds its length in millimetres."""
+    measured = view.measure([line.tolist()])
+    if measured is None or measured.error is None:
+        return False
+    return abs(MARK_PX * measured.length - long) <= measured.error * MARK_PX * measured.length
+
+
+def around_pier(plan: Plan, surfaces: Sequence[Surface], taken: Sequence[Shot]) -> dict[str, View]:
+    """How photographs show a round pier that a person declared."""
+    (face,) = (declared(plan, surface) for surface in surfaces)
+    views = views_of([record_of(plan, shot) for shot in taken], [face], 3 * plan.gps_noise_m)
+    assert views is not None
+    found = {}
+    for photo, camera in views.faces[0][1]:
+        shot = next(shot for shot in taken if shot.name == photo.name)
+        flat = (
+            Locator().of_file(blank_photo(plan, shot), plan.width, plan.height, shot.name).view(plan.width, plan.height)
+        )
+        assert flat is not None
+        found[photo.name] = round_view(flat, face, camera, views.frame)
+    return found
 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:

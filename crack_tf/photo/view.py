@@ -1,7 +1,8 @@
-"""How a photograph shows a flat surface that it was not taken straight at: a scale for every spot and direction, and its error.
+"""How a photograph shows a surface that it was not taken straight at: a scale for every spot and direction, and its error.
 
 The camera is a pinhole. Its axis meets the surface `distance` away, in the middle of the photograph; there, across the tilt, a pixel
-shows distance / focal length, which is `View.mm_per_pixel`. Elsewhere, and along the tilt, it shows more or less (a homography).
+shows distance / focal length, which is `View.mm_per_pixel`. Elsewhere, and along the tilt, it shows more or less (a homography). The
+surface is flat, or an upright cylinder, which is then unrolled.
 
 A crack's length is scaled along the crack, its width across: where the map has the derivative J, a piece of crack in direction t
 grows by |J t| in length, and since areas grow by det J, by det J / |J t| in width.
@@ -45,7 +46,7 @@ class Scales:
 
 @dataclass(frozen=True)
 class View:
-    """How a photograph shows a flat surface.
+    """How a photograph shows a surface.
 
     Attributes:
         image_width, image_height: in pixels.
@@ -55,6 +56,7 @@ class View:
         pan_deg: the same to the right.
         error: standard deviation of `mm_per_pixel` as a share of it, by range and focal length; None where nobody knows.
         tilt_error_deg, pan_error_deg: standard deviations.
+        radius_mm: of the upright cylinder that the surface is, seen from outside; None of a flat one.
     """
 
     image_width: int
@@ -66,6 +68,7 @@ class View:
     error: float | None = None
     tilt_error_deg: float = GIMBAL_ERROR_DEG
     pan_error_deg: float = FACING_ERROR_DEG
+    radius_mm: float | None = None
 
     def to_surface(self, points: np.ndarray) -> np.ndarray:
         """Where pixels lie on the surface.
@@ -74,12 +77,15 @@ class View:
             points: float (n, 2), x and y in pixels; the middle of the photograph is half its width and height.
 
         Returns:
-            float (n, 2), millimetres to the right and down from the spot straight before the camera; NaN for what lies at or
-            beyond the horizon.
+            float (n, 2), millimetres to the right and down from the spot straight before the camera; around a cylinder from the spot
+            in the middle of the photograph. NaN for what lies at or beyond the horizon.
         """
         offsets = np.asarray(points, float) - (self.image_width / 2, self.image_height / 2)
         if self.focal_px is None:
             return np.asarray(offsets * self.mm_per_pixel)
+        if self.radius_mm is not None:
+            hits = self._around(offsets)[0]
+            return np.c_[self.radius_mm * np.arctan2(hits[:, 0], self.radius_mm - hits[:, 2]), hits[:, 1]]
         turn = self._turn()
         rays = np.c_[offsets / self.focal_px, np.ones(len(offsets))] @ turn.T
         ahead = np.where(rays[:, 2] > _NEAREST, rays[:, 2], np.nan)
@@ -91,6 +97,14 @@ class View:
         if self.focal_px is None:
             return np.broadcast_to(self.mm_per_pixel * np.eye(2), (len(offsets), 2, 2))
         turn = self._turn()
+        if self.radius_mm is not None:
+            _, rays, reach, normals = self._around(offsets)
+            steps = np.repeat(turn[None, :, :2], len(offsets), axis=0) / self.focal_px  # of a ray, by pixels
+            slower = np.einsum("ni,nik->nk", normals, steps) / np.einsum("ni,ni->n", normals, rays)[:, None]
+            moved = reach[:, None, None] * (steps - rays[:, :, None] * slower[:, None, :])
+            # Along the cylinder's tangent, and down.
+            across = -normals[:, 2, None] * moved[:, 0] + normals[:, 0, None] * moved[:, 2]
+            return np.stack([across, moved[:, 1]], axis=1)
         rays = np.c_[offsets / self.focal_px, np.ones(len(offsets))] @ turn.T
         ahead = np.where(rays[:, 2] > _NEAREST, rays[:, 2], np.nan)[:, None, None]
         grown = turn[None, :2, :2] * ahead - rays[:, :2, None] * turn[None, 2:, :2]
@@ -156,17 +170,50 @@ class View:
         if self.focal_px is None:
             return np.zeros(len(offsets))
         rays = np.c_[offsets / self.focal_px, np.ones(len(offsets))]
+        if self.radius_mm is not None:
+            _, turned, _, normals = self._around(offsets)
+            cosine = -np.einsum("ni,ni->n", turned, normals) / np.linalg.norm(turned, axis=1)
+            return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
         cosine = rays @ self._turn()[2] / np.linalg.norm(rays, axis=1)
         return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
     def _means(self, middles: np.ndarray, steps: np.ndarray) -> tuple[float, float]:
-        if self.tilt_deg == self.pan_deg == 0:
+        if self.tilt_deg == self.pan_deg == 0 and self.radius_mm is None:
             return self.mm_per_pixel, self.mm_per_pixel
         found = self.derivative(middles)
+        if self.radius_mm is not None:  # turned by its error, a camera may see less of a narrow pier
+            seen = np.isfinite(found).all(axis=(1, 2))
+            found, steps = found[seen], steps[seen]
         weights = np.hypot(steps[:, 0], steps[:, 1])
         along = np.linalg.norm(np.einsum("nij,nj->ni", found, steps), axis=1)
-        across = np.linalg.det(found) * weights / along
-        return float(along.sum() / weights.sum()), float((across * weights).sum() / weights.sum())
+        with np.errstate(invalid="ignore"):  # beyond the horizon, where a turned view may look
+            across = np.linalg.det(found) * weights / along
+            total = weights.sum()
+            return float(along.sum() / total), float((across * weights).sum() / total)
+
+    def _around(self, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Where pixels meet the cylinder, all float; NaN where they pass it, or see it too flat.
+
+        The axes are to the right, down, and into the surface from the spot in the middle of the photograph.
+
+        Returns:
+            (n, 3) hits, (n, 3) rays, (n,) how many rays away they are, (n, 3) normals out of the surface.
+        """
+        assert self.focal_px is not None
+        assert self.radius_mm is not None
+        turn, radius = self._turn(), self.radius_mm
+        rays = np.c_[offsets / self.focal_px, np.ones(len(offsets))] @ turn.T
+        camera = -self.mm_per_pixel * self.focal_px * turn[:, 2]
+        flat, start = rays[:, [0, 2]], camera[[0, 2]] - (0, radius)  # seen from above, the axis in the origin
+        square, half, rest = (flat**2).sum(axis=1), flat @ start, float(start @ start) - radius**2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            reach = (-half - np.sqrt(half**2 - square * rest)) / square
+        hits = camera + reach[:, None] * rays
+        normals = np.c_[hits[:, 0] / radius, np.zeros(len(hits)), (hits[:, 2] - radius) / radius]
+        facing = -np.einsum("ni,ni->n", rays, normals) / np.linalg.norm(rays, axis=1)
+        lost = ~(facing > _NEAREST) | ~(reach > 0)
+        hits[lost], reach[lost], normals[lost] = np.nan, np.nan, np.nan
+        return hits, rays, reach, normals
 
     def _turn(self) -> np.ndarray:
         """From rays of the camera (right, down, ahead) to those of the surface (right, down, into it)."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Annotated
+from typing import Annotated, Any
 
 from crack_tf.survey.faces import Face, Frame
 from crack_tf.survey.findings import PhotoRecord, Survey
@@ -48,14 +48,27 @@ class Views:
 _ASKED = tuple(entry.name for entry in fields(Asked))
 
 
+def faces_of(settings: Mapping[str, Any]) -> tuple[Face, ...]:
+    """The faces that a survey's settings declare.
+
+    Raises:
+        CrackError: if they are damaged.
+    """
+    return _asked(settings).faces
+
+
 def asked_of(survey: Survey) -> Asked:
     """What a survey's settings ask.
 
     Raises:
         CrackError: if its settings are damaged.
     """
+    return _asked(survey.settings)
+
+
+def _asked(settings: Mapping[str, Any]) -> Asked:
     try:
-        asked: Asked = checked(Asked, {name: survey.settings[name] for name in _ASKED if name in survey.settings})
+        asked: Asked = checked(Asked, {name: settings[name] for name in _ASKED if name in settings})
         return asked
     except CheckError as error:
         raise CrackError(f"the survey's settings are damaged: {error}. Make the survey again.") from None

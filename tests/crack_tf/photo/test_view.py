@@ -48,6 +48,51 @@ def test_a_pixel_lies_where_its_ray_meets_the_wall(x: float, y: float, tilt: flo
         assert view.derivative(np.array([(x, y)]))[0][:, number] == pytest.approx(slope, rel=1e-4, abs=1e-6)
 
 
+@settings(deadline=None)
+@given(
+    x=st.floats(0, WIDTH), y=st.floats(0, HEIGHT), tilt=st.floats(-30, 30), pan=st.floats(-20, 20),
+    distance=st.floats(0.8, 10), radius=st.floats(0.3, 20),
+)  # fmt: skip
+def test_a_pixel_lies_where_its_ray_meets_the_cylinder(
+    x: float, y: float, tilt: float, pan: float, distance: float, radius: float
+):
+    view = View(WIDTH, HEIGHT, 1000 * distance / FOCAL, FOCAL, tilt, pan, radius_mm=1000 * radius)
+    here = view.to_surface(np.array([(x, y)]))[0]
+    if not np.isfinite(here).all():
+        return
+    # The same spot in space, from the arc and back through the lens.
+    t, p = math.radians(tilt), math.radians(pan)
+    ahead = np.array([math.sin(p) * math.cos(t), -math.sin(t), math.cos(p) * math.cos(t)])
+    right = np.array([math.cos(p), 0.0, -math.sin(p)])
+    down = np.cross(ahead, right)
+    turned = here[0] / (1000 * radius)
+    spot = np.array([radius * math.sin(turned), here[1] / 1000, radius * (1 - math.cos(turned))])
+    ray = spot + distance * ahead
+    pixel = WIDTH / 2 + FOCAL * ray @ right / (ray @ ahead), HEIGHT / 2 + FOCAL * ray @ down / (ray @ ahead)
+    assert pixel == pytest.approx((x, y), abs=1e-3)
+    if view.obliqueness(np.array([(x, y)]))[0] > 70:  # where differences of nearby pixels say little
+        return
+    step = 0.01
+    for number, (dx, dy) in enumerate([(step, 0), (0, step)]):
+        ends = view.to_surface(np.array([(x - dx, y - dy), (x + dx, y + dy)]))
+        slope = (ends[1] - ends[0]) / (2 * step)
+        assert view.derivative(np.array([(x, y)]))[0][:, number] == pytest.approx(slope, rel=1e-3, abs=1e-4)
+
+
+def test_a_wide_cylinder_is_a_wall_and_beside_a_narrow_one_is_nothing():
+    spots = np.array([(0.0, 0.0), (2000.0, 1500.0), (3999.0, 2500.0)])
+    wall = View(WIDTH, HEIGHT, 0.2, FOCAL, 10.0, -5.0)
+    wide = replace(wall, radius_mm=1e9)
+    assert wide.derivative(spots) == pytest.approx(wall.derivative(spots), rel=1e-5, abs=1e-6)
+    assert wide.obliqueness(spots) == pytest.approx(wall.obliqueness(spots), abs=1e-3)
+    beside = replace(wall, pan_deg=0.0, radius_mm=50.0)
+    assert np.isnan(beside.to_surface(spots[:1])).all()
+    assert beside.measure([[(0, 0), (10, 0)]]) is None
+    scales = beside.measure([[(1990, 1500), (2010, 1500)]])
+    assert scales is not None
+    assert scales.length == pytest.approx(0.2, rel=1e-3)
+
+
 def test_looked_at_squarely_every_pixel_shows_the_same():
     view = View(WIDTH, HEIGHT, 0.2, FOCAL)
     scales = view.measure([[(10, 10), (500, 900)]])
