@@ -132,7 +132,10 @@ def make_parser() -> argparse.ArgumentParser:
         help="lay known cracks into the flight's own clean photographs and search for them; of a finished survey, too",
     )
     certify.add_argument(
-        "--certify-cracks", type=positive_int, metavar="N", help="how many (default: by the flight's size, 60 to 400)"
+        "--certify-cracks",
+        type=positive_int,
+        metavar="N",
+        help="how many (default: 24 to 400, in 40 %% of the survey's time)",
     )
     certify.add_argument(
         "--certify-seed", type=non_negative_int, default=0, metavar="N", help="another seed lays other cracks (0)"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -89,17 +89,23 @@ class Certificate:
         key: of what decides it: photographs, models, settings, seed.
         survey: the same without the seed and the number of cracks.
         seed: of the cracks.
-        asked: how many were wanted.
+        asked: how many were wanted; None for as many as the time allows.
         needs_mm: coarser parts of photographs were left out; None where no scale is known.
         trials: in order of their photographs.
+        limit: why there are no more of them; "" where an earlier version did not tell.
+        seconds: that it took.
+        survey_seconds: that the survey took.
     """
 
     key: Annotated[str, Text(64)]
     survey: Annotated[str, Text(64)]
     seed: Count
-    asked: Count
+    asked: Count | None
     needs_mm: Amount | None
     trials: tuple[Trial, ...]
+    limit: Annotated[str, Text(2000)] = ""
+    seconds: Annotated[float, Between(0, 1e9)] | None = field(default=None, compare=False)
+    survey_seconds: Annotated[float, Between(0, 1e9)] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.trials) < 4:
@@ -154,7 +160,16 @@ class Certificate:
             )
         if len(self.trials) < LEAST_TRIALS:
             text += f"; {len(self.trials)} cracks are fewer than the {LEAST_TRIALS} that MIL-HDBK-1823A asks for"
-        return text
+        return f"{text}. {self.laid}" if self.limit else text
+
+    @property
+    def laid(self) -> str:
+        """How many were asked for and laid, why there are no more, and what they took; no full stop at its end."""
+        asked = "" if self.asked is None else f" of {self.asked} asked for"
+        took = ""
+        if self.seconds is not None and self.survey_seconds:
+            took = f". That took {self.seconds:.0f} s, the survey {self.survey_seconds:.0f} s"
+        return f"Laid: {len(self.trials)}{asked}, {self.limit}{took}"
 
     def table(self) -> list[dict[str, Any]]:
         """Shares found, by classes of width, contrast and direction; an interval of 95 % to each."""
@@ -243,6 +258,6 @@ def certificate_of(value: Mapping[str, Any]) -> Certificate:
     Raises:
         CheckError: if it is none.
     """
-    names = ("key", "survey", "seed", "asked", "needs_mm", "trials")
+    names = [entry.name for entry in fields(Certificate)]
     found: Certificate = checked(Certificate, {name: value[name] for name in names if name in value})
     return found

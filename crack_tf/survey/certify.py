@@ -4,13 +4,15 @@ Places are chosen that the survey calls clean and well seen: no finding near, sh
 asked for, and concrete. A crack is drawn there (`crack_tf.synthetic.wall`) as a factor on the light, as sharp as the lens, and the tiles
 that show it go through the survey's own chain: classifier, segmentation, second look, verdict. Widths, contrasts and directions are
 spread evenly (an additive recurrence, so that every part of the design is). Each photograph's cracks depend on the seed and the survey
-alone and are written down as soon as they are judged: a certificate that was stopped goes on.
+alone and are written down as soon as they are judged: a certificate that was stopped goes on. Only the part of a photograph that the
+search looks at goes through it (`window_around`), so a crack costs the same on photographs of any size.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,30 +28,31 @@ from crack_tf.photo.gsd import needed_mm_per_pixel
 from crack_tf.photo.view import View
 from crack_tf.survey.camera import Shot
 from crack_tf.survey.certificate import TRIALS, Certificate, Trial, survey_key
-from crack_tf.survey.findings import REFUTED, UNCLEAR, Finding, PhotoRecord, Survey
+from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Finding, PhotoRecord, Survey
 from crack_tf.survey.ledger import MAX_OBLIQUE_DEG
-from crack_tf.survey.pod import LEAST_TRIALS
 from crack_tf.survey.quality import BLURRED, GOOD, LIT_BADLY, NOT_CONCRETE, patch_codes
 from crack_tf.survey.search import Searcher
 from crack_tf.survey.source import Item, Source
 from crack_tf.survey.truth import lies_on
-from crack_tf.survey.validate import without_edge
+from crack_tf.survey.validate import AROUND, Candidate, without_edge
 from crack_tf.synthetic.wall import WallCrack, crack_light, draw_walk
 from tflite.checked import CheckError, checked
 from tflite.device.tiles import Box
 from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes, write_bytes
 from tflite.lines import seal_line, unseal_line
+from tflite.words import counted
 
-MOST_CRACKS = 400
-_TILES_OF_A_CRACK = 240  # that cost as much to search as twice what a crack does
-_PER_PHOTO = (4, 12)  # cracks: fewer would read too many photographs, more would know too few
-_MORE = 1.15  # photographs that are tried: not all places turn out to be concrete
+LEAST_CRACKS, MOST_CRACKS = 24, 400  # where no number is asked for
+SHARE = 0.4  # of the survey's time that they may take then, but for the least ones
+_EACH = 4  # cracks of a visit to a photograph: decoding it and finding its concrete costs about as much as one
 _WIDTHS_PX = (0.3, 6.0)
 _CONTRASTS = (0.25, 0.8)
 _LENGTH, _OF_A_PHOTO = 1.2, 0.4  # tiles; of a small photograph's shorter side
 _PLACES = 200  # that are tried on a photograph at least: small ones have few tiles
-_AROUND = 1.5  # tiles beyond a crack that its search looks at: half a tile, and squares of two for the second look
+_CELL = 32  # pixels: where windows begin, as the maps of a whole photograph would (`crack_tf.inference.maps`)
+_PARTS = 0.6  # of a picture: where more of it is asked for, a map is drawn of all of it (the same)
+_MARGIN = 32  # pixels around a crack that its halo reaches
 _LENS = 0.6  # pixels, standard deviation of a sharp photograph's blur
 _SPREAD = tuple(1.2207440846 ** -(power + 1) for power in range(3))  # of the additive recurrence (root of x^4 = x + 1)
 
@@ -63,7 +66,8 @@ class Order:
         found: findings of each photograph by its name, refuted ones too.
         needs_mm: coarser parts of photographs are left out.
         overlap: of the survey's tiles.
-        cracks: to lay into photographs; None for as many as fit into half of the survey's time, 60 to 400.
+        seconds: that the survey took.
+        cracks: to lay into photographs; None for as many as fit into `SHARE` of that time, from LEAST_CRACKS to MOST_CRACKS.
         seed: of everything drawn.
     """
 
@@ -71,38 +75,63 @@ class Order:
     found: dict[str, list[Finding]]
     needs_mm: float
     overlap: float
+    seconds: float
     cracks: int | None = None
     seed: int = 0
-
-    @property
-    def count(self) -> int:
-        """Of the cracks."""
-        if self.cracks is not None:
-            return self.cracks
-        tiles = sum(photo.tiles for photo in self.survey.photos)
-        return int(np.clip(tiles // _TILES_OF_A_CRACK, LEAST_TRIALS, MOST_CRACKS))
 
     @property
     def has_scale(self) -> bool:
         """Whether any photograph has one."""
         return any(photo.mm_per_pixel is not None for photo in self.survey.photos)
 
+    def more(self, laid: int, visits: int, spent: float, jobs: int) -> int:
+        """How many photographs to visit next; 0 where it is enough.
+
+        Args:
+            laid: cracks so far.
+            visits: of photographs so far.
+            spent: seconds so far.
+            jobs: photographs at a time, which the first ones are.
+        """
+        most = MOST_CRACKS if self.cracks is None else self.cracks
+        rate = max(0.5, laid / visits) if visits else _EACH
+        missing = math.ceil((most - laid) / rate)
+        if self.cracks is not None or missing <= 0:
+            return max(0, missing)
+        if not visits:
+            return jobs
+        in_time = math.floor((SHARE * self.seconds - spent) * visits / max(1e-6, spent))
+        return min(missing, max(0, in_time, math.ceil((LEAST_CRACKS - laid) / rate)))
+
 
 @dataclass(frozen=True)
 class _Site:
-    """A photograph with places for cracks.
-
-    Attributes:
-        photo: its record.
-        order: its number among those used.
-        cracks: to lay into it, at most.
-        places: float (n, 2), middles of cracks in pixels, in the order in which they are tried.
-    """
+    """A photograph with places for cracks: its record, and float (n, 2), their middles in pixels in the order in which they are tried."""
 
     photo: PhotoRecord
-    order: int
-    cracks: int
     places: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Visit:
+    """A few cracks on a photograph: which one, its number among all visits, and how often it was visited before."""
+
+    site: _Site
+    number: int
+    round: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Of what is kept of it."""
+        return self.site.photo.name, self.round
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What came of a visit: its cracks, and why there are no more; None where there are as many as wanted."""
+
+    trials: tuple[Trial, ...]
+    why: str | None
 
 
 def certify(
@@ -115,6 +144,9 @@ def certify(
     check: Callable[[], None] = lambda: None,
 ) -> Certificate:
     """Lay cracks into a survey's photographs and search for them.
+
+    Photographs are visited in an order that the seed decides, a few cracks each, and again while there is room on them. How many visits
+    there are is decided on the way: by the cracks that are missing, or by the time that is left.
 
     Args:
         order: what to certify.
@@ -130,41 +162,96 @@ def certify(
     """
     if source.kind == "journal":
         raise CrackError("--certify: a device's journal keeps positive tiles only, so no clean photograph is there.")
-    sites = _sites(order, searcher.classifier)
+    started = time.monotonic()
+    sites, unusable = _sites(order, searcher.classifier)
     known = survey_key(order.survey)
-    key = sha256_bytes(json.dumps([known, order.seed, order.count, order.needs_mm]).encode())
+    key = sha256_bytes(json.dumps([known, order.seed, order.cracks, order.needs_mm]).encode())
     kept = _Lines(folder / TRIALS, key, check)
-    wanted = {site.photo.name: site for site in sites if site.photo.name not in kept.trials}
-    if wanted:
-        items = source.items(lambda name, size: name in wanted)
-        mine = ((item, wanted[item.name]) for item in items if item.name in wanted)
-        for name, trials in _work(mine, searcher, order, jobs):
-            kept.add(name, trials)
-            hits = sum(trial.found for trial in trials)
-            tell(f"certificate       {hits:>4}/{len(trials)} cracks found  {name}")
-    trials = [trial for site in sites for trial in kept.trials.get(site.photo.name, ())]
+    before = kept.seconds
+
+    def spent() -> float:
+        return before + time.monotonic() - started
+
+    visits: list[_Visit] = []
+    due = [_Visit(site, number, 0) for number, site in enumerate(sites)]
+    full: Counter[str] = Counter()
+    laid = 0
+    while due and (more := order.more(laid, len(visits), spent(), jobs)):
+        batch, due = due[:more], due[more:]
+        wanted = {visit.site.photo.name: visit for visit in batch if visit.key not in kept.tried}
+        if wanted:
+            items = source.items(lambda name, size, now=wanted: name in now)
+            mine = ((item, wanted[item.name]) for item in items if item.name in wanted)
+            for visit, tried in _work(mine, searcher, order, jobs):
+                kept.add(visit, tried, spent() - kept.seconds)
+                hits = sum(trial.found for trial in tried.trials)
+                tell(f"certificate       {hits:>4}/{len(tried.trials)} cracks found  {visit.site.photo.name}")
+        visits += batch
+        for visit in batch:
+            tried = kept.tried.get(visit.key, _Tried((), _GONE))
+            laid += len(tried.trials)
+            if tried.why is not None:
+                full[tried.why] += 1
+        if not due:
+            again = [visit for visit in visits if visit.round == visits[-1].round and visit.key in kept.tried]
+            again = [visit for visit in again if kept.tried[visit.key].why is None]
+            due = [_Visit(visit.site, len(visits) + place, visit.round + 1) for place, visit in enumerate(again)]
+    trials = [trial for visit in visits if visit.key in kept.tried for trial in kept.tried[visit.key].trials]
+    trials = trials[: order.cracks if order.cracks is not None else MOST_CRACKS]
     if len(trials) < 4:
         raise CrackError(
-            f"--certify: {len(trials)} places for cracks were left on {len(sites)} photographs that are clean and well seen: the rest was "
-            "not taken for concrete. Survey with --foreground none where it is, in another --out."
+            f"--certify: {counted(len(trials), 'place')} for cracks {'was' if len(trials) == 1 else 'were'} left on "
+            f"{counted(len(sites), 'photograph')} that {'is' if len(sites) == 1 else 'are'} clean and well seen ({_told(full)}). Where "
+            "concrete is not taken for it, survey with --foreground none, in another --out."
         )
     trials.sort(key=lambda trial: (trial.photo, trial.number))
-    return Certificate(key, known, order.seed, order.count, order.needs_mm if order.has_scale else None, tuple(trials))
+    return Certificate(
+        key,
+        known,
+        order.seed,
+        order.cracks,
+        order.needs_mm if order.has_scale else None,
+        tuple(trials),
+        _limit(order, len(trials), not due, unusable, full),
+        round(spent(), 2),
+        round(order.seconds, 2),
+    )
+
+
+_GONE, _NO_CONCRETE, _FULL = "cannot be read any more", "not taken for concrete", "no room beside the other cracks"
+
+
+def _limit(order: Order, laid: int, exhausted: bool, unusable: Counter[str], full: Counter[str]) -> str:
+    """Why there are no more cracks."""
+    if exhausted:
+        count = len(order.survey.photos)
+        none = f"; {sum(unusable.values())} have no clean, well seen part ({_told(unusable)})" if unusable else ""
+        return f"no more fit: of {counted(count, 'photograph')}, {sum(full.values())} are full ({_told(full)}){none}"
+    if order.cracks is not None or laid >= MOST_CRACKS:
+        return "as many as wanted"
+    least = f"; {LEAST_CRACKS} are laid whatever they take" if laid <= LEAST_CRACKS + _EACH else ""
+    return f"as many as fit into {SHARE:.0%} of the time that the survey took{least}"
+
+
+def _told(reasons: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
 
 
 def _work(
-    items: Iterator[tuple[Item, _Site]], searcher: Searcher, order: Order, jobs: int
-) -> Iterator[tuple[str, list[Trial]]]:
-    """Names and trials of photographs, several at a time."""
+    items: Iterator[tuple[Item, _Visit]], searcher: Searcher, order: Order, jobs: int
+) -> Iterator[tuple[_Visit, _Tried]]:
+    """What came of visits, several at a time."""
     threads = ThreadPoolExecutor(jobs, thread_name_prefix="certificate")
-    waiting: deque[Future[tuple[str, list[Trial]]]] = deque()
+    waiting: deque[tuple[_Visit, Future[_Tried]]] = deque()
     try:
-        for item, site in items:
-            waiting.append(threads.submit(_try_photo, item, site, searcher, order))
+        for item, visit in items:
+            waiting.append((visit, threads.submit(_try_photo, item, visit, searcher, order)))
             if len(waiting) > jobs:
-                yield waiting.popleft().result()
+                visit, future = waiting.popleft()
+                yield visit, future.result()
         while waiting:
-            yield waiting.popleft().result()
+            visit, future = waiting.popleft()
+            yield visit, future.result()
     except BaseException:
         searcher.classifier.stop()
         raise
@@ -175,30 +262,30 @@ def _work(
 # ------------------------------------------------------------------------------------------------------------ places
 
 
-def _sites(order: Order, classifier: PhotoClassifier) -> list[_Site]:
-    """The photographs to use, and where.
+def _sites(order: Order, classifier: PhotoClassifier) -> tuple[list[_Site], Counter[str]]:
+    """The photographs to use in the order in which they are visited, and why the others are not.
 
     Raises:
         CrackError: if there are none.
     """
     why: Counter[str] = Counter()
+    unusable: Counter[str] = Counter()
     usable = []
     for photo in order.survey.photos:
         places, reasons = _places(photo, order, classifier.side_for(photo.mm_per_pixel))
         why.update(reasons)
         if len(places):
-            usable.append((photo, places))
+            usable.append(_Site(photo, places))
+        else:
+            unusable[reasons.most_common(1)[0][0] if reasons else "too small"] += 1
     if not usable:
-        told = ", ".join(f"{count} {reason}" for reason, count in why.most_common())
+        told = f" (parts looked at: {_told(why)})" if why else ""
         raise CrackError(
-            f"--certify: no part of {len(order.survey.photos)} photographs is clean and seen well enough to lay a crack into"
-            + (f" (parts looked at: {told})" if told else "")
-            + f". What counts as fine enough is decided by --needs-mm {order.needs_mm:g}. The survey itself is finished."
+            f"--certify: no part of {len(order.survey.photos)} photographs is clean and seen well enough to lay a crack into{told}"
+            f". What counts as fine enough is decided by --needs-mm {order.needs_mm:g}. The survey itself is finished."
         )
-    each = int(np.clip(math.ceil(order.count / len(usable)), *_PER_PHOTO))
     rng = np.random.default_rng([order.seed, 1])
-    chosen = rng.permutation(len(usable))[: math.ceil(_MORE * order.count / each)]
-    return [_Site(usable[place][0], number, each, usable[place][1]) for number, place in enumerate(chosen)]
+    return [usable[place] for place in rng.permutation(len(usable))], unusable
 
 
 def _places(photo: PhotoRecord, order: Order, side: int) -> tuple[np.ndarray, Counter[str]]:
@@ -277,33 +364,44 @@ def _meet(one: Box, other: Box) -> bool:
 # ------------------------------------------------------------------------------------------------------------ cracks
 
 
-def _try_photo(item: Item, site: _Site, searcher: Searcher, order: Order) -> tuple[str, list[Trial]]:
+def _try_photo(item: Item, visit: _Visit, searcher: Searcher, order: Order) -> _Tried:
     """Lay cracks into a photograph, one at a time, and search for each; none where it cannot be read, or is another one by now."""
-    photo, side = site.photo, searcher.classifier.side_for(site.photo.mm_per_pixel)
+    photo = visit.site.photo
+    side = searcher.classifier.side_for(photo.mm_per_pixel)
     trials: list[Trial] = []
     try:
         with searcher.classifier.room(item.pixels):
             frame = item.read()
             if frame.sha256 != photo.sha256:
-                return photo.name, []
+                return _Tried((), _GONE)
             foreground = searcher.foreground(frame)
             concrete = None if foreground is None else without_edge(foreground, False)
             boxes = photo_boxes(photo.width, photo.height, side, order.overlap)
-            reach, used = _reach(photo, side), np.empty((0, 2))
-            for place in site.places:
-                if len(trials) == site.cracks:
-                    break
-                if len(used) and np.abs(used - place).max(axis=1).min() < reach / 2:
-                    continue
-                x, y = place
-                around = np.s_[int(y - reach) : int(y + reach) + 1, int(x - reach) : int(x + reach) + 1]
-                if concrete is not None and not concrete[around].all():
-                    continue
-                used = np.vstack([used, place])
-                trials.append(_try_crack(frame.image, concrete, boxes, place, site, len(trials), searcher, order))
+            places, why = _free(visit.site, concrete, _reach(photo, side), (visit.round + 1) * _EACH)
+            for number, place in enumerate(places[visit.round * _EACH :]):
+                trials.append(_try_crack(frame.image, concrete, boxes, place, visit, number, searcher, order))
     except (FileNotFoundError, ImageError):
-        return photo.name, []
-    return photo.name, trials
+        return _Tried((), _GONE)
+    return _Tried(tuple(trials), why)
+
+
+def _free(site: _Site, concrete: np.ndarray | None, reach: float, count: int) -> tuple[list[np.ndarray], str | None]:
+    """The first places of a photograph that are concrete all around and well apart, and why there are no more than those."""
+    found: list[np.ndarray] = []
+    why: Counter[str] = Counter()
+    for place in site.places:
+        if len(found) == count:
+            return found, None
+        if found and np.abs(np.array(found) - place).max(axis=1).min() < reach / 2:
+            why[_FULL] += 1
+            continue
+        x, y = place
+        around = np.s_[int(y - reach) : int(y + reach) + 1, int(x - reach) : int(x + reach) + 1]
+        if concrete is not None and not concrete[around].all():
+            why[_NO_CONCRETE] += 1
+            continue
+        found.append(place)
+    return found, None if len(found) == count else why.most_common(1)[0][0] if why else _FULL
 
 
 def _try_crack(
@@ -311,39 +409,30 @@ def _try_crack(
     concrete: np.ndarray | None,
     boxes: Sequence[Box],
     place: np.ndarray,
-    site: _Site,
+    visit: _Visit,
     number: int,
     searcher: Searcher,
     order: Order,
 ) -> Trial:
-    photo, side = site.photo, searcher.classifier.side_for(site.photo.mm_per_pixel)
-    seed = [order.seed, 2, site.order, number]
-    rng = np.random.default_rng(seed)
+    photo = visit.site.photo
+    side = searcher.classifier.side_for(photo.mm_per_pixel)
+    rng = np.random.default_rng([order.seed, 2, visit.number, number])
     first = np.random.default_rng([order.seed, 3]).uniform(size=3)
-    share = (first + (site.order * site.cracks + number) * np.array(_SPREAD)) % 1
+    share = (first + (visit.number * _EACH + number) * np.array(_SPREAD)) % 1
     width, contrast = (
         math.exp(math.log(low) + part * math.log(high / low))
         for part, (low, high) in zip(share[:2], (_WIDTHS_PX, _CONTRASTS), strict=True)
     )
     direction = 180 * float(share[2])
     length = _length(photo.width, photo.height, side)
-    window = _window(photo, place, round(length / 2 + _AROUND * side))
-    crack = _crack(rng, place - (window.x, window.y), math.radians(direction), length, width, contrast)
-    part = np.s_[window.y : window.y + window.h, window.x : window.x + window.w]
-    pixels, cover = lay(image[part], crack, int(rng.integers(2**31)))
-    shown = [_moved(box, window) for box in boxes if _shows(cover, _moved(box, window))]
-    candidates = searcher.judge(pixels, shown, None if concrete is None else concrete[part], side)
-    hits = [
-        candidate.validation
-        for candidate in candidates
-        if lies_on(candidate.outline, candidate.length_px is not None, crack.points, float(crack.widths.max()))
-    ]
-    verdict = min(hits, key=(*_VERDICTS,).index, default=None)
+    crack = _crack(rng, place, math.radians(direction), length, width, contrast)
+    window = window_around(photo.width, photo.height, place, _reach(photo, side), side)
+    verdict = search_for(crack, int(rng.integers(2**31)), image, window, boxes, concrete, side, searcher)
     view = _view(photo)
-    scales = None if view is None else view.measure([(crack.points + np.array([window.x, window.y])).tolist()])
+    scales = None if view is None else view.measure([crack.points.tolist()])
     return Trial(
         photo=photo.name,
-        number=number,
+        number=visit.round * _EACH + number,
         x=round(float(place[0]), 1),
         y=round(float(place[1]), 1),
         width_px=round(crack.mean_width, 5),
@@ -356,7 +445,57 @@ def _try_crack(
     )
 
 
-_VERDICTS = ("confirmed", UNCLEAR, REFUTED)
+_VERDICTS = (CONFIRMED, UNCLEAR, REFUTED)
+
+
+def search_for(
+    crack: WallCrack,
+    seed: int,
+    image: np.ndarray,
+    window: Box,
+    boxes: Sequence[Box],
+    concrete: np.ndarray | None,
+    side: int,
+    searcher: Searcher,
+) -> str | None:
+    """Lay a crack into a photograph and search for it.
+
+    Args:
+        crack: in pixels of the photograph.
+        seed: of how evenly it is dark.
+        image: uint8 (height, width, 3), the photograph; not changed.
+        window: of it that the search looks at, see `window_around`.
+        boxes: the photograph's tiles.
+        concrete: bool (height, width), less its edge; None for everywhere.
+        side: of the tiles in pixels.
+        searcher: the survey's.
+
+    Returns:
+        The best verdict of the findings that lie on it; None where none does.
+    """
+    part = np.s_[window.y : window.y + window.h, window.x : window.x + window.w]
+    here = replace(crack, points=crack.points - (window.x, window.y))
+    pixels, cover = lay(image[part], here, seed)
+    inside = [box for box in (_moved(box, window) for box in boxes) if _is_inside(box, cover.shape)]
+    where = None if concrete is None else concrete[part]
+    tiles = [box for box in inside if _shows(cover, box, 0)]
+    verdict = verdict_on(searcher.judge(pixels, tiles, where, side), here)
+    if verdict == CONFIRMED:
+        return verdict
+    # Doubtful tiles beside it let the segmentation model look there, too. Where it is confirmed already, that changes nothing.
+    near = [box for box in inside if _shows(cover, box, round(AROUND * side))]
+    return verdict if len(near) == len(tiles) else verdict_on(searcher.judge(pixels, near, where, side), here)
+
+
+def verdict_on(candidates: Sequence[Candidate], crack: WallCrack) -> str | None:
+    """The best verdict of the findings that lie on a crack; None where none does."""
+    widest = float(crack.widths.max())
+    hits = [
+        candidate.validation
+        for candidate in candidates
+        if lies_on(candidate.outline, candidate.length_px is not None, crack.points, widest)
+    ]
+    return min(hits, key=_VERDICTS.index, default=None)
 
 
 def lay(pixels: np.ndarray, crack: WallCrack, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -372,9 +511,17 @@ def lay(pixels: np.ndarray, crack: WallCrack, seed: int) -> tuple[np.ndarray, np
     """
     import cv2
 
-    light, cover = crack_light(crack, pixels.shape[1], pixels.shape[0], seed)
+    margin = _MARGIN + crack.widths.max()
+    left, top = np.maximum(0, np.floor(crack.points.min(axis=0) - margin).astype(int))
+    right, bottom = np.minimum(pixels.shape[1::-1], np.ceil(crack.points.max(axis=0) + margin).astype(int))
+    part = np.s_[top:bottom, left:right]
+    around = replace(crack, points=crack.points - (left, top))
+    light, drawn = crack_light(around, right - left, bottom - top, seed)
     light = cv2.GaussianBlur(light, (0, 0), _LENS)
-    return (pixels * light[..., None]).round().clip(0, 255).astype(np.uint8), cover
+    laid, cover = pixels.copy(), np.zeros(pixels.shape[:2], np.float32)
+    laid[part] = (pixels[part] * light[..., None]).round().clip(0, 255).astype(np.uint8)
+    cover[part] = drawn
+    return laid, cover
 
 
 def _crack(
@@ -385,45 +532,78 @@ def _crack(
     return replace(crack, points=crack.points + shift, depth=contrast)
 
 
-def _window(photo: PhotoRecord, place: np.ndarray, reach: int) -> Box:
-    """What a crack's search looks at."""
-    x, y = (int(value) for value in place)
-    left, top = max(0, x - reach), max(0, y - reach)
-    return Box(top, left, min(photo.height, y + reach) - top, min(photo.width, x + reach) - left)
+def window_around(width: int, height: int, place: np.ndarray, reach: float, side: int) -> Box:
+    """What of a photograph the search for a crack has to look at to answer as it would on all of it.
+
+    The tiles that show the crack reach a tile beyond it, and the segmentation model is asked half a tile around these, by squares
+    that are no more than `_PARTS` of what it is given. Squares of the second look, two tiles wide around places of the crack, lie inside.
+
+    Args:
+        width, height: of the photograph in pixels.
+        place: float (2,), the crack's middle.
+        reach: pixels around it within which the crack lies.
+        side: of a tile in pixels.
+
+    Returns:
+        All of a photograph that is hardly larger.
+    """
+    wide = (reach + (1 + AROUND) * side + _CELL) / math.sqrt(_PARTS)
+    left, top = (max(0, int(value - wide)) // _CELL * _CELL for value in place)
+    right, bottom = (
+        min(most, math.ceil((value + wide) / _CELL) * _CELL) for value, most in zip(place, (width, height), strict=True)
+    )
+    if (right - left) * (bottom - top) > _PARTS * width * height:
+        return Box(0, 0, height, width)
+    return Box(top, left, bottom - top, right - left)
 
 
 def _moved(box: Box, window: Box) -> Box:
     return Box(box.y - window.y, box.x - window.x, box.h, box.w)
 
 
-def _shows(cover: np.ndarray, box: Box) -> bool:
-    """Whether a tile lies in a window and shows something of the crack."""
-    inside = min(box.x, box.y) >= 0 and box.x + box.w <= cover.shape[1] and box.y + box.h <= cover.shape[0]
-    return inside and bool(cover[box.y : box.y + box.h, box.x : box.x + box.w].any())
+def _is_inside(box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether a tile lies in a window."""
+    return min(box.x, box.y) >= 0 and box.x + box.w <= shape[1] and box.y + box.h <= shape[0]
+
+
+def _shows(cover: np.ndarray, box: Box, around: int) -> bool:
+    """Whether a tile, or so many pixels around it, shows something of the crack."""
+    rows = slice(max(0, box.y - around), box.y + box.h + around)
+    return bool(cover[rows, max(0, box.x - around) : box.x + box.w + around].any())
 
 
 class _Lines:
-    """Trials by photographs, each written down when it is done; those of the same certificate are taken up again."""
+    """Visits, each written down when it is done; those of the same certificate are taken up again."""
 
     def __init__(self, path: Path, key: str, check: Callable[[], None]) -> None:
-        self.trials: dict[str, tuple[Trial, ...]] = {}
+        self.tried: dict[tuple[str, int], _Tried] = {}
+        self.seconds = 0.0
         self._path, self._key, self._check = path, key, check
-        lines = path.read_bytes().splitlines() if path.is_file() else []
-        for line in lines:
+        good = []
+        for line in path.read_bytes().splitlines() if path.is_file() else []:
             with suppress(ValueError, KeyError, TypeError, CheckError):
                 value = json.loads(unseal_line(line))
                 if value["key"] == key:
-                    self.trials[value["photo"]] = checked(tuple[Trial, ...], value["trials"])
+                    tried = checked(_Tried, {"trials": value["trials"], "why": value["why"]})
+                    self.tried[value["photo"], int(value["round"])] = tried
+                    self.seconds += float(value["seconds"])
+                    good.append(line + b"\n")
         check()
-        write_bytes(path, b"".join(self._line(name, trials) for name, trials in self.trials.items()))
+        write_bytes(path, b"".join(good))
 
-    def add(self, photo: str, trials: Sequence[Trial]) -> None:
-        """Keep those of a photograph."""
+    def add(self, visit: _Visit, tried: _Tried, seconds: float) -> None:
+        """Keep what came of a visit, and how long it took."""
         self._check()
-        self.trials[photo] = tuple(trials)
+        self.tried[visit.key] = tried
+        self.seconds += seconds
+        photo, number = visit.key
+        record: dict[str, Any] = {
+            "key": self._key,
+            "photo": photo,
+            "round": number,
+            "seconds": round(seconds, 3),
+            "why": tried.why,
+            "trials": [asdict(trial) for trial in tried.trials],
+        }
         with self._path.open("ab") as stream:
-            stream.write(self._line(photo, trials))
-
-    def _line(self, photo: str, trials: Sequence[Trial]) -> bytes:
-        record: dict[str, Any] = {"key": self._key, "photo": photo, "trials": [asdict(trial) for trial in trials]}
-        return seal_line(record)
+            stream.write(seal_line(record))

@@ -20,6 +20,7 @@ from crack_tf.survey.ledger import NEEDED_MM, Coverage, coverage_of
 from crack_tf.survey.merge import merge_findings
 from crack_tf.survey.page import write_page
 from crack_tf.survey.patterning import with_patterns
+from crack_tf.survey.rounds import on_cylinders
 from crack_tf.survey.scales import warn_of_scales
 from crack_tf.survey.search import Searched, Stopwatch
 from crack_tf.survey.severity import severity
@@ -27,6 +28,7 @@ from crack_tf.survey.since import Earlier, Since, compare_surveys
 from crack_tf.survey.since_files import remove_since, write_since
 from crack_tf.survey.source import NO_POSITION, UNREADABLE, Source
 from crack_tf.survey.store import PERFORMANCE, Store
+from crack_tf.survey.views import faces_of
 from tflite.errors import CrackError
 from tflite.files import write_json
 from tflite.measure import peak_rss_mb
@@ -85,6 +87,9 @@ class Run:
             handled, pixels = handled + 1, pixels + size
             self.tell(line)
         self._performance = self.watch.report(handled, pixels / 1e6, self.crew.jobs)
+        self._performance["search_seconds"] = round(
+            self.store.search_seconds + (self._performance["seconds"] if handled else 0), 2
+        )
         return handled, len(self._names) - handled
 
     def finish(
@@ -171,6 +176,7 @@ class Run:
                     detail = photo.unplaced or "neither the photograph nor the flight log says where it was taken"
                     gaps.append(Gap(photo.name, NO_POSITION, detail, time=photo.time))
         self._require_all(recorded)
+        findings = on_cylinders(photos, findings, faces_of(settings), self.position_error_m)
         merged = [
             replace(finding, severity=_severity(finding))
             for finding in merge_findings(photos, findings, self.store.points, self.position_error_m, self.jobs)

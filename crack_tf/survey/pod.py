@@ -1,6 +1,6 @@
 """Probability of detection against size, from cracks that were found or missed: hit/miss analysis as in non-destructive testing.
 
-The model is that of MIL-HDBK-1823A (2009), section 4.5 and appendix G: the logit of the probability is a straight line over the
+The model is that of MIL-HDBK-1823A (2009) for hit/miss data: the logit of the probability is a straight line over the
 logarithm of the size. Here the crack's contrast has a slope of its own beside it, so that "how wide" can be answered for faint and for
 dark cracks. It is fitted by Firth's penalised likelihood (Biometrika 80, 1993), which has a finite answer where the wide cracks were all
 found and the narrow ones all missed (Heinze, Schemper, Statistics in Medicine 21, 2002); bounds are those of the profile of the same
@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-LEAST_TRIALS = 60  # of hit/miss data: MIL-HDBK-1823A, 4.5.2.2
+LEAST_TRIALS = 60  # of hit/miss data, by MIL-HDBK-1823A
 REFERENCE = 0.5  # share of the light that a crack of middle contrast takes
 _ONE_SIDED_95 = 2.7055  # chi-squared with one degree of freedom exceeds it with probability 0.10: 0.05 on either side
 _STEPS = 40

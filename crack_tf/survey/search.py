@@ -261,11 +261,11 @@ class Searcher:
         Args:
             image: uint8 (height, width, 3).
             boxes: tiles to look at.
-            foreground: bool (height, width), see `foreground`; None for everywhere.
+            foreground: bool (height, width), see `foreground`, less its edge (`without_edge`); None for everywhere.
             side: of the photograph's tiles in pixels.
         """
         wanted = worth_a_look(self.classifier.score(image, boxes), self.classifier.sidecar.threshold.logit)
-        return self._find(image, wanted, foreground, False, side, Stopwatch()) if wanted else []
+        return self._find(image, wanted, foreground, False, side, Stopwatch(), trimmed=True) if wanted else []
 
     def _find(
         self,
@@ -275,13 +275,15 @@ class Searcher:
         sharp: bool,
         side: int,
         watch: Stopwatch,
+        trimmed: bool = False,
     ) -> list[Candidate]:
         """Findings in positive and uncertain tiles. A sharp foreground is a journal's: only these tiles are there."""
         if self._pool is None:
-            return find_candidates(image, wanted, foreground, sharp=sharp)
+            return find_candidates(image, wanted, foreground, sharp=sharp, trimmed=trimmed)
         # A journal keeps no surroundings to look at again.
         again = None if sharp else partial(self._verifier.agrees, side=side)
-        return find_candidates(image, wanted, foreground, partial(self._segment, watch), self._cut, sharp, again)
+        segment = partial(self._segment, watch)
+        return find_candidates(image, wanted, foreground, segment, self._cut, sharp, again, trimmed)
 
     def foreground(self, frame: Frame) -> np.ndarray | None:
         """Where to look: what a journal kept, or what is concrete, and never what is transparent."""

@@ -28,7 +28,7 @@ import numpy as np
 
 from crack_tf.survey.certificate import FILES as CERTIFICATE
 from crack_tf.survey.findings import FILE_NAME, FORMAT, Finding, Gap, Moment, PhotoName, PhotoRecord
-from tflite.checked import CheckError, OneOf, checked
+from tflite.checked import Between, CheckError, OneOf, checked
 from tflite.errors import CrackError
 from tflite.files import atomic_path, read_json, sha256_bytes, write_bytes, write_json
 from tflite.locks import FolderLock
@@ -163,6 +163,15 @@ class Store:
             CrackError: if the folder was removed, emptied, renamed or replaced.
         """
         self._lock.check(SETTINGS)
+
+    @property
+    def search_seconds(self) -> float:
+        """How long earlier calls searched, as far as they came to their end."""
+        with contextlib.suppress(CrackError, CheckError):
+            earlier = read_json(self.folder / PERFORMANCE) if (self.folder / PERFORMANCE).is_file() else {}
+            seconds = earlier.get("search_seconds", earlier.get("seconds", 0.0))
+            return float(checked(Annotated[float, Between(0, 1e9)], seconds))
+        return 0.0
 
     def add_photo(
         self,

@@ -87,7 +87,7 @@ class SurveyConfig:
         every_s: video: seconds between frames.
         video_start: video: time of its first frame, with a time zone; None finds it out.
         certify: lay known cracks into the flight's own clean photographs and search for them, see `crack_tf.survey.certify`.
-        certify_cracks: how many; None for as many as fit into half of the survey's time, from 60 to 400.
+        certify_cracks: how many; None for as many as fit into 40 % of the survey's time, from 24 to 400.
         certify_seed: another seed lays other cracks.
         jobs: photographs at a time; None for all cores.
         scheduler: address of a Dask scheduler whose workers search; None for this process.
@@ -312,7 +312,15 @@ def survey(
         certificate = None
         if config.certify:
             found = {photo.name: findings for photo, findings, _ in store.records() if photo is not None}
-            order = Order(made, found, config.needs_mm, config.overlap, config.certify_cracks, config.certify_seed)
+            order = Order(
+                survey=made,
+                found=found,
+                needs_mm=config.needs_mm,
+                overlap=config.overlap,
+                seconds=speed["search_seconds"],
+                cracks=config.certify_cracks,
+                seed=config.certify_seed,
+            )
             certificate = certify(order, pictures, searcher, folder, jobs, say, store.check)
             write_certificate(folder, certificate)
             seen = {"coverage": work.coverage, "certificate": certificate, "since": work.since}

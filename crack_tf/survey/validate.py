@@ -101,6 +101,7 @@ def find_candidates(
     threshold: float = 0.5,
     sharp: bool = False,
     verify: Verify | None = None,
+    trimmed: bool = False,
 ) -> list[Candidate]:
     """The findings of one photograph, by the rule above.
 
@@ -112,11 +113,12 @@ def find_candidates(
         threshold: where its probability is cut.
         sharp: whether the foreground's edge is exact to the pixel, as that of a journal's tiles is.
         verify: looks at each drawn crack again, or None to take them all.
+        trimmed: whether the foreground has lost its edge already (`without_edge`), as that of a whole photograph whose part this is.
 
     Returns:
         In reading order of their boxes.
     """
-    looked_at = None if foreground is None else without_edge(foreground, sharp)
+    looked_at = foreground if foreground is None or trimmed else without_edge(foreground, sharp)
     kept = [tile for tile in tiles if _share(looked_at, tile.box) >= MIN_FOREGROUND]
     positive = [tile for tile in kept if tile.crack]
     left_out = [tile for tile in tiles if tile.crack and tile not in kept]

@@ -9,17 +9,34 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of
+from hypothesis import strategies as st
 
 import crack_tf
+from crack_tf.inference.tiles import photo_boxes
 from crack_tf.survey.certificate import FILES, TRIALS, certificate_of, contrast_of, direction_of, read_certificate
-from crack_tf.survey.certify import lay
+from crack_tf.survey.certify import (
+    LEAST_CRACKS,
+    MOST_CRACKS,
+    SHARE,
+    Order,
+    lay,
+    search_for,
+    verdict_on,
+    window_around,
+)
 from crack_tf.survey.findings import read_survey
 from crack_tf.survey.page import write_page
 from crack_tf.survey.page_certificate import certificate_section
-from crack_tf.survey.surveying import SurveyConfig, SurveyResult
-from crack_tf.synthetic.wall import draw_walk
-from tests.crack_tf.survey.small_flight import Models, write_flight, write_models
+from crack_tf.survey.search import Plan, Searcher
+from crack_tf.survey.store import Store
+from crack_tf.survey.surveying import SurveyConfig, SurveyResult, find_segmenter
+from crack_tf.synthetic.wall import Wall, draw_walk
+from crack_tf.zoo.shipped import find_model
+from tests.crack_tf.survey.small_flight import Models, wall, write_flight, write_models
 from tflite.checked import CheckError
+from tflite.device.tiles import Box
 from tflite.errors import CrackError
 
 CRACKS = 24
@@ -144,6 +161,121 @@ def test_with_a_scale_widths_are_millimetres_and_a_segmentation_model_has_its_sa
     assert {trial.validation for trial in result.certificate.trials} & {"refuted", "confirmed", "unclear"}
     for trial in result.certificate.trials:
         assert trial.width_mm == pytest.approx(trial.width_px * 0.25, rel=1e-3)
+
+
+def test_how_many_were_asked_for_and_laid_is_told_and_why_there_are_no_more(found, settings, photos, tmp_path):
+    assert found.certificate.limit == "as many as wanted"
+    assert f"Laid: {CRACKS} of {CRACKS} asked for, as many as wanted. That took " in found.certificate.describe()
+    result = crack_tf.survey(photos, tmp_path / "out", **(settings | {"certify_cracks": 4000}))
+    certificate = result.certificate
+    assert certificate is not None
+    assert 24 < len(certificate.trials) < 4000
+    assert certificate.limit.startswith("no more fit: of 6 photographs, ")
+    assert "no room beside the other cracks" in certificate.limit
+    assert f"Laid: {len(certificate.trials)} of 4000 asked for, no more fit" in certificate.describe()
+    # Nothing is laid twice at a place, however often a photograph is visited.
+    places = [(trial.photo, trial.x, trial.y) for trial in certificate.trials]
+    assert len(set(places)) == len(places)
+    assert len({(trial.photo, trial.number) for trial in certificate.trials}) == len(places)
+    # With the number of cracks only their order changes: the first ones of a photograph are the same.
+    first = {(trial.photo, trial.number): trial for trial in certificate.trials}
+    assert all(first[trial.photo, trial.number] == trial for trial in found.certificate.trials)
+
+
+def test_without_a_number_cracks_take_a_share_of_the_survey_s_time(settings, photos, tmp_path):
+    plain = {name: value for name, value in settings.items() if name not in ("certify", "certify_cracks")}
+    survey = crack_tf.survey(photos, tmp_path / "out", **plain)
+    path = survey.folder / "performance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"search_seconds": 1e-3}))
+    hurried = crack_tf.survey(photos, tmp_path / "out", certify=True, **plain).certificate
+    assert hurried is not None
+    assert LEAST_CRACKS <= len(hurried.trials) <= LEAST_CRACKS + 8
+    assert hurried.asked is None
+    assert hurried.survey_seconds == pytest.approx(1e-3, abs=1e-2)
+    assert "as many as fit into 40% of the time that the survey took; 24 are laid whatever they take" in hurried.limit
+    (survey.folder / TRIALS).unlink()
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"search_seconds": 1e6}))
+    patient = crack_tf.survey(photos, tmp_path / "out", certify=True, **plain).certificate
+    assert patient is not None
+    assert len(patient.trials) > 2 * len(hurried.trials)
+    assert patient.limit.startswith(("no more fit", "as many as wanted"))
+
+
+@settings_of(max_examples=60)
+@given(
+    survey_s=st.floats(0, 1e5),
+    visit_s=st.floats(0.01, 100),
+    rate=st.floats(0.2, 4),
+    jobs=st.integers(1, 16),
+)
+def test_the_time_that_cracks_take_is_bounded_by_the_survey_s(survey_s: float, visit_s: float, rate: float, jobs: int):
+    order = Order(None, {}, 0.3, 0.25, survey_s)
+    laid, visits, spent = 0.0, 0, 0.0
+    for _ in range(10_000):
+        more = order.more(int(laid), visits, spent, jobs)
+        if not more:
+            break
+        laid, visits, spent = laid + more * rate, visits + more, spent + more * visit_s
+    assert laid <= MOST_CRACKS + max(jobs, 1) * rate + 8
+    if int(laid) > LEAST_CRACKS + max(jobs, 3) * rate + 8:
+        assert spent <= SHARE * survey_s + jobs * visit_s
+    assert laid + 1 >= min(LEAST_CRACKS, MOST_CRACKS) or rate < 0.5
+
+
+def test_an_older_survey_tells_its_seconds_by_its_last_call(found):
+    folder = found.folder
+    with Store(folder, json.loads((folder / "settings.json").read_text())["settings"]) as store:
+        assert store.search_seconds > 0
+        (folder / "performance.json").write_text('{"seconds": 3.5}')
+        assert store.search_seconds == 3.5
+        (folder / "performance.json").write_text('{"seconds": "long"}')
+        assert store.search_seconds == 0.0
+
+
+@pytest.mark.parametrize(("segmenter", "side"), [(True, 32), (False, 32)])
+def test_what_is_found_in_the_window_is_what_is_found_on_the_whole_photograph(models, segmenter, side):
+    image = np.asarray(wall(3, [[(500, 30), (900, 200)]], 1100, 900))
+    plan = Plan(models.classifier, side, 0.25, models.segmenter if segmenter else None, False)
+    boxes = photo_boxes(1100, 900, side, 0.25)
+    whole = Box(0, 0, 900, 1100)
+    rng, verdicts = np.random.default_rng(0), set()
+    with Searcher(plan, 1) as searcher:
+        for number in range(24):
+            place = rng.uniform((60, 60), (1040, 840))
+            width, depth = float(rng.uniform(1, 7)), float(rng.uniform(0.3, 0.95))
+            crack = replace(draw_walk(rng, (0.0, 0.0), float(rng.uniform(0, 6)), 1.2 * side, width), depth=depth)
+            crack = replace(crack, points=crack.points - crack.points.mean(axis=0) + place)
+            window = window_around(1100, 900, place, 0.55 * 1.2 * side + 8, side)
+            assert window.w * window.h < 0.3 * 1100 * 900
+            concrete = None if number % 2 else np.ones((900, 1100), bool)
+            if concrete is not None:
+                concrete[: int(place[1]) - 70] = False
+            here, there = (
+                search_for(crack, number, image, part, boxes, concrete, side, searcher) for part in (window, whole)
+            )
+            assert here == there
+            verdicts.add(here)
+    assert len(verdicts) > 1
+
+
+@pytest.mark.slow
+def test_the_shipped_models_answer_in_the_window_as_on_the_whole_photograph():
+    chosen = find_model(None)
+    plan = Plan(chosen.path, chosen.tile_side, 0.25, find_segmenter(None), False)
+    side = chosen.tile_side
+    image, _ = Wall(5, Box(-4000, -4000, 9000, 9000), ()).view(0, 0, 2400, 1800)
+    boxes = photo_boxes(2400, 1800, side, 0.25)
+    rng = np.random.default_rng(1)
+    with Searcher(plan, 2) as searcher:
+        for width, depth in ((0.3, 0.25), (0.8, 0.4), (3.0, 0.6)):
+            place = rng.uniform((500, 500), (1900, 1300))
+            crack = replace(draw_walk(rng, (0.0, 0.0), float(rng.uniform(0, 6)), 1.2 * side, width), depth=depth)
+            crack = replace(crack, points=crack.points - crack.points.mean(axis=0) + place)
+            window = window_around(2400, 1800, place, 0.55 * 1.2 * side + 8, side)
+            pixels, _ = lay(image, crack, 7)
+            # As a search does it that knows of no crack: every tile of the photograph.
+            found = searcher.judge(pixels, boxes, None, side)
+            assert search_for(crack, 7, image, window, boxes, None, side, searcher) == verdict_on(found, crack)
 
 
 @pytest.mark.parametrize("settings", [{"certify_cracks": 60}, {"certify": True, "certify_cracks": 2}])
