@@ -92,6 +92,11 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="M",
         help="from the lens to the surface, where no laser measured it",
     )
+    scale.add_argument(
+        "--distance-from-faces",
+        action="store_true",
+        help="where no laser measured it and nobody states it: that of the position before --faces; needs RTK and a gimbal's angles",
+    )
     scale.add_argument("--focal-mm", type=positive_float, metavar="MM", help="focal length; default: EXIF")
     scale.add_argument("--sensor-width-mm", type=positive_float, metavar="MM", help="longer side of the sensor")
 

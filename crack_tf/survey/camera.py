@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from crack_tf.photo.gsd import (
+    BY_FACES,
     LASER,
     STATED,
     GroundSampling,
     ScaleRefusedError,
+    distance_error,
     from_camera,
     from_photo,
     from_value,
@@ -196,11 +199,13 @@ class Locator:
         scale: what the user says.
         log: of the flight, or None.
         clock: of cameras, as far as the user says.
+        ranges: finds metres to a declared face and their standard deviation; None where nobody asked for it.
     """
 
     scale: Scale = Scale()
     log: FlightLog | None = None
     clock: CameraClock = PLAIN_CLOCK
+    ranges: Callable[[Shot], tuple[float, float] | None] | None = None
 
     def of_file(self, data: bytes, width: int, height: int, name: str = "") -> Shot:
         """What a photograph's bytes say.
@@ -222,13 +227,16 @@ class Locator:
         angles = found.angles
         by_log = None if logged is None else logged.distance_m
         measured = found.distance_m if found.distance_source == "laser" else by_log
-        scale, refused = self.scale.find(data, width, height, measured)
-        return replace(
+        shot = replace(
             shot,
             heading_deg=shot.heading_deg if angles.heading is None else angles.heading,
             pitch_deg=shot.pitch_deg if angles.pitch is None else angles.pitch,
             roll_deg=shot.roll_deg if angles.roll is None else angles.roll,
-            distance_m=measured or self.scale.distance_m or found.distance_m,
+        )
+        near, scale, refused = self._scaled(shot, data, width, height, measured)
+        return replace(
+            shot,
+            distance_m=near or found.distance_m,
             notes=found.notes if refused is None else (*found.notes, refused),
             **_scale_fields(scale),
         )
@@ -245,8 +253,20 @@ class Locator:
         shot = _shot(seconds, placed, unplaced)
         logged = self._logged(seconds)
         measured = next((found.distance_m for found in (placed, logged) if found and found.distance_m), None)
-        scale, _ = self.scale.find(None, width, height, measured)
-        return replace(shot, distance_m=measured or self.scale.distance_m, **_scale_fields(scale))
+        near, scale, _ = self._scaled(shot, None, width, height, measured)
+        return replace(shot, distance_m=near, **_scale_fields(scale))
+
+    def _scaled(
+        self, shot: Shot, data: bytes | None, width: int, height: int, measured: float | None
+    ) -> tuple[float | None, GroundSampling | None, str | None]:
+        """The distance but for what EXIF data say, the scale, and why that was refused."""
+        if measured is None and self.scale.distance_m is None and self.ranges is not None:
+            by_faces = self.ranges(shot)
+            if by_faces is not None:
+                scale, refused = self.scale.find(data, width, height, by_faces[0])
+                return by_faces[0], None if scale is None else _by_faces(scale, *by_faces), refused
+        scale, refused = self.scale.find(data, width, height, measured)
+        return measured or self.scale.distance_m, scale, refused
 
     def _placed(self, seconds: float | None, fix: Fix | None, local: float | None) -> tuple[Fix | None, str | None]:
         """The fix itself, else the log's; and why there is none."""
@@ -264,6 +284,14 @@ def _shot(seconds: float | None, fix: Fix | None, unplaced: str | None) -> Shot:
     if fix is None:
         return Shot(time=seconds, unplaced=unplaced)
     return Shot(seconds, fix.lat, fix.lon, fix.alt, fix.heading_deg, fix.pitch_deg, roll_deg=fix.roll_deg)
+
+
+def _by_faces(scale: GroundSampling, distance_m: float, error_m: float) -> GroundSampling:
+    """A scale that was found as if a laser had measured the distance."""
+    if scale.error is None or scale.distance_from != LASER:
+        return scale
+    focal = math.sqrt(max(0.0, scale.error**2 - distance_error(distance_m, LASER) ** 2))
+    return replace(scale, distance_from=BY_FACES, error=math.hypot(focal, error_m / distance_m))
 
 
 def _scale_fields(found: GroundSampling | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import json
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -180,9 +180,7 @@ def certify(
         batch, due = due[:more], due[more:]
         wanted = {visit.site.photo.name: visit for visit in batch if visit.key not in kept.tried}
         if wanted:
-            items = source.items(lambda name, size, now=wanted: name in now)
-            mine = ((item, wanted[item.name]) for item in items if item.name in wanted)
-            for visit, tried in _work(mine, searcher, order, jobs):
+            for visit, tried in _work(_items(source, wanted), searcher, order, jobs):
                 kept.add(visit, tried, spent() - kept.seconds)
                 hits = sum(trial.found for trial in tried.trials)
                 tell(f"certificate       {hits:>4}/{len(tried.trials)} cracks found  {visit.site.photo.name}")
@@ -216,6 +214,13 @@ def certify(
         round(spent(), 2),
         round(order.seconds, 2),
     )
+
+
+def _items(source: Source, wanted: Mapping[str, _Visit]) -> Iterator[tuple[Item, _Visit]]:
+    """The photographs to visit, in the source's order."""
+    for item in source.items(lambda name, size: name in wanted):
+        if item.name in wanted:
+            yield item, wanted[item.name]
 
 
 _GONE, _NO_CONCRETE, _FULL = "cannot be read any more", "not taken for concrete", "no room beside the other cracks"

@@ -246,7 +246,7 @@ class PhotoRecord:
         left_out: positives that the foreground leaves out; they are unclear findings with a note.
         unplaced: why it has no position, in words; None where it has one.
         notes: what its own data say that cannot be and was left out.
-        scale_source: where the scale comes from: "laser", "stated" (--distance-m), "EXIF" (subject distance), "given"
+        scale_source: where the scale comes from: "laser", "stated" (--distance-m), "faces" (position), "EXIF" (subject distance), "given"
             (--mm-per-pixel); None without a scale, and in surveys from before 2026-12.
         scale_error: half the width of the interval around `mm_per_pixel` that holds 95 %, as a share of it; None where the scale was
             given or is not known.
@@ -272,7 +272,7 @@ class PhotoRecord:
     left_out: Count = 0
     unplaced: str | None = None
     notes: tuple[str, ...] = ()
-    scale_source: Annotated[str, OneOf(("laser", "stated", "EXIF", "given"))] | None = None
+    scale_source: Annotated[str, OneOf(("laser", "stated", "faces", "EXIF", "given"))] | None = None
     scale_error: Amount | None = None
     distance_m: Amount | None = None
     pitch_deg: Annotated[float, Between(-360, 360)] | None = None

@@ -134,7 +134,7 @@ def before(camera: Camera, face: Face, frame: Frame, position_error_m: float) ->
         frame: of both.
         position_error_m: of the camera; moved by more than twice that and the error of its range, it looks at something else.
     """
-    reach = _range_to(camera, face, frame)
+    reach = range_to(camera, face, frame)
     if reach is None:
         return None
     if not camera.measured:
@@ -147,8 +147,14 @@ def before(camera: Camera, face: Face, frame: Frame, position_error_m: float) ->
     return replace(camera, place=camera.place + move)
 
 
-def _range_to(camera: Camera, face: Face, frame: Frame) -> float | None:
-    """Metres along the line of sight to a face, beyond its edges too; None where it looks past."""
+def range_to(camera: Camera, face: Face, frame: Frame) -> float | None:
+    """Metres along the line of sight to a face, beyond its edges too; None where it looks past.
+
+    Args:
+        camera: of which place and axes count.
+        face: of the structure.
+        frame: of both.
+    """
     east, north = frame.east_north(face.latitude, face.longitude)
     level = camera.ahead[:2] / np.linalg.norm(camera.ahead[:2])
     rise = float(np.linalg.norm(camera.ahead[:2]))

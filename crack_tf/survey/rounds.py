@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from crack_tf.photo.view import GIMBAL_ERROR_DEG, TWO_SIDED, View
 from crack_tf.survey.camera import Shot
@@ -106,7 +107,7 @@ def _unrolled(finding: Finding, flat: View, around: View) -> Finding:
         return finding
     along, across = now.length / was.length, now.width / was.width
     error = now.error
-    changes: dict[str, float | None] = {"mm_per_pixel": finding.mm_per_pixel * along}
+    changes: dict[str, Any] = {"mm_per_pixel": finding.mm_per_pixel * along}
     for names, factor, digits in ((_ALONG, along, 2), (_ACROSS, across, 3)):
         for name in names:
             value = getattr(finding, name)

@@ -13,6 +13,7 @@ SOURCES = {
     "given": "--mm-per-pixel",
     "laser": "the laser's range",
     "stated": "the distance stated",
+    "faces": "their positions before declared faces",
     "EXIF": "the EXIF subject distance",
     None: "a scale of unknown origin",  # surveys from before the origin was kept
 }

@@ -20,6 +20,7 @@ from crack_tf.survey.certify import Order, certify
 from crack_tf.survey.cluster import ClusterCrew
 from crack_tf.survey.condition import read_condition
 from crack_tf.survey.crew import Crew, ThreadCrew
+from crack_tf.survey.face_ranges import MOST_POSITION_ERROR_M, FaceRanges
 from crack_tf.survey.faces import read_faces
 from crack_tf.survey.findings import Finding, Gap, Survey
 from crack_tf.survey.ledger import NEEDED_MM, POSITION_ERROR_M, Coverage
@@ -82,6 +83,7 @@ class SurveyConfig:
         needs_mm: width of crack that must be measurable where a surface counts as seen.
         limit_mm: widths that tables and report say of each crack whether it exceeds them, see `crack_tf.photo.limits`.
         faces: file of the structure's faces, see `crack_tf.survey.faces`; None takes the walls that the flight looked at.
+        distance_from_faces: whether photographs without a measured or stated distance take that of their position before one of `faces`.
         condition: table of rules that propose a condition state for each crack: a preset of `crack_tf.survey.condition` or a TOML file.
         since: folder of an earlier survey of the same structure, to say of each crack what became of it, see `crack_tf.survey.since`.
         every_s: video: seconds between frames.
@@ -111,6 +113,7 @@ class SurveyConfig:
     position_error_m: float = POSITION_ERROR_M
     needs_mm: float = NEEDED_MM
     faces: Path | None = None
+    distance_from_faces: bool = False
     condition: str | None = None
     since: Path | None = None
     every_s: float = 1.0
@@ -133,6 +136,11 @@ class SurveyConfig:
             object.__setattr__(self, "since", Path(self.since))
         if self.certify_cracks is not None and not (self.certify and 4 <= self.certify_cracks <= 100_000):
             raise CrackError(f"--certify-cracks {self.certify_cracks}: give 4 to 100,000, with --certify.")
+        if self.distance_from_faces and (self.faces is None or self.position_error_m > MOST_POSITION_ERROR_M):
+            raise CrackError(
+                f"--distance-from-faces needs --faces FILE and --position-error-m of at most {MOST_POSITION_ERROR_M:g} (now "
+                f"{self.position_error_m:g}): only positions by RTK or the like tell how far away a face is."
+            )
         if self.certify_seed < 0:
             raise CrackError(f"--certify-seed {self.certify_seed}: give 0 or more.")
         if not 0 <= self.overlap <= MAX_OVERLAP:
@@ -251,7 +259,8 @@ def survey(
     scale.check()
     clock = CameraClock(None if config.timezone is None else parse_timezone(config.timezone), config.clock_offset)
     log, subtitles = _flight_log(given, config, say)
-    locator = Locator(scale, log, clock)
+    ranges = FaceRanges(faces, config.position_error_m) if config.distance_from_faces else None
+    locator = Locator(scale, log, clock, ranges)
     # Workers have other current folders.
     photos = given if config.scheduler is None else given.absolute()
     pictures = open_source(photos, folder, locator, config.every_s, config.video_start, subtitles)
@@ -287,6 +296,7 @@ def survey(
             "timezone": config.timezone,
             # Only where there are any: surveys from before these settings go on.
             **({"clock_offset": config.clock_offset} if config.clock_offset else {}),
+            **({"distance_from_faces": [asdict(face) for face in faces]} if config.distance_from_faces else {}),
             **({"tile_mm": searcher.classifier.tile_mm} if searcher.classifier.tile_mm else {}),
             **({} if beside is None else {"subtitles_sha256": file_hash(beside)}),
             "position_error_m": config.position_error_m,

@@ -205,21 +205,23 @@ def test_without_a_number_cracks_take_a_share_of_the_survey_s_time(settings, pho
 @given(
     survey_s=st.floats(0, 1e5),
     visit_s=st.floats(0.01, 100),
-    rate=st.floats(0.2, 4),
+    rate=st.integers(1, 4),
     jobs=st.integers(1, 16),
 )
-def test_the_time_that_cracks_take_is_bounded_by_the_survey_s(survey_s: float, visit_s: float, rate: float, jobs: int):
-    order = Order(None, {}, 0.3, 0.25, survey_s)
-    laid, visits, spent = 0.0, 0, 0.0
+def test_the_time_that_cracks_take_is_bounded_by_the_survey_s(
+    found, survey_s: float, visit_s: float, rate: int, jobs: int
+):
+    order = Order(found.survey, {}, 0.3, 0.25, survey_s)
+    laid, visits, spent = 0, 0, 0.0
     for _ in range(10_000):
-        more = order.more(int(laid), visits, spent, jobs)
+        more = order.more(laid, visits, spent, jobs)
         if not more:
             break
         laid, visits, spent = laid + more * rate, visits + more, spent + more * visit_s
-    assert laid <= MOST_CRACKS + max(jobs, 1) * rate + 8
-    if int(laid) > LEAST_CRACKS + max(jobs, 3) * rate + 8:
-        assert spent <= SHARE * survey_s + jobs * visit_s
-    assert laid + 1 >= min(LEAST_CRACKS, MOST_CRACKS) or rate < 0.5
+    assert LEAST_CRACKS <= laid <= MOST_CRACKS + jobs * rate
+    # By whole visits: the last one of those that are laid whatever they take may lay a few more, and so may the first ones.
+    if laid >= LEAST_CRACKS + max(jobs, 1) * rate:
+        assert spent <= SHARE * survey_s * (1 + 1e-9) or visits == jobs
 
 
 def test_an_older_survey_tells_its_seconds_by_its_last_call(found):
@@ -240,7 +242,7 @@ def test_what_is_found_in_the_window_is_what_is_found_on_the_whole_photograph(mo
     whole = Box(0, 0, 900, 1100)
     rng, verdicts = np.random.default_rng(0), set()
     with Searcher(plan, 1) as searcher:
-        for number in range(24):
+        for number in range(14):
             place = rng.uniform((60, 60), (1040, 840))
             width, depth = float(rng.uniform(1, 7)), float(rng.uniform(0.3, 0.95))
             crack = replace(draw_walk(rng, (0.0, 0.0), float(rng.uniform(0, 6)), 1.2 * side, width), depth=depth)
@@ -262,11 +264,11 @@ def test_what_is_found_in_the_window_is_what_is_found_on_the_whole_photograph(mo
 def test_the_shipped_models_answer_in_the_window_as_on_the_whole_photograph():
     chosen = find_model(None)
     plan = Plan(chosen.path, chosen.tile_side, 0.25, find_segmenter(None), False)
-    side = chosen.tile_side
     image, _ = Wall(5, Box(-4000, -4000, 9000, 9000), ()).view(0, 0, 2400, 1800)
-    boxes = photo_boxes(2400, 1800, side, 0.25)
     rng = np.random.default_rng(1)
     with Searcher(plan, 2) as searcher:
+        side = searcher.classifier.side
+        boxes = photo_boxes(2400, 1800, side, 0.25)
         for width, depth in ((0.3, 0.25), (0.8, 0.4), (3.0, 0.6)):
             place = rng.uniform((500, 500), (1900, 1300))
             crack = replace(draw_walk(rng, (0.0, 0.0), float(rng.uniform(0, 6)), 1.2 * side, width), depth=depth)
