@@ -139,8 +139,8 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     axes.vlines(places, numbers[:, 1], numbers[:, 2], color="0.6", linewidth=5, alpha=0.5, label="95 % interval")
     axes.plot(places, numbers[:, 0], "_", color="0.2", markersize=10, label="foretold by the certificate")
     axes.plot(places, numbers[:, 3], "o", color="#d55e00", markersize=5, label="found")
-    axes.set(xlabel="flight", ylabel="views of its cracks", ylim=(0, None))
-    axes.legend(fontsize=8, frameon=False)
+    axes.set(xlabel="flight", ylabel="views of its cracks", ylim=(0, None), xticks=places)
+    axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     save_png(figure, path)
 
 
