@@ -2,8 +2,9 @@
 
 What it makes: results/growth/cracks.csv, a row per crack of each pair of flights (what it was, by how much it is wider, what the survey
 with `--since` says of it), power.csv (shares that are called grown, and how often the range of 95 % holds the truth, with Wilson
-intervals, by growth and by width) and power.png. The second flight is flown from other places, 0.9 to 1.25 times as far, turned by
-some degrees, in other light and through another tone curve; every crack is a little lighter or darker in it.
+intervals, by growth and by width), power.png, and length.csv (the same of cracks that run on). The second flight is flown from other
+places, 0.9 to 1.25 times as far, turned by some degrees, in other light and through another tone curve; every crack is a little lighter
+or darker in it.
 The numbers of `crack_tf.survey.growth` were set on the pairs of seeds 1,000 to 1,035, the later half of which is in the tables again:
 what is new to the rule is counted apart (`new_`). Pairs that have rows are not flown again; one that was stopped goes on (runs/growth).
 After a change of the rule, REDO=1 compares the surveys that are there again.
@@ -50,6 +51,10 @@ OUT, RUNS = Path("results/growth"), Path("runs/growth")
 FIRST_SEED, PAIRS = 1018, 40
 KNOWN_TO_THE_RULE = 1035  # the last seed that was
 GROWTHS_MM = (0.0, 0.05, 0.1, 0.2, 0.5)
+LONGER_PX, LONGER_FROM = (
+    (0, 40, 80),
+    1038,
+)  # pixels of the first flight that cracks run on, and the first pair in which they do
 SCALES = (0.1, 0.3)  # mm per pixel of the first flight
 WIDTHS_PX = ((0.0, 1.5), (1.5, 3.0), (3.0, 30.0))  # classes of the first flight's
 _MEASURES = ("width", "length")
@@ -74,6 +79,7 @@ def plan_of(seed: int, epoch: int) -> Plan:
         darkness=(0.4, 0.82),
         epoch=epoch,
         grown_mm=(GROWTHS_MM[turn:] + GROWTHS_MM[:turn]) if epoch else (),
+        longer_mm=tuple(round(pixels * scale, 1) for pixels in LONGER_PX) if epoch and seed >= LONGER_FROM else (),
     )
 
 
@@ -135,6 +141,7 @@ def _row(
         "width_mm": old["mean_width_mm"],
         "width_px": round(old["mean_width_mm"] / scale, 3),
         "grown_mm": new["grown_mm"],
+        "longer_mm": new.get("longer_mm", 0.0),
         "darker": round(new["darkness"] / old["darkness"], 3),
         "matched": len(changes),
         "confused": confused,
@@ -170,12 +177,43 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 row
                 for row in rows
                 if (grown is None or float(row["grown_mm"]) == grown)
+                and not float(row.get("longer_mm") or 0)
                 and low <= float(row["width_px"]) < high
                 and row["verdict"] not in (None, "")
             ]
             if some:
                 name = "all" if (low, high) == (0.0, 30.0) else f"{low:g} to {high:g}"
                 made.append(_shares("all" if grown is None else f"{grown:g}", name, some))
+    return made
+
+
+def length_table(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Shares that are called longer, by how much longer they are."""
+    made = []
+    for pixels in LONGER_PX:
+        some = [
+            row
+            for row in rows
+            if round(float(row.get("longer_mm") or 0) / float(row["mm_per_pixel"]) / 20) * 20 == pixels
+            and row["length_growth_mm"] not in (None, "")
+        ]
+        called = sum(row["length_verdict"] == GROWN for row in some)
+        held = sum(
+            float(row["length_growth_low_mm"])
+            <= float(row.get("longer_mm") or 0)
+            <= float(row["length_growth_high_mm"])
+            for row in some
+        )
+        made.append(
+            {
+                "longer_px": pixels,
+                "cracks": len(some),
+                "called_longer": called,
+                **_wilson("called_longer", called, len(some)),
+                "held": held,
+                **_wilson("held", held, len(some)),
+            }
+        )
     return made
 
 
@@ -273,6 +311,7 @@ def main() -> int:
     write_csv(path, sorted(rows, key=_order))
     shares = table(rows)
     write_csv(OUT / "power.csv", shares)
+    write_csv(OUT / "length.csv", length_table(rows))
     draw(shares, OUT / "power.png")
     for row in shares:
         if row["width_px"] == "all":

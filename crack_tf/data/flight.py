@@ -107,6 +107,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="with --epoch: by how much wider the cracks are, in turn (0)",
     )
     parser.add_argument(
+        "--longer-mm",
+        type=_millimetres,
+        default=(),
+        metavar="MM,MM",
+        help="with --epoch: by how much longer they are, in turn (0)",
+    )
+    parser.add_argument(
         "--at", type=_place, default=(default.latitude, default.longitude), metavar="LAT,LON", help="of the first pier"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier flight in --out")
@@ -142,6 +149,7 @@ def run(args: argparse.Namespace) -> None:
         darkness=args.darkness,
         epoch=args.epoch,
         grown_mm=args.grown_mm,
+        longer_mm=args.longer_mm,
     )
     truth = write_flight(args.out, plan, overwrite=args.overwrite)
     print(

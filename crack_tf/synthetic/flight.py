@@ -135,17 +135,21 @@ def _wall(plan: Plan, number: int) -> Wall:
     if plan.epoch:
         change = dice(plan, 7, number)
         cracks = [
-            _later(crack, grown_px(plan, number * plan.cracks + place), float(change.normal(1, _LATER_DARKNESS)))
-            for place, crack in enumerate(cracks)
+            _longer(
+                _later(crack, in_turn(plan, plan.grown_mm, at), float(change.normal(1, _LATER_DARKNESS))),
+                in_turn(plan, plan.longer_mm, at),
+                dice(plan, 10, at),
+            )
+            for at, crack in enumerate(cracks, start=number * plan.cracks)
         ]
     # What is wound around has no edges.
     pier = replace(plan.pier, x=-_FAR_PX, w=3 * _FAR_PX) if plan.shape == ROUND else plan.pier
     return Wall(int(rng.integers(2**31)), pier, tuple(cracks))
 
 
-def grown_px(plan: Plan, number: int) -> float:
-    """By how many pixels of the wall a crack is wider than on the first flight, by its place among all that were tried for."""
-    return plan.grown_mm[number % len(plan.grown_mm)] / plan.mm_per_pixel if plan.grown_mm else 0.0
+def in_turn(plan: Plan, values_mm: Sequence[float], number: int) -> float:
+    """A crack's own of some millimetres, in pixels of the wall, by its place among all that were tried for; 0 of none."""
+    return values_mm[number % len(values_mm)] / plan.mm_per_pixel if values_mm else 0.0
 
 
 def _later(crack: WallCrack, grown: float, darker: float) -> WallCrack:
@@ -154,6 +158,25 @@ def _later(crack: WallCrack, grown: float, darker: float) -> WallCrack:
     opening = np.clip(0.35 + np.minimum(along, along[::-1]) / 60, 0, 1)
     reach = crack.reach + 0.5 * grown * opening / opening.mean()
     return replace(crack, reach=reach, depth=min(0.95, crack.depth * darker))
+
+
+def _longer(crack: WallCrack, longer: float, rng: np.random.Generator) -> WallCrack:
+    """A crack that runs on at its last end for so many pixels; its old tip has opened, and the new one is as fine."""
+    if not longer:
+        return crack
+    step = float(np.hypot(*np.diff(crack.points, axis=0).T).mean())
+    count = max(1, round(longer / step))
+    ahead = crack.points[-1] - crack.points[-10]
+    angles = math.atan2(ahead[1], ahead[0]) + np.cumsum(rng.normal(0, 0.08, count)) + rng.normal(0, 0.3, count)
+    steps = longer / count * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    points = np.concatenate([crack.points, crack.points[-1] + np.cumsum(steps, axis=0)])
+
+    def fine(places: int, of: int) -> np.ndarray:
+        return np.clip(0.35 + step * (of - 1 - np.arange(places)) / 60, 0, 1)
+
+    whole = crack.reach / fine(len(crack.points), len(crack.points))
+    side = np.repeat(np.median(whole, axis=1, keepdims=True), count, axis=1)
+    return replace(crack, points=points, reach=np.concatenate([whole, side], axis=1) * fine(len(points), len(points)))
 
 
 def _as_dark(crack: WallCrack, darkness: tuple[float, float]) -> WallCrack:
@@ -381,7 +404,7 @@ def _truth(
                     "face": faces[face].name,
                     "on_face_m": on_face.round(4).tolist(),
                     "darkness": round(crack.depth, 3),
-                    **({"grown_mm": _grown_mm(plan, face, place)} if plan.epoch else {}),
+                    **(_growth_mm(plan, face * plan.cracks + place) if plan.epoch else {}),
                     "length_mm": round(crack.length * plan.mm_per_pixel, 2),
                     "mean_width_mm": round(crack.mean_width * plan.mm_per_pixel, 3),
                     "max_width_mm": round(_widest(crack) * plan.mm_per_pixel, 3),
@@ -417,8 +440,9 @@ def _truth(
     return {"format": FORMAT, "complete": True, "seed": plan.seed, **epoch, **size, **known}
 
 
-def _grown_mm(plan: Plan, face: int, place: int) -> float:
-    return round(grown_px(plan, face * plan.cracks + place) * plan.mm_per_pixel, 4)
+def _growth_mm(plan: Plan, number: int) -> dict[str, float]:
+    wider, longer = (in_turn(plan, values, number) for values in (plan.grown_mm, plan.longer_mm))
+    return {"grown_mm": round(wider * plan.mm_per_pixel, 4), "longer_mm": round(longer * plan.mm_per_pixel, 4)}
 
 
 def _in_mm(plan: Plan, shot: Shot) -> list[list[float]] | None:

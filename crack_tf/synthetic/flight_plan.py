@@ -48,6 +48,7 @@ class Plan:
             angles, in other light, through another tone curve, the cracks a little lighter or darker.
         grown_mm: by how much the cracks of a later flight are wider than on the first, in their order and again from the first; none
             for not at all.
+        longer_mm: by how much they are longer, at one end, likewise.
     """
 
     seed: int = 0
@@ -75,6 +76,7 @@ class Plan:
     darkness: tuple[float, float] = (0.55, 0.82)
     epoch: int = 0
     grown_mm: tuple[float, ...] = ()
+    longer_mm: tuple[float, ...] = ()
 
     def check(self) -> None:
         """Raise if it cannot be drawn.
@@ -122,11 +124,16 @@ class Plan:
             raise CrackError(f"--darkness {low:g},{high:g}: give the least and the greatest share, from 0.02 to 0.95.")
         if self.epoch < 0:
             raise CrackError(f"--epoch {self.epoch}: give 0 for the first flight, 1 and more for later ones.")
-        if self.grown_mm and not self.epoch:
-            raise CrackError("--grown-mm needs --epoch 1 or more: the first flight shows the cracks before they grow.")
-        if not all(0 <= value <= 60 * self.mm_per_pixel for value in self.grown_mm):
-            text = ",".join(f"{value:g}" for value in self.grown_mm)
-            raise CrackError(f"--grown-mm {text}: give millimetres from 0 to {60 * self.mm_per_pixel:g}, 60 pixels.")
+        for option, values, most in (("--grown-mm", self.grown_mm, 60), ("--longer-mm", self.longer_mm, 100)):
+            if values and not self.epoch:
+                raise CrackError(
+                    f"{option} needs --epoch 1 or more: the first flight shows the cracks before they grow."
+                )
+            if not all(0 <= value <= most * self.mm_per_pixel for value in values):
+                text = ",".join(f"{value:g}" for value in values)
+                raise CrackError(
+                    f"{option} {text}: give millimetres from 0 to {most * self.mm_per_pixel:g}, {most} pixels."
+                )
 
     @property
     def sides(self) -> int:

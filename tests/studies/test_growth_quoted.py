@@ -35,6 +35,12 @@ def test_a_crack_that_has_not_grown_is_rarely_called_grown_and_ranges_hold() -> 
         assert float(rows["all"][f"{of}_held_high"]) >= 0.92
 
 
+def test_cracks_that_run_on_are_quoted_as_measured() -> None:
+    for row in read_csv(RESULTS / "length.csv"):
+        told = f"{row['called_longer']} of {row['cracks']} | {row['held']} of {row['cracks']}"
+        assert row["cracks"] == "0" or f"| {row['longer_px']} pixels | {told} |" in PAGE
+
+
 def test_pairs_are_counted_as_flown() -> None:
     rows = read_csv(RESULTS / "cracks.csv")
     assert f"{len({row['seed'] for row in rows})} pairs of drawn flights" in PAGE

@@ -194,6 +194,7 @@ def test_a_later_flight_shows_the_same_walls_from_elsewhere_with_wider_cracks(tm
     ("more", "message"),
     [
         (["--grown-mm", "0.2"], "--grown-mm needs --epoch 1 or more"),
+        (["--epoch", "1", "--longer-mm", "20"], "--longer-mm 20: give millimetres from 0 to 15"),
         (["--epoch", "1", "--grown-mm", "-1"], "--grown-mm -1: give millimetres from 0 to 9"),
         (["--epoch", "1", "--grown-mm", "nan"], "--grown-mm nan: give millimetres"),
     ],
@@ -204,3 +205,14 @@ def test_growth_that_cannot_be_drawn_is_named(
     assert main(["flight", *more, "--out", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_crack_that_runs_on_keeps_its_course_and_its_tip_opens(tmp_path: Path) -> None:
+    small = ["--piers", "1", "--rows", "1", "--columns", "1", "--size", "400x300", "--cracks", "1", "--seed", "5"]
+    for name, more in (("old", []), ("new", ["--epoch", "1", "--longer-mm", "6"])):
+        assert main(["flight", *small, *more, "--out", str(tmp_path / name)]) == 0
+    (old,), (new,) = (json.loads((tmp_path / name / "truth.json").read_text())["cracks"] for name in ("old", "new"))
+    assert new["on_face_m"][: len(old["on_face_m"])] == old["on_face_m"]
+    assert new["length_mm"] - old["length_mm"] == pytest.approx(6, abs=0.05)
+    assert (new["longer_mm"], new["grown_mm"]) == (6, 0)
+    assert new["mean_width_mm"] == pytest.approx(old["mean_width_mm"], rel=0.25)
