@@ -27,7 +27,7 @@ settings.load_profile("crack_tf")
 
 
 # Starting TensorFlow alone takes seconds.
-_HEAVY = {"tensorflow", "keras", "tf_keras", "keras_tuner", "keras_hub"}
+_HEAVY = {"tensorflow", "keras", "tf_keras", "keras_tuner", "keras_hub", "tensorflow_model_optimization"}
 _AT_THE_TOP = re.compile(
     rf'^((\w+ = )?pytest\.importorskip\("|import |from )({"|".join(_HEAVY)})\b', flags=re.MULTILINE
 )
