@@ -8,9 +8,9 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from types import FunctionType
+from types import CodeType, FunctionType
 
 import numpy as np
 import pytest
@@ -58,19 +58,29 @@ def _needs_tensorflow(item: pytest.Item) -> bool:
 
 @functools.cache
 def _names_tensorflow(function: FunctionType) -> bool:
-    """Whether a function does, or those of its own file that it calls."""
+    """Whether a function does, those inside it, or those of its own file that they call."""
     seen = {function}
     waiting = [function]
     while waiting:
-        code = waiting.pop().__code__
-        if _HEAVY & {*code.co_names, *(text for text in code.co_consts if isinstance(text, str))}:
+        one = waiting.pop()
+        codes = list(_codes(one.__code__))
+        if any(
+            _HEAVY & {*code.co_names, *(text for text in code.co_consts if isinstance(text, str))} for code in codes
+        ):
             return True
-        named = (function.__globals__.get(name) for name in code.co_names)
+        named = (one.__globals__.get(name) for code in codes for name in code.co_names)
         called = [inspect.unwrap(other) for other in named if callable(other)]
         new = {other for other in called if isinstance(other, FunctionType) and other.__module__ == function.__module__}
         waiting += new - seen
         seen |= new
     return False
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _codes(inner)
 
 
 @functools.cache
