@@ -106,6 +106,7 @@ def test_a_notebook_calls_the_package_and_defines_nothing_itself(path: Path) -> 
         assert len(source(cell).splitlines()) <= 32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_a_notebook_executes_on_made_up_data_and_the_page_loads_nothing(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -350,6 +350,7 @@ def test_the_first_answer_costs_less_than_a_second_of_processor_time(model: Path
     assert after.children_user + after.children_system - before.children_user - before.children_system < 1.5
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_results_that_a_resumed_run_completes(
     model: Path, tmp_path: Path, hears_ctrl_c: Callable[[], object]
 ) -> None:

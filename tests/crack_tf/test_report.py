@@ -214,6 +214,7 @@ def test_a_dead_kernel_is_reported(
     assert not (tmp_path / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_a_search_is_reported_from_its_results_alone(tmp_path: Path) -> None:
     search = tmp_path / "search"
     recipe = {"model": "opnet_lite", "space": {"width": "8 | [16]"}, "held": {"batch": 32}, "epochs": 3}

@@ -163,6 +163,7 @@ def test_a_diverging_trial_fails_and_says_why(tiny_manifest: Manifest, reference
     assert "the loss became" in outcome.message or "not finite" in outcome.message
 
 
+@pytest.mark.slow
 def test_an_impossible_setting_fails_the_trial_not_the_search(tiny_manifest: Manifest, tmp_path: Path) -> None:
     recipe = make_recipe(str(tiny_manifest.source), weights="nowhere.h5")
     outcome = run_trial("0", {"width": 4}, Rung(0, 1, 1), recipe, tmp_path / "search" / "trial_0")
@@ -170,6 +171,7 @@ def test_an_impossible_setting_fails_the_trial_not_the_search(tiny_manifest: Man
     assert "nowhere.h5" in outcome.message
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_result(tiny_manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -27,6 +27,7 @@ def test_a_hole_of_no_area_is_none() -> None:
     assert len(annotation_rings([square], [((4.0, 4.0), (5.0, 4.0))])) == 1
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.6))
 def test_every_part_of_any_mask_comes_back_nearly_as_it_was(seed: int, share: float) -> None:

@@ -177,6 +177,7 @@ def test_a_candidate_is_built_quantised_and_timed(tmp_path: Path, monkeypatch: p
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_unknown_candidate_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CrackError, match="VGG-16"):
         candidates.candidate_row("alexnet", tmp_path)
