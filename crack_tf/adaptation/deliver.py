@@ -87,6 +87,7 @@ def build(
         shutil.copyfile(bench.base.keras, folder / MODEL_FILE)
         write_sidecar(folder / MODEL_FILE, replace(bench.base.sidecar, file=MODEL_FILE))
         draft = replace(bench.base.device, training={**bench.base.device.training, "tile_side": bench.base.tile_side})
+        write_sidecar(target, draft)
         write_json(folder / "config.json", {"adapted": record, "created": created(), **environment()})
         shift = 0.0
     else:

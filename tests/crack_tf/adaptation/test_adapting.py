@@ -16,15 +16,18 @@ from crack_tf.adaptation import adapting, from_nothing
 from crack_tf.adaptation.adapting import Adapted
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.deliver import build
+from crack_tf.adaptation.elsewhere import Elsewhere, Found
 from crack_tf.adaptation.sources import read_site
 from crack_tf.data.__main__ import main as data
+from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.tiles import PhotoClassifier
 from crack_tf.zoo.adoption import golden_tile
 from crack_tf.zoo.shipped import find_model
+from tests.conftest import draw_tile
 from tests.crack_tf.adaptation.conftest import draw_site_tile, write_site
 from tflite.errors import CrackError
 from tflite.files import read_csv, read_json, write_csv
-from tflite.sidecar import made_from, read_sidecar, verify_file
+from tflite.sidecar import made_from, read_sidecar, verify_file, write_sidecar
 
 FEW = ["--regression-limit", "20", "--candidates", "head"]
 
@@ -204,3 +207,35 @@ def test_suggested_tiles_are_labelled_on_sheets_and_read_back(
     assert len(tiles) == len(table)
     assert tiles.labels.sum() == verdicts.count("crack")
     assert len(set(tiles.photos)) > 1
+
+
+def test_a_new_threshold_keeps_the_shipped_bytes(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, place = tmp_path / "base", tmp_path / "walls"
+    shutil.copytree(tiny_base, base)
+    (export,) = (base / "export").glob("*.tflite")
+    sidecar = read_sidecar(export)
+    output = sidecar.output
+    low = threshold_record(-1.5, output.scale, output.zero_point, output.dtype)  # calls nearly everything
+    write_sidecar(export, replace(sidecar, threshold=low))
+    labels = np.arange(36) % 2
+    tiles = [draw_tile(int(label), 5000 + number) for number, label in enumerate(labels)]
+    for number, (label, tile) in enumerate(zip(labels, tiles, strict=True)):
+        path = place / ("no_crack", "crack")[label] / f"IMG_{number % 6}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tile.save(path)
+    others = np.stack([np.asarray(draw_tile(number % 2, 7000 + number).resize((32, 32))) for number in range(30)])
+    known = Elsewhere("walls", others, (np.arange(30) % 2).astype(np.int8), np.arange(30) < 20, "CC0-1.0")
+    monkeypatch.setattr(adapting, "find_elsewhere", lambda *_: Found((known,), ("metu: not here",)))
+    out = tmp_path / "out"
+    assert main([str(place), "--model", str(base), "--out", str(out), "--candidates", "threshold"]) == 0
+    model = find_model(str(out)).path
+    assert model.read_bytes() == export.read_bytes()
+    found = read_sidecar(model)
+    assert found.threshold.logit > low.logit
+    assert found.golden == sidecar.golden
+    assert made_from(found, read_sidecar(out / "model.keras"))
+    card = model.with_name(model.name.replace(".tflite", ".md")).read_text(encoding="utf-8")
+    assert "by the candidate *threshold*" in card
+    assert "Not checked: metu: not here." in card
