@@ -43,7 +43,7 @@ from tflite.files import sha256_bytes, write_bytes
 from tflite.lines import seal_line, unseal_line
 from tflite.words import counted
 
-LEAST_CRACKS, MOST_CRACKS = 24, 400  # where no number is asked for
+LEAST_CRACKS, MOST_CRACKS = 16, 400  # where no number is asked for
 SHARE = 0.4  # of the survey's time that they may take then, but for the least ones
 _EACH = 4  # cracks of a visit to a photograph: decoding it and finding its concrete costs about as much as one
 _WIDTHS_PX = (0.3, 6.0)
