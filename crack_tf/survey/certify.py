@@ -101,9 +101,9 @@ class Order:
         if not visits:
             return jobs
         in_time = math.floor((SHARE * self.seconds - spent) * visits / max(1e-6, spent))
-        # In small steps: what a visit takes changes with what else a machine does.
-        in_time = min(in_time, max(jobs, visits // 4))
-        return min(missing, max(0, in_time, math.ceil((LEAST_CRACKS - laid) / rate)))
+        more = min(missing, max(0, in_time, math.ceil((LEAST_CRACKS - laid) / rate)))
+        # In small steps: what a visit takes and lays changes with the photograph, and with what else a machine does.
+        return min(more, max(jobs, visits // 4))
 
 
 @dataclass(frozen=True)
