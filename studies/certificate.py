@@ -35,7 +35,7 @@ from tflite.files import read_json, write_csv
 
 OUT, RUNS = Path("results/coverage"), Path("runs/certificate")
 FLIGHTS = 20
-LARGE, WIDE, HIGH = 3, 1600, 1200  # flights for the cost, and their photographs
+LARGE, WIDE, HIGH = 2, 1600, 1200  # flights for the cost, and their photographs
 MOST_OF = 0.8  # of a crack's length that a view shows
 DRAWS = 4000
 
