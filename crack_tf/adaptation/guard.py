@@ -99,6 +99,20 @@ def least_recall(called: np.ndarray, labels: np.ndarray) -> float:
     return wilson_interval(int(called[cracked].sum()), int(cracked.sum()))[0] if cracked.any() else 0.0
 
 
+def reachable(called: np.ndarray, labels: np.ndarray, target: float) -> float:
+    """The recall to ask of a candidate: the target, unless the shipped recall's 95 % interval holds it; then what is called.
+
+    Args:
+        called: bool (n,), by the shipped model.
+        labels: (n,), 1 is cracked; some are.
+        target: wanted recall.
+    """
+    cracked = labels == 1
+    found, cracks = int(called[cracked].sum()), int(cracked.sum())
+    reached = wilson_interval(found, cracks)[1] >= target
+    return max(found, 1) / cracks if reached else target
+
+
 def highest_threshold(logits: np.ndarray, labels: np.ndarray, least: float) -> float:
     """The highest threshold that still finds a share `least` of the cracks; infinity where there are none."""
     cracks = np.sort(logits[labels == 1])[::-1]

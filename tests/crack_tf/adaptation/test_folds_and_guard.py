@@ -15,6 +15,7 @@ from crack_tf.adaptation.guard import (
     compare_here,
     fall_of_errors,
     highest_threshold,
+    reachable,
     reasons_elsewhere,
 )
 
@@ -45,6 +46,14 @@ def test_a_threshold_is_no_higher_than_other_structures_allow() -> None:
     assert choose_threshold(logits, labels, 0.98, ceiling=-1.5) == -1.5
     assert highest_threshold(np.array([0.0, 1.0, 2.0, 9.0]), np.array([1, 1, 1, 0]), 2 / 3) == 1.0
     assert highest_threshold(np.array([0.0]), np.array([0]), 0.9) == math.inf
+
+
+def test_no_more_is_asked_of_a_candidate_than_the_shipped_model_may_reach() -> None:
+    labels = np.array([1] * 48 + [0] * 10)
+    called = np.array([True] * 47 + [False] * 11)
+    assert reachable(called, labels, 0.98) == 47 / 48
+    called[:20] = False
+    assert reachable(called, labels, 0.98) == 0.98
 
 
 def answers(called: list[int]) -> Answers:
