@@ -14,12 +14,11 @@ import argparse
 import os
 import sys
 from dataclasses import fields
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from crack_tf.adaptation.config import CANDIDATES, SCHEMES, AdaptConfig
-from tflite.cli import EXIT_GAPS, fraction, non_negative_int, positive_int, run_main
+from tflite.cli import EXIT_GAPS, fraction, named_path, non_negative_int, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.extras import require
 
@@ -42,7 +41,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="a finished survey, a folder with crack/ and no_crack/, or a folder of photographs",
     )
     add(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for the report and the model; give it as --model"
+        "--out",
+        type=named_path,
+        required=True,
+        metavar="DIR",
+        help="folder for the report and the model; give it as --model",
     )
     add("--review", metavar="FILE", help="of a survey: the review that its report.html exported")
     add(

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tflite.cli import fraction, positive_float, positive_int, run_main
+from tflite.cli import fraction, named_path, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.heads import KINDS
 from tflite.scaling import COLOURS, Scaling
@@ -38,7 +37,12 @@ def make_parser() -> argparse.ArgumentParser:
         prog="crack-tf adopt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help=".tflite or .keras file: one logit, one probability, or two classes")
+    add(
+        "model",
+        type=named_path,
+        metavar="MODEL",
+        help=".tflite or .keras file: one logit, one probability, or two classes",
+    )
     add(
         "--input-scaling",
         required=True,
@@ -64,8 +68,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--threshold", required=True, type=fraction, metavar="P", help="probability from which a tile is called cracked"
     )
     add("--head", choices=KINDS, help="what it answers with (default: by its last operator)")
-    add("--crack", required=True, type=Path, metavar="IMAGE", help="with a crack; a large one is cut into tiles")
-    add("--clean", required=True, type=Path, metavar="IMAGE", help="without")
+    add("--crack", required=True, type=named_path, metavar="IMAGE", help="with a crack; a large one is cut into tiles")
+    add("--clean", required=True, type=named_path, metavar="IMAGE", help="without")
     add(
         "--tile-side",
         type=positive_int,
@@ -81,7 +85,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--name", help="that it goes by in results (default: the file's)")
     add("--dataset", metavar="NAME", help="that it was trained on, for the notes of evaluate")
     add("--licence", default="not stated", help="of its weights (default: not stated)")
-    add("--out", type=Path, metavar="DIR", help="copy the model there, and write beside it (default: beside the model)")
+    add(
+        "--out",
+        type=named_path,
+        metavar="DIR",
+        help="copy the model there, and write beside it (default: beside the model)",
+    )
     add("--overwrite", action="store_true", help="replace what an earlier adoption wrote, and nothing else")
     return parser
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from tflite.cli import fraction, positive_int, run_main
+from tflite.cli import fraction, named_path, positive_int, run_main
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -35,7 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--target-recall", type=fraction, default=0.998, help="recall that the decision threshold reaches on validation"
     )
     add("--val-limit", type=positive_int, default=None, help="choose the threshold on at most so many tiles or patches")
-    add("--out", type=Path, required=True, help="run folder")
+    add("--out", type=named_path, required=True, help="run folder")
     add("--overwrite", action="store_true", help="replace the run in --out")
     return parser
 

@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
-from tflite.cli import non_negative_int, positive_int, run_main, thread_counts
+from tflite.cli import named_path, non_negative_int, positive_int, run_main, thread_counts
 from tflite.errors import CrackError
 from tflite.manifest import SPLITS
 from tflite.outputs import check_file
@@ -40,11 +40,17 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "models",
         nargs="*",
-        type=Path,
+        type=named_path,
         metavar="RUN_OR_TFLITE",
         help="run folder (all of its export/*.tflite), .tflite file or shipped model's name; none with --ssh: the bundle that is there",
     )
-    add("--out", type=Path, default=Path("crack_tf-bundle.zip"), metavar="FILE", help="(default: crack_tf-bundle.zip)")
+    add(
+        "--out",
+        type=named_path,
+        default=Path("crack_tf-bundle.zip"),
+        metavar="FILE",
+        help="(default: crack_tf-bundle.zip)",
+    )
     add(
         "--data",
         help="manifest .csv, data set or folder for the tiles (default: the manifest the models were trained on)",
@@ -55,7 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--seed", type=non_negative_int, default=0, help="of the draw of the tiles")
     add(
         "--float-model",
-        type=Path,
+        type=named_path,
         action="append",
         default=[],
         metavar="MODEL.keras",
@@ -69,7 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--ssh", metavar="USER@HOST[:PORT]", help="then copy the bundle to a board, run it there, fetch the results")
     add(
         "--results",
-        type=Path,
+        type=named_path,
         default=Path("results/boards"),
         metavar="DIR",
         help="where --ssh puts results, in a folder named after the board (default: results/boards)",

@@ -10,11 +10,10 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import fields
-from pathlib import Path
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.evaluation.config import OUTPUT, EvaluateConfig
-from tflite.cli import fraction, positive_int, run_main
+from tflite.cli import fraction, named_path, positive_int, run_main
 from tflite.manifest import SPLITS
 from tflite.outputs import check_folder
 
@@ -47,7 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--threads", type=positive_int, default=None, help="threads of .tflite models (default: all cores)")
     add("--delegate", default="xnnpack", choices=("xnnpack", "none", "edgetpu"), help="for .tflite models")
     add("--allow-training-tiles", action="store_true", help="evaluate even on tiles that the model was trained on")
-    add("--out", type=Path, default=None, help="folder for results (default: print only)")
+    add("--out", type=named_path, default=None, help="folder for results (default: print only)")
     add("--overwrite", action="store_true", help="replace results in --out")
     return parser
 

@@ -20,12 +20,11 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 from types import ModuleType
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.quantisation.config import MEASURE_SPLITS, ExportConfig, ExportResult
-from tflite.cli import non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import named_path, non_negative_int, positive_float, positive_int, run_main
 from tflite.convert import FLOAT_SCHEMES, INPUT_DTYPES
 from tflite.errors import CrackError
 
@@ -86,7 +85,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--max-f1-drop", type=float, default=1.0, help="points of F1 a segmentation model may lose (default: 1)")
     add("--threads", type=positive_int, default=None, help="for measuring (default: all cores)")
-    add("--out", type=Path, default=None, help="folder (default: RUN/export)")
+    add("--out", type=named_path, default=None, help="folder (default: RUN/export)")
     add("--resume", action="store_true", help="go on with an interrupted QAT; finished files are kept")
     add("--overwrite", action="store_true", help="replace files, and start an interrupted QAT again")
     add("--seed", type=non_negative_int, default=0)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from tflite.cli import positive_float, run_main
+from tflite.cli import named_path, positive_float, run_main
 
 BOARDS = ("pi4", "pi5", "x86")
 
@@ -39,10 +38,10 @@ def make_parser() -> argparse.ArgumentParser:
         help="that answers in flight: x86 is measured here, pi4 and pi5 are projected (default: x86)",
     )
     parser.add_argument(
-        "--speeds", type=Path, metavar="FILE", help="CSV of python -m tflite.benchmark on that board, instead"
+        "--speeds", type=named_path, metavar="FILE", help="CSV of python -m tflite.benchmark on that board, instead"
     )
     parser.add_argument(
-        "--faces", type=Path, metavar="FILE", help="surfaces to be seen, as for a survey (docs/coverage.md)"
+        "--faces", type=named_path, metavar="FILE", help="surfaces to be seen, as for a survey (docs/coverage.md)"
     )
     parser.add_argument(
         "--overlap", type=float, default=0.3, metavar="SHARE", help="of neighbouring photographs (default: 0.3)"

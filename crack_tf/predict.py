@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from tflite.cli import EXIT_GAPS, positive_int, run_main
+from tflite.cli import EXIT_GAPS, named_path, positive_int, run_main
 from tflite.device.tiles import MIN_SIDE
 
 EPILOG = """exit codes: 0 all photographs were read (cracked or not), 1 some could not be read: they are listed and recorded as
@@ -23,14 +22,16 @@ unreadable, never as clean; 2 nothing could be done as asked; 130 stopped by Ctr
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("crack-tf predict", description=__doc__, epilog=EPILOG)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help="image files, folders of them")
+    parser.add_argument(
+        "photos", nargs="+", type=named_path, metavar="PHOTO|FOLDER", help="image files, folders of them"
+    )
     parser.add_argument(
         "--model",
         metavar="NAME|FILE",
         help="a shipped model (python -m crack_tf.zoo list) or a .tflite file with its sidecar (default: the zoo's default)",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write predictions.jsonl, photos.csv and tiles.csv to this folder"
+        "--out", type=named_path, metavar="DIR", help="write predictions.jsonl, photos.csv and tiles.csv to this folder"
     )
     parser.add_argument("--overlay", action="store_true", help="also draw a heat map over each photograph; needs --out")
     parser.add_argument(

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from crack_tf.reporting.report import SUBJECTS, ReportConfig, make_report
-from tflite.cli import run_main
+from tflite.cli import named_path, run_main
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -47,8 +46,8 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="another parameter of the notebook, as in its first code cell; VALUE as Python literal or text",
     )
-    add("--out", type=Path, default=None, metavar="FILE.html", help="default: runs/reports/NOTEBOOK[-RUN].html")
-    add("--figures", type=Path, metavar="DIR", help="also write the report's pictures there, as small PNG files")
+    add("--out", type=named_path, default=None, metavar="FILE.html", help="default: runs/reports/NOTEBOOK[-RUN].html")
+    add("--figures", type=named_path, metavar="DIR", help="also write the report's pictures there, as small PNG files")
     add(
         "--pick",
         action="append",

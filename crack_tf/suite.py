@@ -20,10 +20,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from crack_tf.evaluation.suite.config import CORRUPTED_TILES, PARTS, SuiteConfig
-from tflite.cli import positive_int, run_main
+from tflite.cli import named_path, positive_int, run_main
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -48,7 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="for scenes: name of a shipped model or .tflite file (default: the shipped one)",
     )
     add("--jobs", type=positive_int, default=None, help="tiles at the same time (default: all cores)")
-    add("--out", type=Path, required=True, help="folder for tables and plots")
+    add("--out", type=named_path, required=True, help="folder for tables and plots")
     add("--overwrite", action="store_true", help="replace results in --out")
     return parser
 

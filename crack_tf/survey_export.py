@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from tflite.cli import EXIT_GAPS, run_main
+from tflite.cli import EXIT_GAPS, named_path, run_main
 
 EPILOG = "exit codes: 0 done, 1 done with gaps: they are listed, and are never free of cracks; 2 nothing could be done as asked."
 _LISTED_GAPS = 10
@@ -23,7 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     parser = argparse.ArgumentParser("crack-tf survey-export", description=__doc__, epilog=EPILOG)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("found", type=Path, metavar="FOUND", help="folder of a finished survey")
+    parser.add_argument("found", type=named_path, metavar="FOUND", help="folder of a finished survey")
     parser.add_argument(
         "--to",
         required=True,
@@ -32,7 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
         "crack-tf data convert takes back; sheet: an elevation of each face, as SVG, DXF and PNG",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="to write: .gpkg, .json, or a folder of sheets"
+        "--out", type=named_path, required=True, metavar="FILE", help="to write: .gpkg, .json, or a folder of sheets"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier result of this kind")
     parser.add_argument(
@@ -48,7 +47,10 @@ def make_parser() -> argparse.ArgumentParser:
         help="coco: polygons, which can be moved, or run lengths, the same to the pixel (default: polygons)",
     )
     parser.add_argument(
-        "--photos", type=Path, metavar="DIR", help="sheet: folder that was surveyed, for a mosaic behind the cracks"
+        "--photos",
+        type=named_path,
+        metavar="DIR",
+        help="sheet: folder that was surveyed, for a mosaic behind the cracks",
     )
     return parser
 

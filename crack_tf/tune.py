@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
-from tflite.cli import count_or_share, fraction, non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import count_or_share, fraction, named_path, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tuning import ALGORITHMS, FIDELITIES, STUDIES
 from tuning.space import describe, search_space
@@ -36,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--study", default=None, choices=STUDIES, help="run the published study's experiments instead of a search")
     add("--data", default=None, help="manifest .csv, data set name, or folder (default: synthetic, or synthetic_masks)")
     add("--policy", choices=POLICIES, help=POLICY_HELP)
-    add("--out", type=Path, default=None, help="folder of the search (default: runs/tune)")
+    add("--out", type=named_path, default=None, help="folder of the search (default: runs/tune)")
     space = parser.add_argument_group("search space")
     space.add_argument("--show-space", action="store_true", help="print what would be searched, and stop")
     space.add_argument("--fix", action="append", default=[], metavar="NAME=VALUE", help="hold a dimension at a value")
@@ -65,7 +65,10 @@ def make_parser() -> argparse.ArgumentParser:
     goal.add_argument("--max-kb", type=positive_float, default=None, help="size of the int8 file")
     goal.add_argument("--min-speedup", type=positive_float, default=None, help="times as fast as the reference model")
     goal.add_argument(
-        "--reference", type=Path, default=None, help="int8 .tflite to compare with (default: OPNet, or of masks unet)"
+        "--reference",
+        type=named_path,
+        default=None,
+        help="int8 .tflite to compare with (default: OPNet, or of masks unet)",
     )
     add("--weights", default=None, help="imagenet, none, or a weights file (default: imagenet where Keras has it)")
     add("--finalists", type=non_negative_int, default=0, help="best trials to train on, quantise by QAT, and test")

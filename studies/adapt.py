@@ -38,7 +38,7 @@ from crack_tf.evaluation.thresholds import specificity_at_recall
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.reporting.plots import new_figure, save_png
 from crack_tf.zoo.shipped import load
-from tflite.cli import positive_int, run_main
+from tflite.cli import named_path, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import cell_value, read_csv, read_json, sha256_file, write_csv, write_json
 from tflite.images import resize_rgb
@@ -412,8 +412,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser("python -m studies.adapt", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--out", type=Path, default=OUT, help=f"folder of the results (default: {OUT})")
-    parser.add_argument("--work", type=Path, default=WORK, help=f"folder of what is measured so far (default: {WORK})")
+    parser.add_argument("--out", type=named_path, default=OUT, help=f"folder of the results (default: {OUT})")
+    parser.add_argument(
+        "--work", type=named_path, default=WORK, help=f"folder of what is measured so far (default: {WORK})"
+    )
     parser.add_argument("--model", help="a shipped classifier (default: the default)")
     parser.add_argument("--limit", type=positive_int, default=300, help="tiles of each set (default: 300)")
     parser.add_argument("--seeds", type=positive_int, default=SEEDS, help=f"draws of labels (default: {SEEDS})")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tflite import hardware
-from tflite.cli import positive_int, run_main, thread_counts
+from tflite.cli import named_path, positive_int, run_main, thread_counts
 from tflite.files import write_csv
 from tflite.isolate import in_child
 from tflite.outputs import Output, check_file, csv_with
@@ -63,7 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--delegate", default="xnnpack", choices=DELEGATES)
     add("--overlap", type=float, default=OVERLAP, metavar="SHARE", help=f"of neighbouring tiles (default: {OVERLAP})")
     add("--rounds", type=positive_int, default=5, metavar="N", help="photographs per row (default: 5)")
-    add("--out", type=Path, metavar="FILE.csv", help="for the rows (default: none)")
+    add("--out", type=named_path, metavar="FILE.csv", help="for the rows (default: none)")
     add("--overwrite", action="store_true", help="replace that file")
     return parser
 

@@ -23,7 +23,7 @@ from crack_tf.data.patches import photographs
 from crack_tf.data.registry import prepare
 from crack_tf.inference.tiles import PhotoClassifier, Tile
 from crack_tf.zoo.shipped import find_model
-from tflite.cli import run_main
+from tflite.cli import named_path, run_main
 from tflite.errors import CrackError
 from tflite.files import write_csv
 from tflite.outputs import Output, check_file, csv_with
@@ -105,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", default="uav_concrete", help="photographs with masks (default: uav_concrete)")
     parser.add_argument("--split", default="val", help="of these (default: val)")
     parser.add_argument("--screens", nargs="+", default=list(SMALL), metavar="NAME", help="small models, or files")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the table, .csv")
+    parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="the table, .csv")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier table")
     args = parser.parse_args(argv)
     return run_main(lambda: run(args))

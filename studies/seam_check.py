@@ -21,12 +21,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tflite.cli import positive_int, run_main
+from tflite.cli import named_path, positive_int, run_main
 from tflite.files import write_csv
 from tflite.outputs import Output, check_file, csv_with
 from tflite.tables import format_table
@@ -64,7 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--data", nargs="+", required=True, metavar="SET", help="manifests .csv, data set names or folders")
     add("--split", default="test", help="(default: test)")
     add("--limit", type=positive_int, metavar="N", help="at most N photographs of each")
-    add("--out", type=Path, metavar="FILE.csv", help="for the rows (default: none)")
+    add("--out", type=named_path, metavar="FILE.csv", help="for the rows (default: none)")
     add("--overwrite", action="store_true", help="replace that file")
     return parser
 

@@ -13,7 +13,6 @@ import argparse
 import sys
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from crack_tf.data.registry import prepare
 from crack_tf.inference.second_look import is_doubted
 from crack_tf.inference.tiles import PhotoClassifier
 from crack_tf.zoo.shipped import find_model
-from tflite.cli import run_main
+from tflite.cli import named_path, run_main
 from tflite.files import write_csv
 from tflite.hardware import describe
 from tflite.images import decode_rgb
@@ -104,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--model", metavar="MODEL", help="classifier of the zoo, or a .tflite file (default: the zoo's)"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the table, .csv")
+    parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="the table, .csv")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier table")
     args = parser.parse_args(argv)
     return run_main(lambda: run(args))

@@ -32,7 +32,7 @@ from crack_tf.models.backend import use_tensorflow
 from crack_tf.models.keras_models import load_keras, predict_logits
 from crack_tf.reporting.plots import new_figure, save_png
 from crack_tf.training.runs import MODEL_FILE
-from tflite.cli import positive_int, run_main
+from tflite.cli import named_path, positive_int, run_main
 from tflite.files import write_csv
 from tflite.images import resize_rgb
 from tflite.metrics import roc_auc
@@ -156,7 +156,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser("python -m studies.views", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("model", type=Path, metavar="RUN", help="run folder of a trained or averaged classifier")
+    parser.add_argument("model", type=named_path, metavar="RUN", help="run folder of a trained or averaged classifier")
     parser.add_argument(
         "--val", required=True, metavar="MANIFEST", help="what it was trained on; its split val is used"
     )
@@ -164,7 +164,7 @@ def main(argv: list[str] | None = None) -> int:
         "--limit", type=positive_int, default=250, help="tiles of a set; of validation four times as many"
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="the table, .csv; the picture lies beside it"
+        "--out", type=named_path, required=True, metavar="FILE", help="the table, .csv; the picture lies beside it"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier table")
     args = parser.parse_args(argv)

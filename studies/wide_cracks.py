@@ -30,7 +30,7 @@ from crack_tf.inference.scales import segment_at_scales
 from crack_tf.photo.cracks import measure_cracks
 from crack_tf.survey.validate import LINK_PX, MIN_LENGTH_PX
 from crack_tf.zoo.shipped import find_model
-from tflite.cli import run_main
+from tflite.cli import named_path, run_main
 from tflite.files import atomic_path, write_csv
 from tflite.hardware import describe
 from tflite.images import decode_rgb
@@ -285,7 +285,9 @@ def main(argv: list[str] | None = None) -> int:
         metavar="N",
         help=f"at most so many photographs of each set (default: {LIMIT})",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the tables and the picture")
+    parser.add_argument(
+        "--out", type=named_path, required=True, metavar="FOLDER", help="for the tables and the picture"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace earlier ones")
     args = parser.parse_args(argv)
     return run_main(lambda: run(args))

@@ -33,7 +33,7 @@ from crack_tf.photo.ranges import Range, in_millimetres
 from crack_tf.survey.validate import find_candidates
 from crack_tf.zoo.shipped import find_model
 from studies.drawn_widths import SIDE, DrawnCrack, draw_crack, perturbed_mask
-from tflite.cli import positive_float, positive_int, run_main
+from tflite.cli import named_path, positive_float, positive_int, run_main
 from tflite.device.tiles import Box
 from tflite.files import csv_rows, write_csv
 from tflite.metrics import wilson_interval
@@ -269,7 +269,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser("python -m studies.width_intervals", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"({OUT})")
+    parser.add_argument("--out", type=named_path, default=OUT, metavar="DIR", help=f"({OUT})")
     parser.add_argument("--cracks", type=positive_int, default=CRACKS, help=f"({CRACKS})")
     parser.add_argument("--first-seed", type=positive_int, default=FIRST_SEED, help=f"({FIRST_SEED})")
     parser.add_argument("--seconds", type=positive_float, default=math.inf, help="stop after these (default: never)")

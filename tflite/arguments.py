@@ -86,9 +86,9 @@ def check_path(name: str, value: Any, wanted: str, optional: bool = False) -> No
         optional: whether None will do.
 
     Raises:
-        CrackError: if it is neither text nor a path.
+        CrackError: if it is neither text nor a path, or empty text, which would name the folder one is in.
     """
-    if not is_path(value) and not (optional and value is None):
+    if value == "" or (not is_path(value) and not (optional and value is None)):
         raise CrackError(f"{name} is {reprlib.repr(value)}: give {wanted}.")
 
 

@@ -19,7 +19,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from tflite.cli import non_negative_int, positive_float, positive_int, run_main, thread_counts
+from tflite.cli import named_path, non_negative_int, positive_float, positive_int, run_main, thread_counts
 from tflite.errors import CrackError
 from tflite.manifest import SPLITS, Manifest, read_manifest
 from tflite.measure import MIN_RUNS, Job
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "models",
         nargs="*",
-        type=Path,
+        type=named_path,
         metavar="MODEL.tflite",
         help="with its sidecar; without one only its latency is measured",
     )
@@ -66,7 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fps", type=positive_float, help="decisions per second to keep up meanwhile (default: as fast as they go)"
     )
     heat.add_argument(
-        "--power-file", type=Path, metavar="FILE", help="holds the board's present power: joules per decision are added"
+        "--power-file",
+        type=named_path,
+        metavar="FILE",
+        help="holds the board's present power: joules per decision are added",
     )
     heat.add_argument(
         "--power-command", metavar="COMMAND", help="prints it; on a Pi 5 also 'vcgencmd pmic_read_adc' (its rails)"
@@ -79,12 +82,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report",
         nargs="+",
-        type=Path,
+        type=named_path,
         metavar="FILE_OR_DIR",
         help="measure nothing: merge result files (.json) of many boards into one table and plots in --out",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("benchmarks"), metavar="DIR", help="for the results (default: benchmarks)"
+        "--out",
+        type=named_path,
+        default=Path("benchmarks"),
+        metavar="DIR",
+        help="for the results (default: benchmarks)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace earlier results of the same name in DIR")
 
@@ -119,7 +126,10 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--manifest", type=Path, metavar="M.csv", help="split manifest of the tiles for accuracy and end-to-end time"
+        "--manifest",
+        type=named_path,
+        metavar="M.csv",
+        help="split manifest of the tiles for accuracy and end-to-end time",
     )
     add_arguments(parser)
     args = parser.parse_args(argv)

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from tflite.errors import CrackError
 from tflite.extras import advice, require
@@ -76,6 +77,13 @@ def run_main(
     except KeyboardInterrupt:
         print(f"\ninterrupted. {interrupted}", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def named_path(text: str) -> Path:
+    """argparse type: a file or folder. Empty text, as of a shell variable that is not set, would name the folder one is in."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty text: name a file or folder, or . for the folder you are in")
+    return Path(text)
 
 
 def positive_int(text: str) -> int:

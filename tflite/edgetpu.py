@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from tflite import edgetpu_ops as ops
-from tflite.cli import EXIT_USER_ERROR, positive_int, run_main
+from tflite.cli import EXIT_USER_ERROR, named_path, positive_int, run_main
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import csv_rows, sha256_file, write_bytes, write_csv, write_json, write_text
 from tflite.graph import EDGETPU_OPERATOR, read_flatbuffer, read_graph
@@ -334,20 +334,22 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tflite.edgetpu", description=__doc__.partition("\n")[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
     verb = verbs.add_parser("check", help="predict what the compiler maps; exit 0 when that is everything, else 2")
-    verb.add_argument("models", nargs="+", type=Path, metavar="MODEL", help=".tflite file, before compiling")
+    verb.add_argument("models", nargs="+", type=named_path, metavar="MODEL", help=".tflite file, before compiling")
     verb.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    verb.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON to this file")
+    verb.add_argument("--out", type=named_path, metavar="FILE", help="also write the JSON to this file")
     verb.add_argument("--overwrite", action="store_true", help="replace FILE")
     verb.set_defaults(run=_check)
     verb = verbs.add_parser("compile", help="run edgetpu_compiler; keep its log, write model and sidecar")
-    verb.add_argument("model", type=Path, metavar="MODEL", help="int8 .tflite file with its sidecar")
-    verb.add_argument("--out", type=Path, metavar="DIR", help="folder to write to (default: the model's)")
+    verb.add_argument("model", type=named_path, metavar="MODEL", help="int8 .tflite file with its sidecar")
+    verb.add_argument("--out", type=named_path, metavar="DIR", help="folder to write to (default: the model's)")
     verb.add_argument("--timeout", type=positive_int, default=TIMEOUT_S, metavar="S", help="seconds (%(default)s)")
     verb.add_argument("--overwrite", action="store_true", help="replace an earlier result")
     verb.set_defaults(run=_compile)
     verb = verbs.add_parser("validate", help="compare predictions with a table of what the compiler did")
-    verb.add_argument("mapping", type=Path, help="CSV: model, operators, mapped, left_on_cpu; models lie beside it")
-    verb.add_argument("--out", type=Path, metavar="CSV", help="write the comparison to this file")
+    verb.add_argument(
+        "mapping", type=named_path, help="CSV: model, operators, mapped, left_on_cpu; models lie beside it"
+    )
+    verb.add_argument("--out", type=named_path, metavar="CSV", help="write the comparison to this file")
     verb.add_argument("--overwrite", action="store_true", help="replace CSV")
     verb.set_defaults(run=_validate)
     return parser

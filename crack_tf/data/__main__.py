@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_tf.data.flight import add_options
 from crack_tf.data.flight import run as flight
 from crack_tf.data.label_verbs import add_verbs
 from crack_tf.data.policies import POLICIES, POLICY_HELP
-from tflite.cli import EXIT_GAPS, non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import EXIT_GAPS, named_path, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.manifest import check_out, read_manifest, write_manifest
 from tflite.outputs import check_folder, making
@@ -40,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("fetch", help="generate, find or download a data set")
     verb.add_argument("name", help="data set, see `list`")
-    verb.add_argument("--out", type=Path, help="folder to put it in; default: the cache")
+    verb.add_argument("--out", type=named_path, help="folder to put it in; default: the cache")
     verb.add_argument("--count", type=positive_int, help="synthetic sets only: number of tiles")
     verb.add_argument("--size", type=positive_int, help="synthetic sets only: side of a tile in pixels")
     verb.add_argument("--seed", type=non_negative_int, help="synthetic sets only: the same seed gives the same tiles")
@@ -54,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("audit", help="counts, sizes, unreadable files, copies; tables and plots")
     verb.add_argument("source", help=_SOURCE)
     verb.add_argument(
-        "--out", type=Path, required=True, help="folder for audit.csv, copies.csv, summary.* and the plots"
+        "--out", type=named_path, required=True, help="folder for audit.csv, copies.csv, summary.* and the plots"
     )
     verb.add_argument("--threshold-masks", action="store_true", help="accept soft masks: crack from grey level 128 on")
     verb.add_argument(
@@ -77,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--clean", action="store_true", help="every picture is free of cracks; no class folders are needed"
     )
-    verb.add_argument("--out", type=Path, required=True, help="manifest file, .csv")
+    verb.add_argument("--out", type=named_path, required=True, help="manifest file, .csv")
     verb.add_argument("--threads", type=positive_int, help="that decode; default: one per core")
     verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
     verb.set_defaults(run=_split, interrupted="Nothing was written; run the same command again.")
@@ -85,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser(
         "convert", help="photographs and masks from annotations: CVAT, LabelMe, COCO, VOC and other masks of classes"
     )
-    verb.add_argument("source", type=Path, help="folder that was exported, unpacked; or its one annotation file")
+    verb.add_argument("source", type=named_path, help="folder that was exported, unpacked; or its one annotation file")
     verb.add_argument(
         "--crack-class",
         action="append",
@@ -100,33 +99,33 @@ def _parser() -> argparse.ArgumentParser:
         help="draw cracks that are marked as lines that wide; without it their photographs are left out and named, as are boxes",
     )
     verb.add_argument(
-        "--out", type=Path, required=True, help="folder for images/, masks/ and conversion.json; must not exist"
+        "--out", type=named_path, required=True, help="folder for images/, masks/ and conversion.json; must not exist"
     )
     verb.set_defaults(run=_convert, interrupted="Nothing was written; run the same command again.")
 
     verb = verbs.add_parser(
         "joint", help="one training set that is honest for a plain and a grouped test split at once"
     )
-    verb.add_argument("plain", type=Path, help="manifest of the plain split")
-    verb.add_argument("grouped", type=Path, help="manifest of the grouped split of the same files")
-    verb.add_argument("--out", type=Path, required=True, help="manifest file, .csv")
+    verb.add_argument("plain", type=named_path, help="manifest of the plain split")
+    verb.add_argument("grouped", type=named_path, help="manifest of the grouped split of the same files")
+    verb.add_argument("--out", type=named_path, required=True, help="manifest file, .csv")
     verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
     verb.set_defaults(run=_joint, interrupted="Nothing was written; run the same command again.")
 
     verb = verbs.add_parser("mix", help="one manifest from several, each split from the splits of that name")
     verb.add_argument(
-        "manifests", nargs="+", type=Path, metavar="MANIFEST", help="two or more, of tiles, of pairs, or of both"
+        "manifests", nargs="+", type=named_path, metavar="MANIFEST", help="two or more, of tiles, of pairs, or of both"
     )
-    verb.add_argument("--out", type=Path, required=True, help="manifest file, .csv")
+    verb.add_argument("--out", type=named_path, required=True, help="manifest file, .csv")
     verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
     verb.set_defaults(run=_mix, interrupted="Nothing was written; run the same command again.")
 
     verb = verbs.add_parser(
         "transplant", help="real cracks laid onto crack-free pictures, and lines that only look like cracks"
     )
-    verb.add_argument("shapes", type=Path, help="manifest of photographs with masks, whose cracks are taken")
+    verb.add_argument("shapes", type=named_path, help="manifest of photographs with masks, whose cracks are taken")
     verb.add_argument(
-        "--onto", nargs="+", type=Path, required=True, metavar="MANIFEST", help="with crack-free pictures"
+        "--onto", nargs="+", type=named_path, required=True, metavar="MANIFEST", help="with crack-free pictures"
     )
     verb.add_argument(
         "--count", type=positive_int, default=8000, help="of pictures, every second one cracked; default: 8000"
@@ -137,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         help="masonry, shuttering, spalling or aggregate: all pictures on it; default: some on the first three",
     )
     verb.add_argument("--seed", type=non_negative_int, default=0, help="default: 0")
-    verb.add_argument("--out", type=Path, required=True, help="new folder for images, masks and manifest.csv")
+    verb.add_argument("--out", type=named_path, required=True, help="new folder for images, masks and manifest.csv")
     verb.set_defaults(run=_transplant, interrupted="Nothing was written; run the same command again.", needs=("cv2",))
     add_verbs(verbs, _SOURCE)
     return parser

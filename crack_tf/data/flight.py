@@ -29,10 +29,9 @@ It shows that a survey works. How well models find cracks on real concrete, it d
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from crack_tf.synthetic.flight_plan import SHAPES, Plan
-from tflite.cli import non_negative_int, positive_float, positive_int
+from tflite.cli import named_path, non_negative_int, positive_float, positive_int
 from tflite.words import counted
 
 
@@ -40,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `crack-tf data flight`; `run` does what they ask for."""
     default = Plan()
     parser.add_argument("--seed", type=non_negative_int, default=0, help="another seed is another flight (default: 0)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.add_argument("--out", type=named_path, required=True, metavar="DIR", help="folder to write")
     for name in ("piers", "rows", "columns"):
         value = getattr(default, name)
         parser.add_argument(

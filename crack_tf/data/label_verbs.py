@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from tflite.cli import EXIT_GAPS, non_negative_int, positive_int
+from tflite.cli import EXIT_GAPS, named_path, non_negative_int, positive_int
 from tflite.manifest import SPLITS
 from tflite.words import counted
 
@@ -20,10 +19,10 @@ def add_verbs(verbs: Any, source: str) -> None:
     """
     verb = verbs.add_parser("mine", help="tiles of crack-free photographs that a model calls cracked, to train on")
     verb.add_argument("model", help="shipped model or .tflite file, a classifier or a segmentation model")
-    verb.add_argument("--clean", type=Path, required=True, help="folder of photographs without a crack")
+    verb.add_argument("--clean", type=named_path, required=True, help="folder of photographs without a crack")
     verb.add_argument("--per-photo", type=positive_int, default=20, help="tiles kept of a photograph; default: 20")
     verb.add_argument("--jobs", type=positive_int, help="threads; default: one per core")
-    verb.add_argument("--out", type=Path, required=True, help="folder for no_crack/ and mined.csv")
+    verb.add_argument("--out", type=named_path, required=True, help="folder for no_crack/ and mined.csv")
     verb.set_defaults(run=_mine, interrupted="The same command goes on.")
 
     verb = verbs.add_parser("disputes", help="tiles whose label a classifier doubts that has not seen them")
@@ -32,7 +31,7 @@ def add_verbs(verbs: Any, source: str) -> None:
         "--weights", default="imagenet", help="of MobileNetV2: imagenet (default) or a notop weights file"
     )
     verb.add_argument("--limit", type=positive_int, help="at most this many tiles")
-    verb.add_argument("--out", type=Path, required=True, help="folder for disputes.csv and disputes.png")
+    verb.add_argument("--out", type=named_path, required=True, help="folder for disputes.csv and disputes.png")
     verb.add_argument("--overwrite", action="store_true", help="replace what is in --out")
     verb.set_defaults(
         run=_disputes,
@@ -44,7 +43,9 @@ def add_verbs(verbs: Any, source: str) -> None:
     verb.add_argument("data", help=f"{source}, or a manifest .csv")
     verb.add_argument("--split", choices=(*SPLITS, "all"), default="test", help="default: test")
     verb.add_argument("--seed", type=non_negative_int, default=0, help="of the order; default: 0")
-    verb.add_argument("--out", type=Path, required=True, help="folder for sheet-NN.png and review.csv, to fill in")
+    verb.add_argument(
+        "--out", type=named_path, required=True, help="folder for sheet-NN.png and review.csv, to fill in"
+    )
     verb.add_argument("--overwrite", action="store_true", help="replace what is in --out")
     verb.set_defaults(run=_review, interrupted="Run the same command again, with --overwrite.")
 
@@ -53,7 +54,7 @@ def add_verbs(verbs: Any, source: str) -> None:
     verb.add_argument(
         "--review", required=True, help="filled review.csv, or a review that comes along: sdnet2018_walls"
     )
-    verb.add_argument("--out", type=Path, required=True, help="manifest file, .csv")
+    verb.add_argument("--out", type=named_path, required=True, help="manifest file, .csv")
     verb.add_argument("--overwrite", action="store_true", help="replace the manifest")
     verb.set_defaults(run=_relabel, interrupted="Nothing was written; run the same command again.")
 

@@ -13,12 +13,11 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import fields
-from pathlib import Path
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.explain.attribution import METHODS
 from crack_tf.explain.config import ExplainConfig
-from tflite.cli import non_negative_int, positive_int, run_main
+from tflite.cli import named_path, non_negative_int, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.manifest import SPLITS
 
@@ -47,12 +46,22 @@ def make_parser() -> argparse.ArgumentParser:
     add("--sanity", type=non_negative_int, default=8, metavar="N", help="tiles of the sanity check (default: 8)")
     add("--errors", action="store_true", help="evaluate the split and explain what the model gets wrong")
     add("--show", type=positive_int, default=24, metavar="N", help="errors of each kind to explain (default: 24)")
-    add("--disputes", type=Path, metavar="CSV", help="label audit with a column path or sha256: its tiles are marked")
-    add("--training", type=Path, metavar="CSV", help="manifest that trained the models (default: found by its hash)")
+    add(
+        "--disputes",
+        type=named_path,
+        metavar="CSV",
+        help="label audit with a column path or sha256: its tiles are marked",
+    )
+    add(
+        "--training",
+        type=named_path,
+        metavar="CSV",
+        help="manifest that trained the models (default: found by its hash)",
+    )
     add("--training-limit", type=positive_int, metavar="N", help="search at most N training tiles for the nearest ones")
     add("--neighbours", type=non_negative_int, default=3, metavar="N", help="nearest training tiles shown (default: 3)")
     add("--threads", type=positive_int, default=None, help="threads of .tflite models (default: all cores)")
-    add("--out", type=Path, required=True, metavar="DIR", help="folder for maps, overlays, tables and galleries")
+    add("--out", type=named_path, required=True, metavar="DIR", help="folder for maps, overlays, tables and galleries")
     add("--resume", action="store_true", help="go on with the run in --out; finished tiles stay")
     add("--overwrite", action="store_true", help="replace the run in --out")
     return parser

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tflite.cli import run_main
+from tflite.cli import named_path, run_main
 from tflite.errors import CrackError
 from tflite.outputs import Output, check_folder, csv_with, making
 
@@ -39,8 +39,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m crack_tf.explain.summary", description="Put faithfulness runs of crack-tf explain together."
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of crack-tf explain --faithfulness")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"for {', '.join(FILES)}")
+    parser.add_argument(
+        "runs", nargs="+", type=named_path, metavar="RUN", help="folder of crack-tf explain --faithfulness"
+    )
+    parser.add_argument("--out", type=named_path, required=True, metavar="DIR", help=f"for {', '.join(FILES)}")
     parser.add_argument("--overwrite", action="store_true", help="replace these files")
     return parser
 

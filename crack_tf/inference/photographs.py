@@ -208,6 +208,7 @@ class PhotoModel(ABC, Generic[Answer]):
         if isinstance(photo, np.ndarray):
             return self._answer("", Picture(_checked(photo)), **settings)
         if isinstance(photo, str | os.PathLike):
+            check_path("photo", photo, "a file, a folder, a uint8 RGB array, or a list of these")
             path = Path(photo)
             if path.is_dir():
                 return map(partial(self._one, **settings), _inside(path))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from crack_tf.photo.limits import HELP
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
-from tflite.cli import EXIT_GAPS, fraction, non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import EXIT_GAPS, fraction, named_path, non_negative_int, positive_float, positive_int, run_main
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 from tflite.outputs import Output, check_folder, json_with, making
@@ -37,7 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="foreground | segment | measure")
 
     verb = verbs.add_parser("foreground", help="find the concrete in a photograph and write its mask as .png and .npy")
-    verb.add_argument("photo", type=Path)
+    verb.add_argument("photo", type=named_path)
     verb.add_argument("--backend", choices=_BACKENDS, default="grabcut", help="default: grabcut")
     verb.add_argument(
         "--fg", type=_point, action="append", default=[], metavar="X,Y", help="a point on the concrete; repeat"
@@ -45,15 +45,17 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--bg", type=_point, action="append", default=[], metavar="X,Y", help="a point elsewhere; repeat")
     verb.add_argument("--box", type=_box, metavar="X,Y,W,H", help="around the concrete")
     verb.add_argument("--preset", help="sam: keras-hub preset or folder; default: sam_base_sa1b")
-    verb.add_argument("--mask", type=Path, help="none: a mask file to take as it is")
-    verb.add_argument("--out", type=Path, required=True, help="mask file, .png; its .npy twin is written beside it")
+    verb.add_argument("--mask", type=named_path, help="none: a mask file to take as it is")
+    verb.add_argument(
+        "--out", type=named_path, required=True, help="mask file, .png; its .npy twin is written beside it"
+    )
     verb.add_argument("--overwrite", action="store_true", help="replace the files")
     verb.set_defaults(run=_foreground)
 
     verb = verbs.add_parser(
         "segment", help="draw the cracks of photographs with a segmentation model, and measure them"
     )
-    verb.add_argument("photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help="image files, folders of them")
+    verb.add_argument("photos", nargs="+", type=named_path, metavar="PHOTO|FOLDER", help="image files, folders of them")
     verb.add_argument(
         "--model",
         metavar="NAME|FILE",
@@ -78,23 +80,25 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--jobs", type=positive_int, metavar="N", help="threads (default: all cores)")
     _add_measure_arguments(verb)
     verb.add_argument("--limit-mm", metavar="MM,MM", help=HELP)
-    verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder per photograph is made there")
+    verb.add_argument(
+        "--out", type=named_path, required=True, metavar="DIR", help="a folder per photograph is made there"
+    )
     again = verb.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on in --out; photographs done before are passed over")
     again.add_argument("--overwrite", action="store_true", help="replace results in --out")
     verb.set_defaults(run=_segment, interrupted="The same command with --resume goes on.")
 
     verb = verbs.add_parser("measure", help="measure the cracks of a mask: cracks.csv, cracks.json and overlay.png")
-    verb.add_argument("mask", type=Path, help="black and white, .png or .npy; white is crack")
+    verb.add_argument("mask", type=named_path, help="black and white, .png or .npy; white is crack")
     verb.add_argument(
-        "--photo", type=Path, help="photograph of the mask: widths are measured in it; for overlay and EXIF too"
+        "--photo", type=named_path, help="photograph of the mask: widths are measured in it; for overlay and EXIF too"
     )
-    verb.add_argument("--foreground", type=Path, help="mask of the concrete; cracks outside are left out")
+    verb.add_argument("--foreground", type=named_path, help="mask of the concrete; cracks outside are left out")
     verb.add_argument("--threshold", type=positive_float, help="cut a soft mask there, in the file's own values")
     verb.add_argument("--invert", action="store_true", help="black is crack")
     _add_measure_arguments(verb)
     verb.add_argument("--limit-mm", metavar="MM,MM", help=HELP)
-    verb.add_argument("--out", type=Path, required=True, help="folder for the results")
+    verb.add_argument("--out", type=named_path, required=True, help="folder for the results")
     verb.add_argument("--overwrite", action="store_true", help="replace results in --out")
     verb.set_defaults(run=_measure)
     return parser

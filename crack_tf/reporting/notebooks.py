@@ -10,15 +10,11 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from crack_tf.verbs import VERBS
 from tflite.cli import EXIT_GAPS
 from tflite.errors import CrackError
 from tflite.files import read_json
-
-if TYPE_CHECKING:
-    pass
 
 
 def run_verb(verb: str, *arguments: object) -> None:

@@ -20,7 +20,16 @@ from dataclasses import fields
 from pathlib import Path
 
 from crack_tf.photo.limits import HELP
-from tflite.cli import EXIT_GAPS, clock_offset, moment, non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import (
+    EXIT_GAPS,
+    clock_offset,
+    moment,
+    named_path,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    run_main,
+)
 from tflite.errors import CrackError
 
 EPILOG = """exit codes: 0 all photographs were searched and have a position, 1 there are gaps: they are listed and never count as
@@ -33,12 +42,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "photos",
-        type=Path,
+        type=named_path,
         nargs="?",
         metavar="PHOTOS",
         help="folder of photographs, a video, or a device's journal folder",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the survey")
+    parser.add_argument("--out", type=named_path, required=True, metavar="DIR", help="folder for the survey")
     parser.add_argument("--overwrite", action="store_true", help="start again in --out")
     parser.add_argument("--jobs", type=positive_int, metavar="N", help="photographs at a time (default: all cores)")
     parser.add_argument(
@@ -49,7 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--truth",
-        type=Path,
+        type=named_path,
         metavar="FILE",
         help="truth.json of crack-tf data flight: print how good the survey is, and write comparison.json",
     )
@@ -110,7 +119,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     seen.add_argument(
         "--faces",
-        type=Path,
+        type=named_path,
         metavar="FILE",
         help="faces of the structure with their sizes, see docs/coverage.md (default: the walls that the flight looked at)",
     )
@@ -123,7 +132,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--since",
-        type=Path,
+        type=named_path,
         metavar="OLD",
         help="folder of an earlier survey of the same structure: say of each crack whether it has grown, see docs/since.md; on a finished "
         "survey, nothing is searched again",
@@ -148,14 +157,14 @@ def make_parser() -> argparse.ArgumentParser:
 
     review = parser.add_argument_group("review", "of a finished survey; PHOTOS is left out then")
     review.add_argument(
-        "--review", type=Path, metavar="FILE", help="that report.html exported: put it into tables and report"
+        "--review", type=named_path, metavar="FILE", help="that report.html exported: put it into tables and report"
     )
-    review.add_argument("--export-tiles", type=Path, metavar="DIR", help="decided findings as tiles to train on")
+    review.add_argument("--export-tiles", type=named_path, metavar="DIR", help="decided findings as tiles to train on")
 
     place = parser.add_argument_group("time and place", "default: the EXIF data")
     place.add_argument(
         "--flight-log",
-        type=Path,
+        type=named_path,
         metavar="FILE",
         help="CSV, GPX, NMEA, a drone's SRT or MRK, a flight controller's .tlog or .bin; for pictures without a position (an SRT "
         "beside a video is found by itself)",

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tflite.cli import positive_int, run_main
+from tflite.cli import named_path, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import write_csv
 from tflite.outputs import Output, check_file, csv_with
@@ -40,12 +40,12 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     parser = argparse.ArgumentParser("python -m crack_tf.survey.photo_cost", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the table, .csv")
+    parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="the table, .csv")
     parser.add_argument(
-        "--photos", type=Path, metavar="FOLDER", help="photographs to measure with (default: drawn ones)"
+        "--photos", type=named_path, metavar="FOLDER", help="photographs to measure with (default: drawn ones)"
     )
     parser.add_argument(
-        "--before", type=Path, metavar="CHECKOUT", help="another checkout, measured in turn with this one"
+        "--before", type=named_path, metavar="CHECKOUT", help="another checkout, measured in turn with this one"
     )
     parser.add_argument("--rounds", type=positive_int, default=_ROUNDS, help=f"of which the fastest counts ({_ROUNDS})")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier table")

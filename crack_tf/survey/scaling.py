@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from crack_tf.data.flight import photo_size
 from crack_tf.synthetic.flight_plan import Plan
-from tflite.cli import non_negative_int, run_main
+from tflite.cli import named_path, non_negative_int, run_main
 from tflite.errors import CrackError
 from tflite.files import read_json, write_csv
 from tflite.outputs import Output, check_file, csv_with
@@ -42,7 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     parser = argparse.ArgumentParser("python -m crack_tf.survey.scaling", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the table, .csv")
+    parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="the table, .csv")
     parser.add_argument(
         "--flights", type=counts, default=(10, 100, 400), metavar="N,N", help="photographs each (default: 10,100,400)"
     )

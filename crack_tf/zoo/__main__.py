@@ -10,25 +10,29 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from crack_tf.zoo.shipped import FOLDER, ROLES, ZooModel, check, read_zoo
-from tflite.cli import positive_int, run_main
+from tflite.cli import named_path, positive_int, run_main
 from tflite.words import counted
 
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m crack_tf.zoo", description="The models that come with crack_tf.")
-    parser.add_argument("--zoo", type=Path, default=FOLDER, metavar="DIR", help="another zoo than the package's own")
+    parser.add_argument(
+        "--zoo", type=named_path, default=FOLDER, metavar="DIR", help="another zoo than the package's own"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="name, task, size and summary of every model")
     commands.add_parser("check", help="compare all files with the manifest and ask every model about its golden tiles")
     add = commands.add_parser("add", help="for maintainers: copy a finished run into the zoo")
-    add.add_argument("run", type=Path, metavar="RUN", help="run folder with an exported int8 model")
+    add.add_argument("run", type=named_path, metavar="RUN", help="run folder with an exported int8 model")
     add.add_argument("--name", required=True, help="what load() and --model will take")
     add.add_argument("--default", action="store_true", help="make it its task's default; the first model always is")
     add.add_argument(
-        "--tflite", type=Path, metavar="FILE", help="which export (default: export/*-int8-qat.tflite, else *-int8-ptq)"
+        "--tflite",
+        type=named_path,
+        metavar="FILE",
+        help="which export (default: export/*-int8-qat.tflite, else *-int8-ptq)",
     )
     add.add_argument(
         "--tile-side",

@@ -182,3 +182,25 @@ def test_thread_counts_are_numbers_with_commas(counts: list[int]) -> None:
 def test_what_is_no_list_of_thread_counts_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"a count must be .* such as 1,2,4"):
         thread_counts(text)
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_empty_text_names_no_file(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    """What a shell makes of a variable that is not set; as a path it would be the folder one is in."""
+    from crack_tf.predict import main
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main([text])
+    assert "is empty text: name a file or folder" in capsys.readouterr().err
+
+
+def test_empty_text_is_refused_by_functions_too() -> None:
+    from tflite.arguments import check_path
+
+    with pytest.raises(CrackError, match="out is '': give a folder"):
+        check_path("out", "", "a folder")
+    check_path("out", None, "a folder", optional=True)
+    check_path("out", "runs", "a folder")

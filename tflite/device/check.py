@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tflite.cli import positive_int, run_main
+from tflite.cli import named_path, positive_int, run_main
 from tflite.device.bundle import CHECK_FORMAT, file_problems, read_bundle
 from tflite.errors import CrackError
 from tflite.files import write_json
@@ -30,7 +30,13 @@ def make_parser() -> argparse.ArgumentParser:
         description="Verify every file of a bundle, and that its models answer here as they did on the workstation.",
     )
     add = parser.add_argument
-    add("--bundle", type=Path, default=Path(), metavar="DIR", help="folder of the unpacked bundle (default: this one)")
+    add(
+        "--bundle",
+        type=named_path,
+        default=Path(),
+        metavar="DIR",
+        help="folder of the unpacked bundle (default: this one)",
+    )
     add(
         "--delegate",
         default="xnnpack",
@@ -39,7 +45,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--threads", type=positive_int, default=1, metavar="N", help="CPU threads (default: 1)")
     add("--limit", type=positive_int, metavar="N", help="use N tiles, spread over the set, and the golden ones")
-    add("--out", type=Path, default=Path("check.json"), metavar="FILE", help="for the result (default: check.json)")
+    add(
+        "--out",
+        type=named_path,
+        default=Path("check.json"),
+        metavar="FILE",
+        help="for the result (default: check.json)",
+    )
     add("--overwrite", action="store_true", help="replace an earlier result")
     return parser
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tflite.cli import EXIT_INTERRUPTED, clock_offset, moment, positive_float, positive_int, run_main
+from tflite.cli import EXIT_INTERRUPTED, clock_offset, moment, named_path, positive_float, positive_int, run_main
 from tflite.device.tiles import MIN_SIDE
 from tflite.errors import CrackError, ImageError
 from tflite.words import counted
@@ -262,8 +262,10 @@ def make_parser() -> argparse.ArgumentParser:
         help="photographs, a video, a camera (a Raspberry Pi's: picamera2:0?size=4056x3040), or JPEGs on standard input; a camera "
         "or pipe that is faster than the model loses frames, which are counted",
     )
-    parser.add_argument("--model", required=True, type=Path, metavar="X.tflite", help="with its sidecar beside it")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="for journal.jsonl and tiles/")
+    parser.add_argument(
+        "--model", required=True, type=named_path, metavar="X.tflite", help="with its sidecar beside it"
+    )
+    parser.add_argument("--out", required=True, type=named_path, metavar="DIR", help="for journal.jsonl and tiles/")
     parser.add_argument(
         "--delegate", default="xnnpack", metavar="NAME", help="xnnpack, none or edgetpu (default: xnnpack)"
     )

@@ -210,7 +210,7 @@ def test_missing_and_absurd_exif_data_says_what_to_give(tags, sensor, message: s
 def test_files_that_are_no_photographs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="cannot read image"):
         from_photo(tmp_path / "missing.jpg", 3.0)
-    with pytest.raises(ImageError, match="not a readable photograph"):
+    with pytest.raises(ImageError, match="the photograph is not an image in a supported format"):
         from_photo(b"no photograph", 3.0)
 
 
