@@ -27,6 +27,7 @@ import numpy as np
 
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.masks import check_crack_mask
+from crack_tf.photo.patterns import direction_deg
 from crack_tf.photo.ranges import Range, in_millimetres, length_on_mask, width_in_photo, width_on_mask
 from crack_tf.photo.ranges import widest as widest_range
 from crack_tf.photo.skeleton import (
@@ -109,9 +110,9 @@ class Crack:
         mean_width_px: over the length, without junctions.
         max_width_px: mean width of the widest stretch of 20 pixels.
         max_width_at: the middle of that stretch.
-        orientation_deg: direction of the centreline's longest extent: 0 is horizontal, 90 vertical, counted anticlockwise
-            as seen, in [0, 180).
-        straightness: how much that direction means: 1 for a straight line, 0 for a ring or a star.
+        orientation_deg: direction of the centreline (`crack_tf.photo.patterns.direction_deg`, as in a survey): 0 is horizontal,
+            90 vertical, counted anticlockwise as seen, in [0, 180).
+        straightness: how much longer than wide the centreline lies: 1 for a straight line, 0 for a ring or a star.
         branch_points: where branches meet.
         end_points: free ends, at the mask's tips.
         centreline: one polyline per branch.
@@ -233,7 +234,7 @@ class Crack:
             "mm_per_pixel": self.mm_per_pixel,
             "max_width_x": round(self.max_width_at[0], 1),
             "max_width_y": round(self.max_width_at[1], 1),
-            "orientation_deg": round(self.orientation_deg, 1),
+            "orientation_deg": round(self.orientation_deg, 1) % 180,
             "straightness": round(self.straightness, 3),
             "branches": len(self.centreline),
             "branch_point_count": len(self.branch_points),
@@ -360,7 +361,7 @@ def _measure(
         if valleys is None
         else width_in_photo(valleys.possible, mean_width)
     )
-    orientation, straightness = _direction(np.concatenate([resample(path, 1.0) for path in paths]))
+    centreline = tuple(tuple(_xy(point) for point in _simplified(path + offset)) for path in paths)
     ends = _ends(paths, graph)
     return {
         "area_px": int(crop.sum()),
@@ -368,11 +369,11 @@ def _measure(
         "mean_width_px": mean_width,
         "max_width_px": max_width,
         "max_width_at": _xy(widest + offset),
-        "orientation_deg": orientation,
-        "straightness": straightness,
+        "orientation_deg": direction_deg(centreline),
+        "straightness": straightness(centreline),
         "branch_points": tuple(_xy(point + offset) for point in graph.junctions(radius)),
         "end_points": tuple(_xy(point + offset) for point in ends),
-        "centreline": tuple(tuple(_xy(point) for point in _simplified(path + offset)) for path in paths),
+        "centreline": centreline,
         "outline": _outline(padded, offset),
         "box": Box(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start),
         "touches_border": bool(
@@ -618,21 +619,13 @@ def _widest(stretches: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray,
     return best
 
 
-def _direction(points: np.ndarray) -> tuple[float, float]:
-    """Angle of the principal axis of points (y, x) in degrees, in [0, 180), and how much longer it is than the other."""
+def straightness(lines: Sequence[Sequence[Point]]) -> float:
+    """`Crack.straightness` of polylines of (x, y) together: of their points' variances along both axes, the difference by the sum."""
+    points = np.concatenate([resample(np.array(line, float), 1.0) for line in lines])
     if len(points) < 2:
-        return 0.0, 0.0
-    values, axes = np.linalg.eigh(np.cov((points - points.mean(axis=0)).T))
-    if values[1] <= 0:
-        return 0.0, 0.0
-    y, x = axes[:, 1]
-    # Rows count downwards. The second modulo is for angles that round up to 180.
-    return math.degrees(math.atan2(-y, x)) % 180.0 % 180.0, float((values[1] - values[0]) / (values[1] + values[0]))
-
-
-def main_direction(lines: Sequence[Sequence[Point]]) -> tuple[float, float]:
-    """`Crack.orientation_deg` and `Crack.straightness` of polylines of (x, y) together."""
-    return _direction(np.concatenate([resample(np.array(line, float)[:, ::-1], 1.0) for line in lines]))
+        return 0.0
+    less, more = np.linalg.eigvalsh(np.cov((points - points.mean(axis=0)).T))
+    return float((more - less) / (more + less)) if more > 0 else 0.0
 
 
 def _ends(paths: list[np.ndarray], graph: SkeletonGraph) -> list[np.ndarray]:

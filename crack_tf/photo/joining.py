@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, WidthAt, main_direction
+from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, WidthAt, straightness
 from crack_tf.photo.linking import crack_darkness, link_cracks
+from crack_tf.photo.patterns import direction_deg
 from crack_tf.photo.ranges import drawn_by_network, of_parts
 from tflite.device.tiles import Box
 
@@ -52,7 +53,6 @@ def joined(parts: Sequence[Crack], gaps: Sequence[float] = ()) -> Crack:
     left, top = min(part.box.x for part in parts), min(part.box.y for part in parts)
     right, bottom = (max(part.box.x + part.box.w for part in parts), max(part.box.y + part.box.h for part in parts))
     centreline = tuple(line for part in parts for line in part.centreline)
-    orientation, straightness = main_direction(centreline)
     return Crack(
         number=parts[0].number,
         area_px=sum(part.area_px for part in parts),
@@ -60,8 +60,8 @@ def joined(parts: Sequence[Crack], gaps: Sequence[float] = ()) -> Crack:
         mean_width_px=sum(part.mean_width_px * part.length_px for part in parts) / drawn,
         max_width_px=widest.max_width_px,
         max_width_at=widest.max_width_at,
-        orientation_deg=orientation,
-        straightness=straightness,
+        orientation_deg=direction_deg(centreline),
+        straightness=straightness(centreline),
         branch_points=tuple(point for part in parts for point in part.branch_points),
         end_points=tuple(point for part in parts for point in part.end_points),
         centreline=centreline,

@@ -132,6 +132,7 @@ def _pattern_columns(cracks: Sequence[Crack], area_px: int, mm_per_pixel: float 
         {
             "pattern": pattern.name,
             "orientation": pattern.orientation,
+            "orientation_deg": pattern.orientation_deg,  # in place of the crack's own: none in a mesh, as in a survey
             "spacing_px": pattern.spacing_px,
             "spacing_mm": None
             if pattern.spacing_px is None or mm_per_pixel is None

@@ -72,6 +72,20 @@ class Pattern:
     spacing_px: float | None
 
 
+def direction_deg(branches: Sequence[Line]) -> float:
+    """The direction of a crack alone: 0 is horizontal, 90 vertical, counted anticlockwise as seen, in [0, 180).
+
+    The one of `Pattern.orientation_deg`, which knows besides where it means nothing; 0 where there is no length.
+
+    Args:
+        branches: the crack's centreline, polylines (x, y) in pixels, y downwards.
+    """
+    lines = [np.asarray(branch, float) for branch in branches if len(branch) > 1]
+    pieces = _pieces(lines, [_length(line) for line in lines])
+    steps = np.concatenate([np.diff(piece, axis=0) for piece in pieces]) if pieces else np.zeros((0, 2))
+    return _degrees(cmath.phase(_axis(steps)) / 2)
+
+
 def patterns_of(cracks: Sequence[Lines], roll_deg: float = 0.0) -> list[Pattern]:
     """The pattern of each crack of one photograph.
 
@@ -144,18 +158,11 @@ def _shape(crack: Lines, roll_deg: float) -> _Shape:
     c, s = math.cos(math.radians(roll_deg)), math.sin(math.radians(roll_deg))
     turn = np.array([[c, -s], [s, c]])
     branches = [np.asarray(branch, float) @ turn.T for branch in crack.branches if len(branch) > 1]
-    lengths = [float(np.hypot(*np.diff(branch, axis=0).T).sum()) for branch in branches]
-    length = sum(lengths)
-    step = min(max(length / _PIECES, _SHORTEST_PX), _LONGEST_PX)
-    pieces, middles = [], []
-    for branch, own in zip(branches, lengths, strict=True):
-        points = _resampled(branch, max(1, round(own / step)))
-        pieces.append(np.diff(points, axis=0))
-        middles.append((points[1:] + points[:-1]) / 2)
-    steps = np.concatenate(pieces) if pieces else np.zeros((0, 2))
-    places = np.concatenate(middles) if middles else np.zeros((1, 2))
-    weights = np.hypot(*steps.T)
-    axis = complex((weights * np.exp(2j * np.arctan2(steps[:, 1], steps[:, 0]))).sum())
+    lengths = [_length(branch) for branch in branches]
+    pieces = _pieces(branches, lengths)
+    steps = np.concatenate([np.diff(piece, axis=0) for piece in pieces]) if pieces else np.zeros((0, 2))
+    places = np.concatenate([(p[1:] + p[:-1]) / 2 for p in pieces]) if pieces else np.zeros((1, 2))
+    weights, axis = np.hypot(*steps.T), _axis(steps)
     middle = np.average(places, axis=0, weights=weights) if weights.sum() else places.mean(axis=0)
     ends = np.concatenate([branch[[0, -1]] for branch in branches]) if branches else places
     ahead = np.array([math.cos(cmath.phase(axis) / 2), math.sin(cmath.phase(axis) / 2)])
@@ -167,12 +174,27 @@ def _shape(crack: Lines, roll_deg: float) -> _Shape:
         places=places[:: max(1, len(places) // _PLACES)],
         middle=middle,
         axis=axis,
-        length=length,
+        length=sum(lengths),
         along=(float(reach.min()), float(reach.max())),
         off=_off_a_line(fine),
         junctions=_junctions(ends),
         fields=crack.fields,
     )
+
+
+def _length(branch: np.ndarray) -> float:
+    return float(np.hypot(*np.diff(branch, axis=0).T).sum())
+
+
+def _pieces(branches: Sequence[np.ndarray], lengths: Sequence[float]) -> list[np.ndarray]:
+    """Each branch at the ends of its pieces, (n, 2): long enough for a direction, not for the wandering from pixel to pixel."""
+    step = min(max(sum(lengths) / _PIECES, _SHORTEST_PX), _LONGEST_PX)
+    return [_resampled(branch, max(1, round(own / step))) for branch, own in zip(branches, lengths, strict=True)]
+
+
+def _axis(steps: np.ndarray) -> complex:
+    """Sum of the doubled angles of pieces (n, 2) times their lengths."""
+    return complex((np.hypot(*steps.T) * np.exp(2j * np.arctan2(steps[:, 1], steps[:, 0]))).sum())
 
 
 def _pattern(
@@ -186,7 +208,7 @@ def _pattern(
         # Of a square mesh with fields of side s, every square metre holds 2 / s metres of crack.
         spacing = 2 * _area(places) / length if length else None
         return Pattern(MAP, ALL_WAYS, None, None if not spacing else round(spacing, 1))
-    degrees = -math.degrees(shape.angle) % 180
+    degrees = _degrees(shape.angle)
     alone = shape.coherence < NO_DIRECTION
     orientation = ALL_WAYS if alone else _orientation(degrees)
     told = None if alone else round(degrees, 1) % 180
@@ -221,6 +243,11 @@ def _meshes(shapes: Sequence[_Shape], near: Sequence[Sequence[int]]) -> set[int]
 def _crosses(one: _Shape, other: _Shape) -> bool:
     """Whether two cracks run in different directions, or the other in none."""
     return other.coherence < NO_DIRECTION or _turned(one, other) >= ACROSS_DEG
+
+
+def _degrees(angle: float) -> float:
+    """A direction in radians, y downwards, in degrees as seen, in [0, 180); the second modulo is for what rounds up to 180."""
+    return -math.degrees(angle) % 180.0 % 180.0
 
 
 def _orientation(degrees: float) -> str:

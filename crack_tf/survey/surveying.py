@@ -42,6 +42,7 @@ from tflite.place.clock import CameraClock, parse_timezone
 from tflite.place.flightlog import FlightLog, read_flight_log, read_log_bytes
 from tflite.place.srt import SrtTrack, is_srt, read_srt
 from tflite.place.video import find_subtitles
+from tflite.segmenter import cut_probability
 from tflite.sidecar import Sidecar, read_sidecar
 from tflite.words import counted
 
@@ -318,7 +319,9 @@ def survey(
             earlier=earlier,
         )
         handled, before = work.work()
-        made, speed = work.finish(models, record | asked, one_file=one_file)
+        # The record keeps the sidecar's thresholds, by which surveys from before go on.
+        used = {role: _described(sidecar) | {"threshold": _cut(sidecar)} for role, sidecar in searcher.sidecars.items()}
+        made, speed = work.finish(used, record | asked | {"models": used}, one_file=one_file)
         certificate = None
         if config.certify:
             found = {photo.name: findings for photo, findings, _ in store.records() if photo is not None}
@@ -395,3 +398,8 @@ def _described(sidecar: Sidecar) -> dict[str, Any]:
         "threshold": sidecar.threshold.probability,
         **({"reading": sidecar.reading} if sidecar.reading else {}),
     }
+
+
+def _cut(sidecar: Sidecar) -> float:
+    """The probability from which a tile or pixel is crack; a map's where `photo segment` cuts it too."""
+    return cut_probability(sidecar) if sidecar.task == "segment" else sidecar.threshold.probability

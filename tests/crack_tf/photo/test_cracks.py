@@ -52,7 +52,7 @@ def test_straight_cracks_have_their_length_and_width(width: float, angle: float)
     assert crack.length_px == pytest.approx(150, rel=0.02)
     assert crack.mean_width_px == pytest.approx(width, rel=CLOSE)
     assert crack.max_width_px == pytest.approx(width, rel=0.1)
-    assert turn(crack.orientation_deg, angle) < 1
+    assert turn(crack.orientation_deg, angle) < 1.2  # at a blunt end the centreline may turn into a corner
     assert crack.straightness > 0.99
     assert len(crack.centreline) == 1
     assert crack.branch_points == ()

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from crack_tf.photo.__main__ import main as measure
 from crack_tf.survey.condition import read_condition, with_conditions
 from crack_tf.survey.geojson import finding_row
 from crack_tf.survey.page import write_page
 from crack_tf.survey.patterning import describe_pattern, with_patterns
 from tests.crack_tf.survey.known_surveys import drawn_finding, line_mask, photo_record, tile_finding, write_found
 from tflite.device.tiles import Box
+from tflite.files import read_json
 
 BENT = ((40, 60), (90, 75), (150, 62), (210, 84), (260, 70))
 SET = [line_mask([(x, y + off) for x, y in BENT], 5) for off in (0, 60, 120)]
 MESH = line_mask([(60, 40), (220, 40), (220, 200), (60, 200), (60, 40)], 6) | line_mask([(140, 40), (140, 200)], 6)
+
+# Level, with an end up and one down: its points lie along a slope, its pieces do not run along it.
+STEPS = line_mask([(40, 75), (45, 110), (240, 110), (245, 145)], 5)
 
 
 def test_a_set_has_its_spacing_direction_and_density() -> None:
@@ -44,6 +52,23 @@ def test_a_mesh_is_known_by_its_fields_and_old_surveys_get_a_pattern_too() -> No
     old = replace(drawn_finding(photo, SET[0]), centreline=())
     (told,) = with_patterns(photo, [old])
     assert (told.pattern, told.orientation, told.orientation_to) == ("single", "horizontal", "photograph")
+
+
+@pytest.mark.parametrize(("mask", "told"), [(STEPS, "horizontal"), (MESH, "all ways")])
+def test_a_crack_has_one_direction_on_its_photograph_and_in_a_survey(
+    mask: np.ndarray, told: str, tmp_path: Path
+) -> None:
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    assert measure(["measure", str(tmp_path / "mask.png"), "--out", str(tmp_path / "out")]) == 0
+    with (tmp_path / "out/cracks.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    photo = photo_record("a.png")
+    (found,) = with_patterns(photo, [drawn_finding(photo, mask)])
+    degrees = "" if found.orientation_deg is None else str(found.orientation_deg)
+    assert (row["orientation"], row["orientation_deg"]) == (found.orientation, degrees) == (told, degrees)
+    if degrees:
+        (crack,) = read_json(tmp_path / "out/cracks.json")["cracks"]
+        assert crack["orientation_deg"] == found.orientation_deg
 
 
 def test_without_a_scale_there_are_no_millimetres() -> None:

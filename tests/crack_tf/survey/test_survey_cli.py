@@ -14,11 +14,12 @@ import pytest
 from PIL import Image
 
 from crack_tf.inference.tiles import photo_boxes
+from crack_tf.photo.__main__ import main as photo
 from crack_tf.survey import store as store_module
 from crack_tf.survey.__main__ import main
 from crack_tf.survey.findings import read_survey
 from tests.crack_tf.survey.small_flight import Models, exif, wall, write_flight, write_models
-from tflite.files import write_json
+from tflite.files import read_json, write_json
 from tflite.sidecar import read_sidecar, write_sidecar
 
 
@@ -75,6 +76,20 @@ def test_tables_and_report_are_written(photos, tmp_path, models):
     assert "<html" in (out / "report.html").read_text(encoding="utf-8")
     speed = json.loads((out / "performance.json").read_text(encoding="utf-8"))
     assert sum(stage["share"] for stage in speed["stages"].values()) == pytest.approx(1, abs=0.01)
+
+
+def test_a_survey_and_drawn_photographs_say_the_same_threshold(photos, tmp_path, models):
+    survey(photos, tmp_path / "out", models)
+    drawn = ["segment", str(photos / "001.png"), "--model", str(models.segmenter), "--out", str(tmp_path / "drawn")]
+    assert photo(drawn) == 0
+    cut = read_json(tmp_path / "drawn/segment.json")["threshold"]
+    made = read_survey(tmp_path / "out")
+    assert made.models["segmenter"]["threshold"] == made.settings["models"]["segmenter"]["threshold"] == cut
+    # By the sidecar's, which lies elsewhere between two steps of the output, surveys from before go on.
+    sidecar = read_sidecar(models.segmenter).threshold.probability
+    assert cut != sidecar
+    assert read_json(tmp_path / "out/settings.json")["settings"]["models"]["segmenter"]["threshold"] == sidecar
+    assert survey(photos, tmp_path / "out", models) == 0
 
 
 def test_without_a_segmentation_model_findings_are_unclear_tiles(photos, tmp_path, models, capsys):
