@@ -170,6 +170,11 @@ def segment_photos(
             "--foreground auto."
         )
     segmenter = Segmenter(find_model(config.model, task="segment").path)
+    if len(photos) == 1 and photos[0].trouble is None:
+        # A scale that its data do not give ends the work, so it is looked for before anything is written.
+        file = photos[0].path
+        with contextlib.suppress(OSError, ImageError):
+            find_scale(config.measure, decode_picture(read_file(file)[0], str(file)).pixels.shape, file)
     busy = f"another crack-tf photo segment is writing to {out}. Stop it, or choose another --out."
     with ExitStack() as stack:
         if resume and not (out / SETTINGS).is_file():

@@ -447,7 +447,7 @@ class _Comparison:
 
     def _why(self, verdict: str, width: Growth | None, compared: Compared | None) -> str | None:
         if verdict != CANNOT_TELL:
-            return None
+            return None if width else "no scale is known: growth has no millimetres, and lengths are not compared"
         if compared is None:
             shown = "the photographs do not show it clearly at the same places"
             return shown if width else f"{shown}, and its width is not known in both surveys"

@@ -141,6 +141,7 @@ def test_one_photograph_without_a_focal_length_does_not_end_the_work_on_the_othe
     assert "no scale: " in first["note"]
     assert "no focal length" in first["note"]
     assert call(photos[0], "--model", model, "--out", tmp_path / "alone", "--distance-m", 2) == 2
+    assert not (tmp_path / "alone").exists(), "the corrected command starts afresh"
     assert call(*photos, "--model", model, "--out", tmp_path / "bad", "--focal-mm", 8) == 2
     assert "--focal-mm needs" in capsys.readouterr().err
     assert not (tmp_path / "bad").exists()

@@ -180,6 +180,7 @@ def test_without_a_scale_on_one_side_the_other_one_counts_and_that_is_said(
     assert float(grown["width_growth_mm"]) == pytest.approx(0.22, abs=0.06)
     assert epochs.survey(epochs.new, "unscaled", *old) == 0
     (grown,) = (row for row in rows(epochs.folder / "unscaled/since.csv") if row["verdict"] == "grown")
+    assert grown["note"] == "no scale is known: growth has no millimetres, and lengths are not compared"
     assert grown["width_growth_mm"] == ""
 
 
