@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, TypeVar
 
@@ -54,7 +56,8 @@ def in_child(function: Callable[[Any], Result], argument: Any) -> Result:
         # it when the block is lifted, at the latest, and ends the child.
         previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            process.start()
+            with interrupts_held():
+                process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, previous)
         sender.close()
@@ -74,6 +77,23 @@ def in_child(function: Callable[[Any], Result], argument: Any) -> Result:
         raise outcome
     result: Result = outcome
     return result
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Ctrl-C counts when the block ends. A blocked signal is still delivered to other threads, and Python then interrupts its main thread:
+    between the start of a process and the arguments it is handed, which it would miss with a traceback of its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is interrupted
+        return
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard and callable(before):
+        before(heard[0], None)
 
 
 def _child(sender: Any, function: Callable[[Any], Any], argument: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,3 +62,17 @@ def test_an_emulated_python_cannot_start_itself(tmp_path: Path, monkeypatch: pyt
 def test_a_python_for_another_processor_is_not_taken_for_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "aarch64" if os.uname().machine != "aarch64" else "x86_64")
     assert not isolate.can_spawn()
+
+
+def test_ctrl_c_while_a_process_starts_counts_once_it_has_started() -> None:
+    done = []
+
+    def start() -> None:
+        with isolate.interrupts_held():
+            signal.raise_signal(signal.SIGINT)
+            done.append("started")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert done == ["started"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
