@@ -35,6 +35,7 @@ from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.scales import segment_at_scales
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
+from crack_tf.photo.gsd import photo_size
 from crack_tf.photo.measure import find_scale, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
 from crack_tf.zoo.shipped import find_model
@@ -174,7 +175,7 @@ def segment_photos(
         # A scale that its data do not give ends the work, so it is looked for before anything is written.
         file = photos[0].path
         with contextlib.suppress(OSError, ImageError):
-            find_scale(config.measure, decode_picture(read_file(file)[0], str(file)).pixels.shape, file)
+            find_scale(config.measure, photo_size(file), file)
     busy = f"another crack-tf photo segment is writing to {out}. Stop it, or choose another --out."
     with ExitStack() as stack:
         if resume and not (out / SETTINGS).is_file():
