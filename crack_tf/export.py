@@ -57,6 +57,13 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write LeakyReLU as maximum(x, slope * x), which the Edge TPU has; with --ptq or a float scheme",
     )
+    add(
+        "--second-view",
+        type=non_negative_int,
+        default=0,
+        metavar="PIXELS",
+        help="let the file look twice, at the tile and at a copy blurred over so many pixels, and answer with the larger logit",
+    )
     add("--input-dtype", default="uint8", choices=INPUT_DTYPES, help="of int8 models; both take raw pixels")
     add("--data", default=None, help="manifest .csv, data set or folder (default: the manifest the run was trained on)")
     add("--policy", choices=POLICIES, help=POLICY_HELP)

@@ -8,6 +8,9 @@ int8-qat  the same file format, fine-tuned with fake quantisation first (`tflite
 
 Float files take raw pixels 0..255 as float32 and normalise them in the graph. int8 files have no normalisation left: their
 input is quantised with scale 1/128, so that the raw byte is the quantised value. All have a static batch of 1.
+
+A classifier may look twice, at the tile and at its blurred copy, and answer with the larger logit (`second_view`): the network is in the
+file's graph two times, its weights once.
 """
 
 from __future__ import annotations
@@ -28,15 +31,17 @@ INT8_SCHEMES = ("int8-ptq", "int8-qat")
 SCHEMES = (*FLOAT_SCHEMES, *INT8_SCHEMES)
 INPUT_DTYPES = ("uint8", "int8")
 PIXEL_SCALE = 1 / 128
+PIXEL_RANGE = (-1.0, 127 / 128)  # of pixel / 128 - 1 over 0..255
 _ZERO_POINT = {"uint8": 128, "int8": 0}
 
 
-def convert_float(model: Any, scheme: str) -> bytes:
+def convert_float(model: Any, scheme: str, second_view: int = 0) -> bytes:
     """Convert without integer activations.
 
     Args:
         model: Keras model that takes raw pixels, float32 (b, s, s, 3).
         scheme: one of `FLOAT_SCHEMES`.
+        second_view: side in pixels of the averaging window of a second look; 0 for none.
 
     Returns:
         The .tflite file's bytes.
@@ -48,7 +53,7 @@ def convert_float(model: Any, scheme: str) -> bytes:
 
     if scheme not in FLOAT_SCHEMES:
         raise CrackError(f"scheme {scheme!r}: choose one of {', '.join(FLOAT_SCHEMES)}.")
-    converter = _converter(model)
+    converter = _converter(model, second_view)
     if scheme != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if scheme == "float16":
@@ -56,7 +61,7 @@ def convert_float(model: Any, scheme: str) -> bytes:
     return _convert(converter)
 
 
-def convert_ptq(model: Any, calibration: np.ndarray, input_dtype: str = "uint8") -> bytes:
+def convert_ptq(model: Any, calibration: np.ndarray, input_dtype: str = "uint8", second_view: int = 0) -> bytes:
     """Post-training quantisation to int8, per-channel weights.
 
     The converter takes each tensor's range from the calibration tiles. For the input that must be exactly the range of
@@ -67,6 +72,7 @@ def convert_ptq(model: Any, calibration: np.ndarray, input_dtype: str = "uint8")
         model: Keras model without normalisation, taking float32 (b, s, s, 3) pixel / 128 - 1.
         calibration: uint8 (n, s, s, 3), n > 0; 100 to 500 tiles that evaluation does not use.
         input_dtype: "uint8" or "int8".
+        second_view: see `convert_float`.
 
     Raises:
         CrackError: if there are no calibration tiles, all are blank, or the model cannot be converted.
@@ -83,26 +89,27 @@ def convert_ptq(model: Any, calibration: np.ndarray, input_dtype: str = "uint8")
         for tile in (*calibration, stretched):
             yield [np.asarray(tile, np.float32)[np.newaxis] / 128 - 1]
 
-    converter = _converter(model)
+    converter = _converter(model, second_view)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     return _convert_int8(converter, input_dtype)
 
 
-def convert_qat(model: Any, input_dtype: str = "uint8") -> bytes:
+def convert_qat(model: Any, input_dtype: str = "uint8", second_view: int = 0) -> bytes:
     """Convert a model with fake quantisation (`tflite.qat`) to int8.
 
     Args:
         model: from `tflite.qat.build_twin`, usually fine-tuned.
         input_dtype: "uint8" or "int8".
+        second_view: see `convert_float`.
 
     Raises:
         CrackError: if TensorFlow Lite cannot convert the model.
     """
     import tensorflow as tf
 
-    converter = _converter(model)
+    converter = _converter(model, second_view, PIXEL_RANGE)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     return _convert_int8(converter, input_dtype)
 
@@ -159,13 +166,24 @@ def check_int8(graph: Graph, input_dtype: str = "uint8") -> None:
         )
 
 
-def _converter(model: Any) -> Any:
+def _converter(model: Any, second_view: int = 0, pixel_range: tuple[float, float] | None = None) -> Any:
     """Converter for one tile at a time. The function is traced without the model object: given one, TensorFlow Lite saves
-    and reloads it, which takes seconds and leaves Keras 3 weights as unfrozen variables."""
+    and reloads it, which takes seconds and leaves Keras 3 weights as unfrozen variables.
+
+    The range is that of a model with fake quantisation: the mean of pixels is to be taken of their integers."""
     import tensorflow as tf
 
     shape = (1, *model.input_shape[1:])
-    function = tf.function(lambda pixels: model(pixels, training=False))
+
+    def answer(pixels: Any) -> Any:
+        if not second_view:
+            return model(pixels, training=False)
+        if pixel_range is not None:
+            pixels = tf.quantization.fake_quant_with_min_max_vars(pixels, *pixel_range)
+        blurred = tf.nn.avg_pool2d(pixels, second_view, 1, "SAME")
+        return tf.maximum(model(pixels, training=False), model(blurred, training=False))
+
+    function = tf.function(answer)
     concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32, name="pixels"))
     return tf.lite.TFLiteConverter.from_concrete_functions([concrete])
 

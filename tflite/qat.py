@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 
+from tflite.convert import PIXEL_RANGE
 from tflite.errors import CrackError, first_line
 from tflite.extras import install
 from tflite.files import atomic_path
 
-PIXEL_RANGE = (-1.0, 127 / 128)  # of pixel / 128 - 1 over 0..255
 # tfmot 0.8.1's list without ConcatTransform, which takes the inputs in the order of the model's layers, not of the concatenation.
 _TRANSFORMS = (
     "InputLayerQuantize",

@@ -98,6 +98,8 @@ class Sidecar:
         task: "classify" (one answer per tile) or "segment" (a map of logits, one per pixel).
         head: how the answer says crack; a classifier's only.
         scaling: what becomes of pixels first; None where the file takes raw bytes, as this project's own do.
+        second_view: side in pixels of the window whose mean each pixel is in a second look that the file itself takes at its tile;
+            it answers with the larger logit. 0 for one look.
     """
 
     model: str
@@ -120,6 +122,7 @@ class Sidecar:
     task: str = "classify"
     head: Head = OWN_HEAD
     scaling: Scaling | None = None
+    second_view: int = 0
 
     @property
     def channels(self) -> int:

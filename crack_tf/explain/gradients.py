@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.explain.places import map_places
-from crack_tf.models.keras_models import load_keras
+from crack_tf.models.keras_models import blurred, load_keras
 from tflite.errors import CrackError
 from tflite.heads import LEAST_PROBABILITY, Head
 from tflite.scaling import Scaling
@@ -31,12 +31,13 @@ class Network:
     Args:
         model: Keras 3 model to logits (n, 1).
         scaling: what becomes of pixels (n, s, s, 3), 0..255, before the model takes them; None for nothing.
+        second_view: see `tflite.sidecar.Sidecar`; the maps are then those of the view that decides.
 
     Raises:
         CrackError: if Keras runs on another backend than TensorFlow.
     """
 
-    def __init__(self, model: Any, scaling: Scaling | None = None) -> None:
+    def __init__(self, model: Any, scaling: Scaling | None = None, second_view: int = 0) -> None:
         import keras
 
         if keras.backend.backend() != "tensorflow":
@@ -44,7 +45,7 @@ class Network:
                 f"explanations need KERAS_BACKEND=tensorflow, it is {keras.backend.backend()!r}. "
                 "Occlusion maps of a .tflite need neither: --methods occlusion."
             )
-        self._model, self._scaling = model, scaling
+        self._model, self._scaling, self._second_view = model, scaling, second_view
         self._probes: dict[str, Callable[[Any], Any]] = {}
 
     @property
@@ -71,11 +72,12 @@ class Network:
 
     def logits(self, pixels: np.ndarray) -> np.ndarray:
         """Logits, float64 (n,), of pixels (n, s, s, 3)."""
-        parts = [
-            np.asarray(self._model.predict_on_batch(np.asarray(self._scaled(pixels[start : start + BATCH]))))[:, 0]
-            for start in range(0, len(pixels), BATCH)
-        ]
-        return np.concatenate([np.zeros(0), *parts]).astype(np.float64)
+        parts = [np.zeros(0)]
+        for start in range(0, len(pixels), BATCH):
+            views = self._views(pixels[start : start + BATCH])
+            answers = [np.asarray(self._model.predict_on_batch(np.asarray(self._scaled(view))))[:, 0] for view in views]
+            parts.append(np.max(answers, axis=0))
+        return np.concatenate(parts).astype(np.float64)
 
     def pixel_gradients(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Logits and their gradients with respect to the pixels.
@@ -122,7 +124,14 @@ class Network:
         import keras
 
         keras.utils.set_random_seed(seed)
-        return Network(keras.models.clone_model(self._model), self._scaling)
+        return Network(keras.models.clone_model(self._model), self._scaling, self._second_view)
+
+    def _views(self, pixels: Any) -> list[Any]:
+        """What the model is shown of pixels float32 (n, s, s, 3): themselves and, of a file that looks twice, their blurred copy."""
+        import tensorflow as tf
+
+        pixels = tf.cast(pixels, tf.float32)
+        return [pixels, blurred(pixels, self._second_view)] if self._second_view else [pixels]
 
     def _scaled(self, pixels: Any) -> Any:
         """What the model takes, float32 (n, s, s, channels), of pixels (n, s, s, 3); TensorFlow can differentiate it."""
@@ -163,10 +172,16 @@ class Network:
         def probe(pixels: Any) -> Any:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(pixels)
-                logits, maps = both(self._scaled(pixels), training=False)
-                logits = logits[:, 0]
+                views = [both(self._scaled(view), training=False) for view in self._views(pixels)]
+                answers = tf.stack([logits[:, 0] for logits, _ in views])
+                logits = tf.reduce_max(answers, axis=0)
             # A tile's logit depends on no other tile: the gradient of the sum is that of each.
-            return logits, maps, tape.gradient(logits, maps if convolution else pixels)
+            maps = [shown for _, shown in views]
+            if not convolution:
+                return logits, maps[0], tape.gradient(logits, pixels)
+            gradients = tape.gradient(logits, maps)
+            decides = tf.argmax(answers, axis=0)
+            return logits, _chosen(maps, decides), _chosen(gradients, decides)
 
         found: Callable[[Any], Any] = probe
         self._probes[convolution] = found
@@ -194,7 +209,7 @@ def load_network(path: Path, sidecar: Sidecar) -> Network:
         CrackError: see `Network`.
     """
     model = load_keras(path)
-    return Network(logit_model(model, sidecar.head) if sidecar.reading else model, sidecar.scaling)
+    return Network(logit_model(model, sidecar.head) if sidecar.reading else model, sidecar.scaling, sidecar.second_view)
 
 
 def logit_model(model: Any, head: Head) -> Any:
@@ -228,6 +243,13 @@ def logit_model(model: Any, head: Head) -> Any:
     elif head.crack == 0:
         answer = -answer
     return keras.Model(model.inputs[0], answer, name=model.name)
+
+
+def _chosen(views: list[Any], which: Any) -> Any:
+    """Of each tile the map of one view: tensors (n, h, w, c) and int (n,) to (n, h, w, c)."""
+    import tensorflow as tf
+
+    return views[0] if len(views) == 1 else tf.gather(tf.stack(views, axis=1), which, batch_dims=1)
 
 
 def _takes(layer: Any, tensor: Any) -> bool:

@@ -38,13 +38,37 @@ def load_keras(path: str | Path, compile: bool = False) -> Any:
         ) from None
 
 
-def predict_logits(model: Any, images: np.ndarray, batch: int = 64) -> np.ndarray:
-    """Logits of uint8 tiles (n, s, s, 3) as float32 (n,), a batch at a time so that memory stays bounded."""
+def predict_logits(model: Any, images: np.ndarray, batch: int = 64, second_view: int = 0) -> np.ndarray:
+    """Logits of tiles, a batch at a time so that memory stays bounded.
+
+    Args:
+        model: Keras classifier of raw pixels.
+        images: uint8 (n, s, s, 3).
+        batch: tiles at a time.
+        second_view: side in pixels of the averaging window of a second look, as a file exported with one takes; 0 for none.
+
+    Returns:
+        float32 (n,).
+    """
     parts = []
     for start in range(0, len(images), batch):
         pixels = np.asarray(images[start : start + batch], dtype=np.float32)
-        parts.append(np.asarray(model.predict_on_batch(pixels), dtype=np.float32)[:, 0])
+        views = [pixels, np.asarray(blurred(pixels, second_view))] if second_view else [pixels]
+        answers = [np.asarray(model.predict_on_batch(view), dtype=np.float32)[:, 0] for view in views]
+        parts.append(np.max(answers, axis=0))
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def blurred(pixels: Any, window: int) -> Any:
+    """Each pixel the mean of those within a square window around it, as far as they lie in the tile.
+
+    Args:
+        pixels: float32 (n, s, s, channels).
+        window: its side in pixels, from 2.
+    """
+    import keras
+
+    return keras.ops.average_pool(pixels, window, strides=1, padding="same")
 
 
 def map_logits(model: Any, images: np.ndarray) -> np.ndarray:

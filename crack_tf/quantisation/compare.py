@@ -59,10 +59,12 @@ class Reference:
     Attributes:
         val: float32 (n,), on the validation split.
         measured: float32 (m,), on the measured split.
+        threshold: its own, in logits.
     """
 
     val: np.ndarray
     measured: np.ndarray
+    threshold: float
 
 
 def measure_tiles(
@@ -73,8 +75,8 @@ def measure_tiles(
     Args:
         path: of the .tflite file, with a sidecar that lacks threshold and golden answer.
         scheme: of the file.
-        before: the float model's sidecar: its threshold is compared with, its target recall is reached again.
-        reference: the float model's logits.
+        before: the float model's sidecar: its target recall is reached again.
+        reference: the float model's logits, and the threshold that is compared with.
         val: the threshold is chosen on it.
         measured: both are compared on it.
         threads: CPU threads.
@@ -85,7 +87,7 @@ def measure_tiles(
         threshold, split = select_threshold(classifier.logits(val.images), val.labels, target), "val"
     logits = classifier.logits(measured.images)
     labels = measured.labels
-    comparison = compare(reference.measured, logits, labels, before.threshold.logit, threshold)
+    comparison = compare(reference.measured, logits, labels, reference.threshold, threshold)
     answer = classifier.golden()
     golden = replace(answer, tolerance=golden_tolerance(scheme, answer, logits))
     at_half = summary(confusion(logits, labels, 0.0))

@@ -25,6 +25,7 @@ SCHEME_OPTIONS = {
     "int8-qat": ("--int8",),
 }
 _CHOICES = {"scheme": SCHEMES, "input_dtype": INPUT_DTYPES, "measure_split": MEASURE_SPLITS}
+WIDEST_VIEW = 9  # pixels of a tile; blurred more, it shows no crack
 _COUNTS = ("calibration_samples", "qat_epochs")
 _OPTIONAL_COUNTS = ("qat_steps", "qat_batch", "measure_limit", "threads")
 
@@ -37,6 +38,8 @@ class ExportConfig:
         scheme: "int8-qat", "int8-ptq", "dynamic", "float16" or "float32"; `tflite.convert` explains them.
         edge_tpu: write LeakyReLU as maximum(x, slope * x), which the Edge TPU has.
         input_dtype: "uint8" or "int8" for int8 models; both take raw pixels.
+        second_view: let a classifier's file look twice, at the tile and at a copy in which each pixel is the mean of so many by so many,
+            and answer with the larger logit; 0 for one look.
         data: manifest .csv, data set name or folder; empty for the manifest the run was trained on.
         policy: how data that are no manifest are split; None for the set's own.
         calibration_samples: tiles of the train split that set the int8 ranges.
@@ -58,6 +61,7 @@ class ExportConfig:
     scheme: str = "int8-qat"
     edge_tpu: bool = False
     input_dtype: str = "uint8"
+    second_view: int = 0
     data: str = ""
     policy: str | None = None
     calibration_samples: int = 200
@@ -84,6 +88,10 @@ class ExportConfig:
             value = getattr(self, name)
             if not (is_whole(value) and value >= 1) and not (value is None and name in _OPTIONAL_COUNTS):
                 raise CrackError(f"{option_of(name)} {value!r}: give a whole number from 1.")
+        if not (is_whole(self.second_view) and (self.second_view == 0 or 2 <= self.second_view <= WIDEST_VIEW)):
+            raise CrackError(
+                f"--second-view {self.second_view!r}: give a whole number of pixels from 2 to {WIDEST_VIEW}, or 0."
+            )
         if not (is_whole(self.seed) and self.seed >= 0):
             raise CrackError(f"--seed {self.seed!r}: give a whole number from 0.")
         if not (is_number(self.qat_learning_rate) and 0 < self.qat_learning_rate < float("inf")):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from crack_tf.common.arguments import check_config
 from crack_tf.common.provenance import created, environment
 from crack_tf.data.registry import prepare
-from crack_tf.evaluation.thresholds import threshold_record
+from crack_tf.evaluation.thresholds import select_threshold, threshold_record
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.models.keras_models import load_keras, predict_logits
 from crack_tf.quantisation.bias_correction import correct_bias
@@ -110,13 +110,17 @@ def export_all(
     existing = Existing(resume, overwrite)
     configs = [replace(config, scheme=scheme) for scheme in schemes or (config.scheme,)]
     path, sidecar = find_source(run)
+    if config.second_view and sidecar.task != "classify":
+        raise CrackError(
+            f"--second-view {config.second_view}: {path} draws maps, and only a classifier looks twice. Leave it out."
+        )
     changes = edge_tpu_changes(sidecar) if config.edge_tpu else {}
     folder = path.parent / "export" if out is None else Path(out)
     if folder.exists() and not folder.is_dir():
         raise CrackError(f"--out {out} is a file: name a folder.")
     stems = {one.scheme: folder / f"{file_stem(sidecar, changes)}-{one.scheme}" for one in configs}
     inputs = (None if run is None else os.fspath(run), config.data or None)
-    pending = [one for one in configs if not already_done(stems[one.scheme], sidecar, one.scheme, existing, inputs)]
+    pending = [one for one in configs if not already_done(stems[one.scheme], sidecar, one, existing, inputs)]
     results = [ExportResult(part_of(stem, ".tflite")) for stem in stems.values()]
     if not pending:
         return results
@@ -130,9 +134,7 @@ def export_all(
     # Maps are compared as they come: their logits do not fit into memory.
     reference = raw_model
     if sidecar.task == "classify":
-        reference = Reference(
-            predict_logits(raw_model, data.val.images), predict_logits(raw_model, data.measured.images)
-        )
+        reference = reference_of(raw_model, data, sidecar, config.second_view)
     failures = []
     for one in pending:
         try:
@@ -149,7 +151,18 @@ def export_all(
     return results
 
 
-def already_done(stem: Path, source: Sidecar, scheme: str, existing: Existing, inputs: Sequence[str | None]) -> bool:
+def reference_of(model: Any, data: Data, sidecar: Sidecar, second_view: int) -> Reference:
+    """What the float classifier says, looking as often as the file will; a second look has a threshold of its own."""
+    val = predict_logits(model, data.val.images, second_view=second_view)
+    threshold, target = sidecar.threshold.logit, sidecar.threshold.target_recall
+    if second_view and target is not None:
+        threshold = select_threshold(val, data.val.labels, target)
+    return Reference(val, predict_logits(model, data.measured.images, second_view=second_view), threshold)
+
+
+def already_done(
+    stem: Path, source: Sidecar, config: ExportConfig, existing: Existing, inputs: Sequence[str | None]
+) -> bool:
     """Whether a scheme was exported from this very model before and --resume keeps it.
 
     Raises:
@@ -162,6 +175,11 @@ def already_done(stem: Path, source: Sidecar, scheme: str, existing: Existing, i
             raise CrackError(
                 f"--resume: {target} was made from another model. Add --overwrite, or choose another --out."
             )
+        if finished.second_view != config.second_view:
+            raise CrackError(
+                f"--second-view {config.second_view}: {target} was made with {finished.second_view}. "
+                "Add --overwrite, or choose another --out."
+            )
         print(f"{target} is finished: kept")
         return True
     hint = "Add --overwrite to replace it, --resume to keep it, or choose another --out."
@@ -170,7 +188,7 @@ def already_done(stem: Path, source: Sidecar, scheme: str, existing: Existing, i
     )  # of all parts, in case the model alone was removed
     for part in reversed(PARTS):
         check_file(part_of(stem, part), output, existing.overwrite or existing.resume, inputs=inputs, hint=hint)
-    if scheme == "int8-qat" and not existing.resume:
+    if config.scheme == "int8-qat" and not existing.resume:
         hint = "Add --resume to go on with this QAT, or --overwrite to start it again."
         check_file(checkpoint, UNFINISHED, existing.overwrite, hint=hint)
         checkpoint.unlink(missing_ok=True)
@@ -212,7 +230,7 @@ def convert_scheme(
 ) -> tuple[bytes, dict[str, Any]]:
     """The .tflite bytes of one scheme, and what to record about how they came about."""
     if config.scheme in convert.FLOAT_SCHEMES:
-        return convert.convert_float(source.keras_model(raw_pixels=True), config.scheme), {}
+        return convert.convert_float(source.keras_model(raw_pixels=True), config.scheme, config.second_view), {}
     calibration = {
         "tiles": len(data.calibration),
         "split": "train",
@@ -228,9 +246,9 @@ def convert_scheme(
 
             correct_bias(keras, model, data.calibration)
         details = {"calibration": calibration, **({"bias_correction": True} if maps else {})}
-        return convert.convert_ptq(model, data.calibration, config.input_dtype), details
+        return convert.convert_ptq(model, data.calibration, config.input_dtype, config.second_view), details
     twin, qat = quantise_aware(config, source, data, checkpoint, resume)
-    return convert.convert_qat(twin, config.input_dtype), {"calibration": calibration, "qat": qat}
+    return convert.convert_qat(twin, config.input_dtype, config.second_view), {"calibration": calibration, "qat": qat}
 
 
 def measure(
@@ -274,6 +292,7 @@ def measure(
         git_revision=here["git_revision"],
         created=created(),
         task=before.task,
+        second_view=config.second_view,
     )
     write_sidecar(path, draft)
     find: Callable[..., Measured] = measure_maps if maps else measure_tiles

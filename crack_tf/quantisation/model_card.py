@@ -63,6 +63,7 @@ def model_card(sidecar: Sidecar, comparison: Comparison, graph: Graph, measured_
         f"{sidecar.image_size} x {sidecar.image_size} pixels. Made {sidecar.created} with crack_tf.",
         "## Run it",
         _how_to_run(sidecar),
+        *((_second_view(sidecar),) if sidecar.second_view else ()),
         "## Decision",
         _decision(sidecar),
         "## Measured",
@@ -274,6 +275,14 @@ def _quantisation(sidecar: Sidecar) -> str:
             "alone."
         )
     return " ".join(lines)
+
+
+def _second_view(sidecar: Sidecar) -> str:
+    window = f"{sidecar.second_view} x {sidecar.second_view} pixels"
+    return (
+        f"The file looks twice at every tile: at its pixels, and at a copy in which each is the mean of {window}. Both looks use the same "
+        "weights, the larger logit is the answer. Once is what `model.keras` does: its answers and its threshold differ."
+    )
 
 
 def _adapted(sidecar: Sidecar) -> str:

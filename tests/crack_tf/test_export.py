@@ -123,6 +123,20 @@ def test_every_scheme_of_every_model_is_written_and_runs(
     assert len(names) == 5 * len(PARTS)
 
 
+def test_an_export_that_looks_twice_says_so_and_is_compared_with_a_float_model_that_does(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(tiny_run, tmp_path / "out", "--float32", "--second-view", "3") == 0
+    file = tmp_path / "out" / "opnet-float32.tflite"
+    sidecar = read_sidecar(file)
+    assert sidecar.second_view == 3
+    assert sidecar.metrics["comparison"]["agreement"] == 1
+    assert "twice" in file.with_name("opnet-float32.md").read_text()
+    assert call(tiny_run, tmp_path / "out", "--float32", "--resume", "--second-view", "3") == 0
+    assert call(tiny_run, tmp_path / "out", "--float32", "--resume") == 2
+    assert "--second-view 0" in capsys.readouterr().err
+
+
 def test_trained_run_keeps_its_decisions_in_int8(tiny_run: Path, tmp_path: Path) -> None:
     assert call(tiny_run, tmp_path / "out", "--int8", "--ptq") == 0
     sidecar = read_sidecar(tmp_path / "out" / "opnet-int8-ptq.tflite")

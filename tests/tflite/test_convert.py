@@ -11,8 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tests.quantised_models import CLASSIFIERS, SIZE, build_pair, correlation, make_tiles, predict, run_tflite
-from tflite import convert
+from crack_tf.models import build_model
+from crack_tf.models.keras_models import predict_logits
+from tests.quantised_models import (
+    CLASSIFIERS,
+    HYPERPARAMETERS,
+    SIZE,
+    build_pair,
+    correlation,
+    make_tiles,
+    predict,
+    run_tflite,
+)
+from tflite import convert, qat
 from tflite.errors import CrackError
 from tflite.graph import Graph, Operator, read_graph
 from tflite.sidecar import TensorSpec
@@ -47,6 +58,36 @@ def test_ptq_takes_raw_bytes_with_scale_one_over_128(name: str, tmp_path: Path) 
         answers.append(run_tflite(data, tiles))
     np.testing.assert_array_equal(answers[0], answers[1])
     assert correlation(answers[0], predict(raw, tiles)) > 0.95
+
+
+@pytest.mark.parametrize("scheme", ["float32", "int8-ptq", "int8-qat"])
+def test_a_file_that_looks_twice_answers_with_the_larger_logit_of_tile_and_blurred_tile(
+    scheme: str, tmp_path: Path
+) -> None:
+    raw, normalised, weights = build_pair("opnet_lite")
+    tiles, calibration = make_tiles(24), make_tiles(40, seed=1)
+    expected = predict_logits(raw, tiles, second_view=3)
+    assert (expected > predict(raw, tiles)).any()
+    if scheme == "float32":
+        once, twice = (convert.convert_float(raw, scheme, second_view) for second_view in (0, 3))
+        np.testing.assert_allclose(run_tflite(twice, tiles), expected, atol=1e-4 * np.ptp(expected))
+        assert len(twice) < 1.2 * len(once)  # the weights are there once
+    elif scheme == "int8-ptq":
+        once, twice = (convert.convert_ptq(normalised, calibration, second_view=view) for view in (0, 3))
+    else:
+        pytest.importorskip("tensorflow_model_optimization")
+
+        def build(keras: Any) -> Any:
+            return build_model("opnet_lite", keras, image_size=SIZE, raw_pixels=False, **HYPERPARAMETERS["opnet_lite"])
+
+        twin = qat.build_twin(build, weights, calibration)
+        once, twice = (convert.convert_qat(twin, second_view=view) for view in (0, 3))
+    first, second = (convert.write_model(tmp_path / f"{len(data)}.tflite", data) for data in (once, twice))
+    assert second.macs == 2 * first.macs
+    if scheme != "float32":
+        convert.check_int8(second)
+        assert correlation(run_tflite(twice, tiles), expected) > 0.95
+        assert (run_tflite(twice, tiles) >= run_tflite(once, tiles) - 3 * second.outputs[0].scale).all()
 
 
 def test_smaller_files_for_smaller_schemes() -> None:

@@ -15,6 +15,7 @@ keras = pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
 
 from crack_tf.explain.gradients import Network  # noqa: E402
+from crack_tf.models.keras_models import blurred  # noqa: E402
 
 CLASSIFIERS = sorted(name for name, spec in MODELS.items() if spec.task == "classify")
 
@@ -65,6 +66,25 @@ def test_pixel_gradients_are_those_of_the_net(known: Any, pixels: np.ndarray) ->
 
 def test_pooled_features_are_the_last_layers_input(known: Any, pixels: np.ndarray) -> None:
     np.testing.assert_allclose(Network(known).pooled(pixels), [[80 / 16, 40 / 16]], rtol=1e-4)
+
+
+def test_of_a_file_that_looks_twice_the_deciding_view_is_explained(known: Any, pixels: np.ndarray) -> None:
+    """Blurred, the bright dot and the dark dot weigh otherwise: at the border each window is smaller, so the mean moves."""
+    sharp, twice = Network(known), Network(known, second_view=3)
+    both = np.concatenate([pixels, 200 - pixels])
+    blurry = np.asarray(blurred(both, 3))
+    expected = np.maximum(sharp.logits(both), sharp.logits(blurry))
+    np.testing.assert_allclose(twice.logits(both), expected, rtol=1e-5)
+    logits, maps, _ = twice.map_gradients("first", both)
+    np.testing.assert_allclose(logits, expected, rtol=1e-5)
+    for number, (one, other) in enumerate(zip(sharp.logits(both), sharp.logits(blurry), strict=True)):
+        seen = (blurry if other > one else both)[number : number + 1]
+        np.testing.assert_allclose(maps[number], sharp.map_gradients("first", seen)[1][0], rtol=1e-4, atol=1e-3)
+    _, gradients = twice.pixel_gradients(both)
+    step = np.zeros_like(both)
+    step[:, 1, 2, 0] = 0.5
+    slope = (twice.logits(both + step) - twice.logits(both - step)) / 1.0
+    np.testing.assert_allclose(gradients[:, 1, 2, 0], slope, rtol=1e-2, atol=1e-4)
 
 
 def test_a_layer_that_is_no_convolution_is_refused_with_the_names_of_those_that_are(known: Any) -> None:

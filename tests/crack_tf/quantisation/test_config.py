@@ -32,6 +32,8 @@ from tflite.errors import CrackError
         ({"max_f1_drop": 101}, "--max-f1-drop 101: give points from 0 to 100"),
         ({"max_recall_drop": float("nan")}, "--max-recall-drop nan: give points"),
         ({"policy": "random"}, "--policy 'random'"),
+        ({"second_view": 1}, "--second-view 1: give a whole number of pixels from 2 to 9, or 0"),
+        ({"second_view": 10}, "--second-view 10: give"),
         ({"seed": -1}, "--seed -1: give a whole number from 0"),
     ],
 )
@@ -47,6 +49,7 @@ CONFIGS = st.builds(
     scheme=st.sampled_from(SCHEMES),
     edge_tpu=st.booleans(),
     input_dtype=st.sampled_from(INPUT_DTYPES),
+    second_view=st.just(0) | st.integers(2, 9),
     data=st.sampled_from(("", "metu", "my walls.csv")),
     policy=st.none() | st.just("plain"),
     calibration_samples=_COUNTS,
