@@ -70,6 +70,21 @@ class PhotoPair:
 
 
 @dataclass(frozen=True)
+class View:
+    """How a photograph of the other survey shows the place of a crack.
+
+    Attributes:
+        shown: share of its line that lies on the photograph.
+        width_px: that the crack's greatest width would have there, in pixels.
+        well: whether the crack would be found there: the place is sharp and lit, and the crack wide enough to be measured.
+    """
+
+    shown: float
+    width_px: float
+    well: bool
+
+
+@dataclass(frozen=True)
 class CrackPair:
     """A crack in two surveys.
 
@@ -176,8 +191,8 @@ def match_cracks(
     )
 
 
-def shows_well(photo: PhotoRecord, finding: Finding, homography: np.ndarray) -> bool:
-    """Whether another photograph shows a crack's place so well that it would be found there.
+def view_of(photo: PhotoRecord, finding: Finding, homography: np.ndarray) -> View | None:
+    """How another photograph shows a crack's place; None where it shows less than half of it.
 
     Args:
         photo: the other one.
@@ -186,13 +201,15 @@ def shows_well(photo: PhotoRecord, finding: Finding, homography: np.ndarray) -> 
     """
     line = _line(finding)
     shown = _shown(line, homography, photo)
-    if shown.mean() < MIN_COVER or finding.max_width_px is None:
-        return False
+    if shown.mean() < MIN_COVER:
+        return None
     there = _moved(line[shown], homography)
     codes = patch_codes(photo.patches, there[:, 0] / photo.width, there[:, 1] / photo.height)
     weights = line[shown] @ homography[2, :2] + homography[2, 2]
     enlarged = float(np.median(np.sqrt(np.abs(np.linalg.det(homography) / weights**3))))
-    return bool((codes == GOOD).mean() >= _MIN_GOOD and enlarged * finding.max_width_px >= MIN_PIXELS)
+    width = enlarged * (finding.max_width_px or 0.0)
+    well = bool((codes == GOOD).mean() >= _MIN_GOOD and width >= MIN_PIXELS)
+    return View(float(shown.mean()), width, well)
 
 
 def shared_lengths(finding: Finding, homography: np.ndarray, photo: PhotoRecord) -> tuple[float, float]:

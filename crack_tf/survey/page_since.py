@@ -41,9 +41,10 @@ def since_section(since: Since | None, survey: Survey, ranks: Mapping[str, int],
         f'<p class="note">{escape(text[0].upper() + text[1:])}.</p>{warnings}'
         f'<table class="sizes"><thead><tr><th scope="col">Crack</th><th scope="col">Number</th></tr></thead><tbody>{rows}</tbody></table>'
         f"{shown}"
-        '<p class="muted">Left, the earlier photograph laid onto this survey&#x27;s. Grown: the whole 95 % range of the growth, in mean '
-        "width or in length, lies above 0. Not shown to have grown: it may have grown by as much as the upper end. Where both photographs "
-        "show a crack clearly, it is compared with itself at the same places. <code>since.csv</code> has all numbers.</p></section>"
+        '<p class="muted">Left the earlier photograph, right this survey&#x27;s, one laid onto the other. Grown: the whole 95 % range of '
+        "the growth, in mean width or in length, lies above 0. Not shown to have grown: it may have grown by as much as the upper end. "
+        "Where both photographs show a crack clearly, it is compared with itself at the same places. <code>since.csv</code> has all "
+        "numbers.</p></section>"
     )
 
 
@@ -68,7 +69,7 @@ def _figure(
     told = [text for text in (growth_words(change), change.note) if text]
     if change.width_by == TWO_RANGES:
         told.append("by two independent measurements")
-    old, later = change.picture, None if new is None else new.picture
+    old, later = change.picture, change.new_picture if new is None else new.picture
     pictures = shelf.pictures(old or later or "", later or old or "")
     images = [
         _image(pictures, place, f"{name}, {when}")

@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from crack_tf.photo.gsd import MIN_PIXELS, needed_mm_per_pixel
 from crack_tf.survey.condition import table_of, with_conditions
@@ -29,7 +32,7 @@ from crack_tf.survey.since_files import remove_since, write_since
 from crack_tf.survey.source import NO_POSITION, UNREADABLE, Source
 from crack_tf.survey.store import PERFORMANCE, Store
 from crack_tf.survey.views import faces_of
-from tflite.errors import CrackError
+from tflite.errors import CrackError, ImageError
 from tflite.files import write_json
 from tflite.measure import peak_rss_mb
 from tflite.place.clock import parse_time
@@ -116,7 +119,7 @@ class Run:
             remove_since(out)
         else:
             survey, self.since, seen_on = compare_surveys(self.earlier, survey, out, self.position_error_m)
-            write_since(out, self.since, survey, self.earlier, seen_on)
+            self.since = write_since(out, self.since, survey, self.earlier, seen_on, self._photographs)
         write_tables(out, survey, self.coverage)
         write_survey(out, survey)
         write_page(out, survey, one_file=one_file, coverage=self.coverage, since=self.since)
@@ -157,6 +160,12 @@ class Run:
             f"{what:<16} {photo.positives:>4}/{photo.tiles} tiles  {searched.name}",
             photo.width * photo.height,
         )
+
+    def _photographs(self, names: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """Photographs of those names with their pixels, without those that cannot be read any more."""
+        for item in self.source.items(lambda name, size: name in names):
+            with suppress(ImageError, OSError):
+                yield item.name, item.read().image
 
     def _assembled(self, models: dict[str, dict[str, Any]], settings: dict[str, Any]) -> Survey:
         photos: list[PhotoRecord] = []

@@ -36,10 +36,11 @@ from crack_tf.survey.epochs import (
     CrackPair,
     Matched,
     PhotoPair,
+    View,
     match_cracks,
     pair_photographs,
     shared_lengths,
-    shows_well,
+    view_of,
 )
 from crack_tf.survey.findings import (
     CANNOT_TELL,
@@ -72,6 +73,7 @@ FORMAT = "crack_tf.since/1"
 FILE_NAME = "since.json"
 SAME_PLACES, TWO_RANGES = "same places", "two ranges"
 _WIDTH_DIGITS, _LENGTH_DIGITS = 3, 1  # of millimetres
+_LATER = "-now.jpg"  # after the id: the later photograph of what only the earlier survey drew
 _CACHED = 64  # photographs whose points are in memory
 _DISAGREE = 0.15  # by which two surveys' scales may differ beyond what both leave open, before that is told
 
@@ -83,7 +85,7 @@ class Change:
     Attributes:
         verdict: one of VERDICTS.
         old, new: ids of its findings in the earlier and the later survey; either may be none.
-        old_photo, new_photo: that were compared.
+        old_photo, new_photo: that were compared; of a crack of one survey, its own photograph and the other's that shows its place.
         width_verdict, length_verdict: of each alone; None for cracks of one survey.
         old_width_mm, new_width_mm: mean widths as each survey states them.
         width_growth_mm, width_growth_low_mm, width_growth_high_mm: of the mean width, and the range of 95 %.
@@ -91,8 +93,9 @@ class Change:
         places: that were compared, two pixels apart.
         old_length_mm, new_length_mm: of the part that both photographs show.
         length_growth_mm, length_growth_low_mm, length_growth_high_mm: likewise.
-        note: why nobody can tell, or what else is to be known.
+        note: why nobody can tell, why a crack is new or gone, or what else is to be known.
         picture: the earlier photograph of the place, laid onto the later one's picture where there is one; relative to the folder.
+        new_picture: of a crack that only the earlier survey drew, the later photograph of its place, laid onto the earlier picture.
     """
 
     verdict: Annotated[str, OneOf(VERDICTS)]
@@ -116,6 +119,7 @@ class Change:
     length_growth_high_mm: Difference | None = None
     note: Annotated[str, Text(1000)] | None = None
     picture: Annotated[str, RelativeName()] | None = None
+    new_picture: Annotated[str, RelativeName()] | None = None
 
 
 @dataclass(frozen=True)
@@ -201,7 +205,7 @@ def compare_surveys(
 
     Returns:
         The survey, its findings with what became of them; all changes; and the pair of photographs that each change was seen on, by
-        the change's picture.
+        the change's picture that lies on another one.
 
     Raises:
         CrackError: if no photograph of the two shows the same.
@@ -296,14 +300,17 @@ class _Comparison:
             for number in numbers:
                 finding = self._findings[side][number]
                 if finding.validation != REFUTED:
-                    found.append((self._alone(finding, side, seen), None))
+                    found.append(self._alone(finding, side, seen))
         found.sort(key=lambda entry: (VERDICTS.index(entry[0].verdict), -(entry[0].width_growth_mm or 0.0)))
         changes, seen_on = [], {}
         for change, pair in found:
-            picture = f"{SINCE}/{(change.new or change.old)[0]}.jpg" if change.old else None
-            changes.append(replace(change, picture=picture))
-            if picture is not None and pair is not None:
-                seen_on[picture] = pair
+            name = f"{SINCE}/{(change.new or change.old)[0]}"
+            picture = f"{name}.jpg" if change.old else None
+            later = f"{name}{_LATER}" if pair is not None and not change.new else None
+            changes.append(replace(change, picture=picture, new_picture=later))
+            laid = later or picture
+            if laid is not None and pair is not None:
+                seen_on[laid] = pair
         return changes, seen_on
 
     def warnings(self) -> tuple[str, ...]:
@@ -325,32 +332,42 @@ class _Comparison:
             )
         return tuple(found)
 
-    def _alone(self, finding: Finding, side: int, seen: bool) -> Change:
-        """A crack of one survey."""
-        numbers = {("old", "new")[side]: (finding.id,), ("old_photo", "new_photo")[side]: finding.photo}
-        width = {("old_width_mm", "new_width_mm")[side]: finding.mean_width_mm}
-        other = ("the earlier survey", "this survey")[1 - side]
-        if not seen:
-            note: str | None = f"no photograph of {other} is known to show its place"
+    def _alone(self, finding: Finding, side: int, seen: bool) -> tuple[Change, PhotoPair | None]:
+        """A crack of one survey, and the pair of photographs by which the other one shows its place best."""
+        sides, other = ("old", "new"), ("the earlier survey", "this survey")[1 - side]
+        views = self._views(finding, side) if seen else []
+        pair, view = max(views, key=lambda entry: (entry[1].well, entry[1].shown), default=(None, None))
+        verdict = CANNOT_TELL
+        if pair is None or view is None:
+            note = f"no photograph of {other} is known to show its place"
         elif finding.validation != CONFIRMED:
             note = f"{other} drew no crack there, and this finding is {finding.validation}"
-        elif not self._shown_well(finding, side):
+        elif not view.well:
             note = f"{other} drew no crack there, but no photograph shows the place well enough for a crack that fine"
         else:
-            note = None
-        verdict = CANNOT_TELL if note else (GONE, NEW)[side]
-        return Change(verdict, note=note, **numbers, **width)  # type: ignore[arg-type]
+            verdict = (GONE, NEW)[side]
+            note = (
+                f"{(pair.old, pair.new)[1 - side]} of {other} shows its place sharp and lit, where it would be {view.width_px:.0f} pixels "
+                "wide, and no crack was drawn there"
+            )
+        told = {
+            sides[side]: (finding.id,),
+            f"{sides[side]}_photo": finding.photo,
+            f"{sides[side]}_width_mm": finding.mean_width_mm,
+            f"{sides[1 - side]}_photo": None if pair is None else (pair.old, pair.new)[1 - side],
+        }
+        return Change(verdict, note=note, **told), pair  # type: ignore[arg-type]
 
-    def _shown_well(self, finding: Finding, side: int) -> bool:
+    def _views(self, finding: Finding, side: int) -> list[tuple[PhotoPair, View]]:
+        """How photographs of the other survey show a crack's place; without those that hardly show it."""
+        found = []
         for pair in self._pairs:
-            matrix = np.array(pair.homography)
-            if (pair.old, pair.new)[side] == finding.photo and shows_well(
-                self._photos[1 - side][(pair.old, pair.new)[1 - side]],
-                finding,
-                np.linalg.inv(matrix) if side else matrix,
-            ):
-                return True
-        return False
+            if (pair.old, pair.new)[side] == finding.photo:
+                matrix = np.array(pair.homography)
+                photo = self._photos[1 - side][(pair.old, pair.new)[1 - side]]
+                view = view_of(photo, finding, np.linalg.inv(matrix) if side else matrix)
+                found += [] if view is None else [(pair, view)]
+        return found
 
     def _same(
         self, olds: Sequence[Finding], news: Sequence[Finding], pairs: Sequence[CrackPair]

@@ -1,12 +1,18 @@
-"""What a comparison with an earlier survey leaves in the folder: since.json, since.csv and the earlier photographs of cracks."""
+"""What a comparison with an earlier survey leaves in the folder: since.json, since.csv and the photographs of cracks.
+
+Of a crack that the later survey drew, the earlier picture is laid onto the later one's. Of one that only the earlier survey drew, the
+later photograph of its place is laid onto the earlier picture, so that a person sees what is there now: that photograph is read again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from crack_tf.survey.epochs import PhotoPair
 from crack_tf.survey.findings import Finding, Survey
@@ -24,14 +30,29 @@ COLUMNS = tuple(entry.name for entry in fields(Change))
 _BESIDE = 128  # grey level of what the earlier picture does not show
 
 
-def write_since(out: Path, since: Since, survey: Survey, earlier: Earlier, seen_on: Mapping[str, PhotoPair]) -> None:
+# Names of photographs of the later survey, to these with their pixels, uint8 (height, width, 3), in any order; without those that are lost
+Photographs = Callable[[Collection[str]], Iterable[tuple[str, np.ndarray]]]
+
+
+def write_since(
+    out: Path,
+    since: Since,
+    survey: Survey,
+    earlier: Earlier,
+    seen_on: Mapping[str, PhotoPair],
+    photographs: Photographs,
+) -> Since:
     """Write the table, the pictures and, last, what the report reads.
 
     Args:
         out: the later survey's folder.
         since: what became of the cracks.
         survey, earlier: the later and the earlier survey.
-        seen_on: the photographs of each picture.
+        seen_on: the photographs of each picture that lies on another one.
+        photographs: reads those of the later survey.
+
+    Returns:
+        The same, without the later pictures whose photographs could not be read.
     """
     remove_since(out)
     by_id = {finding.id: finding for found in (survey, earlier.survey) for finding in found.findings}
@@ -43,11 +64,15 @@ def write_since(out: Path, since: Since, survey: Survey, earlier: Earlier, seen_
         picture = _earlier_picture(out, earlier, change, by_id, sizes, seen_on.get(change.picture))
         if picture is not None:
             write_bytes(out / change.picture, picture)
+    written = set(_write_later(out, since.changes, by_id, sizes[0], seen_on, photographs))
+    kept = (change if change.new_picture in written else replace(change, new_picture=None) for change in since.changes)
+    since = replace(since, changes=tuple(kept))
     rows = [
         asdict(change) | {side: "; ".join(getattr(change, side)) for side in ("old", "new")} for change in since.changes
     ]
     write_csv(out / TABLE, rows, COLUMNS)
     write_json(out / FILE_NAME, {"format": FORMAT, **asdict(since)})
+    return since
 
 
 def remove_since(out: Path) -> None:
@@ -87,6 +112,51 @@ def _earlier_picture(
         laid = cv2.warpPerspective(image, into @ back, size, flags=cv2.INTER_AREA)
         shown[there > 0] = laid[there > 0]
     return as_jpeg(shown)
+
+
+def _write_later(
+    out: Path,
+    changes: Sequence[Change],
+    findings: Mapping[str, Finding],
+    sizes: Mapping[str, tuple[int, int]],
+    seen_on: Mapping[str, PhotoPair],
+    photographs: Photographs,
+) -> Iterator[str]:
+    """Write the later photographs of cracks that only the earlier survey drew, a photograph at a time; the names of those written."""
+    wanted: dict[str, list[tuple[str, str, Change]]] = {}
+    for change in changes:
+        name, below = change.new_picture, change.picture
+        if name in seen_on and name is not None and below is not None and (out / below).is_file():
+            wanted.setdefault(seen_on[name].new, []).append((name, below, change))
+    for photo, pixels in photographs(wanted.keys()) if wanted else ():
+        for name, below, change in wanted.get(photo, ()):
+            shown, old = _read(out, below), findings[change.old[0]]
+            if shown is not None:
+                size = shown.shape[1], shown.shape[0]
+                into = _to_picture(old, sizes[old.photo], size) @ np.linalg.inv(np.array(seen_on[name].homography))
+                write_bytes(out / name, as_jpeg(_laid(pixels, into, size)))
+                yield name
+
+
+def _laid(pixels: np.ndarray, into: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A photograph laid onto a picture of that width and height, grey where it shows nothing.
+
+    Args:
+        pixels: uint8 (height, width, 3), the photograph.
+        into: (3, 3), its pixels to the picture's.
+        size: of the picture.
+    """
+    import cv2
+
+    # Reduced first where the picture is coarser: single pixels of a fine photograph would miss a fine crack.
+    x, y, weight = np.linalg.inv(into) @ (size[0] / 2, size[1] / 2, 1.0)
+    enlarged = math.sqrt(abs(float(np.linalg.det(into) / (into[2] @ (x / weight, y / weight, 1.0)) ** 3)))
+    times = max(1, int(1 / enlarged))
+    reduced = np.asarray(Image.fromarray(pixels).reduce(times)) if times > 1 else pixels
+    back = np.array([[times, 0, (times - 1) / 2], [0, times, (times - 1) / 2], [0, 0, 1.0]])
+    return np.asarray(
+        cv2.warpPerspective(reduced, into @ back, size, flags=cv2.INTER_LINEAR, borderValue=(_BESIDE, _BESIDE, _BESIDE))
+    )
 
 
 def _read(folder: Path, name: str) -> np.ndarray | None:

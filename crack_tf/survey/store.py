@@ -36,7 +36,7 @@ from tflite.outputs import Inputs, Output, check_folder, clear_folder, json_with
 from tflite.sameness import FileState
 
 SETTINGS, RECORDS, PICTURES, OVERLAYS, PROFILES = "settings.json", "records", "pictures", "overlays", "profiles"
-SINCE = "since"  # the earlier photographs of cracks, see `crack_tf.survey.since`
+SINCE = "since"  # photographs of cracks, the earlier ones and, of what is gone, the later, see `crack_tf.survey.since`
 SINCE_FILES = ("since.json", "since.csv")
 PERFORMANCE = "performance.json"
 RESULTS = (
@@ -56,7 +56,8 @@ OUTPUT = Output(
     json_with(SETTINGS, format=FORMAT),
     (
         *(SETTINGS, *RESULTS, "comparison.json", f"{RECORDS}/{_KEY}.json", f"{RECORDS}/{_KEY}{_POINTS}"),
-        *(f"{PICTURES}/{_ID}.jpg", f"{OVERLAYS}/{_ID}.jpg", f"{PROFILES}/{_ID}.csv", f"{SINCE}/{_ID}.jpg"),
+        *(f"{PICTURES}/{_ID}.jpg", f"{OVERLAYS}/{_ID}.jpg", f"{PROFILES}/{_ID}.csv"),
+        *(f"{SINCE}/{_ID}.jpg", f"{SINCE}/{_ID}-now.jpg"),
     ),
     first=SETTINGS,
 )

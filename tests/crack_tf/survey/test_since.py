@@ -18,7 +18,9 @@ from PIL import Image, ImageDraw
 import crack_tf
 from crack_tf.survey.__main__ import main
 from crack_tf.survey.findings import read_survey
-from crack_tf.survey.since import read_since
+from crack_tf.survey.review_tiles import picture_region
+from crack_tf.survey.since import compare_surveys, open_earlier, read_since
+from crack_tf.survey.since_files import write_since
 from tests.crack_tf.survey.small_flight import Models, exif, wall, write_models
 from tflite.errors import CrackError
 
@@ -120,7 +122,7 @@ def test_the_report_shows_both_photographs_that_lie_on_each_other(epochs: Epochs
     out = epochs.folder / "found-new"
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "since-title" in page
-    assert page.count('class="blink"') == 2  # the two cracks of both surveys
+    assert page.count('class="blink"') == 3  # the two cracks of both surveys, and the one that is gone
     since = read_since(out, read_survey(out))
     assert since is not None
     (kept,) = (change for change in since.changes if change.verdict == "not shown to have grown")
@@ -134,6 +136,44 @@ def test_the_report_shows_both_photographs_that_lie_on_each_other(epochs: Epochs
     gone = next(change for change in since.changes if change.verdict == "no longer seen")
     assert gone.picture is not None
     assert (out / gone.picture).is_file()
+
+
+def test_of_a_crack_that_is_gone_the_report_shows_what_is_there_now_and_why_that_is_said(epochs: Epochs) -> None:
+    out = epochs.folder / "found-new"
+    since = read_since(out, read_survey(out))
+    assert since is not None
+    (gone,) = (change for change in since.changes if change.verdict == "no longer seen")
+    assert (gone.old_photo, gone.new_photo) == ("a.png", "b.png")
+    assert gone.note is not None
+    assert "b.png of this survey shows its place sharp and lit" in gone.note
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert gone.note in page
+    assert gone.picture is not None
+    assert gone.new_picture is not None
+    assert gone.new_picture in page
+    before, now = (np.asarray(Image.open(out / name).convert("L"), float) for name in (gone.picture, gone.new_picture))
+    assert before.shape == now.shape
+    finding = next(found for found in read_survey(epochs.folder / "found-old").findings if found.id in gone.old)
+    region = picture_region(finding.box, *SIZE)
+    dark = before < 90
+    here = np.zeros_like(dark)
+    here[finding.box.y - region.y : finding.box.y + finding.box.h - region.y] = True
+    assert (dark & here).sum() > 200
+    assert (dark & ~here).sum() > 200
+    assert now[dark & here].mean() > 150  # repaired
+    assert now[dark & ~here].mean() < 90  # the cracks beside it are still there, and at the same places
+    assert all(change.new_picture is None for change in since.changes if change is not gone)
+
+
+def test_a_later_photograph_that_is_lost_leaves_the_earlier_one_alone(epochs: Epochs, tmp_path: Path) -> None:
+    out = tmp_path / "found"
+    shutil.copytree(epochs.folder / "found-new", out)
+    earlier = open_earlier(epochs.folder / "found-old", out)
+    survey, since, seen_on = compare_surveys(earlier, read_survey(out), out, 3.0)
+    left = write_since(out, since, survey, earlier, seen_on, lambda names: [])
+    assert [change.new_picture for change in left.changes] == [None] * 4
+    assert not list((out / "since").glob("*-now.jpg"))
+    assert read_since(out, survey) == left
 
 
 def test_a_finished_survey_answers_without_being_searched_again_and_forgets_when_asked_no_more(
@@ -191,8 +231,6 @@ def test_scales_that_contradict_each_other_are_told(epochs: Epochs, capsys: pyte
 
 
 def test_a_place_that_was_not_seen_well_tells_nothing(epochs: Epochs, tmp_path: Path) -> None:
-    from crack_tf.survey.since import compare_surveys, open_earlier
-
     out = epochs.folder / "found-new"
     survey = read_survey(out)
     blurred = replace(survey, photos=tuple(replace(photo, patches="bb/bb") for photo in survey.photos))
