@@ -62,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=non_negative_int,
         default=0,
         metavar="PIXELS",
-        help="let the file look twice, at the tile and at a copy blurred over so many pixels, and answer with the larger logit",
+        help="let the file look twice, at the tile and at a copy blurred over so many pixels, and answer with the mean of both",
     )
     add("--input-dtype", default="uint8", choices=INPUT_DTYPES, help="of int8 models; both take raw pixels")
     add("--data", default=None, help="manifest .csv, data set or folder (default: the manifest the run was trained on)")

@@ -120,7 +120,7 @@ def averaged(run: Path, model: str, data: Path, out: Path, epochs: str = "*", re
             out / "model.keras.json",
             ["average", run, checkpoints, *words(f"--target-recall {recall} --data", data, "--out", out)],
         ),
-        Step(out / "export" / f"{model}-int8-qat.tflite", words("export --int8 --qat-steps 60", out)),
+        Step(out / "export" / f"{model}-int8-qat.tflite", words("export --int8 --qat-steps 60 --second-view 3", out)),
     ]
 
 

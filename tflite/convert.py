@@ -9,8 +9,8 @@ int8-qat  the same file format, fine-tuned with fake quantisation first (`tflite
 Float files take raw pixels 0..255 as float32 and normalise them in the graph. int8 files have no normalisation left: their
 input is quantised with scale 1/128, so that the raw byte is the quantised value. All have a static batch of 1.
 
-A classifier may look twice, at the tile and at its blurred copy, and answer with the larger logit (`second_view`): the network is in the
-file's graph two times, its weights once.
+A classifier may look twice, at the tile and at its blurred copy, and answer with the mean of both logits (`second_view`): the network is in
+the file's graph two times, its weights once.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ SCHEMES = (*FLOAT_SCHEMES, *INT8_SCHEMES)
 INPUT_DTYPES = ("uint8", "int8")
 PIXEL_SCALE = 1 / 128
 PIXEL_RANGE = (-1.0, 127 / 128)  # of pixel / 128 - 1 over 0..255
+# Of the logits of the tile and of its blurred copy, in the mean. The tile counts more: hairlines are gone in the copy (studies/views.py).
+VIEW_WEIGHTS = (2, 1)
 _ZERO_POINT = {"uint8": 128, "int8": 0}
 
 
@@ -181,7 +183,13 @@ def _converter(model: Any, second_view: int = 0, pixel_range: tuple[float, float
         if pixel_range is not None:
             pixels = tf.quantization.fake_quant_with_min_max_vars(pixels, *pixel_range)
         blurred = tf.nn.avg_pool2d(pixels, second_view, 1, "SAME")
-        return tf.maximum(model(pixels, training=False), model(blurred, training=False))
+        looks = [model(view, training=False) for view in (pixels, blurred)]
+        # Pooling keeps the scale of its input, so the mean of int8 logits is int8 too and no range has to be found for it.
+        logits = tf.concat(
+            [look for look, weight in zip(looks, VIEW_WEIGHTS, strict=True) for _ in range(weight)], axis=1
+        )
+        counted = tf.reshape(logits, (1, 1, sum(VIEW_WEIGHTS), 1))
+        return tf.reshape(tf.nn.avg_pool2d(counted, (1, sum(VIEW_WEIGHTS)), 1, "VALID"), (1, 1))
 
     function = tf.function(answer)
     concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32, name="pixels"))

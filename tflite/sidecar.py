@@ -99,7 +99,7 @@ class Sidecar:
         head: how the answer says crack; a classifier's only.
         scaling: what becomes of pixels first; None where the file takes raw bytes, as this project's own do.
         second_view: side in pixels of the window whose mean each pixel is in a second look that the file itself takes at its tile;
-            it answers with the larger logit. 0 for one look.
+            its logit is the mean of both (`tflite.convert.VIEW_WEIGHTS`). 0 for one look.
     """
 
     model: str

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.explain.places import map_places
-from crack_tf.models.keras_models import blurred, load_keras
+from crack_tf.models.keras_models import load_keras, views
 from tflite.errors import CrackError
 from tflite.heads import LEAST_PROBABILITY, Head
 from tflite.scaling import Scaling
@@ -31,7 +31,7 @@ class Network:
     Args:
         model: Keras 3 model to logits (n, 1).
         scaling: what becomes of pixels (n, s, s, 3), 0..255, before the model takes them; None for nothing.
-        second_view: see `tflite.sidecar.Sidecar`; the maps are then those of the view that decides.
+        second_view: see `tflite.sidecar.Sidecar`; maps then have the channels of both views, one after the other.
 
     Raises:
         CrackError: if Keras runs on another backend than TensorFlow.
@@ -72,11 +72,12 @@ class Network:
 
     def logits(self, pixels: np.ndarray) -> np.ndarray:
         """Logits, float64 (n,), of pixels (n, s, s, 3)."""
+        import tensorflow as tf
+
         parts = [np.zeros(0)]
         for start in range(0, len(pixels), BATCH):
-            views = self._views(pixels[start : start + BATCH])
-            answers = [np.asarray(self._model.predict_on_batch(np.asarray(self._scaled(view))))[:, 0] for view in views]
-            parts.append(np.max(answers, axis=0))
+            looks = views(tf.cast(pixels[start : start + BATCH], tf.float32), self._second_view)
+            parts.append(np.sum([share * self._asked(self._model, view)[:, 0] for view, share in looks], axis=0))
         return np.concatenate(parts).astype(np.float64)
 
     def pixel_gradients(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -108,15 +109,16 @@ class Network:
         return map_places(self._model, self._behind(convolution))
 
     def pooled(self, pixels: np.ndarray) -> np.ndarray:
-        """What the last layer sees of tiles: float32 (n, c), from the first layer whose output has no place in it."""
+        """What the last layer sees of tiles, on average over both views: float32 (n, c), of the first layer whose output has no place."""
         import keras
+        import tensorflow as tf
 
         layer = next(layer for layer in self._model.layers if len(layer.output.shape) == 2)
         model = keras.Model(self._model.inputs, layer.output)
-        parts = [
-            np.asarray(model.predict_on_batch(np.asarray(self._scaled(pixels[start : start + BATCH]))))
-            for start in range(0, len(pixels), BATCH)
-        ]
+        parts = []
+        for start in range(0, len(pixels), BATCH):
+            looks = views(tf.cast(pixels[start : start + BATCH], tf.float32), self._second_view)
+            parts.append(np.sum([share * self._asked(model, view) for view, share in looks], axis=0, dtype=np.float32))
         return np.concatenate(parts)
 
     def randomised(self, seed: int) -> Network:
@@ -126,12 +128,9 @@ class Network:
         keras.utils.set_random_seed(seed)
         return Network(keras.models.clone_model(self._model), self._scaling, self._second_view)
 
-    def _views(self, pixels: Any) -> list[Any]:
-        """What the model is shown of pixels float32 (n, s, s, 3): themselves and, of a file that looks twice, their blurred copy."""
-        import tensorflow as tf
-
-        pixels = tf.cast(pixels, tf.float32)
-        return [pixels, blurred(pixels, self._second_view)] if self._second_view else [pixels]
+    def _asked(self, model: Any, pixels: Any) -> np.ndarray:
+        """A model's answers about pixels float32 (n, s, s, 3)."""
+        return np.asarray(model.predict_on_batch(np.asarray(self._scaled(pixels))))
 
     def _scaled(self, pixels: Any) -> Any:
         """What the model takes, float32 (n, s, s, channels), of pixels (n, s, s, 3); TensorFlow can differentiate it."""
@@ -162,7 +161,7 @@ class Network:
         import keras
         import tensorflow as tf
 
-        model = self._model
+        model, second_view = self._model, self._second_view
         outputs = [model.output, self._behind(convolution).output if convolution else model.input]
         both = keras.Model(model.inputs, outputs)
 
@@ -172,16 +171,15 @@ class Network:
         def probe(pixels: Any) -> Any:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(pixels)
-                views = [both(self._scaled(view), training=False) for view in self._views(pixels)]
-                answers = tf.stack([logits[:, 0] for logits, _ in views])
-                logits = tf.reduce_max(answers, axis=0)
+                looks = [
+                    (both(self._scaled(view), training=False), share) for view, share in views(pixels, second_view)
+                ]
+                logits = tf.add_n([share * logits[:, 0] for (logits, _), share in looks])
             # A tile's logit depends on no other tile: the gradient of the sum is that of each.
-            maps = [shown for _, shown in views]
+            maps = [shown for (_, shown), _ in looks]
             if not convolution:
                 return logits, maps[0], tape.gradient(logits, pixels)
-            gradients = tape.gradient(logits, maps)
-            decides = tf.argmax(answers, axis=0)
-            return logits, _chosen(maps, decides), _chosen(gradients, decides)
+            return logits, tf.concat(maps, axis=-1), tf.concat(tape.gradient(logits, maps), axis=-1)
 
         found: Callable[[Any], Any] = probe
         self._probes[convolution] = found
@@ -243,13 +241,6 @@ def logit_model(model: Any, head: Head) -> Any:
     elif head.crack == 0:
         answer = -answer
     return keras.Model(model.inputs[0], answer, name=model.name)
-
-
-def _chosen(views: list[Any], which: Any) -> Any:
-    """Of each tile the map of one view: tensors (n, h, w, c) and int (n,) to (n, h, w, c)."""
-    import tensorflow as tf
-
-    return views[0] if len(views) == 1 else tf.gather(tf.stack(views, axis=1), which, batch_dims=1)
 
 
 def _takes(layer: Any, tensor: Any) -> bool:

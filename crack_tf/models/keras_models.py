@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.common.archives import check_zip
+from tflite.convert import VIEW_WEIGHTS
 from tflite.errors import ModelFileError
 
 # A .keras may unpack to so many bytes, or to so many times its size; weights hardly shrink.
@@ -53,10 +54,25 @@ def predict_logits(model: Any, images: np.ndarray, batch: int = 64, second_view:
     parts = []
     for start in range(0, len(images), batch):
         pixels = np.asarray(images[start : start + batch], dtype=np.float32)
-        views = [pixels, np.asarray(blurred(pixels, second_view))] if second_view else [pixels]
-        answers = [np.asarray(model.predict_on_batch(view), dtype=np.float32)[:, 0] for view in views]
-        parts.append(np.max(answers, axis=0))
+        looks = [
+            weight * np.asarray(model.predict_on_batch(np.asarray(view)), dtype=np.float32)[:, 0]
+            for view, weight in views(pixels, second_view)
+        ]
+        parts.append(np.sum(looks, axis=0, dtype=np.float32))
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def views(pixels: Any, second_view: int) -> list[tuple[Any, float]]:
+    """What a classifier looks at, and how much each look's answer counts.
+
+    Args:
+        pixels: float32 (n, s, s, channels).
+        second_view: see `tflite.sidecar.Sidecar`.
+    """
+    if not second_view:
+        return [(pixels, 1.0)]
+    shares = [weight / sum(VIEW_WEIGHTS) for weight in VIEW_WEIGHTS]
+    return list(zip([pixels, blurred(pixels, second_view)], shares, strict=True))
 
 
 def blurred(pixels: Any, window: int) -> Any:

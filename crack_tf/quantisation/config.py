@@ -39,7 +39,7 @@ class ExportConfig:
         edge_tpu: write LeakyReLU as maximum(x, slope * x), which the Edge TPU has.
         input_dtype: "uint8" or "int8" for int8 models; both take raw pixels.
         second_view: let a classifier's file look twice, at the tile and at a copy in which each pixel is the mean of so many by so many,
-            and answer with the larger logit; 0 for one look.
+            and answer with the mean of both logits; 0 for one look.
         data: manifest .csv, data set name or folder; empty for the manifest the run was trained on.
         policy: how data that are no manifest are split; None for the set's own.
         calibration_samples: tiles of the train split that set the int8 ranges.

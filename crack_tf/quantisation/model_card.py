@@ -281,7 +281,8 @@ def _second_view(sidecar: Sidecar) -> str:
     window = f"{sidecar.second_view} x {sidecar.second_view} pixels"
     return (
         f"The file looks twice at every tile: at its pixels, and at a copy in which each is the mean of {window}. Both looks use the same "
-        "weights, the larger logit is the answer. Once is what `model.keras` does: its answers and its threshold differ."
+        "weights; the answer is the mean of their logits, in which the first counts twice. `model.keras` looks once: its answers and its "
+        "threshold differ."
     )
 
 

@@ -61,13 +61,11 @@ def test_ptq_takes_raw_bytes_with_scale_one_over_128(name: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("scheme", ["float32", "int8-ptq", "int8-qat"])
-def test_a_file_that_looks_twice_answers_with_the_larger_logit_of_tile_and_blurred_tile(
-    scheme: str, tmp_path: Path
-) -> None:
+def test_a_file_that_looks_twice_answers_with_the_mean_of_tile_and_blurred_tile(scheme: str, tmp_path: Path) -> None:
     raw, normalised, weights = build_pair("opnet_lite")
     tiles, calibration = make_tiles(24), make_tiles(40, seed=1)
     expected = predict_logits(raw, tiles, second_view=3)
-    assert (expected > predict(raw, tiles)).any()
+    assert correlation(expected, predict(raw, tiles)) < 0.9999
     if scheme == "float32":
         once, twice = (convert.convert_float(raw, scheme, second_view) for second_view in (0, 3))
         np.testing.assert_allclose(run_tflite(twice, tiles), expected, atol=1e-4 * np.ptp(expected))
@@ -87,7 +85,7 @@ def test_a_file_that_looks_twice_answers_with_the_larger_logit_of_tile_and_blurr
     if scheme != "float32":
         convert.check_int8(second)
         assert correlation(run_tflite(twice, tiles), expected) > 0.95
-        assert (run_tflite(twice, tiles) >= run_tflite(once, tiles) - 3 * second.outputs[0].scale).all()
+        assert "MUL" not in {operator.name for operator in second.operators}  # pooling takes the mean
 
 
 def test_smaller_files_for_smaller_schemes() -> None:
