@@ -149,7 +149,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--certify-cracks",
         type=positive_int,
         metavar="N",
-        help="how many (default: 16 to 400, in 40 %% of the survey's time)",
+        help="how many (default: up to 400, in 40 %% of the survey's time; refused where 16 take more than half of it)",
     )
     certify.add_argument(
         "--certify-seed", type=non_negative_int, default=0, metavar="N", help="another seed lays other cracks (0)"

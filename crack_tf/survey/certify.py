@@ -44,11 +44,12 @@ from tflite.lines import seal_line, unseal_line
 from tflite.words import counted
 
 LEAST_CRACKS, MOST_CRACKS = 16, 400  # where no number is asked for
-SHARE = 0.4  # of the survey's time that they may take then, but for the least ones
+SHARE, MOST_SHARE = 0.4, 0.5  # of the survey's time that they may take then, and that the least ones may
 _EACH = 4  # cracks of a visit to a photograph: decoding it and finding its concrete costs about as much as one
 _WIDTHS_PX = (0.3, 6.0)
 _CONTRASTS = (0.25, 0.8)
 _LENGTH, _OF_A_PHOTO = 1.2, 0.4  # tiles; of a small photograph's shorter side
+_TRIED = 3  # photographs, to find out what a crack takes
 _PLACES = 200  # that are tried on a photograph at least: small ones have few tiles
 _CELL = 32  # pixels: where windows begin, as the maps of a whole photograph would (`crack_tf.inference.maps`)
 _PARTS = 0.6  # of a picture: where more of it is asked for, a map is drawn of all of it (the same)
@@ -67,7 +68,8 @@ class Order:
         needs_mm: coarser parts of photographs are left out.
         overlap: of the survey's tiles.
         seconds: that the survey took.
-        cracks: to lay into photographs; None for as many as fit into `SHARE` of that time, from LEAST_CRACKS to MOST_CRACKS.
+        cracks: to lay into photographs; None for as many as fit into `SHARE` of that time, up to MOST_CRACKS, where LEAST_CRACKS fit into
+            `MOST_SHARE` of it.
         seed: of everything drawn.
     """
 
@@ -84,6 +86,22 @@ class Order:
         """Whether any photograph has one."""
         return any(photo.mm_per_pixel is not None for photo in self.survey.photos)
 
+    def check_time(self, needed: float) -> None:
+        """Raise where a flight is too small for its certificate.
+
+        Args:
+            needed: seconds that LEAST_CRACKS take.
+
+        Raises:
+            CrackError: if these are more than `MOST_SHARE` of the survey's, and no number of cracks was asked for.
+        """
+        if self.cracks is None and needed > MOST_SHARE * self.seconds:
+            raise CrackError(
+                f"--certify: this flight is too small for a certificate. {LEAST_CRACKS} cracks, below which it says little, would take "
+                f"about {needed:.2g} s, more than half of the {self.seconds:.2g} s that the survey took. --certify-cracks {LEAST_CRACKS} "
+                "lays them all the same. The survey itself is finished."
+            )
+
     def more(self, laid: int, visits: int, spent: float, jobs: int) -> int:
         """How many photographs to visit next; 0 where it is enough.
 
@@ -99,9 +117,12 @@ class Order:
         if self.cracks is not None or missing <= 0:
             return max(0, missing)
         if not visits:
-            return jobs
-        in_time = math.floor((SHARE * self.seconds - spent) * visits / max(1e-6, spent))
-        more = min(missing, max(0, in_time, math.ceil((LEAST_CRACKS - laid) / rate)))
+            return min(jobs, math.ceil(LEAST_CRACKS / _EACH))
+        in_time, at_most = (
+            math.floor((share * self.seconds - spent) * visits / max(1e-6, spent)) for share in (SHARE, MOST_SHARE)
+        )
+        least = min(at_most, math.ceil((LEAST_CRACKS - laid) / rate))
+        more = min(missing, max(0, in_time, least))
         # In small steps: what a visit takes and lays changes with the photograph, and with what else a machine does.
         return min(more, max(jobs, visits // 4))
 
@@ -160,7 +181,8 @@ def certify(
         check: called before anything is written; raises where the folder is no longer the survey's.
 
     Raises:
-        CrackError: if the survey is a journal's, or no part of a photograph is clean and seen well enough.
+        CrackError: if the survey is a journal's, no part of a photograph is clean and seen well enough, or cracks would take too long
+            (`Order.check_time`).
     """
     if source.kind == "journal":
         raise CrackError("--certify: a device's journal keeps positive tiles only, so no clean photograph is there.")
@@ -174,6 +196,8 @@ def certify(
     def spent() -> float:
         return before + time.monotonic() - started
 
+    if not kept.tried and order.cracks is None:
+        order.check_time(_time_of_least(sites, source, searcher, order, jobs) + spent())
     visits: list[_Visit] = []
     due = [_Visit(site, number, 0) for number, site in enumerate(sites)]
     full: Counter[str] = Counter()
@@ -198,6 +222,8 @@ def certify(
             due = [_Visit(visit.site, len(visits) + place, visit.round + 1) for place, visit in enumerate(again)]
     trials = [trial for visit in visits if visit.key in kept.tried for trial in kept.tried[visit.key].trials]
     trials = trials[: order.cracks if order.cracks is not None else MOST_CRACKS]
+    if len(trials) < 4 and due:
+        order.check_time(spent() * LEAST_CRACKS / max(1, len(trials)))
     if len(trials) < 4:
         raise CrackError(
             f"--certify: {counted(len(trials), 'place')} for cracks {'was' if len(trials) == 1 else 'were'} left on "
@@ -236,8 +262,8 @@ def _limit(order: Order, laid: int, exhausted: bool, unusable: Counter[str], ful
         return f"no more fit: of {counted(count, 'photograph')}, {sum(full.values())} are full ({_told(full)}){none}"
     if order.cracks is not None or laid >= MOST_CRACKS:
         return "as many as wanted"
-    least = f"; {LEAST_CRACKS} are laid whatever they take" if laid <= LEAST_CRACKS + _EACH else ""
-    return f"as many as fit into {SHARE:.0%} of the time that the survey took{least}"
+    share = SHARE if laid > LEAST_CRACKS + _EACH else MOST_SHARE
+    return f"as many as fit into {share:.0%} of the time that the survey took"
 
 
 def _told(reasons: Counter[str]) -> str:
@@ -264,6 +290,25 @@ def _work(
         raise
     finally:
         threads.shutdown(cancel_futures=True)
+
+
+def _time_of_least(sites: Sequence[_Site], source: Source, searcher: Searcher, order: Order, jobs: int) -> float:
+    """Seconds that LEAST_CRACKS take, by one that is laid to try; 0 where the first photographs leave no place for it."""
+    for site in sites[:_TRIED]:
+        visit = _Visit(site, 0, 0)
+        for item, _ in _items(source, {site.photo.name: visit}):
+            with suppress(FileNotFoundError, ImageError), searcher.classifier.room(item.pixels):
+                clock = [time.monotonic()]
+                ready = _prepare(item, visit, searcher, order)
+                if ready is None or not ready.places:
+                    continue
+                for _ in range(2):  # the first time, libraries are loaded
+                    clock.append(time.monotonic())
+                    _try_crack(ready, ready.places[0], visit, 0, searcher, order)
+                each = min(np.diff([*clock[1:], time.monotonic()]).tolist())
+                visits = math.ceil(LEAST_CRACKS / _EACH)
+                return math.ceil(visits / jobs) * (clock[1] - clock[0] + _EACH * each)
+    return 0.0
 
 
 # ------------------------------------------------------------------------------------------------------------ places
@@ -373,23 +418,47 @@ def _meet(one: Box, other: Box) -> bool:
 
 def _try_photo(item: Item, visit: _Visit, searcher: Searcher, order: Order) -> _Tried:
     """Lay cracks into a photograph, one at a time, and search for each; none where it cannot be read, or is another one by now."""
+    with suppress(FileNotFoundError, ImageError), searcher.classifier.room(item.pixels):
+        ready = _prepare(item, visit, searcher, order)
+        if ready is not None:
+            trials = (
+                _try_crack(ready, place, visit, number, searcher, order) for number, place in enumerate(ready.places)
+            )
+            return _Tried(tuple(trials), ready.why)
+    return _Tried((), _GONE)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A photograph that was read for a visit.
+
+    Attributes:
+        image: uint8 (height, width, 3).
+        concrete: bool (height, width), less its edge; None for everywhere.
+        boxes: the photograph's tiles.
+        places: of the visit's cracks.
+        why: there are no more; None where there are as many as wanted.
+    """
+
+    image: np.ndarray
+    concrete: np.ndarray | None
+    boxes: Sequence[Box]
+    places: list[np.ndarray]
+    why: str | None
+
+
+def _prepare(item: Item, visit: _Visit, searcher: Searcher, order: Order) -> _Ready | None:
+    """Read a photograph; None where it is another one by now."""
     photo = visit.site.photo
     side = searcher.classifier.side_for(photo.mm_per_pixel)
-    trials: list[Trial] = []
-    try:
-        with searcher.classifier.room(item.pixels):
-            frame = item.read()
-            if frame.sha256 != photo.sha256:
-                return _Tried((), _GONE)
-            foreground = searcher.foreground(frame)
-            concrete = None if foreground is None else without_edge(foreground, False)
-            boxes = photo_boxes(photo.width, photo.height, side, order.overlap)
-            places, why = _free(visit.site, concrete, _reach(photo, side), (visit.round + 1) * _EACH)
-            for number, place in enumerate(places[visit.round * _EACH :]):
-                trials.append(_try_crack(frame.image, concrete, boxes, place, visit, number, searcher, order))
-    except (FileNotFoundError, ImageError):
-        return _Tried((), _GONE)
-    return _Tried(tuple(trials), why)
+    frame = item.read()
+    if frame.sha256 != photo.sha256:
+        return None
+    foreground = searcher.foreground(frame)
+    concrete = None if foreground is None else without_edge(foreground, False)
+    boxes = photo_boxes(photo.width, photo.height, side, order.overlap)
+    places, why = _free(visit.site, concrete, _reach(photo, side), (visit.round + 1) * _EACH)
+    return _Ready(frame.image, concrete, boxes, places[visit.round * _EACH :], why)
 
 
 def _free(site: _Site, concrete: np.ndarray | None, reach: float, count: int) -> tuple[list[np.ndarray], str | None]:
@@ -412,14 +481,7 @@ def _free(site: _Site, concrete: np.ndarray | None, reach: float, count: int) ->
 
 
 def _try_crack(
-    image: np.ndarray,
-    concrete: np.ndarray | None,
-    boxes: Sequence[Box],
-    place: np.ndarray,
-    visit: _Visit,
-    number: int,
-    searcher: Searcher,
-    order: Order,
+    ready: _Ready, place: np.ndarray, visit: _Visit, number: int, searcher: Searcher, order: Order
 ) -> Trial:
     photo = visit.site.photo
     side = searcher.classifier.side_for(photo.mm_per_pixel)
@@ -434,7 +496,9 @@ def _try_crack(
     length = _length(photo.width, photo.height, side)
     crack = _crack(rng, place, math.radians(direction), length, width, contrast)
     window = window_around(photo.width, photo.height, place, _reach(photo, side), side)
-    verdict = search_for(crack, int(rng.integers(2**31)), image, window, boxes, concrete, side, searcher)
+    verdict = search_for(
+        crack, int(rng.integers(2**31)), ready.image, window, ready.boxes, ready.concrete, side, searcher
+    )
     view = _view(photo)
     scales = None if view is None else view.measure([crack.points.tolist()])
     return Trial(

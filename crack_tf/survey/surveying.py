@@ -90,7 +90,8 @@ class SurveyConfig:
         every_s: video: seconds between frames.
         video_start: video: time of its first frame, with a time zone; None finds it out.
         certify: lay known cracks into the flight's own clean photographs and search for them, see `crack_tf.survey.certify`.
-        certify_cracks: how many; None for as many as fit into 40 % of the survey's time, from 16 to 400.
+        certify_cracks: how many; None for as many as fit into 40 % of the survey's time, up to 400; refused where 16 take more
+            than half of it.
         certify_seed: another seed lays other cracks.
         jobs: photographs at a time; None for all cores.
         scheduler: address of a Dask scheduler whose workers search; None for this process.
