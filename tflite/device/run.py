@@ -300,7 +300,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--gps",
         metavar="WHERE",
-        help="exif, a track (NMEA, GPX, CSV, a drone's SRT, a .tlog or .bin), /dev/ttyUSB0[@BAUD] (default: 9600), gpsd://host:port, "
+        help="exif, a track (NMEA, GPX, CSV, a drone's SRT, a .tlog, .bin or .ulg), /dev/ttyUSB0[@BAUD] (default: 9600), gpsd://host:port, "
         "or a flight controller: mavlink://udp:PORT, mavlink://tcp:HOST:PORT, mavlink:///dev/ttyAMA0[@BAUD] (default: 57600); a "
         "drone's SRT beside a video is found by itself",
     )

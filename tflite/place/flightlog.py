@@ -1,12 +1,13 @@
 """Where the camera was at a given time, from a flight log: CSV, GPX, NMEA, a drone's .SRT or .MRK, a flight controller's .tlog or
-.bin, told apart by what the file holds.
+.bin or .ulg, told apart by what the file holds.
 
 * CSV: `tflite.place.csvlog`. Times are ISO 8601 and what exporters write.
 * GPX: the track points. Their times are UTC, as GPX demands, also where the "Z" is missing.
 * NMEA: what `tflite.place.nmea` reads.
 * SRT: the subtitles of a drone's video, `tflite.place.srt`.
 * MRK: the exposures of a drone with RTK, `tflite.place.mrk`; its photographs are found by their numbers too.
-* MAVLink: a recorded link (.tlog), `tflite.place.mavlink`, or what ArduPilot writes on board (.bin), `tflite.place.dataflash`.
+* MAVLink: a recorded link (.tlog), `tflite.place.mavlink`, or what ArduPilot writes on board (.bin), `tflite.place.dataflash`,
+  or PX4 (.ulg), `tflite.place.ulog`.
 
 A line that cannot be used is left out and counted, by reason. Between two fixes a position is interpolated; where the log has
 a hole, and before and after it, there is no position: none is better than a wrong one.
@@ -37,6 +38,7 @@ from tflite.place.mavlink import is_tlog, read_tlog
 from tflite.place.mrk import exposure_of, is_mrk, read_mrk
 from tflite.place.nmea import NmeaParser, is_nmea
 from tflite.place.srt import dated_fixes, is_srt, read_srt
+from tflite.place.ulog import is_ulog, read_ulog
 from tflite.place.vehicle import KEPT_S
 
 MAX_GAP_S = 10.0  # a drone that searches flies a few metres a second, and logs once a second or oftener
@@ -160,7 +162,7 @@ def read_flight_log(path: str | Path, timezone: str | None = None, video_start: 
     """Read a flight log.
 
     Args:
-        path: a CSV, GPX, NMEA, SRT, MRK, .tlog or .bin file.
+        path: a CSV, GPX, NMEA, SRT, MRK, .tlog, .bin or .ulg file.
         timezone: of times that do not say theirs: an IANA name such as "Europe/Vienna", or an offset such as "+02:00".
         video_start: when the video of an SRT file began, seconds since 1970 UTC: its blocks are dated by it.
 
@@ -189,6 +191,8 @@ def read_log_bytes(path: Path) -> bytes:
 def _read(data: bytes, path: Path, zone: tzinfo | None, video_start: float | None) -> LogContent:
     if is_dataflash(data):
         return read_dataflash(data)
+    if is_ulog(data):
+        return read_ulog(data)
     if is_tlog(data):
         return read_tlog(data, str(path))
     start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
@@ -235,8 +239,8 @@ def _sorted_log(content: LogContent, path: Path) -> FlightLog:
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items()) or "it is empty"
         told = f" {content.problems[0][0].upper()}{content.problems[0][1:]}." if content.problems else ""
         raise CrackError(
-            f"flight log {path} holds no position with a time ({left_out}).{told} Is it a CSV, GPX, NMEA, SRT, MRK, .tlog or .bin "
-            "file of the flight?"
+            f"flight log {path} holds no position with a time ({left_out}).{told} Is it a CSV, GPX, NMEA, SRT, MRK, .tlog, .bin "
+            "or .ulg file of the flight?"
         )
     fixes = tuple(kept[time] for time in sorted(kept))
     known = set(kept.values())
