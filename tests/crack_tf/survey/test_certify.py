@@ -18,8 +18,8 @@ from crack_tf.inference.tiles import photo_boxes
 from crack_tf.survey.certificate import FILES, TRIALS, certificate_of, contrast_of, direction_of, read_certificate
 from crack_tf.survey.certify import (
     LEAST_CRACKS,
+    LEAST_SHARE,
     MOST_CRACKS,
-    MOST_SHARE,
     SHARE,
     Order,
     lay,
@@ -229,7 +229,7 @@ def test_the_time_that_cracks_take_is_bounded_by_the_survey_s(
         laid, visits, spent = laid + more * rate, visits + more, spent + more * visit_s
     assert laid <= MOST_CRACKS + jobs * rate
     first = min(jobs, 4)  # visits at a time, which are asked for before it is known what one takes
-    assert spent <= MOST_SHARE * survey_s * (1 + 1e-9) or visits == first
+    assert spent <= LEAST_SHARE * survey_s * (1 + 1e-9) or visits == first
     if laid >= LEAST_CRACKS + jobs * rate:
         assert spent <= SHARE * survey_s * (1 + 1e-9) or visits == first
     if survey_s * SHARE >= visit_s * (LEAST_CRACKS + jobs):
