@@ -22,6 +22,7 @@ import numpy as np
 
 from crack_tf.photo.view import View
 from crack_tf.survey.camera import Locator
+from crack_tf.survey.curved import both, radii_of, seems_round
 from crack_tf.survey.findings import PhotoRecord
 from crack_tf.survey.ledger import CLEAN, FaceCoverage, measure_coverage
 from crack_tf.survey.rounds import round_view
@@ -60,6 +61,7 @@ PLAN = Plan(
 LOOSE = replace(PLAN, rows=3, pitch_deg=10.0, facing_deg=5.0, gimbal_noise_deg=2.0, missed=0, blurred=0)
 MARKS = 20  # on each photograph
 MARK_PX = 150
+SEEMS = "photographs that seem to show something round"
 
 
 def record_of(plan: Plan, shot: Shot) -> PhotoRecord:
@@ -174,6 +176,9 @@ def scales(seed: int, tallies: dict[tuple[str, str], Tally]) -> None:
     rng = np.random.default_rng(seed)
     surfaces, taken = shots(plan)
     declared_views = around_pier(plan, surfaces, taken) if plan.shape == ROUND else {}
+    radii = radii_of([record_of(plan, shot) for shot in taken])
+    tallies.setdefault((plan.shape, SEEMS), Tally()).held += len(radii)
+    tallies[plan.shape, SEEMS].tried += len(taken)
     for shot in taken:
         known = Locator().of_file(blank_photo(plan, shot), plan.width, plan.height, shot.name)
         view = known.view(plan.width, plan.height)
@@ -197,14 +202,18 @@ def scales(seed: int, tallies: dict[tuple[str, str], Tally]) -> None:
             if shot.name in declared_views:
                 name = plan.shape, "lengths, pier declared"
                 tallies.setdefault(name, Tally()).add(_holds(declared_views[shot.name], line, long))
+            name = plan.shape, "lengths, nobody declares the pier"
+            tallies.setdefault(name, Tally()).add(_holds(view, line, long, radii.get(shot.name)))
 
 
-def _holds(view: View, line: np.ndarray, long: float) -> bool:
-    """Whether a mark's stated interval holds its length in millimetres."""
+def _holds(view: View, line: np.ndarray, long: float, radius_m: float | None = None) -> bool:
+    """Whether a mark's stated interval holds its length in millimetres; a wider one, where the photograph seems to show a pier."""
     measured = view.measure([line.tolist()])
-    if measured is None or measured.error is None:
+    around = None if radius_m is None else seems_round(view, radius_m).measure([line.tolist()])
+    if measured is None or measured.error is None or (around is not None and around.error is None):
         return False
-    return abs(MARK_PX * measured.length - long) <= measured.error * MARK_PX * measured.length
+    error = measured.error if around is None else both(measured, around)[1]
+    return abs(MARK_PX * measured.length - long) <= error * MARK_PX * measured.length
 
 
 def around_pier(plan: Plan, surfaces: Sequence[Surface], taken: Sequence[Shot]) -> dict[str, View]:

@@ -17,6 +17,7 @@ import numpy as np
 from crack_tf.photo.gsd import MIN_PIXELS, needed_mm_per_pixel
 from crack_tf.survey.condition import table_of, with_conditions
 from crack_tf.survey.crew import Crew
+from crack_tf.survey.curved import holding_both, radii_of, warn_of_curves
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, write_survey
 from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.ledger import NEEDED_MM, Coverage, coverage_of
@@ -185,7 +186,10 @@ class Run:
                     detail = photo.unplaced or "neither the photograph nor the flight log says where it was taken"
                     gaps.append(Gap(photo.name, NO_POSITION, detail, time=photo.time))
         self._require_all(recorded)
-        findings = on_cylinders(photos, findings, faces_of(settings), self.position_error_m)
+        faces = faces_of(settings)
+        findings = on_cylinders(photos, findings, faces, self.position_error_m)
+        radii = radii_of(photos, faces, self.position_error_m)
+        findings = holding_both(photos, findings, radii)
         merged = [
             replace(finding, severity=_severity(finding))
             for finding in merge_findings(photos, findings, self.store.points, self.position_error_m, self.jobs)
@@ -202,7 +206,12 @@ class Run:
             photos=tuple(photos),
             findings=tuple(merged),
             gaps=tuple(sorted(gaps, key=lambda gap: (gap.photo, gap.reason))),
-            warnings=(*self.source.warnings, *self._warnings(photos), *self._unplaced(photos, merged)),
+            warnings=(
+                *self.source.warnings,
+                *self._warnings(photos),
+                *warn_of_curves(radii),
+                *self._unplaced(photos, merged),
+            ),
         )
 
     def _unplaced(self, photos: list[PhotoRecord], findings: list[Finding]) -> list[str]:

@@ -85,14 +85,15 @@ def _round_views(
                 continue
             nearest[photo.name] = camera.distance_m
             found.pop(photo.name, None)
-            flat = _flat_view(photo)
+            flat = flat_view(photo)
             if face.kind == CYLINDER and flat is not None and flat.focal_px is not None:
                 assert views is not None
                 found[photo.name] = flat, round_view(flat, face, camera, views.frame)
     return found
 
 
-def _flat_view(photo: PhotoRecord) -> View | None:
+def flat_view(photo: PhotoRecord) -> View | None:
+    """How a photograph shows a wall; None without a scale."""
     error = None if photo.scale_error is None else photo.scale_error / TWO_SIDED
     shot = Shot(
         pitch_deg=photo.pitch_deg, distance_m=photo.distance_m, mm_per_pixel=photo.mm_per_pixel, scale_error=error
