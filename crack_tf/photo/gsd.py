@@ -30,6 +30,7 @@ from tflite.tiff import choose_page
 
 LASER, STATED, EXIF_DISTANCE = "laser", "stated", "EXIF"  # where a distance comes from
 BY_FACES = "faces"  # the same, of the position before a declared face: `crack_tf.survey.face_ranges`
+BY_POSITIONS = "positions"  # of positions and what photographs show in common: `crack_tf.survey.position_ranges`
 MIN_PIXELS = 3.0
 FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
 

@@ -102,6 +102,12 @@ def make_parser() -> argparse.ArgumentParser:
         help="from the lens to the surface, where no laser measured it",
     )
     scale.add_argument(
+        "--distance-from-positions",
+        action="store_true",
+        help="where no laser measured the distance, measure it between photographs that overlap, by their positions (RTK); all are "
+        "read twice",
+    )
+    scale.add_argument(
         "--distance-from-faces",
         action="store_true",
         help="where no laser measured it and nobody states it: that of the position before --faces; needs RTK and a gimbal's angles",
@@ -166,7 +172,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--flight-log",
         type=named_path,
         metavar="FILE",
-        help="CSV, GPX, NMEA, a drone's SRT or MRK, a flight controller's .tlog or .bin; for pictures without a position (an SRT "
+        help="CSV, GPX, NMEA, a drone's SRT or MRK, a flight controller's .tlog, .bin or .ulg; for pictures without a position (an SRT "
         "beside a video is found by itself)",
     )
     place.add_argument(

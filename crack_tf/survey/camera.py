@@ -199,13 +199,15 @@ class Locator:
         scale: what the user says.
         log: of the flight, or None.
         clock: of cameras, as far as the user says.
-        ranges: finds metres to a declared face and their standard deviation; None where nobody asked for it.
+        ranges: finds metres to the surface and their standard deviation, where no laser measured it; None where nobody asked for it.
+        ranges_from: what these are told to come from, BY_FACES or BY_POSITIONS of `crack_tf.photo.gsd`.
     """
 
     scale: Scale = Scale()
     log: FlightLog | None = None
     clock: CameraClock = PLAIN_CLOCK
     ranges: Callable[[Shot], tuple[float, float] | None] | None = None
+    ranges_from: str = BY_FACES
 
     def of_file(self, data: bytes, width: int, height: int, name: str = "") -> Shot:
         """What a photograph's bytes say.
@@ -261,10 +263,10 @@ class Locator:
     ) -> tuple[float | None, GroundSampling | None, str | None]:
         """The distance but for what EXIF data say, the scale, and why that was refused."""
         if measured is None and self.scale.distance_m is None and self.ranges is not None:
-            by_faces = self.ranges(shot)
-            if by_faces is not None:
-                scale, refused = self.scale.find(data, width, height, by_faces[0])
-                return by_faces[0], None if scale is None else _by_faces(scale, *by_faces), refused
+            found = self.ranges(shot)
+            if found is not None:
+                scale, refused = self.scale.find(data, width, height, found[0])
+                return found[0], None if scale is None else _ranged(scale, *found, self.ranges_from), refused
         scale, refused = self.scale.find(data, width, height, measured)
         return measured or self.scale.distance_m, scale, refused
 
@@ -286,12 +288,12 @@ def _shot(seconds: float | None, fix: Fix | None, unplaced: str | None) -> Shot:
     return Shot(seconds, fix.lat, fix.lon, fix.alt, fix.heading_deg, fix.pitch_deg, roll_deg=fix.roll_deg)
 
 
-def _by_faces(scale: GroundSampling, distance_m: float, error_m: float) -> GroundSampling:
+def _ranged(scale: GroundSampling, distance_m: float, error_m: float, origin: str) -> GroundSampling:
     """A scale that was found as if a laser had measured the distance."""
     if scale.error is None or scale.distance_from != LASER:
         return scale
     focal = math.sqrt(max(0.0, scale.error**2 - distance_error(distance_m, LASER) ** 2))
-    return replace(scale, distance_from=BY_FACES, error=math.hypot(focal, error_m / distance_m))
+    return replace(scale, distance_from=origin, error=math.hypot(focal, error_m / distance_m))
 
 
 def _scale_fields(found: GroundSampling | None) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class Finding:
         picture, overlay: image files relative to the survey's folder, posix text: the place as it is, and with the outline.
         width_from: "photograph" where widths were measured in its grey values, "mask" where the segmentation model's mask had to
             do, which is often wider than the crack; None where none was measured.
-        note: why the second opinion could not settle it, for a person; or None.
+        note: why the second opinion could not settle it, or why its ± is wide, for a person; or None.
         length_error_mm, mean_width_error_mm, max_width_error_mm: half the width of the interval around each that holds 95 % of what the
             scale leaves open (range, focal length, angle), not of errors in pixels; None where the scale was given or is not known.
         centreline: polylines (x, y) in pixels, one per branch of the segmented crack; none where none was segmented, and in surveys from
@@ -246,8 +246,8 @@ class PhotoRecord:
         left_out: positives that the foreground leaves out; they are unclear findings with a note.
         unplaced: why it has no position, in words; None where it has one.
         notes: what its own data say that cannot be and was left out.
-        scale_source: where the scale comes from: "laser", "stated" (--distance-m), "faces" (position), "EXIF" (subject distance), "given"
-            (--mm-per-pixel); None without a scale, and in surveys from before 2026-12.
+        scale_source: where the scale comes from: "laser", "stated" (--distance-m), "faces" (position), "positions" (and overlap), "EXIF"
+            (subject distance), "given" (--mm-per-pixel); None without a scale, and in surveys from before 2026-12.
         scale_error: half the width of the interval around `mm_per_pixel` that holds 95 %, as a share of it; None where the scale was
             given or is not known.
         distance_m: to the surface in the middle of the photograph, or None.
@@ -272,7 +272,7 @@ class PhotoRecord:
     left_out: Count = 0
     unplaced: str | None = None
     notes: tuple[str, ...] = ()
-    scale_source: Annotated[str, OneOf(("laser", "stated", "faces", "EXIF", "given"))] | None = None
+    scale_source: Annotated[str, OneOf(("laser", "stated", "faces", "positions", "EXIF", "given"))] | None = None
     scale_error: Amount | None = None
     distance_m: Amount | None = None
     pitch_deg: Annotated[float, Between(-360, 360)] | None = None

@@ -14,6 +14,7 @@ SOURCES = {
     "laser": "the laser's range",
     "stated": "the distance stated",
     "faces": "their positions before declared faces",
+    "positions": "their positions and what they show in common",
     "EXIF": "the EXIF subject distance",
     None: "a scale of unknown origin",  # surveys from before the origin was kept
 }

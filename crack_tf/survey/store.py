@@ -1,6 +1,7 @@
 """The survey's folder: its settings, one record per photograph, and the pictures.
 
     settings.json            what decides the results; another run in this folder must have the same
+    ranges.json              distances that were measured between photographs, see `crack_tf.survey.position_ranges`
     records/KEY.json         one photograph: what was found on it, or why it could not be read
     records/KEY.npy          points by which the photograph is known again on others, see `crack_tf.survey.merge`
     pictures/ID.jpg          a finding; overlays/ID.jpg the same with its outline
@@ -39,6 +40,7 @@ SETTINGS, RECORDS, PICTURES, OVERLAYS, PROFILES = "settings.json", "records", "p
 SINCE = "since"  # photographs of cracks, the earlier ones and, of what is gone, the later, see `crack_tf.survey.since`
 SINCE_FILES = ("since.json", "since.csv")
 PERFORMANCE = "performance.json"
+RANGES = "ranges.json"  # where `crack_tf.survey.position_ranges` was asked
 RESULTS = (
     *CERTIFICATE,
     *SINCE_FILES,
@@ -55,7 +57,7 @@ OUTPUT = Output(
     "crack-tf survey",
     json_with(SETTINGS, format=FORMAT),
     (
-        *(SETTINGS, *RESULTS, "comparison.json", f"{RECORDS}/{_KEY}.json", f"{RECORDS}/{_KEY}{_POINTS}"),
+        *(SETTINGS, RANGES, *RESULTS, "comparison.json", f"{RECORDS}/{_KEY}.json", f"{RECORDS}/{_KEY}{_POINTS}"),
         *(f"{PICTURES}/{_ID}.jpg", f"{OVERLAYS}/{_ID}.jpg", f"{PROFILES}/{_ID}.csv"),
         *(f"{SINCE}/{_ID}.jpg", f"{SINCE}/{_ID}-now.jpg"),
     ),

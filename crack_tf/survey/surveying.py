@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from crack_tf.common.arguments import check_config
 from crack_tf.common.progress import say_now
+from crack_tf.photo.gsd import BY_POSITIONS
 from crack_tf.photo.limits import read_limits
 from crack_tf.survey.camera import Locator, Scale
 from crack_tf.survey.certificate import Certificate
@@ -26,6 +27,7 @@ from crack_tf.survey.findings import Finding, Gap, Survey
 from crack_tf.survey.ledger import NEEDED_MM, POSITION_ERROR_M, Coverage
 from crack_tf.survey.page import write_page
 from crack_tf.survey.pipeline import Run
+from crack_tf.survey.position_ranges import SETTING, lens_locator, ranges_of
 from crack_tf.survey.search import Plan, Searcher
 from crack_tf.survey.since import Since, open_earlier
 from crack_tf.survey.source import file_hash, is_video, open_source
@@ -84,6 +86,8 @@ class SurveyConfig:
         needs_mm: width of crack that must be measurable where a surface counts as seen.
         limit_mm: widths that tables and report say of each crack whether it exceeds them, see `crack_tf.photo.limits`.
         faces: file of the structure's faces, see `crack_tf.survey.faces`; None takes the walls that the flight looked at.
+        distance_from_positions: whether photographs without a measured distance take one that is measured between those that overlap, by
+            their positions, see `crack_tf.survey.position_ranges`.
         distance_from_faces: whether photographs without a measured or stated distance take that of their position before one of `faces`.
         condition: table of rules that propose a condition state for each crack: a preset of `crack_tf.survey.condition` or a TOML file.
         since: folder of an earlier survey of the same structure, to say of each crack what became of it, see `crack_tf.survey.since`.
@@ -116,6 +120,7 @@ class SurveyConfig:
     needs_mm: float = NEEDED_MM
     faces: Path | None = None
     distance_from_faces: bool = False
+    distance_from_positions: bool = False
     condition: str | None = None
     since: Path | None = None
     every_s: float = 1.0
@@ -143,6 +148,20 @@ class SurveyConfig:
                 f"--distance-from-faces needs --faces FILE and --position-error-m of at most {MOST_POSITION_ERROR_M:g} (now "
                 f"{self.position_error_m:g}): only positions by RTK or the like tell how far away a face is."
             )
+        if self.distance_from_positions:
+            rivals = {
+                "--mm-per-pixel": self.mm_per_pixel is not None,
+                "--distance-m": self.distance_m is not None,
+                "--distance-from-faces": self.distance_from_faces,
+            }
+            if any(rivals.values()):
+                named = next(name for name, given in rivals.items() if given)
+                raise CrackError(f"--distance-from-positions and {named} are two answers to one question: give one.")
+            if self.position_error_m > MOST_POSITION_ERROR_M:
+                raise CrackError(
+                    f"--distance-from-positions needs --position-error-m of at most {MOST_POSITION_ERROR_M:g} (now "
+                    f"{self.position_error_m:g}): only positions by RTK or the like tell how far photographs are apart."
+                )
         if self.certify_seed < 0:
             raise CrackError(f"--certify-seed {self.certify_seed}: give 0 or more.")
         if not 0 <= self.overlap <= MAX_OVERLAP:
@@ -261,10 +280,21 @@ def survey(
     scale.check()
     clock = CameraClock(None if config.timezone is None else parse_timezone(config.timezone), config.clock_offset)
     log, subtitles = _flight_log(given, config, say)
+    jobs = config.jobs or int(describe()["cores"])
     ranges = FaceRanges(faces, config.position_error_m) if config.distance_from_faces else None
     locator = Locator(scale, log, clock, ranges)
     # Workers have other current folders.
     photos = given if config.scheduler is None else given.absolute()
+    measured = None
+    if config.distance_from_positions:
+        lenses = open_source(photos, folder, lens_locator(locator), config.every_s, config.video_start, subtitles)
+        decide = {
+            "log": file_hash(config.flight_log),
+            "clock": [config.timezone, config.clock_offset],
+            "lens": asdict(scale),
+        }
+        measured = ranges_of(lenses, folder, config.position_error_m, decide, jobs, say, overwrite=overwrite)
+        locator = replace(locator, ranges=measured, ranges_from=BY_POSITIONS)
     pictures = open_source(photos, folder, locator, config.every_s, config.video_start, subtitles)
     beside = find_subtitles(given) if is_video(given) and subtitles is None else None
     chosen = find_model(config.model)
@@ -276,7 +306,6 @@ def survey(
         foreground=config.foreground == "auto",
         scaled=config.tile is None,
     )
-    jobs = config.jobs or int(describe()["cores"])
     with ExitStack() as stack:
         searcher = stack.enter_context(Searcher(plan, jobs))
         crew: Crew = ThreadCrew(searcher, jobs)
@@ -299,6 +328,7 @@ def survey(
             # Only where there are any: surveys from before these settings go on.
             **({"clock_offset": config.clock_offset} if config.clock_offset else {}),
             **({"distance_from_faces": [asdict(face) for face in faces]} if config.distance_from_faces else {}),
+            **({} if measured is None else {SETTING: measured.photographs}),
             **({"tile_mm": searcher.classifier.tile_mm} if searcher.classifier.tile_mm else {}),
             **({} if beside is None else {"subtitles_sha256": file_hash(beside)}),
             "position_error_m": config.position_error_m,
@@ -307,6 +337,8 @@ def survey(
         }
         inputs = (given, config.model, config.segmenter, config.flight_log, truth, config.faces, config.since)
         store = stack.enter_context(Store(folder, record, overwrite=overwrite, inputs=inputs))
+        if measured is not None:
+            measured.write(folder)
         work = Run(
             source=pictures,
             store=store,
