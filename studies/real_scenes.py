@@ -98,7 +98,7 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
                 *("--init-from", second, "--data", made["open"]),
             ),
         ),
-        *averaged(flat, "mobilenet_v2", made["open"], classifier),
+        *averaged(flat, "mobilenet_v2", made["open"], classifier, second_view=3),
         *device_model(classifier, made["open"]),
         train_step(
             segmenter,
@@ -112,7 +112,9 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
     ]
 
 
-def averaged(run: Path, model: str, data: Path, out: Path, epochs: str = "*", recall: float = 0.9) -> list[Step]:
+def averaged(
+    run: Path, model: str, data: Path, out: Path, epochs: str = "*", recall: float = 0.9, second_view: int = 0
+) -> list[Step]:
     """The mean of a run's epochs, and its int8 file. The run itself comes first and says what they are: its best epoch counts twice."""
     checkpoints = Files(run / "checkpoints", f"epoch-{epochs}.keras")
     return [
@@ -120,7 +122,10 @@ def averaged(run: Path, model: str, data: Path, out: Path, epochs: str = "*", re
             out / "model.keras.json",
             ["average", run, checkpoints, *words(f"--target-recall {recall} --data", data, "--out", out)],
         ),
-        Step(out / "export" / f"{model}-int8-qat.tflite", words("export --int8 --qat-steps 60 --second-view 3", out)),
+        Step(
+            out / "export" / f"{model}-int8-qat.tflite",
+            words(f"export --int8 --qat-steps 60 --second-view {second_view}", out),
+        ),
     ]
 
 

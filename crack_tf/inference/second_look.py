@@ -16,7 +16,7 @@ import numpy as np
 from tflite.device.tiles import Box
 
 FEW = 4  # tiles; more of them are believed
-BELOW = 0.6  # logits below the threshold that the mean may lie: a crack is no longer in the middle of every square
+BELOW = 0.2  # logits below the threshold that the mean may lie: a crack is no longer in the middle of every square
 _SIDES = (1.5, 2.0)  # of the larger squares, in tiles
 DOUBTED = "called cracked on few tiles, and on none of them when seen again with other surroundings"
 
