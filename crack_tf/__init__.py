@@ -102,6 +102,7 @@ def _refuse_foreign_neighbours() -> None:
 
 
 _refuse_foreign_neighbours()
+importlib.import_module("tflite")  # keeps TensorFlow's start-up lines back, whoever imports it
 
 
 def __getattr__(name: str) -> Any:

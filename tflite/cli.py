@@ -13,7 +13,6 @@ from pathlib import Path
 
 from tflite.errors import CrackError
 from tflite.extras import advice, require
-from tflite.quiet import quiet_tensorflow
 
 EXIT_GAPS = 1  # all that could be done was done, and something could not be read or is not known
 EXIT_USER_ERROR = 2  # argparse's own code for a bad option
@@ -39,7 +38,6 @@ def run_main(
     Returns:
         The exit code: the body's, 2 for a user error, a full disk or a missing extra, 130 for Ctrl-C.
     """
-    quiet_tensorflow()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tflite.manifest import Manifest
+
 ROOT = Path(__file__).parents[2]
 CHATTER = """WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
 I0000 00:00:1795856080.266059   24455 port.cc:153] oneDNN custom operations are on.
@@ -21,10 +23,15 @@ SAID = "W0000 00:00:1.1 1 a.cc:1] a warning\nE0000 00:00:1.1 1 a.cc:1] an error\
 
 def run(code: str, folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     """A cold interpreter whose command is `code`, without this process's setting."""
-    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"} | variables
-    environment["PYTHONPATH"] = os.pathsep.join(map(str, [*([folder] if folder else []), ROOT]))
     body = textwrap.indent(textwrap.dedent(code), "    ")
     program = f"import os, sys\nfrom tflite.cli import run_main\ndef body():\n{body}\nsys.exit(run_main(body))"
+    return run_plain(program, folder, **variables)
+
+
+def run_plain(program: str, folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The same without a verb around it, as a script or a notebook of somebody else's."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"} | variables
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, [*([folder] if folder else []), ROOT]))
     return subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False, timeout=600
     )
@@ -69,6 +76,25 @@ def test_the_last_words_of_a_process_that_dies_are_kept(stand_in: Path) -> None:
 
 def test_who_sets_the_level_sees_everything(stand_in: Path) -> None:
     assert run("import tensorflow", stand_in, TF_CPP_MIN_LOG_LEVEL="0").stderr == CHATTER + SAID
+
+
+@pytest.mark.parametrize("package", ["crack_tf", "tuning.tune_config", "tflite.convert"])
+def test_functions_that_are_called_from_python_start_it_as_quietly(package: str, stand_in: Path) -> None:
+    done = run_plain(f"import {package}; import tensorflow", stand_in)
+    assert (done.returncode, done.stdout, done.stderr.rstrip()) == (0, "", SAID)
+
+
+@pytest.mark.slow
+def test_a_training_from_python_begins_with_its_own_first_line(tiny_manifest: Manifest, tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    settings = (
+        f"model='opnet', data={str(tiny_manifest.source)!r}, image_size=32, epochs=1, batch=8, limit=8, val_limit=4"
+    )
+    out = str(tmp_path / "run")
+    done = run_plain(f"import crack_tf; print(crack_tf.train(crack_tf.TrainConfig({settings}), {out!r}).folder)")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("opnet at 32 px: 8 training")
+    assert done.stderr == ""
 
 
 @pytest.mark.slow
