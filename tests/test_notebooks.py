@@ -11,6 +11,7 @@ import pytest
 
 from crack_tf.report import main
 from crack_tf.reporting.report import NOTEBOOKS, SUBJECTS
+from crack_tf.verbs import VERBS
 from tflite.files import read_json
 from tflite.measure import MIN_RUNS
 
@@ -104,6 +105,22 @@ def test_a_notebook_calls_the_package_and_defines_nothing_itself(path: Path) -> 
         tree = ast.parse(source(cell))
         assert not [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
         assert len(source(cell).splitlines()) <= 32
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_notebook_calls_functions_and_no_command_line(path: Path) -> None:
+    verbs = {verb.module for verb in VERBS.values()} | {
+        f"{verb.module.removesuffix('.__main__')}.main" for verb in VERBS.values()
+    }
+    for cell in cells(path, "code"):
+        for node in ast.walk(ast.parse(source(cell))):
+            if isinstance(node, ast.ImportFrom):
+                assert not {f"{node.module}.{alias.name}" for alias in node.names} & verbs
+                assert node.module not in verbs
+            elif isinstance(node, ast.Import):
+                assert not {alias.name for alias in node.names} & verbs
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not node.value.startswith("--")
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from dataclasses import fields
 
 from crack_tf.data.flight import add_options
 from crack_tf.data.flight import run as flight
@@ -15,9 +15,6 @@ from tflite.cli import EXIT_GAPS, named_path, non_negative_int, positive_float, 
 from tflite.errors import CrackError
 from tflite.manifest import check_out, read_manifest, write_manifest
 from tflite.outputs import check_folder, making
-
-if TYPE_CHECKING:
-    from crack_tf.data.audit import Audit
 
 _SOURCE = "data set (see `list`), or a folder with one sub-folder per class, or with images and masks"
 _SYNTHETIC = ("synthetic", "synthetic_masks")
@@ -168,31 +165,30 @@ def _fetch(options: argparse.Namespace) -> None:
 
 
 def _audit(options: argparse.Namespace) -> int:
+    from crack_tf.data.audit import audit
     from crack_tf.data.audit_files import OUTPUT, write_audit
+    from crack_tf.data.notes import gap_note
+    from crack_tf.data.registry import locate
     from crack_tf.data.texts import audit_lines
 
     check_folder(options.out, OUTPUT, options.overwrite, inputs=(options.source,))
-    result = _run_audit(options.source, options.threshold_masks, options.clean, options.threads)
+    place = locate(options.source, threshold_masks=options.threshold_masks, clean=options.clean)
+    result = audit(place, options.threads)
     with making(options.out, OUTPUT):
         write_audit(result, options.out)
     names = "audit.csv copies.csv summary.json summary.csv overview.png samples.png copies.png"
     more = " misaligned.png" if result.source.task == "segment" else ""
     _tell([*audit_lines(result), f"written to {options.out}: {names}{more}"])
-    return _exit_code(result)
+    return _exit_code(gap_note(result))
 
 
 def _split(options: argparse.Namespace) -> int:
-    from crack_tf.data.notes import audit_notes, split_notes
-    from crack_tf.data.split import leaks, split
-    from crack_tf.data.texts import split_lines, unreadable_lines
+    from crack_tf.data.splitting import SplitConfig, split_source
 
-    check_out(options.out, options.overwrite, options.source)
-    result = _run_audit(options.source, options.threshold_masks, options.clean, options.threads)
-    manifest = split(result, options.policy, options.seed, options.leave_out)
-    write_manifest(options.out, manifest, options.overwrite)
-    _tell([*split_lines(manifest, leaks(result, manifest)), *unreadable_lines(result)])
-    _tell([*split_notes(result, manifest), *audit_notes(result), f"written: {options.out}"])
-    return 0 if options.leave_out else _exit_code(result)
+    config = SplitConfig(**{entry.name: getattr(options, entry.name) for entry in fields(SplitConfig)})
+    done = split_source(options.source, options.out, config, overwrite=options.overwrite)
+    _tell(done.lines())
+    return 0 if options.leave_out else _exit_code(done.gap)
 
 
 def _convert(options: argparse.Namespace) -> int:
@@ -236,21 +232,11 @@ def _transplant(options: argparse.Namespace) -> None:
     _tell([*split_lines(manifest, {}), f"written: {options.out}/manifest.csv"])
 
 
-def _run_audit(source: str, threshold_masks: bool, clean: bool, threads: int | None) -> Audit:
-    from crack_tf.data.audit import audit
-    from crack_tf.data.registry import locate
-
-    return audit(locate(source, threshold_masks=threshold_masks, clean=clean), threads)
-
-
-def _exit_code(result: Audit) -> int:
+def _exit_code(gap: str | None) -> int:
     """That of gaps where something of the set is missing from the result, said last, where it is seen; else 0."""
-    from crack_tf.data.notes import gap_note
-
-    note = gap_note(result)
-    if note is not None:
-        print(f"warning: {note}", file=sys.stderr)
-    return EXIT_GAPS if note is not None else 0
+    if gap is not None:
+        print(f"warning: {gap}", file=sys.stderr)
+    return EXIT_GAPS if gap is not None else 0
 
 
 def _tell(lines: Iterable[str]) -> None:

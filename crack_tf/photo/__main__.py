@@ -6,21 +6,12 @@ import argparse
 import re
 import sys
 from dataclasses import fields
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from crack_tf.photo.limits import HELP
-from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
+from crack_tf.photo.measure_config import MeasureConfig
 from tflite.cli import EXIT_GAPS, fraction, named_path, non_negative_int, positive_float, positive_int, run_main
 from tflite.device.tiles import Box
-from tflite.errors import CrackError
-from tflite.outputs import Output, check_folder, json_with, making
-from tflite.words import counted
 
-if TYPE_CHECKING:
-    from crack_tf.photo.foreground import Backend
-
-MEASURED = Output("crack-tf photo measure", json_with(RECORD, "mask", "photo", "cracks"), FILES)
 _BACKENDS = ("grabcut", "sam", "none")
 
 
@@ -123,67 +114,37 @@ def _measure_config(options: argparse.Namespace) -> MeasureConfig:
 
 
 def _foreground(options: argparse.Namespace) -> None:
-    from crack_tf.photo.foreground import Prompt
-    from crack_tf.photo.masks import check_mask_files, write_mask
-    from tflite.images import load_picture
+    from crack_tf.photo.foreground_files import ForegroundConfig, write_foreground
 
-    check_mask_files(options.out, options.overwrite, (options.photo, options.mask))
-    backend = _backend(options.backend, options.preset, options.mask)
-    prompt = Prompt(tuple(options.fg), tuple(options.bg), options.box)
-    picture = load_picture(options.photo)
-    found = backend.segment(picture.pixels, prompt).within(picture.opaque)
-    paths = write_mask(options.out, found.mask, options.overwrite)
+    config = ForegroundConfig(
+        backend=options.backend,
+        fg=tuple(options.fg),
+        bg=tuple(options.bg),
+        box=options.box,
+        preset=options.preset,
+        mask=options.mask,
+    )
+    written = write_foreground(options.photo, options.out, config, overwrite=options.overwrite)
+    found = written.found
     note = f" ({found.note})" if found.note else ""
     print(f"{found.backend}: {found.share:.1%} of {options.photo} is foreground{note}")
-    print(f"written: {', '.join(map(str, paths))}")
-
-
-def _backend(name: str, preset: str | None, mask: Path | None) -> Backend:
-    if preset is not None and name != "sam":
-        raise CrackError(f"--preset {preset} is for --backend sam, not {name}.")
-    if mask is not None and name != "none":
-        raise CrackError(f"--mask {mask} is for --backend none, not {name}.")
-    if name == "sam":
-        from crack_tf.photo.segment_anything import PRESET, SegmentAnything
-
-        return SegmentAnything(preset or PRESET)
-    if name == "none":
-        from crack_tf.photo.foreground import Given
-
-        return Given(mask)
-    from crack_tf.photo.grabcut import GrabCut
-
-    return GrabCut()
+    print(f"written: {written.png}, {written.npy}")
 
 
 def _measure(options: argparse.Namespace) -> None:
-    from crack_tf.photo.gsd import MIN_PIXELS
-    from crack_tf.photo.masks import check_crack_mask, lay_on_photo, read_mask
-    from crack_tf.photo.measure import find_scale, write_cracks
-    from crack_tf.photo.overlay import caption
-    from tflite.images import load_picture
+    from crack_tf.photo.measuring import MaskConfig, measure_mask
 
-    check_folder(options.out, MEASURED, options.overwrite, inputs=(options.mask, options.photo, options.foreground))
-    photo = None if options.photo is None else load_picture(options.photo).pixels
-    drawn = read_mask(options.mask, threshold=options.threshold, invert=options.invert)
-    mask = check_crack_mask(drawn, name=str(options.mask))
-    if photo is not None:
-        mask, notes = lay_on_photo(mask, photo, options.photo.read_bytes(), str(options.mask))
-        for note in notes:
-            print(note, file=sys.stderr)
-    config = _measure_config(options)
-    scale = find_scale(config, mask.shape, options.photo)
-    if options.foreground is not None:
-        mask = mask & read_mask(options.foreground, mask.shape)
-    record = {"mask": options.mask.name, "photo": None if options.photo is None else options.photo.name}
-    with making(options.out, MEASURED):
-        cracks = write_cracks(options.out, mask, scale, config, record, photo)
-    print(scale.describe() if scale is not None else "scale not known: results in pixels")
-    for crack in cracks:
-        why = "too fine" if crack.mean_width_px < MIN_PIXELS else "not clear enough in the photograph"
-        doubt = "" if crack.width_trusted else f" ({why} for its width to be trusted)"
-        print(f"{caption(crack)}{doubt}")
-    print(f"{counted(len(cracks), 'crack')} (length, mean / maximum width), written to {options.out}")
+    config = MaskConfig(
+        photo=options.photo,
+        foreground=options.foreground,
+        threshold=options.threshold,
+        invert=options.invert,
+        measure=_measure_config(options),
+    )
+    found = measure_mask(options.mask, options.out, config, overwrite=options.overwrite)
+    for note in found.notes:
+        print(note, file=sys.stderr)
+    print("\n".join(found.lines()))
 
 
 def _segment(options: argparse.Namespace) -> int:

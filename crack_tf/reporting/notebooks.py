@@ -1,53 +1,12 @@
-"""What the notebooks call, besides what the verbs call too: the verbs themselves, and what lies in the folders they write."""
+"""What the notebooks call besides the functions that the verbs call too: what lies in the folders that these write."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import io
-import logging
-import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from crack_tf.verbs import VERBS
-from tflite.cli import EXIT_GAPS
 from tflite.errors import CrackError
 from tflite.files import read_json
-
-
-def run_verb(verb: str, *arguments: object) -> None:
-    """Run a command of this package in this process, as a notebook does: show it, then what it prints.
-
-    Args:
-        verb: of `crack_tf.verbs.VERBS`.
-        arguments: its command line.
-
-    Raises:
-        CrackError: the command's own message, if it fails. Gaps, exit code 1 of verbs that take photographs, are no failure.
-    """
-    # One process that runs several verbs makes TensorFlow warn about functions traced again.
-    logging.getLogger("tensorflow").addFilter(_is_error)
-    words = [str(argument) for argument in arguments]
-    print("$ crack-tf", verb, shlex.join(words), flush=True)
-    messages = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(messages):
-            code = importlib.import_module(VERBS[verb].module).main(words)
-    except SystemExit as stop:  # argparse
-        code = stop.code
-    lines = messages.getvalue().strip()
-    if code and code != EXIT_GAPS:
-        raise CrackError(
-            re.sub(r"^.*?error: ", "", lines.splitlines()[-1]) if lines else f"{verb} ended with code {code}"
-        )
-    if lines:
-        print(lines)
-
-
-def _is_error(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.ERROR
 
 
 def exported_files(paths: Sequence[str | Path]) -> list[Path]:

@@ -276,11 +276,10 @@ def execute(notebook: Path, parameters: Mapping[str, Any]) -> Any:
 
 @contextlib.contextmanager
 def _kernel_environment() -> Iterator[None]:
-    """A temporary folder that outlives even a killed kernel's own cleaning up, and no chatter of TensorFlow or the debugger."""
+    """A temporary folder that outlives even a killed kernel's own cleaning up, and no chatter of the debugger."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="crack-tf-report-") as folder:
         os.environ |= {"TMPDIR": folder, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         try:
             yield
         finally:
@@ -294,7 +293,7 @@ def to_html(document: Any, title: str) -> str:
     from nbconvert import HTMLExporter
 
     for cell in document.cells:
-        # What native code logs while it starts; the verbs' own messages are printed by `run_verb`.
+        # What native code logs while it starts, and progress bars; what is found is printed.
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     exporter = HTMLExporter(

@@ -15,7 +15,7 @@ from PIL import Image
 
 from crack_tf.report import main
 from crack_tf.reporting import report
-from crack_tf.reporting.notebooks import exported_files, exported_in, manifest_of, run_verb
+from crack_tf.reporting.notebooks import exported_files, exported_in, manifest_of
 from crack_tf.reporting.report import DATA, QUANTISATION, SEGMENTATION, SURVEY, TRAINING, TUNING, choose
 from crack_tf.reporting.results import search_results, survey_map
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
@@ -282,27 +282,6 @@ def test_the_map_of_a_survey_stands_alone(tmp_path: Path) -> None:
     assert "url(" not in page
     assert "body" not in page
     assert survey_map(drawn_survey(tmp_path / "nowhere", photos=2, findings=1, located=False, gaps=0)) == ""
-
-
-def test_gaps_are_no_failure_of_a_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "torn.jpg").write_bytes(b"torn")
-    run_verb("photo", "segment", tmp_path / "photos", "--out", tmp_path / "out")
-    assert "1 NOT READ" in capsys.readouterr().out
-
-
-def test_a_verb_shows_its_command_and_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    run_verb("tune", "--show-space", "--fix", "batch=16")
-    printed = capsys.readouterr().out
-    assert printed.startswith("$ crack-tf tune --show-space --fix batch=16\n")
-    assert "16 (held)" in printed
-
-
-def test_a_verb_that_fails_raises_its_own_message() -> None:
-    with pytest.raises(CrackError, match=r"^--factor 1: hyperband"):
-        run_verb("tune", "--factor", 1)
-    with pytest.raises(CrackError, match=r"^unrecognized arguments: --no-such-option"):
-        run_verb("tune", "--no-such-option")
 
 
 def test_exported_files_are_found_by_file_folder_and_run(run_folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,118 @@
+"""The cracks of a mask file, measured: `measure_mask` is what `crack-tf photo measure` calls."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crack_tf.common.arguments import check_config
+from crack_tf.photo.cracks import Crack
+from crack_tf.photo.gsd import MIN_PIXELS, GroundSampling
+from crack_tf.photo.masks import check_crack_mask, lay_on_photo, read_mask
+from crack_tf.photo.measure import find_scale, write_cracks
+from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
+from crack_tf.photo.overlay import caption
+from tflite.arguments import check_path, check_types
+from tflite.errors import CrackError
+from tflite.images import load_picture
+from tflite.outputs import Output, check_folder, json_with, making
+from tflite.words import counted
+
+OUTPUT = Output("crack-tf photo measure", json_with(RECORD, "mask", "photo", "cracks"), FILES)
+
+
+@dataclass(frozen=True)
+class MaskConfig:
+    """How a mask file is read, and how its cracks are measured.
+
+    Attributes:
+        photo: photograph of the mask: widths are measured in it, and it may tell the scale; None for the mask's widths.
+        foreground: mask file of the concrete; cracks outside are left out.
+        threshold: cut a soft mask there, in the file's own values.
+        invert: black is crack.
+        measure: which cracks count, and how large a pixel is.
+
+    Raises:
+        CrackError: naming the field as the command line does.
+    """
+
+    photo: Path | None = None
+    foreground: Path | None = None
+    threshold: float | None = None
+    invert: bool = False
+    measure: MeasureConfig = field(default_factory=MeasureConfig)
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if self.threshold is not None and not self.threshold > 0:
+            raise CrackError(f"--threshold {self.threshold:g}: give a number above 0.")
+
+
+@dataclass(frozen=True)
+class MeasuredMask:
+    """The cracks of a mask.
+
+    Attributes:
+        folder: of the files.
+        cracks: longest first, as in cracks.csv.
+        scale: how large a pixel is, or None where nothing says it.
+        notes: sentences for the user about how the mask lies on its photograph; those to act on start with "warning".
+    """
+
+    folder: Path
+    cracks: tuple[Crack, ...]
+    scale: GroundSampling | None
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """For the person who asked: the scale, every crack, and how many."""
+        told = [self.scale.describe() if self.scale is not None else "scale not known: results in pixels"]
+        for crack in self.cracks:
+            why = "too fine" if crack.mean_width_px < MIN_PIXELS else "not clear enough in the photograph"
+            doubt = "" if crack.width_trusted else f" ({why} for its width to be trusted)"
+            told.append(f"{caption(crack)}{doubt}")
+        total = counted(len(self.cracks), "crack")
+        return [*told, f"{total} (length, mean / maximum width), written to {self.folder}"]
+
+
+def measure_mask(
+    mask: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    config: MaskConfig | None = None,
+    *,
+    overwrite: bool = False,
+) -> MeasuredMask:
+    """Measure the cracks of a mask: cracks.csv, widths.csv, cracks.json and, with a photograph, overlay.png.
+
+    Args:
+        mask: black and white, .png or .npy; white is crack.
+        out: folder for the files.
+        config: how; None for all defaults, in pixels.
+        overwrite: replace earlier results in `out`.
+
+    Returns:
+        The cracks, in pixels and, where the scale is known, millimetres.
+
+    Raises:
+        CrackError: if a file cannot be read, they do not fit each other, the scale cannot be told, or `out` holds something else.
+    """
+    check_path("mask", mask, "a mask file, .png or .npy")
+    check_path("out", out, "a folder for the results")
+    check_config(config, MaskConfig, optional=True)
+    config = config or MaskConfig()
+    path, folder = Path(mask), Path(out)
+    photo = None if config.photo is None else Path(config.photo)
+    check_folder(folder, OUTPUT, overwrite, inputs=(path, photo, config.foreground))
+    pixels = None if photo is None else load_picture(photo).pixels
+    drawn = check_crack_mask(read_mask(path, threshold=config.threshold, invert=config.invert), name=str(path))
+    notes: list[str] = []
+    if photo is not None and pixels is not None:
+        drawn, notes = lay_on_photo(drawn, pixels, photo.read_bytes(), str(path))
+    scale = find_scale(config.measure, drawn.shape, photo)
+    if config.foreground is not None:
+        drawn = drawn & read_mask(config.foreground, drawn.shape)
+    record = {"mask": path.name, "photo": None if photo is None else photo.name}
+    with making(folder, OUTPUT):
+        cracks = write_cracks(folder, drawn, scale, config.measure, record, pixels)
+    return MeasuredMask(folder, tuple(cracks), scale, tuple(notes))

@@ -1,0 +1,96 @@
+"""Masks measured and concrete found from Python; the command line's own tests are in test_photo_cli.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crack_tf.photo.foreground_files import ForegroundConfig, write_foreground
+from crack_tf.photo.masks import read_mask
+from crack_tf.photo.measure_config import MeasureConfig
+from crack_tf.photo.measuring import MaskConfig, measure_mask
+from tflite.errors import CrackError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A photograph of 200x100 with a crack of 120x4 pixels, and its mask."""
+    photo = np.random.default_rng(0).normal(150, 8, (100, 200, 3)).clip(0, 255).astype(np.uint8)
+    mask = np.zeros((100, 200), np.uint8)
+    mask[50:54, 30:150] = 255
+    photo[mask > 0] = 30
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    return tmp_path
+
+
+def test_a_mask_gives_its_cracks_in_millimetres_and_their_files(folder: Path) -> None:
+    config = MaskConfig(photo=folder / "photo.png", measure=MeasureConfig(mm_per_pixel=0.1))
+    found = measure_mask(folder / "mask.png", folder / "out", config)
+    (crack,) = found.cracks
+    assert crack.length_mm == pytest.approx(12, abs=0.3)
+    assert found.scale is not None
+    assert found.notes == ()
+    assert found.lines()[0].startswith("0.1 mm per pixel")
+    assert found.lines()[-1] == f"1 crack (length, mean / maximum width), written to {folder / 'out'}"
+    assert {path.name for path in found.folder.iterdir()} == {"cracks.csv", "cracks.json", "overlay.png", "widths.csv"}
+
+
+def test_cracks_outside_the_concrete_are_left_out(folder: Path) -> None:
+    nowhere = np.zeros((100, 200), np.uint8)
+    nowhere[:20] = 255
+    Image.fromarray(nowhere).save(folder / "concrete.png")
+    found = measure_mask(str(folder / "mask.png"), str(folder / "out"), MaskConfig(foreground=folder / "concrete.png"))
+    assert (found.cracks, found.scale) == ((), None)
+
+
+def test_results_are_replaced_when_asked_only(folder: Path) -> None:
+    measure_mask(folder / "mask.png", folder / "out")
+    with pytest.raises(CrackError, match="out"):
+        measure_mask(folder / "mask.png", folder / "out")
+    measure_mask(folder / "mask.png", folder / "out", overwrite=True)
+
+
+def test_the_mask_of_the_concrete_is_returned_as_it_is_written(folder: Path) -> None:
+    config = ForegroundConfig(backend="none", mask=folder / "mask.png")
+    written = write_foreground(folder / "photo.png", folder / "concrete.png", config)
+    np.testing.assert_array_equal(written.found.mask, read_mask(folder / "mask.png"))
+    np.testing.assert_array_equal(read_mask(written.png), written.found.mask)
+    np.testing.assert_array_equal(np.load(written.npy), written.found.mask)
+    with pytest.raises(CrackError, match=r"concrete\.png"):
+        write_foreground(folder / "photo.png", folder / "concrete.png", config)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"backend": "magic"}, "--backend 'magic': choose one of grabcut"),
+        ({"preset": "sam_base"}, "--preset sam_base is for --backend sam, not grabcut"),
+        ({"mask": "m.png"}, "--mask m.png is for --backend none, not grabcut"),
+        ({"fg": 5}, "--fg 5: give a list"),
+        ({"fg": ((1,),)}, "--fg"),
+    ],
+)
+def test_an_impossible_setting_of_the_foreground_is_named(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(CrackError, match=words):
+        ForegroundConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"), [({"threshold": 0.0}, "--threshold 0"), ({"invert": "yes"}, "--invert 'yes'")]
+)
+def test_an_impossible_setting_of_a_mask_is_named(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(CrackError, match=words):
+        MaskConfig(**settings)
+
+
+def test_arguments_of_another_kind_are_named(folder: Path) -> None:
+    with pytest.raises(CrackError, match="mask is 5: give a mask file"):
+        measure_mask(5, folder / "out")  # type: ignore[arg-type]
+    with pytest.raises(CrackError, match="config is"):
+        write_foreground(folder / "photo.png", folder / "c.png", MaskConfig())  # type: ignore[arg-type]
+    assert not (folder / "out").exists()
