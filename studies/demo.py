@@ -1,7 +1,8 @@
 """The whole chain on tiles made up from a seed: data, training, int8 export, comparison, benchmark. OPNet at half its width.
 
 What it makes: runs/demo. It shows that the chain works, and nothing about real concrete.
-Cost: four minutes on two cores. Training has a budget of three minutes: a slow or busy machine gets fewer epochs, and is told so.
+Cost: four minutes on two cores. Training has a budget of three minutes: a slow or busy machine gets fewer epochs, a very slow one fewer
+tiles too, and is told so.
 Expected: recall and specificity above 0.9 after all 16 epochs.
 Command: make demo   (COUNT=400 EPOCHS=2 makes it shorter)
 """
@@ -26,6 +27,7 @@ FEWEST = 3
 BUDGET = 180.0  # seconds of training
 # A tile of an epoch is trained on or, one in five and at a third of the cost, validated on; 15 of 100 are kept for the test.
 _WORK_PER_TILE = 0.70 + 0.15 / 3
+_LEAST_TILES = 64  # two batches
 MODEL = '--model opnet --hp "widths=(16,32,64,128)" --hp dropout=0.2 --image-size 96 --batch 32'
 
 
@@ -38,12 +40,19 @@ def preparation(count: int) -> list[Step]:
     ]
 
 
-def affordable(tiles_per_second: float, count: int) -> int:
-    """Epochs that training has time for, between `FEWEST` and `EPOCHS`."""
-    return max(FEWEST, min(EPOCHS, int(BUDGET * tiles_per_second / (count * _WORK_PER_TILE))))
+def affordable(tiles_per_second: float, count: int) -> tuple[int, int | None]:
+    """Epochs that training has time for, between `FEWEST` and `EPOCHS`, and where even the fewest are too many, tiles to train on.
+
+    Args:
+        tiles_per_second: that were measured.
+        count: tiles of all splits.
+    """
+    passes = BUDGET * tiles_per_second / (count * _WORK_PER_TILE)
+    epochs = max(FEWEST, min(EPOCHS, int(passes)))
+    return epochs, None if passes >= FEWEST else max(_LEAST_TILES, int(count * 0.70 * passes / FEWEST))
 
 
-def chain(epochs: int) -> list[Step]:
+def chain(epochs: int, limit: int | None = None) -> list[Step]:
     """Training and what follows."""
     # The export's usual limit is 0.1 point of recall; in a test split of 120 cracks a single tile is 0.8 points. A model that has
     # hardly learned may lose anything.
@@ -55,6 +64,7 @@ def chain(epochs: int) -> list[Step]:
             words(
                 f"train {MODEL} --epochs {epochs} --learning-rate 3e-3 --warmup-steps 30 --augmentation 0.3 "
                 "--target-recall 0.95 --patience 0 --overwrite",
+                *(["--limit", str(limit), "--val-limit", str(limit * 15 // 70)] if limit else []),
                 *("--data", SPLIT, "--out", RUN),
             ),
         ),
@@ -80,13 +90,14 @@ def main() -> int:
         return code
     speed = float(read_csv(SPEED)[0]["training_per_s"])
     wanted = int(os.environ.get("EPOCHS", 0))
-    epochs = wanted or affordable(speed, count)
+    epochs, limit = (wanted, None) if wanted else affordable(speed, count)
     if not wanted and epochs < EPOCHS:
+        fewer = f" on {limit} tiles" if limit else ""
         print(
-            f"\nThis machine trains on {speed:.0f} tiles a second: {epochs} epochs instead of {EPOCHS}, so that training takes "
+            f"\nThis machine trains on {speed:.0f} tiles a second: {epochs} epochs{fewer} instead of {EPOCHS}, so that training takes "
             f"about {BUDGET / 60:.0f} minutes, and a shorter fine-tune. The figures below are worse than they could be.\n"
         )
-    code = follow(chain(epochs))
+    code = follow(chain(epochs, limit))
     if not code:
         print(
             "\nPlots:", *sorted(path for path in DEMO.rglob("*.png") if DEMO / "data" not in path.parents), sep="\n  "

@@ -190,7 +190,17 @@ def test_a_program_of_the_project_is_run_by_its_name() -> None:
 
 @pytest.mark.parametrize(("speed", "epochs"), [(1e6, demo.EPOCHS), (50.0, 7), (1.0, demo.FEWEST)])
 def test_a_slow_machine_trains_fewer_epochs_of_the_demonstration(speed: float, epochs: int) -> None:
-    assert demo.affordable(speed, demo.COUNT) == epochs
+    assert demo.affordable(speed, demo.COUNT)[0] == epochs
+
+
+@pytest.mark.parametrize("speed", [1e6, 200.0, 50.0, 20.0, 5.0, 2.0])
+def test_the_training_of_the_demonstration_keeps_its_budget_at_any_speed(speed: float) -> None:
+    epochs, limit = demo.affordable(speed, demo.COUNT)
+    tiles = limit or demo.COUNT * 0.70
+    validated = tiles * 15 / 70
+    assert epochs * (tiles + validated / 3) / speed <= demo.BUDGET * 1.01
+    assert (limit is None) == (speed >= 20)
+    assert ("--limit" in str(demo.chain(epochs, limit)[0])) == (limit is not None)
 
 
 def test_a_demonstration_with_fewer_epochs_says_so(
