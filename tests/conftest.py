@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import inspect
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -31,7 +33,7 @@ _HEAVY = {"tensorflow", "keras", "tf_keras", "keras_tuner", "keras_hub", "tensor
 _AT_THE_TOP = re.compile(
     rf'^((\w+ = )?pytest\.importorskip\("|import |from )({"|".join(_HEAVY)})\b', flags=re.MULTILINE
 )
-_TRAINED = {"tiny_run", "two_workers"}  # and what starts a cluster
+_TRAINED = {"tiny_run", "tiny_export", "two_workers"}  # and what starts a cluster
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -139,10 +141,40 @@ def draw_tile(label: int, seed: int, size: int = 64) -> Image.Image:
     return image
 
 
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
+
+
 @pytest.fixture(scope="session")
-def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """`made_once(name, make)`: a folder that `make` filled, once in a whole test run, however many processes that has. Do not change it.
+
+    For what takes seconds to make, such as trained and converted models.
+    """
+    root = tmp_path_factory.getbasetemp()
+    root = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "made-once"
+    root.mkdir(exist_ok=True)
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder, finished = root / name, root / f"{name}.finished"
+        with (root / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not finished.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process that failed in it
+                folder.mkdir()
+                make(folder)
+                finished.touch()
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def tiny_manifest(made_once: MadeOnce) -> Manifest:
     """48 tiles of 64x64 on disk, 24 per class, split 32/8/8, read back from a manifest file."""
-    root = tmp_path_factory.mktemp("tiny")
+    return read_manifest(made_once("tiny", _write_tiles) / "tiny.csv")
+
+
+def _write_tiles(root: Path) -> None:
     items = []
     for label, name in enumerate(LABELS):
         (root / name).mkdir()
@@ -152,21 +184,53 @@ def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
             split = "train" if number < 16 else "val" if number < 20 else "test"
             relative = path.relative_to(root).as_posix()
             items.append(Item(relative, sha256_file(path), label, f"{name}{number}", split))
-    path = root / "tiny.csv"
-    write_manifest(path, Manifest("tiny", "plain", 0, ".", "CC0-1.0", tuple(sorted(items))))
-    return read_manifest(path)
+    write_manifest(root / "tiny.csv", Manifest("tiny", "plain", 0, ".", "CC0-1.0", tuple(sorted(items))))
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tiny_manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_run(tiny_manifest: Manifest, made_once: MadeOnce) -> Path:
     """Run folder of an OPNet trained one epoch at 32 px: model.keras, its sidecar and everything training writes."""
     pytest.importorskip("tensorflow")
     from crack_tf.train import main
 
-    out = tmp_path_factory.mktemp("runs") / "tiny"
-    source = str(tiny_manifest.source)
-    code = main(
-        ["--model", "opnet", "--data", source, "--image-size", "32", "--epochs", "1", "--batch", "8", "--out", str(out)]
-    )
-    assert code == 0
-    return out
+    options = [
+        "--model",
+        "opnet",
+        "--data",
+        str(tiny_manifest.source),
+        "--image-size",
+        "32",
+        "--epochs",
+        "1",
+        "--batch",
+        "8",
+    ]
+
+    def train(folder: Path) -> None:
+        assert main([*options, "--out", str(folder / "tiny")]) == 0
+
+    return made_once("runs", train) / "tiny"
+
+
+@pytest.fixture(scope="session")
+def tiny_export(tiny_run: Path, made_once: MadeOnce) -> Path:
+    """A copy of the tiny run with two models in export/: opnet-int8-ptq and opnet-float32."""
+    from crack_tf.export import main
+
+    options = [
+        "--int8",
+        "--ptq",
+        "--float32",
+        "--calibration-samples",
+        "16",
+        "--max-recall-drop",
+        "100",
+        "--threads",
+        "1",
+    ]
+
+    def export(folder: Path) -> None:
+        shutil.copytree(tiny_run, folder / "run")
+        assert main([str(folder / "run"), *options]) == 0
+
+    return made_once("exported", export) / "run"

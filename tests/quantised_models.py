@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,37 @@ def build_pair(name: str) -> tuple[Any, Any, list[np.ndarray]]:
     normalised = build_model(name, keras, image_size=SIZE, raw_pixels=False, **HYPERPARAMETERS.get(name, {}))
     normalised.set_weights(weights)
     return raw, normalised, weights
+
+
+def make_twin(name: str) -> Any:
+    """A registered model with fake quantisation, calibrated and not tuned (`tflite.qat.build_twin`)."""
+    from crack_tf.models import build_model
+    from tflite import qat
+
+    def build(keras: Any) -> Any:
+        return build_model(name, keras, image_size=SIZE, raw_pixels=False, **HYPERPARAMETERS.get(name, {}))
+
+    return qat.build_twin(build, build_pair(name)[2], make_tiles(40, seed=1))
+
+
+def write_ptq(name: str, folder: Path) -> None:
+    """uint8.tflite and int8.tflite: a registered model after post-training quantisation."""
+    from tflite import convert
+
+    for dtype in convert.INPUT_DTYPES:
+        (folder / f"{dtype}.tflite").write_bytes(
+            convert.convert_ptq(build_pair(name)[1], make_tiles(40, seed=1), dtype)
+        )
+
+
+def write_qat(name: str, folder: Path) -> None:
+    """uint8.tflite and int8.tflite: the untuned twin of a registered model; fake.npy: its own logits of `make_tiles(32)`."""
+    from tflite import convert, qat
+
+    twin = make_twin(name)
+    np.save(folder / "fake.npy", twin(qat.normalise(make_tiles(32)), training=False).numpy()[:, 0])
+    for dtype in convert.INPUT_DTYPES:
+        (folder / f"{dtype}.tflite").write_bytes(convert.convert_qat(twin, dtype))
 
 
 def predict(model: Any, tiles: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crack_tf import bundle, export
+from crack_tf import bundle
 from crack_tf.deploy import bundle as packing
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import load_predictor
@@ -35,24 +35,10 @@ NAMES = ("opnet-float32.tflite", "opnet-int8-ptq.tflite")
 HEAVY = ("tensorflow", "keras", "tf_keras", "matplotlib", "sklearn", "scipy", "cv2", "crack_tf")
 
 
-@pytest.fixture(scope="session")
-def exported(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the tiny run with two models in export/. Do not change it."""
-    run = tmp_path_factory.mktemp("exported") / "run"
-    shutil.copytree(tiny_run, run)
-    options = [
-        "--int8",
-        "--ptq",
-        "--float32",
-        "--calibration-samples",
-        "16",
-        "--max-recall-drop",
-        "100",
-        "--threads",
-        "1",
-    ]
-    assert export.main([str(run), *options]) == 0
-    return run
+@pytest.fixture(scope="module")
+def exported(tiny_export: Path) -> Path:
+    """A tiny run with two models in export/. Do not change it."""
+    return tiny_export
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.conftest import MadeOnce
 from tflite.files import sha256_file
 from tflite.metrics import sigmoid
 from tflite.sidecar import (
@@ -96,10 +97,13 @@ def describe(path: Path, scheme: str) -> Sidecar:
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def models(made_once: MadeOnce) -> dict[str, Path]:
     """Models by name, each with its sidecar: "uint8" (raw pixels in, int8 out), "int8" and "float32". Do not change them."""
-    folder = tmp_path_factory.mktemp("models")
-    paths = {}
+    folder = made_once("models", write_models)
+    return {name: folder / f"tiny-{name}.tflite" for name in ("uint8", "int8", "float32")}
+
+
+def write_models(folder: Path) -> None:
     for name, output, scheme in (
         ("uint8", "int8", "int8-ptq"),
         ("int8", "int8", "int8-ptq"),
@@ -108,8 +112,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         path = folder / f"tiny-{name}.tflite"
         path.write_bytes(convert(name, output))
         write_sidecar(path, describe(path, scheme))
-        paths[name] = path
-    return paths
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from crack_tf.models import build_model
 from crack_tf.models.keras_models import predict_logits
+from tests.conftest import MadeOnce
 from tests.quantised_models import (
     CLASSIFIERS,
     HYPERPARAMETERS,
@@ -22,6 +24,7 @@ from tests.quantised_models import (
     make_tiles,
     predict,
     run_tflite,
+    write_ptq,
 )
 from tflite import convert, qat
 from tflite.errors import CrackError
@@ -46,13 +49,14 @@ def test_float_schemes_take_raw_pixels_and_answer_like_keras(
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_ptq_takes_raw_bytes_with_scale_one_over_128(name: str, tmp_path: Path) -> None:
-    raw, normalised, _ = build_pair(name)
+def test_ptq_takes_raw_bytes_with_scale_one_over_128(name: str, made_once: MadeOnce) -> None:
+    files = made_once(f"ptq-{name}", partial(write_ptq, name))
+    raw, _, _ = build_pair(name)
     tiles = make_tiles(32)
     answers = []
     for dtype in convert.INPUT_DTYPES:
-        data = convert.convert_ptq(normalised, make_tiles(40, seed=1), dtype)
-        graph = convert.write_model(tmp_path / f"{dtype}.tflite", data)
+        data = (files / f"{dtype}.tflite").read_bytes()
+        graph = read_graph(files / f"{dtype}.tflite")
         convert.check_int8(graph, dtype)
         assert graph.inputs[0].scale == 1 / 128
         answers.append(run_tflite(data, tiles))

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +25,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.quantised_models import CLASSIFIERS
+from tests.conftest import MadeOnce
+from tests.quantised_models import CLASSIFIERS, write_ptq, write_qat
 from tflite import edgetpu
 from tflite.edgetpu import compare, compile_model, main, parse_log, predict, validate
 from tflite.edgetpu_ops import CORAL_CUSTOM, SUPPORTED, Node, Tensor, caution, read_nodes, why_not, why_refused
@@ -67,23 +68,9 @@ def test_a_compiled_model_is_not_taken_for_a_source(models: Models, tmp_path: Pa
 
 @pytest.mark.parametrize("scheme", ["ptq", "qat"])
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_every_model_exported_in_int8_is_predicted_fully_mapped(name: str, scheme: str, tmp_path: Path) -> None:
+def test_every_model_exported_in_int8_is_predicted_fully_mapped(name: str, scheme: str, made_once: MadeOnce) -> None:
     pytest.importorskip("tensorflow_model_optimization")
-    from crack_tf.models import build_model
-    from tests.quantised_models import HYPERPARAMETERS, build_pair, make_tiles
-    from tflite import convert, qat
-
-    tiles = make_tiles(40, seed=1)
-    if scheme == "ptq":
-        data = convert.convert_ptq(build_pair(name)[1], tiles)
-    else:
-
-        def build(keras: Any) -> Any:
-            return build_model(name, keras, image_size=SIZE, raw_pixels=False, **HYPERPARAMETERS.get(name, {}))
-
-        data = convert.convert_qat(qat.build_twin(build, build_pair(name)[2], tiles))
-    path = tmp_path / "m.tflite"
-    path.write_bytes(data)
+    path = made_once(f"{scheme}-{name}", partial({"ptq": write_ptq, "qat": write_qat}[scheme], name)) / "uint8.tflite"
     prediction = predict(path)
     assert prediction.placements[0].name == "QUANTIZE"  # raw bytes to int8, on the Edge TPU as well
     assert (prediction.verdict, prediction.left) == ("full", Counter())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from crack_tf.models import build_model
+from tests.conftest import MadeOnce
 from tests.quantised_models import (
     CLASSIFIERS,
     HYPERPARAMETERS,
@@ -18,23 +20,19 @@ from tests.quantised_models import (
     correlation,
     make_labels,
     make_tiles,
+    make_twin,
     predict,
     run_tflite,
+    write_qat,
 )
 from tflite import convert, qat
 from tflite.errors import CrackError
+from tflite.graph import read_graph
 
 pytest.importorskip("tensorflow_model_optimization")
 
 TILES = make_tiles(32)
 LABELS = make_labels(TILES)
-
-
-def make_twin(name: str) -> Any:
-    def build(keras: Any) -> Any:
-        return build_model(name, keras, image_size=SIZE, raw_pixels=False, **HYPERPARAMETERS.get(name, {}))
-
-    return qat.build_twin(build, build_pair(name)[2], make_tiles(40, seed=1))
 
 
 def batch_at(step: int) -> qat.Batch:
@@ -54,14 +52,14 @@ def bce(model: Any) -> float:
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_untuned_twin_converts_to_clean_int8_that_answers_like_the_float_model(name: str, tmp_path: Path) -> None:
-    twin = make_twin(name)
+def test_untuned_twin_converts_to_clean_int8_that_answers_like_the_float_model(name: str, made_once: MadeOnce) -> None:
+    files = made_once(f"qat-{name}", partial(write_qat, name))
     expected = predict(build_pair(name)[0], TILES)
-    fake = twin(qat.normalise(TILES), training=False).numpy()[:, 0]
+    fake = np.load(files / "fake.npy")
     assert correlation(fake, expected) > 0.95
 
-    data = convert.convert_qat(twin, "int8")
-    graph = convert.write_model(tmp_path / "m.tflite", data)
+    data = (files / "int8.tflite").read_bytes()
+    graph = read_graph(files / "int8.tflite")
     convert.check_int8(graph, "int8")
     # Batch norm and ReLU are folded, and nothing is converted back and forth: only what the architecture itself has is left.
     layers = Counter(type(layer).__name__ for layer in build_pair(name)[1].layers)

@@ -9,18 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from tflite.manifest import LABELS, Manifest
+from tflite.manifest import LABELS
 
 
 @pytest.fixture(scope="session")
-def tiny_base(tiny_run: Path, tiny_manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_base(tiny_export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the tiny run with an int8 export."""
-    from crack_tf.export import main
-
-    run = tmp_path_factory.mktemp("base") / "tiny"
-    shutil.copytree(tiny_run, run)
-    options = ["--int8", "--ptq", "--calibration-samples", "8", "--max-recall-drop", "100"]
-    assert main([str(run), "--data", str(tiny_manifest.source), *options]) == 0
+    run = shutil.copytree(tiny_export, tmp_path_factory.mktemp("base") / "tiny")
+    for path in run.glob("export/opnet-float32*"):
+        path.unlink()
     return run
 
 
