@@ -33,7 +33,7 @@ _HEAVY = {"tensorflow", "keras", "tf_keras", "keras_tuner", "keras_hub", "tensor
 _AT_THE_TOP = re.compile(
     rf'^((\w+ = )?pytest\.importorskip\("|import |from )({"|".join(_HEAVY)})\b', flags=re.MULTILINE
 )
-_TRAINED = {"tiny_run", "tiny_export", "two_workers"}  # and what starts a cluster
+_TRAINED = {"tiny_run", "tiny_export", "quick_reference", "two_workers"}  # and what starts a cluster
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -141,6 +141,15 @@ def draw_tile(label: int, seed: int, size: int = 64) -> Image.Image:
     return image
 
 
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """TensorFlow's functions run as they are written: tracing a deep network takes as long as twenty of its steps at 32 pixels."""
+    tf = pytest.importorskip("tensorflow")
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
@@ -234,3 +243,15 @@ def tiny_export(tiny_run: Path, made_once: MadeOnce) -> Path:
         assert main([str(folder / "run"), *options]) == 0
 
     return made_once("exported", export) / "run"
+
+
+@pytest.fixture(scope="session")
+def quick_reference(made_once: MadeOnce) -> Path:
+    """An int8 model that a search may compare speeds with; the usual one, OPNet at 224 px, takes a second per trial."""
+    pytest.importorskip("tensorflow")
+    from tuning.timing import write_untrained
+
+    def write(folder: Path) -> None:
+        write_untrained("opnet", 64, {"widths": (8, 16)}, folder / "opnet.tflite")
+
+    return made_once("reference", write) / "opnet.tflite"

@@ -127,7 +127,9 @@ def test_another_search_in_the_same_folder_is_refused(
     assert "recipe.seed = 0, now it is 5" in capsys.readouterr().err
 
 
-def test_a_search_killed_in_a_trial_goes_on_with_it(tiny_manifest: Manifest, tmp_path: Path) -> None:
+def test_a_search_killed_in_a_trial_goes_on_with_it(
+    tiny_manifest: Manifest, quick_reference: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("tensorflow")
     out = tmp_path / "search"
     command = [sys.executable, "-m", "crack_tf.tune", "--data", str(tiny_manifest.source), "--out", str(out)]
@@ -143,6 +145,8 @@ def test_a_search_killed_in_a_trial_goes_on_with_it(tiny_manifest: Manifest, tmp
         "3",
         "--trials",
         "2",
+        "--reference",
+        str(quick_reference),
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     checkpoint = out / "search" / "trial_1" / "run" / "checkpoints" / "epoch-001.keras"
@@ -167,7 +171,7 @@ def test_a_search_killed_in_a_trial_goes_on_with_it(tiny_manifest: Manifest, tmp
 
 
 def test_the_studys_table_stands_beside_the_published_one(
-    tiny_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_manifest: Manifest, quick_reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("tensorflow")
     options = [
@@ -181,6 +185,7 @@ def test_the_studys_table_stands_beside_the_published_one(
         str(tmp_path / "s"),
     ]
     options += ["--epochs", "1", "--fix", "image_size=32", "--fix", "widths=(4, 8)", "--target-recall", "0.5"]
+    options += ["--reference", str(quick_reference)]
     assert main(options) == 0
     printed = capsys.readouterr().out
     assert "| 0.9963" in printed

@@ -17,7 +17,6 @@ from tests.pairs_on_disk import write_pairs
 from tflite.manifest import Manifest
 from tuning import FIDELITIES
 from tuning.objective import Budget
-from tuning.timing import write_untrained
 from tuning.trial import Recipe, Rung, reduced_size, run_trial, train_arguments
 
 HELD = {"image_size": 32, "width": 4, "blocks": 2, "learning_rate": 1e-3, "batch": 8, "dropout": 0.0}
@@ -40,14 +39,6 @@ def make_recipe(manifest: str = "m.csv", **changes: Any) -> Recipe:
         seed=0,
     )
     return replace(recipe, **changes)
-
-
-@pytest.fixture(scope="session")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("tensorflow")
-    path = tmp_path_factory.mktemp("reference") / "opnet.tflite"
-    write_untrained("opnet", 64, {"widths": (8, 16)}, path)
-    return path
 
 
 @pytest.mark.parametrize("fidelity", FIDELITIES)
@@ -85,8 +76,10 @@ def test_a_reduced_input_has_about_the_rungs_share_of_pixels(size: int, spent: i
     assert reduced_size(size, Rung(0, spent, spent), smallest) == size
 
 
-def test_a_trial_leaves_a_run_and_is_not_repeated(tiny_manifest: Manifest, reference: Path, tmp_path: Path) -> None:
-    recipe = make_recipe(str(tiny_manifest.source), reference=str(reference))
+def test_a_trial_leaves_a_run_and_is_not_repeated(
+    tiny_manifest: Manifest, quick_reference: Path, tmp_path: Path
+) -> None:
+    recipe = make_recipe(str(tiny_manifest.source), reference=str(quick_reference))
     folder = tmp_path / "search" / "trial_0"
     outcome = run_trial("0", {"width": 4}, Rung(0, 1, 1), recipe, folder)
     assert outcome.status == "ok", outcome.message
@@ -121,8 +114,8 @@ def mask_recipe(folder: Path, reference: Path, **changes: Any) -> Recipe:
     return make_recipe(pairs, model="unet", held=dict(MASKS), reference=str(reference), target_recall=0.998, **changes)
 
 
-def test_a_trial_of_masks_is_scored_by_the_f1_of_its_int8_pixels(reference: Path, tmp_path: Path) -> None:
-    recipe = mask_recipe(tmp_path, reference, epochs=2)
+def test_a_trial_of_masks_is_scored_by_the_f1_of_its_int8_pixels(quick_reference: Path, tmp_path: Path) -> None:
+    recipe = mask_recipe(tmp_path, quick_reference, epochs=2)
     outcome = run_trial("0", {"width": 4}, Rung(0, 2, 2), recipe, tmp_path / "search" / "trial_0")
     assert outcome.status == "ok", outcome.message
     assert outcome.draws_masks
@@ -144,8 +137,10 @@ def test_cheap_trials_of_masks_train_on_a_share_and_on_sizes_a_unet_can_halve(tm
     assert parse(train_arguments(smaller, {"width": 4}, Rung(0, 1, 9), Path("run"))).image_size == 64
 
 
-def test_a_hopeless_trial_is_known_before_it_trains(tiny_manifest: Manifest, reference: Path, tmp_path: Path) -> None:
-    recipe = make_recipe(str(tiny_manifest.source), reference=str(reference), budget=Budget(kilobytes=0.5))
+def test_a_hopeless_trial_is_known_before_it_trains(
+    tiny_manifest: Manifest, quick_reference: Path, tmp_path: Path
+) -> None:
+    recipe = make_recipe(str(tiny_manifest.source), reference=str(quick_reference), budget=Budget(kilobytes=0.5))
     folder = tmp_path / "search" / "trial_0"
     outcome = run_trial("0", {"width": 4}, Rung(0, 1, 1), recipe, folder)
     assert outcome.status == "over budget"
@@ -155,8 +150,8 @@ def test_a_hopeless_trial_is_known_before_it_trains(tiny_manifest: Manifest, ref
     assert not (folder / "run").exists()
 
 
-def test_a_diverging_trial_fails_and_says_why(tiny_manifest: Manifest, reference: Path, tmp_path: Path) -> None:
-    recipe = make_recipe(str(tiny_manifest.source), reference=str(reference))
+def test_a_diverging_trial_fails_and_says_why(tiny_manifest: Manifest, quick_reference: Path, tmp_path: Path) -> None:
+    recipe = make_recipe(str(tiny_manifest.source), reference=str(quick_reference))
     recipe.held.update(learning_rate=1e38, optimizer="sgd")
     outcome = run_trial("0", {"width": 4}, Rung(0, 1, 1), recipe, tmp_path / "search" / "trial_0")
     assert outcome.status == "failed"

@@ -115,12 +115,13 @@ def test_half_a_distributed_set_up_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("algorithm", ["random", "hyperband"])
 def test_no_trial_is_lost_or_run_twice_when_a_worker_is_killed_in_one(
-    algorithm: str, tiny_manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    algorithm: str, tiny_manifest: Manifest, quick_reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("tensorflow")
     out = tmp_path / "search"
     options = ["--data", str(tiny_manifest.source), "--out", str(out), "--algorithm", algorithm, "--trials", "4"]
     options += ["--epochs", "2", "--factor", "2", "--only", "learning_rate", "--target-recall", "0.5"]
+    options += ["--reference", str(quick_reference)]
     for fixed in ("image_size=32", "width=4", "blocks=2", "batch=8"):
         options += ["--fix", fixed]
     monkeypatch.setattr(workers, "_PATIENCE", 5)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,17 @@ from tflite.manifest import Item  # noqa: E402
 SMALL: dict[str, dict[str, Any]] = {
     "opnet": {"widths": (4, 8)},
     "opnet_lite": {"width": 4, "blocks": 2},
+    "opnet_lite_nano": {"width": 4, "blocks": 2},
+    "opnet_lite_small": {"width": 4, "blocks": 2},
+    "opnet_lite_base": {"width": 4, "blocks": 2},
     "mobilenet_v2": {"alpha": 0.35},
     "efficientnet_lite0": {"width": 0.3, "depth": 0.3},
     "unet": {"levels": 3, "width": 4},
     "unet_mobile": {"alpha": 0.35, "widths": (8, 8, 8, 4, 4), "detail": 4},
 }
+
+# Of so many layers that tracing them takes most of a test's time; the loop that trains them is the same as for the others.
+DEEP = ("mobilenet_v2", "efficientnet_lite0", "unet_mobile")
 
 # Items name files; batches come from the arrays alone.
 TILE = Item("", "", 0, "", "train")
@@ -53,7 +60,7 @@ def striped_patches(count: int = 32, size: int = 32) -> Patches:
 
 
 def samples_for(model: str) -> Tiles | Patches:
-    return separable_tiles() if MODELS[model].task == "classify" else striped_patches()
+    return separable_tiles(16) if MODELS[model].task == "classify" else striped_patches(16)
 
 
 def config(model: str = "opnet", **changes) -> TrainConfig:
@@ -72,7 +79,11 @@ def last_weights(folder, epoch: int) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(name: str, tmp_path) -> None:
+def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if name in DEEP:
+        request.getfixturevalue("untraced")
     samples = samples_for(name)
     freeze = 1 if MODELS[name].set_trainable else 0
     settings = config(name, epochs=3, freeze_epochs=freeze)
@@ -145,7 +156,7 @@ def test_nan_loss_stops_with_advice_and_keeps_whole_epochs(tmp_path) -> None:
     assert not list((tmp_path / "diverging" / "checkpoints").glob("*.partial*"))
 
 
-def test_frozen_epochs_leave_the_backbone_alone(tmp_path) -> None:
+def test_frozen_epochs_leave_the_backbone_alone(tmp_path: Path, untraced: None) -> None:
     tiles = separable_tiles(16)
     settings = config("mobilenet_v2", epochs=1, freeze_epochs=1)
     before = initial_model(settings).get_layer("Conv1").get_weights()[0]
