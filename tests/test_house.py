@@ -6,6 +6,7 @@ Where a rule is not reached yet, its exceptions are listed. A list only ever get
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,35 @@ LAZY: dict[str, set[str]] = {
     "tuning.driver": {"crack_tf.training.tasks", "tuning.search"},
     "tuning.finalists": {"crack_tf.training.loop"},
     "tuning.trial": {"crack_tf.training.loop"},
+}
+
+# Dataclasses that are filled bit by bit and stay in their room.
+GROWING = {
+    *("crack_tf.photo.skeleton.Branch", "crack_tf.photo.skeleton.SkeletonGraph", "crack_tf.survey.pipeline.Run"),
+    *("crack_tf.survey.walls._Group", "tflite.device.frames._Arrival", "tflite.device.journal._Reading"),
+    *(
+        "tflite.device.run.Tally",
+        "tflite.device.run.Unplaced",
+        "tflite.jpeg._Frame",
+        "tflite.place.logcontent.LogContent",
+    ),
+}
+# Functions that other rooms import and that give a dictionary of anything: what stands in a file, or goes into one, as it is.
+FILE_CONTENT = {
+    *(
+        "crack_tf.common.provenance.environment",
+        "crack_tf.reporting.annotations.to_coco",
+        "crack_tf.synthetic.flight.write_flight",
+    ),
+    *(
+        "crack_tf.evaluation.pixels.summarise",
+        "crack_tf.inference.maps.photo_columns",
+        "crack_tf.photo.cracks.range_row",
+    ),
+    *("crack_tf.training.runs.flatten", "crack_tf.training.runs.read_history", "tflite.device.bundle.sealed"),
+    *("tflite.files.csv_rows", "tflite.files.read_json", "tflite.files.stream_csv", "tflite.outputs.read_mark"),
+    *("tflite.hardware.board", "tflite.hardware.describe", "tflite.measure.compare", "tflite.measure.measure"),
+    "tuning.space.search_space",  # and what is held: a model's hyperparameters
 }
 
 
@@ -232,6 +262,45 @@ def test_own_modules_are_imported_at_the_top() -> None:
         if one.place == "function" and one.source not in verbs() | PARSING and not is_package(one.source)
     }
     assert lazy == {(source, target) for source, targets in LAZY.items() for target in targets}
+
+
+def test_a_dataclass_that_travels_is_frozen() -> None:
+    growing = {
+        f"{name}.{node.name}"
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for made in map(ast.unparse, node.decorator_list)
+        if made.startswith("dataclass") and "frozen=True" not in made
+    }
+    assert growing == GROWING
+
+
+def room(name: str) -> str:
+    """The folder of crack_tf, or of tflite, or the package, that a module stands in; of a module beside the folders its own name."""
+    package, *inside = name.split(".")
+    return (
+        f"{package}.{inside[0]}"
+        if inside and (package == "crack_tf" or is_package(f"{package}.{inside[0]}"))
+        else package
+    )
+
+
+def test_rooms_hand_each_other_no_dictionary_of_anything() -> None:
+    """But for what stands in a file as it is."""
+    answers = {
+        f"{name}.{one.name}": ast.unparse(one.returns)
+        for name, tree in modules().items()
+        for one in tree.body
+        if isinstance(one, ast.FunctionDef) and one.returns is not None
+    }
+    taken = set()
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module and room(node.module) != room(name):
+                names = {f"{node.module}.{alias.name}" for alias in node.names}
+                taken |= {one for one in names if re.search(r"(dict|Mapping)\[\w+, Any\]", answers.get(one, ""))}
+    assert taken - {f"{verb}.{one.name}" for verb in verbs() for one in functions(modules()[verb])} == FILE_CONTENT
 
 
 def test_importing_the_package_and_making_configurations_loads_nothing_heavy() -> None:
