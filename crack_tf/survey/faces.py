@@ -123,12 +123,12 @@ def spots_on(face: Face, frame: Frame, along: np.ndarray, up: np.ndarray) -> Spo
 
 def ahead_of(heading: np.ndarray) -> np.ndarray:
     """Unit vectors (east, north, up) of level headings in radians: float (n, 3)."""
-    return np.c_[np.sin(heading), np.cos(heading), np.zeros(len(heading))]
+    return np.stack([np.sin(heading), np.cos(heading), np.zeros(len(heading))], axis=1)
 
 
 def right_of(heading: np.ndarray) -> np.ndarray:
     """Unit vectors to the right of who looks that way: float (n, 3)."""
-    return np.c_[np.cos(heading), -np.sin(heading), np.zeros(len(heading))]
+    return np.stack([np.cos(heading), -np.sin(heading), np.zeros(len(heading))], axis=1)
 
 
 def read_faces(path: Path) -> tuple[Face, ...]:

@@ -194,8 +194,8 @@ class Finding:
         return self.max_width_low_mm, self.max_width_high_mm
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values, in the order of the attributes."""
-        return asdict(self) | {"box": self.box.as_json()}
+        """JSON values, in the order of the attributes. Not copied: an outline has thousands of points."""
+        return vars(self) | {"box": self.box.as_json()}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Finding:

@@ -15,7 +15,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -150,7 +149,7 @@ def _data(survey: Survey, entries: Sequence[Mapping[str, Any]], review: Review |
 def _entry(finding: Finding, rank: int, shelf: PictureShelf) -> dict[str, Any]:
     pictures = shelf.pictures(finding.picture, finding.overlay)
     scale = ASSUMED_MM_PER_PIXEL if finding.mm_per_pixel is None else finding.mm_per_pixel
-    entry = asdict(finding) | asdict(pictures)
+    entry = finding.as_json() | vars(pictures)
     for name in ("outline", "centreline", "holes", "picture", "overlay"):
         del entry[name]  # the pictures show it
     for name in [name for name in entry if name.startswith("since") or "_growth_" in name]:

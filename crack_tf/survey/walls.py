@@ -17,31 +17,30 @@ SAME_HEADING_DEG = 15.0  # of cameras before one wall
 
 @dataclass
 class _Group:
-    """Photographs that look at one wall: sums of their directions (sine, cosine) and of the spots (east, north) that they look at."""
+    """Photographs that look at one wall. What follows from them is kept: every later photograph is compared with it.
+
+    Attributes:
+        photos: so far.
+        directions, spots: sums of their directions (sine, cosine), and of the spots (east, north) that they look at.
+        heading: in radians.
+        ahead: unit vector (east, north).
+        beyond: metres of the wall from the frame's middle, in that direction.
+    """
 
     photos: list[PhotoRecord] = field(default_factory=list)
     directions: np.ndarray = field(default_factory=lambda: np.zeros(2))
     spots: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    heading: float = 0.0
+    ahead: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    beyond: float = 0.0
 
     def add(self, photo: PhotoRecord, heading: float, spot: np.ndarray) -> None:
         self.photos.append(photo)
         self.directions += (math.sin(heading), math.cos(heading))
         self.spots += spot
-
-    @property
-    def heading(self) -> float:
-        """Radians."""
-        return math.atan2(*self.directions)
-
-    @property
-    def ahead(self) -> np.ndarray:
-        """Unit vector (east, north)."""
-        return np.asarray(ahead_of(np.array([self.heading]))[0, :2])
-
-    @property
-    def beyond(self) -> float:
-        """Metres of the wall from the frame's middle, in that direction."""
-        return float(self.spots @ self.ahead) / len(self.photos)
+        self.heading = math.atan2(*self.directions)
+        self.ahead = np.asarray(ahead_of(np.array([self.heading]))[0, :2])
+        self.beyond = float(self.spots @ self.ahead) / len(self.photos)
 
 
 def find_faces(
