@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,21 @@ from crack_tf.models import MODELS, build_model, efficientnet_lite0, get_model, 
 from tflite.errors import CrackError
 
 keras = pytest.importorskip("keras")
+
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+
+
+@cache
+def built(name: str) -> Any:
+    """A registered model at 32 px, for tests that only look at it and ask it."""
+    return build_model(name, keras, image_size=32)
+
+
+@cache
+def answers(name: str) -> np.ndarray:
+    """What `built` says about `PIXELS`."""
+    return np.asarray(built(name).predict_on_batch(PIXELS))
 
 
 def trainable_parameters(model) -> int:
@@ -121,38 +139,31 @@ def test_the_published_efficientnet_weights_know_a_cat_and_a_cup(data_root) -> N
 
 @pytest.mark.parametrize("name", MODELS)
 def test_model_is_flat_and_gives_float32_logits(name: str) -> None:
-    model = build_model(name, keras, image_size=32)
+    model = built(name)
     assert model.input_shape == (None, 32, 32, 3)
     assert model.output_shape == {"classify": (None, 1), "segment": (None, 32, 32, 1)}[get_model(name).task]
     assert not any(isinstance(layer, keras.Model | keras.layers.Lambda) for layer in model.layers)
-    output = model.predict_on_batch(np.zeros((2, 32, 32, 3), np.float32))
-    assert output.dtype == np.float32
-    assert np.isfinite(output).all()
+    assert answers(name).dtype == np.float32
+    assert np.isfinite(answers(name)).all()
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_normalisation_inside_the_graph_equals_normalised_input(name: str) -> None:
-    raw = build_model(name, keras, image_size=32)
     core = build_model(name, keras, image_size=32, raw_pixels=False)
-    core.set_weights(raw.get_weights())
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.float32)
-    np.testing.assert_allclose(
-        raw.predict_on_batch(pixels), core.predict_on_batch(pixels / 128 - 1), rtol=1e-5, atol=1e-5
-    )
+    core.set_weights(built(name).get_weights())
+    np.testing.assert_allclose(answers(name), core.predict_on_batch(PIXELS / 128 - 1), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_saved_model_loads_with_equal_outputs(name: str, tmp_path) -> None:
-    model = build_model(name, keras, image_size=32)
-    model.save(tmp_path / "m.keras")
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    built(name).save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras")
-    np.testing.assert_array_equal(model.predict_on_batch(pixels), loaded.predict_on_batch(pixels))
+    np.testing.assert_array_equal(answers(name), loaded.predict_on_batch(PIXELS))
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_batch_norm_follows_convolution_directly_so_that_it_folds(name: str) -> None:
-    model = build_model(name, keras, image_size=32)
+    model = built(name)
     convolutions = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert norms
