@@ -315,7 +315,7 @@ def compile_model(model: Any, config: TrainConfig, total_steps: int) -> None:
         # XLA was measured slower on the processors this was written on (OPNet, 128 px: 9 against 24 tiles/s).
         jit_compile=keras.backend.backend() == "jax",
     )
-    # Left to the first step, its variables are made while that is traced, and TensorFlow then traces it anew: 13 s instead of 5 for a
+    # Left to the first step, its variables are made while that is traced, and TensorFlow then traces it anew: 13 s instead of 6 for a
     # MobileNetV2.
     model.optimizer.build(model.trainable_variables)
 
