@@ -126,9 +126,9 @@ docs: $(VENV)/.docs
 quick: lint types
 	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist worksteal -m "not slow"
 
+# Types, then documents, beside the tests, whose processes wait now and then.
 test: lint $(VENV)/.docs
-	@$(MAKE) --no-print-directory -j2 types docs
-	@$(MAKE) --no-print-directory pytest
+	@$(MAKE) --no-print-directory -j2 pytest types docs
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
