@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,12 @@ from tflite.sidecar import TensorSpec
 pytest.importorskip("tensorflow")
 
 
+@cache
+def float_file(name: str, scheme: str) -> bytes:
+    """The .tflite file of a registered model in a scheme of floats."""
+    return convert.convert_float(build_pair(name)[0], scheme)
+
+
 @pytest.mark.parametrize(("scheme", "tolerance"), [("float32", 1e-4), ("float16", 0.05), ("dynamic", 0.3)])
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_float_schemes_take_raw_pixels_and_answer_like_keras(
@@ -42,7 +48,7 @@ def test_float_schemes_take_raw_pixels_and_answer_like_keras(
     raw, _, _ = build_pair(name)
     tiles = make_tiles(32)
     expected = predict(raw, tiles)
-    data = convert.convert_float(raw, scheme)
+    data = float_file(name, scheme)
     graph = convert.write_model(tmp_path / "m.tflite", data)
     assert graph.inputs[0] == TensorSpec((1, SIZE, SIZE, 3), "float32", 0.0, 0)
     assert np.abs(run_tflite(data, tiles) - expected).max() <= tolerance * np.abs(expected - expected.mean()).max()
@@ -93,8 +99,7 @@ def test_a_file_that_looks_twice_answers_with_the_mean_of_tile_and_blurred_tile(
 
 
 def test_smaller_files_for_smaller_schemes() -> None:
-    raw, _, _ = build_pair("mobilenet_v2")
-    float32, float16, dynamic = (len(convert.convert_float(raw, scheme)) for scheme in convert.FLOAT_SCHEMES)
+    float32, float16, dynamic = (len(float_file("mobilenet_v2", scheme)) for scheme in convert.FLOAT_SCHEMES)
     assert float32 > 1.7 * float16 > 1.4 * dynamic
 
 
