@@ -1,8 +1,10 @@
-"""Is this still the file that a record is about? One rule for every verb that goes on after a stop.
+"""Is this still the file that a record is about, and are these still the settings? One rule for every verb that goes on after a stop.
 
 A file is the same when its content is, by sha256. The content is read again only where that could come out differently: a file of
 another size is another one, and one whose size and both times are as recorded was not written to since. The second time, of the
 last change to the file or its entry (ctime), is what copying or `touch` cannot set back.
+
+A model is the same when its file's hash is: its name is for people, and two files may share one.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any
 
 from tflite.files import sha256_bytes, sha256_file
 
+_NAMES = {"model": "model_sha256", "name": "sha256"}  # of models, and what stands beside them
 _SAMPLES, _SAMPLE = 16, 1 << 20  # of a large file, and bytes of each
 
 
@@ -109,6 +112,28 @@ def sampled_state(path: str | Path) -> FileState:
             stream.seek(start)
             digest.update(stream.read(_SAMPLE))
     return FileState(size, digest.hexdigest())
+
+
+def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """In what two runs' settings differ: name, value before, value now, sorted by name. What a run does not state is None.
+
+    A model's name beside its hash does not count ("model" beside "model_sha256", "name" beside "sha256", at any depth): the hash does.
+
+    Args:
+        before: JSON values, such as a run's file holds.
+        now: JSON values.
+    """
+    names = sorted({*before, *now})
+    pairs = ((name, before.get(name), now.get(name)) for name in names)
+    one, other = _without_names(before), _without_names(now)
+    return [pair for pair in pairs if one.get(pair[0]) != other.get(pair[0])]
+
+
+def _without_names(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        named = {name for name, digest in _NAMES.items() if digest in value}
+        return {name: _without_names(part) for name, part in value.items() if name not in named}
+    return [_without_names(part) for part in value] if isinstance(value, list) else value
 
 
 def _times(status: os.stat_result) -> tuple[int, int]:

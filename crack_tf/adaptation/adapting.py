@@ -34,6 +34,7 @@ from tflite.files import read_json, sha256_bytes, write_csv, write_json
 from tflite.locks import FolderLock
 from tflite.manifest import LABELS
 from tflite.outputs import clear_folder, remove_leftovers
+from tflite.sameness import changed
 from tflite.words import counted
 
 MOST_SURE = 200  # tiles taken for clean where there are no labels
@@ -132,9 +133,8 @@ def adapt(
 def _check_same(folder: Path, before: dict[str, Any], asked: dict[str, Any]) -> None:
     """Refuse to go on with a run under other settings."""
     for part, values in asked.items():
-        for name, value in values.items():
-            old = (before.get(part) or {}).get(name)
-            if old != value:
+        for name, old, value in changed(before.get(part) or {}, values):
+            if name in values:
                 raise CrackError(
                     f"--resume: {folder} was started with {name} = {old!r}, now it is {value!r}. "
                     "Use the same settings, or another --out."

@@ -25,6 +25,7 @@ from tflite.errors import CrackError
 from tflite.files import atomic_path, read_json, write_json
 from tflite.metrics import sigmoid
 from tflite.outputs import Inputs, Output, check_folder, clear_folder, json_with, remove_leftovers
+from tflite.sameness import changed
 
 FORMAT = "crack_tf.explain/1"
 SETTINGS, INDEX, GALLERY, ARRAYS, OVERLAYS = "settings.json", "index.csv", "gallery.png", "arrays", "overlays"
@@ -120,12 +121,11 @@ class RunFolder:
             np.savez_compressed(temporary, record=np.array(json.dumps(record, allow_nan=False)), **arrays)  # type: ignore[arg-type]
 
     def _compare(self, found: dict[str, Any]) -> None:
-        for name in sorted({*found, *self._settings}):
-            if found.get(name) != self._settings.get(name):
-                raise CrackError(
-                    f"--resume: {self.folder} was started with {name} = {found.get(name)!r}, now it is "
-                    f"{self._settings.get(name)!r}. Use the same settings, or another --out."
-                )
+        for name, before, now in changed(found, self._settings):
+            raise CrackError(
+                f"--resume: {self.folder} was started with {name} = {before!r}, now it is {now!r}. "
+                "Use the same settings, or another --out."
+            )
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], list[Explained]]:

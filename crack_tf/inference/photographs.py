@@ -32,7 +32,7 @@ from crack_tf.inference.tiles import PhotoClassifier, Tile, photo_boxes
 from crack_tf.photo.cracks import Crack, measure_cracks
 from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.overlay import draw_cracks
-from crack_tf.zoo.shipped import exported_file, find_model, read_zoo
+from crack_tf.zoo.shipped import exported_file, find_model, looks_again, model_name, read_zoo, shipped_as
 from tflite.arguments import check_path, is_number, is_whole
 from tflite.device.tiles import MIN_SIDE, Box, training_side
 from tflite.errors import CrackError, ImageError
@@ -62,7 +62,7 @@ class ClassifiedPhoto:
         image: uint8 (height, width, 3), upright.
         tiles: in reading order; together they cover every pixel that is not transparent.
         threshold: probability from which a tile is called cracked.
-        model: such as "mobilenet_v2-int8-qat".
+        model: such as "mobilenet_v2_real-int8-qat".
         doubted: whether the few tiles that are called cracked are not when they are seen again (`crack_tf.inference.second_look`).
     """
 
@@ -170,8 +170,8 @@ class PhotoModel(ABC, Generic[Answer]):
 
     @property
     def name(self) -> str:
-        """Registry name and scheme, such as "opnet-int8-qat"."""
-        return f"{self.sidecar.model}-{self.sidecar.scheme}"
+        """Such as "mobilenet_v2_real-int8-qat", see `crack_tf.zoo.shipped.model_name`."""
+        return model_name(self.sidecar)
 
     def __repr__(self) -> str:
         about = f"input {self.sidecar.image_size} px, crack from probability {self.sidecar.threshold.probability:.3g}"
@@ -374,16 +374,16 @@ def load(model: str | os.PathLike[str] | None = None, *, jobs: int | None = None
     """
     check_path("model", model, "a shipped model's name, a .tflite or .keras file, or a run folder", optional=True)
     shipped = read_zoo()[1]
-    side, looks_again = None, False
     if model is None or os.fspath(model) in shipped:
         name = None if model is None else os.fspath(model)
-        chosen = find_model(name, task=shipped[name].task if name else "classify")
-        path, side, looks_again = chosen.path, chosen.tile_side, chosen.looks_again
+        path = find_model(name, task=shipped[name].task if name else "classify").path
     else:
         path = _file_of(Path(model), shipped)
-    if read_sidecar(path).task == "segment":
+    sidecar = read_sidecar(path)
+    if sidecar.task == "segment":
         return CrackSegmenter(path, jobs)
-    return CrackClassifier(path, jobs, side, looks_again)
+    known = shipped_as(sidecar)
+    return CrackClassifier(path, jobs, None if known is None else known.tile_side, looks_again(sidecar))
 
 
 def _file_of(path: Path, shipped: Iterable[str]) -> Path:

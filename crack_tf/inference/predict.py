@@ -19,7 +19,7 @@ from crack_tf.inference.predictions import CLASSIFIED, UNREADABLE, Predictions
 from crack_tf.inference.second_look import DOUBTED
 from crack_tf.inference.tiles import Photo, PhotoClassifier
 from crack_tf.photo.gsd import from_photo
-from crack_tf.zoo.shipped import find_model
+from crack_tf.zoo.shipped import find_model, model_name
 from tflite.arguments import check_types
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError
@@ -232,7 +232,7 @@ class Session:
         positive = sum(tile.crack for tile in picture.tiles)
         title = (
             f"{'crack' if picture.crack else 'no crack'}: {positive} of {counted(len(picture.tiles), 'tile')}, "
-            f"highest probability {picture.highest.probability:.3f}  ({sidecar.model}, {sidecar.scheme})"
+            f"highest probability {picture.highest.probability:.3f}  ({model_name(sidecar)})"
         )
         sheet = draw_overlay(picture.image, picture.tiles, sidecar.threshold.probability, title)
         with atomic_path(self._predictions.folder / photo.overlay) as temporary:
@@ -297,8 +297,10 @@ def _settings(config: PredictConfig, classifier: PhotoClassifier) -> dict[str, A
     """What a run that is gone on with must have been started with."""
     sidecar = classifier.sidecar
     return {
-        "model": f"{sidecar.model}-{sidecar.scheme}",
+        "model": model_name(sidecar),
         **_model(sidecar),
+        # Only of adapted models: runs with the default, which always looked again, go on.
+        **({"looks_again": True} if classifier.looks_again and "adapted" in sidecar.training else {}),
         "tile_side": classifier.side,
         "overlap": config.overlap,
         "overlay": config.overlay,

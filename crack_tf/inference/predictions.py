@@ -33,7 +33,7 @@ from tflite.files import atomic_path, parse_json, sha256_bytes, stream_csv, writ
 from tflite.lines import seal_line, unseal_line
 from tflite.locks import FolderLock, is_there
 from tflite.outputs import Inputs, Output, check_folder, clear_folder, remove_files, remove_leftovers
-from tflite.sameness import FileState
+from tflite.sameness import FileState, changed
 from tflite.words import counted
 
 FORMAT = "crack_tf.predictions/1"
@@ -249,6 +249,7 @@ class Predictions:
                 self._learn(line.record)
         if not own:  # where photographs say that their settings were these, the first line need not
             self._compare(head, settings)
+            whole = whole and head == json.loads(_head(settings))  # a model's name may be another one since
         elif head != json.loads(_head(settings)):
             whole = False
             damaged = sorted({1, *damaged})
@@ -290,12 +291,11 @@ class Predictions:
             )
         if head.get("format") != FORMAT:
             raise CrackError(f"{self.path} was not written by this version of crack-tf predict. Choose another --out.")
-        for name in sorted({*head, *settings} - {"format"}):
-            if head.get(name) != settings.get(name):
-                raise CrackError(
-                    f"--resume: {self.folder} was started with {name} = {head.get(name)!r}, now it is {settings.get(name)!r}. "
-                    "Use the same settings, or another --out."
-                )
+        for name, before, now in changed(head, {"format": FORMAT, **settings}):
+            raise CrackError(
+                f"--resume: {self.folder} was started with {name} = {before!r}, now it is {now!r}. "
+                "Use the same settings, or another --out."
+            )
 
     def _clear(self) -> None:
         """Remove an earlier run's files, its overlays by the names it recorded."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from crack_tf.models.keras_models import load_keras, map_logits, predict_logits
 from crack_tf.training.runs import MODEL_FILE
-from crack_tf.zoo.shipped import load, read_zoo
+from crack_tf.zoo.shipped import load, model_name, read_zoo
 from tflite.errors import CrackError, ModelFileError
 from tflite.foreign import refuse_foreign
 from tflite.metrics import sigmoid
@@ -36,7 +36,7 @@ class CheckedModel(Protocol):
 
     @property
     def name(self) -> str:
-        """Registry name and scheme, such as "opnet-int8-qat"."""
+        """Such as "mobilenet_v2_real-int8-qat"."""
 
     @property
     def path(self) -> Path:
@@ -171,8 +171,8 @@ class _Loaded:
 
     @property
     def name(self) -> str:
-        """Registry name and scheme, such as "opnet-int8-qat"."""
-        return f"{self.sidecar.model}-{self.sidecar.scheme}"
+        """Such as "mobilenet_v2_real-int8-qat", see `crack_tf.zoo.shipped.model_name`."""
+        return model_name(self.sidecar)
 
     @property
     def image_size(self) -> int:

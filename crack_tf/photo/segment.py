@@ -38,7 +38,7 @@ from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.gsd import photo_size
 from crack_tf.photo.measure import find_scale, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
-from crack_tf.zoo.shipped import find_model
+from crack_tf.zoo.shipped import find_model, model_name
 from tflite.arguments import check_types
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError
@@ -47,7 +47,7 @@ from tflite.hardware import describe
 from tflite.images import decode_picture
 from tflite.locks import FolderLock
 from tflite.outputs import Output, check_folder, clear_folder, json_with, remove_files, remove_leftovers
-from tflite.sameness import FileState, is_same, read_file
+from tflite.sameness import FileState, changed, is_same, read_file
 from tflite.segmenter import Segmenter
 from tflite.words import counted
 
@@ -253,7 +253,7 @@ def open_out(
     limits = measure.pop("limit_mm")
     settings = {
         "format": FORMAT,
-        "model": f"{sidecar.model}-{sidecar.scheme}",
+        "model": model_name(sidecar),
         "model_sha256": sidecar.sha256,
         "threshold": cut(config, segmenter),
         "overlap": config.overlap,
@@ -273,12 +273,11 @@ def open_out(
         return sha256_file(path)
     found = read_json(path)
     remove_leftovers(out, replace(OUTPUT, files=(*OUTPUT.files, *(f"**/{name}" for name in (*_PICTURES, *FILES)))))
-    for name in sorted({*found, *settings}):
-        if found.get(name) != settings.get(name):
-            raise CrackError(
-                f"--resume: {out} was started with {name} = {found.get(name)!r}, now it is {settings.get(name)!r}. "
-                "Use the same settings, or another --out."
-            )
+    for name, before, now in changed(found, settings):
+        raise CrackError(
+            f"--resume: {out} was started with {name} = {before!r}, now it is {now!r}. "
+            "Use the same settings, or another --out."
+        )
     return sha256_file(path)
 
 
@@ -367,7 +366,7 @@ def handle(
         "settings_sha256": settings,
         "status": SEGMENTED,
         "reason": None if plausible else f"{mask.mean():.0%} of the photograph is called crack: not measured",
-        "model": f"{segmenter.sidecar.model}-{segmenter.sidecar.scheme}",
+        "model": model_name(segmenter.sidecar),
         "model_sha256": segmenter.sidecar.sha256,
         "licence": segmenter.sidecar.licence,
         "threshold": cut(config, segmenter),

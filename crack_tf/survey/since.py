@@ -67,6 +67,7 @@ from crack_tf.survey.views import asked_of
 from tflite.checked import CheckError, Count, OneOf, RelativeName, Text, checked
 from tflite.errors import CrackError
 from tflite.files import read_json
+from tflite.sameness import changed
 from tflite.words import counted
 
 FORMAT = "crack_tf.since/1"
@@ -263,6 +264,11 @@ def read_since(folder: Path, survey: Survey) -> Since | None:
     return since if since.survey == survey_id(survey) else None
 
 
+def _model_name(model: Mapping[str, Any] | None) -> str:
+    """A model's name with the start of its hash, as a survey's `models` has it."""
+    return "none" if model is None else f"{model.get('name')} ({str(model.get('sha256'))[:8]})"
+
+
 def _told(finding: Finding, change: Change) -> Finding:
     growth = {name: getattr(change, name) for name in vars(change) if "_growth_" in name}
     return replace(finding, since=change.verdict, since_old=change.old, **growth)
@@ -329,6 +335,12 @@ class _Comparison:
             found.append(
                 f"the scales of the two surveys disagree: by the earlier one's, the same wall is {np.median(off):.2g} times as large as by "
                 "this one's. One was stated wrongly; growth in millimetres is by the one that claims to be known better."
+            )
+        others = changed(*(survey.models for survey in self._surveys))
+        if others:
+            told = "; ".join(f"{role}: {_model_name(before)}, now {_model_name(now)}" for role, before, now in others)
+            found.append(
+                f"the two surveys were not made with the same models ({told}): a crack that only one of them drew may be the model's doing."
             )
         return tuple(found)
 

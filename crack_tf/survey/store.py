@@ -34,7 +34,7 @@ from tflite.errors import CrackError
 from tflite.files import atomic_path, read_json, sha256_bytes, write_bytes, write_json
 from tflite.locks import FolderLock
 from tflite.outputs import Inputs, Output, check_folder, clear_folder, json_with, remove_leftovers
-from tflite.sameness import FileState
+from tflite.sameness import FileState, changed
 
 SETTINGS, RECORDS, PICTURES, OVERLAYS, PROFILES = "settings.json", "records", "pictures", "overlays", "profiles"
 SINCE = "since"  # photographs of cracks, the earlier ones and, of what is gone, the later, see `crack_tf.survey.since`
@@ -260,15 +260,13 @@ class Store:
             earlier = checked(_Settings, found)
         except CheckError as error:
             raise CrackError(f"{path} is damaged: {error}. Add --overwrite, or choose another --out.") from None
-        before = earlier["settings"]
-        changed = [
-            f"{name if name.isprintable() else repr(name)} was {before.get(name)!r}, now {settings.get(name)!r}"
-            for name in sorted({*before, *settings})
-            if before.get(name) != settings.get(name)
+        others = [
+            f"{name if name.isprintable() else repr(name)} was {before!r}, now {now!r}"
+            for name, before, now in changed(earlier["settings"], settings)
         ]
-        if changed:
+        if others:
             raise CrackError(
-                f"--out {self.folder} belongs to a survey with other settings ({'; '.join(changed)}). Results of the two would not "
+                f"--out {self.folder} belongs to a survey with other settings ({'; '.join(others)}). Results of the two would not "
                 "compare. Use the same settings to go on with it, --overwrite to start again, or another --out."
             )
         self.created = earlier["created"]

@@ -33,7 +33,7 @@ from crack_tf.survey.since import Since, open_earlier
 from crack_tf.survey.source import file_hash, is_video, open_source
 from crack_tf.survey.store import Store
 from crack_tf.survey.truth import Comparison, compare, read_truth
-from crack_tf.zoo.shipped import find_model, read_zoo
+from crack_tf.zoo.shipped import find_model, model_name, read_zoo
 from tflite.arguments import check_path, check_types, option_of
 from tflite.device.tiles import MAX_OVERLAP, MIN_SIDE
 from tflite.errors import CrackError
@@ -426,7 +426,7 @@ def _subtitles(path: Path, track: SrtTrack, say: Callable[[str], None]) -> SrtTr
 def _described(sidecar: Sidecar) -> dict[str, Any]:
     """What a survey says about a model."""
     return {
-        "name": f"{sidecar.model}-{sidecar.scheme}",
+        "name": model_name(sidecar),
         "sha256": sidecar.sha256,
         "threshold": sidecar.threshold.probability,
         **({"reading": sidecar.reading} if sidecar.reading else {}),

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from tflite.foreign import refuse_foreign
 from tflite.images import load_rgb
 from tflite.runtime import Classifier
 from tflite.segmenter import Segmenter, load_model
+from tflite.sidecar import Sidecar, read_sidecar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,8 +126,7 @@ class Chosen:
     Attributes:
         path: of the file.
         tile_side: of the photographs' tiles in pixels; None if nothing is known beyond the sidecar.
-        looks_again: whether it is asked again about a few cracked tiles (`crack_tf.inference.second_look`): the default is, for which
-            that was measured.
+        looks_again: whether it is asked again about a few cracked tiles, see `looks_again`.
     """
 
     path: Path
@@ -177,18 +178,66 @@ def find_model(text: str | None, folder: Path = FOLDER, task: str = "classify") 
         path = Path(text)
         if not path.is_file():
             raise CrackError(f"--model {text} does not exist.")
-        return Chosen(path, None)
+        return _chosen(path, folder)
     if (
         text is not None and Path(text).exists() and text not in read_zoo(folder)[1]
     ):  # ./NAME is a file or folder of that name
         if (exported := exported_file(Path(text))) is not None:
-            return Chosen(exported, None)
+            return _chosen(exported, folder)
         refuse_foreign(text)
         raise CrackError(f"--model {text}: name a .tflite file, such as one in a run's export folder.")
     model = load(text, roles=("tflite", "tflite_sidecar"), folder=folder, task=task)
     if model.task != task:
         raise CrackError(f"--model {model.name} is a {KINDS[model.task]}: {_USES[model.task]}")
-    return Chosen(model.tflite, model.tile_side, model.default and task == "classify")
+    return Chosen(model.tflite, model.tile_side, looks_again(read_sidecar(model.tflite), folder))
+
+
+def _chosen(path: Path, folder: Path) -> Chosen:
+    try:
+        sidecar = read_sidecar(path)
+    except ModelFileError:  # for whoever loads it to tell
+        return Chosen(path, None)
+    shipped = shipped_as(sidecar, folder)
+    return Chosen(path, None if shipped is None else shipped.tile_side, looks_again(sidecar, folder))
+
+
+def shipped_as(sidecar: Sidecar, folder: Path = FOLDER) -> ZooModel | None:
+    """The shipped model whose file this is, by its hash, wherever it lies; None where it is none."""
+    manifest = folder / MANIFEST
+    return _by_hash(folder, manifest.stat().st_mtime_ns if manifest.is_file() else 0).get(sidecar.sha256)
+
+
+def model_name(sidecar: Sidecar, folder: Path = FOLDER) -> str:
+    """What a model is called in tables, titles and messages, such as "mobilenet_v2_real-int8-qat".
+
+    Several shipped files are of one architecture, so a shipped one has its name in the zoo, whatever path it was loaded from; any other
+    has its architecture's. A name is for people: whether two files are the same model, their hashes say (`tflite.sameness.changed`).
+    """
+    shipped = shipped_as(sidecar, folder)
+    adapted = (
+        "-adapted" if "adapted" in sidecar.training else ""
+    )  # it may have the shipped bytes and a threshold of its own
+    return f"{sidecar.model if shipped is None else shipped.name}-{sidecar.scheme}{adapted}"
+
+
+def looks_again(sidecar: Sidecar, folder: Path = FOLDER) -> bool:
+    """Whether a classifier is asked again about a few cracked tiles (`crack_tf.inference.second_look`).
+
+    The default is, for which that was measured, and so is what was adapted from it: that learned the same, and a structure's own tiles.
+    """
+    if sidecar.task != "classify":
+        return False
+    adapted = sidecar.training.get("adapted")
+    if isinstance(adapted, dict):
+        origin = read_zoo(folder)[1].get(str(adapted.get("from")))
+        return origin is not None and origin.default
+    shipped = shipped_as(sidecar, folder)
+    return shipped is not None and shipped.default and sidecar.sha256 == shipped.files["tflite"].sha256
+
+
+@lru_cache(maxsize=8)
+def _by_hash(folder: Path, changed_ns: int) -> dict[str, ZooModel]:
+    return {model.files[role].sha256: model for model in read_zoo(folder)[1].values() for role in ("keras", "tflite")}
 
 
 def exported_file(run: Path) -> Path | None:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import crack_tf
 from crack_tf import predict
 from crack_tf.inference.named_photos import find_photos
 from crack_tf.predict import main
@@ -268,8 +269,10 @@ def test_a_tile_that_is_clean_in_other_squares_makes_no_cracked_photograph_and_t
     assert "2 photographs: 1 crack, 1 no crack" in capsys.readouterr().out
 
 
-def test_the_default_alone_looks_again() -> None:
+def test_the_default_alone_looks_again_whether_named_or_by_its_file() -> None:
     assert find_model(None).looks_again
+    assert find_model(str(find_model(None).path)) == find_model(None)
+    assert crack_tf.load(find_model(None).path)._looks_again
     assert not find_model("opnet_lite_nano").looks_again
     assert not find_model(None, task="segment").looks_again
 

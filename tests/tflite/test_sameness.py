@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tflite import sameness
 from tflite.files import sha256_bytes
-from tflite.sameness import FileState, is_other, is_same, read_file, sampled_state
+from tflite.sameness import FileState, changed, is_other, is_same, read_file, sampled_state
 
 
 def written(path: Path, data: bytes = b"one") -> FileState:
@@ -85,3 +85,32 @@ def test_a_recording_is_known_by_samples_over_all_of_it(tmp_path: Path) -> None:
         assert sampled_state(tmp_path / "b.mp4").sha256 != sampled.sha256
     os.mkfifo(tmp_path / "pipe.mjpeg")
     assert sampled_state(tmp_path / "pipe.mjpeg") == FileState(0, "")
+
+
+def test_settings_are_the_same_where_a_models_hash_is_whatever_its_name() -> None:
+    before = {
+        "model": "mobilenet_v2-int8-qat",
+        "model_sha256": "aa",
+        "models": {"classifier": {"name": "one", "sha256": "bb"}},
+    }
+    renamed = {
+        **before,
+        "model": "mobilenet_v2_real-int8-qat",
+        "models": {"classifier": {"name": "two", "sha256": "bb"}},
+    }
+    assert changed(before, renamed) == []
+    other = {"classifier": {"name": "one", "sha256": "cc"}}
+    assert changed(before, {**before, "models": other}) == [("models", before["models"], other)]
+    assert changed(before, {**before, "model_sha256": "dd"}) == [("model_sha256", "aa", "dd")]
+    # Where there is no hash, the name is all that is known.
+    assert changed({"model": "opnet"}, {"model": "unet"}) == [("model", "opnet", "unet")]
+    assert changed({"source": {"name": "a"}}, {"source": {"name": "b"}}) != []
+
+
+@given(
+    st.dictionaries(st.text(max_size=4), st.none() | st.integers() | st.lists(st.integers(), max_size=2), max_size=4)
+)
+def test_settings_equal_themselves_and_every_other_value_shows(settings: dict[str, object]) -> None:
+    assert changed(settings, settings) == []
+    for name in settings:
+        assert [row[0] for row in changed(settings, {**settings, name: "other"})] == [name]

@@ -260,3 +260,20 @@ def test_overwriting_removes_the_runs_own_files_and_no_other(tmp_path: Path) -> 
     assert [row["photo"] for row in rows(out, PHOTOS)] == ["c.jpg"]
     assert outside.exists()
     assert {path.name for path in out.rglob("*") if path.is_file()} == {"mine.png", "notes.txt", LINES, PHOTOS, TILES}
+
+
+def test_a_run_goes_on_where_its_model_has_another_name_and_the_same_hash(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def settings(name: str, digest: str = "ab") -> dict[str, Any]:
+        return {**SETTINGS, "model": name, "model_sha256": digest}
+
+    with Predictions(tmp_path / "out", settings("mobilenet_v2-int8-qat")) as predictions:
+        predictions.add(classified("a.jpg"))
+    for photo in ("b.jpg", "c.jpg"):
+        with Predictions(tmp_path / "out", settings("mobilenet_v2_real-int8-qat"), resume=True) as predictions:
+            assert "a.jpg" in predictions.done
+            predictions.add(classified(photo))
+    assert capsys.readouterr().err == ""
+    with pytest.raises(CrackError, match="model_sha256 = 'ab', now it is 'cd'"):
+        Predictions(tmp_path / "out", settings("mobilenet_v2_real-int8-qat", "cd"), resume=True)

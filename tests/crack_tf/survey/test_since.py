@@ -242,6 +242,20 @@ def test_a_place_that_was_not_seen_well_tells_nothing(epochs: Epochs, tmp_path: 
     assert "no photograph shows the place well enough" in unknown.note
 
 
+def test_other_models_are_told_by_their_hash_not_by_their_name(epochs: Epochs, tmp_path: Path) -> None:
+    from crack_tf.survey.since import compare_surveys, open_earlier
+
+    out = epochs.folder / "found-new"
+    survey = read_survey(out)
+    earlier = open_earlier(epochs.folder / "found-old", tmp_path)
+    renamed = replace(survey, models={role: {**model, "name": "other"} for role, model in survey.models.items()})
+    assert compare_surveys(earlier, renamed, out, 3.0)[1].warnings == ()
+    other = replace(survey, models={**survey.models, "classifier": {**survey.models["classifier"], "sha256": "f" * 64}})
+    (warning,) = compare_surveys(earlier, other, out, 3.0)[1].warnings
+    assert warning.startswith("the two surveys were not made with the same models (classifier: ")
+    assert "(ffffffff)" in warning
+
+
 def test_a_place_that_was_clean_is_known_again_and_a_crack_there_is_new(epochs: Epochs) -> None:
     photograph(epochs.folder / "clean/a.png", [], later=False)
     assert epochs.survey(epochs.folder / "clean", "found-clean") == 0

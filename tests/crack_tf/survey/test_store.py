@@ -63,3 +63,14 @@ def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "s").write_text("x")
     with pytest.raises(CrackError, match="is a file"):
         Store(tmp_path / "s", {})
+
+
+def test_a_survey_goes_on_with_the_model_of_its_hash_and_no_other(tmp_path):
+    def models(name: str, digest: str) -> dict:
+        return {"models": {"classifier": {"name": name, "sha256": digest, "threshold": 0.5}}}
+
+    Store(tmp_path / "s", models("mobilenet_v2-int8-qat", "aa")).__exit__(None, None, None)
+    with Store(tmp_path / "s", models("mobilenet_v2_real-int8-qat", "aa")) as store:
+        assert store.resumed
+    with pytest.raises(CrackError, match=r"models was .*'aa'.*now .*mobilenet_v2_mixed-int8-qat.*'bb'"):
+        Store(tmp_path / "s", models("mobilenet_v2_mixed-int8-qat", "bb"))

@@ -16,7 +16,20 @@ import pytest
 from PIL import Image
 
 from crack_tf.zoo.__main__ import main
-from crack_tf.zoo.shipped import FOLDER, GOLDEN, LIMIT_BYTES, ROLES, Chosen, ZooModel, check, find_model, load, read_zoo
+from crack_tf.zoo.shipped import (
+    FOLDER,
+    GOLDEN,
+    LIMIT_BYTES,
+    ROLES,
+    Chosen,
+    ZooModel,
+    check,
+    find_model,
+    load,
+    looks_again,
+    model_name,
+    read_zoo,
+)
 from tests.dark_map_model import write_map_model
 from tests.dark_model import SIZE, write_dark_model
 from tflite.errors import CrackError, ModelFileError
@@ -75,6 +88,32 @@ def test_a_shipped_model_is_whole_and_gives_its_golden_answers(name: str) -> Non
     assert twin.sha256 == model.files["keras"].sha256
     assert sidecar.training["source_sha256"] == twin.training.get("rounded_from", twin.sha256)
     assert find_model(name, task=model.task).tile_side == model.tile_side
+
+
+def test_every_shipped_file_has_a_name_of_its_own_wherever_it_lies(tmp_path: Path) -> None:
+    models = read_zoo()[1].values()
+    sidecars = [read_sidecar(path) for model in models for path in (model.tflite, model.keras)]
+    names = [model_name(sidecar) for sidecar in sidecars]
+    assert len(set(names)) == len(names)
+    for model in models:
+        shutil.copy(model.tflite, tmp_path / "copy.tflite")
+        shutil.copy(sidecar_path(model.tflite), tmp_path / "copy.tflite.json")
+        assert model_name(read_sidecar(tmp_path / "copy.tflite")) == f"{model.name}-{model.scheme}"
+
+
+def test_a_model_from_elsewhere_has_its_architectures_name(run: Path) -> None:
+    sidecar = read_sidecar(run / "export/dark-int8-ptq.tflite")
+    assert model_name(sidecar) == "dark-int8-ptq"
+    assert not looks_again(sidecar)
+
+
+def test_what_was_adapted_from_the_default_says_so_and_looks_again(small_zoo: Path) -> None:
+    default, other = (read_sidecar(load(name, folder=small_zoo).tflite) for name in ("one", "two"))
+    for origin, again in (("one", True), ("two", False), ("runs/mine", False)):
+        adapted = replace(default, training={**default.training, "adapted": {"from": origin}})
+        assert looks_again(adapted, small_zoo) is again
+        assert model_name(adapted, small_zoo).endswith("-int8-ptq-adapted")
+    assert model_name(other, small_zoo) in ("one-int8-ptq", "two-int8-ptq")  # the same bytes
 
 
 def test_the_zoo_is_small_enough_for_git_and_holds_no_other_files() -> None:
