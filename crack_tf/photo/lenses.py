@@ -85,7 +85,7 @@ def _of_photo(camera: str, focal_mm: float | None, sensor_width_mm: float | None
     path = Path(camera)
     if not path.is_file():
         raise CrackError(
-            f"--camera {camera} is no photograph and no name that is known ({', '.join(CAMERAS)}). Give a photograph that the "
+            f"--camera {camera!r} is no photograph and no name that is known ({', '.join(CAMERAS)}). Give a photograph that the "
             "camera took, as it wrote it."
         )
     try:

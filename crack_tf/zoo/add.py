@@ -114,7 +114,7 @@ def add(
             scheme=sidecar.scheme,
             image_size=sidecar.image_size,
             tile_side=tile_side or _tile_side(sidecar),
-            summary=(summary or _summary(sidecar)) + (f"; {RESEARCH}" if is_research_only(sidecar) else ""),
+            summary=_labelled(summary or _summary(sidecar), sidecar),
             trained_on=_trained_on(sidecar, citation),
             licence=sidecar.licence,
             default=default or not any(other.default for other in others if other.task == sidecar.task),
@@ -282,6 +282,12 @@ def _tolerance(sidecar: Sidecar) -> float:
     if sidecar.golden is None:
         raise CrackError(f"{sidecar.file} has no golden answer in its sidecar: export the run again.")
     return sidecar.golden.tolerance
+
+
+def _labelled(summary: str, sidecar: Sidecar) -> str:
+    """A summary that says once what the weights may be used for."""
+    needed = is_research_only(sidecar) and not summary.rstrip(". ").endswith(RESEARCH)
+    return f"{summary}; {RESEARCH}" if needed else summary
 
 
 def _summary(sidecar: Sidecar) -> str:

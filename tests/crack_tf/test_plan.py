@@ -29,6 +29,8 @@ def test_a_plan_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_wrong_argument_is_one_line_and_code_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert plan.main(["--needs-mm", "0.3", "--camera", str(tmp_path / "gone.jpg")]) == 2
     assert capsys.readouterr().err.startswith("error: --camera ")
+    assert plan.main(["--needs-mm", "0.3", "--camera", ""]) == 2
+    assert capsys.readouterr().err.startswith("error: --camera '' is no photograph")
     for option in ("--faces", "--speeds"):
         gone = str(tmp_path / "gone.json")
         assert plan.main(["--needs-mm", "0.3", "--camera", "pi-camera-3", option, gone]) == 2

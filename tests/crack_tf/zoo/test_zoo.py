@@ -288,6 +288,8 @@ def test_a_model_for_research_only_carries_that_label(tmp_path: Path, capsys: py
     assert add(tmp_path / "zoo", run, "new", "--summary", "draws cracks") == 0
     model = load("new", folder=tmp_path / "zoo")
     assert model.summary == "draws cracks; research only"
+    assert add(tmp_path / "zoo", run, "again", "--summary", "draws cracks; research only") == 0
+    assert load("again", folder=tmp_path / "zoo").summary == "draws cracks; research only"
     assert model.licence == licence
     assert "Feature Pyramid" in model.trained_on["citation"]
     assert "Mendeley" in model.trained_on["citation"]
@@ -404,3 +406,10 @@ def test_a_rounded_float_model_is_smaller_and_still_known_as_the_source(tiny_run
     assert made_from(read_sidecar(model.tflite), twin)
     assert add(tmp_path / "two", model.keras.parent, "small", "--tflite", str(model.tflite), "--round-weights") == 0
     assert read_sidecar(load("small", folder=tmp_path / "two").keras).training["rounded_from"] == original
+
+
+def test_the_list_says_once_what_weights_may_be_used_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= len(read_zoo()[1])
+    assert all(line.count("research only") <= 1 for line in lines)
