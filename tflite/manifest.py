@@ -131,15 +131,34 @@ class Manifest:
         Raises:
             CrackError: if it does not exist.
         """
-        expanded = Path(os.path.expanduser(os.path.expandvars(self.root)))
-        if not expanded.is_absolute() and self.source is not None:
-            expanded = self.source.parent / expanded
+        expanded = self._expanded()
         if not expanded.is_dir():
             hint = "Move them back, or split again."
             if "$" in self.root:
                 hint = "Set CRACK_TF_DATA to the folder that holds the data sets."
             place = f"{self.root} ({expanded})"
             raise CrackError(f"the images of manifest {self.source or self.name} are not in {place}. {hint}")
+        return expanded
+
+    def root_beside(self, path: Path) -> str:
+        """The root as a manifest written to `path` has to state it: one that is relative to where this was read from leads there still.
+
+        Args:
+            path: of the file to be.
+        """
+        if self.source is None or self._is_fixed():
+            return self.root
+        here, there = Path(os.path.abspath(self.source)).parent, Path(os.path.abspath(path)).parent
+        return self.root if here == there else Path(os.path.relpath(here / self.root, there)).as_posix()
+
+    def _is_fixed(self) -> bool:
+        """Whether the root means the same folder wherever the manifest lies."""
+        return Path(os.path.expanduser(os.path.expandvars(self.root))).is_absolute() or "$" in self.root
+
+    def _expanded(self) -> Path:
+        expanded = Path(os.path.expanduser(os.path.expandvars(self.root)))
+        if not expanded.is_absolute() and self.source is not None:
+            return self.source.parent / expanded
         return expanded
 
     def read(self, item: Item, verify: bool = True) -> bytes:
@@ -187,7 +206,7 @@ def check_out(path: Path, overwrite: bool, *inputs: str | Path) -> None:
 
 
 def write_manifest(path: str | Path, manifest: Manifest, overwrite: bool = False) -> None:
-    """Write a manifest atomically.
+    """Write a manifest atomically. What was read from another folder names its images from here.
 
     Raises:
         CrackError: if the file exists and `overwrite` is false, or it is no manifest.
@@ -195,6 +214,7 @@ def write_manifest(path: str | Path, manifest: Manifest, overwrite: bool = False
     check_file(Path(path), OUTPUT, overwrite)
     head: dict[str, Any] = {"format": FORMAT}
     head |= {f.name: getattr(manifest, f.name) for f in fields(manifest) if f.name not in ("items", "source")}
+    head["root"] = manifest.root_beside(Path(path))
     head["sha256"] = manifest.sha256
     columns = _columns(manifest.items)
     rows = ([getattr(item, column) for column in columns] for item in manifest.items)

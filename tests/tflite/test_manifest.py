@@ -205,6 +205,25 @@ def test_the_root_is_relative_to_the_manifest_not_to_the_working_folder(
     assert manifest.folder() == tmp_path / "images"
 
 
+@pytest.mark.parametrize("root", ["images", "../shared/images", "."])
+def test_a_manifest_written_elsewhere_finds_its_images_still(manifest: Manifest, tmp_path: Path, root: str) -> None:
+    first = tmp_path / "one/sub/first.csv"
+    first.parent.mkdir(parents=True)
+    images = first.parent / root
+    images.mkdir(parents=True, exist_ok=True)
+    write_manifest(first, replace(manifest, root=root, source=None))
+    for place in ("one/sub/second.csv", "one/third.csv", "two/fourth.csv"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        write_manifest(tmp_path / place, replace(read_manifest(first), policy="reviewed"))
+        again = read_manifest(tmp_path / place)
+        assert again.folder().resolve() == images.resolve()
+        assert not Path(again.root).is_absolute()
+    for fixed in ("$CRACK_TF_DATA/metu", str(tmp_path), "~/metu"):
+        write_manifest(first, replace(manifest, root=fixed, source=None), overwrite=True)
+        write_manifest(tmp_path / "fixed.csv", read_manifest(first), overwrite=True)
+        assert read_manifest(tmp_path / "fixed.csv").root == fixed
+
+
 def test_the_root_may_start_with_an_environment_variable(
     manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
