@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crack_tf.common.progress import say_now
+from crack_tf.common.provenance import created
 from crack_tf.reporting.figures import write_figures
 from crack_tf.reporting.notebooks import exported_in
 from tflite.arguments import check_types
@@ -70,6 +72,7 @@ body.jp-Notebook { max-width: 1200px; margin: 0 auto; }
 </style>{% endblock %}
 """
 
+_AS_IT_STANDS = "As it stands"  # begins the part of a notebook's first cell that is for its reader, not for a report's
 _STYLE = b"body.jp-Notebook { max-width: 1200px; margin: 0 auto; }"  # of the template: no other page has this line
 OUTPUT = Output("crack-tf report", lambda path: _STYLE in path.read_bytes())
 
@@ -140,11 +143,28 @@ def make_report(config: ReportConfig, out: Path | None = None, overwrite: bool =
         parameters[subject] = list(config.runs) if several else config.runs[0]
     say_now(f"executing {notebook.name}")
     document = execute(notebook, parameters)
+    introduce(document, config)
     write_text(out, to_html(document, out.stem))
     figures: Sequence[Path] = ()
     if config.figures is not None:
         figures = write_figures(document, config.figures, name.partition("_")[0], config.pick, overwrite)
     return Report(out, tuple(figures))
+
+
+def introduce(document: Any, config: ReportConfig) -> None:
+    """Have a report's first words tell what it reports on, in place of what the notebook does as it stands.
+
+    Args:
+        document: an executed notebook, an nbformat node; changed.
+        config: what was asked for; without runs and settings the notebook did what it says.
+    """
+    first = document.cells[0]
+    if not (config.runs or config.settings) or first.cell_type != "markdown" or _AS_IT_STANDS not in first.source:
+        return
+    about = first.source.partition(f"\n\n{_AS_IT_STANDS}")[0]
+    asked = [*config.runs, *(["--notebook", config.notebook] if config.notebook is not None else [])]
+    asked += [word for setting in config.settings for word in ("--set", setting)]
+    first.source = f"{about}\n\nMade {created()[:10]} by\n\n    {shlex.join(['crack-tf', 'report', *asked])}"
 
 
 def choose(runs: Sequence[str], wanted: str | None) -> str:

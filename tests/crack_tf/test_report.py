@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from PIL import Image
 
@@ -301,3 +302,18 @@ def test_the_manifest_of_a_run_is_found_from_its_models_when_it_is_here(run_fold
     write_json(run_folder / "config.json", {"data": {"manifest": str(manifest)}})
     assert manifest_of(model) == manifest_of(run_folder) == str(manifest)
     assert manifest_of(tmp_path / "models" / "a.tflite") is None
+
+
+@pytest.mark.parametrize("name", report.SUBJECTS)
+def test_a_report_begins_with_what_it_reports_on_not_with_the_notebooks_own_example(name: str) -> None:
+    path = report.NOTEBOOKS / f"{name}.ipynb"
+    document = nbformat.read(path, as_version=4)
+    own = document.cells[0].source
+    assert "As it stands" in own
+    report.introduce(document, report.ReportConfig(notebook=name))
+    assert document.cells[0].source == own  # on its own example, what it says is true
+    report.introduce(document, report.ReportConfig(runs=("my flight/found",), settings=("shown=3",)))
+    told = document.cells[0].source
+    assert told.startswith(own.partition("\n\nAs it stands")[0])
+    assert "As it stands" not in told
+    assert "crack-tf report 'my flight/found' --set shown=3" in told
