@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from crack_tf.inference.photographs import CrackClassifier as CrackClassifier
     from crack_tf.inference.photographs import CrackSegmenter as CrackSegmenter
     from crack_tf.inference.photographs import DrawnPhoto as DrawnPhoto
+    from crack_tf.inference.photographs import UnreadPhoto as UnreadPhoto
     from crack_tf.inference.photographs import load as load
     from crack_tf.quantisation.config import ExportConfig as ExportConfig
     from crack_tf.quantisation.config import ExportResult as ExportResult
@@ -51,7 +52,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "AdaptConfig": "crack_tf.adaptation.config",
     **dict.fromkeys(
-        ("load", "CrackClassifier", "CrackSegmenter", "ClassifiedPhoto", "DrawnPhoto"), "crack_tf.inference.photographs"
+        ("load", "CrackClassifier", "CrackSegmenter", "ClassifiedPhoto", "DrawnPhoto", "UnreadPhoto"),
+        "crack_tf.inference.photographs",
     ),
     "TrainConfig": "crack_tf.training.config",
     **dict.fromkeys(("ExportConfig", "ExportResult"), "crack_tf.quantisation.config"),
@@ -74,6 +76,7 @@ __all__ = [
     "SurveyConfig",
     "SurveyResult",
     "TrainConfig",
+    "UnreadPhoto",
     "__version__",
     "adapt",
     "export",

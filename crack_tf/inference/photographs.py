@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -148,7 +148,52 @@ class DrawnPhoto:
         return draw_cracks(self.image, self.cracks, self.mask)
 
 
+@dataclass(frozen=True)
+class UnreadPhoto:
+    """A photograph of many that could not be read: nothing is known of what it shows, so asking it for cracks raises.
+
+    Attributes:
+        name: the file's; empty for an array.
+        path: the file's; None for an array.
+        reason: why, in one sentence.
+    """
+
+    name: str
+    path: Path | None
+    reason: str
+
+    @property
+    def crack(self) -> bool:
+        """Nobody knows.
+
+        Raises:
+            ImageError: always, with the reason.
+        """
+        raise ImageError(self.reason)
+
+
 Answer = TypeVar("Answer", ClassifiedPhoto, DrawnPhoto)
+
+
+class Answers(Iterator[Answer | UnreadPhoto]):
+    """Answers about many photographs in their order, each when it is asked for; what could not be read among them.
+
+    As many answers as photographs: whoever counts cracks counts the `UnreadPhoto`, too. What is no photograph at all (a list in a list)
+    raises CrackError in its turn, and asked again it goes on with the next.
+    """
+
+    def __init__(self, photos: Iterable[Any], answer: Callable[[Any], Answer]) -> None:
+        self._photos = iter(photos)
+        self._answer: Callable[[Any], Answer] = answer
+
+    def __next__(self) -> Answer | UnreadPhoto:
+        photo = next(self._photos)
+        try:
+            return self._answer(photo)
+        except ImageError as error:
+            path = photo.path if isinstance(photo, Trouble) else photo
+            path = Path(path) if isinstance(path, str | os.PathLike) else None
+            return UnreadPhoto("" if path is None else path.name, path, str(error))
 
 
 class PhotoModel(ABC, Generic[Answer]):
@@ -190,20 +235,34 @@ class PhotoModel(ABC, Generic[Answer]):
     def predict(self, photo: Photograph, **settings: Any) -> Answer: ...
 
     @overload
-    def predict(self, photo: Iterable[Photograph], **settings: Any) -> Iterator[Answer]: ...
+    def predict(self, photo: Iterable[Photograph], **settings: Any) -> Answers[Answer]: ...
 
     def predict(self, photo: Any, **settings: Any) -> Any:
         """Answer about one photograph, or about many, one after the other as they are asked for.
 
         Args:
             photo: an image file; a uint8 array (height, width, 3), RGB; or a folder, with all folders in it, or a list of files, arrays and
-                folders, which give an iterator. A list in a list is refused in its turn.
+                folders. A list in a list is refused in its turn.
             settings: what this kind of model takes: a segmentation model `mm_per_pixel`.
 
+        Returns:
+            Of one photograph, the answer. Of a folder or list an iterator (`Answers`), which gives an answer for each, and an
+            `UnreadPhoto` for one that cannot be read.
+
         Raises:
-            ImageError: if a photograph cannot be read: nothing is known of what it shows. An iterator raises it in that photograph's
-                turn, and asked again goes on with the next.
+            ImageError: if the only photograph cannot be read: nothing is known of what it shows.
             CrackError: if the argument is none of these, or a folder holds no photograph.
+
+        Example:
+            >>> import crack_tf
+            >>> model = crack_tf.load("opnet_lite_nano")
+            >>> for photo in model.predict([np.full((96, 96, 3), 180, np.uint8), "nowhere.jpg"]):
+            ...     if isinstance(photo, crack_tf.UnreadPhoto):
+            ...         print("NOT READ", photo.name)
+            ...     else:
+            ...         print("crack" if photo.crack else "no crack")
+            no crack
+            NOT READ nowhere.jpg
         """
         if isinstance(photo, np.ndarray):
             return self._answer("", Picture(_checked(photo)), **settings)
@@ -211,16 +270,14 @@ class PhotoModel(ABC, Generic[Answer]):
             check_path("photo", photo, "a file, a folder, a uint8 RGB array, or a list of these")
             path = Path(photo)
             if path.is_dir():
-                return map(partial(self._one, **settings), _inside(path))
+                return Answers(_inside(path), partial(self._one, **settings))
             picture = load_picture(path)
             height, width = picture.pixels.shape[:2]
             if min(height, width) < MIN_SIDE:
                 raise ImageError(f"{path} has {width}x{height} pixels: too small to show anything.")
             return self._answer(path.name, picture, **settings)
         if isinstance(photo, Iterable):
-            return map(
-                partial(self._one, **settings), _flat(photo)
-            )  # which goes on after an error; a generator would end
+            return Answers(_flat(photo), partial(self._one, **settings))
         raise CrackError(
             f"photo is {type(photo).__name__}: give a file, a folder, a uint8 RGB array, or a list of these."
         )

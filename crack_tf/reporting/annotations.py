@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from crack_tf.inference.photographs import ClassifiedPhoto, DrawnPhoto
+from crack_tf.inference.photographs import ClassifiedPhoto, DrawnPhoto, UnreadPhoto
 from crack_tf.photo.cracks import Crack
 from crack_tf.survey.findings import REFUTED, Finding, Polygon
 from crack_tf.survey.handover import COCO, HandoverConfig, hand_over
@@ -101,6 +101,11 @@ def to_coco(answers: Iterable[ClassifiedPhoto | DrawnPhoto] | SurveyResult) -> d
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, answer in enumerate(answers, start=1):
+        if isinstance(answer, UnreadPhoto):
+            raise CrackError(
+                f"answers hold {answer.name!r}, which could not be read ({answer.reason}). A COCO file cannot say that: leave it out "
+                "and name it elsewhere."
+            )
         if not isinstance(answer, ClassifiedPhoto | DrawnPhoto):
             raise CrackError(f"answers hold {type(answer).__name__}: give what a model predicted, or a survey.")
         height, width = answer.image.shape[:2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from PIL import Image
 
 import crack_tf
 from crack_tf.inference.photographs import OVERLAP
+from crack_tf.inference.predict import PredictConfig, predict_photos
+from crack_tf.inference.predictions import UNREADABLE
 from crack_tf.inference.tiles import photo_boxes
 from crack_tf.zoo.shipped import read_zoo
 from tests.dark_map_model import SIZE as MAP_SIZE
@@ -144,18 +147,39 @@ def test_an_iterator_names_what_it_cannot_read_and_goes_on(
     (folder / "b.jpg").write_bytes(b"no picture")
     Image.fromarray(picture).save(folder / "c.png")
     (folder / "d.jpg").symlink_to("nowhere.jpg")
-    names, unread = [], 0
     with crack_tf.load(classifier, jobs=1) as model:
-        answers = model.predict([folder, picture])
-        while True:
-            try:
-                names.append(next(answers).name)
-            except ImageError:
-                unread += 1
-            except StopIteration:
-                break
-    assert names == ["a.png", "c.png", ""]
-    assert unread == 2
+        answers = list(model.predict([folder, picture, tmp_path / "gone.png", picture[:3]]))
+    read = [photo for photo in answers if isinstance(photo, crack_tf.ClassifiedPhoto)]
+    unread = [photo for photo in answers if isinstance(photo, crack_tf.UnreadPhoto)]
+    assert [photo.name for photo in read] == ["a.png", "c.png", ""]
+    assert [(photo.name, photo.path) for photo in unread] == [
+        ("b.jpg", folder / "b.jpg"),
+        ("d.jpg", folder / "d.jpg"),
+        ("gone.png", tmp_path / "gone.png"),
+        ("", None),
+    ]
+    assert len(read) + len(unread) == len(answers) == 7
+    assert "b.jpg" in unread[0].reason
+    assert "link to a file that is not there" in unread[1].reason
+    for photo in unread:  # never clean
+        with pytest.raises(ImageError, match=re.escape(photo.reason)):
+            _ = photo.crack
+
+
+def test_what_the_front_door_cannot_read_is_what_the_verb_cannot_read(
+    classifier: Path, picture: np.ndarray, tmp_path: Path
+) -> None:
+    folder = tmp_path / "DCIM"
+    folder.mkdir()
+    Image.fromarray(picture).save(folder / "a.png")
+    Image.fromarray(picture[:4]).save(folder / "thin.png")
+    (folder / "empty.jpg").touch()
+    predict_photos([folder], PredictConfig(str(classifier), jobs=1), tmp_path / "out")
+    with (tmp_path / "out/photos.csv").open(newline="") as stream:
+        rows = {Path(row["photo"]).name: row["status"] == UNREADABLE for row in csv.DictReader(stream)}
+    with crack_tf.load(classifier, jobs=1) as model:
+        answers = {photo.name: isinstance(photo, crack_tf.UnreadPhoto) for photo in model.predict(folder)}
+    assert answers == rows == {"a.png": False, "thin.png": True, "empty.jpg": True}
 
 
 def test_a_list_in_a_list_and_an_empty_folder_are_refused_in_their_turn(
