@@ -19,6 +19,9 @@ PHOTOGRAPH_SUFFIXES = SUFFIXES | frozenset(
 # JPEG by content, and no photographs: what cameras put beside a video to show it in their menu.
 NO_PHOTOGRAPHS = frozenset({".thm"})
 HEAD = 512  # bytes that `recognise` wants to see
+DRAWN = "crack_tf: drawn, no photograph"  # in the files of pictures that this project draws, see `tflite.drawn`
+_MASKS = b"tEXtSoftware\0crack-tf photo foreground"  # the same of masks
+ENDS = 4096  # bytes at a file's start and end that `is_drawn` wants to see
 
 _RAW = "camera raw"
 _STARTS = (
@@ -82,6 +85,15 @@ def recognise(head: bytes) -> str | None:
                 if brand.decode("latin-1") in names:
                     return found
     return None
+
+
+def is_drawn(ends: bytes) -> bool:
+    """Whether a picture was drawn by this project.
+
+    Args:
+        ends: the first and last `ENDS` bytes of its file.
+    """
+    return DRAWN.encode() in ends or _MASKS in ends
 
 
 def advice(kind: str) -> str:

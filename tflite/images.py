@@ -169,8 +169,9 @@ def resize_rgb(image: np.ndarray | Image.Image, size: int) -> np.ndarray:
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """All photographs below a folder, sorted by their path: `list_photographs` for who needs no more."""
-    return list(list_photographs(folder).photographs)
+    """All pictures below a folder, masks among them, sorted by their path: for data sets. See `list_photographs`."""
+    listing = list_photographs(folder)
+    return sorted((*listing.photographs, *listing.drawn))
 
 
 def _read(path: str | Path) -> bytes:

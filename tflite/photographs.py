@@ -2,7 +2,8 @@
 
 A photograph is what has the name or the first bytes of one. What looks like one and cannot be opened, and folders that were not
 entered, are listed with the reason: they may hide cracks. Folders below the one asked for that a survey or another verb wrote hold pictures
-of photographs, not photographs: they are known by their own record and listed apart.
+of photographs, not photographs: they are known by their own record and listed apart. So are single pictures that this project drew, by the
+mark in their files (`tflite.drawn`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from tflite.formats import HEAD, NO_PHOTOGRAPHS, PHOTOGRAPH_SUFFIXES, recognise
+from tflite.formats import ENDS, HEAD, NO_PHOTOGRAPHS, PHOTOGRAPH_SUFFIXES, is_drawn, recognise
 
 # The files that crack-tf survey, photo segment and predict write first into their folders, and what these say of themselves.
 _RECORDS = ("settings.json", "segment.json", "predictions.jsonl")
@@ -42,12 +44,21 @@ class Listing:
         troubles: what cannot be looked at, sorted by path.
         others: files that are no photographs by name and content, sorted by path.
         results: folders that a verb of this project wrote, which were not entered, sorted by path.
+        drawn: pictures that this project drew, such as overlays and masks, sorted by path.
     """
 
     photographs: tuple[Path, ...]
     troubles: tuple[Trouble, ...]
     others: tuple[Path, ...]
     results: tuple[Path, ...] = ()
+    drawn: tuple[Path, ...] = ()
+
+    def drawn_note(self, folder: str | Path) -> str | None:
+        """A sentence, without its full stop, about `drawn` below a folder; None where there is none."""
+        if not self.drawn:
+            return None
+        count = "1 picture" if len(self.drawn) == 1 else f"{len(self.drawn):,} pictures"
+        return f"{count} that crack_tf drew passed over, the first {_text(self.drawn[0].relative_to(folder))}: no photograph"
 
 
 def list_photographs(folder: str | Path) -> Listing:
@@ -60,6 +71,7 @@ def list_photographs(folder: str | Path) -> Listing:
     troubles: list[Trouble] = []
     others: list[Path] = []
     results: list[Path] = []
+    drawn: list[Path] = []
     folders = [Path(folder)]
     while folders:
         current = folders.pop()
@@ -81,7 +93,7 @@ def list_photographs(folder: str | Path) -> Listing:
             if reason:
                 troubles.append(Trouble(path, reason))
             elif _is_photograph(path):
-                photographs.append(path)
+                (drawn if _is_drawn(path, entry) else photographs).append(path)
             else:
                 others.append(path)
     return Listing(
@@ -89,6 +101,7 @@ def list_photographs(folder: str | Path) -> Listing:
         tuple(sorted(troubles, key=lambda trouble: trouble.path)),
         tuple(sorted(others)),
         tuple(sorted(results)),
+        tuple(sorted(drawn)),
     )
 
 
@@ -132,3 +145,28 @@ def _is_photograph(path: Path) -> bool:
             return recognise(stream.read(HEAD)) is not None
     except OSError:  # nobody knows what it is; it has not the name of a photograph
         return False
+
+
+def _is_drawn(path: Path, entry: os.DirEntry[str]) -> bool:
+    """Whether a file is a picture that this project drew."""
+    try:
+        found = entry.stat()
+        return stat.S_ISREG(found.st_mode) and _has_mark(path, found.st_size, found.st_mtime_ns)
+    except OSError:  # whoever reads it will say so
+        return False
+
+
+@lru_cache(maxsize=1 << 16)
+def _has_mark(path: Path, size: int, modified_ns: int) -> bool:
+    # A folder that is followed is listed every second: a file is read again only where it changed.
+    with path.open("rb") as stream:
+        ends = stream.read(ENDS)
+        if size > ENDS:
+            stream.seek(max(ENDS, size - ENDS))
+            ends += stream.read(ENDS)
+    return is_drawn(ends)
+
+
+def _text(path: Path) -> str:
+    """A path that can be printed, whatever bytes its name holds."""
+    return path.as_posix().encode("utf-8", "backslashreplace").decode("utf-8")

@@ -120,7 +120,7 @@ def convert(
     left += [
         Left(_below(trouble.path, root), _below(trouble.path, root), trouble.reason) for trouble in listing.troubles
     ]
-    photographs = listing.photographs
+    photographs = tuple(sorted((*listing.photographs, *listing.drawn)))  # masks among them
     placed, lost = _place(annotated, photographs, root)
     with partial_folder(out) as partial:
         crack_free = 0

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from crack_tf.evaluation.map_results import MapEvaluation, PhotoResult
 from crack_tf.inference.maps import TileMaps
 from crack_tf.inference.scales import segment_at_scales
+from tflite.drawn import METADATA, marked
 from tflite.files import atomic_path
 from tflite.images import decode_rgb
 from tflite.manifest import Manifest
@@ -76,7 +77,7 @@ def gallery(
         sheet.paste(part, (0, top))
         top += part.height
     with atomic_path(path) as temporary:
-        _reduced(sheet).save(temporary, optimize=True)
+        marked(_reduced(sheet)).save(temporary, optimize=True)
 
 
 def errors(photo: np.ndarray, called: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -125,7 +126,7 @@ def pr_curves(evaluations: Sequence[MapEvaluation], title: str, path: Path) -> N
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left", fontsize=8, title="dot: at the model's threshold", title_fontsize=8)
     with atomic_path(path) as temporary:
-        FigureCanvasAgg(figure).figure.savefig(temporary, dpi=120, format="png")
+        FigureCanvasAgg(figure).figure.savefig(temporary, dpi=120, format="png", metadata=METADATA)
 
 
 def _reduced(sheet: Image.Image) -> Image.Image:

@@ -20,6 +20,7 @@ import numpy as np
 from scipy import ndimage
 
 from crack_tf.explain.attribution import PATCH, Logits, local_mean
+from tflite.drawn import METADATA
 from tflite.errors import CrackError
 from tflite.files import atomic_path
 from tflite.metrics import sigmoid, wilson_interval
@@ -194,4 +195,4 @@ def curves_plot(rows: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], pat
     for axes in panels[-1]:
         axes.set_xlabel("pixels replaced or put back, %")
     with atomic_path(path) as temporary:
-        FigureCanvasAgg(figure).figure.savefig(temporary, dpi=120, format="png")
+        FigureCanvasAgg(figure).figure.savefig(temporary, dpi=120, format="png", metadata=METADATA)

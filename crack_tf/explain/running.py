@@ -18,6 +18,7 @@ from crack_tf.explain.explainer import Explainer
 from crack_tf.explain.sources import Tiles
 from crack_tf.explain.store import GALLERY, INDEX, Explained, RunFolder, index_rows
 from crack_tf.inference.overlay import CRACK
+from tflite.drawn import marked
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv
 from tflite.manifest import LABELS
@@ -243,7 +244,7 @@ def method_notes(jobs: Sequence[Job]) -> list[str]:
 def save_image(image: Image.Image, path: Path) -> None:
     """Write a PNG, whole or not at all."""
     with atomic_path(path) as temporary:
-        image.save(temporary, compress_level=4)
+        marked(image).save(temporary, compress_level=4)
 
 
 def _strip(tile: Explained, image: np.ndarray) -> Image.Image:

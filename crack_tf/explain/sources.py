@@ -15,8 +15,9 @@ from crack_tf.inference.tiles import photo_boxes
 from crack_tf.synthetic.tiles import render_tile
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes
-from tflite.images import decode_rgb, list_images, resize_rgb
+from tflite.images import decode_rgb, resize_rgb
 from tflite.manifest import Manifest
+from tflite.photographs import list_photographs
 
 SIDE = 224  # pixels at which tiles with masks are cut or drawn, about METU's 227, before they are resized for a model
 LEAST_CRACK = 0.002  # of a tile's pixels: with less, whether a map lies on the crack is a matter of a pixel or two
@@ -177,7 +178,7 @@ def _resize_mask(mask: np.ndarray, side: int) -> np.ndarray:
 def _files(paths: Sequence[str]) -> list[Path]:
     files: list[Path] = []
     for path in map(Path, paths):
-        found = list_images(path) if path.is_dir() else [path]
+        found = list(list_photographs(path).photographs) if path.is_dir() else [path]
         if not found:
             raise CrackError(f"--tiles {path}: the folder holds no image.")
         if not path.exists():

@@ -171,6 +171,7 @@ def localisation_plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     from crack_tf.explain.faithfulness import COLOURS
+    from tflite.drawn import METADATA
     from tflite.files import atomic_path
 
     rows = [row for row in rows if row["subset"] == ALL]
@@ -209,7 +210,7 @@ def localisation_plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             axes.tick_params(labelsize=8)
     figure.legend(*panels[0][0].get_legend_handles_labels(), fontsize=8, ncols=6, loc="outside lower center")
     with atomic_path(path) as temporary:
-        FigureCanvasAgg(figure).figure.savefig(temporary, dpi=110, format="png")
+        FigureCanvasAgg(figure).figure.savefig(temporary, dpi=110, format="png", metadata=METADATA)
 
 
 _BLIND = "a map that knows nothing"

@@ -75,6 +75,8 @@ def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], i
             print(
                 f"note: {_text(results)} holds results of an earlier run, no photographs: passed over", file=sys.stderr
             )
+        if (drawn := listing.drawn_note(path)) is not None:
+            print(f"note: {drawn}", file=sys.stderr)
         for image in listing.photographs:
             found.setdefault(image.resolve(), (image, image.relative_to(path)))
         for trouble in listing.troubles:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from crack_tf.inference.tiles import Tile
+from tflite.drawn import marked
 
 CRACK = (0xD5, 0x5E, 0x00)  # vermilion of Okabe and Ito's palette
 MAX_SIDE, MIN_WIDTH = (
@@ -50,7 +51,7 @@ def draw_overlay(image: np.ndarray, tiles: Sequence[Tile], threshold: float, tit
     sheet = Image.new("RGB", (size[0], size[1] + legend.height), _PAPER)
     sheet.paste(photograph, (0, 0))
     sheet.paste(legend, (0, size[1]))
-    return sheet
+    return marked(sheet)
 
 
 def heat_map(tiles: Sequence[Tile], size: tuple[int, int], scale: float) -> tuple[np.ndarray, np.ndarray]:

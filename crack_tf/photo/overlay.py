@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from crack_tf.photo.cracks import Crack
 from crack_tf.photo.masks import check_mask
+from tflite.drawn import marked
 from tflite.errors import CrackError
 
 # Of the palette of Okabe and Ito, which most colour-blind people can tell apart.
@@ -62,7 +63,7 @@ def draw_cracks(
         written: list[Rectangle] = []
         for crack in cracks:
             _write(draw, crack, font, image.size, written)
-    return image
+    return marked(image)
 
 
 def caption(crack: Crack) -> str:

@@ -42,6 +42,7 @@ from crack_tf.zoo.shipped import find_model, model_name
 from tflite.arguments import check_types
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError
+from tflite.drawn import marked
 from tflite.files import atomic_path, read_json, sha256_file, write_csv, write_json
 from tflite.hardware import describe
 from tflite.images import decode_picture
@@ -421,7 +422,7 @@ def find_foreground(text: str, prompt: Prompt, pixels: np.ndarray) -> Foreground
 def save_grey(path: Path, values: np.ndarray) -> None:
     """Write (height, width) of 0 to 255 as a greyscale PNG."""
     with atomic_path(path) as temporary:
-        Image.fromarray(values.astype(np.uint8)).save(temporary)
+        marked(Image.fromarray(values.astype(np.uint8))).save(temporary)
 
 
 def row_of(record: dict[str, Any], folder: Path) -> dict[str, Any]:

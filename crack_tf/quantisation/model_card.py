@@ -10,6 +10,7 @@ import numpy as np
 
 from crack_tf.quantisation.front_matter import front_matter
 from tflite.compare import Comparison
+from tflite.drawn import METADATA
 from tflite.files import atomic_path
 from tflite.graph import Graph
 from tflite.metrics import summary
@@ -157,7 +158,7 @@ def comparison_plot(
     histogram.set(xlabel="logit", ylabel=f"{what} (logarithmic above 1)", title=_drift_title(comparison))
     histogram.legend(fontsize=8)
     with atomic_path(path) as temporary:
-        FigureCanvasAgg(figure).figure.savefig(temporary, dpi=120, format="png")
+        FigureCanvasAgg(figure).figure.savefig(temporary, dpi=120, format="png", metadata=METADATA)
 
 
 def _how_to_run(sidecar: Sidecar) -> str:

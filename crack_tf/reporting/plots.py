@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tflite.drawn import METADATA
 from tflite.errors import CrackError
 from tflite.files import atomic_path
 from tflite.metrics import Confusion, sigmoid, wilson_interval
@@ -221,7 +222,7 @@ def save_png(figure: Figure, path: str | Path) -> None:
     if Path(path).suffix.lower() != ".png":
         raise CrackError(f"plot {path}: the name must end in .png.")
     with atomic_path(path) as temporary:
-        FigureCanvasAgg(figure).figure.savefig(temporary, dpi=DPI, format="png")
+        FigureCanvasAgg(figure).figure.savefig(temporary, dpi=DPI, format="png", metadata=METADATA)
 
 
 def _column(rows: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:

@@ -176,6 +176,8 @@ class FolderSource:
             raise CrackError(f"no photograph in {path}: files ending in {', '.join(sorted(SUFFIXES))} are looked for.")
         self.count = len(self._paths)
 
+            if (drawn := listing.drawn_note(path)) is not None:
+                self.warnings.append(f"{drawn}.")
     def items(self, wanted: Callable[[str, int], bool], known: Known = nothing_known) -> Iterator[Item]:
         """See `Source.items`."""
         for path in self._paths:

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from crack_tf.photo.masks import write_mask
 from tests.cases import case
 from tests.tflite.drawn import encode, rough
+from tflite.drawn import marked
 from tflite.formats import recognise
+from tflite.images import list_images
 from tflite.photographs import list_photographs
 
 PICTURE = Image.fromarray(rough(20, 30))
@@ -101,6 +104,30 @@ def test_pictures_that_an_earlier_run_wrote_are_no_photographs(tmp_path: Path, r
     assert names(found.results, tmp_path) == ["DCIM/found"]
     asked_for = list_photographs(tmp_path / "DCIM/found")
     assert names(asked_for.photographs, tmp_path) == ["DCIM/found/pictures/a.jpg"]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+def test_pictures_that_were_drawn_here_are_no_photographs_under_any_name(tmp_path: Path, suffix: str) -> None:
+    large = Image.fromarray(rough(200, 300))
+    large.save(tmp_path / f"photo.{suffix}")
+    marked(large).save(tmp_path / f"pier.{suffix}")
+    found = list_photographs(tmp_path)
+    assert names(found.photographs, tmp_path) == [f"photo.{suffix}"]
+    assert names(found.drawn, tmp_path) == [f"pier.{suffix}"]
+    assert (
+        found.drawn_note(tmp_path)
+        == f"1 picture that crack_tf drew passed over, the first pier.{suffix}: no photograph"
+    )
+    # A data set may hold masks that were drawn here.
+    assert names(tuple(list_images(tmp_path)), tmp_path) == [f"photo.{suffix}", f"pier.{suffix}"]
+    with Image.open(tmp_path / f"pier.{suffix}") as again:
+        again.copy().save(tmp_path / f"pier.{suffix}")
+    assert list_photographs(tmp_path).drawn == ()
+
+
+def test_masks_from_photo_foreground_are_no_photographs(tmp_path: Path) -> None:
+    write_mask(tmp_path / "pier-concrete.png", rough(20, 30)[..., 0] > 100)
+    assert names(list_photographs(tmp_path).drawn, tmp_path) == ["pier-concrete.png"]
 
 
 def test_a_folder_that_cannot_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
