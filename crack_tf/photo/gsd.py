@@ -48,6 +48,8 @@ _MAX_FOCAL_35MM = 5000.0
 _MAX_DISTANCE_M = 1000.0
 _FAR_M = 100.0  # so far away a lens is focused at its focal length
 _SAME_ASPECT = 0.01
+_SMALLEST_CAMERA_PX = 1_000_000  # no camera that surveys takes fewer pixels
+SIZE = "size: "  # begins a note about a picture that may not have the size it was taken in
 # DJI states 0.2 m + 0.15 % for its laser range finders, taken for two standard deviations.
 _LASER_ERROR_M, _LASER_ERROR = 0.1, 0.00075
 # Standard deviations as shares: a pilot who keeps a distance, and a lens that reports where it focused.
@@ -105,6 +107,7 @@ class GroundSampling:
         return (
             f"{self.mm_per_pixel:.3g} mm per pixel ({self.source}): widths are trusted from "
             f"{self.smallest_width_mm(pixels):.2g} mm on ({pixels:g} pixels), finer cracks may be seen but not measured."
+            + (f" Note: {self.note}." if self.note else "")
         )
 
 
@@ -229,21 +232,14 @@ def from_photo(
         CrackError: if what is needed is missing or absurd; the message says what to give.
     """
     name, taken, (width, height), data = _read(source)
-    _refuse_panorama(name, taken, (width, height), data)
+    _refuse_other(name, taken, (width, height), data)
     zoom = _number(taken, _DIGITAL_ZOOM)
     if zoom is not None and zoom > 1:
         raise ScaleRefusedError(
             f"{name} was taken with digital zoom {zoom:g}, and cameras do not agree on whether the focal length includes it. "
             "Give the millimetres per pixel directly."
         )
-    stored = _number(taken, _PIXEL_X), _number(taken, _PIXEL_Y)
-    if stored[0] and stored[1]:
-        now, then = max(width, height) / min(width, height), max(stored) / min(stored)  # type: ignore[type-var,operator]
-        if abs(now / then - 1) > _SAME_ASPECT:
-            raise ScaleRefusedError(
-                f"{name} has {width}x{height} pixels, and {stored[0]:g}x{stored[1]:g} when it was taken: it was cropped. "
-                "Take the original file, or give the millimetres per pixel directly."
-            )
+    stored = _stored(taken)
     exposure = read_exposure(data)
     if exposure.distance_source == "laser":
         distance_m, origin, known = exposure.distance_m, "laser's distance", LASER
@@ -259,7 +255,7 @@ def from_photo(
     assert distance_m is not None
     focal, focal_35mm = _number(taken, _FOCAL_LENGTH), _number(taken, _FOCAL_LENGTH_35MM)
     focal_35mm = focal_35mm if focal_35mm is not None and 0 < focal_35mm < _MAX_FOCAL_35MM else None
-    grown = max(width, height) / max(stored) if stored[0] and stored[1] else 1.0  # type: ignore[type-var,operator]
+    grown = 1.0 if stored is None else max(width, height) / max(stored)
     calibrated, note = _calibrated(exposure.focal_px, grown, focal_35mm, (width, height))
     if sensor_width_mm is not None and focal is not None and focal > 0:
         result, note = from_camera(focal, distance_m, sensor_width_mm, max(width, height), known), None
@@ -276,7 +272,9 @@ def from_photo(
         )
     else:
         raise NoLensError(f"{name} has no focal length in its EXIF data. Give the millimetres per pixel directly.")
-    return replace(result, source=f"EXIF, {result.source} ({origin})", note=note)
+    reduced = None if stored is None else _size_note(stored, (width, height))
+    notes = [text for text in (note, reduced) if text is not None]
+    return replace(result, source=f"EXIF, {result.source} ({origin})", note="; ".join(notes) or None)
 
 
 def lens_of_photo(
@@ -331,18 +329,68 @@ def _calibrated(
     return now, None
 
 
-def refuse_panorama(source: str | Path | bytes) -> None:
-    """Raise for a stitched panorama, whatever is known of the lens. See `from_photo`.
+def check_whole(source: str | Path | bytes) -> str | None:
+    """Raise for a picture that is not what its lens drew, whoever states the lens. See `from_photo`.
+
+    Returns:
+        What a person should know of its size, since a part that was cut out may look like the whole made smaller; or None.
 
     Raises:
         ImageError: if the file is no photograph.
-        ScaleRefusedError: if it is a panorama.
+        ScaleRefusedError: if it was stitched or cropped.
     """
-    _refuse_panorama(*_read(source))
+    name, taken, size, data = _read(source)
+    _refuse_other(name, taken, size, data)
+    return _size_note(_stored(taken), size)
 
 
-def _refuse_panorama(name: str, taken: dict[int, Any], size: tuple[int, int], data: bytes) -> None:
-    """Raise for a panorama: its focal length is that of its parts, and its pixels are spread over angles, not over a plane."""
+def small_note(size: tuple[int, int]) -> str | None:
+    """What a person should know of the size of a picture of which nothing says how large it was when it was taken; or None.
+
+    Args:
+        size: its width and height now, in pixels.
+    """
+    if size[0] * size[1] >= _SMALLEST_CAMERA_PX:
+        return None
+    return (
+        f"{SIZE}it has {size[0]}x{size[1]} pixels, fewer than a camera takes, and was taken for the whole of what the lens drew, made "
+        "smaller. If it is a part cut out, lengths and widths are too large: give the millimetres per pixel"
+    )
+
+
+def _stored(taken: dict[int, Any]) -> tuple[float, float] | None:
+    """Width and height in pixels when the photograph was taken, where its EXIF data say so."""
+    width, height = _number(taken, _PIXEL_X), _number(taken, _PIXEL_Y)
+    return (width, height) if width is not None and height is not None and width > 0 and height > 0 else None
+
+
+def _size_note(stored: tuple[float, float] | None, size: tuple[int, int]) -> str | None:
+    """A photograph that is smaller than it was, in the same shape, is the whole made smaller or a part of it: nothing tells which."""
+    if stored is None:
+        return small_note(size)
+    if max(size) >= max(stored) * (1 - _SAME_ASPECT):
+        return None
+    return (
+        f"{SIZE}it has {size[0]}x{size[1]} pixels, and {stored[0]:g}x{stored[1]:g} when it was taken: it was taken for the whole, made "
+        f"smaller. If it is a part cut out, lengths and widths are {max(stored) / max(size):.2g} times too large: give the millimetres "
+        "per pixel"
+    )
+
+
+def _refuse_other(name: str, taken: dict[int, Any], size: tuple[int, int], data: bytes) -> None:
+    """Raise for a picture that is not what its lens drew.
+
+    A panorama's focal length is that of its parts, and its pixels are spread over angles, not over a plane. Of a crop nothing says how
+    many pixels the whole had beside it.
+    """
+    stored = _stored(taken)
+    if stored is not None:
+        now, then = max(size) / min(size), max(stored) / min(stored)
+        if abs(now / then - 1) > _SAME_ASPECT:
+            raise ScaleRefusedError(
+                f"{name} has {size[0]}x{size[1]} pixels, and {stored[0]:g}x{stored[1]:g} when it was taken: it was cropped. "
+                "Take the original file, or give the millimetres per pixel directly."
+            )
     if _PANORAMA in data or _number(taken, _CUSTOM_RENDERED) == _APPLE_PANORAMA:
         why = "is a stitched panorama by its own data"
     elif max(size) > MAX_ASPECT * min(size):

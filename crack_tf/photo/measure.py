@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.photo.cracks import COLUMNS, MIN_AREA, RANGE_COLUMNS, Crack, measure_cracks
-from crack_tf.photo.gsd import GroundSampling, from_camera, from_photo, from_value, refuse_panorama
+from crack_tf.photo.gsd import GroundSampling, check_whole, from_camera, from_photo, from_value, small_note
 from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.limits import column, judge
 from crack_tf.photo.measure_config import OVERLAY, PROFILES, RECORD, TABLE, MeasureConfig
@@ -40,9 +40,9 @@ def find_scale(config: MeasureConfig, shape: tuple[int, ...], photo: Path | None
     if config.mm_per_pixel is not None:
         return from_value(config.mm_per_pixel)
     if config.focal_mm is not None and config.distance_m is not None and config.sensor_width_mm is not None:
-        if photo is not None:
-            refuse_panorama(photo)
-        return from_camera(config.focal_mm, config.distance_m, config.sensor_width_mm, max(shape))
+        note = small_note((shape[1], shape[0])) if photo is None else check_whole(photo)
+        found = from_camera(config.focal_mm, config.distance_m, config.sensor_width_mm, max(shape))
+        return replace(found, note=note)
     if config.exif or config.distance_m is not None or config.sensor_width_mm is not None:
         if photo is None:
             raise CrackError(

@@ -384,7 +384,7 @@ def handle(
         "crack_pixels": int(mask.sum()),
         "seconds": round(seconds, 3),
         "mm_per_pixel": None if scale is None else scale.mm_per_pixel,
-        "note": note,
+        "note": "; ".join(text for text in (note, None if scale is None else scale.note) if text) or None,
     }
     mask = mask if plausible else np.zeros_like(mask)
     write_cracks(place.folder, mask, scale, config.measure, record, pixels, left_out, MIN_LEFT_OUT_PX, join=True)

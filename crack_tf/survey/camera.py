@@ -22,11 +22,11 @@ from crack_tf.photo.gsd import (
     STATED,
     GroundSampling,
     ScaleRefusedError,
+    check_whole,
     distance_error,
     from_camera,
     from_photo,
     from_value,
-    refuse_panorama,
 )
 from crack_tf.photo.view import FACING_ERROR_DEG, GIMBAL_ERROR_DEG, MAX_WALL_PITCH_DEG, View, surface_tilt
 from crack_tf.survey.footprint import upright_roll
@@ -176,11 +176,12 @@ class Scale:
             if self.focal_mm is not None and self.sensor_width_mm is not None:
                 if distance is None:
                     return None, None
+                note = None
                 if data is not None:
                     with contextlib.suppress(ImageError):  # of a format whose data are not read here
-                        refuse_panorama(data)
+                        note = check_whole(data)
                 longer = max(width, height)
-                return from_camera(self.focal_mm, distance, self.sensor_width_mm, longer, origin), None
+                return from_camera(self.focal_mm, distance, self.sensor_width_mm, longer, origin), note
             if data is None:
                 return None, None
             found = from_photo(data, self.distance_m, self.sensor_width_mm, measured_m)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.photo.gsd import MIN_PIXELS, needed_mm_per_pixel
+from crack_tf.photo.gsd import MIN_PIXELS, SIZE, needed_mm_per_pixel
 from crack_tf.survey.condition import table_of, with_conditions
 from crack_tf.survey.crew import Crew
 from crack_tf.survey.curved import holding_both, radii_of, warn_of_curves
@@ -228,11 +228,18 @@ class Run:
         )
         noted = [photo for photo in photos if photo.notes]
         found = [] if told is None else [f"{told}."]
-        if noted:
-            more = f"; and {counted(len(noted) - 1, 'more photograph')}" if len(noted) > 1 else ""
-            found.append(
-                f"data of photographs that cannot be were left out. {noted[0].name}: {'; '.join(noted[0].notes)}{more}."
-            )
+        for sized, before in (
+            (False, "data of photographs that cannot be were left out."),
+            (True, "scales may be wrong."),
+        ):
+            noted = [
+                (photo.name, some)
+                for photo in photos
+                if (some := [note for note in photo.notes if note.startswith(SIZE) is sized])
+            ]
+            if noted:
+                more = f"; and {counted(len(noted) - 1, 'more photograph')}" if len(noted) > 1 else ""
+                found.append(f"{before} {noted[0][0]}: {'; '.join(noted[0][1])}{more}.")
         return found
 
     def _warnings(self, photos: list[PhotoRecord]) -> list[str]:

@@ -14,13 +14,16 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from crack_tf.photo.gsd import (
+    SIZE,
     GroundSampling,
     ScaleRefusedError,
+    check_whole,
     from_camera,
     from_equivalent_focal,
     from_photo,
     from_value,
     needed_mm_per_pixel,
+    small_note,
 )
 from tests.cases import case
 from tflite.errors import CrackError, ImageError
@@ -104,6 +107,24 @@ def test_a_resized_photograph_is_fine_and_a_cropped_one_is_refused() -> None:
     assert from_photo(photograph(tags)).mm_per_pixel == pytest.approx(10 * full)
     with pytest.raises(ScaleRefusedError, match="it was cropped"):
         from_photo(photograph(tags, (400, 200)))
+    with pytest.raises(ScaleRefusedError, match="it was cropped"):
+        check_whole(photograph(tags, (400, 200)))  # whoever states the lens
+
+
+def test_a_smaller_picture_of_the_same_shape_may_be_a_part_and_the_scale_says_so() -> None:
+    lens = {FOCAL_35MM: 24, DISTANCE: IFDRational(3, 1)}
+    told = from_photo(photograph(lens | {PIXEL_X: 4000, PIXEL_Y: 3000})).note
+    assert told == check_whole(photograph({PIXEL_X: 4000, PIXEL_Y: 3000}))
+    assert told is not None
+    assert told.startswith(SIZE)
+    assert "400x300 pixels, and 4000x3000 when it was taken" in told
+    assert "10 times too large" in told
+    assert from_photo(photograph(lens | {PIXEL_X: 400, PIXEL_Y: 300})).note is None
+    assert from_photo(photograph(lens)).note is None
+    # Whoever states a lens means the camera's whole picture, and no camera takes so few pixels.
+    assert "fewer than a camera takes" in str(check_whole(photograph({})))
+    assert check_whole(photograph({}, (1200, 900))) is None
+    assert small_note((4000, 3000)) is None
 
 
 GPANO = b"http://ns.adobe.com/xap/1.0/\0<rdf xmlns:GPano='http://ns.google.com/photos/1.0/panorama/' GPano:ProjectionType='x'/>"

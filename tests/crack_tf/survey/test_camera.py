@@ -207,7 +207,9 @@ def test_a_calibrated_focal_length_is_used_and_grows_with_the_picture():
     calibrated = "570"  # 24 mm are 555 pixels of 800 x 600
     shot = Locator(Scale(distance_m=2.0)).of_file(drone(found, CalibratedFocalLength=calibrated), 400, 300)
     assert shot.mm_per_pixel == pytest.approx(2000 / 285)
-    assert shot.notes == ()
+    (note,) = shot.notes  # half as large: the whole made smaller, or a part of it
+    assert "400x300 pixels, and 800x600 when it was taken" in note
+    assert "2 times too large" in note
     plain = Locator(Scale(distance_m=2.0)).of_file(jpeg(found), 400, 300)
     assert shot.scale_error is not None
     assert plain.scale_error is not None
@@ -217,7 +219,9 @@ def test_a_calibrated_focal_length_is_used_and_grows_with_the_picture():
 
 
 def test_a_calibration_of_another_lens_is_passed_over_with_a_note():
-    shot = Locator(Scale(distance_m=2.0)).of_file(drone(with_lens(xA405=24), CalibratedFocalLength="3725"), 400, 300)
+    shot = Locator(Scale(distance_m=2.0)).of_file(
+        drone(with_lens(xA405=24, xA002=400, xA003=300), CalibratedFocalLength="3725"), 400, 300
+    )
     assert shot.mm_per_pixel == pytest.approx(2000 * math.hypot(36, 24) / 500 / 24)
     assert shot.notes == (
         "XMP: a calibrated focal length of 3,725 pixels and the EXIF focal length (277 pixels) cannot be of one lens: "
