@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crack_tf.photo.gsd import NoLensError, lens_of_photo
 from crack_tf.photo.view import MAX_WALL_PITCH_DEG
+from crack_tf.survey.camera import Scale
 from crack_tf.survey.findings import PhotoRecord
+from crack_tf.survey.source import Source
 from tflite.device.tiles import scaled_side
+from tflite.errors import CrackError
+from tflite.words import counted
 
 # In the order in which they are asked; see `crack_tf.photo.gsd`.
 SOURCES = {
@@ -18,7 +23,39 @@ SOURCES = {
     "EXIF": "the EXIF subject distance",
     None: "a scale of unknown origin",  # surveys from before the origin was kept
 }
+SAMPLES = 8  # photographs asked for their lens before a survey
 _BETWEEN_DEG = 15.0  # nearer to `MAX_WALL_PITCH_DEG`, it may be a wall or a deck
+
+
+def ask_for_lens(source: Source, scale: Scale) -> None:
+    """Find out before the search whether a stated distance can be of use: without a lens it says nothing of a pixel.
+
+    A few photographs are asked, by their own data. Where some tell their lens, the others are measured in pixels, and the survey says how
+    many.
+
+    Raises:
+        CrackError: if a distance is stated and no photograph that was asked tells its lens.
+    """
+    if scale.distance_m is None or scale.focal_mm is not None:
+        return
+    files, lacking = source.samples(SAMPLES), 0
+    for file in files:
+        try:
+            lens_of_photo(file, scale.sensor_width_mm)
+        except NoLensError:
+            lacking += 1
+        except CrackError:  # not what its lens drew, or not readable: told when it is searched
+            continue
+        else:
+            return
+    if files and not lacking:
+        return
+    what = f"{counted(lacking, 'photograph')} of {source.name} that {'was' if lacking == 1 else 'were'} asked tell"
+    told = f"{what}{'s' if lacking == 1 else ''} no lens" if files else f"a {source.kind}'s frames tell no lens"
+    raise CrackError(
+        f"--distance-m {scale.distance_m:g}: {told}, so nothing can be measured by it. Give --focal-mm and --sensor-width-mm from the "
+        "camera's data sheet, or --mm-per-pixel; or leave --distance-m out for lengths and widths in pixels."
+    )
 
 
 def describe_scales(photos: Sequence[PhotoRecord]) -> str | None:

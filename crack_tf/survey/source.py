@@ -103,6 +103,10 @@ class Source(Protocol):
     gaps: list[Gap]
     warnings: list[str]
 
+    def samples(self, most: int) -> list[Path]:
+        """Up to so many of its photographs' files, spread over them; none where photographs are no files with data of their own."""
+        ...
+
     def items(self, wanted: Callable[[str, int], bool], known: Known = nothing_known) -> Iterator[Item]:
         """All items in order, but for those of which `wanted(name, bytes)` is false and whose file is still the one that is
         `known(name)`."""
@@ -172,12 +176,16 @@ class FolderSource:
                     f"{counted(len(listing.results), 'folder')} in {self.name} with results of an earlier run passed over, the first "
                     f"{text_of(listing.results[0].relative_to(path))}: its pictures are no photographs."
                 )
+            if (drawn := listing.drawn_note(path)) is not None:
+                self.warnings.append(f"{drawn}.")
         if not self._paths and not self.gaps:
             raise CrackError(f"no photograph in {path}: files ending in {', '.join(sorted(SUFFIXES))} are looked for.")
         self.count = len(self._paths)
 
-            if (drawn := listing.drawn_note(path)) is not None:
-                self.warnings.append(f"{drawn}.")
+    def samples(self, most: int) -> list[Path]:
+        """See `Source.samples`."""
+        return self._paths[:: -(-len(self._paths) // most)] if self._paths else []
+
     def items(self, wanted: Callable[[str, int], bool], known: Known = nothing_known) -> Iterator[Item]:
         """See `Source.items`."""
         for path in self._paths:
@@ -239,6 +247,10 @@ class VideoSource:
         if warning is not None and not (begun.seconds is None and self._track):
             self.warnings.append(warning)
         self._file = sampled_state(path)
+
+    def samples(self, most: int) -> list[Path]:
+        """See `Source.samples`."""
+        return []
 
     def items(self, wanted: Callable[[str, int], bool], known: Known = nothing_known) -> Iterator[Item]:
         """See `Source.items`."""
@@ -322,6 +334,10 @@ class JournalSource:
             self._positives.setdefault(positive["frame"], []).append(positive)
         self._frames = self._all_frames(content)
         self.count = len(self._frames)
+
+    def samples(self, most: int) -> list[Path]:
+        """See `Source.samples`."""
+        return []
 
     def items(self, wanted: Callable[[str, int], bool], known: Known = nothing_known) -> Iterator[Item]:
         """See `Source.items`."""

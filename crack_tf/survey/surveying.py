@@ -28,10 +28,11 @@ from crack_tf.survey.ledger import NEEDED_MM, POSITION_ERROR_M, Coverage
 from crack_tf.survey.page import write_page
 from crack_tf.survey.pipeline import Run
 from crack_tf.survey.position_ranges import SETTING, lens_locator, ranges_of
+from crack_tf.survey.scales import ask_for_lens
 from crack_tf.survey.search import Plan, Searcher
 from crack_tf.survey.since import Since, open_earlier
 from crack_tf.survey.source import file_hash, is_video, open_source
-from crack_tf.survey.store import Store
+from crack_tf.survey.store import SETTINGS, Store
 from crack_tf.survey.truth import Comparison, compare, read_truth
 from crack_tf.zoo.shipped import find_model, model_name, read_zoo
 from tflite.arguments import check_path, check_types, option_of
@@ -296,6 +297,8 @@ def survey(
         measured = ranges_of(lenses, folder, config.position_error_m, decide, jobs, say, overwrite=overwrite)
         locator = replace(locator, ranges=measured, ranges_from=BY_POSITIONS)
     pictures = open_source(photos, folder, locator, config.every_s, config.video_start, subtitles)
+    if overwrite or not (folder / SETTINGS).is_file():  # one that was begun goes on
+        ask_for_lens(pictures, scale)
     beside = find_subtitles(given) if is_video(given) and subtitles is None else None
     chosen = find_model(config.model)
     plan = Plan(

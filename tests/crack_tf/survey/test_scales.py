@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
+from PIL import Image
+
+import crack_tf
+from crack_tf.survey.camera import Locator, Scale
 from crack_tf.survey.findings import PhotoRecord
-from crack_tf.survey.scales import describe_scales, describe_tiles, warn_of_scales
+from crack_tf.survey.scales import SAMPLES, ask_for_lens, describe_scales, describe_tiles, warn_of_scales
+from crack_tf.survey.source import open_source
+from tflite.errors import CrackError
 
 PHOTO = PhotoRecord("a.jpg", "0" * 64, 400, 300, None, None, None, None, None, None, 1, 0, 0)
 
@@ -47,3 +55,38 @@ def test_a_pitch_between_wall_and_deck_is_warned_of_where_it_counts():
     )
     (warning,) = warn_of_scales([known(0.1, "laser", 0.1, -40.0), known(0.1, "laser", 0.1, 50.0)])
     assert warning.startswith("2 photographs look neither level nor straight up or down, the first a.jpg (-40 degrees)")
+
+
+def photograph(path: Path, **tags: int) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({int(tag[1:], 16): value for tag, value in tags.items()})
+    path.parent.mkdir(exist_ok=True)
+    Image.new("RGB", (400, 300), (90, 90, 90)).save(path, "JPEG", exif=exif)
+
+
+def test_a_distance_is_of_no_use_without_a_lens_and_that_is_said_before_the_search(tmp_path: Path) -> None:
+    for number in range(3):
+        photograph(tmp_path / f"DCIM/{number}.jpg")
+    message = r"--distance-m 2: 3 photographs of DCIM that were asked tell no lens.*--focal-mm and --sensor-width-mm"
+    with pytest.raises(CrackError, match=message):
+        crack_tf.survey(tmp_path / "DCIM", tmp_path / "found", distance_m=2)
+    assert not (tmp_path / "found").exists()
+
+
+def test_photographs_of_which_some_tell_their_lens_are_searched(tmp_path: Path) -> None:
+    stated = Scale(distance_m=2.0)
+    for number in range(2 * SAMPLES):
+        photograph(tmp_path / f"DCIM/{number:02}.jpg")
+    source = open_source(tmp_path / "DCIM", tmp_path / "found", Locator(stated), 1.0, None)
+    assert [path.name for path in source.samples(SAMPLES)] == [
+        f"{number:02}.jpg" for number in range(0, 2 * SAMPLES, 2)
+    ]
+    with pytest.raises(CrackError, match="8 photographs"):
+        ask_for_lens(source, stated)
+    for enough in (Scale(), Scale(0.1), Scale(distance_m=2.0, focal_mm=8.8, sensor_width_mm=13.2)):
+        ask_for_lens(source, enough)
+    photograph(tmp_path / "DCIM/08.jpg", xA405=24)
+    ask_for_lens(source, stated)
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged/a.jpg").write_bytes(b"no picture")  # is told when it is read
+    ask_for_lens(open_source(tmp_path / "damaged", tmp_path / "found", Locator(stated), 1.0, None), stated)
