@@ -33,6 +33,7 @@ from PIL import Image
 from crack_tf.inference.maps import SegmenterPool, photo_seams
 from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.scales import segment_at_scales
+from crack_tf.photo.ends import with_ends
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.gsd import photo_size
@@ -41,8 +42,8 @@ from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
 from crack_tf.zoo.shipped import find_model, model_name
 from tflite.arguments import check_types
 from tflite.device.tiles import MAX_OVERLAP
-from tflite.errors import CrackError, ImageError
 from tflite.drawn import marked
+from tflite.errors import CrackError, ImageError
 from tflite.files import atomic_path, read_json, sha256_file, write_csv, write_json
 from tflite.hardware import describe
 from tflite.images import decode_picture
@@ -343,11 +344,11 @@ def handle(
     if picture.opaque is not None:  # what was made up for transparent pixels shows no crack
         probability = np.where(picture.opaque, probability, np.float32(0))
     seconds = time.perf_counter() - started
-    mask = probability >= cut(config, segmenter)
+    drawn = mask = probability >= cut(config, segmenter)
     left_out = None
-    if foreground is not None:
-        left_out = mask & ~foreground.mask if found else None
-        mask = mask & foreground.mask
+    if foreground is not None:  # a mask that a person gave is meant as it is
+        mask = with_ends(drawn, foreground.mask) if found else drawn & foreground.mask
+        left_out = drawn & ~mask if found else None
     if left_out is not None and left_out.mean() > _MAX_CRACK_SHARE:
         told = f"{left_out.mean():.0%} of the photograph is called crack and not taken for concrete: not measured"
         left_out, note = None, told if note is None else f"{note} {told}"

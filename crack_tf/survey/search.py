@@ -204,7 +204,8 @@ class Searcher:
                 foreground = self.foreground(frame)
             with watch.stage("measure"):
                 side = self.classifier.side_for(shot.mm_per_pixel)
-                candidates = self._find(image, wanted, foreground, frame.boxes is not None, side, watch)
+                sharp, opaque = frame.boxes is not None, frame.opaque
+                candidates = self._find(image, wanted, foreground, sharp, side, watch, opaque=opaque)
         with watch.stage("measure"):
             # Of a journal's frame most was not kept.
             patches = None if frame.boxes is not None else patches_of(image, foreground)
@@ -276,6 +277,7 @@ class Searcher:
         side: int,
         watch: Stopwatch,
         trimmed: bool = False,
+        opaque: np.ndarray | None = None,
     ) -> list[Candidate]:
         """Findings in positive and uncertain tiles. A sharp foreground is a journal's: only these tiles are there."""
         if self._pool is None:
@@ -283,7 +285,7 @@ class Searcher:
         # A journal keeps no surroundings to look at again.
         again = None if sharp else partial(self._verifier.agrees, side=side)
         segment = partial(self._segment, watch)
-        return find_candidates(image, wanted, foreground, segment, self._cut, sharp, again, trimmed)
+        return find_candidates(image, wanted, foreground, segment, self._cut, sharp, again, trimmed, opaque)
 
     def foreground(self, frame: Frame) -> np.ndarray | None:
         """Where to look: what a journal kept, or what is concrete, and never what is transparent."""

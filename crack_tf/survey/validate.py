@@ -31,6 +31,7 @@ from PIL import Image
 
 from crack_tf.inference.tiles import Tile
 from crack_tf.photo.cracks import Crack, WidthAt, measure_cracks
+from crack_tf.photo.ends import EDGE, longest_end, with_ends
 from crack_tf.photo.joining import as_drawn, joined
 from crack_tf.photo.linking import FAR, crack_darkness, link_cracks
 from crack_tf.photo.ranges import Range
@@ -48,7 +49,6 @@ AROUND = 0.5  # of a tile's side: a crack goes on beyond the tiles that show it 
 MIN_SCORE = 0.5
 LINK_PX = 16  # specks nearer to each other are looked at together: each alone would be too small
 MIN_LENGTH_PX = 40.0  # a fifth of a usual tile; shorter marks are pores and scratches more often than cracks
-EDGE = 0.015  # of the photograph's longer side: GrabCut's edge is off by that much where sky and concrete are alike
 SHARP_EDGE_PX = 16  # at most, where the edge itself is known: what is beyond still changes what a model sees there
 MIN_AREA_PX = 30  # smaller spots have no measurable direction
 MARGIN_PX = 24  # of the photograph around a crack that is measured
@@ -102,6 +102,7 @@ def find_candidates(
     sharp: bool = False,
     verify: Verify | None = None,
     trimmed: bool = False,
+    opaque: np.ndarray | None = None,
 ) -> list[Candidate]:
     """The findings of one photograph, by the rule above.
 
@@ -114,6 +115,7 @@ def find_candidates(
         sharp: whether the foreground's edge is exact to the pixel, as that of a journal's tiles is.
         verify: looks at each drawn crack again, or None to take them all.
         trimmed: whether the foreground has lost its edge already (`without_edge`), as that of a whole photograph whose part this is.
+        opaque: bool (height, width), what the photograph shows; None for all of it.
 
     Returns:
         In reading order of their boxes.
@@ -130,9 +132,14 @@ def find_candidates(
         return _in_order(found)
     region = _around(image.shape[:2], [tile.box for tile in kept])
     if looked_at is not None:
-        region &= looked_at
-    probability = segment(image, region)
-    mask = probability >= threshold
+        beyond = region if sharp or trimmed else region & _nearly(looked_at, opaque)
+        region = region & looked_at
+        probability = segment(image, region if sharp or trimmed else beyond)
+        mask = with_ends((probability >= threshold) & beyond, region)
+        probability = np.where(mask | region, probability, np.float32(0))
+    else:
+        probability = segment(image, region)
+        mask = probability >= threshold
     confirmed, explained, doubted = _confirmed(image, mask, probability, kept, verify)
     found += confirmed
     unexplained = [tile for tile in positive if tile not in explained]
@@ -345,6 +352,18 @@ def without_edge(foreground: np.ndarray, sharp: bool) -> np.ndarray:
     kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     # OpenCV takes everything outside the photograph for foreground here.
     return np.asarray(cv2.erode(foreground.astype(np.uint8), kernel)).astype(bool)
+
+
+def _nearly(foreground: np.ndarray, opaque: np.ndarray | None) -> np.ndarray:
+    """The foreground and what lies so near to it that a crack may end there."""
+    import cv2
+
+    if foreground.all():
+        return foreground
+    reach = longest_end(foreground.shape)
+    kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    grown = np.asarray(cv2.dilate(foreground.astype(np.uint8), kernel)).astype(bool)
+    return grown if opaque is None else grown & opaque
 
 
 def _group(tiles: Sequence[Tile], validation: str, score: float | None) -> Candidate:

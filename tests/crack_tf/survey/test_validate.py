@@ -207,6 +207,21 @@ def test_the_edge_of_the_foreground_is_no_crack():
     assert [one.validation for one in find_candidates(IMAGE, [tile(100, 100)], foreground, sees(edge))] == ["refuted"]
 
 
+def test_a_crack_is_as_long_where_the_foregrounds_edge_cuts_it():
+    (whole,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(LINE))
+    foreground = np.ones(IMAGE.shape[:2], bool)
+    foreground[:, 184:] = False  # the crack's last 6 columns, and 8 more are taken off its edge
+    (cut,) = find_candidates(IMAGE, [tile(100, 100)], foreground, sees(LINE))
+    assert (cut.validation, cut.length_px, cut.box) == (whole.validation, whole.length_px, whole.box)
+    # What is transparent shows no crack, and of a journal's frame there is nothing beyond.
+    (shown,) = find_candidates(IMAGE, [tile(100, 100)], foreground, sees(LINE), opaque=foreground)
+    (known,) = find_candidates(IMAGE, [tile(100, 100)], foreground, sees(LINE), sharp=True)
+    for short in (shown, known):
+        assert short.length_px is not None
+        assert whole.length_px is not None
+        assert short.length_px < whole.length_px - 5
+
+
 def test_a_small_tile_of_a_large_frame_is_looked_at_where_its_edge_is_exact():
     image = np.zeros((100, 5000, 3), np.uint8)  # 1.5 % of it, on both sides, is more than the tile
     known = np.zeros(image.shape[:2], bool)
