@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,13 +18,15 @@ from crack_tf.photo.gsd import MIN_PIXELS, SIZE, needed_mm_per_pixel
 from crack_tf.survey.condition import table_of, with_conditions
 from crack_tf.survey.crew import Crew
 from crack_tf.survey.curved import holding_both, radii_of, warn_of_curves
-from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, write_survey
+from crack_tf.survey.faces import Face
+from crack_tf.survey.findings import FILE_NAME, Finding, Gap, PhotoRecord, Survey, write_survey
 from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.ledger import NEEDED_MM, Coverage, coverage_of
 from crack_tf.survey.merge import merge_findings
 from crack_tf.survey.page import write_page
 from crack_tf.survey.patterning import with_patterns
-from crack_tf.survey.rounds import on_cylinders
+from crack_tf.survey.profiles import rescale
+from crack_tf.survey.rounds import changed_views, on_cylinders
 from crack_tf.survey.scales import warn_of_scales
 from crack_tf.survey.search import Searched, Stopwatch
 from crack_tf.survey.severity import severity
@@ -34,7 +36,7 @@ from crack_tf.survey.source import NO_POSITION, UNREADABLE, Source
 from crack_tf.survey.store import PERFORMANCE, Store
 from crack_tf.survey.views import faces_of
 from tflite.errors import CrackError, ImageError
-from tflite.files import write_json
+from tflite.files import read_json, write_json
 from tflite.measure import peak_rss_mb
 from tflite.place.clock import parse_time
 from tflite.place.missing import count_unplaced
@@ -116,10 +118,16 @@ class Run:
         self.coverage = coverage_of(survey)
         self._performance["merge_seconds"] = round(time.monotonic() - started, 2)
         out = self.store.folder
+        before, now = self._faces_before(), faces_of(survey.settings)
+        self._rescale_profiles(survey, now, before)
         if self.earlier is None:
             remove_since(out)
         else:
-            survey, self.since, seen_on = compare_surveys(self.earlier, survey, out, self.position_error_m)
+            try:
+                survey, self.since, seen_on = compare_surveys(self.earlier, survey, out, self.position_error_m)
+            except CrackError:
+                self._rescale_profiles(survey, before, now)
+                raise
             self.since = write_since(out, self.since, survey, self.earlier, seen_on, self._photographs)
         write_tables(out, survey, self.coverage)
         write_survey(out, survey)
@@ -127,6 +135,20 @@ class Run:
         self._performance["peak_memory_mb"] = round(peak_rss_mb())
         write_json(out / PERFORMANCE, self._performance)
         return survey, self._performance
+
+    def _faces_before(self) -> tuple[Face, ...]:
+        """The faces that were declared in the last call; none in the first one."""
+        with suppress(CrackError, KeyError, TypeError):
+            return faces_of(read_json(self.store.folder / FILE_NAME)["settings"])
+        return ()
+
+    def _rescale_profiles(self, survey: Survey, now: Sequence[Face], before: Sequence[Face]) -> None:
+        """Have the tables along cracks say what lengths and widths say: those of cylinders, as far as they are declared now."""
+        views = changed_views(survey.photos, now, before, self.position_error_m)
+        for _, findings, _ in self.store.records() if views else ():
+            for finding in findings:
+                if finding.profile is not None and finding.photo in views:
+                    rescale(self.store.folder, finding.profile, views[finding.photo])
 
     def _is_wanted(self, name: str, size: int) -> bool:
         self._names.add(name)
@@ -226,7 +248,6 @@ class Run:
             self.log_span,
             "video" if self.source.kind == "video" else "photographs",
         )
-        noted = [photo for photo in photos if photo.notes]
         found = [] if told is None else [f"{told}."]
         for sized, before in (
             (False, "data of photographs that cannot be were left out."),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from crack_tf.photo.cracks import PROFILE_SPACING, WidthAt
 from crack_tf.photo.view import View
 from tflite.checked import file_inside
 from tflite.errors import CrackError
+from tflite.files import write_bytes
 
 COLUMNS = (
     *("branch", "along_px", "x", "y", "width_px", "width_from", "along_mm", "width_mm"),
@@ -56,24 +58,62 @@ def profile_csv(profile: Sequence[WidthAt], view: View | None) -> bytes:
         profile: places in order.
         view: how the photograph shows the surface, or None for pixels only.
     """
-    points = np.array([(place.x, place.y) for place in profile], float).reshape(-1, 2)
-    lines = _lines(profile)
+    rows = [
+        {
+            "branch": place.branch,
+            "along_px": place.along,
+            "x": place.x,
+            "y": place.y,
+            "width_px": place.width,
+            "width_from": place.width_from,
+            "missing_light_px": place.missing_light,
+            "half_width_px": place.half_width,
+        }
+        for place in profile
+    ]
+    return _table(rows, view)
+
+
+def rescale(folder: Path, name: str, view: View) -> None:
+    """Write a finding's table anew, with the millimetres of another view; what is missing or damaged stays as it is.
+
+    Args:
+        folder: the survey's.
+        name: of the table, relative to the folder.
+        view: how the photograph shows the surface.
+    """
+    try:
+        rows = _rows(folder, name)
+        made, path = _table(rows, view), file_inside(folder, name)
+        if rows and path.read_bytes() != made:
+            write_bytes(path, made)
+    except (OSError, CrackError, KeyError, TypeError, ValueError, csv.Error):
+        return
+
+
+def _table(rows: Sequence[Mapping[str, Any]], view: View | None) -> bytes:
+    """A table of rows with all COLUMNS but those in millimetres, which are made."""
+    points = np.array([(row["x"], row["y"]) for row in rows], float).reshape(-1, 2)
+    places = np.array([(row["along_px"], row["width_px"]) for row in rows], float).reshape(-1, 2)
+    lines = _runs([row["branch"] for row in rows])
     along = np.concatenate([_directions(points[line]) for line in lines]) if lines else points
     across = np.full(len(points), np.nan) if view is None else view.across(points, along)
     on_surface = np.full((len(points), 2), np.nan) if view is None else view.to_surface(points)
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
+    table = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
+    table.writeheader()
     for line in lines:
         steps = np.hypot(*np.diff(on_surface[line], axis=0).T) if line.stop - line.start > 1 else np.zeros(0)
+        # Beyond the horizon, as at the sides of a pier, nothing is known: lengths there are as those that are seen.
+        pixels, seen = np.diff(places[line, 0]), np.isfinite(steps)
+        if seen.any() and not seen.all():
+            steps = np.where(seen, steps, pixels * steps[seen].sum() / pixels[seen].sum())
         # From the start of the line, which lies before its first place.
-        scale = steps.sum() / (profile[line.stop - 1].along - profile[line.start].along) if len(steps) else np.nan
-        millimetres = scale * profile[line.start].along + np.concatenate([[0.0], np.cumsum(steps)])
+        scale = steps.sum() / (places[line.stop - 1, 0] - places[line.start, 0]) if len(steps) else np.nan
+        millimetres = scale * places[line.start, 0] + np.concatenate([[0.0], np.cumsum(steps)])
         for number, at in enumerate(range(line.start, line.stop)):
-            place = profile[at]
-            row = [place.branch, place.along, place.x, place.y, place.width, place.width_from]
-            shown = (place.missing_light, place.half_width)
-            table.writerow([*row, _number(millimetres[number], 2), _number(place.width * across[at], 4), *shown])
+            made = {"along_mm": _number(millimetres[number], 2), "width_mm": _number(places[at, 1] * across[at], 4)}
+            table.writerow({**rows[at], **made})
     return text.getvalue().encode()
 
 
@@ -92,7 +132,8 @@ def read_lines(folder: Path, name: str, points: int = MOST_PLOTTED) -> tuple[str
     """
     try:
         rows = _rows(folder, name)
-        unit = "mm" if rows and all(row["width_mm"] and row["along_mm"] for row in rows) else "px"
+        scaled = [row for row in rows if row["width_mm"] and row["along_mm"]]
+        unit, rows = ("mm", scaled) if 2 * len(scaled) > len(rows) else ("px", rows)
         places = [(row["branch"], float(row[f"along_{unit}"]), float(row[f"width_{unit}"])) for row in rows]
     except (OSError, CrackError, KeyError, TypeError, ValueError, csv.Error):
         return None
@@ -152,11 +193,6 @@ def _smooth(points: np.ndarray) -> np.ndarray:
     from scipy.ndimage import gaussian_filter1d
 
     return np.asarray(gaussian_filter1d(points, 3.0, axis=0, mode="nearest"))
-
-
-def _lines(profile: Sequence[WidthAt]) -> list[slice]:
-    """Places that follow each other on one branch."""
-    return _runs([place.branch for place in profile])
 
 
 def _runs(keys: Sequence[object]) -> list[slice]:

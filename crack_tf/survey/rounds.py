@@ -46,6 +46,21 @@ def on_cylinders(
     return [_unrolled(finding, *views[finding.photo]) if finding.photo in views else finding for finding in findings]
 
 
+def changed_views(
+    photos: Sequence[PhotoRecord], faces: Sequence[Face], before: Sequence[Face], position_error_m: float
+) -> dict[str, View]:
+    """How photographs show what they look at where that is a cylinder, or was one by earlier declarations: for tables along cracks.
+
+    Args:
+        photos: of a survey.
+        faces: declared now.
+        before: declared when the tables were written.
+        position_error_m: of the cameras.
+    """
+    was = {name: flat for name, (flat, _) in _round_views(photos, before, position_error_m).items()}
+    return was | {name: around for name, (_, around) in _round_views(photos, faces, position_error_m).items()}
+
+
 def round_view(flat: View, face: Face, camera: Camera, frame: Frame) -> View:
     """How a photograph shows the cylinder that its camera looks at.
 

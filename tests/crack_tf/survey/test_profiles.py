@@ -19,6 +19,7 @@ from crack_tf.survey.profiles import (
     profile_csv,
     read_lines,
     read_profile,
+    rescale,
 )
 
 
@@ -42,6 +43,33 @@ def test_a_tilted_camera_shortens_widths_along_the_tilt(tmp_path: Path) -> None:
     middle = [WidthAt(1, 2.0 * n, 190.0 + 2.0 * n, 150.0, 4.0, "photograph") for n in range(10)]
     across = [float(row["width_mm"]) for row in written(tmp_path, middle, View(400, 300, 0.2, 3000.0, 30.0))]
     assert across == pytest.approx([0.8 / 0.866] * 10, rel=0.01)
+
+
+def test_a_line_that_runs_out_of_sight_keeps_the_millimetres_that_are_seen(tmp_path: Path) -> None:
+    pier = View(400, 300, 0.2, 300.0, radius_mm=30.0)  # seen to about 60 pixels beside the middle
+    profile = [WidthAt(1, 2.0 * n, 200.0 + 2.0 * n, 150.0, 3.0, "photograph") for n in range(80)]
+    rows = written(tmp_path, profile, pier)
+    seen = [row for row in rows if row["width_mm"]]
+    assert 10 < len(seen) < len(rows)
+    along = [float(row["along_mm"]) for row in rows]
+    assert along == sorted(along)
+    assert rescaled(tmp_path, pier) == rows
+    flat = rescaled(tmp_path, View(400, 300, 0.2))
+    assert all(row["width_mm"] for row in flat)
+    assert [row["width_px"] for row in flat] == [row["width_px"] for row in rows]
+
+
+def rescaled(folder: Path, view: View) -> list[dict[str, str]]:
+    rescale(folder, "profile.csv", view)
+    return list(csv.DictReader((folder / "profile.csv").open(encoding="utf-8", newline="")))
+
+
+def test_a_missing_or_damaged_table_is_left_as_it_is(tmp_path: Path) -> None:
+    rescale(tmp_path, "gone.csv", View(400, 300, 0.2))
+    (tmp_path / "damaged.csv").write_text("branch,x\n1,two\n", encoding="utf-8")
+    rescale(tmp_path, "damaged.csv", View(400, 300, 0.2))
+    assert (tmp_path / "damaged.csv").read_text(encoding="utf-8") == "branch,x\n1,two\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.csv"]
 
 
 def test_without_a_scale_there_are_no_millimetres(tmp_path: Path) -> None:

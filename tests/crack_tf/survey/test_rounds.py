@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from dataclasses import replace
@@ -126,6 +128,9 @@ def test_the_survey_of_a_finished_folder_is_put_right_when_the_pier_is_declared(
     }
     flat = crack_tf.survey(tmp_path / "DCIM", tmp_path / "out", **settings)
     assert flat.findings[0].length_mm is not None
+    assert flat.findings[0].profile is not None
+    table = tmp_path / "out" / flat.findings[0].profile
+    as_searched = table.read_bytes()
     here = {"latitude": 48.2, "longitude": 16.4, "bottom_m": 90.0, "height_m": 20.0, "heading_deg": 0.0}
     # The axis 1.8 m north of the camera.
     pier = {
@@ -141,3 +146,12 @@ def test_the_survey_of_a_finished_folder_is_put_right_when_the_pier_is_declared(
     assert again.findings[0].length_mm is not None
     assert 1.02 < again.findings[0].length_mm / flat.findings[0].length_mm < 2
     assert again.findings[0].length_px == flat.findings[0].length_px
+    # The table along the crack says the same, in the same pixels.
+    grown = again.findings[0].length_mm / flat.findings[0].length_mm
+    rows = [list(csv.DictReader(io.StringIO(data.decode()))) for data in (as_searched, table.read_bytes())]
+    longest = [max(float(row["along_mm"]) for row in some if row["along_mm"]) for some in rows]
+    assert longest[1] / longest[0] == pytest.approx(grown, rel=0.05)
+    assert [row["width_px"] for row in rows[0]] == [row["width_px"] for row in rows[1]]
+    assert rows[0][0]["width_mm"] != rows[1][0]["width_mm"]
+    crack_tf.survey(tmp_path / "DCIM", tmp_path / "out", **settings)  # no longer declared
+    assert table.read_bytes() == as_searched
