@@ -86,6 +86,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--unfreeze-blocks", type=non_negative_int, default=None, help="backbone blocks trained then (default: all)")
     add("--patience", type=non_negative_int, default=5, help="epochs without progress before stopping; 0 never stops")
     add(
+        "--max-minutes",
+        type=positive_float,
+        default=None,
+        help="begin no epoch, after the first, that would not end within so many minutes of training (default: all epochs)",
+    )
+    add(
         "--target-recall", type=fraction, default=0.998, help="recall that the decision threshold reaches on validation"
     )
     add("--precision", default="float32", choices=PRECISIONS)

@@ -20,7 +20,7 @@ DEFAULT_DATA = {"classify": "synthetic", "segment": "synthetic_masks"}
 _CHOICES = {"schedule": SCHEDULES, "optimizer": OPTIMIZERS, "precision": PRECISIONS}
 _COUNTS = ("epochs", "steps_per_epoch", "batch", "val_limit")  # from 1
 _STEPS = ("warmup_steps", "freeze_epochs", "unfreeze_blocks", "patience", "seed")  # from 0
-_POSITIVE = ("learning_rate", "positive_weight", "negative_weight")
+_POSITIVE = ("learning_rate", "positive_weight", "negative_weight", "max_minutes")
 _SHARES = ("adverse", "camera", "balance", "empty_share", "teacher_share")
 # Fields that choose samples. The run's config.json keeps them beside "train", which holds all others.
 _SAMPLES = ("data", "policy", "limit", "val_limit", "empty_share")
@@ -60,6 +60,8 @@ class TrainConfig:
         freeze_epochs: first epochs in which only the head trains.
         unfreeze_blocks: backbone blocks trained afterwards, or None for all.
         patience: stop after this many epochs without a better validation result; 0 never stops early.
+        max_minutes: of training, validation included: an epoch that would not end within them is not begun, but for the first; None for
+            all epochs. No part of what a run records, so that a run may be gone on with, given more.
         target_recall: a classifier's decision threshold is chosen on validation to reach it, above 0 and at most 1.
         precision: "float32" or "bfloat16" (mixed).
         limit: training samples, or a share of them between 0 and 1; None for all.
@@ -98,6 +100,7 @@ class TrainConfig:
     freeze_epochs: int = 0
     unfreeze_blocks: int | None = None
     patience: int = 5
+    max_minutes: float | None = None
     target_recall: float = 0.998
     precision: str = "float32"
     limit: int | float | None = None
@@ -175,8 +178,8 @@ class TrainConfig:
         loss_names(self.loss)
 
     def as_dict(self) -> dict[str, Any]:
-        """What config.json keeps as "train": all but the choice of samples."""
-        return {name: value for name, value in asdict(self).items() if name not in _SAMPLES}
+        """What config.json keeps as "train": all but the choice of samples, and how long one is willing to wait."""
+        return {name: value for name, value in asdict(self).items() if name not in (*_SAMPLES, "max_minutes")}
 
     def options(self) -> list[str]:
         """The options of `crack-tf train` that give this configuration, without --out: what a person would type."""

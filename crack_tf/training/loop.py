@@ -132,6 +132,11 @@ def fit(config: TrainConfig, train: Any, val: Any, folder: Path, say: Callable[[
         if stopped_early(history, config.patience, task):
             say(f"no better validation result for {config.patience} epochs: stopping after epoch {len(history)}.")
             break
+        if out_of_time(history, config.max_minutes):
+            say(
+                f"another epoch would not end within {config.max_minutes:g} minutes: stopping after epoch {len(history)}."
+            )
+            break
         started = time.monotonic()
         if epoch == 0 or epoch == config.freeze_epochs:
             _start_phase(model, config, epoch, steps)
@@ -265,6 +270,13 @@ def best_epoch(history: list[dict[str, Any]], task: Task) -> int:
 def stopped_early(history: list[dict[str, Any]], patience: int, task: Task) -> bool:
     """Whether the last `patience` epochs brought nothing better. A function of the history, so it survives a resume."""
     return bool(history) and patience > 0 and len(history) - best_epoch(history, task) >= patience
+
+
+def out_of_time(history: list[dict[str, Any]], minutes: float | None) -> bool:
+    """Whether an epoch as long as the last would end later than that. The first one is always trained."""
+    if minutes is None or not history:
+        return False
+    return sum(row["seconds"] for row in history) + history[-1]["seconds"] > 60 * minutes
 
 
 def reseed_dropout(model: Any, seed: int, epoch: int) -> None:

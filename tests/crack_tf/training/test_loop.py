@@ -14,7 +14,7 @@ from crack_tf.data.patches import Patches  # noqa: E402
 from crack_tf.models import MODELS  # noqa: E402
 from crack_tf.models.keras_models import load_keras, predict_logits  # noqa: E402
 from crack_tf.training.config import TrainConfig  # noqa: E402
-from crack_tf.training.loop import best_epoch, fit, initial_model, make_optimizer, stopped_early  # noqa: E402
+from crack_tf.training.loop import best_epoch, fit, initial_model, make_optimizer, out_of_time, stopped_early  # noqa: E402
 from crack_tf.training.runs import read_history  # noqa: E402
 from crack_tf.training.tasks import task_of  # noqa: E402
 from tflite.device.tiles import Box  # noqa: E402
@@ -108,6 +108,24 @@ def test_torn_checkpoint_is_passed_over(tmp_path) -> None:
     assert any("passed over" in line for line in said)
     assert any("resuming after epoch 1" in line for line in said)
     load_keras(path)
+
+
+def test_a_training_ends_with_its_time_and_goes_on_when_it_is_given_more(tmp_path: Path) -> None:
+    tiles = separable_tiles(16)
+    said: list[str] = []
+    fit(config(epochs=2, max_minutes=1e-5), tiles, tiles, tmp_path, said.append)
+    assert len(read_history(tmp_path)) == 1
+    assert "another epoch would not end within 1e-05 minutes: stopping after epoch 1." in said
+    fit(config(epochs=2, max_minutes=60.0), tiles, tiles, tmp_path)
+    assert len(read_history(tmp_path)) == 2
+
+
+def test_no_epoch_is_begun_that_would_end_too_late() -> None:
+    history = [{"seconds": 50.0}, {"seconds": 40.0}]
+    assert out_of_time(history, 2.0)
+    assert not out_of_time(history, 2.2)
+    assert not out_of_time(history, None)
+    assert not out_of_time([], 0.1)
 
 
 @pytest.mark.parametrize("row", ["2,x", "2.5,0.1", "2", "2,0.1,3"])
