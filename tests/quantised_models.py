@@ -19,6 +19,9 @@ HYPERPARAMETERS: dict[str, dict[str, Any]] = {
     "efficientnet_lite0": {"width": 0.3, "depth": 0.3},
 }
 
+# Of so many layers that tracing a training step takes most of a test's time; the loop that trains them is the same as for the others.
+DEEP = ("mobilenet_v2", "efficientnet_lite0", "unet_mobile")
+
 # The head of a random net adds an offset to all logits, by chance large or small, and one step of the int8 output is as much: with
 # a small one, rounding in a deep net is many steps. MobileNetV2's is 90 with the usual seed; this one's is 120 with 25, and 0 with 0.
 SEEDS = {"efficientnet_lite0": 25}

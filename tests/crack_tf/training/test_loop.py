@@ -17,6 +17,7 @@ from crack_tf.training.config import TrainConfig  # noqa: E402
 from crack_tf.training.loop import best_epoch, fit, initial_model, make_optimizer, out_of_time, stopped_early  # noqa: E402
 from crack_tf.training.runs import read_history  # noqa: E402
 from crack_tf.training.tasks import task_of  # noqa: E402
+from tests.quantised_models import DEEP  # noqa: E402
 from tflite.device.tiles import Box  # noqa: E402
 from tflite.errors import CrackError  # noqa: E402
 from tflite.manifest import Item  # noqa: E402
@@ -32,9 +33,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "unet": {"levels": 3, "width": 4},
     "unet_mobile": {"alpha": 0.35, "widths": (8, 8, 8, 4, 4), "detail": 4},
 }
-
-# Of so many layers that tracing them takes most of a test's time; the loop that trains them is the same as for the others.
-DEEP = ("mobilenet_v2", "efficientnet_lite0", "unet_mobile")
 
 # Items name files; batches come from the arrays alone.
 TILE = Item("", "", 0, "", "train")
