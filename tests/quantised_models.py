@@ -90,6 +90,12 @@ def make_twin(name: str) -> Any:
     return qat.build_twin(build, build_pair(name)[2], make_tiles(40, seed=1))
 
 
+@cache
+def untuned(name: str) -> Any:
+    """A twin that several tests look at and none changes."""
+    return make_twin(name)
+
+
 def write_ptq(name: str, folder: Path) -> None:
     """uint8.tflite and int8.tflite: a registered model after post-training quantisation."""
     from tflite import convert
@@ -104,7 +110,7 @@ def write_qat(name: str, folder: Path) -> None:
     """uint8.tflite and int8.tflite: the untuned twin of a registered model; fake.npy: its own logits of `make_tiles(32)`."""
     from tflite import convert, qat
 
-    twin = make_twin(name)
+    twin = untuned(name)
     np.save(folder / "fake.npy", twin(qat.normalise(make_tiles(32)), training=False).numpy()[:, 0])
     for dtype in convert.INPUT_DTYPES:
         (folder / f"{dtype}.tflite").write_bytes(convert.convert_qat(twin, dtype))
