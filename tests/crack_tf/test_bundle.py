@@ -35,7 +35,7 @@ NAMES = ("opnet-float32.tflite", "opnet-int8-ptq.tflite")
 HEAVY = ("tensorflow", "keras", "tf_keras", "matplotlib", "sklearn", "scipy", "cv2", "crack_tf")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def exported(tiny_export: Path) -> Path:
     """A tiny run with two models in export/. Do not change it."""
     return tiny_export
