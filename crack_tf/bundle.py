@@ -125,7 +125,7 @@ def run(args: argparse.Namespace) -> None:
         made = pack(config, args.out)
         size = made.path.stat().st_size / 1e6
         print(
-            f"{made.path}: {size:.1f} MB, {len(made.models)} model(s), {counted(made.tiles, 'tile')} of {made.source} {made.split}"
+            f"{made.path}: {size:.1f} MB, {counted(len(made.models), 'model')}, {counted(made.tiles, 'tile')} of {made.source} {made.split}"
         )
     if host is not None:
         ssh.measure_on_board(args.out, host, args.results, args.threads, args.overwrite)

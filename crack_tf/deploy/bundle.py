@@ -23,7 +23,7 @@ from crack_tf.evaluation.lineage import lineage, notes
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.quantisation.data import run_manifest
 from crack_tf.zoo.adoption import GOLDEN, golden_tile, has_golden_tiles
-from crack_tf.zoo.shipped import load, read_zoo
+from crack_tf.zoo.shipped import load, model_name, read_zoo
 from tflite.arguments import check_choice, check_counts, check_types
 from tflite.device.bundle import (
     COMPILED,
@@ -303,7 +303,7 @@ def refuse_trained(models: Sequence[Packed], manifest: Manifest, items: Sequence
                 f"{origin.trained} of the {len(items)} tiles trained {source}: accuracy on the board would be flattered. "
                 "Choose another --split or --data."
             )
-        for note in notes(sidecar.model, sidecar, manifest, origin):
+        for note in notes(model_name(sidecar), sidecar, manifest, origin):
             print(f"note: {note}", file=sys.stderr)
 
 

@@ -48,8 +48,11 @@ _MAX_FOCAL_35MM = 5000.0
 _MAX_DISTANCE_M = 1000.0
 _FAR_M = 100.0  # so far away a lens is focused at its focal length
 _SAME_ASPECT = 0.01
+_GIVE_LENS = (
+    "Give the focal length and the sensor's width from the camera's data sheet, or the millimetres per pixel directly."
+)
 _SMALLEST_CAMERA_PX = 1_000_000  # no camera that surveys takes fewer pixels
-SIZE = "size: "  # begins a note about a picture that may not have the size it was taken in
+SIZE = "it has "  # begins a note about a picture that may not have the size it was taken in
 # DJI states 0.2 m + 0.15 % for its laser range finders, taken for two standard deviations.
 _LASER_ERROR_M, _LASER_ERROR = 0.1, 0.00075
 # Standard deviations as shares: a pilot who keeps a distance, and a lens that reports where it focused.
@@ -264,14 +267,14 @@ def from_photo(
     elif sensor_width_mm is None and focal_35mm is not None:
         result = from_equivalent_focal(focal_35mm, distance_m, width, height, known)
     elif sensor_width_mm is not None:
-        raise NoLensError(f"{name} has no focal length in its EXIF data. Give the millimetres per pixel directly.")
+        raise NoLensError(f"{name} has no focal length in its EXIF data. {_GIVE_LENS}")
     elif focal is not None and focal > 0:
         raise NoLensError(
             f"{name} has a focal length ({focal:g} mm) but no usable 35 mm equivalent. Give the sensor's width in millimetres.",
             focal,
         )
     else:
-        raise NoLensError(f"{name} has no focal length in its EXIF data. Give the millimetres per pixel directly.")
+        raise NoLensError(f"{name} has no focal length in its EXIF data. {_GIVE_LENS}")
     reduced = None if stored is None else _size_note(stored, (width, height))
     notes = [text for text in (note, reduced) if text is not None]
     return replace(result, source=f"EXIF, {result.source} ({origin})", note="; ".join(notes) or None)
@@ -353,7 +356,7 @@ def small_note(size: tuple[int, int]) -> str | None:
     if size[0] * size[1] >= _SMALLEST_CAMERA_PX:
         return None
     return (
-        f"{SIZE}it has {size[0]}x{size[1]} pixels, fewer than a camera takes, and was taken for the whole of what the lens drew, made "
+        f"{SIZE}{size[0]}x{size[1]} pixels, fewer than a camera takes, and was taken for the whole of what the lens drew, made "
         "smaller. If it is a part cut out, lengths and widths are too large: give the millimetres per pixel"
     )
 
@@ -371,7 +374,7 @@ def _size_note(stored: tuple[float, float] | None, size: tuple[int, int]) -> str
     if max(size) >= max(stored) * (1 - _SAME_ASPECT):
         return None
     return (
-        f"{SIZE}it has {size[0]}x{size[1]} pixels, and {stored[0]:g}x{stored[1]:g} when it was taken: it was taken for the whole, made "
+        f"{SIZE}{size[0]}x{size[1]} pixels, and {stored[0]:g}x{stored[1]:g} when it was taken: it was taken for the whole, made "
         f"smaller. If it is a part cut out, lengths and widths are {max(stored) / max(size):.2g} times too large: give the millimetres "
         "per pixel"
     )
