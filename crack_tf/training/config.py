@@ -60,8 +60,8 @@ class TrainConfig:
         freeze_epochs: first epochs in which only the head trains.
         unfreeze_blocks: backbone blocks trained afterwards, or None for all.
         patience: stop after this many epochs without a better validation result; 0 never stops early.
-        max_minutes: of training, validation included: an epoch that would not end within them is not begun, but for the first; None for
-            all epochs. No part of what a run records, so that a run may be gone on with, given more.
+        max_minutes: minutes that training and validation may take: an epoch that would not end within them is not begun, but for the first;
+            None for all epochs. No part of what a run records, so that a run may be gone on with, given more.
         target_recall: a classifier's decision threshold is chosen on validation to reach it, above 0 and at most 1.
         precision: "float32" or "bfloat16" (mixed).
         limit: training samples, or a share of them between 0 and 1; None for all.
