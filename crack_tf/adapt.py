@@ -4,8 +4,9 @@
     crack-tf survey next-flight --model adapted --out found-2
 
 SOURCE is the folder of a finished survey, of tiles in crack/ and no_crack/, or of photographs that nobody has looked at. Candidates are
-tried cheap to dear: another threshold, other normalisation statistics, another last layer, other last blocks. The first that is better on
-photographs that it has not seen, and has lost nothing on other structures, is written as an int8 model; if none is, none is written.
+tried cheap to dear: another threshold, a sharper or smoother view, other normalisation statistics, another last layer, other last
+blocks. The first that is better on photographs that it has not seen, and has lost nothing on other structures, is written as an int8
+model; if none is, none is written.
 """
 
 from __future__ import annotations
@@ -124,8 +125,9 @@ def tell(result: Adapted) -> int:
             print(f"  {reason}")
         return EXIT_GAPS
     row = next(row for row in result.here if row.candidate == result.candidate)
+    chosen = f"{row.candidate} ({row.choice})" if row.choice else row.candidate
     print(
-        f"{result.model}: {row.candidate}; of {row.cracks} cracks here {row.found_after} are found (before {row.found_before}), of "
+        f"{result.model}: {chosen}; of {row.cracks} cracks here {row.found_after} are found (before {row.found_before}), of "
         f"{row.clean} clean tiles {row.alarms_after} are called cracked (before {row.alarms_before}), on photographs that it had not seen."
     )
     print(

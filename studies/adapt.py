@@ -1,74 +1,105 @@
 """What a few labels of a structure bring, on sets that no shipped model was trained on: before and after 0, 10, 20, 50 and 100 labels.
 
 What it makes: results/adapt/runs.csv (a row per set, seed, number of labels and candidate), summary.csv (means over the seeds, with 95 %
-intervals by photograph) and adapt.png. Half of a set's photographs, drawn anew for each seed, give the labels, half of them cracks; the
-other half is the test. Of the shipped model's float weights: features are computed once and kept, so that a seed costs seconds.
-Candidates: shipped; threshold; normalisation (statistics half of the set's, no labels); head (logistic regression held to the shipped
-head); nothing (head fitted to tiles that the model is sure are clean, a tenth of the unlabelled ones being cracked, and to their
-twins with cracks laid in).
-Cost: a quarter of an hour on one core for 300 tiles of each of six sets; stopped, the same command goes on. MORE=n stops after n more
-pairs of set and seed.
+intervals by photograph), guard.csv (how often the guard accepts what helps, and what does not) and adapt.png. Half of a set's photographs,
+drawn anew for each seed, give the labels, half of them cracks; the other half is the test, and tells whether a candidate truly helps. Of
+the shipped model's float weights: features are computed once and kept, so that a seed costs seconds. Candidates are those of
+`crack_tf.adaptation.candidates`, without the last blocks: shipped; threshold; view; normalisation (half of the statistics the set's, no
+labels looked at); head; nothing (a head without labels: tiles that the model is sure are clean, a tenth of the unlabelled ones being
+cracked, and their twins with cracks laid in).
+Cost: half an hour on one core for 300 tiles of each of six sets; stopped, the same command goes on. MORE=n stops after n more
+parts of pairs of set and seed.
 Expected: docs/adapt.md.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.adapt
+`--one-look` measures a file to which a view makes a difference: does the guard see it?
+What the default learned from can be left out by models that learned less, which stand in for trainings without each set:
+python -m studies.adapt --model mobilenet_v2 --sets "sdnet2018 reviewed" --sets "drone concrete" --seeds 3 --out results/adapt/left-out
+--work runs/adapt-left-out
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from crack_tf.adaptation.base import Base, find_base
+from crack_tf.adaptation.bench import Bench, Seen
+from crack_tf.adaptation.candidates import SHARE, Trial, fitted_trial
+from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.elsewhere import Elsewhere, find_elsewhere
-from crack_tf.adaptation.features import Network, renormalised
-from crack_tf.adaptation.folds import fold_numbers
+from crack_tf.adaptation.features import Looks, Network, possible_looks, renormalised, seen_by, shipped_looks
 from crack_tf.adaptation.from_nothing import crack_shapes, sure_to_be_clean, with_cracks
-from crack_tf.adaptation.guard import choose_threshold, highest_threshold, least_recall
-from crack_tf.adaptation.head import Head, Replay, fit_by_photograph, fit_head
-from crack_tf.adaptation.tiles import PERSON, SiteTiles
+from crack_tf.adaptation.guard import least_recall
+from crack_tf.adaptation.head import STRENGTHS, Head
+from crack_tf.adaptation.tiles import COMPOSED, PERSON, UNLABELLED, SiteTiles, join
+from crack_tf.adaptation.verdict import verdict
 from crack_tf.data.cache import load_split
 from crack_tf.data.patches import load_patches
 from crack_tf.evaluation.suite.sets import DOMAINS, Chosen, manifest_of
 from crack_tf.evaluation.thresholds import specificity_at_recall
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.reporting.plots import new_figure, save_png
-from crack_tf.zoo.shipped import load
 from tflite.cli import named_path, positive_int, run_main
 from tflite.errors import CrackError
-from tflite.files import cell_value, read_csv, read_json, sha256_file, write_csv, write_json
+from tflite.files import cell_value, read_csv, read_json, write_csv, write_json
 from tflite.images import resize_rgb
 from tflite.metrics import roc_auc
-from tflite.sidecar import read_sidecar
 
 SETS = ("brick", "cssc", "crack500 tiles", "conglomerate tiles", "deepcrack tiles", "drone asphalt")
 LABELS = (0, 10, 20, 50, 100)
 SEEDS = 5
 TARGET = 0.98
-SHARE = 0.5  # of the set's own normalisation statistics
-NOTHING_STRENGTH = 0.3
 CRACKED_SHARE = 0.1  # of the tiles that have no label
 MOST_CLEAN = 100
 DRAWS = 200
 ELSEWHERE = 160  # tiles of each set of other structures
+HELPS = 0.02  # by which missed and called shares together fall on the test of what helps
+# Candidates that are fitted to kept features, and those for which tiles are to be asked about anew.
+LABELLED, STATISTICS = "labels", "statistics"
+PARTS = (LABELLED, STATISTICS)
 OUT, WORK = Path("results/adapt"), Path("runs/adapt")
 Row = dict[str, Any]
 COLUMNS = (
-    *("set", "seed", "labels", "candidate", "auc", "specificity_at_recall", "threshold", "recall", "specificity"),
+    *("set", "seed", "labels", "candidate", "auc", "specificity_at_recall", "specificity_at_90", "threshold", "recall", "specificity"),
+    *("shipped_recall", "shipped_specificity", "accepted", "asked_recall", "choice", "seconds"),
     *("test_cracks", "test_clean", "test_photographs", "least_margin_elsewhere"),
-)
+)  # fmt: skip
+_FIGURES = ("auc", "specificity_at_recall", "specificity_at_90")
 
 
 @dataclass(frozen=True)
-class Backbones:
-    """The network as shipped, and with a set's statistics."""
+class StudyBench(Bench):
+    """A bench whose features are known."""
 
-    shipped: Network
-    here: Network
+    known: dict[int, Seen]
+
+    @cached_property
+    def looked(self) -> dict[int, Seen]:
+        return self.known
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of a candidate: logits of all the set's tiles and of each set of other structures, and its threshold; whether the guard accepts
+    it, None where that is not asked; what it chose, and the seconds of processor time that the choice took, features being there."""
+
+    logits: np.ndarray
+    elsewhere: Sequence[np.ndarray]
+    threshold: float
+    accepted: bool | None = None
+    asked_recall: float | None = None
+    choice: str = ""
+    seconds: float | None = None
 
 
 def load_set(chosen: Chosen, size: int, limit: int) -> SiteTiles:
@@ -85,79 +116,86 @@ def load_set(chosen: Chosen, size: int, limit: int) -> SiteTiles:
     return SiteTiles(images, labels, tuple(item.group for item in items), names, (PERSON,) * len(items))
 
 
-@dataclass(frozen=True)
-class Ways:
-    """What a candidate answers: to the test's tiles and to those of other structures, and its threshold."""
-
-    test: np.ndarray
-    elsewhere: list[np.ndarray]
-    threshold: float
-
-
 class SetStudy:
     """One set, all candidates.
 
     Args:
         tiles: of the set.
-        nets: networks.
+        base: the shipped model.
+        networks: by the number of pixels that they average over.
+        here: gives the same with the set's statistics.
         others: other structures.
-        threshold: the shipped one.
+        elsewhere: what each of `networks` sees of them.
         shapes: to lay into clean tiles.
     """
 
     def __init__(
-        self, tiles: SiteTiles, nets: Backbones, others: Sequence[Elsewhere], threshold: float, shapes: list[Any]
+        self,
+        tiles: SiteTiles,
+        base: Base,
+        networks: dict[int, Network],
+        here: Callable[[], dict[int, Network]],
+        others: tuple[Elsewhere, ...],
+        elsewhere: dict[int, tuple[np.ndarray, ...]],
+        shapes: list[Any],
     ) -> None:
-        self.tiles, self.nets, self.others, self.threshold, self.shapes = tiles, nets, others, threshold, shapes
-        self.features = {"shipped": nets.shipped.features(tiles.images), "here": nets.here.features(tiles.images)}
-        self.outside = {
-            name: [net.features(one.images) for one in others]
-            for name, net in (("shipped", nets.shipped), ("here", nets.here))
-        }
-        head = nets.shipped.head
-        self.before = [head.logits(found) for found in self.outside["shipped"]]
+        self.tiles, self.base, self.networks, self.others, self.shapes = tiles, base, networks, others, shapes
+        looks = shipped_looks(base.device)
+        self.head, self.threshold = networks[looks[0]].head, base.device.threshold.logit
+        self.outside = elsewhere
+        self.seen = {smooth: network.features(tiles.images) for smooth, network in networks.items()}
+        self.shipped = self.answers(self.head, looks)
+        self.before = tuple(
+            self.head.logits(seen_by(looks, lambda window, number=number: elsewhere[window][number]))  # type: ignore[misc]
+            for number in range(len(others))
+        )
         self.least = [
-            least_recall((logits >= threshold)[one.test], one.labels[one.test])
+            least_recall((logits >= self.threshold)[one.test], one.labels[one.test])
             for logits, one in zip(self.before, others, strict=True)
         ]
-        # Thresholds are chosen on tiles that the test has not; half of the interval is kept in reserve.
-        self.floor = [
-            (least_recall((logits >= threshold)[~one.test], one.labels[~one.test]) + _recall(logits, one, threshold))
-            / 2
-            for logits, one in zip(self.before, others, strict=True)
-        ]
-        self.replay = Replay(
-            np.concatenate([found[~one.test] for found, one in zip(self.outside["shipped"], others, strict=True)]),
-            np.concatenate([logits[~one.test] for logits, one in zip(self.before, others, strict=True)]),
-        )
+        self.here = here
 
-    def ceiling(self, elsewhere: Sequence[np.ndarray]) -> float:
-        """The highest threshold that other structures allow."""
-        return min(
-            highest_threshold(logits[~one.test], one.labels[~one.test], floor)
-            for logits, one, floor in zip(elsewhere, self.others, self.floor, strict=True)
-        )
+    @cached_property
+    def moved(self) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Answers with the set's statistics: to its tiles, and to each set of other structures."""
+        looks, networks = shipped_looks(self.base.device), self.here()
 
-    def rows(self, seed: int) -> Iterator[tuple[Row, np.ndarray, np.ndarray]]:
-        """(row, places of the test's tiles, their logits) of every number of labels and candidate."""
+        def answers(images: np.ndarray) -> np.ndarray:
+            return self.head.logits(seen_by(looks, lambda window: networks[window].features(np.asarray(images))))
+
+        return answers(self.tiles.images), [answers(one.images) for one in self.others]
+
+    def bench(self, tiles: SiteTiles, features: dict[int, np.ndarray], logits: np.ndarray, seed: int) -> StudyBench:
+        """Some tiles with their features in each look, and the shipped answers."""
+        known = {smooth: Seen(own, self.outside[smooth]) for smooth, own in features.items()}
+        config = AdaptConfig("study", seed=seed)
+        return StudyBench(config, self.base, tiles, self.others, logits, self.before, known)
+
+    def rows(self, seed: int, part: str) -> Iterator[tuple[Row, np.ndarray, np.ndarray]]:
+        """(row, places of the test's tiles, their logits) of every number of labels, and of the candidates of one of `PARTS`."""
         rng = np.random.default_rng([seed, 7])
         photos = np.array(self.tiles.photos)
         names = rng.permutation(np.unique(photos))
         pool = np.flatnonzero(np.isin(photos, names[: len(names) // 2]))
         test = np.flatnonzero(~np.isin(photos, names[: len(names) // 2]))
         drawn = {label: rng.permutation(pool[self.tiles.labels[pool] == label]) for label in (0, 1)}
+        labels = self.tiles.labels[test]
+        before = self.shipped[test] >= self.threshold
         for count in LABELS:
             half = count // 2
             if min(len(found) for found in drawn.values()) < half:
                 continue
             chosen = np.concatenate([drawn[0][:half], drawn[1][:half]])
-            for name, way in self.ways(chosen, drawn, seed).items():
-                logits = way.test[test]
-                labels = self.tiles.labels[test]
-                called = logits >= way.threshold
+            if part == STATISTICS:
+                found = self.renormalised(chosen, seed) if half else self.unlabelled(drawn, seed)
+            else:
+                found = self.labelled(chosen, seed) if half else {"shipped": self.unchanged}
+            for name, answer in found.items():
+                logits = answer.logits[test]
+                called = logits >= answer.threshold
                 margins = [
-                    _recall(found, one, way.threshold, test=True) - least
-                    for found, one, least in zip(way.elsewhere, self.others, self.least, strict=True)
+                    _recall(found, one, answer.threshold) - least
+                    for found, one, least in zip(answer.elsewhere, self.others, self.least, strict=True)
                 ]
                 row = {
                     "seed": seed,
@@ -165,9 +203,16 @@ class SetStudy:
                     "candidate": name,
                     "auc": roc_auc(logits, labels),
                     "specificity_at_recall": specificity_at_recall(logits, labels, TARGET),
-                    "threshold": way.threshold,
+                    "specificity_at_90": specificity_at_recall(logits, labels, 0.9),
+                    "threshold": answer.threshold,
                     "recall": float(called[labels == 1].mean()),
                     "specificity": float((~called[labels == 0]).mean()),
+                    "shipped_recall": float(before[labels == 1].mean()),
+                    "shipped_specificity": float((~before[labels == 0]).mean()),
+                    "accepted": "" if answer.accepted is None else int(answer.accepted),
+                    "asked_recall": "" if answer.asked_recall is None else answer.asked_recall,
+                    "choice": answer.choice,
+                    "seconds": "" if answer.seconds is None else round(answer.seconds, 1),
                     "test_cracks": int((labels == 1).sum()),
                     "test_clean": int((labels == 0).sum()),
                     "test_photographs": len(set(photos[test])),
@@ -175,70 +220,97 @@ class SetStudy:
                 }
                 yield row, test, logits
 
-    def ways(self, chosen: np.ndarray, drawn: dict[int, np.ndarray], seed: int) -> dict[str, Ways]:
-        """All candidates that so many labels allow."""
-        head, labels = self.nets.shipped.head, self.tiles.labels[chosen]
-        plain, here = self.features["shipped"], self.features["here"]
-        outside, outside_here = self.outside["shipped"], self.outside["here"]
-        moved = [head.logits(found) for found in outside_here]
-        if not len(chosen):
-            found: dict[str, Ways] = {"shipped": Ways(head.logits(plain), self.before, self.threshold)}
-            found["normalisation"] = Ways(head.logits(here), moved, self.threshold)
-            fitted = self.from_nothing(drawn, seed)
-            found["nothing"] = Ways(fitted.logits(plain), [fitted.logits(one) for one in outside], self.threshold)
-            return found
-        shipped = head.logits(plain)
+    @property
+    def unchanged(self) -> Answer:
+        """The shipped model."""
+        return Answer(self.shipped, self.before, self.threshold)
+
+    def of_labels(self, chosen: np.ndarray, seed: int) -> StudyBench:
+        """What so many labels allow."""
+        features = {smooth: own[chosen] for smooth, own in self.seen.items()}
+        return self.bench(self.tiles.take(chosen), features, self.shipped[chosen], seed)
+
+    def labelled(self, chosen: np.ndarray, seed: int) -> dict[str, Answer]:
+        """Candidates of so many labels."""
+        bench = self.of_labels(chosen, seed)
+        if bench.folds.min() < 0:
+            return {}
         found = {
-            "threshold": Ways(
-                shipped, self.before, choose_threshold(shipped[chosen], labels, TARGET, self.ceiling(self.before))
-            ),
-            "normalisation": Ways(
-                head.logits(here),
-                moved,
-                choose_threshold(head.logits(here)[chosen], labels, TARGET, self.ceiling(moved)),
-            ),
+            "threshold": _judged(bench, Trial("threshold", bench.here, bench.here, self.before, None), self.shipped)
         }
-        photos = [self.tiles.photos[place] for place in chosen]
-        folds = fold_numbers(labels, photos, seed=seed)
-        if folds.min() >= 0:
-            fit = fit_by_photograph(plain[chosen], labels, folds, head, self.replay)
-            answers = [fit.head.logits(one) for one in outside]
-            threshold = choose_threshold(fit.held_out(plain[chosen], folds), labels, TARGET, self.ceiling(answers))
-            found["head"] = Ways(fit.head.logits(plain), answers, threshold)
+        for name, strengths in (("view", (math.inf,)), ("head", STRENGTHS)):
+            started = time.process_time()
+            trial, fit = fitted_trial(bench, name, strengths)
+            seconds = time.process_time() - started
+            answer = _judged(bench, trial, self.answers(fit.head, bench.looks[fit.view]))
+            found[name] = replace(answer, seconds=seconds)
         return found
 
-    def from_nothing(self, drawn: dict[int, np.ndarray], seed: int) -> Head:
-        """A head fitted to tiles without labels."""
-        cracks = drawn[1][: round(len(drawn[0]) * CRACKED_SHARE)]
-        unlabelled = self.tiles.take(np.concatenate([drawn[0], cracks]))
-        logits = self.nets.shipped.head.logits(self.features["shipped"][np.concatenate([drawn[0], cracks])])
-        clean = sure_to_be_clean(unlabelled, logits, self.threshold, MOST_CLEAN, seed)
-        made = with_cracks(clean, self.shapes, seed)
-        head = self.nets.shipped.head
-        if len(set(made.labels.tolist())) < 2:
-            return head
-        return fit_head(self.nets.shipped.features(made.images), made.labels, head, self.replay, NOTHING_STRENGTH)
+    def renormalised(self, chosen: np.ndarray, seed: int) -> dict[str, Answer]:
+        """The set's statistics, with a threshold that so many labels choose."""
+        bench, (here, elsewhere) = self.of_labels(chosen, seed), self.moved
+        if bench.folds.min() < 0:
+            return {}
+        trial = Trial("normalisation", here[chosen], here[chosen], elsewhere, None)
+        return {"normalisation": _judged(bench, trial, here)}
+
+    def unlabelled(self, drawn: dict[int, np.ndarray], seed: int) -> dict[str, Answer]:
+        """Candidates without labels."""
+        found = {"normalisation": Answer(*self.moved, self.threshold)}
+        places = np.concatenate([drawn[0], drawn[1][: round(len(drawn[0]) * CRACKED_SHARE)]])
+        tiles = self.tiles.take(places)
+        tiles = replace(tiles, origins=(UNLABELLED,) * len(tiles), labels=np.full(len(tiles), -1, np.int8))
+        made = with_cracks(
+            sure_to_be_clean(tiles, self.shipped[places], self.threshold, MOST_CLEAN, seed), self.shapes, seed
+        )
+        if made.with_origin(COMPOSED).any():
+            both = join([tiles, made])
+            features = {smooth: network.features(both.images) for smooth, network in self.networks.items()}
+            logits = self.head.logits(seen_by(shipped_looks(self.base.device), features.__getitem__))
+            bench = self.bench(both, features, logits, seed)
+            if bench.folds.min() >= 0:
+                trial, fit = fitted_trial(bench, "nothing", STRENGTHS)
+                found["nothing"] = _judged(bench, trial, self.answers(fit.head, bench.looks[fit.view]))
+        return found
+
+    def answers(self, head: Head, looks: Looks) -> np.ndarray:
+        """Of a head to all tiles of the set."""
+        return head.logits(seen_by(looks, self.seen.__getitem__))
 
 
-def _recall(logits: np.ndarray, one: Elsewhere, threshold: float, test: bool = False) -> float:
-    cracks = (one.labels == 1) & (one.test if test else ~one.test)
-    return float((logits[cracks] >= threshold).mean())
+def _judged(bench: Bench, trial: Trial, logits: np.ndarray) -> Answer:
+    row, _ = verdict(bench, trial)
+    return Answer(logits, trial.elsewhere, row.threshold, row.passed, row.asked_recall, row.choice)
 
 
-def measure(out: Path, work: Path, model: str | None, limit: int, seeds: int, more: int | None) -> None:
+def _recall(logits: np.ndarray, one: Elsewhere, threshold: float) -> float:
+    return float((logits[(one.labels == 1) & one.test] >= threshold).mean())
+
+
+def measure(
+    work: Path,
+    model: str | None,
+    limit: int,
+    seeds: int,
+    more: int | None,
+    sets: Sequence[str] = SETS,
+    one_look: bool = False,
+) -> None:
     """Measure what is missing, a pair of set and seed at a time.
 
     Raises:
         CrackError: if the folder holds results of another model or limit.
     """
     use_tensorflow()
-    shipped = load(model, roles=("keras", "keras_sidecar"))
-    sidecar = read_sidecar(shipped.keras)
+    base = find_base(model or "")
+    if one_look:
+        base = replace(base, device=replace(base.device, second_view=0, threshold=base.sidecar.threshold))
     asked = {
-        "format": "crack_tf.study_adapt/1",
-        "model": shipped.name,
-        "sha256": sha256_file(shipped.keras),
+        "format": "crack_tf.study_adapt/2",
+        "model": base.name,
+        "sha256": base.sidecar.sha256,
         "limit": limit,
+        "looks": list(shipped_looks(base.device)),
     }
     record = work / "study.json"
     if record.is_file():
@@ -248,34 +320,56 @@ def measure(out: Path, work: Path, model: str | None, limit: int, seeds: int, mo
                 f"{work} has results of {before.get('model')} with limit {before.get('limit')}. Remove it, or give another --work."
             )
     write_json(record, asked)
-    size, threshold = sidecar.image_size, sidecar.threshold.logit
-    units = [(name, seed) for name in SETS for seed in range(seeds) if not _unit(work, name, seed).is_file()]
+    size = base.sidecar.image_size
+    units = [
+        (name, seed, part)
+        for part in PARTS
+        for name in sets
+        for seed in range(seeds)
+        if not _unit(work, name, seed, part).is_file()
+    ]
     if not units:
         return
-    net = Network(shipped.keras, sidecar)
-    others = find_elsewhere(size, ELSEWHERE).sets
+    numbers = dict.fromkeys(number for looks in possible_looks(base.device) for number in looks)
+    networks = {number: Network(base.keras, base.sidecar, smooth=number) for number in numbers}
+    others = tuple(one for one in find_elsewhere(size, ELSEWHERE).sets if one.name not in sets)
+    outside = {
+        number: tuple(network.features(np.asarray(one.images)) for one in others)
+        for number, network in networks.items()
+    }
     shapes, _ = crack_shapes()
     study, current = None, ""
-    for name, seed in units[:more]:
+    for name, seed, part in units[:more]:
         if name != current:
             tiles = load_set(next(one for one in DOMAINS if one.label == name), size, limit)
-            here = renormalised(net, tiles.images, SHARE)
-            study, current = SetStudy(tiles, Backbones(net, here), others, threshold, shapes), name
+
+            def here(images: np.ndarray = tiles.images) -> dict[int, Network]:
+                own = shipped_looks(base.device)
+                return {number: renormalised(networks[own[0]], images, SHARE, 0, number) for number in own}
+
+            study, current = SetStudy(tiles, base, networks, here, others, outside, shapes), name
         assert study is not None
-        rows, kept = [], {}
-        for number, (row, test, logits) in enumerate(study.rows(seed)):
-            rows.append({"set": name, **row})
-            kept[f"logits{number}"] = logits.tolist()
-            kept["test"] = test.tolist()
-        kept["photos"] = [study.tiles.photos[place] for place in kept["test"]]
-        kept["truth"] = study.tiles.labels[kept["test"]].tolist()
-        write_json(_unit(work, name, seed).with_suffix(".json"), kept)
-        write_csv(_unit(work, name, seed), rows, COLUMNS)
-        print(f"{name}, seed {seed}: {len(rows)} rows", flush=True)
+        write_unit(study, work, name, seed, part)
 
 
-def _unit(work: Path, name: str, seed: int) -> Path:
-    return work / f"{name.replace(' ', '-')}-{seed}.csv"
+def write_unit(study: SetStudy, work: Path, name: str, seed: int, part: str) -> None:
+    """Measure one part of a pair of set and seed, and keep it."""
+    rows: list[Row] = []
+    kept: dict[str, Any] = {}
+    for number, (row, test, logits) in enumerate(study.rows(seed, part)):
+        rows.append({"set": name, **row})
+        kept[f"logits{number}"] = logits.tolist()
+        kept["test"] = test.tolist()
+    kept["photos"] = [study.tiles.photos[place] for place in kept["test"]]
+    kept["truth"] = study.tiles.labels[kept["test"]].tolist()
+    path = _unit(work, name, seed, part)
+    write_json(path.with_suffix(".json"), kept)
+    write_csv(path, rows, COLUMNS)
+    print(f"{name}, seed {seed}, {part}: {len(rows)} rows", flush=True)
+
+
+def _unit(work: Path, name: str, seed: int, part: str) -> Path:
+    return work / f"{name.replace(' ', '-')}-{seed}-{part}.csv"
 
 
 def collect(out: Path, work: Path) -> None:
@@ -293,14 +387,15 @@ def collect(out: Path, work: Path) -> None:
     write_json(out / "study.json", read_json(work / "study.json"))
     found = summary(rows, answers)
     write_csv(out / "summary.csv", found)
+    write_csv(out / "guard.csv", guard_rows(rows))
     draw(found, out / "adapt.png")
-    print("\n\n".join(tables(found)))
+    print("\n\n".join([*tables(found), guard_table(guard_rows(rows))]))
 
 
 def summary(rows: Sequence[Row], answers: dict[tuple[str, int, int, str], Any]) -> list[Row]:
     """Means over the seeds, with 95 % intervals: whole photographs are drawn with replacement, the same ones for all seeds."""
     found = []
-    for name in SETS:
+    for name in _sets_of(rows):
         mine = [row for row in rows if row["set"] == name]
         photos = sorted({photo for key, kept in answers.items() if key[0] == name for photo in kept[2]})
         if not photos:
@@ -316,8 +411,8 @@ def summary(rows: Sequence[Row], answers: dict[tuple[str, int, int, str], Any]) 
             entry: Row = {"set": name, "labels": labels, "candidate": candidate, "seeds": len(here)}
             spread = np.array(
                 [[_figures(one[0], one[1], one[2], drawn) for one in kept] for drawn in draws]
-            )  # (draws, seeds, 2)
-            for number, figure in enumerate(("auc", "specificity_at_recall")):
+            )  # (draws, seeds, figures)
+            for number, figure in enumerate(_FIGURES):
                 entry[figure] = float(np.mean([row[figure] for row in here]))
                 low, high = np.nanquantile(np.nanmean(spread[:, :, number], axis=1), (0.025, 0.975))
                 entry[f"{figure}_low"], entry[f"{figure}_high"] = float(low), float(high)
@@ -328,81 +423,164 @@ def summary(rows: Sequence[Row], answers: dict[tuple[str, int, int, str], Any]) 
     return found
 
 
-def _figures(logits: np.ndarray, labels: np.ndarray, photos: np.ndarray, draw: dict[str, int]) -> tuple[float, float]:
+def _sets_of(rows: Sequence[Row]) -> list[str]:
+    """Their names, in the order of `SETS`, then others."""
+    there = dict.fromkeys(str(row["set"]) for row in rows)
+    return [*(name for name in SETS if name in there), *(name for name in there if name not in SETS)]
+
+
+def _figures(logits: np.ndarray, labels: np.ndarray, photos: np.ndarray, draw: dict[str, int]) -> tuple[float, ...]:
     times = np.array([draw[photo] for photo in photos])
     places = np.repeat(np.arange(len(labels)), times)
     truth = labels[places]
     if not truth.any() or truth.all():
-        return float("nan"), float("nan")
+        return (float("nan"),) * len(_FIGURES)
     auc = roc_auc(logits[places], truth)
-    return (float("nan") if auc is None else auc), specificity_at_recall(logits[places], truth, TARGET)
+    at = (specificity_at_recall(logits[places], truth, recall) for recall in (TARGET, 0.9))
+    return float("nan") if auc is None else auc, *at
+
+
+def guard_rows(rows: Sequence[Row]) -> list[Row]:
+    """By candidate and number of labels: how often the guard accepts what helps on the test, and what does not; and what accepted ones do.
+
+    A candidate helps where the shares of cracks missed and of clean tiles called fall by `HELPS` or more together; one between that and
+    none is counted as neither. First: the first in the order of the candidates that is accepted, which is what is handed over.
+    """
+    judged = [row for row in rows if row["accepted"] in (0, 1)]
+    for row in judged:
+        row["fall"] = row["recall"] + row["specificity"] - row["shipped_recall"] - row["shipped_specificity"]
+    order = ("threshold", "view", "normalisation", "head")
+    found = []
+    for count in sorted({int(row["labels"]) for row in judged}):
+        mine = [row for row in judged if row["labels"] == count]
+        for name in dict.fromkeys(row["candidate"] for row in mine):
+            found.append(_guard_row(count, name, [row for row in mine if row["candidate"] == name]))
+        sites = dict.fromkeys((row["set"], row["seed"]) for row in mine if row["candidate"] in order)
+        firsts = []
+        for site in sites:
+            tried = sorted(
+                (row for row in mine if (row["set"], row["seed"]) == site and row["candidate"] in order),
+                key=lambda row: order.index(row["candidate"]),
+            )
+            taken = next((row for row in tried if row["accepted"]), None)
+            firsts.append(taken or {**max(tried, key=lambda row: row["fall"]), "accepted": 0})
+        if firsts:
+            found.append(_guard_row(count, "first", firsts))
+    return found
+
+
+def _guard_row(count: int, name: str, rows: Sequence[Row]) -> Row:
+    helps, harms = [row for row in rows if row["fall"] >= HELPS], [row for row in rows if row["fall"] <= 0]
+    taken = [row for row in rows if row["accepted"]]
+
+    def mean(figure: str) -> float | str:
+        return float(np.mean([row[figure] for row in taken])) if taken else ""
+
+    return {
+        "labels": count,
+        "candidate": name,
+        "tried": len(rows),
+        "helps": len(helps),
+        "helps_accepted": sum(row["accepted"] for row in helps),
+        "harms": len(harms),
+        "harms_accepted": sum(row["accepted"] for row in harms),
+        "accepted": len(taken),
+        **{
+            figure: mean(figure)
+            for figure in ("shipped_recall", "recall", "shipped_specificity", "specificity", "fall")
+        },
+        "worst_fall": min((row["fall"] for row in taken), default=""),
+    }
+
+
+def guard_table(rows: Sequence[Row]) -> str:
+    """In Markdown: what the guard does with candidates that help, and with those that do not."""
+    lines = [
+        "| labels | candidate | helps, accepted | does not, accepted | recall of the accepted | specificity of the accepted |",
+        "|---" * 6 + "|",
+    ]
+    for row in rows:
+        ends = [
+            f"{float(row[f'shipped_{figure}']):.2f} -> {float(row[figure]):.2f}" if int(row["accepted"]) else "-"
+            for figure in ("recall", "specificity")
+        ]
+        lines.append(
+            f"| {row['labels']} | {row['candidate']} | {row['helps_accepted']} of {row['helps']} | {row['harms_accepted']} of "
+            f"{row['harms']} | {' | '.join(ends)} |"
+        )
+    return "\n".join(lines)
+
+
+SHOWN = (
+    *((0, "shipped"), (0, "normalisation"), (0, "nothing")),
+    *((20, "view"), (50, "view"), (100, "view"), (20, "head"), (50, "head"), (100, "head")),
+)
 
 
 def tables(rows: Sequence[Row]) -> list[str]:
-    """Two tables in Markdown: specificity at the target recall with its interval; recall and specificity at the threshold chosen."""
+    """In Markdown: specificity at the target recall and at 0.9 with intervals, area under the curve; recall and specificity at the
+    threshold that labels choose."""
     found = {(str(row["set"]), int(row["labels"]), str(row["candidate"])): row for row in rows}
-    names = [name for name in SETS if (name, 0, "shipped") in found]
+    names = [name for name in _sets_of(rows) if (name, 0, "shipped") in found]
+    shown = [one for one in SHOWN if any((name, *one) in found for name in names)]
+    made = []
+    for figure in ("specificity_at_recall", "specificity_at_90", "auc"):
 
-    def figure(key: tuple[str, int, str]) -> str:
-        row = found.get(key)
-        if row is None:
-            return "-"
-        value, low, high = (float(row[f"specificity_at_recall{end}"]) for end in ("", "_low", "_high"))
-        return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+        def cell(key: tuple[str, int, str], figure: str = figure) -> str:
+            row = found.get(key)
+            if row is None:
+                return "-"
+            value, low, high = (float(row[f"{figure}{end}"]) for end in ("", "_low", "_high"))
+            return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+        heads = [f"{candidate}, {count}" if count else candidate for count, candidate in shown]
+        lines = [f"| set | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|"]
+        lines += [f"| {name} | {' | '.join(cell((name, *one)) for one in shown)} |" for name in names]
+        made.append("\n".join(lines))
+    counts = [count for count in LABELS if count]
 
     def pair(key: tuple[str, int, str]) -> str:
         row = found.get(key)
         return "-" if row is None else f"{float(row['recall']):.2f}, {float(row['specificity']):.2f}"
 
-    heads = [count for count in LABELS if count]
-    first = [
-        f"| set | shipped | normalisation | nothing | {' | '.join(f'head, {count}' for count in heads)} |",
-        "|---" * (4 + len(heads)) + "|",
-    ]
-    second = [
-        f"| set | shipped | {' | '.join(f'threshold, {count}' for count in heads)} |",
-        "|---" * (2 + len(heads)) + "|",
+    lines = [
+        f"| set | shipped | {' | '.join(f'threshold, {count}' for count in counts)} |",
+        "|---" * (2 + len(counts)) + "|",
     ]
     for name in names:
-        unlabelled = [figure((name, 0, candidate)) for candidate in ("shipped", "normalisation", "nothing")]
-        first.append(f"| {name} | {' | '.join(unlabelled + [figure((name, count, 'head')) for count in heads])} |")
-        chosen = [pair((name, 0, "shipped")), *(pair((name, count, "threshold")) for count in heads)]
-        second.append(f"| {name} | {' | '.join(chosen)} |")
-    return ["\n".join(first), "\n".join(second)]
+        chosen = [pair((name, 0, "shipped")), *(pair((name, count, "threshold")) for count in counts)]
+        lines.append(f"| {name} | {' | '.join(chosen)} |")
+    return [*made, "\n".join(lines)]
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Specificity at the target recall over the number of labels, a panel per set."""
-    names = [name for name in SETS if any(row["set"] == name for row in rows)]
+    """Area under the curve over the number of labels, a panel per set."""
+    names = _sets_of(rows)
     if not names:
         return
     picture = new_figure(10, 6)
     panels = np.atleast_1d(picture.subplots(2, 3, sharex=True, sharey=True)).ravel()
-    colours = {"head": "#D55E00", "normalisation": "#0072B2", "nothing": "#CC79A7"}
+    colours = {"view": "#009E73", "head": "#D55E00", "normalisation": "#0072B2", "nothing": "#CC79A7"}
     for axes, name in zip(panels, names, strict=False):
         mine = [row for row in rows if row["set"] == name]
         for row in mine:
             if row["candidate"] == "shipped":
-                axes.axhspan(
-                    row["specificity_at_recall_low"], row["specificity_at_recall_high"], color="0.85", zorder=0
-                )
-                axes.axhline(row["specificity_at_recall"], color="0.4", linewidth=1, label="shipped")
+                axes.axhspan(row["auc_low"], row["auc_high"], color="0.85", zorder=0)
+                axes.axhline(row["auc"], color="0.4", linewidth=1, label="shipped")
         for candidate, colour in colours.items():
             line = sorted((row for row in mine if row["candidate"] == candidate), key=lambda row: row["labels"])
             places = [LABELS.index(row["labels"]) for row in line]
-            value, low, high = (
-                np.array([row[f"specificity_at_recall{end}"] for row in line]) for end in ("", "_low", "_high")
-            )
+            value, low, high = (np.array([row[f"auc{end}"] for row in line]) for end in ("", "_low", "_high"))
             axes.errorbar(
                 places, value, np.clip([value - low, high - value], 0, None),
                 color=colour, marker="o", markersize=3, linewidth=1.2, capsize=2, label=candidate,
             )  # fmt: skip
         axes.set_title(name, fontsize=10)
         axes.set_xticks(range(len(LABELS)), map(str, LABELS))
-        axes.set_ylim(-0.03, 1.03)
+        axes.set_ylim(0.55, 1.01)
         axes.grid(alpha=0.3)
     picture.supxlabel("labels of the set, half of them cracks")
-    picture.supylabel(f"specificity at recall {TARGET}")
+    picture.supylabel("area under the curve")
     handles, labels = panels[0].get_legend_handles_labels()
     picture.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False)
     save_png(picture, path)
@@ -419,11 +597,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", help="a shipped classifier (default: the default)")
     parser.add_argument("--limit", type=positive_int, default=300, help="tiles of each set (default: 300)")
     parser.add_argument("--seeds", type=positive_int, default=SEEDS, help=f"draws of labels (default: {SEEDS})")
+    parser.add_argument(
+        "--sets", action="append", metavar="SET", help="of the suite, that the model did not learn from (default: six)"
+    )
+    parser.add_argument("--one-look", action="store_true", help="as if the shipped file looked at a tile once, sharply")
     args = parser.parse_args(argv)
 
     def body() -> None:
         more = os.environ.get("MORE")
-        measure(args.out, args.work, args.model, args.limit, args.seeds, int(more) if more else None)
+        measure(
+            args.work, args.model, args.limit, args.seeds, int(more) if more else None, args.sets or SETS, args.one_look
+        )
         collect(args.out, args.work)
 
     return run_main(body, interrupted="Run the same command again to go on.")

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from studies import readme_table
+from studies.adapt import guard_table
 from studies.adapt import tables as adaptation_tables
+from studies.adapt_bridge import table as bridge_table
 from studies.readme_table import rows
 
 ROOT = Path(__file__).parent.parent
@@ -387,5 +389,11 @@ def test_the_documents_quote_what_real_scenes_brought() -> None:
 
 def test_the_page_of_adaptation_quotes_its_study() -> None:
     page = (ROOT / "docs" / "adapt.md").read_text(encoding="utf-8")
-    for table in adaptation_tables(rows(RESULTS / "adapt" / "summary.csv")):
+    found = RESULTS / "adapt"
+    quoted = [
+        *adaptation_tables(rows(found / "summary.csv")),
+        guard_table(rows(found / "guard.csv")),
+        bridge_table(rows(found / "bridge.csv")),
+    ]
+    for table in quoted:
         assert table in page

@@ -19,10 +19,11 @@ from crack_tf.adaptation.config import CANDIDATES, FORMAT, OUTPUT, REPORT, Adapt
 from crack_tf.adaptation.deliver import build, labels_record, put_in_place
 from crack_tf.adaptation.elsewhere import find_elsewhere
 from crack_tf.adaptation.from_nothing import crack_shapes, sure_to_be_clean, with_cracks
-from crack_tf.adaptation.guard import Answers, ElsewhereRow, SiteRow, as_rows, compare_here, reasons_elsewhere
+from crack_tf.adaptation.guard import Answers, ElsewhereRow, SiteRow, as_rows, compare_here, with_reasons
 from crack_tf.adaptation.places import BUILT, TILES, WORK, check_out, remove_below
 from crack_tf.adaptation.sources import FLIGHT, Site, read_site
 from crack_tf.adaptation.tiles import COMPOSED, SiteTiles, join
+from crack_tf.adaptation.verdict import verdict
 from crack_tf.common.arguments import check_config
 from crack_tf.common.progress import say_now
 from crack_tf.common.provenance import created, environment
@@ -205,15 +206,8 @@ def _tried(
         row = _impossible(bench, name, str(error))
         write_json(kept, {"here": as_rows([row])[0], "elsewhere": []})
         return None, row, []
-    each, threshold = bench.thresholds(trial.held_out, trial.elsewhere)
-    tested = bench.tested
-    photos = [photo for photo, used in zip(bench.tiles.photos, tested, strict=True) if used]
-    before_here = Answers(bench.here[tested], bench.threshold)
-    after = Answers(trial.held_out[tested], each[tested])
     seconds = time.monotonic() - started
-    row = compare_here(name, bench.truth[tested], photos, before_here, after, threshold, seconds, bench.config.seed)
-    outside = bench.rows_elsewhere(name, trial.elsewhere, threshold)
-    row = _with_reasons(row, reasons_elsewhere(outside))
+    row, outside = verdict(bench, trial, seconds)
     write_json(kept, {"here": as_rows([row])[0], "elsewhere": as_rows(outside)})
     return trial, row, outside
 
@@ -236,6 +230,7 @@ def _hand_over(
         "from": bench.base.name,
         "from_sha256": bench.base.device.sha256,
         "candidate": trial.name,
+        "choice": trial.note,
         "labels": labels_record(bench),
         "here": as_rows([row])[0],
         "shapes": list(shapes),
@@ -244,9 +239,9 @@ def _hand_over(
     try:
         built = build(bench, trial, row, record, work / BUILT, folder / TILES, folder.resolve().name)
     except CrackError as error:
-        return _with_reasons(row, [str(error)]), outside, None
+        return with_reasons(row, [str(error)]), outside, None
     if built.reasons:
-        return _with_reasons(row, built.reasons), [*outside, *_as_int8(built.elsewhere)], None
+        return with_reasons(row, built.reasons), [*outside, *_as_int8(built.elsewhere)], None
     return row, [*outside, *_as_int8(built.elsewhere)], put_in_place(built, folder)
 
 
@@ -282,12 +277,6 @@ def _impossible(bench: Bench, name: str, reason: str) -> SiteRow:
     same = Answers(bench.here[tested], bench.threshold)
     row = compare_here(name, bench.truth[tested], photos, same, same, bench.threshold, 0.0)
     return replace(row, passed=False, reason=reason)
-
-
-def _with_reasons(row: SiteRow, reasons: Sequence[str]) -> SiteRow:
-    if not reasons:
-        return row
-    return replace(row, passed=False, reason="; ".join(filter(None, (row.reason, *reasons))))
 
 
 def _line(row: SiteRow) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from crack_tf.adaptation.base import Base
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.elsewhere import Elsewhere
-from crack_tf.adaptation.features import Network
+from crack_tf.adaptation.features import Looks, Network, possible_looks, seen_by, shipped_smoothing
 from crack_tf.adaptation.folds import fold_numbers
 from crack_tf.adaptation.guard import (
     Answers,
@@ -23,11 +23,19 @@ from crack_tf.adaptation.guard import (
     least_recall,
     reachable,
 )
-from crack_tf.adaptation.head import Replay
+from crack_tf.adaptation.head import Head, Replay, View
 from crack_tf.adaptation.tiles import ASSUMED, COMPOSED, PERSON, UNLABELLED, SiteTiles
 from crack_tf.inference.predictor import Predictor, load_predictor
 
 _CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Features in one view, float32 (n, c): of the structure's tiles, and of each set of other structures."""
+
+    here: np.ndarray
+    elsewhere: tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
@@ -56,9 +64,18 @@ class Bench:
         return self.base.device.threshold.logit
 
     @cached_property
-    def network(self) -> Network:
-        """The shipped float model."""
-        return Network(self.base.keras, self.base.sidecar)
+    def looks(self) -> tuple[Looks, ...]:
+        """The looks at a tile that there are to choose from, the shipped ones first."""
+        return possible_looks(self.base.device)
+
+    def network(self, smooth: int) -> Network:
+        """The shipped float weights behind an average over so many pixels."""
+        return Network(self.base.keras, self.base.sidecar, smooth=smooth)
+
+    @cached_property
+    def head(self) -> Head:
+        """The shipped one."""
+        return self.network(shipped_smoothing(self.base.sidecar)).head
 
     @cached_property
     def told(self) -> bool:
@@ -105,17 +122,20 @@ class Bench:
         ]
         return min(allowed, default=math.inf)
 
-    def target(self, kept: np.ndarray) -> float:
-        """The recall that a threshold is to reach on some of the tiles, bool (n,): `target_recall`; where the shipped model reaches that
+    def target(self, kept: np.ndarray, asked: float) -> float:
+        """The recall that a threshold is to reach on some of the tiles, bool (n,): what is asked for; where the shipped model reaches that
         as far as so few labels can tell, what it finds, or one crack in fifty would be bought with any number of false alarms."""
-        return reachable(self.here[kept] >= self.threshold, self.truth[kept], self.config.target_recall)
+        return reachable(self.here[kept] >= self.threshold, self.truth[kept], asked)
 
-    def thresholds(self, held_out: np.ndarray, elsewhere: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:
+    def thresholds(
+        self, held_out: np.ndarray, elsewhere: Sequence[np.ndarray], asked: float
+    ) -> tuple[np.ndarray, float]:
         """Thresholds chosen on held-out answers: for each tile without its fold's tiles, and one on all.
 
         Args:
             held_out: (n,), logits of each tile by a model that has not seen its photograph.
             elsewhere: its answers to `others`.
+            asked: recall here; 0 for that of the shipped model.
 
         Returns:
             float (n,), and the one that is handed over.
@@ -124,15 +144,47 @@ class Bench:
         each = np.full(len(labels), math.nan)
         for fold in range(int(self.folds.max()) + 1):
             kept = self.tested & (self.folds != fold)
-            each[self.folds == fold] = choose_threshold(held_out[kept], labels[kept], self.target(kept), ceiling)
-        final = choose_threshold(held_out[self.tested], labels[self.tested], self.target(self.tested), ceiling)
+            each[self.folds == fold] = choose_threshold(held_out[kept], labels[kept], self.target(kept, asked), ceiling)
+        final = choose_threshold(held_out[self.tested], labels[self.tested], self.target(self.tested, asked), ceiling)
         return each, final
 
-    def replay(self, network: Network) -> Replay:
-        """Other structures' tiles to learn from, with the shipped float model's answers to them."""
-        images = [np.asarray(one.images[~one.test]) for one in self.others]
-        logits = [self.network.head.logits(self.network.features(some)) for some in images]
-        return Replay(np.concatenate([network.features(some) for some in images]), np.concatenate(logits))
+    @cached_property
+    def looked(self) -> dict[int, Seen]:
+        """What is seen of all tiles through every window."""
+        found = {}
+        for window in dict.fromkeys(window for looks in self.looks for window in looks):
+            network = self.network(window)
+            outside = tuple(network.features(np.asarray(one.images)) for one in self.others)
+            found[window] = Seen(network.features(self.tiles.images), outside)
+        return found
+
+    @cached_property
+    def seen(self) -> tuple[Seen, ...]:
+        """What is seen of all tiles in each of `looks`."""
+
+        def outside(looks: Looks, number: int) -> np.ndarray:
+            return seen_by(looks, lambda window: self.looked[window].elsewhere[number])
+
+        return tuple(
+            Seen(
+                seen_by(looks, lambda window: self.looked[window].here),
+                tuple(outside(looks, number) for number in range(len(self.others))),
+            )
+            for looks in self.looks
+        )
+
+    @cached_property
+    def views(self) -> tuple[View, ...]:
+        """All tiles in each of `looks`, and other structures' tiles to learn from with the shipped float model's answers to them."""
+        empty = np.zeros((0, len(self.head.weights)), np.float32)
+        replayed = []
+        for seen in self.seen:
+            parts = (features[~one.test] for features, one in zip(seen.elsewhere, self.others, strict=True))
+            replayed.append(np.concatenate([empty, *parts]))
+        logits = self.head.logits(replayed[0])
+        return tuple(
+            View(seen.here, Replay(features, logits)) for seen, features in zip(self.seen, replayed, strict=True)
+        )
 
     def rows_elsewhere(self, candidate: str, answers: Sequence[np.ndarray], threshold: float) -> list[ElsewhereRow]:
         """A candidate on the tests of `others`."""

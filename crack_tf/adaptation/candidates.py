@@ -1,7 +1,8 @@
-"""Cheap to dear: another threshold, other normalisation statistics, another head, other last blocks. Each is measured held out."""
+"""Cheap to dear: another threshold, view, normalisation statistics, head, other last blocks. Each is measured held out."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from crack_tf.adaptation.bench import Bench
-from crack_tf.adaptation.features import renormalised
-from crack_tf.adaptation.head import fit_by_photograph
+from crack_tf.adaptation.features import Looks, renormalised, seen_by, shipped_smoothing
+from crack_tf.adaptation.head import STRENGTHS, Fitted, fit_by_photograph
 from crack_tf.adaptation.training_tiles import write_training_tiles
 from crack_tf.models import get_model
 from crack_tf.models.keras_models import load_keras, predict_logits
@@ -34,6 +35,8 @@ class Trial:
         here: the same by the model that would be handed over, which has seen them.
         elsewhere: logits on each set of other structures, by that model.
         build: gives the Keras model that would be handed over; None where the shipped file stays and its threshold changes.
+        looks: windows over which its file averages a tile, one per look; empty for the shipped ones.
+        note: what was chosen, for people.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Trial:
     here: np.ndarray
     elsewhere: Sequence[np.ndarray]
     build: Callable[[], Any] | None
+    looks: Looks = ()
+    note: str = ""
 
 
 def threshold_trial(bench: Bench, work: Path) -> Trial:
@@ -51,22 +56,53 @@ def threshold_trial(bench: Bench, work: Path) -> Trial:
 def normalisation_trial(bench: Bench, work: Path) -> Trial:
     """The shipped weights with statistics that are partly this structure's; no label is looked at."""
     own = bench.tiles.take(bench.tiles.labels == -1) if not bench.told else bench.tiles.take(bench.fitted)
-    network = renormalised(bench.network, own.images, SHARE, bench.config.seed)
-    logits = network.head.logits(network.features(bench.tiles.images))
-    elsewhere = [network.head.logits(network.features(np.asarray(one.images))) for one in bench.others]
-    return Trial("normalisation", logits, logits, elsewhere, lambda: network.model)
+    shipped, seed = bench.network(shipped_smoothing(bench.base.sidecar)), bench.config.seed
+    looks = bench.looks[0]
+    networks = {window: renormalised(shipped, own.images, SHARE, seed, window) for window in looks}
+
+    def answers(images: np.ndarray) -> np.ndarray:
+        return shipped.head.logits(seen_by(looks, lambda window: networks[window].features(images)))
+
+    logits = answers(bench.tiles.images)
+    elsewhere = [answers(np.asarray(one.images)) for one in bench.others]
+    return Trial("normalisation", logits, logits, elsewhere, lambda: networks[looks[0]].model)
+
+
+def view_trial(bench: Bench, work: Path) -> Trial:
+    """The shipped weights looking at tiles more or less sharply, or both, as the labels prefer."""
+    if len(bench.looks) < 2:
+        raise CrackError(f"{bench.base.sidecar.model} cannot look less sharply")
+    return fitted_trial(bench, "view", (math.inf,))[0]
 
 
 def head_trial(bench: Bench, work: Path) -> Trial:
-    """A logistic regression on the shipped features, held to the shipped head."""
-    network = bench.network
-    features = network.features(bench.tiles.images)
-    fitted = bench.fitted
-    folds = bench.folds
-    fit = fit_by_photograph(features[fitted], bench.truth[fitted], folds[fitted], network.head, bench.replay(network))
-    held_out = fit.held_out(features, folds)
-    elsewhere = [fit.head.logits(network.features(np.asarray(one.images))) for one in bench.others]
-    return Trial("head", held_out, fit.head.logits(features), elsewhere, lambda: network.with_head(fit.head))
+    """A logistic regression on the shipped features, held to the shipped head, in the view that the labels prefer."""
+    return fitted_trial(bench, "head", STRENGTHS)[0]
+
+
+def fitted_trial(bench: Bench, name: str, strengths: Sequence[float]) -> tuple[Trial, Fitted]:
+    """View and head that the labels prefer, as a candidate.
+
+    Args:
+        bench: what it is made from.
+        name: of the candidate.
+        strengths: see `fit_by_photograph`.
+    """
+    used = bench.fitted
+    fit = fit_by_photograph(
+        [view.take(used) for view in bench.views], bench.truth[used], bench.folds[used], bench.head, strengths
+    )
+    looks, seen = bench.looks[fit.view], bench.seen[fit.view]
+    trial = Trial(
+        name=name,
+        held_out=fit.held_out(bench.views, bench.folds),
+        here=fit.head.logits(seen.here),
+        elsewhere=[fit.head.logits(features) for features in seen.elsewhere],
+        build=lambda: bench.network(looks[0]).with_head(fit.head),
+        looks=looks,
+        note=f"looks averaged over {' and '.join(map(str, looks))} px, prior {fit.strength:g}",
+    )
+    return trial, fit
 
 
 def blocks_trial(bench: Bench, work: Path) -> Trial:
@@ -75,15 +111,19 @@ def blocks_trial(bench: Bench, work: Path) -> Trial:
     if spec.set_trainable is None:
         raise CrackError(f"{spec.name} has no blocks to train apart from the others")
     folds = bench.folds % BLOCKS_FOLDS
+
+    def answers(model: Any, images: np.ndarray) -> np.ndarray:
+        return predict_logits(model, np.asarray(images), second_view=bench.base.device.second_view)
+
     held_out = np.zeros(len(bench.tiles), np.float32)
     for fold in sorted(set(folds.tolist())):
         out = folds == fold
         model = load_keras(_trained(bench, work / f"blocks-{fold}", ~out))
-        held_out[out] = predict_logits(model, np.asarray(bench.tiles.images[out]))
+        held_out[out] = answers(model, bench.tiles.images[out])
     final = _trained(bench, work / "blocks-all", np.ones(len(bench.tiles), bool))
     model = load_keras(final)
-    elsewhere = [predict_logits(model, np.asarray(one.images)) for one in bench.others]
-    here = predict_logits(model, np.asarray(bench.tiles.images))
+    elsewhere = [answers(model, one.images) for one in bench.others]
+    here = answers(model, bench.tiles.images)
     return Trial("blocks", held_out, here, elsewhere, partial(load_keras, final))
 
 
@@ -116,6 +156,7 @@ def _trained(bench: Bench, run: Path, used: np.ndarray) -> Path:
 
 TRIALS: dict[str, Callable[[Bench, Path], Trial]] = {
     "threshold": threshold_trial,
+    "view": view_trial,
     "normalisation": normalisation_trial,
     "head": head_trial,
     "blocks": blocks_trial,

@@ -12,6 +12,7 @@ from PIL import Image
 
 from crack_tf.adaptation.bench import Bench, ask
 from crack_tf.adaptation.candidates import Trial
+from crack_tf.adaptation.features import SMOOTH, shipped_smoothing
 from crack_tf.adaptation.guard import ElsewhereRow, SiteRow, as_rows, reasons_elsewhere
 from crack_tf.adaptation.tiles import ASSUMED, COMPOSED, PERSON
 from crack_tf.adaptation.training_tiles import write_training_tiles
@@ -91,7 +92,7 @@ def build(
         write_json(folder / "config.json", {"adapted": record, "created": created(), **environment()})
         shift = 0.0
     else:
-        target, draft = _exported(bench, model, row, record, folder, tiles, name)
+        target, draft = _exported(bench, trial, model, row, record, folder, tiles, name)
     predictor = load_predictor(target)
     here = bench.here if model is None else ask(predictor, bench.tiles.images)
     elsewhere = (
@@ -164,11 +165,20 @@ def labels_record(bench: Bench) -> dict[str, Any]:
 
 
 def _exported(
-    bench: Bench, model: Any, row: SiteRow, record: dict[str, Any], folder: Path, tiles: Path, name: str
+    bench: Bench,
+    trial: Trial,
+    model: Any,
+    row: SiteRow,
+    record: dict[str, Any],
+    folder: Path,
+    tiles: Path,
+    name: str,
 ) -> tuple[Path, Sidecar]:
     """A run folder of the Keras model, and its int8 file made by the ordinary export, with the sidecar as export wrote it."""
     manifest = write_training_tiles(tiles, bench, bench.fitted, whole=True)
     path, before = folder / MODEL_FILE, bench.base.sidecar
+    smooth, *second = trial.looks or bench.looks[0]
+    changes = {} if smooth == shipped_smoothing(before) else {SMOOTH: smooth}
     with atomic_path(path) as temporary:
         model.save(temporary)
     here = environment()
@@ -188,6 +198,7 @@ def _exported(
         before,
         file=path.name,
         sha256=sha256_file(path),
+        hyperparameters=before.hyperparameters | changes,
         output=TensorSpec((1, 1), "float32", 0.0, 0),
         # Without a target, export keeps the threshold: the few tiles at hand are those that it was chosen on.
         threshold=threshold_record(row.threshold, split=SPLIT),
@@ -201,7 +212,11 @@ def _exported(
     write_json(folder / "config.json", {"adapted": record, "data": data_record(manifest), "created": created(), **here})
     # How much may be lost is the guard's business, on the int8 file itself.
     config = ExportConfig(
-        scheme=bench.config.scheme, data=str(manifest.source), max_recall_drop=100, seed=bench.config.seed
+        scheme=bench.config.scheme,
+        data=str(manifest.source),
+        max_recall_drop=100,
+        seed=bench.config.seed,
+        second_view=second[0] if second else 0,
     )
     result = export(folder, config, overwrite=True)
     return result.file, result.sidecar

@@ -1,4 +1,4 @@
-"""Pooled features of tiles, computed once and kept; and a network's normalisation statistics, estimated anew on a structure's tiles."""
+"""Pooled features of tiles, computed once and kept; networks that look less sharply, or with statistics of a structure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 from crack_tf.adaptation.head import Head
 from crack_tf.common.progress import say_now
 from crack_tf.data.cache import cache_folder
+from crack_tf.models import build_model, get_model
 from crack_tf.models.keras_models import load_keras
+from tflite.convert import VIEW_WEIGHTS
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_bytes
 from tflite.sidecar import Sidecar
@@ -19,6 +21,10 @@ from tflite.sidecar import Sidecar
 _VERSION = 1  # raise when features change
 _BATCH = 32
 POOLED, LOGIT = "features", "logit"  # layers' names, of every classifier of the registry
+SMOOTH = "smooth"  # hyperparameter: over how many pixels a classifier's input is averaged; 1 is not at all
+# Windows of one look each. A file that looks twice answers with the mean, so what its last layer sees is the mean of both.
+Looks = tuple[int, ...]
+LOOKS: tuple[Looks, ...] = ((1,), (2,), (3,), (1, 3))
 
 
 class Network:
@@ -29,19 +35,36 @@ class Network:
         sidecar: the file's.
         weights: that take the place of the file's; None for its own.
         tag: that names these weights where features are kept.
+        smooth: over how many pixels it smooths its input; None for as many as the file's.
 
     Attributes:
         head: its last layer.
+        smooth: over how many pixels it smooths its input.
+        changes: hyperparameters that differ from the file's.
 
     Raises:
         CrackError: if the network has no pooled features and single logit.
     """
 
-    def __init__(self, path: Path, sidecar: Sidecar, weights: list[np.ndarray] | None = None, tag: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        sidecar: Sidecar,
+        weights: list[np.ndarray] | None = None,
+        tag: str = "",
+        smooth: int | None = None,
+    ) -> None:
         import keras
 
         self.path, self.sidecar, self.tag = path, sidecar, tag
+        self.smooth = shipped_smoothing(sidecar) if smooth is None else smooth
+        self.changes: dict[str, int] = {}
         self.model: Any = load_keras(path)
+        if self.smooth != shipped_smoothing(sidecar):
+            self.changes = {SMOOTH: self.smooth}
+            weights, self.tag = weights or self.model.get_weights(), f"{tag} {SMOOTH} {self.smooth}"
+            settings = sidecar.hyperparameters | self.changes
+            self.model = build_model(sidecar.model, keras, image_size=sidecar.image_size, **settings)
         names = {layer.name for layer in self.model.layers}
         if not {POOLED, LOGIT} <= names:
             raise CrackError(
@@ -88,7 +111,45 @@ class Network:
         return self.model
 
 
-def renormalised(network: Network, images: np.ndarray, share: float, seed: int = 0) -> Network:
+def shipped_smoothing(sidecar: Sidecar) -> int:
+    """Over how many pixels a model averages its input."""
+    return int(sidecar.hyperparameters.get(SMOOTH, 1))
+
+
+def shipped_looks(device: Sidecar) -> Looks:
+    """The looks that a file takes at a tile.
+
+    Raises:
+        CrackError: if it looks twice at an input that is averaged already, which no file of this project does.
+    """
+    own, second = shipped_smoothing(device), device.second_view
+    if own > 1 and second:
+        raise CrackError(f"{device.file} averages its input and looks twice: choose another --model.")
+    return (own, second) if second else (own,)
+
+
+def seen_by(looks: Looks, of: Callable[[int], np.ndarray]) -> np.ndarray:
+    """What the last layer sees in all looks together.
+
+    Args:
+        looks: windows.
+        of: features, or logits, by window: float32 (n, ...).
+    """
+    if len(looks) == 1:
+        return of(looks[0])
+    shares = [np.float32(weight / sum(VIEW_WEIGHTS)) for weight in VIEW_WEIGHTS]
+    parts = [share * of(window) for window, share in zip(looks, shares, strict=True)]
+    return np.asarray(np.sum(parts, axis=0))
+
+
+def possible_looks(device: Sidecar) -> tuple[Looks, ...]:
+    """The looks that a file of this model could take, its own first; these alone where the model cannot average its input."""
+    own = shipped_looks(device)
+    others = LOOKS if SMOOTH in get_model(device.model).hyperparameters else ()
+    return own, *(looks for looks in others if looks != own)
+
+
+def renormalised(network: Network, images: np.ndarray, share: float, seed: int = 0, smooth: int = 1) -> Network:
     """The network with statistics of batch normalisation that are partly those of a structure's own tiles.
 
     No label is needed (AdaBN: Li et al., 2017). The statistics are the mean over batches, as training would have left them.
@@ -98,10 +159,11 @@ def renormalised(network: Network, images: np.ndarray, share: float, seed: int =
         images: uint8 (n, s, s, 3), of the structure.
         share: of the structure in the statistics, 0 to 1; the rest is as shipped.
         seed: of the batches.
+        smooth: over how many pixels the network is to average its input.
     """
     import keras
 
-    model: Any = load_keras(network.path)
+    model: Any = load_keras(network.path)  # as it looks when shipped
     shipped = model.get_weights()
     order = np.random.default_rng(seed).permutation(len(images))
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
@@ -118,4 +180,4 @@ def renormalised(network: Network, images: np.ndarray, share: float, seed: int =
         for old, new in zip(shipped, (np.asarray(value) for value in model.get_weights()), strict=True)
     ]
     tag = f"normalised {share:g} {seed} {sha256_bytes(np.ascontiguousarray(images).tobytes())[:16]}"
-    return Network(network.path, network.sidecar, mixed, tag)
+    return Network(network.path, network.sidecar, mixed, tag, smooth)

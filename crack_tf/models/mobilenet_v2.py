@@ -32,6 +32,7 @@ def build(
     alpha: float = 1.0,
     dropout: float = 0.2,
     bn_momentum: float = 0.9,
+    smooth: int = 1,
 ) -> Any:
     """Build MobileNetV2 with untrained weights; `load_pretrained` fills the backbone.
 
@@ -43,11 +44,14 @@ def build(
         dropout: share of pooled features dropped in training.
         bn_momentum: of the running statistics. Keras's own 0.999 needs thousands of steps to follow the weights, more
             than a fine-tune has; validation would then run on stale statistics.
+        smooth: side in pixels of the square over which the input is averaged; 1 leaves it as it is.
 
     Returns:
         Model from float32 (batch, image_size, image_size, 3) to a float32 (batch, 1) logit.
     """
     inputs, x = pixel_input(keras, image_size, raw_pixels)
+    if smooth > 1:
+        x = keras.layers.AveragePooling2D(smooth, strides=1, padding="same", name="smooth")(x)
     backbone = keras.applications.MobileNetV2(input_tensor=x, alpha=alpha, include_top=False, weights=None)
     set_momentum(keras, backbone, bn_momentum)
     x = keras.layers.GlobalAveragePooling2D(name="features")(backbone.output)

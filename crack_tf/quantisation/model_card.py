@@ -298,7 +298,8 @@ def _adapted(sidecar: Sidecar) -> str:
         if found["photographs"]
     )
     lines = [
-        f"- To {record['to']}, from {record['from']} (sha256 `{record['from_sha256']}`), by the candidate *{record['candidate']}*.",
+        f"- To {record['to']}, from {record['from']} (sha256 `{record['from_sha256']}`), by the candidate *{record['candidate']}*"
+        + (f" ({record['choice']})." if record.get("choice") else "."),
         f"- Labels: {told}.",
         f"- On photographs that it had not seen: {here['found_after']} of {counted(here['cracks'], 'crack')} found (before "
         f"{here['found_before']}), {here['alarms_after']} of {counted(here['clean'], 'clean tile')} called cracked (before "
@@ -309,6 +310,10 @@ def _adapted(sidecar: Sidecar) -> str:
         f"{row['alarms_after']} of {counted(row['clean'], 'clean tile')} called cracked (before {row['alarms_before']})."
         for row in record.get("elsewhere", [])
     ]
+    if here.get("asked_recall") == 0:
+        lines.append(
+            "- Its threshold finds as many cracks there as the shipped model does, with fewer false alarms; no more was to be had."
+        )
     if record["shapes"]:
         lines.append(f"- Nobody labelled a tile: cracks laid into tiles are from {', '.join(record['shapes'])}.")
     lines += [f"- Not checked: {line}." for line in record["not_checked"]]

@@ -169,6 +169,16 @@ def compare(survey: Survey, truth: Mapping[str, Any]) -> Comparison:
     )
 
 
+def on_a_crack(finding: Finding, truth: Mapping[str, Any]) -> bool:
+    """Whether a finding, refuted or not, lies on a crack by the rule of the module.
+
+    Args:
+        finding: of the survey of the flight.
+        truth: from `read_truth`.
+    """
+    return any(_lies_on(finding, crack) for crack in truth["cracks"])
+
+
 def _lies_on(finding: Finding, crack: Mapping[str, Any]) -> bool:
     shown = crack["photos"].get(PurePosixPath(finding.photo).name)
     if shown is None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
-from studies.adapt import SETS, collect, summary
+from studies.adapt import SETS, collect, guard_rows, guard_table, summary
 from tflite.files import read_csv, write_csv, write_json
 
 
@@ -20,15 +22,22 @@ def unit(out: Path, seed: int, shift: float) -> None:
         "candidate": "shipped",
         "auc": 0.5,
         "specificity_at_recall": 0.25,
+        "specificity_at_90": 0.5,
         "threshold": 0.0,
         "recall": 0.9,
         "specificity": 0.5,
+        "shipped_recall": 0.9,
+        "shipped_specificity": 0.5,
+        "accepted": "",
+        "asked_recall": "",
+        "choice": "",
+        "seconds": "",
         "test_cracks": 20,
         "test_clean": 20,
         "test_photographs": 20,
         "least_margin_elsewhere": 0.01 * (seed + 1),
     }
-    stem = out / f"{SETS[0]}-{seed}"
+    stem = out / f"{SETS[0]}-{seed}-labels"
     kept = {"logits0": logits.tolist(), "truth": truth.tolist(), "photos": [f"p{place // 2}" for place in range(40)]}
     write_json(stem.with_suffix(".json"), kept)
     write_csv(stem.with_suffix(".csv"), [row], list(row))
@@ -45,7 +54,35 @@ def test_means_over_seeds_have_intervals_by_photograph_and_a_plot(tmp_path: Path
     assert float(row["worst_margin_elsewhere"]) == 0.01
     assert len(read_csv(tmp_path / "runs.csv")) == 2
     assert (tmp_path / "adapt.png").stat().st_size > 1000
+    assert read_csv(tmp_path / "guard.csv") == []
 
 
 def test_nothing_measured_is_an_empty_summary() -> None:
     assert summary([], {}) == []
+
+
+def judged(seed: int, candidate: str, recall: float, accepted: int) -> dict[str, Any]:
+    """A candidate of twenty labels; the shipped model has 0.8 and 0.8."""
+    same = {"shipped_recall": 0.8, "shipped_specificity": 0.8, "specificity": 0.8}
+    return {
+        "set": "brick",
+        "seed": seed,
+        "labels": 20,
+        "candidate": candidate,
+        "recall": recall,
+        "accepted": accepted,
+    } | same
+
+
+def test_the_guard_is_counted_by_what_helps_and_what_is_handed_over_first() -> None:
+    rows = [
+        *(judged(0, "threshold", 0.7, 0), judged(0, "view", 0.9, 1), judged(0, "head", 0.95, 1)),
+        *(judged(1, "threshold", 0.75, 1), judged(1, "view", 0.9, 0), judged(1, "head", 0.81, 0)),
+    ]
+    found = {row["candidate"]: row for row in guard_rows(rows)}
+    counts = {
+        name: (row["helps_accepted"], row["helps"], row["harms_accepted"], row["harms"]) for name, row in found.items()
+    }
+    assert counts == {"threshold": (0, 0, 1, 2), "view": (1, 2, 0, 0), "head": (1, 1, 0, 0), "first": (1, 1, 1, 1)}
+    assert found["first"]["recall"] == pytest.approx((0.9 + 0.75) / 2)
+    assert "| 20 | view | 1 of 2 | 0 of 0 | 0.80 -> 0.90 | 0.80 -> 0.80 |" in guard_table(guard_rows(rows))

@@ -14,6 +14,7 @@ from crack_tf.adaptation.guard import (
     compare_elsewhere,
     compare_here,
     fall_of_errors,
+    gain_of_order,
     highest_threshold,
     reachable,
     reasons_elsewhere,
@@ -102,3 +103,34 @@ def test_the_same_answers_are_no_better(tiles: list[tuple[int, int, bool]]) -> N
     fall, low = fall_of_errors(labels, [str(photo) for photo, *_ in tiles], called, called)
     assert fall == 0
     assert low <= 0
+
+
+def ordered(apart: float, seed: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """80 tiles of 40 photographs, cracks and clean ones so far apart."""
+    labels = np.arange(80) % 2
+    logits = np.random.default_rng(seed).normal(0, 1, 80) + apart * labels
+    return logits, labels, [f"IMG_{place // 2}" for place in range(80)]
+
+
+def test_the_area_grows_by_the_pairs_that_are_in_order_now() -> None:
+    gain, low = gain_of_order(np.array([1, 0, 1, 0]), list("abcd"), np.array([1, 2, 3, 0]), np.array([3, 2, 4, 0]))
+    assert gain == pytest.approx(0.25)
+    assert low <= gain
+    before, labels, photos = ordered(1, 1)
+    after, _, _ = ordered(3, 2)
+    assert gain_of_order(labels, photos, before, after)[1] > 0
+    assert gain_of_order(labels, photos, after, before)[1] < 0
+    assert gain_of_order(labels, photos, before, before) == (0, 0)
+
+
+def test_cracks_told_better_without_more_errors_pass_where_a_person_labelled() -> None:
+    logits, labels, photos = ordered(1, 1)
+    better, _, _ = ordered(2.5, 2)
+    # At a threshold that finds every crack or calls every tile, errors are the same; the order is not.
+    before, after = Answers(logits, -99.0), Answers(better, -99.0)
+    assert compare_here("view", labels, photos, before, after, 0.0, 0.0, by_order=True).passed
+    assert not compare_here("view", labels, photos, before, after, 0.0, 0.0).passed
+    worse = compare_here("view", labels, photos, Answers(logits, 0.5), Answers(better, -99.0), 0.0, 0.0, by_order=True)
+    assert not worse.passed  # more errors
+    refused = compare_here("view", labels, photos, after, before, 0.0, 0.0, by_order=True)
+    assert "nor are cracks told better" in refused.reason

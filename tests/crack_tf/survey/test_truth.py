@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crack_tf.survey.findings import Finding, PhotoRecord, Survey
-from crack_tf.survey.truth import FORMAT, compare, read_truth
+from crack_tf.survey.truth import FORMAT, compare, on_a_crack, read_truth
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 
@@ -95,6 +95,11 @@ def test_one_crack_found_twice_is_a_duplicate():
 def test_refuted_findings_count_for_nothing():
     result = compare(survey(finding(validation="refuted")), TRUTH)
     assert (result.found, result.findings, result.precision) == (0, 0, None)
+
+
+def test_a_refuted_finding_lies_on_a_crack_or_not():
+    assert on_a_crack(finding(validation="refuted"), TRUTH)
+    assert not on_a_crack(finding(180.0, validation="refuted"), TRUTH)
 
 
 def test_a_file_that_is_no_truth_is_refused(tmp_path):

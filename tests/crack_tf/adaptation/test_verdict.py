@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from crack_tf.adaptation.bench import Bench
+from crack_tf.adaptation.candidates import Trial
+from crack_tf.adaptation.config import AdaptConfig
+from crack_tf.adaptation.tiles import PERSON, SiteTiles
+from crack_tf.adaptation.verdict import AS_SHIPPED, verdict
+
+COUNT = 120
+
+
+def bench(here: np.ndarray, labels: np.ndarray) -> Bench:
+    photos = tuple(f"IMG_{place // 4}" for place in range(COUNT))
+    names = tuple(map(str, range(COUNT)))
+    tiles = SiteTiles(np.zeros((COUNT, 2, 2, 3), np.uint8), labels, photos, names, (PERSON,) * COUNT)
+    base: Any = SimpleNamespace(device=SimpleNamespace(threshold=SimpleNamespace(logit=0.0)))
+    return Bench(AdaptConfig("walls", target_recall=1.0), base, tiles, (), here, ())
+
+
+def trial(logits: np.ndarray) -> Trial:
+    return Trial("view", logits, logits, [], None, note="smoother")
+
+
+def logits_of(labels: np.ndarray, seed: int, apart: float, lost: int) -> np.ndarray:
+    """Cracks and clean tiles `apart`, and some cracks that look cleaner than anything."""
+    logits = np.random.default_rng(seed).normal(0, 1, COUNT) + apart * (labels - 0.5)
+    logits[np.flatnonzero(labels == 1)[:lost]] = -9
+    return logits.astype(np.float32)
+
+
+LABELS = (np.arange(COUNT) % 2).astype(np.int8)
+
+
+def test_as_many_cracks_with_fewer_false_alarms_are_better_where_all_cracks_would_cost_too_many() -> None:
+    row, _ = verdict(bench(logits_of(LABELS, 1, 1.5, 6), LABELS), trial(logits_of(LABELS, 2, 5, 6)))
+    assert row.passed
+    assert row.asked_recall == AS_SHIPPED
+    assert row.alarms_after < row.alarms_before
+    assert row.found_after >= row.least_recall * row.cracks
+    assert row.choice == "smoother"
+
+
+def test_what_is_asked_for_comes_first() -> None:
+    row, _ = verdict(bench(logits_of(LABELS, 1, 1.5, 6), LABELS), trial(logits_of(LABELS, 2, 7, 0)))
+    assert row.passed
+    assert row.asked_recall == 1.0
+    assert row.found_after > row.found_before
+
+
+def test_one_that_is_better_at_neither_is_told_at_what_was_asked_for() -> None:
+    here = logits_of(LABELS, 1, 1.5, 6)
+    row, _ = verdict(bench(here, LABELS), trial(here))
+    assert not row.passed
+    assert row.asked_recall == 1.0
+    assert "not fewer beyond chance" in row.reason

@@ -1,0 +1,113 @@
+"""Looks at tiles: the same weights behind an average over pixels, from features to a file for the device."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+from crack_tf.adaptation.base import Base
+from crack_tf.adaptation.bench import Bench, ask
+from crack_tf.adaptation.candidates import Trial
+from crack_tf.adaptation.config import AdaptConfig
+from crack_tf.adaptation.deliver import build, labels_record
+from crack_tf.adaptation.elsewhere import Elsewhere
+from crack_tf.adaptation.features import Network, possible_looks, shipped_looks
+from crack_tf.adaptation.guard import Answers, as_rows, compare_here
+from crack_tf.adaptation.tiles import PERSON, SiteTiles
+from crack_tf.inference.predictor import load_predictor
+from crack_tf.models import build_model
+from crack_tf.models.keras_models import blurred
+from tflite.errors import CrackError
+from tflite.files import sha256_file
+from tflite.sidecar import Sidecar, read_sidecar, write_sidecar
+
+SIDE = 32
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, SIDE, SIDE, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def sharp(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sidecar]:
+    """An untrained small MobileNetV2 with a sidecar that knows no smoothing, as those of older files."""
+    import keras
+
+    path = tmp_path_factory.mktemp("sharp") / "model.keras"
+    keras.utils.set_random_seed(1)
+    model = build_model("mobilenet_v2", keras, image_size=SIDE, alpha=0.35, bn_momentum=0.0)
+    model(IMAGES.astype(np.float32), training=True)  # without statistics, untrained features fade away
+    model.save(path)
+    like = read_sidecar(tiny_run / "model.keras")
+    sidecar = replace(
+        like, model="mobilenet_v2", file=path.name, sha256=sha256_file(path), hyperparameters={"alpha": 0.35}
+    )
+    write_sidecar(path, sidecar)
+    return path, sidecar
+
+
+@pytest.mark.parametrize("smooth", [2, 3])
+def test_a_smooth_look_is_the_same_weights_at_averaged_pixels(sharp: tuple[Path, Sidecar], smooth: int) -> None:
+    once, soft = Network(*sharp), Network(*sharp, smooth=smooth)
+    assert soft.changes == {"smooth": smooth}
+    assert once.changes == {}
+    pixels = np.asarray(blurred(IMAGES.astype(np.float32), smooth))
+    expected = np.asarray(once.model.predict_on_batch(pixels))[:, 0]
+    assert np.allclose(soft.head.logits(soft.features(IMAGES)), expected, atol=0.01)
+    assert not np.allclose(once.head.logits(once.features(IMAGES)), expected, atol=0.1)
+
+
+def test_looks_to_choose_from_begin_with_the_shipped_ones(sharp: tuple[Path, Sidecar], tiny_run: Path) -> None:
+    device = replace(sharp[1], second_view=3)
+    assert possible_looks(sharp[1]) == ((1,), (2,), (3,), (1, 3))
+    assert possible_looks(device)[0] == (1, 3)
+    assert sorted(possible_looks(device)) == sorted(possible_looks(sharp[1]))
+    assert possible_looks(read_sidecar(tiny_run / "model.keras")) == ((1,),)
+    smooth = replace(device, hyperparameters={"smooth": 2})
+    assert shipped_looks(replace(smooth, second_view=0)) == (2,)
+    with pytest.raises(CrackError, match="averages its input and looks twice"):
+        shipped_looks(smooth)
+
+
+def test_a_view_is_exported_as_any_model_and_its_sidecar_says_how_it_looks(
+    sharp: tuple[Path, Sidecar], tmp_path: Path
+) -> None:
+    """Untrained: a crack is what the view calls one."""
+    path, sidecar = sharp
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (24, SIDE, SIDE, 3), np.uint8) // rng.integers(1, 6, (24, 1, 1, 1), np.uint8)
+    soft = Network(path, sidecar, smooth=3)
+    logits = soft.head.logits(soft.features(images))
+    border = float(np.median(logits))
+    labels = (logits >= border).astype(np.int8)
+    photos = tuple(f"IMG_{place // 2}" for place in range(24))
+    tiles = SiteTiles(images, labels, photos, tuple(map(str, range(24))), (PERSON,) * 24)
+    known = Elsewhere("walls", images, labels, np.arange(24) < 12, "CC0-1.0")
+    base = Base("sharp", path, sidecar, path, sidecar, SIDE)
+    bench = Bench(AdaptConfig("walls"), base, tiles, (known,), logits, (logits,))
+    trial = Trial("view", logits, logits, [logits], lambda: soft.model, looks=(3,), note="smoother")
+    answers = Answers(logits, border)
+    row = compare_here("view", labels, photos, answers, answers, border, 1.0)
+    record: dict[str, Any] = {
+        "to": "walls",
+        "from": "sharp",
+        "candidate": "view",
+        "choice": "smoother",
+        "shapes": [],
+        "not_checked": [],
+    }
+    record |= {"from_sha256": sidecar.sha256, "labels": labels_record(bench), "here": as_rows([row])[0]}
+    built = build(bench, trial, row, record, tmp_path / "built", tmp_path / "tiles", "bridge")
+    found = read_sidecar(built.file)
+    assert found.hyperparameters["smooth"] == 3
+    assert found.second_view == 0
+    int8 = ask(load_predictor(built.file), images)
+    once = Network(path, sidecar)
+    sharply = once.head.logits(once.features(images))
+    # Rounding an untrained network costs much; that it looks smoothly shows all the same.
+    assert np.corrcoef(int8, logits)[0, 1] > max(0.5, np.corrcoef(int8, sharply)[0, 1])
+    card = built.file.with_name(built.file.name.replace(".tflite", ".md")).read_text(encoding="utf-8")
+    assert "by the candidate *view* (smoother)." in card
