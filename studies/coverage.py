@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -251,17 +251,8 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     save_png(figure, path)
 
 
-def main() -> int:
-    """Measure and write; $SEEDS flights, where it is set."""
-    seeds = range(int(os.environ.get("SEEDS", SEEDS)))
-    areas: list[dict[str, Any]] = []
-    holes: list[dict[str, Any]] = []
-    tallies: dict[tuple[str, str], Tally] = {}
-    for seed in seeds:
-        of_areas, of_holes = fly(seed)
-        areas, holes = areas + of_areas, [*holes, of_holes]
-        scales(seed, tallies)
-        print(of_holes, max(abs(row["off_share_of_face"]) for row in of_areas), flush=True)
+def scale_rows(tallies: Mapping[tuple[str, str], Tally]) -> list[dict[str, Any]]:
+    """The table of intervals, shape by shape."""
     rows = []
     for (shape, what), tally in sorted(tallies.items()):
         low, high = wilson_interval(tally.held, tally.tried)
@@ -277,6 +268,21 @@ def main() -> int:
             }
         )
         print(rows[-1])
+    return rows
+
+
+def main() -> int:
+    """Measure and write; $SEEDS flights, where it is set."""
+    seeds = range(int(os.environ.get("SEEDS", SEEDS)))
+    areas: list[dict[str, Any]] = []
+    holes: list[dict[str, Any]] = []
+    tallies: dict[tuple[str, str], Tally] = {}
+    for seed in seeds:
+        of_areas, of_holes = fly(seed)
+        areas, holes = areas + of_areas, [*holes, of_holes]
+        scales(seed, tallies)
+        print(of_holes, max(abs(row["off_share_of_face"]) for row in of_areas), flush=True)
+    rows = scale_rows(tallies)
     OUT.mkdir(parents=True, exist_ok=True)
     write_csv(OUT / "areas.csv", areas)
     write_csv(OUT / "holes.csv", holes)

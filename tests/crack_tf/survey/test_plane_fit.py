@@ -23,6 +23,7 @@ def test_without_errors_the_distance_is_the_true_one() -> None:
     assert fit.is_flat
 
 
+@pytest.mark.slow
 def test_the_scale_is_in_its_stated_interval_on_95_percent_of_flights() -> None:
     inside = tried = 0
     for seed in range(200, 227):  # other flights than those of the study

@@ -55,6 +55,7 @@ def settings(tmp_path_factory) -> dict[str, Any]:
     return {"model": str(models.classifier), "segmenter": "none", "foreground": "none", "jobs": 1}
 
 
+@pytest.mark.slow
 def test_a_survey_takes_its_scale_from_them_and_measures_once(photos: Path, settings, tmp_path: Path) -> None:
     told: list[str] = []
     # One photograph in seven has no position of its own.
@@ -99,6 +100,7 @@ def source_of(photos: Path) -> Source:
     return open_source(photos, photos.parent / "nowhere", lens_locator(Locator(log=log)), 1.0, None)
 
 
+@pytest.mark.slow
 def test_photographs_that_do_not_overlap_are_refused_with_the_reason(tmp_path: Path) -> None:
     write_flight(tmp_path / "flight", replace(FLIGHT, rows=1, columns=5, seed=6))
     lonely = without_lasers(tmp_path / "flight" / "photos", slice(0, None, 4))
@@ -106,6 +108,7 @@ def test_photographs_that_do_not_overlap_are_refused_with_the_reason(tmp_path: P
         measure_ranges(source_of(lonely), 2 * NOISE_M, 1)
 
 
+@pytest.mark.slow
 def test_positions_too_poor_for_their_distances_are_refused_with_the_reason(photos: Path) -> None:
     with pytest.raises(CrackError, match=r"no distance could be measured \(6 (from places too near|that overlap)"):
         measure_ranges(source_of(photos), 1.0, 1)
