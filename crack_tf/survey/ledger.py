@@ -135,14 +135,13 @@ class Coverage:
         ]
         for state in STATES[COARSE:]:
             if areas[state] > 0:
-                spots = list(
-                    dict.fromkeys(f"{hole.where} of {hole.face}" for hole in self.holes if hole.state == state)
-                )
+                spots = list(dict.fromkeys(_spot(hole) for hole in self.holes if hole.state == state))
                 more = f" and {counted(len(spots) - 2, 'more place')}" if len(spots) > 2 else ""
                 parts.append(f"{_area(areas[state])} {state}" + (f": {', '.join(spots[:2])}{more}" if spots else ""))
         if self.unplaced:
+            are, they = ("is", "it shows") if self.unplaced == 1 else ("are", "they show")
             parts.append(
-                f"{self.unplaced} of {self.photos} photographs are not counted, since it is not known what they show"
+                f"{self.unplaced} of {self.photos} photographs {are} not counted, since it is not known what {they}"
             )
         return "; ".join(parts)
 
@@ -345,6 +344,11 @@ def _middle(part: np.ndarray) -> tuple[int, int]:
     centre = [float(axis.mean()) for axis in np.nonzero(part)]
     nearest = int(((rows - centre[0]) ** 2 + (columns - centre[1]) ** 2).argmin())
     return int(columns[nearest]), int(rows[nearest])
+
+
+def _spot(hole: Hole) -> str:
+    """A hole's place in a list, where a comma in a face's name would read as the next place."""
+    return f"{hole.where} ({hole.face})" if "," in hole.face else f"{hole.where} of {hole.face}"
 
 
 def area(square_metres: float) -> str:

@@ -9,9 +9,11 @@ from html import escape
 import numpy as np
 
 from crack_tf.survey.certificate import LEVELS, PROBABILITY, Certificate
+from crack_tf.survey.page_coverage import typeset
 
 _WIDE, _HIGH = 640.0, 300.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, 12.0, 16.0, 40.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, 12.0, 16.0, 56.0
+_POINTS = 65  # of a line
 _TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 
 
@@ -27,7 +29,8 @@ def certificate_section(certificate: Certificate | None) -> str:
     )
     return (
         '<section class="certificate" aria-labelledby="certificate-title"><h2 id="certificate-title">What could have been missed</h2>'
-        f'<p class="note">{escape(certificate.describe())}.</p><div class="plots"><figure class="plot"><figcaption>Probability of detection'
+        f'<p class="note">{escape(typeset(certificate.describe()))}.</p>'
+        '<div class="plots"><figure class="plot"><figcaption>Probability of detection'
         f'</figcaption>{_drawing(certificate)}<p class="muted">Lines: {_legend()}. The band is 95 % confidence on either side, for middle '
         "contrast. Marks above are cracks that were found, marks below were missed.</p></figure></div>"
         f"{sizes}<details><summary>Shares found by width and contrast</summary>{shares}</details>"
@@ -85,16 +88,18 @@ def _drawing(certificate: Certificate) -> str:
     ]
     for tick in _TICKS:
         if low <= math.log(tick) <= high:
-            parts.append(f'<text x="{x(tick):.1f}" y="{_HIGH - 20:g}" text-anchor="middle">{tick:g}</text>')
+            parts.append(f'<text x="{x(tick):.1f}" y="{_HIGH - 32:g}" text-anchor="middle">{tick:g}</text>')
     parts.append(
         f'<text x="{(_LEFT + _WIDE - _RIGHT) / 2:g}" y="{_HIGH - 4:g}" text-anchor="middle">width of the crack, {certificate.unit}</text>'
     )
     for name, level in LEVELS.items():
-        curve = pod.curve(level)
         if name == "middle":
+            curve = pod.curve(level)
             around = [*((x(a), y(b)) for a, b in curve[:, [0, 2]]), *((x(a), y(b)) for a, b in curve[::-1, [0, 3]])]
             parts.append(f'<path class="band" d="{_line(around)}z"/>')
-        parts.append(f'<path class="{name}" d="{_line([(x(a), y(b)) for a, b in curve[:, :2]])}"/>')
+        sizes = np.geomspace(*pod.range, _POINTS)
+        likely = zip(sizes.tolist(), pod.probability(sizes, level).tolist(), strict=True)
+        parts.append(f'<path class="{name}" d="{_line([(x(size), y(share)) for size, share in likely])}"/>')
     for found, edge in ((True, _TOP - 8), (False, _HIGH - _BOTTOM + 2)):
         widths = certificate.widths[np.array([trial.found == found for trial in certificate.trials])]
         marks = "".join(f"M{x(float(width)):.1f} {edge:g}v6" for width in widths)
@@ -108,5 +113,5 @@ def _line(points: Sequence[tuple[float, float]]) -> str:
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{escape(typeset(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<table class="sizes"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 import numpy as np
@@ -26,7 +27,8 @@ _MOST = 160, 240  # rows and columns of a map
 _SHOWN_ORDER = (CLEAN, BACKGROUND, DARK, OBLIQUE, BLURRY, COARSE, UNSEEN, FOUND)
 _SHOWN_FACES, _SHOWN_HOLES = 12, 12  # more are folded away
 # Okabe and Ito's colours, which people tell apart who see colours differently; by STATES.
-COLOURS = ("#d55e00", "#009e73", "#f0e442", "#56b4e9", "#cc79a7", "#6b4c9a", "#b9b9b9", "#303030")
+COLOURS = ("#d55e00", "#009e73", "#f0e442", "#56b4e9", "#cc79a7", "#6b4c9a", "#b9b9b9", "var(--unseen)")
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:mm|m|s)\b|m²|%|degrees)")
 _NONE = 255
 
 
@@ -54,8 +56,13 @@ def coverage_section(coverage: Coverage | None) -> str:
     )
 
 
+def typeset(text: str) -> str:
+    """Text for the page: m², and numbers that stay on the line of their units."""
+    return _BEFORE_UNIT.sub("\u00a0", text.replace(" m2", " m²"))
+
+
 def _sentence(coverage: Coverage) -> str:
-    text = coverage.describe().replace(" m2", " m²")
+    text = typeset(coverage.describe())
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -83,7 +90,7 @@ def _figure(face: FaceCoverage) -> str:
         f'<figure class="plot"><figcaption>{escape(face.face.name)}</figcaption>'
         f'<svg class="cells" viewBox="0 0 {100 * width:.6g} {100 * height:.6g}" shape-rendering="crispEdges" '
         f'aria-hidden="true"><g transform="scale({across:.6g} {down:.6g})">{"".join(paths)}</g></svg>'
-        f'<p class="muted">{width:.4g} m wide, {height:.4g} m high: {escape(words)}.</p></figure>'
+        f'<p class="muted">{escape(typeset(f"{width:.4g} m wide, {height:.4g} m high: {words}."))}</p></figure>'
     )
 
 
@@ -111,7 +118,7 @@ def _next(holes: tuple[Hole, ...]) -> str:
     wanted = [hole for hole in holes if hole.state != STATES[BACKGROUND]]
     if not wanted:
         return ""
-    lines = [f"<li>{escape(hole.describe().replace(' m2', ' m²'))}.</li>" for hole in wanted]
+    lines = [f"<li>{escape(typeset(hole.describe()))}.</li>" for hole in wanted]
     more = ""
     if len(lines) > _SHOWN_HOLES:
         more = f"<details><summary>{len(lines) - _SHOWN_HOLES:,} more</summary><ul>{''.join(lines[_SHOWN_HOLES:])}</ul></details>"
