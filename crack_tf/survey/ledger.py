@@ -34,7 +34,9 @@ STATES = (
     "not concrete",
     "not seen",
 )
-MAX_OBLIQUE_DEG = 45.0  # recall of narrow cracks is 1.00 there and 0.92 at 60; see `studies/tile_quality.py`
+MAX_OBLIQUE_DEG = (
+    45.0  # recall of narrow cracks is 1.00 there, and was 0.92 at 60 with an earlier default: docs/coverage.md
+)
 MAX_CELLS = 1_000_000  # of a face
 _FINE = 40  # cells across the shorter side of a footprint
 _MIN_HOLE_CELLS = 6

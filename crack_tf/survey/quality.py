@@ -1,8 +1,8 @@
 """How well parts of a photograph show what is there: sharp, blurred, too dark or burnt out, or no concrete.
 
 A photograph is cut into patches of about `PATCH_PX`; each gets a letter, and the record of a photograph keeps them as rows of letters with
-"/" between. The limits are those below which the shipped classifier misses cracks that it finds on the same tiles undamaged
-(`studies/tile_quality.py` measures it; results/tile-quality has the numbers).
+"/" between. The limits are those below which a shipped classifier missed cracks that it found on the same tiles undamaged; today's default
+is lost later (`studies/tile_quality.py` measures it; results/tile-quality has the numbers, docs/coverage.md both).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 PATCH_PX = 256
 GOOD, BLURRED, LIT_BADLY, NOT_CONCRETE = "g", "b", "d", "n"
 LETTERS = GOOD + BLURRED + LIT_BADLY + NOT_CONCRETE
-# Sharp tiles have 0.33 and more; those of cameras that moved by 16 pixels, where recall falls below 0.95, mostly less.
+# Sharp tiles have 0.33 and more; those of cameras that moved by 16 pixels, where recall fell below 0.95, mostly less.
 MIN_SHARPNESS = 0.31
 MIN_BRIGHTNESS = 7.0  # grey levels, mean; down to 8 no crack was missed, darker was not measured
-MAX_BURNT = 0.95  # share of pixels of 250 and more; beyond, recall falls below 0.95
+MAX_BURNT = 0.95  # share of pixels of 250 and more; beyond, recall fell below 0.95
 _TEXTURE = 3.0  # grey levels; what is smoother has nothing to be sharp
 _REACH = 8  # pixels
 

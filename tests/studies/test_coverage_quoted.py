@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import median
 
+from crack_tf.survey.ledger import MAX_OBLIQUE_DEG
+from crack_tf.zoo.shipped import find_model
 from studies.coverage import SEEMS
 from studies.positions import LENSES
 from tflite.files import read_csv
@@ -49,3 +51,26 @@ def test_intervals_on_cylinders_are_quoted_as_measured() -> None:
     walls = [sum(int(told[shape][name]) for shape in ("flat", "corner")) for name in ("inside", "tried")]
     pier = told["cylinder"]
     assert f"| {pier['inside']} of {pier['tried']}; {walls[0]} of {walls[1]} |" in COVERAGE
+
+
+def test_what_damage_does_to_recall_is_quoted_as_measured() -> None:
+    (path,) = (ROOT / "results/tile-quality").glob("*.csv")
+    assert path.stem == find_model(None).path.stem
+    rows = {(row["cracks"], row["degradation"], float(row["amount"])): row for row in read_csv(path)}
+
+    def recall(cracks: str, damage: str, *amounts: float) -> str:
+        shares = (int(row["found"]) / int(row["tiles"]) for row in (rows[cracks, damage, amount] for amount in amounts))
+        return ", ".join(f"{int(100 * share + 0.5) / 100:.2f}" for share in shares)
+
+    for told, damage, metu, lines in (
+        ("seen at 45, 60, 70 degrees", "oblique", (45.0, 60.0, 70.0), (45.0, 60.0, 70.0)),
+        ("smeared by 12, 16, 24 pixels", "smear", (12.0, 16.0, 24.0), (12.0, 16.0, 24.0)),
+        ("out of focus, 4 and 6 pixels", "blur", (4.0, 6.0), (4.0, 6.0)),
+        ("darkened to a mean of 8 grey levels", "dark", (0.05,), (0.05,)),
+        ("burnt out, 94 and 96 % / 98, 99 and 99.7 % of the pixels", "burnt", (2.5, 3.0), (2.0, 2.5, 3.0)),
+    ):
+        assert f"| {told} | {recall('metu', damage, *metu)} / {recall('3 px', damage, *lines)} |" in COVERAGE
+    for cracks in ("metu", "3 px"):  # what the limits let pass is found
+        for damage, amount in (("oblique", MAX_OBLIQUE_DEG), ("smear", 12.0), ("burnt", 2.5), ("dark", 0.05)):
+            row = rows[cracks, damage, amount]
+            assert int(row["found"]) >= 0.95 * int(row["tiles"])
