@@ -1,9 +1,10 @@
 """How far vertices of elevation sheets lie from the truth, on drawn flights with and without errors of position.
 
-What it makes: results/patterns/sheets.csv: for each error of position, with and without photographs aligned to each other, the median and
-the 90th percentile of the distance from a vertex to the crack that was drawn. Cracks are the true masks; position, angles, laser and lens
-are what the photographs' own data say.
-Cost: a minute on one core.
+What it makes: results/patterns/sheets.csv: for each flight and error of position, with and without photographs aligned to each other, the
+median and the 90th percentile of the distance from a vertex to the crack that was drawn; and the median that is left when each sheet
+is shifted as a whole onto the truth, which is how wrong it is in itself. Cracks are the true masks; position, angles, laser and lens are
+what the photographs' own data say.
+Cost: three minutes on one core.
 Expected: docs/handover.md#elevation-sheets.
 Command: python -m studies.sheets
 """
@@ -12,11 +13,13 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from crack_tf.photo.cracks import Crack, measure_cracks
 from crack_tf.survey.alignment import aligned
@@ -33,10 +36,16 @@ from tflite.files import sha256_bytes, write_csv
 from tflite.images import load_rgb
 
 OUT = Path("results/patterns/sheets.csv")
-# Standard deviations in metres; the last are those of RTK.
-POSITION_M, SEEDS = (0.0, 0.005, 0.015), range(1)
-FLIGHT = {"piers": 1, "rows": 2, "columns": 3, "cracks": 5, "laser_noise_m": 0.005, "pitch_deg": 3.0}
+# Standard deviations in metres, the last is that of RTK; rows, columns and seeds of the flights.
+FLIGHTS = (
+    (0.0, 2, 3, range(1)),
+    (0.005, 2, 3, range(3)),
+    (0.015, 2, 3, range(6)),
+    (0.015, 4, 6, range(6, 8)),
+)
+FLIGHT = {"piers": 1, "cracks": 5, "laser_noise_m": 0.005, "pitch_deg": 3.0}
 NEAR_MM = 100.0  # of a drawn crack; what is farther is another one's
+_TURNS = 20  # of shifting
 
 
 def photo_record(path: Path, truth: dict[str, Any]) -> PhotoRecord:
@@ -95,9 +104,17 @@ def finding_of(photo: PhotoRecord, crack: Crack) -> Finding:
     )
 
 
-def distances(folder: Path, seed: int, position_m: float) -> tuple[list[float], list[float]]:
-    """Millimetres from each vertex to the nearest drawn crack on its photograph: by positions alone, and aligned."""
-    plan = Plan(seed=seed, gps_noise_m=position_m, **FLIGHT)  # type: ignore[arg-type]
+@dataclass(frozen=True)
+class Off:
+    """How far the vertices of one sheet are off, millimetres, float (n,): as they lie, and the sheet shifted onto the truth."""
+
+    away: np.ndarray
+    shifted: np.ndarray
+
+
+def distances(folder: Path, seed: int, position_m: float, rows: int, columns: int) -> tuple[Off, Off]:
+    """From each vertex to the nearest drawn crack on its photograph: by positions alone, and aligned."""
+    plan = Plan(seed=seed, gps_noise_m=position_m, rows=rows, columns=columns, **FLIGHT)  # type: ignore[arg-type]
     truth = write_flight(folder, plan)
     photos = [photo_record(folder / "photos" / entry["name"], truth) for entry in truth["photos"]]
     findings = []
@@ -116,11 +133,11 @@ def distances(folder: Path, seed: int, position_m: float) -> tuple[list[float], 
     return by_position, together
 
 
-def _away(placed: Placed, plan: Plan, truth: dict[str, Any]) -> list[float]:
-    """Millimetres from each vertex to the nearest drawn crack on its photograph."""
+def _away(placed: Placed, plan: Plan, truth: dict[str, Any]) -> Off:
+    """From each vertex to the nearest drawn crack on its photograph."""
     to_wall = {entry["name"]: np.array(entry["to_wall_mm"]) for entry in truth["photos"]}
     left, bottom = (plan.mm_per_pixel * value for value in (plan.pier.x, plan.pier.y + plan.pier.h))
-    found: list[float] = []
+    vertices, trees = [], []
     for crack in placed.cracks:
         name = crack.finding.photo
         lines = [
@@ -128,14 +145,21 @@ def _away(placed: Placed, plan: Plan, truth: dict[str, Any]) -> list[float]:
             for entry in truth["cracks"]
             if name in entry["photos"]
         ]
-        if not lines:
-            continue
-        true = np.concatenate([_fine(line) for line in lines])
-        for line in crack.lines:
-            wall = np.c_[left + 1000 * line[:, 0], bottom - 1000 * line[:, 1]]
-            away = np.sqrt(((wall[:, None] - true[None]) ** 2).sum(axis=2)).min(axis=1)
-            found += [float(value) for value in away if value < NEAR_MM]
-    return found
+        if lines:
+            trees.append(cKDTree(np.concatenate([_fine(line) for line in lines])))
+            vertices.append(
+                np.concatenate([np.c_[left + 1000 * x, bottom - 1000 * y] for x, y in map(np.transpose, crack.lines)])
+            )
+    away = np.concatenate([tree.query(points)[0] for tree, points in zip(trees, vertices, strict=True)])
+    shift = np.zeros(2)
+    for _ in range(_TURNS):
+        towards = [
+            tree.data[tree.query(points + shift)[1]] - points for tree, points in zip(trees, vertices, strict=True)
+        ]
+        steps = np.concatenate(towards)
+        shift = np.median(steps[np.hypot(*steps.T) < NEAR_MM], axis=0)
+    shifted = np.concatenate([tree.query(points + shift)[0] for tree, points in zip(trees, vertices, strict=True)])
+    return Off(away[away < NEAR_MM], shifted[shifted < NEAR_MM])
 
 
 def _fine(line: np.ndarray) -> np.ndarray:
@@ -146,26 +170,32 @@ def _fine(line: np.ndarray) -> np.ndarray:
 
 def main() -> int:
     """Draw, place and compare."""
-    rows = []
-    for position_m in POSITION_M:
-        away: dict[str, list[float]] = {"no": [], "yes": []}
-        for seed in SEEDS:
+    made = []
+    for position_m, rows, columns, seeds in FLIGHTS:
+        found: dict[str, list[Off]] = {"no": [], "yes": []}
+        for seed in seeds:
             with tempfile.TemporaryDirectory() as folder:
-                for name, found in zip(away, distances(Path(folder) / "flight", seed, position_m), strict=True):
-                    away[name] += found
-        for name, found in away.items():
-            rows.append(
+                for name, off in zip(
+                    found, distances(Path(folder) / "flight", seed, position_m, rows, columns), strict=True
+                ):
+                    found[name].append(off)
+        for name, sheets in found.items():
+            away, shifted = (np.concatenate([getattr(sheet, part) for sheet in sheets]) for part in ("away", "shifted"))
+            made.append(
                 {
                     "position_error_m": position_m,
+                    "photographs": rows * columns,
+                    "flights": len(sheets),
                     "aligned": name,
-                    "vertices": len(found),
-                    "median_mm": round(float(np.median(found)), 2),
-                    "p90_mm": round(float(np.quantile(found, 0.9)), 2),
+                    "vertices": len(away),
+                    "median_mm": round(float(np.median(away)), 2),
+                    "p90_mm": round(float(np.quantile(away, 0.9)), 2),
+                    "shifted_median_mm": round(float(np.median(shifted)), 2),
                 }
             )
-            print(rows[-1], flush=True)
+            print(made[-1], flush=True)
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    write_csv(OUT, rows)
+    write_csv(OUT, made)
     return 0
 
 
