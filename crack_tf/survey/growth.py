@@ -8,7 +8,7 @@ more missing light is as much more width, in proportion. Of lines wide enough th
 darkness; the two are weighed by their errors. The pair also has one scale, that of the better known photograph, since the
 homography says how many pixels of one are a pixel of the other.
 
-What does not cancel is calibrated on drawn pairs of flights (`studies.growth`, seeds that its tables leave out): that a crack looks
+What does not cancel is calibrated on drawn pairs of flights (`studies.growth`, which counts apart what is new to them): that a crack looks
 darker in other light or through another tone curve (`_TONE`), that the homography is a little off (`_REGISTERED`), that readings
 differ from place to place (by blocks along the crack).
 
@@ -35,8 +35,8 @@ _BLOCK = 12  # places; nearer ones share texture and noise
 _Z = 1.96
 # Standard deviations: of missing light by another light and tone curve, as a share, and by what else two readings differ in, in pixels; of
 # the homography's scale, as a share; of widths at half depth in pixels, and what blur adds to a line that is hardly wider.
-_TONE, _READING_PX, _REGISTERED = 0.039, 0.035, 0.007
-_WALLS_PX, _WALLS_BLUR_PX = 0.07, 0.42
+_TONE, _READING_PX, _REGISTERED = 0.055, 0.05, 0.008
+_WALLS_PX, _WALLS_BLUR_PX = 0.1, 0.5
 _BLURRED_PX, _FADES_PX = 2.2, 0.9
 _WALLS_FROM_PX = 3.0  # a narrower line's width at half depth is that of its blur
 
