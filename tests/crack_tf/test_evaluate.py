@@ -415,8 +415,9 @@ def test_a_tile_that_changed_since_the_split_stops_the_evaluation(
     tile = tmp_path / "tiles" / item.path
     tile.parent.mkdir(parents=True)
     tile.write_bytes((tiny_manifest.folder() / item.path).read_bytes() + b"x")
-    write_manifest(tmp_path / "tiles" / "one.csv", replace(tiny_manifest, items=(item,), root="."))
-    argv = [str(fake.path), "--data", str(tmp_path / "tiles" / "one.csv"), "--out", str(tmp_path / "out")]
+    one = tmp_path / "tiles" / "one.csv"
+    write_manifest(one, replace(tiny_manifest, items=(item,), root=".", source=one))
+    argv = [str(fake.path), "--data", str(one), "--out", str(tmp_path / "out")]
     assert "changed since manifest" in failure(capsys, argv)
     assert not (tmp_path / "out").exists()
 

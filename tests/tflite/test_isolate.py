@@ -66,13 +66,18 @@ def test_a_python_for_another_processor_is_not_taken_for_this_one(monkeypatch: p
 
 def test_ctrl_c_while_a_process_starts_counts_once_it_has_started() -> None:
     done = []
+    # Tests that a shell runs in the background inherit a SIGINT that is ignored.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def start() -> None:
         with isolate.interrupts_held():
             signal.raise_signal(signal.SIGINT)
             done.append("started")
 
-    with pytest.raises(KeyboardInterrupt):
-        start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, inherited)
     assert done == ["started"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
