@@ -123,8 +123,8 @@ $(VENV)/.docs: $(VENV)/.base requirements-docs.txt
 docs: $(VENV)/.docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --clean
 
-quick: lint types
-	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist worksteal -m "not slow"
+quick: lint
+	@$(MAKE) --no-print-directory -j2 pytest types TESTS='--dist worksteal -m "not slow"'
 
 # Types, then documents, beside the tests, whose processes wait now and then.
 test: lint $(VENV)/.docs
@@ -139,7 +139,7 @@ types: $(VENV)/.dev
 
 # A file's tests stay together, since they share what they train, and files come in the order of tests/conftest.py.
 pytest: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations=25
+	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) $(or $(TESTS),--dist loadfile --no-loadscope-reorder --durations=25)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
