@@ -258,20 +258,19 @@ def fall_of_errors(
     Returns:
         The fall, and its 5th percentile over the draws.
     """
-    names, owners = np.unique(np.asarray(photos), return_inverse=True)
+    owners, times = _drawn(photos, seed)
     cracked = labels == 1
     gain = np.where(cracked, after.astype(int) - before, before.astype(int) - after)
     # Per photograph: cracks, clean tiles, and what is gained on either.
     table = np.stack(
-        [np.bincount(owners, values, len(names)) for values in (cracked, ~cracked, gain * cracked, gain * ~cracked)]
+        [np.bincount(owners, values, times.shape[1]) for values in (cracked, ~cracked, gain * cracked, gain * ~cracked)]
     )
     whole = table.sum(axis=1)
     fall = float(whole[2] / whole[0] + whole[3] / whole[1])
-    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
-    cracks, clean, found, left = table @ drawn.T
+    cracks, clean, found, left = table @ times.T
     usable = (cracks > 0) & (clean > 0)
     falls = found[usable] / cracks[usable] + left[usable] / clean[usable]
-    return fall, float(np.quantile(falls, 1 - SURE)) if len(falls) else -math.inf
+    return fall, _lower_end(falls)
 
 
 def gain_of_order(
@@ -288,7 +287,7 @@ def gain_of_order(
     Returns:
         The growth, and its 5th percentile over the draws.
     """
-    names, owners = np.unique(np.asarray(photos), return_inverse=True)
+    owners, times = _drawn(photos, seed)
     cracked = labels == 1
 
     def won(logits: np.ndarray) -> np.ndarray:
@@ -296,11 +295,22 @@ def gain_of_order(
         return (np.sign(np.subtract.outer(logits[cracked], logits[~cracked])) + 1) / 2
 
     gained = won(after) - won(before)
-    times = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
     cracks, clean = times[:, owners[cracked]], times[:, owners[~cracked]]
     pairs = cracks.sum(axis=1) * clean.sum(axis=1)
     sums = ((cracks @ gained) * clean).sum(axis=1)[pairs > 0] / pairs[pairs > 0]
-    return float(gained.mean()), float(np.quantile(sums, 1 - SURE)) if len(sums) else -math.inf
+    return float(gained.mean()), _lower_end(sums)
+
+
+def _drawn(photos: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which photograph each tile is of, int (n,), and how often each photograph is drawn, int (DRAWS, photographs)."""
+    names, owners = np.unique(np.asarray(photos), return_inverse=True)
+    shares = np.full(len(names), 1 / len(names))
+    return owners, np.random.default_rng(seed).multinomial(len(names), shares, DRAWS)
+
+
+def _lower_end(drawn: np.ndarray) -> float:
+    """Lower end of what was found in the draws; of none, nothing is sure."""
+    return float(np.quantile(drawn, 1 - SURE)) if len(drawn) else -math.inf
 
 
 def as_rows(rows: Sequence[SiteRow | ElsewhereRow]) -> list[dict[str, Any]]:

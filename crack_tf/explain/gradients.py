@@ -72,13 +72,7 @@ class Network:
 
     def logits(self, pixels: np.ndarray) -> np.ndarray:
         """Logits, float64 (n,), of pixels (n, s, s, 3)."""
-        import tensorflow as tf
-
-        parts = [np.zeros(0)]
-        for start in range(0, len(pixels), BATCH):
-            looks = views(tf.cast(pixels[start : start + BATCH], tf.float32), self._second_view)
-            parts.append(np.sum([share * self._asked(self._model, view)[:, 0] for view, share in looks], axis=0))
-        return np.concatenate(parts).astype(np.float64)
+        return self._asked(self._model, pixels)[:, 0].astype(np.float64)
 
     def pixel_gradients(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Logits and their gradients with respect to the pixels.
@@ -111,15 +105,9 @@ class Network:
     def pooled(self, pixels: np.ndarray) -> np.ndarray:
         """What the last layer sees of tiles, on average over both views: float32 (n, c), of the first layer whose output has no place."""
         import keras
-        import tensorflow as tf
 
         layer = next(layer for layer in self._model.layers if len(layer.output.shape) == 2)
-        model = keras.Model(self._model.inputs, layer.output)
-        parts = []
-        for start in range(0, len(pixels), BATCH):
-            looks = views(tf.cast(pixels[start : start + BATCH], tf.float32), self._second_view)
-            parts.append(np.sum([share * self._asked(model, view) for view, share in looks], axis=0, dtype=np.float32))
-        return np.concatenate(parts)
+        return self._asked(keras.Model(self._model.inputs, layer.output), pixels)
 
     def randomised(self, seed: int) -> Network:
         """The same architecture with weights that were never trained."""
@@ -128,9 +116,16 @@ class Network:
         keras.utils.set_random_seed(seed)
         return Network(keras.models.clone_model(self._model), self._scaling, self._second_view)
 
-    def _asked(self, model: Any, pixels: Any) -> np.ndarray:
-        """A model's answers about pixels float32 (n, s, s, 3)."""
-        return np.asarray(model.predict_on_batch(np.asarray(self._scaled(pixels))))
+    def _asked(self, model: Any, pixels: np.ndarray) -> np.ndarray:
+        """A model's answers about pixels (n, s, s, 3), on average over both views: float32 (n, c)."""
+        import tensorflow as tf
+
+        parts = [np.zeros((0, model.output_shape[-1]), np.float32)]
+        for start in range(0, len(pixels), BATCH):
+            looks = views(tf.cast(pixels[start : start + BATCH], tf.float32), self._second_view)
+            answers = [share * np.asarray(model.predict_on_batch(np.asarray(self._scaled(v)))) for v, share in looks]
+            parts.append(np.asarray(np.sum(answers, axis=0), np.float32))
+        return np.concatenate(parts)
 
     def _scaled(self, pixels: Any) -> Any:
         """What the model takes, float32 (n, s, s, channels), of pixels (n, s, s, 3); TensorFlow can differentiate it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tflite.place.fix import Fix
 from tflite.place.logcontent import DAMAGED, NO_FIX, LogContent
@@ -71,8 +71,7 @@ def read_dataflash(data: bytes) -> LogContent:
         data: the file's bytes.
     """
     content, reader = LogContent(), _Reader()
-    found: list[tuple[float, Fix]] = []
-    exposures: dict[int, list[int]] = {}
+    found: list[tuple[float, Fix, int | None]] = []
     for name, values in _messages(data, content):
         try:
             moment = float(values["TimeUS"]) / 1e6
@@ -81,12 +80,8 @@ def read_dataflash(data: bytes) -> LogContent:
             content.skip(DAMAGED, f"a {name} message has no {error.args[0]}")
             continue
         if fix is not None:
-            if number is not None:
-                exposures.setdefault(number, []).append(len(found))
-            found.append((moment, fix))
-    started = reader.started
-    content.fixes = [replace(fix, time=None if started is None else started + moment) for moment, fix in found]
-    content.exposures = {number: [content.fixes[place] for place in taken] for number, taken in exposures.items()}
+            found.append((moment, fix, number))
+    content.date(found, reader.started)
     if reader.vehicle.void:
         content.skipped[NO_FIX] += reader.vehicle.void
     return content

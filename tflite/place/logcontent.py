@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tflite.place.fix import Fix
 
@@ -38,6 +39,27 @@ class LogContent:
         self.skipped[reason] += 1
         if problem is not None and len(self.problems) < _KEPT:
             self.problems.append(problem)
+
+    def date(
+        self,
+        found: Iterable[tuple[float, Fix, int | None]],
+        started: float | None,
+        earliest: float = -math.inf,
+        latest: float = math.inf,
+    ) -> None:
+        """Take fixes that a controller's own clock tells the time of.
+
+        Args:
+            found: in the order of the file: seconds since that clock was 0, the fix, and the number of its exposure or None.
+            started: when that clock was 0, seconds since 1970 UTC; None where nothing tells.
+            earliest, latest: seconds since 1970 UTC; a time that does not lie between them is none.
+        """
+        for moment, fix, number in found:
+            time = None if started is None else started + moment
+            dated = replace(fix, time=time if time is not None and earliest < time < latest else None)
+            self.fixes.append(dated)
+            if number is not None:
+                self.exposures.setdefault(number, []).append(dated)
 
     def left_out(self) -> str:
         """What was left out, by reason, and the first ones in full; empty where nothing was."""

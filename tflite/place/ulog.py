@@ -12,7 +12,7 @@ import math
 import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tflite.place.fix import Angles, Fix
@@ -75,8 +75,7 @@ def read_ulog(data: bytes) -> LogContent:
         data: the file's bytes.
     """
     content, reader = LogContent(), _Reader()
-    found: list[tuple[float, Fix]] = []
-    exposures: dict[int, list[int]] = {}
+    found: list[tuple[float, Fix, int | None]] = []
     for topic, values in _messages(data, content):
         try:
             moment = float(values["timestamp"]) / 1e6
@@ -85,15 +84,8 @@ def read_ulog(data: bytes) -> LogContent:
             content.skip(DAMAGED, f"a {topic} lacks values, or has such as cannot be")
             continue
         if fix is not None:
-            if number is not None:
-                exposures.setdefault(number, []).append(len(found))
-            found.append((moment, fix))
-    started = reader.started
-    dated = [(None if started is None else started + moment, fix) for moment, fix in found]
-    content.fixes = [
-        replace(fix, time=time if time is not None and EARLIEST < time < LATEST else None) for time, fix in dated
-    ]
-    content.exposures = {number: [content.fixes[place] for place in taken] for number, taken in exposures.items()}
+            found.append((moment, fix, number))
+    content.date(found, reader.started, EARLIEST, LATEST)
     if reader.vehicle.void:
         content.skipped[NO_FIX] += reader.vehicle.void
     return content
