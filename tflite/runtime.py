@@ -23,6 +23,7 @@ import numpy as np
 from tflite.errors import CrackError, ModelFileError
 from tflite.foreign import refuse_foreign
 from tflite.graph import EDGETPU_OPERATOR, read_graph
+from tflite.looks import cut_looks
 from tflite.quiet import first_model
 from tflite.scaling import look_up
 from tflite.sidecar import Golden, Sidecar, TensorSpec, golden_input, read_sidecar, verify_file
@@ -138,6 +139,10 @@ class TileModel:
                 f"a tile must be uint8 of shape ({size}, {size}, 3), got {tile.dtype} of shape {tile.shape}. "
                 "tflite.images.load_rgb(path, size) makes one."
             )
+        return self._answer(tile)
+
+    def _answer(self, tile: np.ndarray) -> np.ndarray:
+        """The output tensor for a tile of the right shape."""
         return self._ask(self._interpreter, tile)
 
     def _ask(self, interpreter: Any, pixels: np.ndarray) -> np.ndarray:
@@ -195,9 +200,32 @@ class TileModel:
 
 
 class Classifier(TileModel):
-    """A loaded, checked model that answers crack or no crack, one tile at a time. Arguments and errors: see `TileModel`."""
+    """A loaded, checked model that answers crack or no crack, one tile at a time. Further arguments and errors: see `TileModel`.
+
+    Args:
+        quick: of a file that looks twice, take the second look only where it could make a crack of the tile: where the first is no more
+            than the sidecar's `second_view_gain` below the threshold. Decisions stay, clean tiles keep the first look's logit, and
+            a flight takes about half the time. Not on the Edge TPU, whose files cannot be cut.
+
+    Attributes:
+        second_looks: how many times a quick classifier has looked again.
+    """
 
     task = "classify"
+
+    def __init__(
+        self, path: str | Path, *, threads: int = 1, delegate: str = "xnnpack", trust: bool = False, quick: bool = False
+    ) -> None:
+        self.second_looks = 0
+        self._looks: tuple[_Part, _Part] | None = None
+        self._final_below = -math.inf  # a first look's logit
+        super().__init__(path, threads=threads, delegate=delegate, trust=trust)
+        if quick and self.sidecar.second_view_gain is not None and delegate != "edgetpu":
+            parts = cut_looks(self.path)
+            if parts is not None:
+                first, rest = (_Part(load_interpreter(self.path, threads, delegate, part)) for part in parts)
+                self._looks = first, rest
+                self._final_below = self.sidecar.threshold.logit - self.sidecar.second_view_gain
 
     def raw(self, tile: np.ndarray) -> float:
         """One inference on raw pixels.
@@ -213,6 +241,17 @@ class Classifier(TileModel):
             CrackError: if the tile has another shape or dtype.
         """
         return float(self.sidecar.head.raw(self.run(tile).reshape(-1)))
+
+    def _answer(self, tile: np.ndarray) -> np.ndarray:
+        if self._looks is None:
+            return super()._answer(tile)
+        first, rest = self._looks
+        pixels = self._as_input(tile)[np.newaxis]
+        look = first(pixels)
+        if self.to_logit(float(look.item())) < self._final_below:
+            return look
+        self.second_looks += 1
+        return rest(pixels, look)
 
     def golden(self) -> Golden:
         """What the model answers to `golden_input` here, with tolerance 0."""
@@ -243,6 +282,21 @@ class Classifier(TileModel):
     def is_crack(self, tile: np.ndarray) -> bool:
         """The decision for one tile, uint8 (image_size, image_size, 3), at the sidecar's threshold."""
         return self.decide(self.raw(tile))
+
+
+class _Part:
+    """A part of a file, see `tflite.looks`: tensors in, one tensor out."""
+
+    def __init__(self, interpreter: Any) -> None:
+        self._interpreter = interpreter
+        self._inputs = [details["index"] for details in interpreter.get_input_details()]
+        self._output = interpreter.get_output_details()[0]["index"]
+
+    def __call__(self, *tensors: np.ndarray) -> np.ndarray:
+        for number, tensor in zip(self._inputs, tensors, strict=True):
+            self._interpreter.set_tensor(number, tensor)
+        self._interpreter.invoke()
+        return np.asarray(self._interpreter.get_tensor(self._output))
 
 
 def require_task(path: str | Path, sidecar: Sidecar, task: str) -> None:

@@ -137,7 +137,7 @@ class PhotoClassifier:
         scaled: bool = False,
         looks_again: bool = False,
     ) -> None:
-        first = Classifier(path)
+        first = Classifier(path, quick=True)
         self.sidecar = first.sidecar
         self.side = side or training_side(first.sidecar)
         self.tile_mm = training_mm(first.sidecar) if scaled else None
@@ -243,7 +243,9 @@ class PhotoClassifier:
             try:
                 found = self._spare.pop()
             except IndexError:
-                found = Classifier(self._path, trust=True)  # the file was compared with its sidecar a moment ago
+                found = Classifier(
+                    self._path, trust=True, quick=True
+                )  # the file was compared with its sidecar a moment ago
             self._own.classifier = found
         return found
 

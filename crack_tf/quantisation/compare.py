@@ -60,11 +60,13 @@ class Reference:
         val: float32 (n,), on the validation split.
         measured: float32 (m,), on the measured split.
         threshold: its own, in logits.
+        gain: see `tflite.sidecar.Sidecar.second_view_gain`.
     """
 
     val: np.ndarray
     measured: np.ndarray
     threshold: float
+    gain: float | None = None
 
 
 def measure_tiles(

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from crack_tf.common.arguments import check_config
 from crack_tf.common.provenance import created, environment
 from crack_tf.data.registry import prepare
@@ -34,6 +36,7 @@ from tflite.sidecar import Sidecar, TensorSpec, read_sidecar, with_sidecar, writ
 if TYPE_CHECKING:
     from tflite.graph import Graph
 
+GAIN_QUANTILE = 0.99  # of validation tiles, see `Sidecar.second_view_gain`; on sets left out no crack was lost by it (studies/looks.py)
 UNFINISHED = Output("crack-tf export", lambda path: True)  # a checkpoint: nobody else gives such a name
 
 
@@ -154,10 +157,14 @@ def export_all(
 def reference_of(model: Any, data: Data, sidecar: Sidecar, second_view: int) -> Reference:
     """What the float classifier says, looking as often as the file will; a second look has a threshold of its own."""
     val = predict_logits(model, data.val.images, second_view=second_view)
+    measured = predict_logits(model, data.measured.images, second_view=second_view)
     threshold, target = sidecar.threshold.logit, sidecar.threshold.target_recall
-    if second_view and target is not None:
+    if not second_view:
+        return Reference(val, measured, threshold)
+    if target is not None:
         threshold = select_threshold(val, data.val.labels, target)
-    return Reference(val, predict_logits(model, data.measured.images, second_view=second_view), threshold)
+    raised = val - predict_logits(model, data.val.images)
+    return Reference(val, measured, threshold, max(0.0, float(np.quantile(raised, GAIN_QUANTILE))))
 
 
 def already_done(
@@ -293,6 +300,7 @@ def measure(
         created=created(),
         task=before.task,
         second_view=config.second_view,
+        second_view_gain=None if maps else reference.gain,
     )
     write_sidecar(path, draft)
     find: Callable[..., Measured] = measure_maps if maps else measure_tiles

@@ -372,7 +372,7 @@ def run(args: argparse.Namespace) -> int:
         raise CrackError(f"--utc-offset {args.utc_offset:g}: hours from -14 to 14.")
     timezone = args.timezone if args.utc_offset is None else _offset_text(args.utc_offset)
     clock = CameraClock(None if timezone is None else parse_timezone(timezone), args.clock_offset)
-    classifier = Classifier(args.model, threads=args.threads, delegate=args.delegate)
+    classifier = Classifier(args.model, threads=args.threads, delegate=args.delegate, quick=True)
     side = args.tile_size or max(1, round(args.tile_scale * training_side(classifier.sidecar)))
     if side < MIN_SIDE:
         raise CrackError(f"tiles of {side} pixels are too small: at least {MIN_SIDE}.")
