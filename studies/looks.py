@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     found = [row(both, quick, load_set(chosen, args.limit)) for chosen in DOMAINS]
     write_csv(args.out, found)
     shown = ("set", "called_cracked", "called_clean_now", "clean", "looked_twice", "both_ms", "quick_ms")
-    print(format_table(found, {name: lambda row, name=name: str(row[name]) for name in shown}))
+    print(format_table(found, {name: partial(_cell, name) for name in shown}))
 
 
 def row(both: Classifier, quick: Classifier, tested: TestSet) -> dict[str, Any]:
@@ -88,6 +89,10 @@ def row(both: Classifier, quick: Classifier, tested: TestSet) -> dict[str, Any]:
         "gain": round(float(quick.sidecar.second_view_gain or 0), 3),
         "manifest_sha256": tested.sha256,
     }
+
+
+def _cell(name: str, row: dict[str, Any]) -> str:
+    return str(row[name])
 
 
 def main(argv: list[str] | None = None) -> int:
