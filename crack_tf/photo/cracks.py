@@ -59,6 +59,7 @@ RANGE_COLUMNS = tuple(f"{name}_{end}_{unit}" for unit in ("px", "mm") for name i
 PHOTOGRAPH, MASK = "photograph", "mask"  # where widths come from
 MIN_AREA = 30  # pixels; smaller spots have no measurable direction or length
 SPUR_RATIO = 1.0
+WIDTH_COLUMNS = ("branch", "along_px", "x", "y", "width_px", "width_from")  # of every table of widths along a crack
 MAX_WIDTH_STRETCH = 20.0  # pixels along the centreline
 PROFILE_SPACING = 2.0  # pixels between two widths of a profile
 _SMOOTHING = 3.0  # pixels; straightens the stairs of a skeleton and keeps its bends
@@ -95,6 +96,17 @@ class WidthAt:
     width_from: str
     missing_light: float | None = None
     half_width: float | None = None
+
+    def as_row(self) -> dict[str, Any]:
+        """`WIDTH_COLUMNS` of a table of widths: what the picture says. A table's own columns, in millimetres, come from its scale."""
+        return {
+            "branch": self.branch,
+            "along_px": self.along,
+            "x": self.x,
+            "y": self.y,
+            "width_px": self.width,
+            "width_from": self.width_from,
+        }
 
 
 @dataclass(frozen=True)

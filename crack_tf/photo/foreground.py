@@ -27,6 +27,7 @@ MIN_SHARE = 0.1  # an automatic mask that leaves less of the photograph is not b
 
 _CLOSE_SHARE = 0.015  # of the photograph's longer side
 _ISLAND_SHARE = 0.005  # of the photograph's area
+_FRAME_SHARE = 0.006  # of the longer side; thinner strips along the border come from the cut, not from the scene
 _HOLE_SHARE = 0.05  # a wide, dark crack that reaches the border covers 3 %
 _TIDY_SIDE = 1024  # pixels; masks are tidied at this size at most
 
@@ -165,8 +166,9 @@ def check_photo(photo: np.ndarray) -> tuple[int, int]:
 def tidy(mask: np.ndarray, prompt: Prompt) -> np.ndarray:
     """Give a raw mask plain outlines and give cracks back to the concrete.
 
-    Gaps narrower than 3 % of the photograph's longer side are closed (a crack from edge to edge is one), background below
-    5 % of its area is filled, islands below 0.5 % are dropped. What a person pointed at stays as told.
+    Gaps narrower than 3 % of the photograph's longer side are closed (a crack from edge to edge is one), so are strips along its
+    border of up to 0.6 %; background below 5 % of its area is filled, islands below 0.5 % are dropped. What a person pointed at stays
+    as told.
 
     Args:
         mask: bool (height, width).
@@ -188,6 +190,8 @@ def tidy(mask: np.ndarray, prompt: Prompt) -> np.ndarray:
         radius:-radius, radius:-radius
     ]
     closed |= small
+    if prompt.box is None:  # else the strip may be what a person left outside
+        closed |= _frame(closed)
     kept = _without_small(closed, _ISLAND_SHARE, _scaled(prompt.foreground, scale, closed.shape))
     kept = ~_without_small(~kept, _HOLE_SHARE, _scaled(prompt.background, scale, closed.shape))
     result = resize_mask(kept, height, width)
@@ -195,6 +199,17 @@ def tidy(mask: np.ndarray, prompt: Prompt) -> np.ndarray:
         for x, y in points:
             result[y, x] = value
     return result
+
+
+def _frame(mask: np.ndarray) -> np.ndarray:
+    """What a mask lacks along the photograph's border only, in strips too thin to be sky, ground or leaves: bool (height, width)."""
+    from scipy import ndimage
+
+    widest = max(2, round(_FRAME_SHARE * max(mask.shape)))
+    border = np.ones(mask.shape, bool)
+    border[widest:-widest, widest:-widest] = False
+    square = np.ones((widest + 1, widest + 1), bool)
+    return np.asarray(border & ~mask & ~ndimage.binary_opening(~mask, square))
 
 
 def resize_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.photo.cracks import COLUMNS, MIN_AREA, RANGE_COLUMNS, Crack, measure_cracks
+from crack_tf.photo.cracks import COLUMNS, MIN_AREA, RANGE_COLUMNS, WIDTH_COLUMNS, Crack, measure_cracks
 from crack_tf.photo.gsd import GroundSampling, check_whole, from_camera, from_photo, from_value, small_note
 from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.limits import column, judge
@@ -21,7 +21,7 @@ from crack_tf.photo.view import scale_error
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
 
-PROFILE_COLUMNS = ("crack", "branch", "along_px", "x", "y", "width_px", "width_from", "along_mm", "width_mm")
+PROFILE_COLUMNS = ("crack", *WIDTH_COLUMNS, "along_mm", "width_mm")
 LEFT_OUT = "unclear: hardly anything here was taken for concrete"
 
 
@@ -149,12 +149,7 @@ def profile_rows(crack: Crack) -> list[dict[str, Any]]:
     return [
         {
             "crack": crack.number,
-            "branch": place.branch,
-            "along_px": place.along,
-            "x": place.x,
-            "y": place.y,
-            "width_px": place.width,
-            "width_from": place.width_from,
+            **place.as_row(),
             "along_mm": None if scale is None else round(place.along * scale, 2),
             "width_mm": None if scale is None else round(place.width * scale, 4),
         }

@@ -12,16 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.photo.cracks import PROFILE_SPACING, WidthAt
+from crack_tf.photo.cracks import PROFILE_SPACING, WIDTH_COLUMNS, WidthAt
 from crack_tf.photo.view import View
 from tflite.checked import file_inside
 from tflite.errors import CrackError
 from tflite.files import write_bytes
 
-COLUMNS = (
-    *("branch", "along_px", "x", "y", "width_px", "width_from", "along_mm", "width_mm"),
-    *("missing_light_px", "half_width_px"),
-)
+COLUMNS = (*WIDTH_COLUMNS, "along_mm", "width_mm", "missing_light_px", "half_width_px")
 MOST_PLOTTED, LEAST_PLOTTED = 80, 16  # points of a plot
 PAGE_POINTS = 60_000  # of all plots together, about: a page of thousands of findings stays small
 _MAX_BYTES = 20_000_000
@@ -59,16 +56,7 @@ def profile_csv(profile: Sequence[WidthAt], view: View | None) -> bytes:
         view: how the photograph shows the surface, or None for pixels only.
     """
     rows = [
-        {
-            "branch": place.branch,
-            "along_px": place.along,
-            "x": place.x,
-            "y": place.y,
-            "width_px": place.width,
-            "width_from": place.width_from,
-            "missing_light_px": place.missing_light,
-            "half_width_px": place.half_width,
-        }
+        {**place.as_row(), "missing_light_px": place.missing_light, "half_width_px": place.half_width}
         for place in profile
     ]
     return _table(rows, view)
@@ -203,7 +191,7 @@ def _runs(keys: Sequence[object]) -> list[slice]:
 
 
 def _directions(points: np.ndarray) -> np.ndarray:
-    """Of a line at its points, float (n, 2); to the right where there is one only."""
+    """A line's directions at its points, float (n, 2); to the right where there is one only."""
     if len(points) < 2:
         return np.array([[PROFILE_SPACING, 0.0]] * len(points))
     found = np.gradient(points, axis=0)

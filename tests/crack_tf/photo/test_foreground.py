@@ -93,6 +93,18 @@ def test_what_is_bluer_or_greener_than_concrete_is_background_though_hardly_ligh
     assert mask[:115].mean() > 0.99
 
 
+@pytest.mark.parametrize(("height", "width"), [(900, 1200), (3000, 4000), (120, 160)])
+def test_a_thin_frame_along_the_border_is_concrete_and_the_sky_that_it_hangs_on_is_not(height: int, width: int) -> None:
+    thin = max(2, round(2 * width / 512))  # two pixels where GrabCut cuts
+    found = np.ones((height, width), bool)
+    found[:, :thin] = found[:, -thin:] = found[-thin:] = False
+    found[: height // 4] = False
+    mask = tidy(found, Prompt())
+    near = width // 50
+    assert not mask[: height // 4 - near].any()
+    assert mask[height // 4 + near :].all()
+
+
 @pytest.mark.parametrize("tint", [(0.5, 0.5, 0.5), (0.85, 0.74, 0.6)], ids=["damp", "rust"])
 def test_damp_and_rust_at_the_border_are_concrete(tint) -> None:
     photo = concrete()
