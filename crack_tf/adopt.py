@@ -103,13 +103,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Adopt as the parsed options say."""
+    for option, path in (("MODEL", args.model), ("--crack", args.crack), ("--clean", args.clean)):
+        if not path.exists():
+            raise CrackError(f"{option} {path} does not exist.")
     scaling = parse_scaling(args.input_scaling, args.channels)
     classes = tuple(part.strip() for part in args.classes.split(","))
     if len(classes) != 2 or not all(classes):
         raise CrackError(f"--classes {args.classes}: name two, in the order of the outputs, such as no_crack,crack.")
-    for option, path in (("MODEL", args.model), ("--crack", args.crack), ("--clean", args.clean)):
-        if not path.exists():
-            raise CrackError(f"{option} {path} does not exist.")
 
     from crack_tf.zoo.adoption import AdoptConfig, adopt
 

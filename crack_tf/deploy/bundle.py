@@ -279,7 +279,8 @@ def choose_tiles(manifest: Manifest, split: str, count: int, seed: int) -> list[
             )
         drawn = subset(of_class, count // 2, seed)
         if len(drawn) < count // 2:
-            print(f"note: only {len(drawn)} {name} tiles in split {split!r} of {manifest.name}", file=sys.stderr)
+            found = counted(len(drawn), f"{name} tile")
+            print(f"note: only {found} in split {split!r} of {manifest.name}", file=sys.stderr)
         chosen += drawn
     for item in chosen:
         if not is_plain(item.path):

@@ -51,11 +51,11 @@ def average(
     folder = Path(out)
     names = [os.fspath(model) for model in models]
     check_folder(folder, OUTPUT, overwrite, inputs=(*names, data))
-    if not 0 < target_recall <= 1:
-        raise CrackError(f"--target-recall {target_recall}: give a share above 0 and at most 1, such as 0.998.")
     if len(names) < 2:
         raise CrackError(f"MODEL {names[0]}: an average takes two models or more.")
     files = [model_file(text) for text in names]
+    if not 0 < target_recall <= 1:
+        raise CrackError(f"--target-recall {target_recall}: give a share above 0 and at most 1, such as 0.998.")
     wrong = next((file for file in files if file.suffix != ".keras"), None)
     if wrong is not None:
         raise CrackError(f"MODEL {wrong}: quantised weights cannot be averaged. Name .keras files or run folders.")

@@ -120,6 +120,7 @@ def test_a_wrong_statement_is_refused_with_what_would_explain_it(refused: Callab
         ([*ORDERS[1], "--channels", "grey"], "takes 3 channel(s)"),
         ([*ORDERS[1], "--name", "../evil"], "model is '../evil'"),
         ([*ORDERS[1], "--crack", "absent.png"], "--crack absent.png does not exist"),
+        (["--classes", "crack", "--crack", "absent.png"], "--crack absent.png does not exist"),  # the nearer mistake
     ],
 )
 def test_options_that_contradict_the_file_or_each_other_are_refused(

@@ -78,6 +78,7 @@ def test_what_cannot_be_averaged_is_refused(
         ([run], [], "takes two models or more"),
         ([run, str(tmp_path / "dark.tflite")], [], "quantised weights cannot be averaged"),
         ([run, str(tmp_path / "none.keras")], [], "does not exist"),
+        ([run, str(tmp_path / "none.keras")], ["--target-recall", "0"], "does not exist"),
         ([run, run], ["--target-recall", "0"], "--target-recall 0"),
     ):
         assert main([*models, *options, "--data", str(tiny_manifest.source), "--out", str(out)]) == 2

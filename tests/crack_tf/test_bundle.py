@@ -202,6 +202,9 @@ def test_fewer_tiles_than_asked_for_are_taken_with_a_note(
 ) -> None:
     assert len(packing.choose_tiles(tiny_manifest, "test", 64, 0)) == 8
     assert "only 4 crack tiles" in capsys.readouterr().err
+    one = replace(tiny_manifest, items=tuple(item for item in tiny_manifest.items if item.split == "test")[-5:])
+    assert len(packing.choose_tiles(one, "test", 4, 0)) == 3
+    assert "only 1 crack tile in" in capsys.readouterr().err
 
 
 def test_a_shipped_model_is_packed_by_its_name_with_its_golden_tiles() -> None:
