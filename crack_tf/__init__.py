@@ -117,4 +117,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """What completion offers: the public names and those rooms that somebody has imported, without what this file needs for itself."""
+    rooms = (name for name, value in globals().items() if getattr(value, "__name__", "") == f"{__name__}.{name}")
+    return sorted({*__all__, *rooms, *(name for name in globals() if name.startswith("__"))})

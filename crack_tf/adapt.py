@@ -170,7 +170,7 @@ class AdaptVerb(ModuleType):
         resume: bool = False,
         overwrite: bool = False,
     ) -> Adapted:
-        """See `crack_tf.adaptation.adapting.adapt`."""
+        """Make a model for one structure, if it is better there. See `crack_tf.adaptation.adapting.adapt`."""
         require(("keras", "tensorflow", "cv2"))
         from crack_tf.adaptation.adapting import adapt
 

@@ -151,7 +151,7 @@ class ExportVerb(ModuleType):
         resume: bool = False,
         overwrite: bool = False,
     ) -> ExportResult:
-        """See `crack_tf.quantisation.export.export`."""
+        """Write a run's model as .tflite, in the scheme that is asked for. See `crack_tf.quantisation.export.export`."""
         from crack_tf.quantisation.export import export
 
         return export(run, config, out, resume=resume, overwrite=overwrite)

@@ -164,7 +164,7 @@ class TrainVerb(ModuleType):
         resume: bool = False,
         overwrite: bool = False,
     ) -> Run:
-        """See `crack_tf.training.loop.train`."""
+        """Train a model into a run folder. See `crack_tf.training.loop.train`."""
         require(("keras",))
         from crack_tf.training.loop import train
 

@@ -50,10 +50,10 @@ def section(name: str) -> str:
     for node in (node for path in homes if path.is_file() for node in ast.parse(path.read_text(encoding="utf-8")).body):
         for item in node.body if isinstance(node, ast.ClassDef) else ():
             if isinstance(item, ast.FunctionDef) and item.name == "__call__":
-                called = re.fullmatch(r"See `([\w.]+)`\.", ast.get_docstring(item) or "")
+                called = re.search(r"See `([\w.]+)`\.$", ast.get_docstring(item) or "")
                 if called is None:
                     raise ValueError(
-                        f"crack_tf.{name}: the docstring of __call__ names no function: See `module.function`."
+                        f"crack_tf.{name}: the docstring of __call__ does not end in: See `module.function`."
                     )
                 return f"::: {called[1]}\n    options:\n      heading: {name}\n      toc_label: {name}"
     return f"::: crack_tf.{name}"

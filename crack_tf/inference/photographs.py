@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 import numpy as np
 
@@ -222,7 +222,7 @@ class PhotoModel(ABC, Generic[Answer]):
         about = f"input {self.sidecar.image_size} px, crack from probability {self.sidecar.threshold.probability:.3g}"
         return f"<{type(self).__name__} {self.name}: {about}>"
 
-    def __enter__(self) -> PhotoModel[Answer]:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -232,10 +232,10 @@ class PhotoModel(ABC, Generic[Answer]):
         """End the model's threads."""
 
     @overload
-    def predict(self, photo: Photograph, **settings: Any) -> Answer: ...
+    def predict(self, photo: Photograph) -> Answer: ...  # type: ignore[overload-overlap]  # a str is iterable, too
 
     @overload
-    def predict(self, photo: Iterable[Photograph], **settings: Any) -> Answers[Answer]: ...
+    def predict(self, photo: Iterable[Photograph]) -> Answers[Answer]: ...
 
     def predict(self, photo: Any, **settings: Any) -> Any:
         """Answer about one photograph, or about many, one after the other as they are asked for.
@@ -389,6 +389,30 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
         if self._pool is not None:
             self._pool.__exit__(None, None, None)
 
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # as above
+        self, photo: Photograph, *, mm_per_pixel: float | None = None
+    ) -> DrawnPhoto: ...
+
+    @overload
+    def predict(self, photo: Iterable[Photograph], *, mm_per_pixel: float | None = None) -> Answers[DrawnPhoto]: ...
+
+    def predict(self, photo: Any, **settings: Any) -> Any:
+        """Draw the cracks of one photograph, or of many, one after the other as they are asked for.
+
+        Args:
+            photo: as `CrackClassifier.predict` takes it: a file, a uint8 RGB array, a folder, or a list of these.
+            settings: `mm_per_pixel`, the millimetres of one pixel on the surface; without it cracks are measured in pixels.
+
+        Returns:
+            Of one photograph, the answer. Of a folder or list an iterator (`Answers`).
+
+        Raises:
+            ImageError: if the only photograph cannot be read: nothing is known of what it shows.
+            CrackError: if the argument is none of these, a folder holds no photograph, or the scale is no number above 0.
+        """
+        return super().predict(photo, **settings)
+
     def _answer(self, name: str, picture: Picture, **settings: Any) -> DrawnPhoto:
         scale = settings.pop("mm_per_pixel", None)
         if settings:
@@ -403,8 +427,27 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
         return DrawnPhoto(name, image, probability, probability >= cut, cut, scale, self.name)
 
 
+# Shipped models by what they do, so that an editor knows what their answers hold; of other models the file decides.
+Drawing = Literal["unet_mobile"]
+Classifying = Literal[
+    "mobilenet_v2",
+    "mobilenet_v2_035_mixed",
+    "mobilenet_v2_035_real",
+    "mobilenet_v2_mixed",
+    "mobilenet_v2_real",
+    "opnet",
+    "opnet_lite_base",
+    "opnet_lite_nano",
+    "opnet_lite_small",
+]
+
+
 @overload
-def load(model: None = None, *, jobs: int | None = None) -> CrackClassifier: ...
+def load(model: Classifying | None = None, *, jobs: int | None = None) -> CrackClassifier: ...
+
+
+@overload
+def load(model: Drawing, *, jobs: int | None = None) -> CrackSegmenter: ...
 
 
 @overload

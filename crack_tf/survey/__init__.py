@@ -27,7 +27,7 @@ class SurveyPackage(ModuleType):
         truth: Path | None = None,
         **settings: Any,
     ) -> SurveyResult:
-        """See `crack_tf.survey.surveying.survey`."""
+        """Search a flight's photographs for cracks and write the report. See `crack_tf.survey.surveying.survey`."""
         from crack_tf.survey.surveying import survey
 
         return survey(source, out, config, overwrite=overwrite, one_file=one_file, truth=truth, **settings)

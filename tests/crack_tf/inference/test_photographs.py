@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import crack_tf
-from crack_tf.inference.photographs import OVERLAP
+from crack_tf.inference.photographs import OVERLAP, Classifying, Drawing
 from crack_tf.inference.predict import PredictConfig, predict_photos
 from crack_tf.inference.predictions import UNREADABLE
 from crack_tf.inference.tiles import photo_boxes
@@ -245,6 +247,19 @@ def test_a_model_says_what_it_is_and_the_error_is_at_the_front_door(classifier: 
     assert repr(crack_tf.load("unet_mobile", jobs=1)).startswith("<CrackSegmenter unet_mobile-int8")
     with pytest.raises(crack_tf.CrackError):
         crack_tf.load("mobilenet_v9")
+
+
+def test_editors_are_told_which_shipped_model_does_what() -> None:
+    for names, task in ((Classifying, "classify"), (Drawing, "segment")):
+        assert {*get_args(names)} == {name for name, model in SHIPPED.items() if model.task == task}
+
+
+def test_completion_offers_the_public_names_and_nothing_that_the_file_imports_for_itself() -> None:
+    importlib.import_module("crack_tf.photo")
+    offered = {name for name in dir(crack_tf) if not name.startswith("_")}
+    assert {name for name in crack_tf.__all__ if not name.startswith("_")} <= offered
+    assert "photo" in offered
+    assert not {"Any", "Path", "TYPE_CHECKING", "annotations", "importlib"} & offered
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
