@@ -186,6 +186,12 @@ def test_each_range_says_why() -> None:
     assert all("#" in line for line in base[: base.index("]")])
 
 
+def test_the_readme_names_every_extra_that_is_for_users() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (line,) = re.findall(r"^.* are extras\.$", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert {*re.findall(r"`(\w+)`", line)} == {*project["optional-dependencies"]} - {"dev", "docs"}
+
+
 def test_the_command_exists() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     module, _, function = project["project"]["scripts"]["crack-tf"].partition(":")

@@ -64,7 +64,7 @@ def _aligned(
 
 
 def _shifts(pairs: list[tuple[int, int]], apart: np.ndarray, count: int, position_error_m: float) -> np.ndarray:
-    """Of all shifts that settle the pairs those that are small, since positions are right on average: float (count, 2)."""
+    """The smallest shifts that settle the pairs, since positions are right on average: float (count, 2)."""
     from scipy import sparse
     from scipy.sparse.linalg import lsqr
 

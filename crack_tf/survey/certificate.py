@@ -115,7 +115,7 @@ class Certificate:
 
     @property
     def unit(self) -> str:
-        """Of the widths: "mm", or "px" where no scale is known."""
+        """What widths are in: "mm", or "px" where no scale is known."""
         return "px" if self.trials[0].width_mm is None else "mm"
 
     @property

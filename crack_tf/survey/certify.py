@@ -146,7 +146,7 @@ class _Visit:
 
     @property
     def key(self) -> tuple[str, int]:
-        """Of what is kept of it."""
+        """What its result is kept under."""
         return self.site.photo.name, self.round
 
 

@@ -55,7 +55,7 @@ class Pod:
         return float(self.sizes.min()), float(self.sizes.max())
 
     def probability(self, sizes: np.ndarray, contrast: float | np.ndarray = REFERENCE) -> np.ndarray:
-        """Of detection, float (n,)."""
+        """The probability of detection, float (n,)."""
         return _sigmoid(self._columns(np.asarray(sizes, float), contrast) @ self.weights)
 
     def bounds(self, size: float, contrast: float = REFERENCE) -> tuple[float, float]:
@@ -119,7 +119,7 @@ class Pod:
         return bool((self.probability(np.array(self.range), contrast) >= probability).all())
 
     def covariance(self) -> np.ndarray:
-        """Of the weights, float (3, 3)."""
+        """The weights' covariance, float (3, 3)."""
         return np.asarray(np.linalg.inv(_information(self._design, self.weights)))
 
     def _reached(self, probability: float, contrast: float) -> float | None:

@@ -88,7 +88,7 @@ def round_view(flat: View, face: Face, camera: Camera, frame: Frame) -> View:
 def _round_views(
     photos: Sequence[PhotoRecord], faces: Sequence[Face], position_error_m: float
 ) -> dict[str, tuple[View, View]]:
-    """Of the photographs that look at a cylinder, how they show it: as a wall, and as it is."""
+    """How the photographs that look at a cylinder show it: as a wall, and as it is."""
     if not any(face.kind == CYLINDER for face in faces):
         return {}
     views = views_of(photos, faces, position_error_m)

@@ -370,7 +370,7 @@ def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot, view: View | 
 
 
 def _ranges_mm(candidate: Candidate, whole: Scales | None, widest: Scales | None) -> tuple[Range, Range, Range] | None:
-    """Of length, mean and maximum width."""
+    """The ranges of length, mean and maximum width, in millimetres."""
     if candidate.ranges is None or whole is None or widest is None:
         return None
     assert candidate.length_px is not None

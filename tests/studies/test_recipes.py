@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def benchmark_parser() -> argparse.ArgumentParser:
-    """Of `python -m tflite.benchmark`."""
+    """The parser of `python -m tflite.benchmark`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--manifest")
     benchmark.add_arguments(parser)

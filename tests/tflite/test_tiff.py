@@ -1,4 +1,4 @@
-"""Of a TIFF the photograph is taken, never its preview; several photographs, raw data and damage are refused."""
+"""A TIFF gives its photograph, never its preview; several photographs, raw data and damage are refused."""
 
 from __future__ import annotations
 

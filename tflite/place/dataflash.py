@@ -147,7 +147,7 @@ class _Reader:
         return self.vehicle.placed(moment, values["Lat"], values["Lng"], values["Alt"], None)
 
     def _date(self, week: float, milliseconds: float, moment: float) -> None:
-        """Of the first message that has one; nobody's clock runs off by much within a flight."""
+        """Take the date of the first message that has one; nobody's clock runs off by much within a flight."""
         if self.started is None and 1042 < week < 5000 and 0 <= milliseconds < _WEEK_S * 1000:
             self.started = _GPS_EPOCH + week * _WEEK_S + milliseconds / 1e3 - _LEAP_S - moment
 

@@ -270,7 +270,7 @@ def _recorded(data: bytes, parser: MavlinkParser, content: LogContent) -> Iterat
 
 
 def _message_length(head: bytes) -> int:
-    """Of a message, by its first three bytes."""
+    """How long a message is, by its first three bytes."""
     if len(head) < 3:
         return _LONGEST
     if head[0] == 0xFE:

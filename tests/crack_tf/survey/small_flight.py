@@ -26,7 +26,7 @@ class Models:
 
     @property
     def options(self) -> list[str]:
-        """Of the command line."""
+        """What the command line takes."""
         return [
             "--model",
             str(self.classifier),
