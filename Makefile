@@ -121,21 +121,21 @@ $(VENV)/.docs: $(VENV)/.base requirements-docs.txt
 
 # The theme's makers announce what comes after mkdocs on every run; here its version is pinned.
 docs: $(VENV)/.docs
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --clean
+	@NO_MKDOCS_2_WARNING=1 $(BESIDE) $(BIN)/python -m mkdocs build --strict --quiet --clean
 
 quick: lint
 	@$(MAKE) --no-print-directory -j2 pytest types TESTS='--dist worksteal -m "not slow"'
 
-# Types, then documents, beside the tests, whose processes wait now and then.
+# Types, then documents, beside the tests, in what time these leave: their processes wait now and then, all the way through.
 test: lint $(VENV)/.docs
-	@$(MAKE) --no-print-directory -j2 pytest types docs
+	@$(MAKE) --no-print-directory -j2 pytest types docs BESIDE='nice -n 10'
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.dev
-	$(BIN)/mypy
+	$(BESIDE) $(BIN)/mypy
 
 # A file's tests stay together, since they share what they train, and files come in the order of tests/conftest.py.
 pytest: $(VENV)/.dev
