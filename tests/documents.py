@@ -105,6 +105,26 @@ def commands(block: Block) -> list[Command]:
     return found
 
 
+def columns_explained(text: str) -> dict[str, str]:
+    """Columns of a table of columns, `| names | unit | meaning |`, in order, each with its unit.
+
+    A row names several where they are explained together: then its unit is that of all, or each has its own in the same order.
+
+    Args:
+        text: part of a page, with one such table or several.
+    """
+    units: dict[str, str] = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("| `") or len(cells) != 3:
+            continue
+        names, own = re.findall(r"`([^`]+)`", cells[0]), cells[1].split(", ")
+        if len(own) not in (1, len(names)):
+            raise ValueError(f"{len(names)} columns and {len(own)} units: {line}")
+        units |= dict(zip(names, own * len(names) if len(own) == 1 else own, strict=True))
+    return units
+
+
 def _logical_lines(text: str) -> list[tuple[int, str]]:
     """(number of its first line from 0, line), with lines that end in a backslash joined to the next."""
     joined: list[tuple[int, str]] = []

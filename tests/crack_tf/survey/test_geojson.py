@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crack_tf.photo.limits import column
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey
 from crack_tf.survey.geojson import COLUMNS, coverage_geojson, findings_geojson, write_tables
 from tflite.device.tiles import Box
@@ -148,26 +146,6 @@ def test_the_table_has_a_row_per_finding(tmp_path):
     assert tuple(rows[0]) == COLUMNS
     assert [row["latitude"] for row in rows] == ["-33.5", ""]
     assert json.loads((tmp_path / "findings.geojson").read_text())["features"][0]["id"] == "abc"
-
-
-def test_every_column_is_explained_with_its_unit() -> None:
-    text = (Path(__file__).parents[3] / "docs" / "findings.md").read_text(encoding="utf-8")
-    units: dict[str, str] = {}
-    for line in text.split("## ")[0].splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("| `") and len(cells) == 3:
-            names = re.findall(r"`([^`]+)`", cells[0])
-            own = cells[1].split(", ")
-            units |= dict(zip(names, own * len(names) if len(own) == 1 else own, strict=False))
-    assert list(units)[-1] == column(0.3)
-    assert set(units) - {column(0.3)} == set(COLUMNS)
-    for name, unit in units.items():
-        if name.startswith("limit_"):
-            continue
-        for ending in ("px", "mm", "m", "mm2"):
-            if name.endswith(f"_{ending}"):
-                assert unit.split(" per ")[0] == ending, name
-    assert units["mm_per_pixel"] == "mm"
 
 
 def measured(low: float | None, high: float | None) -> Finding:
