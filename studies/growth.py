@@ -2,14 +2,14 @@
 
 What it makes: results/growth/cracks.csv, a row per crack of each pair of flights (what it was, by how much it is wider, what the survey
 with `--since` says of it), power.csv (shares that are called grown, and how often the range of 95 % holds the truth, with Wilson
-intervals, by growth and by width), power.png, and length.csv (the same of cracks that run on). The second flight is flown from other
-places, 0.9 to 1.25 times as far, turned by some degrees, in other light and through another tone curve; every crack is a little lighter
-or darker in it.
+intervals, by growth and by width, of all pairs and of those held out), power.png, and length.csv (the same of cracks that run on). The
+second flight is flown from other places, 0.9 to 1.25 times as far, turned by some degrees, in other light and through another tone
+curve; every crack is a little lighter or darker in it.
 On some pairs cracks grow, each by another amount; on the others none does, since how often one is called grown all the same takes many of
 them to be told. The numbers of `crack_tf.survey.growth` were set on the pairs of seeds 1,000 to 1,035 and then, since of 347 cracks that
-had not grown 26 were called so, widened on those of 1,052 to 1,123: what is new to the rule is counted apart (`new_`). Pairs that have
-rows are not flown again; one that was stopped goes on (runs/growth). After a change of the rule, REDO=1 compares the surveys that are
-there again (and with MORE=0 nothing else).
+had not grown 26 were called so, widened on those of 1,052 to 1,123. Pairs that were flown after that are counted apart, too (`held out`).
+Pairs that have rows are not flown again; one that was stopped goes on (runs/growth). After a change of the rule, REDO=1 compares the
+surveys that are there again (and with MORE=0 nothing else).
 Cost: half a minute a pair on two cores.
 Expected: docs/since.md#measured.
 Command: python -m studies.growth
@@ -52,9 +52,9 @@ from tflite.metrics import wilson_interval
 OUT, RUNS = Path("results/growth"), Path("runs/growth")
 # Seeds of pairs with cracks that grow, and of pairs where none does.
 GROWING, STILL = range(1030, 1052), range(1052, 1132)
-KNOWN_TO_THE_RULE = (*range(1036), *range(1052, 1124))  # seeds that were
-# Flown after the last change of the rule, one with growth after two without, so that whatever is there is a fair part of them.
+# Flown after the last change of the rule, one with growth after two without, so that as many as there are is a fair part of them.
 HELD_OUT = range(1200, 1500)
+ALL, FRESH = "all", "held out"
 GROWTHS_MM = (0.0, 0.05, 0.1, 0.2, 0.5)
 LONGER_PX, LONGER_FROM = (
     (0, 40, 80),
@@ -85,7 +85,9 @@ def plan_of(seed: int, epoch: int) -> Plan:
         darkness=(0.4, 0.82),
         epoch=epoch,
         grown_mm=(GROWTHS_MM[turn:] + GROWTHS_MM[:turn]) if grows else (),
-        longer_mm=tuple(round(pixels * scale, 1) for pixels in LONGER_PX) if grows and seed in range(LONGER_FROM, 1052) else (),
+        longer_mm=tuple(round(pixels * scale, 1) for pixels in LONGER_PX)
+        if grows and seed in range(LONGER_FROM, 1052)
+        else (),
     )
 
 
@@ -175,7 +177,12 @@ def _two_ranges_low(change: Change, surveys: Sequence[Survey]) -> float | None:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Shares by growth and width."""
+    """Shares by growth and width, of all pairs of flights and of those that are held out."""
+    fresh = [row for row in rows if int(row["seed"]) in HELD_OUT]
+    return [made for pairs, some in ((ALL, rows), (FRESH, fresh)) for made in _table(pairs, some)]
+
+
+def _table(pairs: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     made = []
     for grown in (*GROWTHS_MM, None):
         for low, high in ((0.0, 30.0), *WIDTHS_PX):
@@ -189,7 +196,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             ]
             if some:
                 name = "all" if (low, high) == (0.0, 30.0) else f"{low:g} to {high:g}"
-                made.append(_shares("all" if grown is None else f"{grown:g}", name, some))
+                made.append({"pairs": pairs, **_shares("all" if grown is None else f"{grown:g}", name, some)})
     return made
 
 
@@ -229,8 +236,6 @@ def _shares(grown: str, widths: str, rows: Sequence[Mapping[str, Any]]) -> dict[
     by_width = sum(row["width_verdict"] == GROWN for row in rows)
     told = sum(row["verdict"] == CANNOT_TELL for row in rows)
     made["called_new_or_gone"] = sum(row["verdict"] in (NEW, GONE) for row in rows)
-    new = [row for row in rows if int(row["seed"]) not in KNOWN_TO_THE_RULE]
-    made |= {"new_cracks": len(new), "new_called_grown": sum(row["verdict"] == GROWN for row in new)}
     made["grown_by_two_ranges"] = sum(float(row["two_ranges_low_mm"] or -1) > 0 for row in rows)
     for name, count in (("called_grown", called), ("by_width", by_width), ("cannot_tell", told)):
         made |= {name: count, **_wilson(name, count, len(rows))}
@@ -245,11 +250,6 @@ def _shares(grown: str, widths: str, rows: Sequence[Mapping[str, Any]]) -> dict[
             for row in measured
         ]
         held = sum(low <= true <= high for low, true, high in ends)
-        fresh = [end for row, end in zip(measured, ends, strict=True) if int(row["seed"]) not in KNOWN_TO_THE_RULE]
-        made |= {
-            f"new_{name}_ranges": len(fresh),
-            f"new_{name}_held": sum(low <= true <= high for low, true, high in fresh),
-        }
         made |= {f"{name}_ranges": len(ends), f"{name}_held": held, **_wilson(f"{name}_held", held, len(ends))}
         made[f"{name}_too_high"] = sum(true < low for low, true, _ in ends)
         made[f"{name}_typical_range_mm"] = (
@@ -276,7 +276,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     axes.axhspan(0, 0.05, color="0.9")
     colours = {"all": "#303030", "0 to 1.5": "#56b4e9", "1.5 to 3": "#009e73", "3 to 30": "#d55e00"}
     for number, (widths, colour) in enumerate(colours.items()):
-        some = [row for row in rows if row["width_px"] == widths and row["grown_mm"] != "all"]
+        some = [row for row in rows if row["pairs"] == ALL and row["width_px"] == widths and row["grown_mm"] != "all"]
         if not some:
             continue
         places = np.array([GROWTHS_MM.index(float(row["grown_mm"])) for row in some]) + 0.12 * (number - 1.5)
@@ -321,7 +321,8 @@ def main() -> int:
     for row in shares:
         if row["width_px"] == "all":
             print(
-                f"grown by {row['grown_mm']} mm: {row['called_grown']} of {row['cracks']} called grown ({row['by_width']} by width), "
+                f"{row['pairs']}: grown by {row['grown_mm']} mm: {row['called_grown']} of {row['cracks']} called grown "
+                f"({row['by_width']} by width), "
                 f"{row['cannot_tell']} cannot tell, {row['called_new_or_gone']} called new or gone; "
                 f"{row['grown_by_two_ranges']} grown by two ranges; "
                 f"range of width held {row['width_held']} of {row['width_ranges']}, of length "
