@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,6 +179,26 @@ def test_a_geopackage_holds_every_finding_with_all_columns(found: Path, tmp_path
     assert rows["length_mm"].dtype == np.float64
     about, _, _, values = pyogrio.raw.read(path, layer="gaps")
     assert list(values[list(about["fields"]).index("photo")]) == ["broken.jpg"]
+
+
+@needs_gis
+def test_a_geopackage_is_one_by_its_standard_for_a_reader_that_is_not_gdal(found: Path, tmp_path: Path) -> None:
+    path = hand_over(found, tmp_path / "found.gpkg", HandoverConfig(crs="EPSG:2056")).path
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        # OGC 12-128r18: requirements 2, 6 and 7, then what is in the file, in which system, and how a geometry begins.
+        assert file.execute("PRAGMA application_id").fetchone()[0].to_bytes(4, "big") == b"GPKG"
+        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert file.execute("PRAGMA foreign_key_check").fetchall() == []
+        contents = dict(file.execute("SELECT table_name, srs_id FROM gpkg_contents WHERE data_type = 'features'"))
+        assert contents == dict.fromkeys(("findings", "cracks", "photographs", "gaps"), 2056)
+        systems = {number for (number,) in file.execute("SELECT srs_id FROM gpkg_spatial_ref_sys")}
+        assert systems >= {-1, 0, 4326, 2056}
+        for table, column in file.execute("SELECT table_name, column_name FROM gpkg_geometry_columns").fetchall():
+            columns = {name: key for _, name, _, _, _, key in file.execute(f'PRAGMA table_info("{table}")')}
+            assert sum(columns.values()) == 1  # an integer primary key
+            for (geometry,) in file.execute(f'SELECT "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL'):
+                assert geometry[:3] == b"GP\0"
+                assert int.from_bytes(geometry[4:8], "little") == 2056
 
 
 @needs_gis
