@@ -15,6 +15,8 @@ from tflite.words import counted
 
 DRAWS = 2000  # of photographs, with replacement
 SURE = 0.95  # one-sided: that errors fall
+# Of fewer, none missed does not tell that fewer than a tenth would be: 3 / n is the upper end of a share that was not seen once in n.
+FEW_CRACKS = 30
 BEFORE, AFTER = "before", "after"
 
 
@@ -44,7 +46,7 @@ class SiteRow:
         alarms_before, alarms_after: clean tiles that are called.
         errors_fall: share of cracks missed plus share of clean tiles called, before less after.
         errors_fall_low: its lower end, 95 % one-sided, photographs drawn with replacement.
-        least_recall: that the recall may not fall below: the lower end of the shipped one's interval.
+        least_recall: that the recall may not fall below: the lower end of the shipped one's interval; of `FEW_CRACKS`, the shipped one.
         miss_bound_before, miss_bound_after: share of further cracks that is missed on average, at most: (missed + 1) / (cracks + 1).
         threshold: logit from which it says crack.
         seconds: that it took.
@@ -106,6 +108,17 @@ def least_recall(called: np.ndarray, labels: np.ndarray) -> float:
     return wilson_interval(int(called[cracked].sum()), int(cracked.sum()))[0] if cracked.any() else 0.0
 
 
+def least_here(called: np.ndarray, labels: np.ndarray) -> float:
+    """What the recall here may fall to: as `least_recall`, but of few cracks not at all, whose interval would let a fifth of them go."""
+    cracked = labels == 1
+    return float(called[cracked].mean()) if are_few(labels) and cracked.any() else least_recall(called, labels)
+
+
+def are_few(labels: np.ndarray) -> bool:
+    """Whether so many cracks cannot tell what a candidate would miss."""
+    return int((labels == 1).sum()) < FEW_CRACKS
+
+
 def reachable(called: np.ndarray, labels: np.ndarray, target: float) -> float:
     """The recall to ask of a candidate: the target, unless the shipped recall's 95 % interval holds it; then what is called.
 
@@ -124,6 +137,26 @@ def highest_threshold(logits: np.ndarray, labels: np.ndarray, least: float) -> f
     """The highest threshold that still finds a share `least` of the cracks; infinity where there are none."""
     cracks = np.sort(logits[labels == 1])[::-1]
     return float(cracks[max(1, math.ceil(least * len(cracks) - 1e-9)) - 1]) if len(cracks) else math.inf
+
+
+def same_place(before: np.ndarray, after: np.ndarray, threshold: float) -> float:
+    """Where a threshold on a model's logits lies among another's: as many of the same tiles lie below, and as far between two of them.
+
+    Args:
+        before, after: (n,), n > 0.
+        threshold: on `before`.
+
+    Example:
+        >>> same_place(np.array([-2.0, 1.0, 3.0]), np.array([-4.0, 2.0, 6.0]), 0.0)
+        0.0
+    """
+    old, new = np.sort(before), np.sort(after)
+    place = int(np.searchsorted(old, threshold))  # the first that is called
+    if 0 < place < len(old):
+        share = (threshold - old[place - 1]) / (old[place] - old[place - 1])
+        return min(float(new[place]), float(new[place - 1] + share * (new[place] - new[place - 1])))
+    end = 0 if place == 0 else -1
+    return float(new[end] + threshold - old[end])
 
 
 def choose_threshold(logits: np.ndarray, labels: np.ndarray, target_recall: float, ceiling: float = math.inf) -> float:
@@ -166,11 +199,12 @@ def compare_here(
     """
     old, new = _counts(before, labels), _counts(after, labels)
     fall, low = fall_of_errors(labels, photos, before.called, after.called, seed)
-    least = least_recall(before.called, labels)
+    least = least_here(before.called, labels)
     reasons = []
     if new.recall < least:
+        few = f", and so few do not tell what more it would miss: {FEW_CRACKS} would" if are_few(labels) else ""
         reasons.append(
-            f"it finds {new.true_positive} of {counted(new.positives, 'crack')} here, the shipped model {old.true_positive}"
+            f"it finds {new.true_positive} of {counted(new.positives, 'crack')} here, the shipped model {old.true_positive}{few}"
         )
     gain, gain_low = gain_of_order(labels, photos, before.logits, after.logits, seed)
     if low <= 0 and not (by_order and gain_low > 0 and fall >= 0):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from crack_tf.adaptation.folds import fold_numbers
 from crack_tf.adaptation.guard import (
+    FEW_CRACKS,
     Answers,
     choose_threshold,
     compare_elsewhere,
@@ -18,6 +19,7 @@ from crack_tf.adaptation.guard import (
     highest_threshold,
     reachable,
     reasons_elsewhere,
+    same_place,
 )
 
 TILES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 1)), min_size=1, max_size=60)
@@ -86,6 +88,19 @@ def test_fewer_false_alarms_do_not_pay_for_cracks_that_are_lost() -> None:
     assert row.miss_bound_after == pytest.approx(9 / 21)
 
 
+@pytest.mark.parametrize(("cracks", "passes"), [(10, False), (FEW_CRACKS - 1, False), (FEW_CRACKS, True), (60, True)])
+def test_of_few_cracks_none_may_be_lost_however_many_false_alarms_are_saved(cracks: int, passes: bool) -> None:
+    labels = np.array([1, 0] * cracks)
+    photos = [f"IMG_{place // 2}" for place in range(2 * cracks)]
+    before, after = [1, 1] * cracks, [1, 0] * cracks
+    assert compare_here("threshold", labels, photos, answers(before), answers(after), 0.0, 1.0).passed
+    after[0] = 0
+    row = compare_here("threshold", labels, photos, answers(before), answers(after), 0.0, 1.0)
+    assert row.passed == passes
+    assert ("so few do not tell" in row.reason) != passes
+    assert row.least_recall == 1 if not passes else row.least_recall < 1
+
+
 def test_what_is_forgotten_elsewhere_is_named() -> None:
     labels = np.ones(100, int)
     kept = compare_elsewhere("head", "metu", labels, answers([1] * 100), answers([1] * 97 + [0] * 3))
@@ -134,3 +149,19 @@ def test_cracks_told_better_without_more_errors_pass_where_a_person_labelled() -
     assert not worse.passed  # more errors
     refused = compare_here("view", labels, photos, after, before, 0.0, 0.0, by_order=True)
     assert "nor are cracks told better" in refused.reason
+
+
+@given(
+    st.lists(st.floats(-9, 9), min_size=1, max_size=40),
+    st.floats(-10, 10),
+    st.floats(0.1, 5),
+    st.floats(-5, 5),
+)
+def test_a_threshold_that_is_carried_over_calls_the_same_tiles(
+    logits: list[float], threshold: float, scale: float, shift: float
+) -> None:
+    before = np.array(logits)
+    after = before * scale + shift
+    assert same_place(before, before, threshold) == pytest.approx(threshold)
+    found = same_place(before, after, threshold)
+    assert (after >= found + 1e-9).sum() <= (before >= threshold).sum() <= (after >= found - 1e-9).sum()

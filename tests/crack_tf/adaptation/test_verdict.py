@@ -8,18 +8,27 @@ import numpy as np
 from crack_tf.adaptation.bench import Bench
 from crack_tf.adaptation.candidates import Trial
 from crack_tf.adaptation.config import AdaptConfig
+from crack_tf.adaptation.elsewhere import Elsewhere
 from crack_tf.adaptation.tiles import PERSON, SiteTiles
 from crack_tf.adaptation.verdict import AS_SHIPPED, verdict
 
 COUNT = 120
 
 
-def bench(here: np.ndarray, labels: np.ndarray) -> Bench:
-    photos = tuple(f"IMG_{place // 4}" for place in range(COUNT))
-    names = tuple(map(str, range(COUNT)))
-    tiles = SiteTiles(np.zeros((COUNT, 2, 2, 3), np.uint8), labels, photos, names, (PERSON,) * COUNT)
+def bench(here: np.ndarray, labels: np.ndarray, known: np.ndarray | None = None) -> Bench:
+    """The shipped model's answers here, and to cracks of another structure, half of them to learn from."""
+    count = len(labels)
+    photos = tuple(f"IMG_{place // 4}" for place in range(count))
+    names = tuple(map(str, range(count)))
+    tiles = SiteTiles(np.zeros((count, 2, 2, 3), np.uint8), labels, photos, names, (PERSON,) * count)
     base: Any = SimpleNamespace(device=SimpleNamespace(threshold=SimpleNamespace(logit=0.0)))
-    return Bench(AdaptConfig("walls", target_recall=1.0), base, tiles, (), here, ())
+    others, elsewhere = (), ()
+    if known is not None:
+        size = len(known)
+        images = np.zeros((size, 2, 2, 3), np.uint8)
+        others = (Elsewhere("walls", images, np.ones(size, np.int8), np.arange(size) % 2 == 0, "CC0-1.0"),)
+        elsewhere = (known,)
+    return Bench(AdaptConfig("walls", target_recall=1.0), base, tiles, others, here, elsewhere)
 
 
 def trial(logits: np.ndarray) -> Trial:
@@ -58,3 +67,16 @@ def test_one_that_is_better_at_neither_is_told_at_what_was_asked_for() -> None:
     assert not row.passed
     assert row.asked_recall == 1.0
     assert "not fewer beyond chance" in row.reason
+
+
+def test_few_cracks_raise_no_threshold_that_other_structures_chose() -> None:
+    """Cracks lie above 0.1 and the shipped threshold at 0: of many cracks here it goes up, past false alarms; of few it does not."""
+    known = np.linspace(0.1, 4, 200).astype(np.float32)
+    for count, raised in ((40, False), (120, True)):
+        labels = (np.arange(count) % 2).astype(np.int8)
+        here = np.where(labels == 1, 1.0, np.where(np.arange(count) % 4 == 0, 0.14, -2.0)).astype(np.float32)
+        found = Trial("threshold", here, here, [known], None)
+        row, _ = verdict(bench(here, labels, known), found)
+        assert (row.threshold > 0) == raised
+        assert row.passed == raised
+        assert row.found_after == row.found_before
