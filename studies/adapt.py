@@ -569,6 +569,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
                 axes.axhline(row["auc"], color="0.4", linewidth=1, label="shipped")
         for candidate, colour in colours.items():
             line = sorted((row for row in mine if row["candidate"] == candidate), key=lambda row: row["labels"])
+            if not line:
+                continue
             places = [LABELS.index(row["labels"]) for row in line]
             value, low, high = (np.array([row[f"auc{end}"] for row in line]) for end in ("", "_low", "_high"))
             axes.errorbar(
