@@ -77,6 +77,9 @@ def temporary_pattern(name: str | Path) -> str:
     Args:
         name: a pattern itself when it is text, one very file when it is a path.
     """
+    if not isinstance(name, Path) and name.endswith("*"):  # which may stand for a suffix as well
+        dot = "" if name.endswith(".*") else "."
+        return f".{name}{dot}{'?' * _RANDOM_CHARACTERS}.partial*"
     prefix, suffix = _temporary_affixes(name.name if isinstance(name, Path) else name)
     if isinstance(name, Path):
         prefix, suffix = glob.escape(prefix), glob.escape(suffix)

@@ -224,6 +224,7 @@ def _hand_over(
 ) -> tuple[SiteRow, list[ElsewhereRow], Path | None]:
     """Make the files of a candidate that passed; its int8 file has to pass too."""
     work = folder / WORK
+    remove_below(folder, f"{WORK}/{BUILT}")  # of a run that was killed, or a candidate whose int8 file did not pass
     record = {
         "to": Path(bench.config.source).name,
         "kind": site.kind,

@@ -25,6 +25,7 @@ from tflite.files import (
     run_name,
     sha256_bytes,
     sha256_file,
+    temporary_pattern,
     write_bytes,
     write_csv,
     write_json,
@@ -76,6 +77,15 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path: Path) -> N
     )
     assert subprocess.run([sys.executable, "-c", code, str(target)], check=False).returncode < 0
     assert target.read_text() == "old"
+
+
+@pytest.mark.parametrize("pattern", ["model.keras.json", "*.json", "model.*", "model*", "*-keras*", "*"])
+def test_what_a_killed_process_left_is_found_by_a_pattern_of_the_name(tmp_path: Path, pattern: str) -> None:
+    for name in ("model.keras.json", "model.json", "model-keras"):
+        with atomic_path(tmp_path / name) as temporary:
+            temporary.write_text("{}")
+            left = list(tmp_path.glob(temporary_pattern(pattern)))
+            assert left == ([temporary] if Path(name).match(pattern) else [])
 
 
 def test_a_new_file_follows_the_umask(tmp_path: Path) -> None:

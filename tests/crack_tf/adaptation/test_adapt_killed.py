@@ -1,0 +1,64 @@
+"""A process that is killed while it writes a candidate's files leaves nothing that looks like a model, and is gone on with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tensorflow")
+
+from crack_tf.adapt import main
+from crack_tf.zoo.shipped import find_model
+from tests.crack_tf.adaptation.test_adapting import files, options
+from tflite.errors import CrackError
+from tflite.files import read_json
+from tflite.sidecar import made_from, read_sidecar, verify_file
+
+# Dies when the first file whose path ends so is about to get its name.
+PROGRAM = """
+import os, pathlib, signal, sys
+from crack_tf.adapt import main
+end, *argv = sys.argv[1:]
+real = pathlib.Path.replace
+def replace(self, target):
+    if pathlib.Path(target).as_posix().endswith(end):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(self, target)
+pathlib.Path.replace = replace
+sys.exit(main(argv))
+"""
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param("built/model.keras.json", id="the weights have no sidecar yet"),
+        pytest.param("out/export/opnet-int8-ptq.tflite", id="all files but the int8 file are in place"),
+    ],
+)
+def test_killed_while_it_exports_no_model_is_there_and_the_same_command_makes_it(
+    end: str, tiny_base: Path, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CRACK_TF_DATA", raising=False)
+    out = tmp_path / "out"
+    argv = options(site, tiny_base, out)
+    here = Path(__file__).parents[3]
+    environment = os.environ | {"PYTHONPATH": str(here)}
+    done = subprocess.run([sys.executable, "-c", PROGRAM, end, *argv], cwd=here, env=environment, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert not read_json(out / "adapt.json")["finished"]
+    assert not list(out.glob("export/*.tflite"))
+    with pytest.raises(CrackError):
+        find_model(str(out))
+    assert main([*argv, "--resume"]) == 0
+    model = find_model(str(out)).path
+    sidecar = read_sidecar(model)
+    verify_file(model, sidecar)
+    assert made_from(sidecar, read_sidecar(out / "model.keras"))
+    assert not (out / "work").exists()
+    assert not [name for name in files(out) if Path(name).name.startswith(".")]
