@@ -12,6 +12,7 @@ import pytest
 from crack_tf.report import main
 from crack_tf.reporting.report import NOTEBOOKS, SUBJECTS
 from crack_tf.verbs import VERBS
+from tests import warm
 from tflite.files import read_json
 from tflite.measure import MIN_RUNS
 
@@ -126,8 +127,11 @@ def test_a_notebook_calls_functions_and_no_command_line(path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_a_notebook_executes_on_made_up_data_and_the_page_loads_nothing(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("jupyter_client.launcher.Popen", warm.Popen)
+    if name == "02_training":
+        monkeypatch.setenv(warm.UNTRACED, "1")  # it trains a MobileNetV2
     out = tmp_path / "report.html"
     options = [word for key, value in TINY[name].items() for word in ("--set", f"{key}={value}")]
     code = main(["--notebook", name, *options, "--out", str(out)])

@@ -16,6 +16,7 @@ import pytest
 from crack_tf.train import main
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.runs import OUTPUT, check_same_run
+from tests import warm
 from tests.pairs_on_disk import write_pairs
 from tflite.cli import count_or_share
 from tflite.errors import CrackError
@@ -211,7 +212,7 @@ def test_an_older_run_goes_on_without_newer_augmentation_and_balance(setting: st
 
 
 def _start(command: list[str], prepare: Callable[[], object]) -> subprocess.Popen:
-    return subprocess.Popen(
+    return warm.Popen(
         [sys.executable, "-m", "crack_tf.train", *command],
         env=dict(os.environ),
         stdout=subprocess.PIPE,

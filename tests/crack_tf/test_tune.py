@@ -13,6 +13,7 @@ from PIL import Image
 
 from crack_tf.models import MODELS
 from crack_tf.tune import main
+from tests import warm
 from tflite.files import read_json
 from tflite.manifest import Manifest
 from tflite.outputs import own_files
@@ -148,7 +149,7 @@ def test_a_search_killed_in_a_trial_goes_on_with_it(
         "--reference",
         str(quick_reference),
     ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = warm.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     checkpoint = out / "search" / "trial_1" / "run" / "checkpoints" / "epoch-001.keras"
     try:
         deadline = time.monotonic() + 300
@@ -160,10 +161,11 @@ def test_a_search_killed_in_a_trial_goes_on_with_it(
         process.wait()
     first = (out / "search" / "trial_0" / "result.json").stat().st_mtime_ns
     assert not (out / "search" / "trial_1" / "result.json").exists()
-    again = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert again.returncode == 0, again.stderr
-    assert "reloaded 1 finished trials" in again.stdout
-    assert "going on with trial 1" in again.stdout
+    with warm.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as again:
+        printed, complained = again.communicate(timeout=600)
+    assert again.returncode == 0, complained
+    assert "reloaded 1 finished trials" in printed
+    assert "going on with trial 1" in printed
     assert (out / "search" / "trial_0" / "result.json").stat().st_mtime_ns == first
     log = (out / "search" / "trial_1" / "trial.log").read_text(encoding="utf-8")
     assert "resuming after epoch" in log

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tests import warm
 from tflite.errors import CrackError
 from tflite.files import read_json
 from tflite.manifest import Manifest
@@ -125,6 +126,7 @@ def test_no_trial_is_lost_or_run_twice_when_a_worker_is_killed_in_one(
     for fixed in ("image_size=32", "width=4", "blocks=2", "batch=8"):
         options += ["--fix", fixed]
     monkeypatch.setattr(workers, "_PATIENCE", 5)
+    monkeypatch.setattr(workers, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": warm.Popen}))
     killed: list[int] = []
     started = threading.Event()
 
@@ -136,7 +138,7 @@ def test_no_trial_is_lost_or_run_twice_when_a_worker_is_killed_in_one(
             if busy and not killed:
                 name = next(n for n in self.names if n in self.running)
                 killed.append(self.running[name].pid)
-                os.kill(killed[0], signal.SIGKILL)
+                self.running[name].kill()
                 started.set()
             super().watch()
 
