@@ -26,11 +26,13 @@ def join_cracks(cracks: Sequence[Crack], photo: np.ndarray | None = None, min_le
     Returns:
         Longest first, numbered anew.
     """
-    darkness = None
+    darkness = grey = None
     if photo is not None:
         grey = np.asarray(Image.fromarray(photo).convert("L"))
         darkness = [crack_darkness(crack, grey) for crack in cracks]
-    found = [as_drawn(joined([cracks[n] for n in group.parts], group.gaps)) for group in link_cracks(cracks, darkness)]
+    found = [
+        as_drawn(joined([cracks[n] for n in group.parts], group.gaps)) for group in link_cracks(cracks, darkness, grey)
+    ]
     found = [crack for crack in found if crack.length_px >= min_length]
     found.sort(key=lambda crack: (-crack.length_px, crack.box))
     return [replace(crack, number=number) for number, crack in enumerate(found, start=1)]

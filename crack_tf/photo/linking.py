@@ -9,6 +9,8 @@ The rule, in pixels of the photograph:
   the widths differ by no more than `WIDTH_RATIO`; and if one is as dark as the other, where that is known. A hairline is not the
   continuation of a wide black gap. Each end goes on in one other end only, the likeliest first: so two cracks that cross keep
   their directions.
+* Where the photograph shows a line between them as dark as the crack (`crack_tf.photo.between`), which the model did not draw, neither
+  width nor length nor a turn speaks against it. So an end goes on in the side of another stretch, too: a branch of its own.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from crack_tf.photo.between import darkness_between
 from crack_tf.photo.cracks import Crack
 from crack_tf.photo.skeleton import resample
 
@@ -29,10 +33,12 @@ BESIDE_ANGLE = 25.0  # degrees
 WIDEST_ANGLE, NARROWEST_ANGLE = 65.0, 30.0  # degrees off the line from tip to tip, at no gap and at `FAR`
 WIDTH_RATIO = 2.5
 DARKNESS_RATIO = 0.5  # of the darker one, by which they may differ
+SEEN_RATIO = 0.5  # of a crack's darkness, that a line in the gap has beyond what texture has
 _SLACK_PX = 1.0  # widths are no better
 _SLACK_GREY = 8.0  # of 255; darkness is no better
 _STRETCH = 12.0, 48.0  # pixels before a tip that give its direction: as long as the gap, within these
 _BLIND = 6.0  # pixels; a shorter part has no direction
+_LONG_ENOUGH = 12.0  # pixels; a shorter part goes on in nothing that only the photograph shows
 _PARALLEL = math.cos(math.radians(BESIDE_ANGLE))
 _SPACING = 2.0  # pixels between places of a centreline
 
@@ -87,12 +93,15 @@ class _Link:
     gap: float
 
 
-def link_cracks(cracks: Sequence[Crack], darkness: Sequence[float | None] | None = None) -> list[LinkedCrack]:
+def link_cracks(
+    cracks: Sequence[Crack], darkness: Sequence[float | None] | None = None, grey: np.ndarray | None = None
+) -> list[LinkedCrack]:
     """Put parts of one crack together.
 
     Args:
         cracks: measured parts, all on one photograph.
         darkness: of each part, see `crack_darkness`; None where it is not known.
+        grey: uint8 or float (height, width), the photograph's lightness, to see what lies between them; None where it is not at hand.
 
     Returns:
         Every part once, in the order of the first parts.
@@ -102,7 +111,7 @@ def link_cracks(cracks: Sequence[Crack], darkness: Sequence[float | None] | None
     stretches = [
         _stretch([cracks[n] for n in parts], [darkness[n] for n in parts] if darkness else []) for parts in groups
     ]
-    for link in _end_to_end(stretches):
+    for link in _onward(stretches, grey):
         links.append(_Link(groups[link.one][0], groups[link.other][0], link.gap))
     return _grouped(len(cracks), links)
 
@@ -193,45 +202,114 @@ def _near_boxes(cracks: Sequence[Crack]) -> tuple[np.ndarray, np.ndarray]:
     return one, other
 
 
-def _end_to_end(stretches: Sequence[_Stretch]) -> list[_Link]:
-    """Stretches that go on in each other."""
-    from scipy.spatial import cKDTree
-
+def _onward(stretches: Sequence[_Stretch], grey: np.ndarray | None) -> list[_Link]:
+    """Stretches that go on in each other: end to end and, where the photograph shows it, end to side."""
     owners = np.repeat(np.arange(len(stretches)), [len(stretch.tips) for stretch in stretches])
-    if len(owners) < 2:
+    if not len(owners):
         return []
     tips = np.concatenate([stretch.tips for stretch in stretches])
-    lengths = np.array([stretch.length for stretch in stretches])[owners]
-    pairs = cKDTree(tips).query_pairs(FAR, output_type="ndarray")
-    gaps = np.hypot(*(tips[pairs[:, 0]] - tips[pairs[:, 1]]).T)
-    # Texture is full of specks, and no speck reaches another.
-    pairs = pairs[(gaps <= lengths[pairs].min(axis=1)) & (owners[pairs[:, 0]] != owners[pairs[:, 1]])]
-    candidates = []
-    for one, other in pairs.tolist():
-        cost = _cost(stretches[owners[one]], tips[one], stretches[owners[other]], tips[other])
-        candidates += [] if cost is None else [(cost, one, other)]
     taken: set[int] = set()
     links = []
-    for _, one, other in sorted(candidates):
-        if one not in taken and other not in taken:
+    candidates = _end_to_end(stretches, owners, tips, grey is not None)
+    # What needs no photograph comes first: a speck in a gap is not in the way of both sides of it.
+    for certain, _, one, other in sorted(candidates, key=lambda entry: (not entry[0], *entry[1:])):
+        if one in taken or other in taken:
+            continue
+        sides = stretches[owners[one]], stretches[owners[other]]
+        fainter = min(sides, key=lambda stretch: stretch.darkness or 0.0)
+        if certain or (grey is not None and _seen(fainter, tips[one], tips[other], grey)):
             taken |= {one, other}
             gap = float(np.hypot(*(tips[one] - tips[other])))
             links.append(_Link(int(owners[one]), int(owners[other]), gap))
+    if grey is not None:
+        links += _end_to_side(stretches, [(int(owners[n]), tips[n]) for n in range(len(tips)) if n not in taken], grey)
     return links
 
 
-def _cost(one: _Stretch, tip: np.ndarray, other: _Stretch, its_tip: np.ndarray) -> float | None:
-    """How unlikely it is that one stretch goes on in the other from tip to tip; None where it does not."""
+def _end_to_end(
+    stretches: Sequence[_Stretch], owners: np.ndarray, tips: np.ndarray, visible: bool
+) -> list[tuple[bool, float, int, int]]:
+    """Pairs of tips that may be one crack: whether nothing else need speak for it, how unlikely it is, and their numbers.
+
+    Args:
+        visible: whether pairs count, too, that only a line in the photograph could join.
+    """
+    from scipy.spatial import cKDTree
+
+    pairs = cKDTree(tips).query_pairs(FAR, output_type="ndarray")
+    candidates = []
+    for one, other in pairs[owners[pairs[:, 0]] != owners[pairs[:, 1]]].tolist():
+        cost, certain = _cost(stretches[owners[one]], tips[one], stretches[owners[other]], tips[other])
+        if cost is not None and (certain or visible):
+            candidates.append((certain, cost, one, other))
+    return candidates
+
+
+def _end_to_side(
+    stretches: Sequence[_Stretch], tips: Sequence[tuple[int, np.ndarray]], grey: np.ndarray
+) -> list[_Link]:
+    """Stretches that begin at the side of another one: between both, the photograph shows a line."""
+    from scipy.spatial import cKDTree
+
+    owners = np.repeat(np.arange(len(stretches)), [len(stretch.places) for stretch in stretches])
+    places = np.concatenate([stretch.places for stretch in stretches])
+    tree = cKDTree(places)
+    links = []
+    for owner, tip in tips:
+        stretch = stretches[owner]
+        near = np.array(tree.query_ball_point(tip, FAR), int)
+        near = near[owners[near] != owner]
+        if not len(near) or stretch.length < _LONG_ENOUGH:
+            continue
+        ways = places[near] - tip
+        gaps = np.maximum(np.hypot(*ways.T), _SPACING)
+        heading = stretch.heading(tip, float(gaps.min()))
+        if heading is None or not heading.any():
+            continue
+        turns = np.degrees(np.arccos(np.clip(ways @ heading / gaps, -1, 1)))
+        costs = np.where(turns <= _limit(gaps), gaps * (1 + turns / NARROWEST_ANGLE), np.inf)
+        # Of each other stretch the likeliest place.
+        for number in sorted(_likeliest(owners[near], costs), key=lambda place: costs[place]):
+            if np.isfinite(costs[number]) and _seen(stretch, tip, places[near[number]], grey):
+                links.append(_Link(owner, int(owners[near[number]]), float(gaps[number])))
+                break
+    return links
+
+
+def _cost(one: _Stretch, tip: np.ndarray, other: _Stretch, its_tip: np.ndarray) -> tuple[float | None, bool]:
+    """How unlikely it is that one stretch goes on in the other from tip to tip, None where it does not; and whether a line in the
+    photograph is not needed to say so."""
     between = its_tip - tip
     gap = float(np.hypot(*between))
-    thin, wide = sorted((one.width, other.width))
-    if wide + _SLACK_PX > WIDTH_RATIO * (thin + _SLACK_PX) or not _as_dark(one.darkness, other.darkness):
-        return None
-    limit = WIDEST_ANGLE + (NARROWEST_ANGLE - WIDEST_ANGLE) * gap / FAR
+    shorter = min(one.length, other.length)
+    # Texture is full of specks, and no speck reaches another.
+    if gap > shorter < _LONG_ENOUGH:
+        return None, False
     turns = [_angle(one.heading(tip, gap), between), _angle(other.heading(its_tip, gap), -between)]
-    if max(turns) > limit or sum(turns) > 1.5 * limit:
-        return None
-    return gap * (1 + sum(turns) / NARROWEST_ANGLE)
+    if max(turns) > WIDEST_ANGLE:
+        return None, False
+    thin, wide = sorted((one.width, other.width))
+    alike = wide + _SLACK_PX <= WIDTH_RATIO * (thin + _SLACK_PX) and _as_dark(one.darkness, other.darkness)
+    ahead = max(turns) <= _limit(gap) and sum(turns) <= 1.5 * _limit(gap)
+    return gap * (1 + sum(turns) / NARROWEST_ANGLE), alike and ahead and gap <= shorter
+
+
+def _seen(stretch: _Stretch, tip: np.ndarray, place: np.ndarray, grey: np.ndarray) -> bool:
+    """Whether a photograph shows a line from a stretch's tip to a place, about as dark as the stretch."""
+    if stretch.darkness is None or stretch.darkness < 2 * _SLACK_GREY:
+        return False
+    line, texture = darkness_between(grey, tip, place, stretch.width)
+    return line - texture >= SEEN_RATIO * (stretch.darkness - texture)
+
+
+def _likeliest(owners: np.ndarray, costs: np.ndarray) -> list[int]:
+    """For each owner, which of its entries costs least."""
+    return [int(np.where(owners == owner, costs, np.inf).argmin()) for owner in np.unique(owners)]
+
+
+def _limit(gap: Any) -> Any:
+    """The widest angle off the line between two places, degrees; of floats or arrays."""
+    return WIDEST_ANGLE + (NARROWEST_ANGLE - WIDEST_ANGLE) * gap / FAR
 
 
 def _as_dark(one: float | None, other: float | None) -> bool:

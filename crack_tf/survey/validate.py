@@ -186,7 +186,8 @@ def _confirmed(
     """Cracks that touch a tile, the tiles they touch, and what the classifier doubts when it looks again."""
     pieces, doubted = _pieces(image, mask, probability, tiles, verify)
     grey = np.asarray(Image.fromarray(image).convert("L")) if pieces else np.zeros((0, 0), np.uint8)
-    linked = link_cracks([piece.crack for piece in pieces], [crack_darkness(piece.crack, grey) for piece in pieces])
+    darkness = [crack_darkness(piece.crack, grey) for piece in pieces]
+    linked = link_cracks([piece.crack for piece in pieces], darkness, grey)
     found: list[Candidate] = []
     explained: list[Tile] = []
     for group in linked:

@@ -104,6 +104,38 @@ def test_a_chain_of_short_pieces_is_one() -> None:
     assert [len(group) for group in groups(drawn(*pieces))] == [len(pieces)]
 
 
+def photographed(*lines: Line, depth: float = 90.0, width: int = 4) -> np.ndarray:
+    """Lines as a photograph shows them on concrete, float32 (SIZE, SIZE)."""
+    grey = np.random.default_rng(7).normal(160, 5, (SIZE, SIZE)).astype(np.float32)
+    return grey - np.float32(depth) * drawn(*lines, width=width)
+
+
+def linked_by_photograph(mask: np.ndarray, grey: np.ndarray) -> list[int]:
+    """How many parts each crack has."""
+    cracks = measure_cracks(mask)
+    return [len(found.parts) for found in link_cracks(cracks, [crack_darkness(crack, grey) for crack in cracks], grey)]
+
+
+@settings(max_examples=15, deadline=None)
+@given(degrees=st.floats(-90, -60), gap=st.floats(NEAR + 12, FAR - 20))
+def test_a_branch_that_only_the_photograph_shows_whole_belongs_to_its_stem(degrees: float, gap: float) -> None:
+    stem = [(100.0, 300.0), (400.0, 300.0)]
+    whole, branch = along((250, 300), degrees, 0, 200), along((250, 300), degrees, gap, 200)
+    assert linked_by_photograph(drawn(stem, branch), photographed(stem, whole)) == [2]
+    assert linked_by_photograph(drawn(stem, branch), photographed(stem, branch)) == [1, 1]
+
+
+def test_a_turn_a_width_and_short_pieces_are_no_matter_where_the_photograph_shows_the_crack() -> None:
+    line = [(60.0, 250.0), (230.0, 250.0), (280.0, 200.0), (420.0, 200.0)]
+    turned = drawn(line[:2], line[2:])
+    assert linked_by_photograph(turned, photographed(line)) == [2]
+    widths = drawn([(60, 250), (180, 250)], [(250, 250), (420, 250)], widths=(2, 12))
+    assert linked_by_photograph(widths, photographed([(60, 250), (420, 250)])) == [2]
+    short = drawn([(60, 250), (200, 250)], [(260, 250), (280, 250)], [(340, 250), (440, 250)])
+    assert linked_by_photograph(short, photographed([(60, 250), (440, 250)])) == [3]
+    assert linked_by_photograph(short, photographed([(60, 250), (200, 250)], [(340, 250), (440, 250)])) == [1, 1, 1]
+
+
 # -------------------------------------------------------------------------------------------------- two cracks
 
 
