@@ -11,7 +11,7 @@ from PIL import Image
 from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, WidthAt, straightness
 from crack_tf.photo.linking import crack_darkness, link_cracks
 from crack_tf.photo.patterns import direction_deg
-from crack_tf.photo.ranges import drawn_by_network, of_parts
+from crack_tf.photo.ranges import drawn_by_network, of_parts, widest_by_network
 from tflite.device.tiles import Box
 
 
@@ -82,9 +82,10 @@ def joined(parts: Sequence[Crack], gaps: Sequence[float] = ()) -> Crack:
 
 
 def as_drawn(crack: Crack) -> Crack:
-    """The same with what a network may have left out of it in the range of its length."""
-    length, *widths = crack.ranges
-    return replace(crack, ranges=(drawn_by_network(length, crack.missing_light), widths[0], widths[1]))
+    """The same with what a network may have left out of it in its ranges."""
+    length, mean, most = crack.ranges
+    light = crack.missing_light
+    return replace(crack, ranges=(drawn_by_network(length, light), mean, widest_by_network(most, mean, light)))
 
 
 def _profile(parts: Sequence[Crack]) -> tuple[WidthAt, ...]:

@@ -11,7 +11,9 @@ cracks (`studies.width_intervals`, which says on which and how often the ranges 
   taken.
 * A length is that of a smoothed line: kinks finer than the smoothing make a crack longer, and a mask's tips are off.
 * A network loses a crack where it is faint. So the upper end of the length of what it drew is that much higher as it drew too little,
-  in 95 of 100 cracks that miss as much light (`drawn_by_network`): twice the length and more below a pixel of quite black line.
+  in 95 of 100 cracks that miss as much light (`drawn_by_network`): twice the length and more below a pixel of quite black line. What is
+  left of such a crack are few readings where it looks darkest, and the widest of them is too wide: so the lower end of its maximum is
+  lower (`widest_by_network`), though not below that of the mean.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ _SHORTER, _LONGER = 0.02, 0.06  # of a length
 # Share of a crack that a network draws at least, in 95 of 100, by the light that is missing across it (pixels of quite black line).
 _MISSING_LIGHT = (0.3, 0.45, 0.8, 1.2, 2.0, 3.0, 5.0)
 _DRAWN = (0.13, 0.19, 0.35, 0.5, 0.8, 0.92, 0.97)
+_WIDER_DRAWN = 0.35  # by which a maximum may be too wide, as a share, where hardly any of the crack was drawn
 _TIPS_PX = 1.5, 4.0  # that a line may end too late, and too early; both ends together
 
 
@@ -93,8 +96,22 @@ def drawn_by_network(length: Range, missing_light: float) -> Range:
         length: range of what was drawn.
         missing_light: see `crack_tf.photo.slit.Line.deficit`; 0 where no dark line was seen.
     """
-    share = float(np.interp(math.log(max(missing_light, 1e-3)), np.log(_MISSING_LIGHT), _DRAWN))
-    return Range(length.low, length.high / share)
+    return Range(length.low, length.high / _share_drawn(missing_light))
+
+
+def widest_by_network(most: Range, mean: Range, missing_light: float) -> Range:
+    """Range of the maximum width of a crack of which a network may have drawn a part only.
+
+    Args:
+        most, mean: ranges of the maximum and mean width of what was drawn.
+        missing_light: see `drawn_by_network`.
+    """
+    low = most.low * (1 - _WIDER_DRAWN * (1 - _share_drawn(missing_light)))
+    return Range(min(most.low, max(low, mean.low)), most.high)
+
+
+def _share_drawn(missing_light: float) -> float:
+    return float(np.interp(math.log(max(missing_light, 1e-3)), np.log(_MISSING_LIGHT), _DRAWN))
 
 
 def of_parts(

@@ -18,6 +18,7 @@ from crack_tf.photo.ranges import (
     length_on_mask,
     of_parts,
     widest,
+    widest_by_network,
     width_in_photo,
     width_on_mask,
 )
@@ -110,6 +111,20 @@ def test_what_a_network_may_have_left_out_counts_where_a_crack_is_faint() -> Non
     assert strong.high < 120
     assert 300 < faint.high <= unseen.high
     assert strong.low == faint.low == drawn.low
+
+
+def test_the_widest_place_of_a_faint_crack_may_be_finer_than_it_was_read() -> None:
+    drawn, mean = Range(1.0, 2.0), Range(0.1, 1.5)
+    strong, faint, unseen = (widest_by_network(drawn, mean, light) for light in (6.0, 0.6, 0.0))
+    assert 0.98 < strong.low <= 1.0
+    assert 0.6 < unseen.low <= faint.low < 0.8
+    assert strong.high == faint.high == unseen.high == 2.0
+
+
+def test_no_maximum_is_said_to_be_finer_than_the_mean() -> None:
+    drawn = Range(1.0, 2.0)
+    assert widest_by_network(drawn, Range(0.9, 1.5), 0.3) == Range(0.9, 2.0)
+    assert widest_by_network(drawn, Range(1.1, 1.5), 0.3) == drawn
 
 
 def test_parts_are_wrong_together_and_gaps_may_be_crack() -> None:
