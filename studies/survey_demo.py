@@ -15,6 +15,7 @@ from studies.recipe import Copy, Step, follow
 from studies.survey_results import RUNS, flight_steps
 
 GROWN_MM = "0,0.1,0,0.3"  # in turn
+LASER_M = "0.02"  # the second drone has a laser and a gimbal: it knows the scale well, and which way is up
 
 
 def steps() -> list[Step | Copy]:
@@ -35,7 +36,13 @@ def steps() -> list[Step | Copy]:
                 ("sheet", "sheets", ("--photos", flight / "photos")),
             )
         ),
-        Step(None, ["data", "flight", "--out", again, "--epoch", "1", "--grown-mm", GROWN_MM, "--overwrite"]),
+        Step(
+            None,
+            [
+                *("data", "flight", "--out", again, "--epoch", "1", "--grown-mm", GROWN_MM),
+                *("--laser-noise-m", LASER_M, "--overwrite"),
+            ],
+        ),
         Step(
             None,
             [
