@@ -4,9 +4,9 @@
     crack-tf survey next-flight --model adapted --out found-2
 
 SOURCE is the folder of a finished survey, of tiles in crack/ and no_crack/, or of photographs that nobody has looked at. Candidates are
-tried cheap to dear: another threshold, a sharper or smoother view, other normalisation statistics, another last layer, other last
-blocks. The first that is better on photographs that it has not seen, and has lost nothing on other structures, is written as an int8
-model; if none is, none is written.
+tried cheap to dear: another threshold, a sharper or smoother view, other normalisation statistics, another last layer, one that sees
+finer features too, other last blocks. The first that is better on photographs that it has not seen, and has lost nothing on other
+structures, is written as an int8 model; if none is, none is written.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What a few labels of a structure bring, on sets that no shipped model was trained on: before and after 0, 10, 20, 50 and 100 labels.
+"""What a few labels of a structure bring, on sets that no shipped model was trained on: before and after 0 to 100 labels.
 
 What it makes: results/adapt/runs.csv (a row per set, seed, number of labels and candidate), summary.csv (means over the seeds, with 95 %
 intervals by photograph), guard.csv (how often the guard accepts what helps, and what does not) and adapt.png. Half of a set's photographs,
 drawn anew for each seed, give the labels, half of them cracks; the other half is the test, and tells whether a candidate truly helps. Of
 the shipped model's float weights: features are computed once and kept, so that a seed costs seconds. Candidates are those of
 `crack_tf.adaptation.candidates`, without the last blocks: shipped; threshold; view; normalisation (half of the statistics the set's, no
-labels looked at); head; nothing (a head without labels: tiles that the model is sure are clean, a tenth of the unlabelled ones being
+labels looked at); head; fine; nothing (a head without labels: tiles that the model is sure are clean, a tenth of the unlabelled ones being
 cracked, and their twins with cracks laid in).
 Cost: half an hour on one core for 300 tiles of each of six sets; stopped, the same command goes on. MORE=n stops after n more
 parts of pairs of set and seed.
@@ -34,10 +34,19 @@ import numpy as np
 
 from crack_tf.adaptation.base import Base, find_base
 from crack_tf.adaptation.bench import Bench, Seen
-from crack_tf.adaptation.candidates import SHARE, Trial, fitted_trial
+from crack_tf.adaptation.candidates import SHARE, Trial, fine_fit, fitted_trial
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.elsewhere import Elsewhere, find_elsewhere
-from crack_tf.adaptation.features import Looks, Network, possible_looks, renormalised, seen_by, shipped_looks
+from crack_tf.adaptation.features import (
+    EARLY,
+    FINE_BLOCK,
+    Looks,
+    Network,
+    possible_looks,
+    renormalised,
+    seen_by,
+    shipped_looks,
+)
 from crack_tf.adaptation.from_nothing import crack_shapes, sure_to_be_clean, with_cracks
 from crack_tf.adaptation.guard import least_recall
 from crack_tf.adaptation.head import STRENGTHS, Head
@@ -47,6 +56,7 @@ from crack_tf.data.cache import load_split
 from crack_tf.data.patches import load_patches
 from crack_tf.evaluation.suite.sets import DOMAINS, Chosen, manifest_of
 from crack_tf.evaluation.thresholds import specificity_at_recall
+from crack_tf.models import get_model
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.reporting.plots import new_figure, save_png
 from tflite.cli import named_path, positive_int, run_main
@@ -56,7 +66,7 @@ from tflite.images import resize_rgb
 from tflite.metrics import roc_auc
 
 SETS = ("brick", "cssc", "crack500 tiles", "conglomerate tiles", "deepcrack tiles", "drone asphalt")
-LABELS = (0, 10, 20, 50, 100)
+LABELS = (0, 10, 20, 40, 50, 100)
 SEEDS = 5
 TARGET = 0.98
 CRACKED_SHARE = 0.1  # of the tiles that have no label
@@ -82,10 +92,16 @@ class StudyBench(Bench):
     """A bench whose features are known."""
 
     known: dict[int, Seen]
+    known_fine: Seen | None = None
 
     @cached_property
     def looked(self) -> dict[int, Seen]:
         return self.known
+
+    @cached_property
+    def fine(self) -> Seen:
+        assert self.known_fine is not None
+        return self.known_fine
 
 
 @dataclass(frozen=True)
@@ -123,6 +139,7 @@ class SetStudy:
         tiles: of the set.
         base: the shipped model.
         networks: by the number of pixels that they average over.
+        fine: gives those whose last layer sees an early block too; None where there are none.
         here: gives the same with the set's statistics.
         others: other structures.
         elsewhere: what each of `networks` sees of them.
@@ -138,6 +155,7 @@ class SetStudy:
         others: tuple[Elsewhere, ...],
         elsewhere: dict[int, tuple[np.ndarray, ...]],
         shapes: list[Any],
+        fine: Callable[[], dict[int, Network]] | None = None,
     ) -> None:
         self.tiles, self.base, self.networks, self.others, self.shapes = tiles, base, networks, others, shapes
         looks = shipped_looks(base.device)
@@ -153,7 +171,19 @@ class SetStudy:
             least_recall((logits >= self.threshold)[one.test], one.labels[one.test])
             for logits, one in zip(self.before, others, strict=True)
         ]
-        self.here = here
+        self.here, self.networks_fine = here, fine
+
+    @cached_property
+    def fine(self) -> Seen | None:
+        """What a last layer that sees an early block too sees of the set's tiles, and of other structures'."""
+        if self.networks_fine is None:
+            return None
+        looks, networks = shipped_looks(self.base.device), self.networks_fine()
+
+        def seen(images: np.ndarray) -> np.ndarray:
+            return seen_by(looks, lambda window: networks[window].features(images))
+
+        return Seen(seen(self.tiles.images), tuple(seen(np.asarray(one.images)) for one in self.others))
 
     @cached_property
     def moved(self) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -228,7 +258,8 @@ class SetStudy:
     def of_labels(self, chosen: np.ndarray, seed: int) -> StudyBench:
         """What so many labels allow."""
         features = {smooth: own[chosen] for smooth, own in self.seen.items()}
-        return self.bench(self.tiles.take(chosen), features, self.shipped[chosen], seed)
+        bench = self.bench(self.tiles.take(chosen), features, self.shipped[chosen], seed)
+        return replace(bench, known_fine=Seen(self.fine.here[chosen], self.fine.elsewhere)) if self.fine else bench
 
     def labelled(self, chosen: np.ndarray, seed: int) -> dict[str, Answer]:
         """Candidates of so many labels."""
@@ -244,6 +275,12 @@ class SetStudy:
             seconds = time.process_time() - started
             answer = _judged(bench, trial, self.answers(fit.head, bench.looks[fit.view]))
             found[name] = replace(answer, seconds=seconds)
+        if self.fine is not None:
+            started = time.process_time()
+            trial, fit = fine_fit(bench)
+            seconds = time.process_time() - started
+            answer = _judged(bench, trial, fit.head.logits(self.fine.here))
+            found["fine"] = replace(answer, seconds=seconds)
         return found
 
     def renormalised(self, chosen: np.ndarray, seed: int) -> dict[str, Answer]:
@@ -306,7 +343,7 @@ def measure(
     if one_look:
         base = replace(base, device=replace(base.device, second_view=0, threshold=base.sidecar.threshold))
     asked = {
-        "format": "crack_tf.study_adapt/2",
+        "format": "crack_tf.study_adapt/3",
         "model": base.name,
         "sha256": base.sidecar.sha256,
         "limit": limit,
@@ -338,6 +375,12 @@ def measure(
         for number, network in networks.items()
     }
     shapes, _ = crack_shapes()
+
+    def finely() -> dict[int, Network]:
+        looks = shipped_looks(base.device)
+        return {window: Network(base.keras, base.sidecar, smooth=window, early=FINE_BLOCK) for window in looks}
+
+    fine = finely if EARLY in get_model(base.sidecar.model).hyperparameters else None
     study, current = None, ""
     for name, seed, part in units[:more]:
         if name != current:
@@ -347,7 +390,7 @@ def measure(
                 own = shipped_looks(base.device)
                 return {number: renormalised(networks[own[0]], images, SHARE, 0, number) for number in own}
 
-            study, current = SetStudy(tiles, base, networks, here, others, outside, shapes), name
+            study, current = SetStudy(tiles, base, networks, here, others, outside, shapes, fine), name
         assert study is not None
         write_unit(study, work, name, seed, part)
 
@@ -449,7 +492,7 @@ def guard_rows(rows: Sequence[Row]) -> list[Row]:
     judged = [row for row in rows if row["accepted"] in (0, 1)]
     for row in judged:
         row["fall"] = row["recall"] + row["specificity"] - row["shipped_recall"] - row["shipped_specificity"]
-    order = ("threshold", "view", "normalisation", "head")
+    order = ("threshold", "view", "normalisation", "head", "fine")
     found = []
     for count in sorted({int(row["labels"]) for row in judged}):
         mine = [row for row in judged if row["labels"] == count]
@@ -513,7 +556,7 @@ def guard_table(rows: Sequence[Row]) -> str:
 
 SHOWN = (
     *((0, "shipped"), (0, "normalisation"), (0, "nothing")),
-    *((20, "view"), (50, "view"), (100, "view"), (20, "head"), (50, "head"), (100, "head")),
+    *((40, "view"), (100, "view"), (40, "head"), (100, "head"), (20, "fine"), (40, "fine"), (100, "fine")),
 )
 
 
@@ -560,7 +603,13 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         return
     picture = new_figure(10, 6)
     panels = np.atleast_1d(picture.subplots(2, 3, sharex=True, sharey=True)).ravel()
-    colours = {"view": "#009E73", "head": "#D55E00", "normalisation": "#0072B2", "nothing": "#CC79A7"}
+    colours = {
+        "view": "#009E73",
+        "head": "#D55E00",
+        "fine": "#E69F00",
+        "normalisation": "#0072B2",
+        "nothing": "#CC79A7",
+    }
     for axes, name in zip(panels, names, strict=False):
         mine = [row for row in rows if row["set"] == name]
         for row in mine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,7 @@ import numpy as np
 from crack_tf.adaptation.base import Base
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.elsewhere import Elsewhere
-from crack_tf.adaptation.features import Looks, Network, possible_looks, seen_by, shipped_smoothing
+from crack_tf.adaptation.features import FINE_BLOCK, Looks, Network, possible_looks, seen_by, shipped_smoothing
 from crack_tf.adaptation.folds import fold_numbers
 from crack_tf.adaptation.guard import (
     Answers,
@@ -70,9 +70,9 @@ class Bench:
         """The looks at a tile that there are to choose from, the shipped ones first."""
         return possible_looks(self.base.device)
 
-    def network(self, smooth: int) -> Network:
-        """The shipped float weights behind an average over so many pixels."""
-        return Network(self.base.keras, self.base.sidecar, smooth=smooth)
+    def network(self, smooth: int, early: int | None = None) -> Network:
+        """The shipped float weights behind an average over so many pixels; with `early` as in `Network`."""
+        return Network(self.base.keras, self.base.sidecar, smooth=smooth, early=early)
 
     @cached_property
     def head(self) -> Head:
@@ -160,40 +160,46 @@ class Bench:
     @cached_property
     def looked(self) -> dict[int, Seen]:
         """What is seen of all tiles through every window."""
-        found = {}
-        for window in dict.fromkeys(window for looks in self.looks for window in looks):
-            network = self.network(window)
-            outside = tuple(network.features(np.asarray(one.images)) for one in self.others)
-            found[window] = Seen(network.features(self.tiles.images), outside)
-        return found
+        windows = dict.fromkeys(window for looks in self.looks for window in looks)
+        return {window: self._look(self.network(window)) for window in windows}
+
+    def _look(self, network: Network) -> Seen:
+        outside = tuple(network.features(np.asarray(one.images)) for one in self.others)
+        return Seen(network.features(self.tiles.images), outside)
+
+    @cached_property
+    def fine(self) -> Seen:
+        """What is seen of all tiles in the shipped looks where the last layer sees an early block too."""
+        return _together(
+            self.looks[0], {window: self._look(self.network(window, FINE_BLOCK)) for window in self.looks[0]}
+        )
 
     @cached_property
     def seen(self) -> tuple[Seen, ...]:
         """What is seen of all tiles in each of `looks`."""
-
-        def outside(looks: Looks, number: int) -> np.ndarray:
-            return seen_by(looks, lambda window: self.looked[window].elsewhere[number])
-
-        return tuple(
-            Seen(
-                seen_by(looks, lambda window: self.looked[window].here),
-                tuple(outside(looks, number) for number in range(len(self.others))),
-            )
-            for looks in self.looks
-        )
+        return tuple(_together(looks, self.looked) for looks in self.looks)
 
     @cached_property
     def views(self) -> tuple[View, ...]:
         """All tiles in each of `looks`, and other structures' tiles to learn from with the shipped float model's answers to them."""
-        empty = np.zeros((0, len(self.head.weights)), np.float32)
-        replayed = []
-        for seen in self.seen:
-            parts = (features[~one.test] for features, one in zip(seen.elsewhere, self.others, strict=True))
-            replayed.append(np.concatenate([empty, *parts]))
+        replayed = [self._replayed(seen) for seen in self.seen]
         logits = self.head.logits(replayed[0])
         return tuple(
             View(seen.here, Replay(features, logits)) for seen, features in zip(self.seen, replayed, strict=True)
         )
+
+    @cached_property
+    def fine_view(self) -> View:
+        """The same of `fine`: of its features, those of the shipped last layer are held."""
+        held = len(self.head.weights)
+        features = self._replayed(self.fine)
+        return View(self.fine.here, Replay(features, self.head.logits(features[:, :held])), held)
+
+    def _replayed(self, seen: Seen) -> np.ndarray:
+        """Features of other structures' tiles to learn from."""
+        empty = np.zeros((0, seen.here.shape[1]), np.float32)
+        parts = (features[~one.test] for features, one in zip(seen.elsewhere, self.others, strict=True))
+        return np.concatenate([empty, *parts])
 
     def rows_elsewhere(self, candidate: str, answers: Sequence[np.ndarray], threshold: float) -> list[ElsewhereRow]:
         """A candidate on the tests of `others`."""
@@ -207,6 +213,16 @@ class Bench:
             )
             for one, before, after in zip(self.others, self.elsewhere, answers, strict=True)
         ]
+
+
+def _together(looks: Looks, looked: Mapping[int, Seen]) -> Seen:
+    """What the last layer sees in all looks together."""
+
+    def outside(number: int) -> np.ndarray:
+        return seen_by(looks, lambda window: looked[window].elsewhere[number])
+
+    sets = range(len(looked[looks[0]].elsewhere))
+    return Seen(seen_by(looks, lambda window: looked[window].here), tuple(outside(number) for number in sets))
 
 
 def make_bench(

@@ -1,10 +1,10 @@
-"""Cheap to dear: another threshold, view, normalisation statistics, head, other last blocks. Each is measured held out."""
+"""Cheap to dear: another threshold, view, normalisation statistics, head, finer features, other last blocks. Each is measured held out."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from crack_tf.adaptation.bench import Bench
-from crack_tf.adaptation.features import Looks, renormalised, seen_by, shipped_smoothing
-from crack_tf.adaptation.head import STRENGTHS, Fitted, fit_by_photograph
+from crack_tf.adaptation.features import EARLY, FINE_BLOCK, Looks, renormalised, seen_by, shipped_smoothing
+from crack_tf.adaptation.head import FINE_STRENGTHS, STRENGTHS, Fitted, Head, fit_by_photograph
 from crack_tf.adaptation.training_tiles import write_training_tiles
 from crack_tf.models import get_model
 from crack_tf.models.keras_models import load_keras, predict_logits
@@ -37,6 +37,7 @@ class Trial:
         build: gives the Keras model that would be handed over; None where the shipped file stays and its threshold changes.
         looks: windows over which its file averages a tile, one per look; empty for the shipped ones.
         note: what was chosen, for people.
+        changes: hyperparameters of the Keras model that differ from the shipped one's, besides the looks.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Trial:
     build: Callable[[], Any] | None
     looks: Looks = ()
     note: str = ""
+    changes: Mapping[str, int] = field(default_factory=dict)
 
 
 def threshold_trial(bench: Bench, work: Path) -> Trial:
@@ -105,6 +107,32 @@ def fitted_trial(bench: Bench, name: str, strengths: Sequence[float]) -> tuple[T
     return trial, fit
 
 
+def fine_trial(bench: Bench, work: Path) -> Trial:
+    """The last layer sees an early block too, whose weights are fitted: what this surface's grain and joints look like close up."""
+    sidecar = bench.base.sidecar
+    if EARLY not in get_model(sidecar.model).hyperparameters or sidecar.hyperparameters.get(EARLY):
+        raise CrackError(f"{sidecar.model} has no early block that its last layer does not see already")
+    return fine_fit(bench)[0]
+
+
+def fine_fit(bench: Bench) -> tuple[Trial, Fitted]:
+    """The weights of an early block that the labels prefer, as a candidate."""
+    used, view, looks = bench.fitted, bench.fine_view, bench.looks[0]
+    start = Head(np.pad(bench.head.weights, (0, view.features.shape[1] - view.held)), bench.head.bias)
+    fit = fit_by_photograph([view.take(used)], bench.truth[used], bench.folds[used], start, FINE_STRENGTHS)
+    trial = Trial(
+        name="fine",
+        held_out=fit.held_out([view], bench.folds),
+        here=fit.head.logits(bench.fine.here),
+        elsewhere=[fit.head.logits(features) for features in bench.fine.elsewhere],
+        build=lambda: bench.network(looks[0], FINE_BLOCK).with_head(fit.head),
+        looks=looks,
+        note=f"block {FINE_BLOCK}, prior {fit.strength:g}",
+        changes={EARLY: FINE_BLOCK},
+    )
+    return trial, fit
+
+
 def blocks_trial(bench: Bench, work: Path) -> Trial:
     """The last blocks trained on, by `crack_tf.training.loop.train`, among tiles of other structures."""
     spec = get_model(bench.base.sidecar.model)
@@ -159,5 +187,6 @@ TRIALS: dict[str, Callable[[Bench, Path], Trial]] = {
     "view": view_trial,
     "normalisation": normalisation_trial,
     "head": head_trial,
+    "fine": fine_trial,
     "blocks": blocks_trial,
 }

@@ -10,7 +10,7 @@ from tflite.errors import CrackError
 from tflite.outputs import Output, json_with
 
 # Cheap to dear; the first that passes the guard is taken.
-CANDIDATES = ("threshold", "view", "normalisation", "head", "blocks")
+CANDIDATES = ("threshold", "view", "normalisation", "head", "fine", "blocks")
 SCHEMES = ("int8-ptq", "int8-qat")
 REPORT = "adapt.json"
 FORMAT = "crack_tf.adapted/1"

@@ -110,6 +110,12 @@ def build(
         reasons.append(
             f"as an int8 file it finds {found} of {int(cracks.sum())} cracks here, those that it learned from among them"
         )
+    clean = bench.tested & (bench.truth == 0)
+    called = int((here[clean] >= threshold).sum())
+    if called > max(row.alarms_before, row.alarms_after):
+        reasons.append(
+            f"as an int8 file it calls {called} of {int(clean.sum())} clean tiles here, those that it learned from among them"
+        )
     output = draft.output
     logits = Logits(
         np.concatenate([values[one.test] for one, values in zip(bench.others, trial.elsewhere, strict=True)]),
@@ -178,7 +184,7 @@ def _exported(
     manifest = write_training_tiles(tiles, bench, bench.fitted, whole=True)
     path, before = folder / MODEL_FILE, bench.base.sidecar
     smooth, *second = trial.looks or bench.looks[0]
-    changes = {} if smooth == shipped_smoothing(before) else {SMOOTH: smooth}
+    changes = dict(trial.changes) | ({} if smooth == shipped_smoothing(before) else {SMOOTH: smooth})
     with atomic_path(path) as temporary:
         model.save(temporary)
     here = environment()

@@ -21,6 +21,9 @@ from tflite.sidecar import Sidecar
 _VERSION = 1  # raise when features change
 _BATCH = 32
 POOLED, LOGIT = "features", "logit"  # layers' names, of every classifier of the registry
+EARLY = "early"  # hyperparameter: the block whose expansion the last layer sees too; 0 is none
+PARTS = ("late", "mean", "max")  # of those layers, where the last one sees an early block too
+FINE_BLOCK = 6  # of MobileNetV2: its expansion is the last that is an eighth of the input wide
 SMOOTH = "smooth"  # hyperparameter: over how many pixels a classifier's input is averaged; 1 is not at all
 # Windows of one look each. A file that looks twice answers with the mean, so what its last layer sees is the mean of both.
 Looks = tuple[int, ...]
@@ -36,6 +39,7 @@ class Network:
         weights: that take the place of the file's; None for its own.
         tag: that names these weights where features are kept.
         smooth: over how many pixels it smooths its input; None for as many as the file's.
+        early: block whose expansion its last layer sees too, with weights of 0; None for the file's.
 
     Attributes:
         head: its last layer.
@@ -53,6 +57,7 @@ class Network:
         weights: list[np.ndarray] | None = None,
         tag: str = "",
         smooth: int | None = None,
+        early: int | None = None,
     ) -> None:
         import keras
 
@@ -60,21 +65,31 @@ class Network:
         self.smooth = shipped_smoothing(sidecar) if smooth is None else smooth
         self.changes: dict[str, int] = {}
         self.model: Any = load_keras(path)
+        if weights is not None:
+            self.model.set_weights(weights)
         if self.smooth != shipped_smoothing(sidecar):
-            self.changes = {SMOOTH: self.smooth}
-            weights, self.tag = weights or self.model.get_weights(), f"{tag} {SMOOTH} {self.smooth}"
+            self.changes, self.tag = {SMOOTH: self.smooth}, f"{tag} {SMOOTH} {self.smooth}"
+        if early is not None and early != sidecar.hyperparameters.get(EARLY, 0):
+            self.changes, self.tag = self.changes | {EARLY: early}, f"{self.tag} {EARLY} {early}"
+        if self.changes:
             settings = sidecar.hyperparameters | self.changes
-            self.model = build_model(sidecar.model, keras, image_size=sidecar.image_size, **settings)
+            self.model = _like(self.model, build_model(sidecar.model, keras, image_size=sidecar.image_size, **settings))
         names = {layer.name for layer in self.model.layers}
-        if not {POOLED, LOGIT} <= names:
+        self._parts = PARTS if {f"{LOGIT}_{part}" for part in PARTS} <= names else ("",)
+        if not {*self._names(POOLED), *self._names(LOGIT)} <= names:
             raise CrackError(
                 f"{path} has no layers {POOLED!r} and {LOGIT!r}: only this project's classifiers are adapted."
             )
-        if weights is not None:
-            self.model.set_weights(weights)
-        self._backbone = keras.Model(self.model.input, self.model.get_layer(POOLED).output)
-        kernel, bias = (np.asarray(value) for value in self.model.get_layer(LOGIT).get_weights())
-        self.head = Head(kernel[:, 0].astype(np.float32), float(bias[0]))
+        pooled = [self.model.get_layer(name).output for name in self._names(POOLED)]
+        seen = pooled[0] if len(pooled) == 1 else keras.layers.Concatenate()(pooled)
+        self._backbone = keras.Model(self.model.input, seen)
+        (kernel, bias), *others = (self.model.get_layer(name).get_weights() for name in self._names(LOGIT))
+        column = np.concatenate([kernel, *(other[0] for other in others)])[:, 0]
+        self.head = Head(column.astype(np.float32), float(bias[0]))
+
+    def _names(self, layer: str) -> list[str]:
+        """Of the layer, or of each of its parts."""
+        return [f"{layer}_{part}" if part else layer for part in self._parts]
 
     def features(self, images: np.ndarray, say: Callable[[str], None] = say_now) -> np.ndarray:
         """Pooled features of raw tiles, uint8 (n, s, s, 3) to float32 (n, c); from the cache where they were computed before."""
@@ -107,8 +122,24 @@ class Network:
 
     def with_head(self, head: Head) -> Any:
         """The Keras model with another last layer."""
-        self.model.get_layer(LOGIT).set_weights([head.weights[:, np.newaxis], np.array([head.bias], np.float32)])
+        start = 0
+        for name in self._names(LOGIT):
+            layer = self.model.get_layer(name)
+            kernel, *bias = layer.get_weights()
+            own = head.weights[start : start + len(kernel), np.newaxis]
+            layer.set_weights([own, np.array([head.bias], np.float32)] if bias else [own])
+            start += len(kernel)
         return self.model
+
+
+def _like(model: Any, built: Any) -> Any:
+    """A network that was built with other hyperparameters, with a model's weights; where its last layer sees more, that weighs nothing."""
+    own = {layer.name: layer.get_weights() for layer in model.layers}
+    own.setdefault(f"{LOGIT}_{PARTS[0]}", own[LOGIT])
+    for layer in built.layers:
+        if layer.weights:
+            layer.set_weights(own.get(layer.name) or [np.zeros_like(value) for value in layer.get_weights()])
+    return built
 
 
 def shipped_smoothing(sidecar: Sidecar) -> int:

@@ -21,6 +21,8 @@ from tflite.metrics import sigmoid
 
 # Of the prior, for one label of each class; math.inf moves no weight, and leaves scale and shift of the logit.
 STRENGTHS = (math.inf, 300.0, 30.0)
+# The same for features of an early block, whose weights are 0 as shipped.
+FINE_STRENGTHS = (math.inf, 100.0, 10.0)
 REPLAY_SHARE = 1.0  # weight of the answers elsewhere, against 1 for the labels here
 DIRECTIONS = 128  # in which the weights may move
 _STEPS, _TOLERANCE = 60, 1e-7
@@ -65,19 +67,27 @@ class View:
     Attributes:
         features: float32 (n, c), of the structure's tiles; the mean over its looks where it looks twice.
         replay: of other structures' tiles, seen in the same way.
+        held: weights of so many of the first features move with the logit's scale only.
     """
 
     features: np.ndarray
     replay: Replay
+    held: int = 0
 
     def take(self, used: np.ndarray) -> View:
         """Some of the structure's tiles, bool (n,)."""
-        return View(self.features[used], self.replay)
+        return View(self.features[used], self.replay, self.held)
 
     @cached_property
     def space(self) -> Space:
-        """The directions in which these features differ most."""
-        return find_space(np.concatenate([self.features, self.replay.features]).astype(np.float64))
+        """The directions in which these features, but for those that are held, differ most."""
+        free = find_space(np.concatenate([self.features, self.replay.features])[:, self.held :].astype(np.float64))
+        before = (self.held, 0)
+        return Space(
+            np.pad(free.mean, before),
+            np.pad(free.spread, before, constant_values=1),
+            np.pad(free.axes, (before, (0, 0))),
+        )
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ def build(
     dropout: float = 0.2,
     bn_momentum: float = 0.9,
     smooth: int = 1,
+    early: int = 0,
 ) -> Any:
     """Build MobileNetV2 with untrained weights; `load_pretrained` fills the backbone.
 
@@ -45,6 +46,7 @@ def build(
         bn_momentum: of the running statistics. Keras's own 0.999 needs thousands of steps to follow the weights, more
             than a fine-tune has; validation would then run on stale statistics.
         smooth: side in pixels of the square over which the input is averaged; 1 leaves it as it is.
+        early: number of a block, from 1 to 16, whose expansion the head sees too, as mean and maximum over the picture; 0 for none.
 
     Returns:
         Model from float32 (batch, image_size, image_size, 3) to a float32 (batch, 1) logit.
@@ -54,8 +56,23 @@ def build(
         x = keras.layers.AveragePooling2D(smooth, strides=1, padding="same", name="smooth")(x)
     backbone = keras.applications.MobileNetV2(input_tensor=x, alpha=alpha, include_top=False, weights=None)
     set_momentum(keras, backbone, bn_momentum)
-    x = keras.layers.GlobalAveragePooling2D(name="features")(backbone.output)
-    return keras.Model(inputs, logit_head(keras, x, dropout), name="mobilenet_v2")
+    pool = keras.layers.GlobalAveragePooling2D
+    if not early:
+        x = pool(name="features")(backbone.output)
+        return keras.Model(inputs, logit_head(keras, x, dropout), name="mobilenet_v2")
+    fine = backbone.get_layer(f"block_{early}_expand_relu").output
+    # A unit each, and their sum: in int8, weights and features of one unit share a scale, and these differ a hundredfold.
+    late = keras.layers.Dropout(dropout, name="dropout")(pool(name="features_late")(backbone.output))
+    parts = {
+        "late": late,
+        "mean": pool(name="features_mean")(fine),
+        "max": keras.layers.GlobalMaxPooling2D(name="features_max")(fine),
+    }
+    logits = [
+        keras.layers.Dense(1, use_bias=name == "late", dtype="float32", name=f"logit_{name}")(part)
+        for name, part in parts.items()
+    ]
+    return keras.Model(inputs, keras.layers.Add(dtype="float32", name="logit")(logits), name="mobilenet_v2")
 
 
 def set_momentum(keras: Any, backbone: Any, momentum: float) -> None:

@@ -11,7 +11,10 @@ from tflite.errors import CrackError
     [
         ({"source": 7}, "--source 7"),
         ({"candidates": ()}, "--candidates ''"),
-        ({"candidates": ("magic",)}, "--candidates 'magic': choose some of threshold,view,normalisation,head,blocks"),
+        (
+            {"candidates": ("magic",)},
+            "--candidates 'magic': choose some of threshold,view,normalisation,head,fine,blocks",
+        ),
         ({"scheme": "float32"}, "--scheme 'float32': choose one of int8-ptq, int8-qat"),
         ({"target_recall": 0}, "--target-recall 0: give a share above 0"),
         ({"target_recall": float("nan")}, "--target-recall nan"),

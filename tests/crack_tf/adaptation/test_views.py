@@ -13,11 +13,11 @@ pytest.importorskip("tensorflow")
 
 from crack_tf.adaptation.base import Base
 from crack_tf.adaptation.bench import Bench, ask
-from crack_tf.adaptation.candidates import Trial
+from crack_tf.adaptation.candidates import TRIALS, Trial
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.deliver import build, labels_record
 from crack_tf.adaptation.elsewhere import Elsewhere
-from crack_tf.adaptation.features import Network, possible_looks, shipped_looks
+from crack_tf.adaptation.features import FINE_BLOCK, Network, possible_looks, shipped_looks
 from crack_tf.adaptation.guard import Answers, as_rows, compare_here
 from crack_tf.adaptation.tiles import PERSON, SiteTiles
 from crack_tf.inference.predictor import load_predictor
@@ -25,6 +25,7 @@ from crack_tf.models import build_model
 from crack_tf.models.keras_models import blurred
 from tflite.errors import CrackError
 from tflite.files import sha256_file
+from tflite.metrics import roc_auc
 from tflite.sidecar import Sidecar, read_sidecar, write_sidecar
 
 SIDE = 32
@@ -111,3 +112,45 @@ def test_a_view_is_exported_as_any_model_and_its_sidecar_says_how_it_looks(
     assert np.corrcoef(int8, logits)[0, 1] > max(0.5, np.corrcoef(int8, sharply)[0, 1])
     card = built.file.with_name(built.file.name.replace(".tflite", ".md")).read_text(encoding="utf-8")
     assert "by the candidate *view* (smoother)." in card
+
+
+def test_finer_features_beside_the_last_ones_change_no_answer_before_they_have_weights(
+    sharp: tuple[Path, Sidecar],
+) -> None:
+    once, fine = Network(*sharp), Network(*sharp, early=FINE_BLOCK)
+    assert fine.changes == {"early": FINE_BLOCK}
+    late, both = once.features(IMAGES), fine.features(IMAGES)
+    assert both.shape[1] > late.shape[1]
+    assert np.allclose(both[:, : late.shape[1]], late, atol=1e-4)
+    assert np.allclose(fine.head.logits(both), once.head.logits(late), atol=1e-4)
+    assert np.allclose(fine.model.predict_on_batch(IMAGES.astype(np.float32))[:, 0], once.head.logits(late), atol=1e-4)
+
+
+def test_a_surface_that_only_finer_features_tell_is_told_and_exported(
+    sharp: tuple[Path, Sidecar], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cracked is, of tiles of an untrained network, what the largest of an early block's features says."""
+    monkeypatch.setenv("CRACK_TF_CACHE", str(tmp_path / "cache"))
+    path, sidecar = sharp
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (80, SIDE, SIDE, 3), np.uint8) // rng.integers(1, 6, (80, 1, 1, 1), np.uint8)
+    once, fine = Network(path, sidecar), Network(path, sidecar, early=FINE_BLOCK)
+    logits = once.head.logits(once.features(images))
+    seen = fine.features(images)[:, len(once.head.weights) :]
+    told = seen[:, int(np.argmax(seen.std(axis=0)))]
+    labels = (told > np.median(told)).astype(np.int8)
+    photos = tuple(f"IMG_{place // 2}" for place in range(80))
+    tiles = SiteTiles(images, labels, photos, tuple(map(str, range(80))), (PERSON,) * 80)
+    base = Base("sharp", path, sidecar, path, sidecar, SIDE)
+    bench = Bench(AdaptConfig("walls"), base, tiles, (), logits, ())
+    trial = TRIALS["fine"](bench, tmp_path)
+    better, before = roc_auc(trial.held_out, labels), roc_auc(logits, labels)
+    assert better is not None
+    assert before is not None
+    assert better > before + 0.2
+    assert trial.build is not None
+    model = trial.build()
+    assert np.allclose(model.predict_on_batch(images.astype(np.float32))[:, 0], trial.here, atol=0.01)
+    seeing = replace(sidecar, hyperparameters=sidecar.hyperparameters | {"early": FINE_BLOCK})
+    with pytest.raises(CrackError, match="does not see already"):
+        TRIALS["fine"](replace(bench, base=replace(base, sidecar=seeing)), tmp_path)
