@@ -112,6 +112,8 @@ def fine_trial(bench: Bench, work: Path) -> Trial:
     sidecar = bench.base.sidecar
     if EARLY not in get_model(sidecar.model).hyperparameters or sidecar.hyperparameters.get(EARLY):
         raise CrackError(f"{sidecar.model} has no early block that its last layer does not see already")
+    if not bench.told:
+        raise CrackError("cracks that were laid in show close up that they were: it takes labels that a person gave")
     return fine_fit(bench)[0]
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from crack_tf.adaptation.bench import Bench, ask
 from crack_tf.adaptation.candidates import Trial
 from crack_tf.adaptation.features import SMOOTH, shipped_smoothing
-from crack_tf.adaptation.guard import ElsewhereRow, SiteRow, as_rows, reasons_elsewhere
+from crack_tf.adaptation.guard import ElsewhereRow, SiteRow, as_rows, reasons_as_file, reasons_elsewhere
 from crack_tf.adaptation.tiles import ASSUMED, COMPOSED, PERSON
 from crack_tf.adaptation.training_tiles import write_training_tiles
 from crack_tf.common.provenance import created, data_record, environment
@@ -104,18 +104,9 @@ def build(
     threshold = row.threshold + shift
     rows = bench.rows_elsewhere(trial.name, elsewhere, threshold)
     reasons = [f"as an int8 file {reason}" for reason in reasons_elsewhere(rows)]
-    cracks = bench.tested & (bench.truth == 1)
-    found = int((here[cracks] >= threshold).sum())
-    if found < row.least_recall * cracks.sum():
-        reasons.append(
-            f"as an int8 file it finds {found} of {int(cracks.sum())} cracks here, those that it learned from among them"
-        )
-    clean = bench.tested & (bench.truth == 0)
-    called = int((here[clean] >= threshold).sum())
-    if called > max(row.alarms_before, row.alarms_after):
-        reasons.append(
-            f"as an int8 file it calls {called} of {int(clean.sum())} clean tiles here, those that it learned from among them"
-        )
+    called = here >= threshold
+    found, alarms = (int((called & bench.tested & (bench.truth == label)).sum()) for label in (1, 0))
+    reasons += reasons_as_file(row, found, alarms)
     output = draft.output
     logits = Logits(
         np.concatenate([values[one.test] for one, values in zip(bench.others, trial.elsewhere, strict=True)]),

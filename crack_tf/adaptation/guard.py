@@ -209,9 +209,10 @@ def compare_here(
     gain, gain_low = gain_of_order(labels, photos, before.logits, after.logits, seed)
     if low <= 0 and not (by_order and gain_low > 0 and fall >= 0):
         ordered = f", nor are cracks told better ({gain:+.3f} of the area under the curve, lower end {gain_low:.3f})"
+        kept = f"; fewer than {FEW_CRACKS} cracks raise no threshold" if are_few(labels) else ""
         reasons.append(
             f"its errors here are not fewer beyond chance (they fall by {fall:.3f}, lower end {low:.3f}, over photographs)"
-            f"{ordered if by_order and gain_low <= 0 else ''}"
+            f"{ordered if by_order and gain_low <= 0 else ''}{kept}"
         )
     return SiteRow(
         candidate=candidate,
@@ -261,6 +262,25 @@ def reasons_elsewhere(rows: Sequence[ElsewhereRow]) -> list[str]:
         for row in rows
         if not row.passed
     ]
+
+
+def reasons_as_file(row: SiteRow, found: int, called: int) -> list[str]:
+    """Why a candidate's int8 file is not what its float model is, a sentence each.
+
+    Args:
+        row: of the float model.
+        found, called: of this structure's cracks and clean tiles, by the file, which has learned from them: it should do no worse.
+    """
+    reasons = []
+    if found < row.least_recall * row.cracks:
+        reasons.append(
+            f"as an int8 file it finds {found} of {counted(row.cracks, 'crack')} here, those that it learned from among them"
+        )
+    if called > max(row.alarms_before, row.alarms_after):
+        reasons.append(
+            f"as an int8 file it calls {called} of {counted(row.clean, 'clean tile')} here, those that it learned from among them"
+        )
+    return reasons
 
 
 def with_reasons(row: SiteRow, reasons: Sequence[str]) -> SiteRow:

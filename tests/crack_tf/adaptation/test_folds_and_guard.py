@@ -18,6 +18,7 @@ from crack_tf.adaptation.guard import (
     gain_of_order,
     highest_threshold,
     reachable,
+    reasons_as_file,
     reasons_elsewhere,
     same_place,
 )
@@ -99,6 +100,18 @@ def test_of_few_cracks_none_may_be_lost_however_many_false_alarms_are_saved(crac
     assert row.passed == passes
     assert ("so few do not tell" in row.reason) != passes
     assert row.least_recall == 1 if not passes else row.least_recall < 1
+
+
+def test_a_file_that_rounding_made_call_everything_is_refused() -> None:
+    labels = np.array([1, 0] * 40)
+    photos = [f"IMG_{place // 4}" for place in range(80)]
+    after = [1, 0] * 40
+    row = compare_here("fine", labels, photos, answers([1, 1] * 40), answers(after), 0.0, 1.0)
+    assert reasons_as_file(row, 40, 0) == reasons_as_file(row, 38, 40) == []
+    assert "finds 20 of 40 cracks" in reasons_as_file(row, 20, 0)[0]
+    fewer = compare_here("fine", labels, photos, answers([1, 1, 1, 0] * 20), answers(after), 0.0, 1.0)
+    (reason,) = reasons_as_file(fewer, 40, 40)
+    assert "calls 40 of 40 clean tiles" in reason
 
 
 def test_what_is_forgotten_elsewhere_is_named() -> None:

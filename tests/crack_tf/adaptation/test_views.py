@@ -19,7 +19,7 @@ from crack_tf.adaptation.deliver import build, labels_record
 from crack_tf.adaptation.elsewhere import Elsewhere
 from crack_tf.adaptation.features import FINE_BLOCK, Network, possible_looks, shipped_looks
 from crack_tf.adaptation.guard import Answers, as_rows, compare_here
-from crack_tf.adaptation.tiles import PERSON, SiteTiles
+from crack_tf.adaptation.tiles import COMPOSED, PERSON, SiteTiles
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models import build_model
 from crack_tf.models.keras_models import blurred
@@ -151,6 +151,8 @@ def test_a_surface_that_only_finer_features_tell_is_told_and_exported(
     assert trial.build is not None
     model = trial.build()
     assert np.allclose(model.predict_on_batch(images.astype(np.float32))[:, 0], trial.here, atol=0.01)
+    with pytest.raises(CrackError, match="labels that a person gave"):
+        TRIALS["fine"](replace(bench, tiles=replace(tiles, origins=(COMPOSED,) * 80)), tmp_path)
     seeing = replace(sidecar, hyperparameters=sidecar.hyperparameters | {"early": FINE_BLOCK})
     with pytest.raises(CrackError, match="does not see already"):
         TRIALS["fine"](replace(bench, base=replace(base, sidecar=seeing)), tmp_path)
