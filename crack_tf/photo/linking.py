@@ -237,8 +237,12 @@ def _end_to_end(
     from scipy.spatial import cKDTree
 
     pairs = cKDTree(tips).query_pairs(FAR, output_type="ndarray")
+    gaps = np.hypot(*(tips[pairs[:, 0]] - tips[pairs[:, 1]]).T)
+    shorter = np.array([stretch.length for stretch in stretches])[owners[pairs]].min(axis=1)
+    # Texture is full of specks, and no speck reaches another.
+    reach = (gaps <= shorter) | (visible & (shorter >= _LONG_ENOUGH))
     candidates = []
-    for one, other in pairs[owners[pairs[:, 0]] != owners[pairs[:, 1]]].tolist():
+    for one, other in pairs[reach & (owners[pairs[:, 0]] != owners[pairs[:, 1]])].tolist():
         cost, certain = _cost(stretches[owners[one]], tips[one], stretches[owners[other]], tips[other])
         if cost is not None and (certain or visible):
             candidates.append((certain, cost, one, other))
@@ -281,25 +285,21 @@ def _cost(one: _Stretch, tip: np.ndarray, other: _Stretch, its_tip: np.ndarray) 
     photograph is not needed to say so."""
     between = its_tip - tip
     gap = float(np.hypot(*between))
-    shorter = min(one.length, other.length)
-    # Texture is full of specks, and no speck reaches another.
-    if gap > shorter < _LONG_ENOUGH:
-        return None, False
     turns = [_angle(one.heading(tip, gap), between), _angle(other.heading(its_tip, gap), -between)]
     if max(turns) > WIDEST_ANGLE:
         return None, False
     thin, wide = sorted((one.width, other.width))
     alike = wide + _SLACK_PX <= WIDTH_RATIO * (thin + _SLACK_PX) and _as_dark(one.darkness, other.darkness)
     ahead = max(turns) <= _limit(gap) and sum(turns) <= 1.5 * _limit(gap)
-    return gap * (1 + sum(turns) / NARROWEST_ANGLE), alike and ahead and gap <= shorter
+    return gap * (1 + sum(turns) / NARROWEST_ANGLE), alike and ahead and gap <= min(one.length, other.length)
 
 
 def _seen(stretch: _Stretch, tip: np.ndarray, place: np.ndarray, grey: np.ndarray) -> bool:
     """Whether a photograph shows a line from a stretch's tip to a place, about as dark as the stretch."""
     if stretch.darkness is None or stretch.darkness < 2 * _SLACK_GREY:
         return False
-    line, texture = darkness_between(grey, tip, place, stretch.width)
-    return line - texture >= SEEN_RATIO * (stretch.darkness - texture)
+    line, texture = darkness_between(grey, tip, place, stretch.width, SEEN_RATIO * stretch.darkness)
+    return line > 0 and line - texture >= SEEN_RATIO * (stretch.darkness - texture)
 
 
 def _likeliest(owners: np.ndarray, costs: np.ndarray) -> list[int]:

@@ -53,6 +53,13 @@ def test_a_line_that_stops_half_way_does_not_go_on() -> None:
     assert seen - texture < 10
 
 
+def test_a_line_that_is_too_faint_to_matter_is_no_line() -> None:
+    grey = with_line(concrete(6), [(20, 120), (220, 120)], 60)
+    ends = np.array([80.0, 120.0]), np.array([160.0, 120.0])
+    assert darkness_between(grey, *ends, 3.0, 40.0) == darkness_between(grey, *ends, 3.0)
+    assert darkness_between(grey, *ends, 3.0, 90.0) == (0.0, 0.0)
+
+
 def test_another_crack_on_one_side_is_no_texture() -> None:
     grey = with_line(with_line(concrete(4), [(40, 120), (200, 120)], 70), [(40, 152), (200, 152)], 70)
     seen, texture = darkness_between(grey, np.array([95.0, 120.0]), np.array([145.0, 120.0]), 3.0)
