@@ -13,6 +13,7 @@
 # make reports   executes all notebooks on made-up tiles and writes HTML to runs/reports (minutes)
 # make figures   the documents' pictures in docs/figures, from the METU runs and results (minutes)
 # make docs   the documentation as a site, in site/; a warning is an error (half a minute)
+# make extras   each extra of the wheel in a fresh environment of its own, and its verbs in it (minutes)
 # make emulated-pi   the device bundle on an emulated Raspberry Pi 4 and 5 (arm64 under qemu); Debian or Ubuntu, no root
 #
 # What a study does, costs and should give is in its file, studies/NAME.py.
@@ -21,7 +22,7 @@
 .DELETE_ON_ERROR:
 STUDIES := metu nano generalise metu-tune segmentation unet-study survey-demo survey-results explain-results
 NOTEBOOK_STUDIES := reports figures
-.PHONY: help setup setup-dev demo $(STUDIES) $(NOTEBOOK_STUDIES) emulated-pi docs quick test lint format types pytest clean
+.PHONY: help setup setup-dev demo $(STUDIES) $(NOTEBOOK_STUDIES) emulated-pi extras docs quick test lint format types pytest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -72,7 +73,7 @@ $(VENV)/.base: $(VENV)/.light requirements.txt
 	@$(call install,-r requirements.txt)
 	@touch $@
 
-$(VENV)/.report $(VENV)/.handover: $(VENV)/.%: $(VENV)/.base requirements-%.txt
+$(VENV)/.report $(VENV)/.handover $(VENV)/.docs: $(VENV)/.%: $(VENV)/.base requirements-%.txt
 	@$(call install,-r requirements-$*.txt)
 	@touch $@
 
@@ -103,6 +104,9 @@ emulated-pi: $(VENV)/.dev
 	@$(BIN)/python -m tests.emulated_pi.prepare --out $(EMULATED) $(if $(BUNDLE),--bundle $(BUNDLE))
 	@CRACK_TF_EMULATED_PI=$(EMULATED) $(BIN)/python -m pytest -q tests/emulated_pi
 
+extras: $(VENV)/.dev
+	@CRACK_TF_EXTRAS=1 $(BIN)/python -m pytest -q tests/extras
+
 # -------------------------------------------------------------------------------------------------------- test
 
 # The real images lie beside the checkout on some machines; tests that need them skip where they do not.
@@ -114,10 +118,6 @@ endif
 
 # Each takes up to 3 GB.
 TEST_PROCESSES ?= 2
-
-$(VENV)/.docs: $(VENV)/.base requirements-docs.txt
-	@$(call install,-r requirements-docs.txt)
-	@touch $@
 
 # The theme's makers announce what comes after mkdocs on every run; here its version is pinned.
 docs: $(VENV)/.docs
