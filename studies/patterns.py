@@ -35,6 +35,7 @@ WALLS = {MASKS: 12, MODEL: 6}  # of each pattern
 MIN_LENGTH_PX = 40.0
 SCALES = (0.03, 1.0)  # millimetres per pixel, by their logarithm: from hairlines to gaps
 COVERED = 0.3  # of a crack that is told, drawn by somebody
+_POINTS = 5  # of a drawn crack, four pixels apart: the 20 pixels of a maximum width
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def true_width(crack: Crack, drawn: Sequence[WallCrack]) -> float | None:
         hit = np.zeros(len(x), bool)
         hit[inside] = mask[y[inside], x[inside]]
         if hit.mean() >= COVERED:
-            widest = max(widest or 0.0, float(np.convolve(one.widths, np.ones(6) / 6, "valid").max()))
+            widest = max(widest or 0.0, float(np.convolve(one.widths, np.ones(_POINTS) / _POINTS, "valid").max()))
     return widest
 
 
