@@ -3,7 +3,7 @@
 What it makes: a row per set of photographs, those with and those without a crack apart. The rule (`crack_tf.inference.second_look`) was
 chosen on the scenes and on the validation photographs of uav_concrete, deepcrack, crack500 and conglomerate; the other rows took no part.
 Cost: some minutes.
-Expected: results/second-look.csv. Of 26 crack-free scenes called cracked 15 remain; five photographs of cracked
+Expected: results/second-look.csv. Of 27 crack-free scenes called cracked 15 remain; five photographs of cracked
 asphalt are lost, and no other.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.second_look --out results/second-look.csv
 """

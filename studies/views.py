@@ -71,20 +71,18 @@ class View:
     larger: bool = False
 
 
-SHARP, SMOOTH, BLURRED_2, BLURRED_3 = Way((160,)), Way((128, 160)), Way((160,), 2), Way((160,), 3)
+SHARP, SMOOTH = Way((160,)), Way((128, 160))
+WINDOWS = (3, 5, 7, 9)
 VIEWS = {
-    "112": View((Way((112,)),)),
     "128": View((Way((128,)),)),
     "144": View((Way((144,)),)),
     "160": View((SHARP,)),
     "176": View((Way((176,)),)),
     "128>160": View((SMOOTH,)),
-    "blurred 2": View((BLURRED_2,)),
-    "blurred 3": View((BLURRED_3,)),
-    "160 and 128>160": View((SHARP, SMOOTH)),
-    "160 and blurred 3": View((SHARP, BLURRED_3)),
-    "160, 160 and blurred 3": View((SHARP, SHARP, BLURRED_3)),
-    "larger of 160, blurred 3": View((SHARP, BLURRED_3), larger=True),
+    **{f"blurred {window}": View((Way((160,), window),)) for window in WINDOWS},
+    **{f"160, 160 and blurred {window}": View((SHARP, SHARP, Way((160,), window))) for window in WINDOWS},
+    "160 and blurred 7": View((SHARP, Way((160,), 7))),
+    "larger of 160, blurred 7": View((SHARP, Way((160,), 7)), larger=True),
 }
 OUTPUT = Output("studies.views", csv_with("", "run", "view", "set"))
 Row = dict[str, Any]

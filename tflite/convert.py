@@ -32,6 +32,7 @@ SCHEMES = (*FLOAT_SCHEMES, *INT8_SCHEMES)
 INPUT_DTYPES = ("uint8", "int8")
 PIXEL_SCALE = 1 / 128
 PIXEL_RANGE = (-1.0, 127 / 128)  # of pixel / 128 - 1 over 0..255
+GREY = 128  # the raw pixel that is 0 there
 # Of the logits of the tile and of its blurred copy, in the mean. The tile counts more: hairlines are gone in the copy (studies/views.py).
 VIEW_WEIGHTS = (2, 1)
 _ZERO_POINT = {"uint8": 128, "int8": 0}
@@ -55,7 +56,7 @@ def convert_float(model: Any, scheme: str, second_view: int = 0) -> bytes:
 
     if scheme not in FLOAT_SCHEMES:
         raise CrackError(f"scheme {scheme!r}: choose one of {', '.join(FLOAT_SCHEMES)}.")
-    converter = _converter(model, second_view)
+    converter = _converter(model, second_view, grey=GREY)
     if scheme != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if scheme == "float16":
@@ -168,11 +169,14 @@ def check_int8(graph: Graph, input_dtype: str = "uint8") -> None:
         )
 
 
-def _converter(model: Any, second_view: int = 0, pixel_range: tuple[float, float] | None = None) -> Any:
+def _converter(
+    model: Any, second_view: int = 0, pixel_range: tuple[float, float] | None = None, grey: float = 0
+) -> Any:
     """Converter for one tile at a time. The function is traced without the model object: given one, TensorFlow Lite saves
     and reloads it, which takes seconds and leaves Keras 3 weights as unfrozen variables.
 
-    The range is that of a model with fake quantisation: the mean of pixels is to be taken of their integers."""
+    The range is that of a model with fake quantisation: the mean of pixels is to be taken of their integers. Grey is the value that
+    surrounds a tile."""
     import tensorflow as tf
 
     shape = (1, *model.input_shape[1:])
@@ -182,8 +186,7 @@ def _converter(model: Any, second_view: int = 0, pixel_range: tuple[float, float
             return model(pixels, training=False)
         if pixel_range is not None:
             pixels = tf.quantization.fake_quant_with_min_max_vars(pixels, *pixel_range)
-        blurred = tf.nn.avg_pool2d(pixels, second_view, 1, "SAME")
-        looks = [model(view, training=False) for view in (pixels, blurred)]
+        looks = [model(view, training=False) for view in (pixels, _blurred(pixels, second_view, pixel_range, grey))]
         # Pooling keeps the scale of its input, so the mean of int8 logits is int8 too and no range has to be found for it.
         logits = tf.concat(
             [look for look, weight in zip(looks, VIEW_WEIGHTS, strict=True) for _ in range(weight)], axis=1
@@ -194,6 +197,24 @@ def _converter(model: Any, second_view: int = 0, pixel_range: tuple[float, float
     function = tf.function(answer)
     concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32, name="pixels"))
     return tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+
+
+def _blurred(pixels: Any, window: int, pixel_range: tuple[float, float] | None, grey: float) -> Any:
+    """Each pixel the mean of those around it: along the rows, then down the columns. Beyond the tile all is grey, as for the network.
+
+    Convolutions, since XNNPACK and the Edge TPU are quick at these: pooling three int8 channels takes several times as long.
+    """
+    import tensorflow as tf
+
+    share = 1 / window
+    for shape in ((1, window), (window, 1)):
+        weights = tf.fill((*shape, int(pixels.shape[3]), 1), share)
+        if pixel_range is not None:
+            weights = tf.quantization.fake_quant_with_min_max_vars(weights, -share, share, narrow_range=True)
+        pixels = tf.nn.depthwise_conv2d(pixels - grey, weights, (1, 1, 1, 1), "SAME") + grey
+        if pixel_range is not None:
+            pixels = tf.quantization.fake_quant_with_min_max_vars(pixels, *pixel_range)
+    return pixels
 
 
 def _convert_int8(converter: Any, input_dtype: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.common.archives import check_zip
-from tflite.convert import VIEW_WEIGHTS
+from tflite.convert import GREY, VIEW_WEIGHTS
 from tflite.errors import ModelFileError
 
 # A .keras may unpack to so many bytes, or to so many times its size; weights hardly shrink.
@@ -76,15 +76,19 @@ def views(pixels: Any, second_view: int) -> list[tuple[Any, float]]:
 
 
 def blurred(pixels: Any, window: int) -> Any:
-    """Each pixel the mean of those within a square window around it, as far as they lie in the tile.
+    """Each pixel the mean of those within a square window around it; beyond the tile all is grey (128).
 
     Args:
-        pixels: float32 (n, s, s, channels).
+        pixels: float32 (n, s, s, channels), raw.
         window: its side in pixels, from 2.
     """
     import keras
 
-    return keras.ops.average_pool(pixels, window, strides=1, padding="same")
+    blurred = pixels - GREY
+    for shape in ((1, window), (window, 1)):
+        weights = np.full((*shape, pixels.shape[-1], 1), 1 / window, np.float32)
+        blurred = keras.ops.depthwise_conv(blurred, weights, strides=1, padding="same")
+    return blurred + GREY
 
 
 def map_logits(model: Any, images: np.ndarray) -> np.ndarray:

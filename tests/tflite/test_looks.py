@@ -71,13 +71,14 @@ def test_the_parts_hold_the_whole_network_once_each(default: Path, tmp_path: Pat
     for number, part in enumerate(parts):
         (tmp_path / f"{number}.tflite").write_bytes(part)
         found.append(read_graph(tmp_path / f"{number}.tflite"))
-    assert [graph.macs for graph in found] == [whole.macs // 2] * 2
+    assert found[0].macs + found[1].macs == whole.macs
+    assert found[0].macs < found[1].macs < 1.02 * found[0].macs  # the blur comes on top
     assert sum(len(graph.operators) for graph in found) == len(whole.operators) + 1  # both take in the pixels
     assert len(found[1].inputs) == 2
 
 
 def test_files_that_look_once_are_not_cut(default: Path) -> None:
-    assert cut_looks(find_model("mobilenet_v2_035_real").path) is None
+    assert cut_looks(find_model("mobilenet_v2").path) is None
     assert cut_looks(find_model("opnet").path) is None
 
 

@@ -22,7 +22,6 @@ from crack_tf.adaptation.guard import Answers, as_rows, compare_here
 from crack_tf.adaptation.tiles import COMPOSED, PERSON, SiteTiles
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models import build_model
-from crack_tf.models.keras_models import blurred
 from tflite.errors import CrackError
 from tflite.files import sha256_file
 from tflite.metrics import roc_auc
@@ -52,10 +51,12 @@ def sharp(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 
 @pytest.mark.parametrize("smooth", [2, 3])
 def test_a_smooth_look_is_the_same_weights_at_averaged_pixels(sharp: tuple[Path, Sidecar], smooth: int) -> None:
+    import keras
+
     once, soft = Network(*sharp), Network(*sharp, smooth=smooth)
     assert soft.changes == {"smooth": smooth}
     assert once.changes == {}
-    pixels = np.asarray(blurred(IMAGES.astype(np.float32), smooth))
+    pixels = np.asarray(keras.ops.average_pool(IMAGES.astype(np.float32), smooth, strides=1, padding="same"))
     expected = np.asarray(once.model.predict_on_batch(pixels))[:, 0]
     assert np.allclose(soft.head.logits(soft.features(IMAGES)), expected, atol=0.01)
     assert not np.allclose(once.head.logits(once.features(IMAGES)), expected, atol=0.1)
