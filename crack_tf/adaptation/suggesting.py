@@ -27,7 +27,7 @@ from crack_tf.data.folders import portable_root
 from crack_tf.data.reviews import draw_sheets
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models.backend import use_tensorflow
-from crack_tf.survey.findings import CONFIRMED, REFUTED, Finding, Survey, read_survey
+from crack_tf.survey.findings import CONFIRMED, Finding, Survey, read_survey
 from crack_tf.survey.review import ACCEPTED, REJECTED, Decision, Review, read_review, survey_id
 from tflite.arguments import check_path
 from tflite.errors import CrackError
@@ -123,7 +123,9 @@ def _of_survey(config: AdaptConfig, base: Base, count: int, folder: Path) -> lis
     if review is not None:
         decided = {name for name, entry in review.decisions.items() if entry.decision in (ACCEPTED, REJECTED)}
     open_ones = [finding for finding in survey.findings if finding.id not in decided]
-    busy = {name for finding in survey.findings if finding.validation != REFUTED for name in finding.seen_on}
+    busy = {
+        name for finding in survey.findings for name in finding.seen_on
+    }  # refuted ones too: they are asked about themselves
     clean = sorted(photo.name for photo in survey.photos if photo.name not in busy)
     if not open_ones and not clean:
         raise CrackError(f"--suggest: every finding of {config.source} is decided, and no photograph is without one.")

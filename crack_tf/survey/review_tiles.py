@@ -29,6 +29,7 @@ from tflite.outputs import Output, check_file
 OUTPUT = Output("crack-tf survey --export-tiles", lambda path: True)  # nobody else gives a file such a name
 FOLDERS = {REJECTED: LABELS[0], ACCEPTED: LABELS[1]}
 MIN_RUN = 0.25  # of a tile's side that an outline must extend over: else the tile hardly shows the finding
+MIN_INSIDE = 0.5  # of a tile's area, where nothing was drawn and the outline is that of tiles: next to them is no crack that anyone saw
 MIN_SCALE = 0.5  # picture pixels per photograph pixel
 
 
@@ -146,7 +147,12 @@ def _not_rejected(finding: Finding, survey: Survey, review: Review) -> list[Poly
 def _tiles(finding: Finding, region: Box, side: int) -> list[Box]:
     """Tiles that the finding runs through; their places in its picture's region, in pixels of the photograph."""
     mask = _mask(finding.outline, region)
-    chosen = [box for box in tile_boxes(region.w, region.h, side) if _run(mask, box) >= MIN_RUN * box.w]
+    drawn = finding.length_px is not None
+    chosen = [
+        box
+        for box in tile_boxes(region.w, region.h, side)
+        if (_run(mask, box) >= MIN_RUN * box.w if drawn else _cut(mask, box).mean() >= MIN_INSIDE)
+    ]
     if chosen:
         return chosen
     # A short one on the border of tiles: a tile with the finding in its middle.
@@ -175,9 +181,13 @@ def _mask(outline: Iterable[Polygon], region: Box) -> np.ndarray:
     return np.asarray(drawn)
 
 
+def _cut(mask: np.ndarray, box: Box) -> np.ndarray:
+    return mask[box.y : box.y + box.h, box.x : box.x + box.w]
+
+
 def _run(mask: np.ndarray, box: Box) -> int:
     """How many rows or columns of a tile, whichever are more, a mask touches."""
-    part = mask[box.y : box.y + box.h, box.x : box.x + box.w]
+    part = _cut(mask, box)
     return int(max(part.any(axis=0).sum(), part.any(axis=1).sum()))
 
 

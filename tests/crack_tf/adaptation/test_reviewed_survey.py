@@ -88,6 +88,8 @@ def test_suggestions_are_open_findings_in_a_review_that_the_survey_reads(
     review = write_review(tmp_path / "r.json", survey, ["accepted", "rejected"])
     assert main([str(found), "--review", str(review), "--suggest", "3", "--out", str(out)]) == 0
     rows = read_csv(out / "suggested.csv")
+    with_findings = {name for finding in survey.findings for name in finding.seen_on}
+    assert not with_findings & {row["photo"] for row in rows if row["kind"] == "photograph"}
     named = [row["name"] for row in rows if row["kind"] == "finding"]
     assert 0 < len(rows) <= 3
     assert set(named) <= {finding.id for finding in survey.findings[2:]}

@@ -255,6 +255,22 @@ def test_a_tile_shows_the_pixels_that_its_name_says(tmp_path: Path) -> None:
             assert common * max(box.w, box.h) >= MIN_RUN * 200 - 5
 
 
+def test_of_a_finding_without_a_drawn_crack_tiles_beside_it_are_left_out(tmp_path: Path, survey: Survey) -> None:
+    # The outline is that of the tiles that the classifier called cracked: what lies next to them was called clean.
+    box = Box(1000, 1000, 256, 448)
+    corners = ((1000.0, 1000.0), (1447.0, 1000.0), (1447.0, 1255.0), (1000.0, 1255.0))
+    refuted = replace(survey.findings[0], box=box, outline=(corners,), length_px=None, validation="refuted")
+    one = replace(survey, findings=(refuted,))
+    region = picture_region(box, survey.photos[0].width, survey.photos[0].height)
+    Image.new("RGB", (region.w, region.h)).save(tmp_path / "found" / refuted.picture)
+    review = read_review(write_review(tmp_path, content(one, "accepted")), one)
+    assert export_tiles(tmp_path / "found", one, review, tmp_path / "tiles", 256).crack > 0
+    for path in tiles_of(tmp_path / "tiles", refuted)["crack"]:
+        left, top = (int(part[1:]) for part in path.stem.split("-")[1:])
+        inside = (min(left + 256, 1448) - max(left, 1000)) * (min(top + 256, 1256) - max(top, 1000))
+        assert inside >= 0.5 * 256 * 256
+
+
 def test_a_finding_too_short_for_any_tile_still_gives_one_around_it(tmp_path: Path, survey: Survey) -> None:
     box = Box(1000, 1000, 12, 12)
     small = replace(survey.findings[0], box=box, outline=(((1000.0, 1000.0), (1012.0, 1012.0)),))
