@@ -129,7 +129,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        value = parse_json(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_text(encoding="utf-8-sig"))  # editors put a byte order mark in front
     except FileNotFoundError:
         raise CrackError(f"{path} does not exist.") from None
     except OSError as error:

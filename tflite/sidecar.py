@@ -353,6 +353,8 @@ def _check(sidecar: Sidecar) -> None:
         raise ValueError(
             f"output.shape is {list(sidecar.output.shape)}, a head of kind {head.kind!r} has {head.outputs}"
         )
+    if sidecar.second_view and not 2 <= sidecar.second_view <= size:
+        raise ValueError(f"second_view is {sidecar.second_view} for tiles of {size} pixels")
     gain = sidecar.second_view_gain
     if gain is not None and not (sidecar.second_view and gain >= 0):
         raise ValueError(f"second_view_gain is {gain} with second_view {sidecar.second_view}")

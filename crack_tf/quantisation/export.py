@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tflite.graph import Graph
 
 GAIN_QUANTILE = 0.99  # of validation tiles, see `Sidecar.second_view_gain`; on sets left out no crack was lost by it (studies/looks.py)
+GAIN_TILES = 500  # fewer do not tell what happens in one of a hundred; the file then looks twice at every tile
 UNFINISHED = Output("crack-tf export", lambda path: True)  # a checkpoint: nobody else gives such a name
 
 
@@ -163,8 +164,11 @@ def reference_of(model: Any, data: Data, sidecar: Sidecar, second_view: int) -> 
         return Reference(val, measured, threshold)
     if target is not None:
         threshold = select_threshold(val, data.val.labels, target)
-    raised = val - predict_logits(model, data.val.images)
-    return Reference(val, measured, threshold, max(0.0, float(np.quantile(raised, GAIN_QUANTILE))))
+    gain = None
+    if len(val) >= GAIN_TILES:
+        raised = val - predict_logits(model, data.val.images)
+        gain = max(0.0, float(np.quantile(raised, GAIN_QUANTILE)))
+    return Reference(val, measured, threshold, gain)
 
 
 def already_done(

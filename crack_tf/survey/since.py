@@ -354,6 +354,8 @@ class _Comparison:
             note = f"no photograph of {other} is known to show its place"
         elif finding.validation != CONFIRMED:
             note = f"{other} drew no crack there, and this finding is {finding.validation}"
+        elif self._surveys[1 - side].models.get("segmenter") is None:
+            note = f"{other} drew no cracks at all: it was made without a segmentation model"
         elif not view.well:
             note = f"{other} drew no crack there, but no photograph shows the place well enough for a crack that fine"
         else:

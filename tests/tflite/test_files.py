@@ -163,6 +163,12 @@ def test_read_json_names_the_file_and_the_problem(tmp_path: Path, content: bytes
     assert str(path) in str(caught.value)
 
 
+def test_json_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "review.json"
+    path.write_bytes(b"\xef\xbb\xbf" + b'{"a": 1}')
+    assert read_json(path) == {"a": 1}
+
+
 def test_read_json_of_a_missing_file_or_a_folder_is_a_user_error(tmp_path: Path) -> None:
     with pytest.raises(CrackError, match="does not exist"):
         read_json(tmp_path / "absent.json")

@@ -250,6 +250,12 @@ def test_other_models_are_told_by_their_hash_not_by_their_name(epochs: Epochs, t
     earlier = open_earlier(epochs.folder / "found-old", tmp_path)
     renamed = replace(survey, models={role: {**model, "name": "other"} for role, model in survey.models.items()})
     assert compare_surveys(earlier, renamed, out, 3.0)[1].warnings == ()
+    undrawn = replace(
+        survey, models={"classifier": survey.models["classifier"]}, findings=()
+    )  # as with --segmenter none
+    changes = compare_surveys(earlier, undrawn, out, 3.0)[1].changes
+    assert {change.verdict for change in changes} == {"cannot tell"}
+    assert all("drew no cracks at all" in (change.note or "") for change in changes)
     other = replace(survey, models={**survey.models, "classifier": {**survey.models["classifier"], "sha256": "f" * 64}})
     (warning,) = compare_surveys(earlier, other, out, 3.0)[1].warnings
     assert warning.startswith("the two surveys were not made with the same models (classifier: ")
