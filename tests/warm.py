@@ -131,6 +131,7 @@ def _work(request: dict[str, Any], files: list[int]) -> None:
     os.environ.clear()
     os.environ.update(request["variables"])
     os.chdir(request["folder"])
+    tempfile.tempdir = None  # as TMPDIR says here
     at_once = bool(os.environ.get("PYTHONUNBUFFERED"))
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout.reconfigure(write_through=at_once)
@@ -139,6 +140,9 @@ def _work(request: dict[str, Any], files: list[int]) -> None:
         import tensorflow as tf
 
         tf.config.run_functions_eagerly(True)
+    if request["arguments"][0].startswith("ipykernel") and "matplotlib" in sys.modules:
+        # A kernel names its backend before anything imports matplotlib; here that is done already.
+        sys.modules["matplotlib"].rcParams["backend"] = "module://matplotlib_inline.backend_inline"
     sys.path[0] = request["folder"]
     sys.argv = ["-m", *request["arguments"][1:]]
     code: Any = 0
