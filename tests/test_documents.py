@@ -27,6 +27,7 @@ import crack_tf
 from crack_tf.cli import main as crack_tf_main
 from crack_tf.verbs import VERBS
 from studies import readme_table
+from tests.crack_tf.survey.small_flight import exif
 from tests.documents import DOCUMENTS, PAGES, README, ROOT, SHELL, Block, Command, anchors, blocks, commands, links
 from tests.documents import prose as prose_of
 from tests.documents import spans as spans_of
@@ -283,14 +284,17 @@ def test_no_figure_of_the_readme_is_typed_by_hand() -> None:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reader's folder: pier.jpg, and DCIM with two photographs."""
+    """A reader's folder: pier.jpg, and DCIM with two photographs as a drone's camera leaves them."""
     folder = tmp_path_factory.mktemp("reader")
     golden = ROOT / "crack_tf" / "zoo_models" / readme_table.default_name("classify") / "golden_crack.png"
     with Image.open(golden) as image:
         image.convert("RGB").save(folder / "pier.jpg", quality=95)
     (folder / "DCIM").mkdir()
-    for name in ("a.jpg", "b.jpg"):
-        shutil.copy(folder / "pier.jpg", folder / "DCIM" / name)
+    with Image.open(folder / "pier.jpg") as image:
+        for number, name in enumerate(("a.jpg", "b.jpg")):
+            about = exif(number)
+            about.get_ifd(0x8769)[0xA405] = 24  # the focal length as on 35 mm film, in mm
+            image.save(folder / "DCIM" / name, quality=95, exif=about)
     return folder
 
 
@@ -325,6 +329,29 @@ def test_the_readmes_example_finds_the_crack_and_measures_it(reader: Path, monke
     assert max(crack.length_mm for crack in names["drawn"].cracks) > 5
     with Image.open("pier-overlay.png") as overlay:
         assert min(overlay.size) > 100
+
+
+def test_the_readmes_commands_answer_about_photographs(
+    reader: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(reader / "pier.jpg", tmp_path)
+    shutil.copytree(reader / "DCIM", tmp_path / "DCIM")
+    monkeypatch.chdir(tmp_path)
+    ours = [
+        command.words[1:]
+        for block in SHELLS
+        if block.document == README
+        for command in commands(block)
+        if command.words[0] == "crack-tf"
+    ]
+    assert [words[0] for words in ours] == ["predict", "photo", "survey"]
+    for words in ours:
+        code = crack_tf_main(list(words))
+        told = capsys.readouterr()
+        assert code == 0, told.err
+        assert "crack" in told.out
+    assert Path("drawn/pier.jpg/overlay.png").is_file()
+    assert Path("found/report.html").is_file()
 
 
 @pytest.mark.parametrize("name", [name for name in crack_tf.__all__ if not name.startswith("_")])
