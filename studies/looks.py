@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from tflite.files import write_csv
 from tflite.images import resize_rgb
 from tflite.outputs import Output, check_file, csv_with
 from tflite.runtime import Classifier
-from tflite.tables import format_table
+from tflite.tables import format_table, plain
 
 OUTPUT = Output("studies.looks", csv_with("", "model", "set", "looked_twice"))
 
@@ -47,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     found = [row(both, quick, load_set(chosen, args.limit)) for chosen in DOMAINS]
     write_csv(args.out, found)
     shown = ("set", "called_cracked", "called_clean_now", "clean", "looked_twice", "both_ms", "quick_ms")
-    print(format_table(found, {name: partial(_cell, name) for name in shown}))
+    print(format_table(found, plain(shown)))
 
 
 def row(both: Classifier, quick: Classifier, tested: TestSet) -> dict[str, Any]:
@@ -89,10 +88,6 @@ def row(both: Classifier, quick: Classifier, tested: TestSet) -> dict[str, Any]:
         "gain": round(float(quick.sidecar.second_view_gain or 0), 3),
         "manifest_sha256": tested.sha256,
     }
-
-
-def _cell(name: str, row: dict[str, Any]) -> str:
-    return str(row[name])
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from tflite.files import write_csv
 from tflite.hardware import describe
 from tflite.images import decode_rgb
 from tflite.outputs import Output, check_file, csv_with
-from tflite.tables import format_table
+from tflite.tables import format_table, plain
 
 SETS = (
     ("scenes_whole", "all"),
@@ -90,11 +89,7 @@ def run(args: argparse.Namespace) -> None:
         found = rows(classifier, chosen.path.parent.name)
     write_csv(args.out, found)
     columns = ("set", "split", "cracks", *COUNTS)
-    print(format_table(found, {name: partial(_cell, name) for name in columns}))
-
-
-def _cell(name: str, row: Row) -> str:
-    return str(row[name])
+    print(format_table(found, plain(columns)))
 
 
 def main(argv: list[str] | None = None) -> int:

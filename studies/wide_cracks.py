@@ -14,7 +14,6 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from tflite.hardware import describe
 from tflite.images import decode_rgb
 from tflite.outputs import Output, check_folder, clear_folder, csv_with
 from tflite.segmenter import Segmenter
-from tflite.tables import format_table
+from tflite.tables import format_table, plain
 
 DRAWN, PHOTOGRAPHS, CLEAN, PICTURE = "drawn.csv", "photographs.csv", "clean.csv", "drawn.png"
 OUTPUT = Output(
@@ -243,10 +242,6 @@ def _as_rgb(mask: np.ndarray) -> np.ndarray:
     return np.repeat(mask.astype(np.uint8)[..., np.newaxis] * 255, 3, axis=2)
 
 
-def _cell(name: str, row: Row) -> str:
-    return str(row[name])
-
-
 def run(args: argparse.Namespace) -> None:
     """Measure, and write the tables and the picture.
 
@@ -265,7 +260,7 @@ def run(args: argparse.Namespace) -> None:
     with atomic_path(args.out / PICTURE) as temporary:
         Image.fromarray(picture).save(temporary, optimize=True)
     for rows in (drawn, masks, clean):
-        print(format_table(rows, {name: partial(_cell, name) for name in rows[0]}) + "\n")
+        print(format_table(rows, plain(rows[0])) + "\n")
 
 
 def main(argv: list[str] | None = None) -> int:

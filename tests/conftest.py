@@ -19,6 +19,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image, ImageDraw
 
+from tests.wheels import Installer, installer_or_skip
 from tflite.files import sha256_file
 from tflite.manifest import LABELS, Item, Manifest, read_manifest, write_manifest
 
@@ -255,3 +256,15 @@ def quick_reference(made_once: MadeOnce) -> Path:
         write_untrained("opnet", 64, {"widths": (8, 16)}, folder / "opnet.tflite")
 
     return made_once("reference", write) / "opnet.tflite"
+
+
+@pytest.fixture(scope="module")
+def installer(tmp_path_factory: pytest.TempPathFactory) -> Installer:
+    """Of wheels, see `tests.wheels`."""
+    return installer_or_skip(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def wheel(installer: Installer) -> Path:
+    """The project's, built from this checkout."""
+    return installer.build()

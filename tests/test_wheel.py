@@ -10,22 +10,12 @@ import pytest
 
 from crack_tf.verbs import VERBS
 from tests.own_models import write_own_model, write_pictures
-from tests.wheels import ROOT, Installer, Run, call, installer_or_skip, processor_seconds
+from tests.wheels import ROOT, Installer, Run, call, processor_seconds
 from tflite.extras import EXTRAS
 
 pytestmark = pytest.mark.slow
 
 NOT_IN_BASE = {"tensorflow", "keras", "tf-keras", "opencv-python-headless", "matplotlib", "pandas", "scikit-learn"}
-
-
-@pytest.fixture(scope="module")
-def installer(tmp_path_factory: pytest.TempPathFactory) -> Installer:
-    return installer_or_skip(tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture(scope="module")
-def wheel(installer: Installer) -> Path:
-    return installer.build()
 
 
 @pytest.fixture(scope="module")

@@ -34,13 +34,15 @@ def cut_looks(path: str | Path) -> tuple[bytes, bytes] | None:
 def _cut(model: Any) -> tuple[bytes, bytes] | None:
     from ai_edge_litert import schema_py_generated as schema
 
-    first, rest = (schema.ModelT.InitFromObj(model) for _ in range(2))
-    graph = first.subgraphs[0]
+    whole = schema.ModelT.InitFromObj(model)
+    whole.signatureDefs = []  # they name tensors of the whole
+    graph = whole.subgraphs[0]
     pixels, answer = int(graph.inputs[0]), int(graph.outputs[0])
     logit = _first_logit(graph, pixels, answer)
     if logit is None:
         return None
-    return _between(first, [pixels], [logit]), _between(rest, [pixels, logit], [answer])
+    operators = graph.operators
+    return _between(whole, operators, [pixels], [logit]), _between(whole, operators, [pixels, logit], [answer])
 
 
 def _first_logit(graph: Any, pixels: int, answer: int) -> int | None:
@@ -59,18 +61,17 @@ def _first_logit(graph: Any, pixels: int, answer: int) -> int | None:
     return None
 
 
-def _between(model: Any, inputs: list[int], outputs: list[int]) -> bytes:
-    """The model with those operators alone that lead from some tensors to others."""
+def _between(model: Any, operators: list[Any], inputs: list[int], outputs: list[int]) -> bytes:
+    """The model with those of its operators alone that lead from some tensors to others."""
     import flatbuffers
 
     graph = model.subgraphs[0]
     needed, kept = set(outputs), []
-    for operator in reversed(graph.operators):  # in the order of computation
+    for operator in reversed(operators):  # in the order of computation
         if needed & ({int(tensor) for tensor in operator.outputs} - set(inputs)):
             needed |= {int(tensor) for tensor in operator.inputs}
             kept.append(operator)
     graph.operators, graph.inputs, graph.outputs = kept[::-1], inputs, outputs
-    model.signatureDefs = []  # they name tensors of the whole
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())

@@ -15,6 +15,7 @@ import ctypes
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +223,7 @@ class Classifier(TileModel):
         self._final_below = -math.inf  # a first look's logit
         super().__init__(path, threads=threads, delegate=delegate, trust=trust)
         if quick and self.sidecar.second_view_gain is not None and delegate != "edgetpu":
-            parts = cut_looks(self.path)
+            parts = _cut_once(self.path, self.sidecar.sha256)
             if parts is not None:
                 first, rest = (_Part(load_interpreter(self.path, threads, delegate, part)) for part in parts)
                 self._looks = first, rest
@@ -283,6 +284,12 @@ class Classifier(TileModel):
     def is_crack(self, tile: np.ndarray) -> bool:
         """The decision for one tile, uint8 (image_size, image_size, 3), at the sidecar's threshold."""
         return self.decide(self.raw(tile))
+
+
+@lru_cache(maxsize=1)
+def _cut_once(path: Path, sha256: str) -> tuple[bytes, bytes] | None:
+    """`cut_looks`, for all threads that run the same file."""
+    return cut_looks(path)
 
 
 class _Part:

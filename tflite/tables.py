@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 Columns = Mapping[str, Callable[[Any], str]]
@@ -24,6 +25,15 @@ def format_table(rows: Sequence[Any], columns: Columns) -> str:
         )
         lines.append("  ".join([first, *others]).rstrip())
     return "\n".join(lines)
+
+
+def plain(names: Iterable[str]) -> Columns:
+    """Columns of rows that are mappings, each value as it is written."""
+    return {name: partial(_plain, name) for name in names}
+
+
+def _plain(name: str, row: Mapping[str, Any]) -> str:
+    return str(row[name])
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -123,9 +123,8 @@ def _of_survey(config: AdaptConfig, base: Base, count: int, folder: Path) -> lis
     if review is not None:
         decided = {name for name, entry in review.decisions.items() if entry.decision in (ACCEPTED, REJECTED)}
     open_ones = [finding for finding in survey.findings if finding.id not in decided]
-    busy = {
-        name for finding in survey.findings for name in finding.seen_on
-    }  # refuted ones too: they are asked about themselves
+    # With refuted ones too: they are asked about themselves.
+    busy = {name for finding in survey.findings for name in finding.seen_on}
     clean = sorted(photo.name for photo in survey.photos if photo.name not in busy)
     if not open_ones and not clean:
         raise CrackError(f"--suggest: every finding of {config.source} is decided, and no photograph is without one.")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.tflite.place.test_mavlink import flight
-from tests.wheels import ROOT, Installer, call, installer_or_skip
+from tests.wheels import ROOT, Installer, call
 from tflite.extras import EXTRAS
 
 Command = tuple[str, ...]  # a program of the environment and its arguments
@@ -109,16 +109,6 @@ assert len(crack_tf.to_detections(photo)) > 0
 }
 VARIABLES = {"jax": {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}}
 UNTRIED = {"sam"}  # Segment Anything's weights, of 375 MB, are downloaded on first use
-
-
-@pytest.fixture(scope="module")
-def installer(tmp_path_factory: pytest.TempPathFactory) -> Installer:
-    return installer_or_skip(tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture(scope="module")
-def wheel(installer: Installer) -> Path:
-    return installer.build()
 
 
 @pytest.mark.skipif("CRACK_TF_EXTRAS" not in os.environ, reason="installs every extra: make extras")
