@@ -17,6 +17,7 @@ from pathlib import Path
 
 from crack_tf.zoo.shipped import read_zoo
 from tflite.files import atomic_path
+from tflite.metrics import wilson_interval
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
@@ -30,6 +31,12 @@ TILES = {
     "scenes": "street scenes without cracks",
     "brick": "brick, left out of training",
     "crack500 tiles": "asphalt (Crack500), left out",
+}
+# Of results/second-look.csv: set, split and whether the photographs show a crack.
+PHOTOGRAPHS = {
+    ("scenes_whole", "all", "no"): "scenes without cracks",
+    ("conglomerate", "test", "yes"): "concrete with a crack, left out",
+    ("uav_asphalt", "all", "yes"): "asphalt from a drone with a crack, left out",
 }
 SURVEYS = {"uav_concrete": "concrete from drones", "scenes_whole": "scenes without cracks"}
 MASKS = {"deepcrack": "DeepCrack", "uav_concrete": "concrete from drones"}
@@ -65,7 +72,7 @@ def table(results: Path = RESULTS) -> str:
     """The table as Markdown, one line each ending in a newline.
 
     Args:
-        results: folder that `real-scenes` and `suite` lie in.
+        results: folder that `real-scenes`, `suite` and `second-look.csv` lie in.
 
     Raises:
         ValueError: if the results do not hold a row for the shipped default.
@@ -83,6 +90,15 @@ def table(results: Path = RESULTS) -> str:
     lines.append(
         f"| tiles | all {left_out['sets']} sets left out | mean AUC {float(left_out['mean_auc']):.3f}, {worst} |"
     )
+
+    looks = rows(results / "second-look.csv")
+    for (name, split, cracks), shown in PHOTOGRAPHS.items():
+        row = only(looks, model=classifier, set=name, split=split, cracks=cracks)
+        called, photographs = int(row["called_after"]), int(row["photographs"])
+        low, high = wilson_interval(called, photographs)
+        lines.append(
+            f"| `predict` | {photographs} photographs: {shown} | {called} called cracked [{low:.2f}, {high:.2f}] |"
+        )
 
     surveys = rows(scenes / "scenes.csv")
     for name, shown in SURVEYS.items():

@@ -211,6 +211,7 @@ def test_the_readmes_table_is_that_of_the_results() -> None:
 def test_the_readmes_table_follows_the_results(tmp_path: Path) -> None:
     for folder in ("real-scenes", "suite"):
         shutil.copytree(RESULTS / folder, tmp_path / folder)
+    shutil.copy(RESULTS / "second-look.csv", tmp_path)
     matrix = tmp_path / "real-scenes" / "matrix.csv"
     found = readme_table.only(rows(matrix), model=readme_table.default_name("classify"), set="brick")
     text = matrix.read_text(encoding="utf-8")
