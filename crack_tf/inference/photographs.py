@@ -179,12 +179,22 @@ class Answers(Iterator[Answer | UnreadPhoto]):
     """Answers about many photographs in their order, each when it is asked for; what could not be read among them.
 
     As many answers as photographs: whoever counts cracks counts the `UnreadPhoto`, too. What is no photograph at all (a list in a list)
-    raises CrackError in its turn, and asked again it goes on with the next.
+    raises CrackError in its turn, and asked again it goes on with the next. `len()` is how many there are from the first to the last, of a
+    folder or a list; of a generator nobody knows.
     """
 
     def __init__(self, photos: Iterable[Any], answer: Callable[[Any], Answer]) -> None:
+        self._count = len(photos) if isinstance(photos, Sequence) else None
         self._photos = iter(photos)
         self._answer: Callable[[Any], Answer] = answer
+
+    def __len__(self) -> int:
+        if self._count is None:
+            raise TypeError("how many photographs a generator gives is not known before its end")
+        return self._count
+
+    def __bool__(self) -> bool:
+        return True  # as of any iterator, also where nobody knows how many
 
     def __next__(self) -> Answer | UnreadPhoto:
         photo = next(self._photos)
@@ -277,7 +287,8 @@ class PhotoModel(ABC, Generic[Answer]):
                 raise ImageError(f"{path} has {width}x{height} pixels: too small to show anything.")
             return self._answer(path.name, picture, **settings)
         if isinstance(photo, Iterable):
-            return Answers(_flat(photo), partial(self._one, **settings))
+            flat: Iterator[Any] = _flat(photo)
+            return Answers([*flat] if isinstance(photo, Sequence) else flat, partial(self._one, **settings))
         raise CrackError(
             f"photo is {type(photo).__name__}: give a file, a folder, a uint8 RGB array, or a list of these."
         )

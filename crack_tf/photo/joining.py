@@ -11,7 +11,7 @@ from PIL import Image
 from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, WidthAt, straightness
 from crack_tf.photo.linking import crack_darkness, link_cracks
 from crack_tf.photo.patterns import direction_deg
-from crack_tf.photo.ranges import drawn_by_network, of_parts, widest_by_network
+from crack_tf.photo.ranges import Range, drawn_by_network, of_parts, widest_by_network
 from tflite.device.tiles import Box
 
 
@@ -55,6 +55,10 @@ def joined(parts: Sequence[Crack], gaps: Sequence[float] = ()) -> Crack:
     left, top = min(part.box.x for part in parts), min(part.box.y for part in parts)
     right, bottom = (max(part.box.x + part.box.w for part in parts), max(part.box.y + part.box.h for part in parts))
     centreline = tuple(line for part in parts for line in part.centreline)
+    width_from = PHOTOGRAPH if in_photo >= drawn / 2 else MASK
+    length, mean, most = of_parts([part.length_px for part in parts], [part.ranges for part in parts], gaps)
+    if width_from == MASK and any(part.in_photo for part in parts):  # as of one part that no photograph shows clearly
+        mean, most = Range(0.0, mean.high), Range(0.0, most.high)
     return Crack(
         number=parts[0].number,
         area_px=sum(part.area_px for part in parts),
@@ -71,10 +75,10 @@ def joined(parts: Sequence[Crack], gaps: Sequence[float] = ()) -> Crack:
         box=Box(top, left, bottom - top, right - left),
         touches_border=any(part.touches_border for part in parts),
         mm_per_pixel=parts[0].mm_per_pixel,
-        width_from=PHOTOGRAPH if in_photo >= drawn / 2 else MASK,
+        width_from=width_from,
         in_photo=any(part.in_photo for part in parts),
         parts=sum(part.parts for part in parts),
-        ranges=of_parts([part.length_px for part in parts], [part.ranges for part in parts], gaps),
+        ranges=(length, mean, most),
         scale_error=parts[0].scale_error,
         profile=_profile(parts),
         missing_light=sum(part.missing_light * part.length_px for part in parts) / drawn,

@@ -3,8 +3,9 @@
     for limit in parse_limits("0.2,0.3"):
         print(limit, judge(limit, (0.24, 0.41)))
 
-A crack *exceeds* a limit where its whole 95 % interval lies above it, and is *below* where the whole interval lies below. Anything
-else, no scale above all, is *cannot tell*.
+A crack *exceeds* a limit where its whole 95 % interval lies above it and its width is trusted, and is *below* where the whole interval lies
+below. Anything else, no scale above all, is *cannot tell*. What makes a width untrusted, a line hardly wider than its blur or a mask wider
+than the crack, makes it too large: its interval's upper end holds, and whether a crack exceeds a limit nobody can tell.
 
 Limits differ by code, exposure and member: which one holds is for an engineer to say. Two tables have names:
 
@@ -92,17 +93,20 @@ def check_limits(limits: Sequence[float], text: str | None = None) -> tuple[floa
     return unique
 
 
-def judge(limit_mm: float, width_mm: tuple[float, float] | None) -> str:
+def judge(limit_mm: float, width_mm: tuple[float, float] | None, trusted: bool = True) -> str:
     """One of ANSWERS.
 
     Args:
         limit_mm: above 0.
         width_mm: least and greatest maximum width that the measurement leaves possible; None without a scale or a width.
+        trusted: whether the width is, see `crack_tf.photo.cracks.Crack.width_trusted`.
     """
     if width_mm is None or not all(math.isfinite(value) for value in width_mm):
         return CANNOT_TELL
     low, high = width_mm
-    return EXCEEDS if low > limit_mm else BELOW if high < limit_mm else CANNOT_TELL
+    if low > limit_mm:
+        return EXCEEDS if trusted else CANNOT_TELL
+    return BELOW if high < limit_mm else CANNOT_TELL
 
 
 def column(limit_mm: float) -> str:

@@ -161,7 +161,7 @@ def _row(crack: Crack, config: MeasureConfig) -> dict[str, Any]:
     """A crack's row of the table, without its note."""
     found = crack.ranges_mm
     width = None if found is None else (found[2].low, found[2].high)
-    return crack.as_dict() | {column(limit): judge(limit, width) for limit in config.limit_mm}
+    return crack.as_dict() | {column(limit): judge(limit, width, crack.width_trusted) for limit in config.limit_mm}
 
 
 def without_specks(mask: np.ndarray, extent: float) -> np.ndarray:

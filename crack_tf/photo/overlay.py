@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from crack_tf.photo.cracks import Crack
+from crack_tf.photo.cracks import Crack, Point
 from crack_tf.photo.masks import check_mask
 from tflite.drawn import marked
 from tflite.errors import CrackError
@@ -32,7 +33,7 @@ def draw_cracks(
             would cover another one is left out: that crack's numbers are in the table.
 
     Returns:
-        A Pillow RGB image of the photograph's size.
+        A Pillow RGB image of the photograph's size; of a whole multiple where a label would not fit into a tiny photograph.
 
     Raises:
         CrackError: if photograph and mask are none or differ in size.
@@ -47,23 +48,30 @@ def draw_cracks(
         inside = check_mask(mask, (photo.shape[0], photo.shape[1]))
         tinted = (1 - _MASK_WEIGHT) * pixels[inside] + _MASK_WEIGHT * np.array(_MASK)
         pixels[inside] = tinted.round().astype(np.uint8)
-    image = Image.fromarray(pixels)
-    draw = ImageDraw.Draw(image)
     unit = max(1, round(max(photo.shape[:2]) / 700))  # line width: visible when the whole photograph is on a screen
+    font = ImageFont.load_default(size=max(11, 12 * unit))
+    longest = max((font.getlength(caption(crack)) for crack in cracks), default=0.0) if labels else 0.0
+    times = max(1, math.ceil(longest / photo.shape[1]))
+    image = Image.fromarray(pixels.repeat(times, 0).repeat(times, 1))
+    draw = ImageDraw.Draw(image)
     for crack in cracks:
         for line in crack.centreline:
-            draw.line(line, fill=_LINE, width=unit)
-        for x, y in crack.branch_points:
+            draw.line([_there(point, times) for point in line], fill=_LINE, width=unit)
+        for x, y in (_there(point, times) for point in crack.branch_points):
             draw.ellipse((x - 2 * unit, y - 2 * unit, x + 2 * unit, y + 2 * unit), outline=_LINE, width=unit)
-        x, y = crack.max_width_at
-        around = crack.max_width_px / 2 + 3 * unit
+        x, y = _there(crack.max_width_at, times)
+        around = times * crack.max_width_px / 2 + 3 * unit
         draw.ellipse((x - around, y - around, x + around, y + around), outline=_WIDEST, width=unit)
     if labels:
-        font = ImageFont.load_default(size=max(11, 12 * unit))
         written: list[Rectangle] = []
         for crack in cracks:
-            _write(draw, crack, font, image.size, written)
+            _write(draw, crack, font, image.size, written, times)
     return marked(image)
+
+
+def _there(point: Point, times: int) -> Point:
+    """A place in a picture that is so many times as large; a pixel's centre is at whole numbers."""
+    return times * (point[0] + 0.5) - 0.5, times * (point[1] + 0.5) - 0.5
 
 
 def caption(crack: Crack) -> str:
@@ -79,12 +87,14 @@ def _write(
     font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
     size: tuple[int, int],
     written: list[Rectangle],
+    times: int,
 ) -> None:
     text = caption(crack)
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     # Beside the widest place, moved inside where it would leave the picture.
-    x = min(max(0.0, crack.max_width_at[0] + crack.max_width_px), size[0] - right)
-    y = min(max(0.0, crack.max_width_at[1] + crack.max_width_px), size[1] - bottom)
+    at, aside = _there(crack.max_width_at, times), times * crack.max_width_px
+    x = max(0.0, min(at[0] + aside, size[0] - right))
+    y = max(0.0, min(at[1] + aside, size[1] - bottom))
     box = (x + left - 2, y + top - 2, x + right + 2, y + bottom + 2)
     if any(_overlap(box, other) for other in written):
         return

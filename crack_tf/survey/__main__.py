@@ -20,6 +20,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from crack_tf.photo.limits import HELP
+from tflite.arguments import option_of
 from tflite.cli import (
     EXIT_GAPS,
     clock_offset,
@@ -32,8 +33,12 @@ from tflite.cli import (
 )
 from tflite.errors import CrackError
 
-EPILOG = """exit codes: 0 all photographs were searched and have a position, 1 there are gaps: they are listed and never count as
-clean; 2 nothing could be done as asked; 130 stopped by Ctrl-C, the same command goes on."""
+EPILOG = """exit codes: 0 all photographs were searched; 1 there are gaps, which are listed and never count as clean, or photographs without
+a position although --flight-log or others have some; 2 nothing could be done as asked; 130 stopped by Ctrl-C, the same command goes on."""
+
+
+# Answered from what was searched.
+_ASKED_AFTERWARDS = ("since", "condition", "limit_mm", "faces")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -134,14 +139,14 @@ def make_parser() -> argparse.ArgumentParser:
         "--condition",
         metavar="PRESET|FILE",
         help="propose a condition state for each crack, by a table of rules: mbei-1130, osim, width-classes or a TOML file, see "
-        "docs/condition.md; on a finished survey, nothing is searched again",
+        "docs/condition.md; on a finished survey with its PHOTOS, nothing is searched again",
     )
     parser.add_argument(
         "--since",
         type=named_path,
         metavar="OLD",
         help="folder of an earlier survey of the same structure: say of each crack whether it has grown, see docs/since.md; on a finished "
-        "survey, nothing is searched again",
+        "survey with its PHOTOS, nothing is searched again",
     )
     seen.add_argument("--limit-mm", metavar="MM,MM", help=HELP)
 
@@ -208,13 +213,16 @@ def run(args: argparse.Namespace) -> int:
     """Do what the command line asks for.
 
     Returns:
-        0, or 1 when there are gaps.
+        0, or 1 when there are gaps, or some photographs have no place.
 
     Raises:
         CrackError: if an argument, a model, the source or the output folder is not usable.
     """
-    if args.photos is None and args.since is not None:
-        raise CrackError(f"--since {args.since} needs PHOTOS, too: what was searched is not searched again.")
+    for option, value in {name: getattr(args, name) for name in _ASKED_AFTERWARDS}.items():
+        if args.photos is None and value is not None:
+            raise CrackError(
+                f"{option_of(option)} {value} needs PHOTOS, too: name the same ones, what was searched is not searched again."
+            )
     if args.review is not None:
         from crack_tf.survey.reviewing import apply_review
 
@@ -238,7 +246,7 @@ def run(args: argparse.Namespace) -> int:
     print("\n" + "\n".join(tell(found, args.tile is None)))
     if found.comparison is not None:
         print(f"\ncompared with {args.truth}:\n{found.comparison.describe()}")
-    return EXIT_GAPS if found.gaps else 0
+    return 0 if found.complete else EXIT_GAPS
 
 
 def main(argv: list[str] | None = None) -> int:

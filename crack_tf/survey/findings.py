@@ -11,12 +11,12 @@ A finding is the opinion of two networks about a place on a photograph. It says 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
-from crack_tf.photo.limits import check_limits
+from crack_tf.photo.limits import check_limits, judge
 from crack_tf.photo.patterns import ORIENTATIONS, PATTERNS
 from tflite.checked import (
     Between,
@@ -193,6 +193,10 @@ class Finding:
             return None
         return self.max_width_low_mm, self.max_width_high_mm
 
+    def judged(self, limit_mm: float) -> str:
+        """Whether its maximum width exceeds a limit, is below, or nobody can tell: one of `crack_tf.photo.limits.ANSWERS`."""
+        return judge(limit_mm, self.max_width_range_mm, self.width_trusted is not False)
+
     def as_json(self) -> dict[str, Any]:
         """JSON values, in the order of the attributes. Not copied: an outline has thousands of points."""
         return vars(self) | {"box": self.box.as_json()}
@@ -210,11 +214,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Gap:
-    """A photograph of which something is not known. It is never counted as clean.
+    """What could not be searched. It is never counted as clean. Photographs and gaps are the files.
 
     Attributes:
         photo: as in `Finding`.
-        reason: "unreadable", "no position", "missing" or "damaged record".
+        reason: "unreadable", "missing" or "damaged record"; in surveys from before 2026-12 also "no position", of what was searched.
         detail: for a person.
         latitude, longitude: WGS84 degrees of the camera, or None.
         time: ISO 8601 in UTC with "Z", or None.
@@ -314,6 +318,11 @@ class Survey:
     def __repr__(self) -> str:
         counts = ((self.photos, "photograph"), (self.findings, "finding"), (self.gaps, "gap"))
         return f"Survey({self.source}, {self.created}: {', '.join(counted(len(some), noun) for some, noun in counts)})"
+
+
+def unplaced(photos: Sequence[PhotoRecord]) -> list[PhotoRecord]:
+    """Photographs of which nobody knows where they were taken."""
+    return [photo for photo in photos if photo.latitude is None]
 
 
 def limits_of(survey: Survey) -> tuple[float, ...]:

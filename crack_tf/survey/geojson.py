@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.photo.cracks import RANGE_COLUMNS
-from crack_tf.photo.limits import column, judge
+from crack_tf.photo.limits import column
 from crack_tf.survey.faces import RECTANGLE, Face, Frame, spots_on
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, limits_of
 from crack_tf.survey.ledger import Coverage, coverage_of
@@ -121,7 +121,7 @@ def finding_row(finding: Finding, limits: Sequence[float] = ()) -> dict[str, Any
     """A finding as a row of findings.csv, by COLUMNS, and the answers to limits in millimetres."""
     lists = {"seen_on": "; ".join(finding.seen_on), "since_old": "; ".join(finding.since_old)}
     values = {**vars(finding), **finding.box.as_json(), **lists}
-    answers = {column(limit): judge(limit, finding.max_width_range_mm) for limit in limits}
+    answers = {column(limit): finding.judged(limit) for limit in limits}
     return {name: values[name] for name in COLUMNS} | answers
 
 

@@ -3,7 +3,7 @@
     findings      a point each, with the columns of findings.csv; without a place no geometry
     cracks        the centreline of each drawn crack on the face it was found on, lines with altitude, and its columns
     photographs   a point each where the camera was
-    gaps          what could not be read or has no place; without a place no geometry
+    gaps          what could not be read; without a place no geometry
 
 Altitudes are those of the photographs, in their own system.
 """

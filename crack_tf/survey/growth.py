@@ -63,8 +63,9 @@ class Growth:
         return Growth(self.value * factor, self.range.times(factor))
 
     def rounded(self, digits: int) -> Growth:
-        """As it is stated: a lower end that is stated as 0 is none above it."""
-        return Growth(round(self.value, digits), Range(round(self.range.low, digits), round(self.range.high, digits)))
+        """As it is stated: a lower end that is stated as 0 is none above it, and nothing is stated as -0."""
+        value, low, high = (round(number, digits) + 0.0 for number in (self.value, self.range.low, self.range.high))
+        return Growth(value, Range(low, high))
 
 
 @dataclass(frozen=True)

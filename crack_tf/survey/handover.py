@@ -24,6 +24,7 @@ GEOPACKAGE, COCO, SHEET = "geopackage", "coco", "sheet"
 FORMATS = (GEOPACKAGE, COCO, SHEET)
 _NEEDS: dict[str, tuple[str, ...]] = {GEOPACKAGE: ("pyogrio", "pyproj"), COCO: (), SHEET: ("ezdxf", "cv2")}
 _SUFFIXES = {GEOPACKAGE: ".gpkg", COCO: ".json"}
+_SEARCHED = "no position"  # reason of gaps in surveys from before 2026-12 that were searched, and need no place here
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _to_sheets(found: Path, survey: Survey, out: Path, config: HandoverConfig) -
 
 def _to_coco(found: Path, survey: Survey, out: Path, config: HandoverConfig) -> Handover:
     records = [(photo, findings) for photo, findings, _ in read_records(found) if photo is not None]
-    gaps = [f"{gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps if gap.reason != "no position"]
+    gaps = [f"{gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps if gap.reason != _SEARCHED]
     recorded = {photo.name for photo, _ in records}
     missing = [photo for photo in survey.photos if photo.name not in recorded]
     if missing and len(missing) < len(survey.photos):

@@ -24,7 +24,6 @@ from typing import Any
 from crack_tf import __version__
 from crack_tf.photo.cracks import RANGE_COLUMNS
 from crack_tf.photo.gsd import MIN_PIXELS
-from crack_tf.photo.limits import judge
 from crack_tf.survey.certificate import Certificate, read_certificate
 from crack_tf.survey.condition import PROPOSAL, table_of
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, VALIDATIONS, Finding, Survey, limits_of
@@ -183,10 +182,9 @@ def _trusted(finding: Finding) -> bool:
 def _measured(out: Path, finding: Finding, limits: Sequence[float], points: int) -> dict[str, Any]:
     """The widths along a finding's crack, and what they say about limits."""
     lines = None if finding.profile is None else read_lines(out, finding.profile, points)
-    width = finding.max_width_range_mm
     return {
         "profile": None if lines is None else {"unit": lines[0], "lines": lines[1]},
-        "limits": [[limit, judge(limit, width)] for limit in limits],
+        "limits": [[limit, finding.judged(limit)] for limit in limits],
     }
 
 
@@ -255,15 +253,12 @@ _LEGEND = (
 
 def _gaps(survey: Survey) -> str:
     if not survey.gaps:
-        return '<p class="muted">None known: every photograph was read, and its place is known.</p>'
+        return '<p class="muted">None known: every photograph was searched.</p>'
     rows = [
         (gap.photo, gap.reason, gap.detail, _place(gap.latitude, gap.longitude), _when(gap.time)) for gap in survey.gaps
     ]
     table = _table(("Photograph", "Reason", "Detail", "Position", "Time"), rows)
-    intro = (
-        "<p>Nothing, or not all, is known of what these show. They do not count as clean. "
-        "A photograph without a position was searched, but is not on the map.</p>"
-    )
+    intro = "<p>What these show is not known. They do not count as clean.</p>"
     if len(rows) > _LISTED_GAPS:
         table = f"<details><summary>List of {counted(len(rows), 'gap')}</summary>{table}</details>"
     return intro + table
@@ -315,7 +310,7 @@ def _about_limits(survey: Survey) -> str:
     widths = ", ".join(f"{limit:g}" for limit in limits)
     return (
         f"<p>Limits of {widths} mm were stated with --limit-mm. A crack exceeds one where the whole range of its maximum width lies "
-        "above it, and is below where the whole range lies below; without a scale nobody can tell.</p>"
+        "above it and the width is trusted, and is below where the whole range lies below; else, and without a scale, nobody can tell.</p>"
     )
 
 

@@ -19,7 +19,7 @@ from crack_tf.survey.condition import table_of, with_conditions
 from crack_tf.survey.crew import Crew
 from crack_tf.survey.curved import holding_both, radii_of, warn_of_curves
 from crack_tf.survey.faces import Face
-from crack_tf.survey.findings import FILE_NAME, Finding, Gap, PhotoRecord, Survey, write_survey
+from crack_tf.survey.findings import FILE_NAME, Finding, Gap, PhotoRecord, Survey, unplaced, write_survey
 from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.ledger import NEEDED_MM, Coverage, coverage_of
 from crack_tf.survey.merge import merge_findings
@@ -32,7 +32,7 @@ from crack_tf.survey.search import Searched, Stopwatch
 from crack_tf.survey.severity import severity
 from crack_tf.survey.since import Earlier, Since, compare_surveys
 from crack_tf.survey.since_files import remove_since, write_since
-from crack_tf.survey.source import NO_POSITION, UNREADABLE, Source
+from crack_tf.survey.source import UNREADABLE, Source
 from crack_tf.survey.store import PERFORMANCE, Store
 from crack_tf.survey.views import faces_of
 from tflite.errors import CrackError, ImageError
@@ -204,9 +204,6 @@ class Run:
             if photo is not None:
                 photos.append(photo)
                 findings += with_patterns(photo, found)
-                if photo.latitude is None:
-                    detail = photo.unplaced or "neither the photograph nor the flight log says where it was taken"
-                    gaps.append(Gap(photo.name, NO_POSITION, detail, time=photo.time))
         self._require_all(recorded)
         faces = faces_of(settings)
         findings = on_cylinders(photos, findings, faces, self.position_error_m)
@@ -237,18 +234,25 @@ class Run:
         )
 
     def _unplaced(self, photos: list[PhotoRecord], findings: list[Finding]) -> list[str]:
-        """How many findings have no place and why, and what photographs' own data said that cannot be."""
-        by_name = {photo.name: photo for photo in photos}
-        lost = [by_name[finding.photo] for finding in findings if finding.latitude is None]
+        """How many photographs and findings have no place, why and what to do; what photographs' own data said that cannot be."""
+        lost = unplaced(photos)
         told = count_unplaced(
-            "findings",
-            len(findings) - len(lost),
-            (photo.unplaced or "its own data hold no position" for photo in lost),
+            "frames" if self.source.kind == "video" else "photographs",
+            len(photos) - len(lost),
+            (photo.unplaced or "neither its own data nor the flight log say where it was taken" for photo in lost),
             [moment for photo in lost if (moment := _moment(photo)) is not None],
             self.log_span,
             "video" if self.source.kind == "video" else "photographs",
         )
-        found = [] if told is None else [f"{told}."]
+        without = sum(finding.latitude is None for finding in findings)
+        act = (
+            "Where places matter, give --flight-log, in another --out; all else is there without them."
+            if self.log_span is None
+            else "Is the flight log of this flight, and are --timezone and --clock-offset right?"
+        )
+        found = (
+            [] if told is None else [f"{told}. {without} of {counted(len(findings), 'finding')} have no place. {act}"]
+        )
         for sized, before in (
             (False, "data of photographs that cannot be were left out."),
             (True, "scales may be wrong."),

@@ -34,7 +34,7 @@ from tflite.sameness import FileState, is_other, read_file, sampled_state
 from tflite.words import counted
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".mts"})
-UNREADABLE, MISSING, NO_POSITION, DAMAGED_RECORD = "unreadable", "missing", "no position", "damaged record"
+UNREADABLE, MISSING, DAMAGED_RECORD = "unreadable", "missing", "damaged record"
 _UNKNOWN_GREY = 128  # of what a journal did not keep
 
 

@@ -23,7 +23,7 @@ from crack_tf.survey.condition import read_condition
 from crack_tf.survey.crew import Crew, ThreadCrew
 from crack_tf.survey.face_ranges import MOST_POSITION_ERROR_M, FaceRanges
 from crack_tf.survey.faces import read_faces
-from crack_tf.survey.findings import Finding, Gap, Survey
+from crack_tf.survey.findings import Finding, Gap, Survey, unplaced
 from crack_tf.survey.ledger import NEEDED_MM, POSITION_ERROR_M, Coverage
 from crack_tf.survey.page import write_page
 from crack_tf.survey.pipeline import Run
@@ -215,8 +215,18 @@ class SurveyResult:
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
-        """What could not be searched or placed. It never counts as clean."""
+        """What could not be searched. It never counts as clean."""
         return self.survey.gaps
+
+    @property
+    def complete(self) -> bool:
+        """Whether all was searched, and placed where places are known.
+
+        Places are optional: photographs without one leave a survey incomplete where a flight log or other photographs have some.
+        """
+        lost = len(unplaced(self.survey.photos))
+        asked = self.survey.settings.get("flight_log_sha256") is not None or lost < len(self.survey.photos)
+        return not self.gaps and not (lost and asked)
 
     @property
     def report(self) -> Path:

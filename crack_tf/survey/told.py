@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from crack_tf.photo.limits import ANSWERS, judge
+from crack_tf.photo.limits import ANSWERS
 from crack_tf.survey.condition import table_of
-from crack_tf.survey.findings import REFUTED, VALIDATIONS, Finding, limits_of
+from crack_tf.survey.findings import VALIDATIONS, limits_of
 from crack_tf.survey.scales import describe_scales, describe_tiles
 from crack_tf.survey.severity import DISCLAIMER, RULE
 from crack_tf.survey.surveying import SurveyResult
@@ -23,7 +23,6 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
         auto: whether the size of tiles was left to the model and the photographs.
     """
     survey = found.survey
-    findings = [finding for finding in survey.findings if finding.validation != REFUTED]
     lines = [_counts(found)]
     lines += [f"GAP  {gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps[:_LISTED_GAPS]]
     if len(survey.gaps) > _LISTED_GAPS:
@@ -42,9 +41,9 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
         lines.append(f"coverage: {found.coverage.describe()}")
         lines += [f"fly next: {hole.describe()}" for hole in found.coverage.holes[:_LISTED_HOLES]]
     for limit in limits_of(survey):
-        answers = [judge(limit, finding.max_width_range_mm) for finding in findings]
+        answers = [finding.judged(limit) for finding in survey.findings]
         lines.append(f"limit {limit:g} mm: " + ", ".join(f"{answers.count(answer)} {answer}" for answer in ANSWERS))
-    lines += _conditions(found, findings)
+    lines += _conditions(found)
     if found.since is not None:
         lines.append(f"since last time: {found.since.describe()}")
     if found.certificate is not None:
@@ -70,12 +69,12 @@ def _counts(found: SurveyResult) -> str:
     )
 
 
-def _conditions(found: SurveyResult, findings: list[Finding]) -> list[str]:
+def _conditions(found: SurveyResult) -> list[str]:
     """How many cracks each condition state is proposed for."""
     table = table_of(found.survey.settings)
     if table is None:
         return []
-    counts = Counter(finding.condition for finding in findings if finding.condition_rule is not None)
+    counts = Counter(finding.condition for finding in found.survey.findings if finding.condition_rule is not None)
     told = [f"{counts[state]} {state}" for state in table.states if counts[state]]
     told += [f"{counts[None]} without a proposal"] if counts[None] else []
     return [f"proposed condition ({table.name}): {', '.join(told) or 'no crack was drawn'}"]

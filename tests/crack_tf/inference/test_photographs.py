@@ -106,7 +106,7 @@ def test_a_segmentation_model_draws_and_measures(tmp_path: Path) -> None:
     assert drawn.mask.dtype == bool
     assert drawn.mask.shape == drawn.probability.shape == image.shape[:2]
     assert np.array_equal(drawn.mask, drawn.probability >= drawn.threshold)
-    assert drawn.overlay().size == (image.shape[1], image.shape[0])
+    assert drawn.overlay().size == (2 * image.shape[1], 2 * image.shape[0])  # its label would not fit else
     assert not clean.crack
     assert clean.cracks == ()
 
@@ -166,6 +166,25 @@ def test_an_iterator_names_what_it_cannot_read_and_goes_on(
     for photo in unread:  # never clean
         with pytest.raises(ImageError, match=re.escape(photo.reason)):
             _ = photo.crack
+
+
+def test_answers_know_how_many_they_are_where_that_can_be_known(
+    classifier: Path, picture: np.ndarray, tmp_path: Path
+) -> None:
+    folder = tmp_path / "DCIM"
+    folder.mkdir()
+    Image.fromarray(picture).save(folder / "a.png")
+    (folder / "b.jpg").write_bytes(b"no picture")
+    with crack_tf.load(classifier, jobs=1) as model:
+        assert len(model.predict(folder)) == 2
+        answers = model.predict([folder, picture])
+        next(answers)
+        assert len(answers) == 3  # from the first to the last
+        unknown = model.predict(one for one in [picture, picture])
+        with pytest.raises(TypeError, match="generator"):
+            len(unknown)
+        assert unknown
+        assert len(list(unknown)) == 2
 
 
 def test_what_the_front_door_cannot_read_is_what_the_verb_cannot_read(

@@ -71,3 +71,15 @@ def test_one_part_is_the_crack_itself() -> None:
     (crack,) = measured(drawn(((20, 40), (150, 40))))
     assert joined([crack]) is crack
     assert join_cracks([]) == []
+
+
+def test_a_crack_that_the_photograph_hardly_shows_has_no_least_width() -> None:
+    short, long = ((20, 100), (120, 100)), ((140, 100), (380, 100))
+    photo = np.full((HEIGHT, WIDTH, 3), 180, np.uint8)
+    photo[drawn(short)] = 40
+    parts = measure_cracks(drawn(short, long), mm_per_pixel=0.5, photo=photo)
+    assert sorted(part.width_from for part in parts) == ["mask", "photograph"]
+    whole = joined(parts, [20.0])
+    assert (whole.width_from, whole.width_trusted) == ("mask", False)
+    assert [found.low for found in whole.ranges[1:]] == [0.0, 0.0]
+    assert whole.ranges[2].high > whole.max_width_px

@@ -41,6 +41,11 @@ def test_only_a_whole_interval_says_more_than_cannot_tell() -> None:
     assert judge(0.3, (0.0, math.inf)) == CANNOT_TELL
 
 
+def test_a_width_that_is_not_trusted_exceeds_nothing() -> None:
+    assert judge(0.3, (0.31, 0.5), trusted=False) == CANNOT_TELL
+    assert judge(0.3, (0.1, 0.29), trusted=False) == BELOW  # what makes a width untrusted makes it too large
+
+
 @given(limit=st.floats(0.01, 100), low=st.floats(0, 100), more=st.floats(0, 100), factor=st.floats(1.01, 10))
 def test_a_higher_limit_is_never_exceeded_sooner(limit: float, low: float, more: float, factor: float) -> None:
     order = [BELOW, CANNOT_TELL, EXCEEDS]

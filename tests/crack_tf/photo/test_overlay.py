@@ -61,3 +61,22 @@ def test_a_label_never_covers_that_of_a_longer_crack() -> None:
     assert label.any()
     assert (two[:40] == one[:40]).all()
     assert ((two == 0).all(axis=2) == label).mean() > 0.99
+
+
+def test_a_label_fits_into_the_picture_of_a_tiny_photograph() -> None:
+    mask = np.zeros((40, 32), bool)
+    mask[2:38, 14:17] = True
+    photo = np.full((40, 32, 3), 128, np.uint8)
+    cracks = measure_cracks(mask)
+    plain = np.asarray(draw_cracks(photo, [], mask))
+    assert plain.shape == photo.shape
+    image = np.asarray(draw_cracks(photo, cracks, mask))
+    times = image.shape[1] // 32
+    assert image.shape == (40 * times, 32 * times, 3)
+    black = (image == 0).all(axis=2)
+    rows, columns = np.flatnonzero(black.any(axis=1)), np.flatnonzero(black.any(axis=0))
+    assert columns[-1] - columns[0] >= 90  # all of the caption
+    assert rows[-1] - rows[0] < image.shape[0] / 4
+    # The line lies where it lies on the photograph.
+    yellow = np.flatnonzero(((image[..., 0] > 230) & (image[..., 2] < 100)).any(axis=0))
+    assert abs(yellow.mean() / times - 15) < 0.6

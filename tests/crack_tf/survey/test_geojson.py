@@ -153,7 +153,8 @@ def measured(low: float | None, high: float | None) -> Finding:
 
 
 def test_limits_have_columns_and_say_no_more_than_the_range_does(tmp_path: Path) -> None:
-    found = (measured(0.31, 0.5), measured(0.1, 0.19), measured(0.1, 0.5), measured(None, None))
+    doubtful = replace(measured(0.31, 0.5), width_trusted=False)
+    found = (measured(0.31, 0.5), measured(0.1, 0.19), measured(0.1, 0.5), measured(None, None), doubtful)
     settings = {"limits_mm": [0.2, 0.3]}
     write_tables(tmp_path, Survey("DCIM", "2025-06-01T09:30:00Z", {}, settings, (), found, ()))
     rows = list(csv.DictReader((tmp_path / "findings.csv").open(encoding="utf-8")))
@@ -163,6 +164,7 @@ def test_limits_have_columns_and_say_no_more_than_the_range_does(tmp_path: Path)
         ("below", "below"),
         ("cannot tell", "cannot tell"),
         ("cannot tell", "cannot tell"),
+        ("cannot tell", "cannot tell"),  # its width is not trusted
     ]
     collection = json.loads((tmp_path / "findings.geojson").read_text())
     check(collection)

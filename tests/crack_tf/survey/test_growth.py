@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crack_tf.photo.ranges import Range
-from crack_tf.survey.growth import MIN_PLACES, Compared, compare_places, difference, length_growth, width_growth
+from crack_tf.survey.growth import MIN_PLACES, Compared, Growth, compare_places, difference, length_growth, width_growth
 from crack_tf.survey.profiles import Profile
 
 SHARES = (Range(0.8, 1.2), Range(0.7, 1.4))
@@ -114,3 +114,8 @@ def test_a_faint_crack_has_to_be_much_longer_to_have_grown() -> None:
     assert length_growth(400, 520, 5.0).range.low > 0
     assert length_growth(400, 520, 0.5).range.low < 0
     assert length_growth(400, 400, 0.0).range.high > length_growth(400, 400, 5.0).range.high > 0
+
+
+def test_no_growth_is_stated_as_minus_zero() -> None:
+    stated = Growth(-0.0004, Range(-0.0004, -0.0)).rounded(3)
+    assert [str(value) for value in (stated.value, stated.range.low, stated.range.high)] == ["0.0", "0.0", "0.0"]

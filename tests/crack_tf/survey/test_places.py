@@ -1,4 +1,4 @@
-"""A survey's times and places from what drones, phones and loggers write; what has none is a gap that says why."""
+"""A survey's times and places from what drones, phones and loggers write; what has none says why."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def test_a_camera_that_looks_down_is_not_taken_to_look_at_a_wall() -> None:
 
 
 @pytest.mark.slow
-def test_null_island_is_a_gap_that_says_why(tmp_path: Path, models: Models) -> None:
+def test_null_island_is_no_place_and_says_why(tmp_path: Path, models: Models) -> None:
     (tmp_path / "DCIM").mkdir()
     wall(0, LINE).save(tmp_path / "DCIM" / "zero.png", exif=exif(0, latitude=0.0, longitude=0.0))
-    found = survey(tmp_path / "DCIM", tmp_path / "out", models, code=1)
-    assert [(gap.photo, gap.reason) for gap in found.gaps] == [("zero.png", "no position")]
-    assert found.gaps[0].detail == "its own data hold no position, and there is no flight log"
+    found = survey(tmp_path / "DCIM", tmp_path / "out", models)
+    assert found.gaps == ()
+    assert found.photos[0].unplaced == "its own data hold no position, and there is no flight log"
     assert any("zero.png: EXIF: the position 0, 0 is no place" in warning for warning in found.warnings)
     assert "no place" in found.photos[0].notes[0]
 
@@ -110,13 +110,16 @@ def test_findings_without_a_place_are_counted_with_the_reason(
 ) -> None:
     photos, log = write_flight(tmp_path / "DCIM"), str(write_log(tmp_path / "log.csv", day="2024-06-01"))
     found = survey(photos, tmp_path / "a", models, "--flight-log", log, code=1)
-    told = "0 of 3 findings have a position (3: taken before or after the flight log): photographs of 2025-06-01 09:30:00 to"
-    assert any(warning.startswith(told) and "flight log of 2024-06-01" in warning for warning in found.warnings)
+    told = "0 of 3 photographs have a position (3: taken before or after the flight log): photographs of 2025-06-01 09:30:00 to"
+    (line,) = (warning for warning in found.warnings if warning.startswith(told))
+    assert "flight log of 2024-06-01" in line
+    assert "3 of 3 findings have no place" in line
+    assert "--clock-offset" in line
     assert told in capsys.readouterr().out
-    assert {gap.detail for gap in found.gaps} == {"taken before or after the flight log"}
+    assert {photo.unplaced for photo in found.photos} == {"taken before or after the flight log"}
     naive = write_flight(tmp_path / "naive", zone=None)
     found = survey(naive, tmp_path / "b", models, "--flight-log", log, code=1)
-    assert "give --timezone" in found.gaps[0].detail
+    assert "give --timezone" in str(found.photos[0].unplaced)
     assert found.photos[0].time is None
 
 
@@ -134,7 +137,7 @@ def test_one_photographs_metadata_never_stops_a_survey(tmp_path: Path, models: M
     wall(7, LINE).save(folder / "7.jpg", exif=exif(7), xmp=xmp.encode(), quality=95)
     found = survey(folder, tmp_path / "out", models, code=1)
     assert [photo.name for photo in found.photos] == ["0.png", "1.png", "2.png", "7.jpg"]
-    assert {gap.reason for gap in found.gaps} == {"no position"}
+    assert found.gaps == ()
     noted = {photo.name: photo.notes for photo in found.photos if photo.notes}
     assert set(noted) == {"0.png", "1.png", "7.jpg"}
     assert found.photos[3].heading_deg is None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +23,18 @@ from crack_tf.survey.findings import Finding, Survey, write_survey
 from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.pictures import draw_finding
 from crack_tf.survey.review import (
+    _MAX_COMMENT,
     COLUMNS,
+    DECISIONS,
     FORMAT,
+    Decision,
     read_review,
     survey_id,
 )
 from crack_tf.survey.review_tiles import MIN_RUN, export_tiles, picture_region
 from crack_tf.survey.reviewing import apply_review
 from tests.crack_tf.survey.drawn_surveys import TILE_SIDE, drawn_survey
+from tests.documents import ROOT
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 from tflite.files import read_json, write_json
@@ -356,3 +362,27 @@ def test_bad_targets_and_unknown_tile_sizes_are_refused(tmp_path: Path, survey: 
     with pytest.raises(CrackError, match="does not say how large its tiles were"):
         apply_review(out, path, tmp_path / "tiles")
     assert json.loads(path.read_text(encoding="utf-8"))["decisions"]
+
+
+def test_the_documented_review_is_a_review(survey: Survey, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+    section = page.split("\n## A review\n")[1].split("\n## ")[0]
+    value = json.loads(section.split("```json\n")[1].split("```")[0])
+    review = read_review(write_review(tmp_path, value))
+    assert review.as_json() == value
+    tables = [re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE) for part in section.split("| entry of a decision |")]
+    (decision,) = value["decisions"].values()
+    assert tables == [list(value), list(decision)] == [list(review.as_json()), [one.name for one in fields(Decision)]]
+    for name in filter(None, DECISIONS):
+        assert f"*{name}*" in section
+    assert f"{_MAX_COMMENT:,}" in section
+    # What the page writes.
+    script = (resources.files("crack_tf.survey") / "assets/report.js").read_text(encoding="utf-8")
+    exported = script.split("function exportReview() {")[1].split("};")[0]
+    assert re.findall(r"^ +(\w+): ", exported, re.MULTILINE) == list(value)
+    entry = re.search(r"\|\| \{([^}]+)\};", script)
+    assert entry is not None
+    assert re.findall(r"(\w+):", entry[1]) == list(decision)
+    # What may be missing.
+    left = {"format": FORMAT, "survey": survey_id(survey), "decisions": {survey.findings[0].id: {"decision": ""}}}
+    assert read_review(write_review(tmp_path, left), survey).counts()["comment only"] == 1

@@ -304,6 +304,9 @@ def test_without_photographs_there_is_nothing_to_compare(epochs: Epochs, capsys:
     old = str(epochs.folder / "found-old")
     assert main(["--out", str(epochs.folder / "found-new"), "--one-file", "--since", old]) == 2
     assert f"--since {old} needs PHOTOS, too" in capsys.readouterr().err
+    for option, value in (("--condition", "mbei-1130"), ("--limit-mm", "0.3"), ("--faces", "faces.json")):
+        assert main(["--out", str(epochs.folder / "found-new"), option, value]) == 2
+        assert f"{option} {value} needs PHOTOS, too" in capsys.readouterr().err
 
 
 def test_since_is_a_path(tmp_path: Path) -> None:

@@ -103,24 +103,44 @@ def test_without_a_segmentation_model_findings_are_unclear_tiles(photos, tmp_pat
     assert "no segmentation model" in capsys.readouterr().out
 
 
-def test_unreadable_and_unplaced_photographs_are_gaps_and_never_clean(photos, tmp_path, models, capsys):
+def test_unreadable_photographs_are_gaps_and_never_clean(photos, tmp_path, models, capsys):
     (photos / "000.png").write_bytes(b"not a picture")
     wall(9).save(photos / "009.png", exif=exif(9, latitude=None))
     (photos / "010.jpg").write_bytes(b"")
     assert survey(photos, tmp_path / "out", models) == 1
     found = read_survey(tmp_path / "out")
-    assert [(gap.photo, gap.reason) for gap in found.gaps] == [
-        ("000.png", "unreadable"),
-        ("009.png", "no position"),
-        ("010.jpg", "unreadable"),
-    ]
-    assert "000.png" not in {photo.name for photo in found.photos}
-    assert "NOT READ  000.png" in capsys.readouterr().out
+    assert [(gap.photo, gap.reason) for gap in found.gaps] == [("000.png", "unreadable"), ("010.jpg", "unreadable")]
+    names = [photo.name for photo in found.photos] + [gap.photo for gap in found.gaps]
+    assert sorted(names) == sorted(path.name for path in photos.iterdir())
+    out = capsys.readouterr().out
+    assert "NOT READ  000.png" in out
+    assert "5 of 6 photographs have a position" in out
     kinds = [
         feature["properties"]["kind"]
         for feature in json.loads((tmp_path / "out/coverage.geojson").read_text())["features"]
     ]
-    assert kinds.count("gap") == 3
+    assert kinds.count("gap") == 2
+
+
+def test_places_are_optional_and_told_in_one_line(tmp_path, models, capsys):
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    for number in range(12):
+        wall(number).save(folder / f"{number}.png", exif=exif(number, latitude=None))
+    assert survey(folder, tmp_path / "out", models) == 0
+    out = capsys.readouterr().out
+    assert "GAP" not in out
+    (line,) = (text for text in out.splitlines() if "have a position" in text)
+    assert line.startswith(
+        "note: 0 of 12 photographs have a position (12: its own data hold no position, and there is no"
+    )
+    assert "give --flight-log" in line
+    found = read_survey(tmp_path / "out")
+    assert (len(found.photos), found.gaps) == (12, ())
+    # Where others have one, something is missing on the map.
+    wall(12).save(folder / "12.png", exif=exif(12))
+    assert survey(folder, tmp_path / "out", models) == 1
+    assert "1 of 13 photographs have a position" in capsys.readouterr().out
 
 
 def test_a_photograph_that_vanishes_is_a_gap(photos, tmp_path, models, monkeypatch):
@@ -256,7 +276,7 @@ def test_a_video_is_surveyed_frame_by_frame(tmp_path, models):
         writer.write(np.asarray(wall(1, [[(20, 30), (200, 60)]] if number >= 10 else []))[..., ::-1])
     writer.release()
     start = ["--video-start", "2025-06-01T11:30:00+02:00"]
-    assert survey(path, tmp_path / "out", models, *start) == 1  # no frame has a position
+    assert survey(path, tmp_path / "out", models, *start) == 0  # positions are optional
     found = read_survey(tmp_path / "out")
     assert [photo.name for photo in found.photos] == [f"flight.avi#{number:06d}" for number in (0, 10, 20, 30)]
     assert found.photos[1].time == "2025-06-01T09:30:01.000Z"

@@ -17,7 +17,7 @@ WALL = Path(__file__).parents[2] / "fixtures" / "left_mossy.jpg"
 def test_positive_tiles_on_moss_are_never_nothing_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "DCIM").mkdir()
     shutil.copy(WALL, tmp_path / "DCIM")
-    assert main([str(tmp_path / "DCIM"), "--out", str(tmp_path / "out"), "--mm-per-pixel", "0.2"]) == 1  # no position
+    assert main([str(tmp_path / "DCIM"), "--out", str(tmp_path / "out"), "--mm-per-pixel", "0.2"]) == 0
     said = capsys.readouterr().out
     assert "nothing found" not in said
     assert "on 1 photograph where nothing was taken for concrete" in said
