@@ -28,7 +28,7 @@ import numpy as np
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.masks import check_crack_mask
 from crack_tf.photo.patterns import direction_deg
-from crack_tf.photo.ranges import Range, in_millimetres, length_on_mask, width_in_photo, width_on_mask
+from crack_tf.photo.ranges import Range, in_millimetres, length_on_mask, open_ended, width_in_photo, width_on_mask
 from crack_tf.photo.ranges import widest as widest_range
 from crack_tf.photo.skeleton import (
     Branch,
@@ -130,7 +130,7 @@ class Crack:
         centreline: one polyline per branch.
         outline: closed polylines, the outer edge first and then the edges of holes.
         box: in whole pixels.
-        touches_border: whether it reaches the mask's border; its length is then a lower bound.
+        touches_border: whether it runs out of the photograph: it is longer than stated, and the range of its length has no upper end.
         ranges: of length, mean and maximum width, in pixels and in that order: what the photograph leaves open, with 95 %
             (`crack_tf.photo.ranges`).
         mm_per_pixel: ground sampling distance, or None if it is not known.
@@ -322,7 +322,7 @@ def measure_cracks(
 
 
 def range_row(pixels: Sequence[Range] | None, millimetres: Sequence[Range] | None) -> dict[str, Any]:
-    """RANGE_COLUMNS of a table.
+    """RANGE_COLUMNS of a table; None also for an end at infinity.
 
     Args:
         pixels, millimetres: ranges of length, mean and maximum width; None where they are not known.
@@ -332,7 +332,9 @@ def range_row(pixels: Sequence[Range] | None, millimetres: Sequence[Range] | Non
         for number, name in enumerate(MEASURES):
             digits = 2 if name == "length" else 3
             row[f"{name}_low_{unit}"] = None if ranges is None else round(ranges[number].low, digits)
-            row[f"{name}_high_{unit}"] = None if ranges is None else round(ranges[number].high, digits)
+            row[f"{name}_high_{unit}"] = (
+                None if ranges is None or ranges[number].high == math.inf else round(ranges[number].high, digits)
+            )
     return row
 
 
@@ -375,6 +377,8 @@ def _measure(
     )
     centreline = tuple(tuple(_xy(point) for point in _simplified(path + offset)) for path in paths)
     ends = _ends(paths, graph)
+    length_range = length_on_mask(sum(lengths))
+    touches = rows.start == 0 or columns.start == 0 or rows.stop == shape[0] or columns.stop == shape[1]
     return {
         "area_px": int(crop.sum()),
         "length_px": float(sum(lengths)),
@@ -388,14 +392,12 @@ def _measure(
         "centreline": centreline,
         "outline": _outline(padded, offset),
         "box": Box(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start),
-        "touches_border": bool(
-            rows.start == 0 or columns.start == 0 or rows.stop == shape[0] or columns.stop == shape[1]
-        ),
+        "touches_border": touches,
         "mm_per_pixel": mm_per_pixel,
         "width_from": MASK if valleys is None else PHOTOGRAPH,
         "in_photo": grey is not None,
         "ranges": (
-            length_on_mask(sum(lengths)),
+            open_ended(length_range) if touches else length_range,
             mean_range,
             widest_range(mean_range, mean_width, max_width),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from PIL import Image
 from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, WidthAt, straightness
 from crack_tf.photo.linking import crack_darkness, link_cracks
 from crack_tf.photo.patterns import direction_deg
-from crack_tf.photo.ranges import Range, drawn_by_network, of_parts, widest_by_network
+from crack_tf.photo.ranges import AT_BORDER_PX, Range, drawn_by_network, inside, of_parts, open_ended, widest_by_network
 from tflite.device.tiles import Box
 
 
@@ -30,8 +31,10 @@ def join_cracks(cracks: Sequence[Crack], photo: np.ndarray | None = None, min_le
     if photo is not None:
         grey = np.asarray(Image.fromarray(photo).convert("L"))
         darkness = [crack_darkness(crack, grey) for crack in cracks]
+    shape = None if photo is None else photo.shape[:2]
     found = [
-        as_drawn(joined([cracks[n] for n in group.parts], group.gaps)) for group in link_cracks(cracks, darkness, grey)
+        as_drawn(joined([cracks[n] for n in group.parts], group.gaps), shape)
+        for group in link_cracks(cracks, darkness, grey)
     ]
     found = [crack for crack in found if crack.length_px >= min_length]
     found.sort(key=lambda crack: (-crack.length_px, crack.box))
@@ -85,11 +88,27 @@ def joined(parts: Sequence[Crack], gaps: Sequence[float] = ()) -> Crack:
     )
 
 
-def as_drawn(crack: Crack) -> Crack:
-    """The same with what a network may have left out of it in its ranges."""
+def as_drawn(crack: Crack, shape: tuple[int, ...] | None = None, cut_off: bool = False) -> Crack:
+    """The same with what a network may have left out of it, or drawn beside it, in its ranges.
+
+    Args:
+        crack: of a network's mask.
+        shape: height and width of the photograph; None where that is not known.
+        cut_off: whether it runs out of what was looked at.
+    """
     length, mean, most = crack.ranges
     light = crack.missing_light
-    return replace(crack, ranges=(drawn_by_network(length, light), mean, widest_by_network(most, mean, light)))
+    length = drawn_by_network(length, light)
+    leaves = crack.touches_border or cut_off or (shape is not None and _at_border(crack.box, shape))
+    if leaves:
+        length = open_ended(length)
+    elif shape is not None:
+        length = inside(length, crack.length_px, math.hypot(crack.box.w, crack.box.h), math.hypot(*shape))
+    return replace(crack, ranges=(length, mean, widest_by_network(most, mean, light)), touches_border=leaves)
+
+
+def _at_border(box: Box, shape: tuple[int, ...]) -> bool:
+    return min(box.x, box.y, shape[1] - box.x - box.w, shape[0] - box.y - box.h) <= AT_BORDER_PX
 
 
 def _profile(parts: Sequence[Crack]) -> tuple[WidthAt, ...]:

@@ -16,7 +16,7 @@ from crack_tf.photo.limits import column, judge
 from crack_tf.photo.measure_config import OVERLAY, PROFILES, RECORD, TABLE, MeasureConfig
 from crack_tf.photo.overlay import draw_cracks
 from crack_tf.photo.patterns import COLUMNS as PATTERN_COLUMNS
-from crack_tf.photo.patterns import Lines, density, patterns_of
+from crack_tf.photo.patterns import Lines, density, fields_in, patterns_of
 from crack_tf.photo.view import scale_error
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
@@ -126,7 +126,9 @@ def write_cracks(
 
 def _pattern_columns(cracks: Sequence[Crack], area_px: int, mm_per_pixel: float | None) -> list[dict[str, Any]]:
     """PATTERN_COLUMNS of each crack, by the photograph's sides: nobody says how the camera was held."""
-    found = patterns_of([Lines(crack.centreline, len(crack.outline) - crack.parts) for crack in cracks])
+    found = patterns_of(
+        [Lines(crack.centreline, fields_in(crack.outline[crack.parts :], crack.mean_width_px)) for crack in cracks]
+    )
     dense = density(sum(crack.length_px for crack in cracks), area_px, mm_per_pixel)
     return [
         {

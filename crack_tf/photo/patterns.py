@@ -3,8 +3,9 @@
 Looked at are centrelines alone. Directions are those of pieces of a crack, not of its wandering from pixel to pixel, and are averaged as
 axes are (doubled angles; Mardia and Jupp, Directional Statistics, 2000). The rules, in this order:
 
-* "map": a mesh. The crack encloses two fields of concrete or more, or runs in no direction with three junctions or more, or has two others
-  near it that cross its direction, and all of them together run in none; and what crosses a part of a mesh that it is near to.
+* "map": a mesh. The crack encloses two fields of concrete or more (islands of less than four widths across are none), or runs in no
+  direction with three junctions or more, or has two others near it that cross its direction, and all of them together run in none; and
+  what crosses a part of a mesh that it is near to.
 * "along a joint or edge": as straight as people make things: on average off a straight line by 0.4 % of its length at most (and a pixel).
   Concrete cracks around its grains; a line that straight follows formwork, a joint or an edge. Nothing but straightness decides.
 * "parallel set": three cracks or more side by side, within 15 degrees and not farther apart than they are long.
@@ -30,6 +31,7 @@ NO_DIRECTION = 0.45  # mean axis of its pieces: 1 on a straight line, 0 on a squ
 NO_COMMON_DIRECTION = 0.6  # the same of a crack and what is near it: a piece of a mesh has a direction of its own
 ALONG_DEG, ACROSS_DEG = 15.0, 30.0
 MIN_SET = 3
+FIELD_WIDTHS = 4.0  # of the crack, that a field is across at least
 MIN_SHARED = 0.4  # of the shorter one's extent that two parallel cracks run side by side
 STRAIGHT, STRAIGHT_PX, MIN_STRAIGHT_PX = 0.004, 1.0, 80.0
 _NEAR = 0.5  # of the longer one's extent: what is nearer may belong to the same mesh
@@ -48,7 +50,7 @@ class Lines:
 
     Attributes:
         branches: polylines (x, y) in pixels, y downwards.
-        fields: of concrete that it encloses.
+        fields: of concrete that it encloses, see `fields_in`.
     """
 
     branches: Sequence[Line]
@@ -70,6 +72,23 @@ class Pattern:
     orientation: str
     orientation_deg: float | None
     spacing_px: float | None
+
+
+def fields_in(holes: Sequence[Line], width_px: float) -> int:
+    """How many fields of concrete a crack encloses, islands inside of it not counted.
+
+    Args:
+        holes: polygons (x, y) in pixels inside its outline.
+        width_px: its mean width.
+    """
+    least = (FIELD_WIDTHS * width_px) ** 2
+    return sum(_enclosed(np.asarray(hole, float)) >= least for hole in holes)
+
+
+def _enclosed(ring: np.ndarray) -> float:
+    """The area of a polygon (n, 2)."""
+    ahead = np.roll(ring, -1, axis=0)
+    return abs(float((ring[:, 0] * ahead[:, 1] - ahead[:, 0] * ring[:, 1]).sum())) / 2
 
 
 def direction_deg(branches: Sequence[Line]) -> float:
@@ -363,7 +382,4 @@ def _area(points: np.ndarray) -> float:
         return hull
 
     ring = np.array([*half(ordered)[:-1], *half(ordered[::-1])[:-1]])
-    if len(ring) < 3:
-        return 0.0
-    ahead = np.roll(ring, -1, axis=0)
-    return abs(float((ring[:, 0] * ahead[:, 1] - ahead[:, 0] * ring[:, 1]).sum())) / 2
+    return 0.0 if len(ring) < 3 else _enclosed(ring)

@@ -10,10 +10,13 @@ cracks (`studies.width_intervals`, which says on which and how often the ranges 
 * The maximum, of the widest stretch, has the same range in proportion, and a little more, since the widest of several readings is
   taken.
 * A length is that of a smoothed line: kinks finer than the smoothing make a crack longer, and a mask's tips are off.
+* A crack that runs out of its photograph is longer than what that shows, nobody knows by how much: its length has no upper end (infinity).
 * A network loses a crack where it is faint. So the upper end of the length of what it drew is that much higher as it drew too little,
   in 95 of 100 cracks that miss as much light (`drawn_by_network`): twice the length and more below a pixel of quite black line. What is
   left of such a crack are few readings where it looks darkest, and the widest of them is too wide: so the lower end of its maximum is
   lower (`widest_by_network`), though not below that of the mean.
+* A network draws on beyond a crack, or along something beside it, too: the lower end of the length of what it drew is `_OVERDRAWN`
+  lower. And a crack that ends inside its photograph is no longer than the same one from corner to corner would be (`inside`).
 """
 
 from __future__ import annotations
@@ -36,6 +39,8 @@ _MISSING_LIGHT = (0.3, 0.45, 0.8, 1.2, 2.0, 3.0, 5.0)
 _DRAWN = (0.13, 0.19, 0.35, 0.5, 0.8, 0.92, 0.97)
 _WIDER_DRAWN = 0.35  # by which a maximum may be too wide, as a share, where hardly any of the crack was drawn
 _TIPS_PX = 1.5, 4.0  # that a line may end too late, and too early; both ends together
+_OVERDRAWN = 0.25  # of a drawn length, that may be no crack
+AT_BORDER_PX = 4  # a crack that a network draws up to there runs out of the photograph
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,24 @@ def drawn_by_network(length: Range, missing_light: float) -> Range:
         length: range of what was drawn.
         missing_light: see `crack_tf.photo.slit.Line.deficit`; 0 where no dark line was seen.
     """
-    return Range(length.low, length.high / _share_drawn(missing_light))
+    return Range((1 - _OVERDRAWN) * length.low, length.high / _share_drawn(missing_light))
+
+
+def inside(length: Range, drawn: float, extent: float, diagonal: float) -> Range:
+    """Range of the length of a crack that ends inside its photograph.
+
+    Args:
+        length: range without knowing that.
+        drawn: the length as stated, in pixels.
+        extent: of the box around it, from corner to corner.
+        diagonal: of the photograph.
+    """
+    return Range(length.low, max(drawn, min(length.high, drawn * diagonal / max(extent, 1.0))))
+
+
+def open_ended(length: Range) -> Range:
+    """Range of the length of a crack that runs out of its photograph."""
+    return Range(length.low, math.inf)
 
 
 def widest_by_network(most: Range, mean: Range, missing_light: float) -> Range:

@@ -133,7 +133,8 @@ def _wider(finding: Finding, flat: View, radius_m: float) -> Finding:
         if value is not None and getattr(finding, f"{name}_error_mm") is not None:
             changes[f"{name}_error_mm"] = round(value * error, 3)
         low, high = getattr(finding, f"{name}_low_mm"), getattr(finding, f"{name}_high_mm")
-        if low is not None and high is not None:
+        if low is not None:
             changes[f"{name}_low_mm"] = round(low * min(1.0, share * (1 - more)), digits)
+        if high is not None:
             changes[f"{name}_high_mm"] = round(high * max(1.0, share * (1 + more)), digits)
     return replace(finding, **changes)

@@ -91,7 +91,7 @@ class Finding:
         picture, overlay: image files relative to the survey's folder, posix text: the place as it is, and with the outline.
         width_from: "photograph" where widths were measured in its grey values, "mask" where the segmentation model's mask had to
             do, which is often wider than the crack; None where none was measured.
-        note: why the second opinion could not settle it, or why its ± is wide, for a person; or None.
+        note: why it is unclear or refuted, or why its ± is wide, for a person; or None.
         length_error_mm, mean_width_error_mm, max_width_error_mm: half the width of the interval around each that holds 95 % of what the
             scale leaves open (range, focal length, angle), not of errors in pixels; None where the scale was given or is not known.
         centreline: polylines (x, y) in pixels, one per branch of the segmented crack; none where none was segmented, and in surveys from
@@ -99,6 +99,8 @@ class Finding:
         holes: polygons inside the outline that are not crack, such as the fields of map cracking.
         width_trusted: whether the widths were measured in the photograph and are not too fine for that (`Crack.width_trusted`); None
             where none was measured, and in surveys from before 2026-12.
+        touches_border: whether it runs out of its photograph (or of what a journal kept of it): it is longer than stated, and its
+            length has no upper end; None where none was segmented, and in surveys from before 2026-12.
         pattern: one of `crack_tf.photo.patterns.PATTERNS`, among the cracks of its photograph; None where none was segmented.
         orientation: one of `crack_tf.photo.patterns.ORIENTATIONS`; None likewise.
         orientation_deg: 0 is horizontal, 90 vertical, counted anticlockwise as seen; None likewise, and for "all ways".
@@ -110,8 +112,8 @@ class Finding:
             segmented, and where a number that the table needs is not known.
         condition_rule: the rule that decided and the numbers that it used, or what is not known; None likewise.
         length_low_px, length_high_px, mean_width_low_px, mean_width_high_px, max_width_low_px, max_width_high_px: ends of the ranges
-            that hold 95 % of what the photograph leaves open (`crack_tf.photo.ranges`); None where none was measured, and in
-            surveys from before 2026-12.
+            that hold 95 % of what the photograph leaves open (`crack_tf.photo.ranges`); None where none was measured, in surveys
+            from before 2026-12, and for the upper end of a length where `touches_border`.
         length_low_mm, length_high_mm, mean_width_low_mm, mean_width_high_mm, max_width_low_mm, max_width_high_mm: the same in
             millimetres, with what the scale leaves open; None also where the scale is not known.
         profile: table of the widths along the crack, relative to the survey's folder, posix text; None where none was measured.
@@ -154,6 +156,7 @@ class Finding:
     centreline: tuple[Polygon, ...] = ()
     holes: tuple[Polygon, ...] = ()
     width_trusted: bool | None = None
+    touches_border: bool | None = None
     pattern: Annotated[str, OneOf(PATTERNS)] | None = None
     orientation: Annotated[str, OneOf(ORIENTATIONS)] | None = None
     orientation_deg: Annotated[float, Between(0, 180)] | None = None

@@ -46,7 +46,7 @@ _PHOTO_COLUMNS = (
     *("tiles", "positives", "findings"),
 )
 _GAP_COLUMNS = ("photo", "reason", "detail", "time")
-_WHOLE = {"width_trusted", "tiles", "x", "y", "w", "h", "width", "height", "positives", "findings"}
+_WHOLE = {"width_trusted", "touches_border", "tiles", "x", "y", "w", "h", "width", "height", "positives", "findings"}
 _TEXT = {"id", "photo", "seen_on", "time", "width_from", "note", "name", "scale_source", "reason", "detail", "face"}
 _TEXT |= {"pattern", "orientation", "orientation_to", "condition", "condition_rule", "profile", "since", "since_old"}
 _POINT, _MULTI_LINE_Z, _LINE_Z = 1, 1005, 1002  # of well-known binary, ISO 13249-3

@@ -48,7 +48,7 @@ _LISTED_GAPS = 25  # more are folded away
 _MEANINGS = {
     CONFIRMED: "the segmentation model draws a crack there",
     UNCLEAR: "the second opinion does not settle it",
-    REFUTED: "the segmentation model sees no crack there",
+    REFUTED: "the segmentation model sees no crack there, and the classifier is not sure",
 }
 
 

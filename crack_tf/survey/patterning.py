@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from crack_tf.photo.patterns import PARALLEL, Lines, density, patterns_of
+from crack_tf.photo.patterns import PARALLEL, Lines, density, fields_in, patterns_of
 from crack_tf.survey.findings import REFUTED, Finding, PhotoRecord
 from crack_tf.survey.placing import centreline_of
 from crack_tf.survey.quality import NOT_CONCRETE
@@ -24,7 +24,7 @@ def with_patterns(photo: PhotoRecord, findings: Sequence[Finding]) -> list[Findi
         findings: all of it, before findings of several photographs are merged.
     """
     drawn = [finding for finding in findings if finding.length_px is not None and finding.validation != REFUTED]
-    lines = [Lines(centreline_of(finding), len(finding.holes)) for finding in drawn]
+    lines = [Lines(centreline_of(finding), fields_in(finding.holes, finding.mean_width_px or 0.0)) for finding in drawn]
     found = patterns_of(lines, photo.roll_deg or 0.0)
     area = photo.width * photo.height * _concrete(photo)
     dense = density(sum(finding.length_px or 0.0 for finding in drawn), area, photo.mm_per_pixel)

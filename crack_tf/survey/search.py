@@ -284,8 +284,8 @@ class Searcher:
             return find_candidates(image, wanted, foreground, sharp=sharp, trimmed=trimmed)
         # A journal keeps no surroundings to look at again.
         again = None if sharp else partial(self._verifier.agrees, side=side)
-        segment = partial(self._segment, watch)
-        return find_candidates(image, wanted, foreground, segment, self._cut, sharp, again, trimmed, opaque)
+        segment, threshold = partial(self._segment, watch), self.classifier.sidecar.threshold.logit
+        return find_candidates(image, wanted, foreground, segment, self._cut, sharp, again, trimmed, opaque, threshold)
 
     def foreground(self, frame: Frame) -> np.ndarray | None:
         """Where to look: what a journal kept, or what is concrete, and never what is transparent."""
@@ -358,6 +358,7 @@ def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot, view: View | 
         overlay=f"{OVERLAYS}/{number}.jpg",
         width_from=candidate.width_from,
         width_trusted=candidate.width_trusted,
+        touches_border=candidate.touches_border,
         note=candidate.note,
         length_error_mm=_scaled(length, error, 2),
         mean_width_error_mm=_scaled(mean_width, error, 3),

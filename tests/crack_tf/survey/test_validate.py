@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from crack_tf.inference.tiles import Tile
 from crack_tf.survey.validate import (
+    BLOT,
+    CRUMBS,
     DOUBTED,
     LEFT_OUT,
     LINK_PX,
     NOT_ASKED,
+    NOTHING,
     SHORT,
+    SPECKS,
     UNCERTAIN_LOGITS,
+    UNSEEN,
     find_candidates,
     touching,
     worth_a_look,
@@ -83,9 +90,64 @@ def test_a_crack_at_the_photographs_corner_is_measured():
 
 def test_a_positive_tile_in_which_nothing_is_seen_is_refuted_and_kept():
     (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees())
-    assert (found.validation, found.length_px) == ("refuted", None)
+    assert (found.validation, found.length_px, found.note) == ("refuted", None, NOTHING)
     assert found.validation_score == pytest.approx(0.1)
     assert found.box == Box(100, 100, SIDE, SIDE)
+
+
+CRUMB = (slice(140, 145), slice(140, 147))
+
+
+@pytest.mark.parametrize(
+    ("places", "logit", "verdict"),
+    [
+        ((), 1.9, ("refuted", NOTHING)),
+        ((), 2.1, ("unclear", UNSEEN)),
+        ((CRUMB,), 0.4, ("refuted", SPECKS)),
+        ((CRUMB,), 0.6, ("unclear", CRUMBS)),
+        ((LINE,), 0.1, ("confirmed", None)),
+    ],
+)
+def test_what_the_classifier_is_sure_of_is_not_refuted_by_crumbs(places, logit, verdict):
+    (found,) = find_candidates(IMAGE, [tile(100, 100, logit)], None, sees(*places), threshold_logit=0.0)
+    assert (found.validation, found.note) == verdict
+
+
+def test_every_refuted_and_every_unclear_finding_says_why():
+    places = CRUMB, (slice(340, 345), slice(40, 66)), (slice(148, 153), slice(410, 490))
+    tiles = [tile(x, y, logit) for x in (0, 200, 400) for y in (0, 100, 300) for logit in (0.1, 3.0)]
+    for sure in (0.0, 10.0):
+        found = find_candidates(IMAGE, tiles, None, sees(*places), threshold_logit=sure)
+        assert {one.validation for one in found} == {"confirmed", "unclear", "refuted"}
+        assert all((one.note is None) == (one.validation == "confirmed") for one in found)
+
+
+@pytest.mark.parametrize(("width", "validation"), [(20, "confirmed"), (40, "unclear")])
+def test_a_shape_that_is_wide_for_its_length_is_no_crack(width, validation):
+    blot = (slice(150 - width // 2, 150 + width // 2), slice(105, 195))
+    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(blot))
+    assert found.validation == validation
+    assert found.note == (None if validation == "confirmed" else BLOT)
+
+
+def test_a_crack_that_runs_out_of_its_photograph_has_no_greatest_length():
+    (whole,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(LINE))
+    assert whole.touches_border is False
+    assert whole.ranges is not None
+    assert whole.length_px is not None
+    assert whole.length_px < whole.ranges[0].high <= whole.length_px * math.hypot(400, 500) / 80
+    out = (slice(148, 153), slice(1, 81))
+    (cut,) = find_candidates(IMAGE, [tile(0, 100)], None, sees(out))
+    assert cut.touches_border is True
+    assert cut.ranges is not None
+    assert cut.ranges[0].high == math.inf
+    assert cut.ranges[0].low == pytest.approx(whole.ranges[0].low, rel=0.05)
+    # Of a journal's frame, what was kept is all there is.
+    known = np.zeros(IMAGE.shape[:2], bool)
+    known[100:200, 100:200] = True
+    through = (slice(148, 153), slice(60, 240))
+    (kept,) = find_candidates(IMAGE, [tile(100, 100)], known, sees(through), sharp=True)
+    assert kept.touches_border is True
 
 
 def test_a_mark_too_short_for_a_crack_is_unclear():
@@ -106,7 +168,7 @@ def test_a_crack_that_the_classifier_doubts_when_it_looks_again_is_unclear_and_s
     tiles = [tile(100, 100), tile(300, 300), tile(300, 0)]
     found = find_candidates(IMAGE, tiles, None, sees(LINE, far), verify=verify)
     assert [(one.box.x, one.validation, one.note) for one in found] == [
-        (300, "refuted", None),
+        (300, "refuted", NOTHING),
         (100, "unclear", DOUBTED),
         (310, "confirmed", None),
     ]
@@ -189,7 +251,7 @@ def test_tiles_left_out_and_tiles_looked_at_are_findings_of_their_own():
     found = find_candidates(IMAGE, [tile(100, 100), tile(200, 100)], foreground, sees())
     assert [(one.box.x, one.validation, one.note) for one in found] == [
         (100, "unclear", LEFT_OUT),
-        (200, "refuted", None),
+        (200, "refuted", NOTHING),
     ]
 
 
