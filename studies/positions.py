@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.photo.faces import Frame
 from crack_tf.survey.camera import Locator
-from crack_tf.survey.faces import Frame
 from crack_tf.survey.plane_fit import Match, PlaneFit, Pose, fit_plane
 from crack_tf.survey.position_ranges import lens_locator, measure_ranges
 from crack_tf.survey.source import open_source

@@ -22,9 +22,9 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 from crack_tf.photo.cracks import Crack, measure_cracks
+from crack_tf.photo.faces import read_faces
 from crack_tf.survey.alignment import aligned
 from crack_tf.survey.camera import Locator
-from crack_tf.survey.faces import read_faces
 from crack_tf.survey.findings import Finding, PhotoRecord, Survey, finding_id
 from crack_tf.survey.footprint import upright_roll
 from crack_tf.survey.merge import find_points

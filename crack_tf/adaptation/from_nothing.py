@@ -9,8 +9,9 @@ import numpy as np
 
 from crack_tf.adaptation.tiles import ASSUMED, COMPOSED, SiteTiles, join
 from crack_tf.data.registry import DATASETS, prepare
+from crack_tf.data.transplants import lift_shapes
 from crack_tf.synthetic.tiles import render_tile
-from crack_tf.synthetic.transplant import Shape, lay_somewhere, lift, lift_shapes
+from crack_tf.synthetic.transplant import Shape, lay_somewhere, lift
 from tflite.errors import CrackError
 
 PERMISSIVE = "uav_concrete"  # CC0: its cracks may go into a model that is passed on

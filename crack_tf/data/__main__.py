@@ -225,7 +225,7 @@ def _mix(options: argparse.Namespace) -> None:
 
 def _transplant(options: argparse.Namespace) -> None:
     from crack_tf.data.texts import split_lines
-    from crack_tf.synthetic.transplant import write_transplants
+    from crack_tf.data.transplants import write_transplants
 
     shapes, onto = read_manifest(options.shapes), [read_manifest(path) for path in options.onto]
     manifest = write_transplants(shapes, onto, options.out, options.count, options.size, options.seed, options.ground)

@@ -60,7 +60,7 @@ def add_verbs(verbs: Any, source: str) -> None:
 
 
 def _mine(options: argparse.Namespace) -> int:
-    from crack_tf.data.mine import mine_with
+    from crack_tf.inference.mine import mine_with
 
     found = mine_with(options.model, options.clean, options.out, options.per_photo, options.jobs)
     listed = f"{options.out}/no_crack, listed in {options.out}/mined.csv"

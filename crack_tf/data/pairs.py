@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.data.alignment import LOW_CONTRAST, place_mask
 from crack_tf.data.folders import Reader, Source
 from crack_tf.data.records import Record, grey_thumbnail, read_grey
+from crack_tf.photo.alignment import LOW_CONTRAST, place_mask
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes
 from tflite.formats import JPEG_SUFFIXES
@@ -46,7 +46,7 @@ _TOGETHER = re.compile(r"(train|val|test)_?(crops?|data)")
 _MASK_ENDING = re.compile(r"[_-](mask|label|lab|gt|seg)$", re.IGNORECASE)
 _DEPTH = 3
 _AGREE = 0.75  # of the masks that are sure of their orientation
-_ASTRAY = 1 / 3  # more masks of a set off the dark lines than that are no accident (`crack_tf.data.alignment`)
+_ASTRAY = 1 / 3  # more masks of a set off the dark lines than that are no accident (`crack_tf.photo.alignment`)
 
 
 @dataclass(frozen=True)

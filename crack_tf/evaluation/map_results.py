@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crack_tf.data.alignment import Alignment
 from crack_tf.evaluation.pixels import LogitHistogram, MaskCounts, PixelCounts
 from crack_tf.evaluation.rows import AlignedRow, MapRow
+from crack_tf.photo.alignment import Alignment
 from crack_tf.photo.stitch import SeamSteps
 from tflite.manifest import Item
 

@@ -3,7 +3,7 @@
 With --out the results are kept:
     metrics.csv         a row per model: micro and mean figures, with a tolerance of 2 pixels too, of centre lines (clIoU) and
                         boundaries (NSD), 95 % intervals over photographs
-    metrics_aligned.csv where masks lie beside their crack (crack_tf.data.alignment), the same without those photographs,
+    metrics_aligned.csv where masks lie beside their crack (crack_tf.photo.alignment), the same without those photographs,
                         and with every mask moved by the few pixels at which it lies on the darkest line
     metrics.json        all of this, where it came from, and the curves
     per_photo.csv       a row per model and photograph
@@ -29,7 +29,6 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.common.provenance import created, environment
-from crack_tf.data.alignment import alignment
 from crack_tf.data.cache import subset
 from crack_tf.data.patches import photographs
 from crack_tf.evaluation.config import FORMAT, OUTPUT, EvaluateConfig, subject, unique_names
@@ -48,6 +47,7 @@ from crack_tf.evaluation.rows import AlignedRow, MapRow
 from crack_tf.inference.maps import SegmenterPool, TileMaps, photo_seams
 from crack_tf.inference.predictor import MapPredictor, TfliteMapPredictor, load_map_predictor
 from crack_tf.inference.scales import segment_at_scales
+from crack_tf.photo.alignment import alignment
 from tflite.files import write_csv, write_json
 from tflite.manifest import Manifest
 from tflite.metrics import sigmoid

@@ -148,7 +148,7 @@ def _measure(options: argparse.Namespace) -> None:
 
 
 def _segment(options: argparse.Namespace) -> int:
-    from crack_tf.photo.segment import SegmentConfig, segment_photos
+    from crack_tf.inference.segment import SegmentConfig, segment_photos
 
     config = SegmentConfig(
         model=options.model,

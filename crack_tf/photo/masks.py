@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from crack_tf.data.alignment import LOW_CONTRAST, place_mask
+from crack_tf.photo.alignment import LOW_CONTRAST, place_mask
 from tflite.errors import CrackError, ImageError, first_line
 from tflite.files import atomic_path
 from tflite.masks import check_crack_mask, check_mask, mask_pixels, stored_orientation
@@ -53,7 +53,7 @@ def read_mask(
 
 
 def lay_on_photo(mask: np.ndarray, photo: np.ndarray, data: bytes, name: str = "mask") -> tuple[np.ndarray, list[str]]:
-    """A crack mask as it lies on its upright photograph, whichever way round it was drawn (`crack_tf.data.alignment`).
+    """A crack mask as it lies on its upright photograph, whichever way round it was drawn (`crack_tf.photo.alignment`).
 
     Args:
         mask: bool (height, width), as it is in its file.

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from crack_tf.survey.faces import Face, Frame, spots_on
+from crack_tf.photo.faces import Face, Frame, spots_on
 from crack_tf.survey.findings import PhotoRecord
 from crack_tf.survey.footprint import Camera
 from crack_tf.survey.merge import Points, Registration, near_pairs, small_size

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.photo.faces import Face, Frame, ahead_of, right_of
 from crack_tf.photo.view import FACING_ERROR_DEG, GIMBAL_ERROR_DEG, Scales, View
-from crack_tf.survey.faces import Face, Frame, ahead_of, right_of
 from crack_tf.survey.findings import Finding, PhotoRecord
 from crack_tf.survey.footprint import distance_of, is_placed
 from crack_tf.survey.rounds import flat_view

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crack_tf.photo.faces import CYLINDER, Face, Frame, ahead_of, right_of
 from crack_tf.photo.view import GIMBAL_ERROR_DEG, MAX_WALL_PITCH_DEG
 from crack_tf.survey.camera import Shot
-from crack_tf.survey.faces import CYLINDER, Face, Frame, ahead_of, right_of
 from crack_tf.survey.footprint import MAX_DISTANCE_M, Camera, range_to
 
 MOST_POSITION_ERROR_M = 0.5  # beyond, a position says too little of a distance of some metres

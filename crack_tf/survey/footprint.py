@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crack_tf.photo.faces import RECTANGLE, Face, Frame, Spots, ahead_of, right_of
 from crack_tf.photo.view import MAX_WALL_PITCH_DEG
-from crack_tf.survey.faces import RECTANGLE, Face, Frame, Spots, ahead_of, right_of
 from crack_tf.survey.findings import PhotoRecord
 
 ASSUMED_FOCAL = 1.0  # of a photograph's longer side, where only the scale is known: a usual wide angle
@@ -97,7 +97,7 @@ class Seen:
 
 
 def camera_of(photo: PhotoRecord, frame: Frame) -> Camera | None:
-    """The camera of a placed photograph (`crack_tf.survey.faces.is_placed`), else None."""
+    """The camera of a placed photograph (`crack_tf.photo.faces.is_placed`), else None."""
     distance = distance_of(photo)
     if distance is None or not photo.mm_per_pixel or not is_placed(photo):
         return None

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crack_tf.photo.faces import Face, Frame, spots_on, where_on
 from crack_tf.photo.gsd import needed_mm_per_pixel
-from crack_tf.survey.faces import Face, Frame, spots_on, where_on
 from crack_tf.survey.findings import REFUTED, Finding, PhotoRecord, Survey
 from crack_tf.survey.footprint import Camera, Seen, see
 from crack_tf.survey.quality import BLURRED, LIT_BADLY, NOT_CONCRETE, patch_codes

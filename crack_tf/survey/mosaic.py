@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crack_tf.survey.faces import CYLINDER, Face, Frame, spots_on
+from crack_tf.photo.faces import CYLINDER, Face, Frame, spots_on
 from crack_tf.survey.findings import PhotoRecord
 from crack_tf.survey.footprint import Camera, see
 from tflite.checked import file_inside

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crack_tf.photo.cracks import measure_cracks
-from crack_tf.survey.faces import RECTANGLE, Face, Frame, spots_on
+from crack_tf.photo.faces import RECTANGLE, Face, Frame, spots_on
 from crack_tf.survey.findings import REFUTED, Finding, Polygon, Survey
 from crack_tf.survey.footprint import Camera
 from crack_tf.survey.outlines import paint_outline

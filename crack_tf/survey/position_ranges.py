@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.photo.faces import Frame
 from crack_tf.photo.view import MAX_WALL_PITCH_DEG
 from crack_tf.survey.camera import Locator, Scale, Shot
-from crack_tf.survey.faces import Frame
 from crack_tf.survey.footprint import upright_roll
 from crack_tf.survey.merge import MIN_POINTS, MIN_SHARE, SMALL_SIDE, alike_points, find_points
 from crack_tf.survey.plane_fit import Match, PlaneFit, Pose, fit_plane

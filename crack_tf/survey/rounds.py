@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from crack_tf.photo.faces import CYLINDER, Face, Frame
 from crack_tf.photo.view import GIMBAL_ERROR_DEG, TWO_SIDED, View
 from crack_tf.survey.camera import Shot
-from crack_tf.survey.faces import CYLINDER, Face, Frame
 from crack_tf.survey.findings import Finding, PhotoRecord
 from crack_tf.survey.footprint import Camera
 from crack_tf.survey.views import views_of

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.photo.faces import Face
 from crack_tf.survey.alignment import aligned
-from crack_tf.survey.faces import Face
 from crack_tf.survey.findings import Survey
 from crack_tf.survey.merge import Points
 from crack_tf.survey.mosaic import Mosaic, draw_mosaic

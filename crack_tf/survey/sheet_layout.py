@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crack_tf.survey.faces import Face
+from crack_tf.photo.faces import Face
 from tflite.words import counted
 
 PAPER_MM = (420.0, 297.0)  # A3, lying

@@ -22,7 +22,7 @@ from crack_tf.survey.cluster import ClusterCrew
 from crack_tf.survey.condition import read_condition
 from crack_tf.survey.crew import Crew, ThreadCrew
 from crack_tf.survey.face_ranges import MOST_POSITION_ERROR_M, FaceRanges
-from crack_tf.survey.faces import read_faces
+from crack_tf.photo.faces import read_faces
 from crack_tf.survey.findings import Finding, Gap, Survey, unplaced
 from crack_tf.survey.ledger import NEEDED_MM, POSITION_ERROR_M, Coverage
 from crack_tf.survey.page import write_page
@@ -86,7 +86,7 @@ class SurveyConfig:
         position_error_m: how wrong positions may be; farther apart, photographs are never compared for the same crack.
         needs_mm: width of crack that must be measurable where a surface counts as seen.
         limit_mm: widths that tables and report say of each crack whether it exceeds them, see `crack_tf.photo.limits`.
-        faces: file of the structure's faces, see `crack_tf.survey.faces`; None takes the walls that the flight looked at.
+        faces: file of the structure's faces, see `crack_tf.photo.faces`; None takes the walls that the flight looked at.
         distance_from_positions: whether photographs without a measured distance take one that is measured between those that overlap, by
             their positions, see `crack_tf.survey.position_ranges`.
         distance_from_faces: whether photographs without a measured or stated distance take that of their position before one of `faces`.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
-from crack_tf.survey.faces import Face, Frame
+from crack_tf.photo.faces import Face, Frame
 from crack_tf.survey.findings import PhotoRecord, Survey
 from crack_tf.survey.footprint import Camera, before, camera_of
 from crack_tf.survey.walls import find_faces

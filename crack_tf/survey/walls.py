@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crack_tf.survey.faces import COMPASS, RECTANGLE, Face, Frame, ahead_of, right_of
+from crack_tf.photo.faces import COMPASS, RECTANGLE, Face, Frame, ahead_of, right_of
 from crack_tf.survey.findings import PhotoRecord
 from crack_tf.survey.footprint import corners_on_wall, distance_error_of, distance_of, is_placed
 

@@ -11,21 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
-from crack_tf.data.folders import portable_root
-from crack_tf.data.split import SHARES
 from crack_tf.synthetic.grounds import GROUNDS, crack_along
-from tflite.errors import CrackError
-from tflite.files import sha256_bytes, write_bytes
-from tflite.images import decode_rgb
-from tflite.manifest import SPLITS, Item, Manifest, write_manifest
-from tflite.masks import load_mask
-from tflite.outputs import partial_folder
 
 _REACH = 6  # pixels around a mask that still belong to the crack's profile: blur, and masks that are drawn too tight
 _CONTRAST = (0.35, 2.2)  # exponent of the crack's darkness
@@ -35,10 +25,10 @@ _LEAST_OF_TEXTURE = 0.6  # the same against the standard deviation of the grey l
 _LEAST_BESIDE_JOINTS = 0.75  # of the wall's light that a crack in joints may keep: joints are dark as well
 _LEAST_LENGTH = 0.2  # of the side: shorter rests of a crack at a picture's edge are tried again
 _TRIES = 20
-_SMALLEST = 32  # pixels; less has no room for a crack
+SMALLEST = 32  # pixels of a side; less has no room for a crack
 _BOTH = 0.4  # share of cracked pictures with a twin beside the crack
 _STRUCTURED = 0.4  # share of all pictures on a ground with a structure of its own
-_ANYWHERE = ("masonry", "shuttering", "spalling")
+ANYWHERE = ("masonry", "shuttering", "spalling")
 _ALONG = 0.6  # share of the cracks in brickwork that follow its joints
 
 
@@ -72,114 +62,43 @@ _WIDTHS = Widths((0.25, 4.0), 10.0)
 _GAPS = Widths((0.7, 9.0), 40.0)  # bricks move apart by centimetres
 
 
-def write_transplants(
-    shapes: Manifest,
-    onto: Sequence[Manifest],
-    out: Path,
-    count: int,
-    size: int = 256,
-    seed: int = 0,
+def picture(
+    pixels: np.ndarray,
+    shapes: Sequence[Shape],
+    cracked: bool,
+    size: int,
+    rng: np.random.Generator,
     ground: str | None = None,
-) -> Manifest:
-    """Draw pictures into `out`/images and `out`/masks, every second one cracked, and write `out`/manifest.csv.
-
-    A split's pictures are made from that split's cracks and clean pictures alone, so no model is tested on what it learned from;
-    groups are those of the clean pictures. Where no crack can be seen, whichever is tried, a picture stays clean.
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """A crack-free picture with a crack laid over it, or with a line that is none; some on a drawn ground.
 
     Args:
-        shapes: of photographs with masks.
-        onto: manifests with crack-free pictures; each gives equally many.
-        out: folder, new; the data set is called after it. It appears when it is whole.
-        count: of pictures in all splits together, shared as 70/15/15.
-        size: side in pixels.
-        seed: of everything drawn.
-        ground: one of `GROUNDS` for all pictures, in masonry with cracks up to the width of gaps; None for masonry, shuttering and
-            spalling on a part of them.
+        pixels: uint8 (h, w, 3), crack-free.
+        shapes: of cracks, at least one.
+        cracked: whether it is to have a crack.
+        size: side of what comes out, in pixels, at least `SMALLEST`.
+        rng: draws.
+        ground: one of `GROUNDS`, in masonry with cracks up to the width of gaps; None for one of `ANYWHERE` on a part of the pictures.
 
     Returns:
-        The manifest: cracked rows have masks, clean ones have none.
-
-    Raises:
-        CrackError: if the folder exists, the numbers are too small, a split has no crack with a mask or no clean picture, or a file
-            cannot be read.
+        uint8 (size, size, 3), and the crack's mask, bool (size, size): None without a crack, or where none that was tried can be seen.
     """
-    if out.exists():
-        raise CrackError(f"--out {out} exists already. Choose a new folder.")
-    if size < _SMALLEST:
-        raise CrackError(f"--size {size}: give {_SMALLEST} pixels or more.")
-    if ground is not None and ground not in GROUNDS:
-        raise CrackError(
-            f"--ground {ground}: choose one of {', '.join(GROUNDS)}, or leave it out for some of {', '.join(_ANYWHERE)}."
-        )
-    numbers = shares(count)
-    if min(numbers) < 2:
-        raise CrackError(f"--count {count}: too few for three splits with and without a crack. Give 12 or more.")
-    for split in SPLITS:
-        _require(shapes, split, bool(_cracked_pairs(shapes, split)), "photograph with a crack and its mask")
-        for manifest in onto:
-            _require(manifest, split, bool(_clean(manifest, split)), "crack-free picture")
-    with partial_folder(out) as partial:
-        manifest = _draw(shapes, onto, out, partial, numbers, size, seed, ground)
-        partial.replace(out)
-    return manifest
-
-
-def _draw(
-    shapes: Manifest,
-    onto: Sequence[Manifest],
-    out: Path,
-    partial: Path,
-    numbers: Sequence[int],
-    size: int,
-    seed: int,
-    ground: str | None,
-) -> Manifest:
-    """Write pictures, masks and the manifest, which names `out`, into `partial`."""
-    items = []
-    structured, grounds = (
-        (_STRUCTURED, tuple(GROUNDS[name] for name in _ANYWHERE)) if ground is None else (1.0, (GROUNDS[ground],))
-    )
+    structured, grounds = (_STRUCTURED, ANYWHERE) if ground is None else (1.0, (ground,))
     widths = _GAPS if ground == "masonry" else _WIDTHS
-    for split, number in zip(SPLITS, numbers, strict=True):
-        rng = np.random.default_rng([seed, SPLITS.index(split)])
-        lifted = lift_shapes(shapes, split)
-        clean = [_clean(manifest, split) for manifest in onto]
-        for k in tqdm(range(number), f"transplants, {split}", unit="picture", disable=None):
-            source = int(rng.integers(len(onto)))
-            item = clean[source][int(rng.integers(len(clean[source])))]
-            pixels = _window(decode_rgb(onto[source].read(item), item.path), size, rng)
-            mask = path = None
-            # What the wall is made of says nothing of cracks: drawn before it is decided whether there is one.
-            if rng.uniform() < structured:
-                wall = grounds[int(rng.integers(len(grounds)))](pixels, rng)
-                pixels, path = wall.pixels, wall.path
-            # First the line that is none, then the crack: a crack runs through joints, and is not covered by them.
-            elif k % 2 or rng.uniform() < _BOTH:
-                pixels = TWINS[int(rng.integers(len(TWINS)))](pixels, rng)
-            if k % 2 == 0:
-                laid = None
-                if path is not None and rng.uniform() < _ALONG:
-                    laid = _cracked_along(pixels, path, rng, widths)
-                if (laid := laid or lay_somewhere(pixels, lifted, rng, widths)) is not None:
-                    pixels, mask = laid
-            group = f"{onto[source].dataset}/{item.group}"
-            items.append(_write(partial, f"{split}-{k:05d}", pixels, mask, group, split, rng))
-    licences = {manifest.dataset: manifest.licence for manifest in (shapes, *onto)}
-    manifest = Manifest(
-        dataset=out.resolve().name,
-        policy="grouped",
-        seed=seed,
-        root=portable_root(out.resolve()),
-        licence="; ".join(f"{name}: {licence}" for name, licence in licences.items()),
-        items=tuple(sorted(items)),
-    )
-    write_manifest(partial / "manifest.csv", manifest)
-    return manifest
-
-
-def shares(count: int) -> list[int]:
-    """How many of `count` pictures go to each split: 70/15/15."""
-    return np.diff(np.rint(np.cumsum((0, *SHARES.values())) * count).astype(int)).tolist()
+    pixels, path = _window(pixels, size, rng), None
+    # What the wall is made of says nothing of cracks: drawn before it is decided whether there is one.
+    if rng.uniform() < structured:
+        wall = GROUNDS[grounds[int(rng.integers(len(grounds)))]](pixels, rng)
+        pixels, path = wall.pixels, wall.path
+    # First the line that is none, then the crack: a crack runs through joints, and is not covered by them.
+    elif not cracked or rng.uniform() < _BOTH:
+        pixels = TWINS[int(rng.integers(len(TWINS)))](pixels, rng)
+    if not cracked:
+        return pixels, None
+    laid = None
+    if path is not None and rng.uniform() < _ALONG:
+        laid = _cracked_along(pixels, path, rng, widths)
+    return laid or lay_somewhere(pixels, shapes, rng, widths) or (pixels, None)
 
 
 def lift(photo: np.ndarray, mask: np.ndarray) -> Shape:
@@ -233,39 +152,6 @@ def lay(pixels: np.ndarray, shape: Shape, matrix: np.ndarray, contrast: float) -
     )
     mask = cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_LINEAR)
     return np.clip(pixels * factor**contrast, 0, 255).astype(np.uint8), mask >= 100
-
-
-def _cracked_pairs(manifest: Manifest, split: str) -> list[Item]:
-    return [item for item in manifest.items if item.split == split and item.label and item.mask]
-
-
-def _clean(manifest: Manifest, split: str) -> list[Item]:
-    return [item for item in manifest.items if item.split == split and not item.label]
-
-
-def _require(manifest: Manifest, split: str, there: bool, what: str) -> None:
-    if not there:
-        raise CrackError(
-            f"split {split!r} of manifest {manifest.source or manifest.name} has no {what}: name another manifest."
-        )
-
-
-def lift_shapes(manifest: Manifest, split: str, limit: int | None = None) -> list[Shape]:
-    """Take the cracks off the photographs of a split.
-
-    Args:
-        manifest: of photographs with masks.
-        split: "train", "val" or "test".
-        limit: of the first so many photographs with a crack; None for all.
-
-    Raises:
-        CrackError: if a file is missing, changed or unreadable.
-    """
-    shapes = []
-    for item in _cracked_pairs(manifest, split)[:limit]:
-        photo = decode_rgb(manifest.read(item), item.path)
-        shapes.append(lift(photo, load_mask(manifest, item, photo.shape[:2])))
-    return shapes
 
 
 def _window(pixels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -325,21 +211,6 @@ def _visible(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> bool:
     bare, dark = before[mask].astype(float), after[mask].astype(float)
     drop = bare.mean() - dark.mean()
     return bool(drop >= max(_LEAST_LEVELS, _LEAST_DROP * bare.mean(), _LEAST_OF_TEXTURE * bare.mean(axis=1).std()))
-
-
-def _write(
-    out: Path, name: str, pixels: np.ndarray, mask: np.ndarray | None, group: str, split: str, rng: np.random.Generator
-) -> Item:
-    # As cameras and messengers write them: compressed little or much.
-    quality = int(rng.integers(60, 97))
-    data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
-    write_bytes(out / "images" / f"{name}.jpg", data)
-    item = Item(f"images/{name}.jpg", sha256_bytes(data), int(mask is not None), group, split)
-    if mask is None:
-        return item
-    drawn = cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes()
-    write_bytes(out / "masks" / f"{name}.png", drawn)
-    return Item(item.path, item.sha256, 1, group, split, f"masks/{name}.png", sha256_bytes(drawn))
 
 
 # ------------------------------------------------------------------------------------------------------------- twins

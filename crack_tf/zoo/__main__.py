@@ -58,10 +58,10 @@ def run(args: argparse.Namespace) -> None:
     """Do what the command line asks for.
 
     Raises:
-        CrackError: see `load`, `check` and `crack_tf.zoo.add.add`.
+        CrackError: see `load`, `check` and `crack_tf.intake.add.add`.
     """
     if args.command == "add":
-        from crack_tf.zoo.add import add
+        from crack_tf.intake.add import add
 
         model = add(
             args.run,

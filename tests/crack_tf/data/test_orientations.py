@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from crack_tf.data.__main__ import main
-from crack_tf.data.alignment import alignment
 from crack_tf.data.audit import audit, summary
 from crack_tf.data.mix import mix
 from crack_tf.data.pairs import PairRecord, mask_notes
@@ -17,6 +16,7 @@ from crack_tf.data.patches import load_patches, photographs
 from crack_tf.data.registry import locate, prepare
 from crack_tf.data.split import split
 from crack_tf.photo.__main__ import main as photo_main
+from crack_tf.photo.alignment import alignment
 from crack_tf.photo.masks import lay_on_photo
 from tests.crack_tf.data.drawn_pairs import draw_pair
 from tflite.errors import CrackError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crack_tf.survey.faces import CYLINDER, RECTANGLE, Face
+from crack_tf.photo.faces import CYLINDER, RECTANGLE, Face
 from crack_tf.survey.findings import PhotoRecord
 from tflite.place.fix import EARTH_M
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from crack_tf.photo.faces import Face, Frame, spots_on
 from crack_tf.survey.alignment import aligned
-from crack_tf.survey.faces import Face, Frame, spots_on
 from crack_tf.survey.findings import PhotoRecord
 from crack_tf.survey.footprint import see
 from crack_tf.survey.merge import small_size

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crack_tf.survey.faces import CYLINDER, RECTANGLE, Face
+from crack_tf.photo.faces import CYLINDER, RECTANGLE, Face
 from crack_tf.survey.findings import Finding, PhotoRecord
 from crack_tf.survey.rounds import on_cylinders
 from tests.crack_tf.survey.geometric_flight import FOCAL, HEIGHT, LAT, LON, WIDTH, Pose, record

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_tf.survey.faces import CYLINDER, Face, Frame, spots_on
+from crack_tf.photo.faces import CYLINDER, Face, Frame, spots_on
 from crack_tf.survey.findings import Finding, PhotoRecord, Survey
 from crack_tf.survey.footprint import before, camera_of, see
 from crack_tf.survey.handover import HandoverConfig, hand_over

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crack_tf.data.__main__ import main
-from crack_tf.survey.faces import Frame, read_faces, spots_on
+from crack_tf.photo.faces import Frame, read_faces, spots_on
 from crack_tf.survey.ledger import STATES, measure_coverage
 from crack_tf.synthetic.flight import blank_photo
 from crack_tf.synthetic.flight_geometry import homography, move, shots, surfaces, to_photo, to_wall

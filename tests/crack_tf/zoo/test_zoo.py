@@ -365,7 +365,7 @@ def test_the_limit_of_the_zoo_is_kept_and_what_was_there_stays(
     small_zoo: Path, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (small_zoo / "zoo.json").read_bytes()
-    monkeypatch.setattr("crack_tf.zoo.add.LIMIT_BYTES", 1000)
+    monkeypatch.setattr("crack_tf.intake.add.LIMIT_BYTES", 1000)
     assert "its limit is" in refused(small_zoo, run, capsys, "--overwrite", name="one")
     assert (small_zoo / "zoo.json").read_bytes() == before
     assert load("one", folder=small_zoo)

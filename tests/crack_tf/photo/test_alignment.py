@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crack_tf.data.alignment import MIN_SHIFT, REACH, alignment
+from crack_tf.photo.alignment import MIN_SHIFT, REACH, alignment
 from crack_tf.synthetic.tiles import render_tile
 from tests.crack_tf.data.drawn_pairs import draw_pair
 

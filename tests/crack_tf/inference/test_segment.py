@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from crack_tf import predict
-from crack_tf.photo import segment as verb
+from crack_tf.inference import segment as verb
 from crack_tf.photo.__main__ import main
 from crack_tf.photo.foreground import Foreground
 from crack_tf.photo.grabcut import GrabCut

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from crack_tf.data.__main__ import main
-from crack_tf.data.mine import mine
 from crack_tf.data.registry import locate
+from crack_tf.inference.mine import mine
 from tests.dark_model import write_dark_model
 from tflite.device.tiles import Box, tile_boxes
 from tflite.errors import CrackError
