@@ -20,6 +20,8 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crack_tf.common.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from crack_tf.adapt import AdaptVerb
     from crack_tf.adaptation.config import AdaptConfig as AdaptConfig
@@ -46,8 +48,6 @@ if TYPE_CHECKING:
     train: TrainVerb
     export: ExportVerb
     survey: SurveyPackage
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "AdaptConfig": "crack_tf.adaptation.config",

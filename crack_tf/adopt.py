@@ -20,7 +20,7 @@ from tflite.scaling import COLOURS, Scaling
 from tflite.words import counted
 
 if TYPE_CHECKING:
-    from crack_tf.intake.adoption import Adopted
+    from crack_tf.zoo.adoption import Adopted
 
 # Mean and deviation of a pixel, red, green, blue.
 SCALINGS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> None:
     if len(classes) != 2 or not all(classes):
         raise CrackError(f"--classes {args.classes}: name two, in the order of the outputs, such as no_crack,crack.")
 
-    from crack_tf.intake.adoption import AdoptConfig, adopt
+    from crack_tf.zoo.adoption import AdoptConfig, adopt
 
     config = AdoptConfig(
         scaling,

@@ -48,7 +48,7 @@ def _model(path: Path) -> Path:
     """The file of a shipped model that is named; other paths as they are."""
     if path.suffix or path.exists():
         return path
-    from crack_tf.zoo.shipped import load
+    from crack_tf.models.shipped import load
 
     return load(str(path), roles=("tflite", "tflite_sidecar")).tflite
 

@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         print(usage(), end="")
         return 0
     if name == "--version":
-        from crack_tf import __version__
+        from crack_tf.common.version import __version__
 
         print(f"crack-tf {__version__}")
         return 0

@@ -52,13 +52,13 @@ from crack_tf.adaptation.guard import least_recall
 from crack_tf.adaptation.head import STRENGTHS, Head
 from crack_tf.adaptation.tiles import COMPOSED, PERSON, UNLABELLED, SiteTiles, join
 from crack_tf.adaptation.verdict import verdict
+from crack_tf.common.plotting import new_figure, save_png
 from crack_tf.data.cache import load_split
 from crack_tf.data.patches import load_patches
 from crack_tf.evaluation.suite.sets import DOMAINS, Chosen, manifest_of
 from crack_tf.evaluation.thresholds import specificity_at_recall
 from crack_tf.models import get_model
 from crack_tf.models.backend import use_tensorflow
-from crack_tf.reporting.plots import new_figure, save_png
 from tflite.cli import named_path, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import cell_value, read_csv, read_json, write_csv, write_json

@@ -137,7 +137,7 @@ def fly(seed: int, plan: Plan, asked: int | None) -> dict[str, Any]:
 
 def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Foretold and found, flight by flight."""
-    from crack_tf.reporting.plots import new_figure, save_png
+    from crack_tf.common.plotting import new_figure, save_png
 
     figure = new_figure(7, 4)
     axes = figure.add_subplot()

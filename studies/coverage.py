@@ -234,7 +234,7 @@ def around_pier(plan: Plan, surfaces: Sequence[Surface], taken: Sequence[Shot]) 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """How far each state's square metres are off, flight by flight."""
-    from crack_tf.reporting.plots import new_figure, save_png
+    from crack_tf.common.plotting import new_figure, save_png
 
     figure = new_figure(8, 4)
     axes = figure.add_subplot()

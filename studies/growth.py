@@ -269,7 +269,7 @@ def _wilson(name: str, count: int, total: int) -> dict[str, float | None]:
 
 def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Shares called grown by growth, one line per class of width, with their intervals and counts."""
-    from crack_tf.reporting.plots import new_figure, save_png
+    from crack_tf.common.plotting import new_figure, save_png
 
     figure = new_figure(7.5, 4.5)
     axes = figure.add_subplot()

@@ -18,7 +18,7 @@ import numpy as np
 
 from crack_tf.evaluation.suite.answers import TestSet
 from crack_tf.evaluation.suite.sets import DOMAINS, load_set
-from crack_tf.zoo.shipped import find_model
+from crack_tf.models.shipped import find_model
 from tflite.cli import named_path, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import write_csv

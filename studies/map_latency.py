@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         CrackError: if an option is out of range, the model is no segmentation model, or --out exists.
     """
-    from crack_tf.zoo.shipped import find_model
+    from crack_tf.models.shipped import find_model
 
     if args.out is not None:
         check_file(args.out, OUTPUT, args.overwrite, inputs=(args.model,))

@@ -45,6 +45,7 @@ from crack_tf.evaluation.suite.scenes import true_cracks
 from crack_tf.inference.maps import SegmenterPool
 from crack_tf.inference.scales import segment_at_scales
 from crack_tf.inference.tiles import Tile
+from crack_tf.models.shipped import find_model
 from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.skeleton import resample
@@ -53,7 +54,6 @@ from crack_tf.survey.surveying import survey
 from crack_tf.survey.validate import MIN_LENGTH_PX, find_candidates
 from crack_tf.synthetic.flight import write_flight
 from crack_tf.synthetic.flight_plan import Plan
-from crack_tf.zoo.shipped import find_model
 from tflite.device.tiles import Box
 from tflite.files import read_csv, write_csv
 from tflite.metrics import wilson_interval

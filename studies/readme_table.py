@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from crack_tf.zoo.shipped import read_zoo
+from crack_tf.models.shipped import read_zoo
 from tflite.files import atomic_path
 from tflite.metrics import wilson_interval
 

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
     from crack_tf.data.patches import photographs
     from crack_tf.data.registry import prepare
     from crack_tf.inference.maps import SegmenterPool
-    from crack_tf.zoo.shipped import find_model
+    from crack_tf.models.shipped import find_model
     from tflite.segmenter import Segmenter
 
     if args.out is not None:

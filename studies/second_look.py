@@ -21,7 +21,7 @@ from crack_tf.data.patches import photographs
 from crack_tf.data.registry import prepare
 from crack_tf.inference.second_look import is_doubted
 from crack_tf.inference.tiles import PhotoClassifier
-from crack_tf.zoo.shipped import find_model
+from crack_tf.models.shipped import find_model
 from tflite.cli import named_path, run_main
 from tflite.files import write_csv
 from tflite.hardware import describe

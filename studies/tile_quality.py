@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from crack_tf.inference.tiles import PhotoClassifier
+from crack_tf.models.shipped import find_model
 from crack_tf.survey.quality import sharpness
-from crack_tf.zoo.shipped import find_model
 from tflite.files import write_csv
 from tflite.images import load_picture
 from tflite.metrics import wilson_interval

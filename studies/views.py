@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 
+from crack_tf.common.plotting import new_figure, save_png
 from crack_tf.common.progress import say_now
 from crack_tf.data.cache import load_split
 from crack_tf.data.registry import prepare
@@ -31,9 +32,7 @@ from crack_tf.evaluation.suite.answers import TestSet
 from crack_tf.evaluation.suite.sets import DOMAINS, load_set
 from crack_tf.models import build_model
 from crack_tf.models.backend import use_tensorflow
-from crack_tf.models.keras_models import blurred, load_keras, predict_logits
-from crack_tf.reporting.plots import new_figure, save_png
-from crack_tf.training.runs import MODEL_FILE
+from crack_tf.models.keras_models import MODEL_FILE, blurred, load_keras, predict_logits
 from tflite.cli import named_path, positive_int, run_main
 from tflite.files import write_csv
 from tflite.images import resize_rgb

@@ -28,11 +28,11 @@ import numpy as np
 
 from crack_tf.inference.maps import segment
 from crack_tf.inference.tiles import Tile
+from crack_tf.models.shipped import find_model
 from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.limits import BELOW, EXCEEDS, judge
 from crack_tf.photo.ranges import Range, in_millimetres
 from crack_tf.survey.validate import find_candidates
-from crack_tf.zoo.shipped import find_model
 from studies.drawn_widths import SIDE, DrawnCrack, draw_crack, perturbed_mask
 from tflite.cli import named_path, positive_float, positive_int, run_main
 from tflite.device.tiles import Box

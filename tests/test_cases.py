@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from crack_tf.data.__main__ import main as data
+from crack_tf.models.shipped import find_model
 from crack_tf.photo.__main__ import main as photo
 from crack_tf.predict import main as predict
 from crack_tf.survey.__main__ import main as survey
 from crack_tf.survey.findings import Survey, read_survey
 from crack_tf.survey.validate import LEFT_OUT
-from crack_tf.zoo.shipped import find_model
 from tests.cases import case
 from tflite.device.gps import open_gps
 from tflite.device.journal import JournalContent, read_journal

@@ -22,6 +22,23 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("crack_tf", "tuning", "tflite")
 # Parsers' helpers, and sub-verbs with a module of their own.
 PARSING = {"tflite.cli", "crack_tf.data.flight", "crack_tf.data.label_verbs"}
+# From the ground up. A room imports only rooms that stand before it; docs/layout.md shows them in this order.
+ROOMS = (
+    *(
+        "tflite",
+        "common",
+        "models",
+        "photo",
+        "synthetic",
+        "data",
+        "inference",
+        "survey",
+        "evaluation",
+        "training",
+        "quantisation",
+    ),
+    *("zoo", "deploy", "tuning", "reporting", "explain", "adaptation"),
+)
 # Own modules imported in functions, by the module that does it: each brings a heavy package that is not always there or wanted.
 LAZY: dict[str, set[str]] = {
     # Dask, an extra; and what a cluster's scheduler, which never searches, need not have.
@@ -248,6 +265,30 @@ def test_no_folder_imports_a_verb() -> None:
         if one.place != "checkers" and one.target in verbs() and one.source not in verbs()
     }
     assert upward == set()
+
+
+def floor(name: str) -> str | None:
+    """The folder a module stands in; None for what stands at the top: verbs, and the package's own face."""
+    package, _, rest = name.partition(".")
+    if package != "crack_tf":
+        return package
+    folder = rest.partition(".")[0]
+    return folder if folder and is_package(f"crack_tf.{folder}") else None
+
+
+def test_rooms_import_those_below_them_alone() -> None:
+    """Verbs may take from everywhere, those that stand in a room too."""
+    assert {floor(name) for name in modules()} - {None} == set(ROOMS)
+    upward = {
+        (one.source, one.target)
+        for one in imports()
+        if one.source not in verbs() | PARSING
+        and (here := floor(one.source)) is not None
+        and ((there := floor(one.target)) is None or ROOMS.index(there) > ROOMS.index(here))
+    }
+    assert upward == set()
+    page = (ROOT / "docs" / "layout.md").read_text(encoding="utf-8")
+    assert [name for name in re.findall(r"^ *(\w+)/ ", page, flags=re.MULTILINE) if name in ROOMS] == list(ROOMS)
 
 
 def test_imports_have_no_ring() -> None:

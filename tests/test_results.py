@@ -94,7 +94,7 @@ def test_the_documents_quote_the_matrix_of_models_and_data_sets() -> None:
 
 
 def test_the_documents_quote_the_default_on_every_data_set() -> None:
-    from crack_tf.zoo.shipped import read_zoo
+    from crack_tf.models.shipped import read_zoo
 
     (default,) = (model.name for model in read_zoo()[1].values() if model.default and model.task == "classify")
     for row in rows(RESULTS / "suite" / "matrix.csv"):

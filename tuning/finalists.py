@@ -10,10 +10,10 @@ from pathlib import Path
 
 from crack_tf.evaluation import evaluate as evaluating
 from crack_tf.evaluation.config import EvaluateConfig
+from crack_tf.models.keras_models import MODEL_FILE
 from crack_tf.quantisation import export as exporting
 from crack_tf.quantisation.config import ExportConfig
 from crack_tf.training.config import TrainConfig
-from crack_tf.training.runs import MODEL_FILE
 from tflite import timing
 from tflite.errors import CrackError
 from tuning.objective import Outcome

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crack_tf.inference.predictor import refuse_adopted
-from crack_tf.training.runs import MODEL_FILE
-from crack_tf.zoo.shipped import KINDS, exported_file, load, read_zoo
+from crack_tf.models.keras_models import MODEL_FILE
+from crack_tf.models.shipped import KINDS, exported_file, load, read_zoo
 from tflite.device.tiles import training_side
 from tflite.errors import CrackError
 from tflite.sidecar import Sidecar, made_from, read_sidecar, verify_file

@@ -19,12 +19,12 @@ from crack_tf.adaptation.training_tiles import write_training_tiles
 from crack_tf.common.provenance import created, data_record, environment
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import load_predictor
-from crack_tf.intake.adoption import golden_path
+from crack_tf.models.keras_models import MODEL_FILE
 from crack_tf.quantisation.config import PARTS, ExportConfig, part_of
 from crack_tf.quantisation.export import export
 from crack_tf.quantisation.model_card import comparison_plot, model_card
 from crack_tf.synthetic.tiles import render_tile
-from crack_tf.training.runs import MODEL_FILE
+from crack_tf.zoo.adoption import golden_path
 from tflite.compare import Comparison, compare
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_bytes, sha256_file, write_json, write_text

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from crack_tf.common.plotting import new_figure, save_png
 from crack_tf.data.cache import Tiles, load_split
 from crack_tf.data.registry import prepare
 from crack_tf.data.reviews import keep_verdicts
 from crack_tf.models import build_model, get_model
-from crack_tf.reporting.plots import new_figure, save_png
 from tflite.errors import CrackError
 from tflite.files import write_csv
 from tflite.images import load_rgb

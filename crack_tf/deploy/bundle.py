@@ -21,9 +21,9 @@ from crack_tf.data.cache import subset
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation.lineage import lineage, notes
 from crack_tf.inference.predictor import load_predictor
-from crack_tf.intake.adoption import GOLDEN, golden_tile, has_golden_tiles
+from crack_tf.models.shipped import load, model_name, read_zoo
 from crack_tf.quantisation.data import run_manifest
-from crack_tf.zoo.shipped import load, model_name, read_zoo
+from crack_tf.zoo.adoption import GOLDEN, golden_tile, has_golden_tiles
 from tflite.arguments import check_choice, check_counts, check_types
 from tflite.device.bundle import (
     COMPILED,

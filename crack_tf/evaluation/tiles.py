@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from crack_tf.common.provenance import created, environment
 from crack_tf.data.cache import Tiles, load_split
+from crack_tf.evaluation import plots
 from crack_tf.evaluation.calibration import (
     ReliabilityBin,
     brier_score,
@@ -25,7 +26,6 @@ from crack_tf.evaluation.config import FORMAT, OUTPUT, EvaluateConfig, subject, 
 from crack_tf.evaluation.lineage import Lineage, check_origins
 from crack_tf.evaluation.rows import TileRow
 from crack_tf.inference.predictor import Predictor, load_predictor
-from crack_tf.reporting import plots
 from tflite.files import write_csv, write_json
 from tflite.manifest import Item, Manifest
 from tflite.metrics import Confusion, confusion, logit, roc_auc, sigmoid, summary

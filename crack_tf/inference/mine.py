@@ -20,7 +20,7 @@ from PIL import Image
 
 from crack_tf.inference.scales import segment_at_scales
 from crack_tf.inference.tiles import PhotoClassifier
-from crack_tf.zoo.shipped import find_model, read_zoo
+from crack_tf.models.shipped import find_model, read_zoo
 from tflite.device.tiles import Box, tile_boxes
 from tflite.errors import CrackError, ImageError
 from tflite.files import atomic_path, read_json, sha256_bytes, write_csv, write_json

@@ -29,10 +29,10 @@ from crack_tf.inference.predictor import load_map_predictor, load_predictor, mod
 from crack_tf.inference.scales import segment_at_scales
 from crack_tf.inference.second_look import is_doubted
 from crack_tf.inference.tiles import PhotoClassifier, Tile, photo_boxes
+from crack_tf.models.shipped import exported_file, find_model, looks_again, model_name, read_zoo, shipped_as
 from crack_tf.photo.cracks import Crack, measure_cracks
 from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.overlay import draw_cracks
-from crack_tf.zoo.shipped import exported_file, find_model, looks_again, model_name, read_zoo, shipped_as
 from tflite.arguments import check_path, is_number, is_whole
 from tflite.device.tiles import MIN_SIDE, Box, training_side
 from tflite.errors import CrackError, ImageError
@@ -225,7 +225,7 @@ class PhotoModel(ABC, Generic[Answer]):
 
     @property
     def name(self) -> str:
-        """Such as "mobilenet_v2_real-int8-qat", see `crack_tf.zoo.shipped.model_name`."""
+        """Such as "mobilenet_v2_real-int8-qat", see `crack_tf.models.shipped.model_name`."""
         return model_name(self.sidecar)
 
     def __repr__(self) -> str:

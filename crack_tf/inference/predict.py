@@ -18,8 +18,8 @@ from crack_tf.inference.overlay import draw_overlay
 from crack_tf.inference.predictions import CLASSIFIED, UNREADABLE, Predictions
 from crack_tf.inference.second_look import DOUBTED
 from crack_tf.inference.tiles import Photo, PhotoClassifier
+from crack_tf.models.shipped import find_model, model_name
 from crack_tf.photo.gsd import from_photo
-from crack_tf.zoo.shipped import find_model, model_name
 from tflite.arguments import check_types
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError

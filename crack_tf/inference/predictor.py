@@ -16,9 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from crack_tf.models.keras_models import load_keras, map_logits, predict_logits
-from crack_tf.training.runs import MODEL_FILE
-from crack_tf.zoo.shipped import load, model_name, read_zoo
+from crack_tf.models.keras_models import MODEL_FILE, load_keras, map_logits, predict_logits
+from crack_tf.models.shipped import load, model_name, read_zoo
 from tflite.errors import CrackError, ModelFileError
 from tflite.foreign import refuse_foreign
 from tflite.metrics import sigmoid
@@ -171,7 +170,7 @@ class _Loaded:
 
     @property
     def name(self) -> str:
-        """Such as "mobilenet_v2_real-int8-qat", see `crack_tf.zoo.shipped.model_name`."""
+        """Such as "mobilenet_v2_real-int8-qat", see `crack_tf.models.shipped.model_name`."""
         return model_name(self.sidecar)
 
     @property

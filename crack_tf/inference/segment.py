@@ -33,13 +33,13 @@ from PIL import Image
 from crack_tf.inference.maps import SegmenterPool, photo_seams
 from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.scales import segment_at_scales
+from crack_tf.models.shipped import find_model, model_name
 from crack_tf.photo.ends import with_ends
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.gsd import photo_size
 from crack_tf.photo.measure import find_scale, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
-from crack_tf.zoo.shipped import find_model, model_name
 from tflite.arguments import check_types
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.drawn import marked

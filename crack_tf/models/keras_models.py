@@ -12,6 +12,7 @@ from crack_tf.common.archives import check_zip
 from tflite.convert import GREY, VIEW_WEIGHTS
 from tflite.errors import ModelFileError
 
+MODEL_FILE = "model.keras"  # of a run folder
 # A .keras may unpack to so many bytes, or to so many times its size; weights hardly shrink.
 _KERAS_BYTES, _KERAS_RATIO = 500 * 10**6, 20
 _MAP_BATCH = 8  # tiles per step of a segmentation model: its maps take far more memory than a classifier's

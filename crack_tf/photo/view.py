@@ -25,6 +25,8 @@ TWO_SIDED = 1.96  # standard deviations on either side hold 95 %
 GIMBAL_ERROR_DEG = 2.0
 # Nobody knows how squarely a pilot faces a wall. Seen beside the wall, ten degrees are conspicuous: two standard deviations.
 FACING_ERROR_DEG = 5.0
+# Recall of narrow cracks is 1.00 there, and was 0.92 at 60 with an earlier default: docs/coverage.md.
+MAX_OBLIQUE_DEG = 45.0
 MAX_WALL_PITCH_DEG = 45.0  # steeper, a camera rather looks at a deck, from above or below
 NEAR_PX = 40.0  # of the widest place of a crack, whose direction counts there
 _NEAREST = 0.05  # of the cosine to the surface; what is seen flatter than that reaches the horizon

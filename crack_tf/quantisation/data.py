@@ -14,8 +14,8 @@ from crack_tf.data.patches import Patches, load_patches
 from crack_tf.evaluation.lineage import lineage, require_same_task
 from crack_tf.inference.predictor import model_file, refuse_adopted
 from crack_tf.models import build_model, get_model
+from crack_tf.models.keras_models import MODEL_FILE
 from crack_tf.quantisation.config import ExportConfig
-from crack_tf.training.runs import MODEL_FILE
 from tflite.errors import CrackError
 from tflite.files import read_json
 from tflite.manifest import Manifest, read_manifest

@@ -41,7 +41,7 @@ _TASK_LIMITS = {
     ),
 }
 _MOST_PHOTOGRAPHS = 30  # in the table of labels
-_COLOURS = {1: "#D55E00", 0: "#0072B2"}  # crack and clean as in crack_tf.reporting.plots (Okabe and Ito)
+_COLOURS = {1: "#D55E00", 0: "#0072B2"}  # crack and clean as in crack_tf.common.plotting (Okabe and Ito)
 
 
 def model_card(sidecar: Sidecar, comparison: Comparison, graph: Graph, measured_on: str) -> str:

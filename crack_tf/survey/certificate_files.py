@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crack_tf.reporting.plots import new_figure, save_png
+from crack_tf.common.plotting import new_figure, save_png
 from crack_tf.survey.certificate import FILE_NAME, FORMAT, LEVELS, PLOT, PROBABILITY, TABLE, Certificate
 from tflite.extras import is_installed
 from tflite.files import write_csv, write_json

@@ -25,11 +25,10 @@ import numpy as np
 
 from crack_tf.inference.tiles import PhotoClassifier, photo_boxes
 from crack_tf.photo.gsd import needed_mm_per_pixel
-from crack_tf.photo.view import View
+from crack_tf.photo.view import MAX_OBLIQUE_DEG, View
 from crack_tf.survey.camera import Shot
 from crack_tf.survey.certificate import TRIALS, Certificate, Trial, survey_key
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Finding, PhotoRecord, Survey
-from crack_tf.survey.ledger import MAX_OBLIQUE_DEG
 from crack_tf.survey.quality import BLURRED, GOOD, LIT_BADLY, NOT_CONCRETE, patch_codes
 from crack_tf.survey.search import Searcher
 from crack_tf.survey.source import Item, Source

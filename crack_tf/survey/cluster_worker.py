@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from distributed import WorkerPlugin, get_worker
 
-from crack_tf import __version__
+from crack_tf.common.version import __version__
 from tflite.errors import CrackError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf import __version__
+from crack_tf.common.version import __version__
 from crack_tf.survey.findings import REFUTED, Finding, PhotoRecord, Survey
 from crack_tf.survey.outlines import annotation_rings, paint_outline
 from tflite.files import read_json, write_json

@@ -15,6 +15,7 @@ import numpy as np
 
 from crack_tf.photo.faces import Face, Frame, spots_on, where_on
 from crack_tf.photo.gsd import needed_mm_per_pixel
+from crack_tf.photo.view import MAX_OBLIQUE_DEG
 from crack_tf.survey.findings import REFUTED, Finding, PhotoRecord, Survey
 from crack_tf.survey.footprint import Camera, Seen, see
 from crack_tf.survey.quality import BLURRED, LIT_BADLY, NOT_CONCRETE, patch_codes
@@ -33,9 +34,6 @@ STATES = (
     "too dark or burnt out",
     "not concrete",
     "not seen",
-)
-MAX_OBLIQUE_DEG = (
-    45.0  # recall of narrow cracks is 1.00 there, and was 0.92 at 60 with an earlier default: docs/coverage.md
 )
 MAX_CELLS = 1_000_000  # of a face
 _FINE = 40  # cells across the shorter side of a footprint

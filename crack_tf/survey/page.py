@@ -21,7 +21,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from crack_tf import __version__
+from crack_tf.common.version import __version__
 from crack_tf.photo.cracks import RANGE_COLUMNS
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.survey.certificate import Certificate, read_certificate

@@ -111,10 +111,10 @@ def measure(photos: Path) -> dict[str, float]:
         photos: folder of photographs.
     """
     from crack_tf.inference.tiles import PhotoClassifier
+    from crack_tf.models.shipped import find_model
     from crack_tf.survey import search
     from crack_tf.survey.camera import Locator
     from crack_tf.survey.source import FolderSource
-    from crack_tf.zoo.shipped import find_model
 
     classifier, segmenter = find_model(None), find_model(None, task="segment")
     files = _files(photos)

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from crack_tf.models.speeds import ModelSpeed, board_speeds
 from crack_tf.photo.faces import CYLINDER, Face, read_faces
 from crack_tf.photo.gsd import MIN_PIXELS, needed_mm_per_pixel
 from crack_tf.photo.lenses import Lens, find_lens
-from crack_tf.survey.ledger import MAX_OBLIQUE_DEG, NEARER
-from crack_tf.zoo.speeds import ModelSpeed, board_speeds
+from crack_tf.photo.view import MAX_OBLIQUE_DEG
+from crack_tf.survey.ledger import NEARER
 from tflite.arguments import check_types, option_of
 from tflite.device.tiles import tile_boxes
 from tflite.errors import CrackError
@@ -48,7 +49,7 @@ class PlanConfig:
     Attributes:
         needs_mm: width of the finest crack that is to be measured.
         camera: a name of `crack_tf.photo.lenses.CAMERAS`, or a photograph that it took.
-        board: that answers in flight, one of `crack_tf.zoo.speeds.BOARDS`.
+        board: that answers in flight, one of `crack_tf.models.speeds.BOARDS`.
         faces: file of the surfaces to be seen, see `crack_tf.photo.faces`; or None.
         overlap: share of a photograph that the next one repeats, each way.
         exposure_s: time for which the shutter is open.

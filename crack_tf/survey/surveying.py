@@ -34,7 +34,7 @@ from crack_tf.survey.since import Since, open_earlier
 from crack_tf.survey.source import file_hash, is_video, open_source
 from crack_tf.survey.store import SETTINGS, Store
 from crack_tf.survey.truth import Comparison, compare, read_truth
-from crack_tf.zoo.shipped import find_model, model_name, read_zoo
+from crack_tf.models.shipped import find_model, model_name, read_zoo
 from tflite.arguments import check_path, check_types, option_of
 from tflite.device.tiles import MAX_OVERLAP, MIN_SIDE
 from tflite.errors import CrackError

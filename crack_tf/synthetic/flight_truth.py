@@ -15,7 +15,7 @@ import numpy as np
 
 from crack_tf.photo.faces import CYLINDER, FORMAT, RECTANGLE, Face
 from crack_tf.photo.gsd import needed_mm_per_pixel
-from crack_tf.survey.ledger import MAX_OBLIQUE_DEG
+from crack_tf.photo.view import MAX_OBLIQUE_DEG
 from crack_tf.synthetic.flight_geometry import Shot, Surface, move, on_surface, pose_of, to_photo
 from crack_tf.synthetic.flight_plan import Plan
 

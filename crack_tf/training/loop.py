@@ -24,11 +24,11 @@ from crack_tf.common.provenance import created, data_record, environment
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.models import build_model, get_model
-from crack_tf.models.keras_models import load_keras
-from crack_tf.reporting import plots
+from crack_tf.models.keras_models import MODEL_FILE, load_keras
 from crack_tf.training.config import TrainConfig
+from crack_tf.training.curves import history_curves
 from crack_tf.training.losses import make_loss
-from crack_tf.training.runs import MODEL_FILE, OUTPUT, Run, check_out, check_same_run, read_history, tell_left
+from crack_tf.training.runs import OUTPUT, Run, check_out, check_same_run, read_history, tell_left
 from crack_tf.training.tasks import ALL, Choice, Task, task_of
 from crack_tf.training.teacher import Teacher
 from tflite.arguments import check_path
@@ -190,7 +190,7 @@ def finish(
     metrics = {"split": "val", **best, **verdict.metrics}
     write_json(folder / "val_metrics.json", metrics)
     if history:
-        plots.history_curves(history, folder / "curves.png")
+        history_curves(history, folder / "curves.png")
 
     path = folder / MODEL_FILE
     with atomic_path(path) as temporary:

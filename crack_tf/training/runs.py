@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crack_tf.models.keras_models import MODEL_FILE
 from crack_tf.training.config import TrainConfig
 from tflite.errors import CrackError
 from tflite.files import read_csv, read_json
 from tflite.outputs import Output, check_folder, json_with
 from tflite.sidecar import Sidecar
 
-MODEL_FILE = "model.keras"
 # What training writes. Exports and evaluations beside them are other verbs'.
 RUN_FILES = (
     *("config.json", "history.csv", "curves.png", "confusion_val.png", "masks_val.png", "val_metrics.json"),

@@ -22,12 +22,12 @@ from crack_tf.data.mix import domain_of
 from crack_tf.data.patch_pipeline import PatchAugmentation, patch_batches
 from crack_tf.data.patches import Patches, load_patches
 from crack_tf.data.pipeline import Balance, Draws, EpochPlan, Soften, plan_epoch, training_batches
+from crack_tf.evaluation import plots
 from crack_tf.evaluation.pictures import errors
 from crack_tf.evaluation.pixels import TOLERANCE, LogitHistogram, PixelCounts, pixel_counts, summarise
 from crack_tf.evaluation.thresholds import select_threshold, specificity_at_recall
 from crack_tf.models import get_model
 from crack_tf.models.keras_models import map_logits, predict_logits
-from crack_tf.reporting import plots
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.losses import make_loss
 from tflite.errors import CrackError

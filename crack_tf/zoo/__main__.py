@@ -1,4 +1,4 @@
-"""`python -m crack_tf.zoo`: the models that come with the package; `crack_tf.zoo.shipped` describes them and gives them out.
+"""`python -m crack_tf.zoo`: the models that come with the package; `crack_tf.models.shipped` describes them and gives them out.
 
 python -m crack_tf.zoo list
 python -m crack_tf.zoo check                              hashes, and two known answers of every model
@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from crack_tf.zoo.shipped import FOLDER, ROLES, ZooModel, check, read_zoo
+from crack_tf.models.shipped import FOLDER, ROLES, ZooModel, check, read_zoo
 from tflite.cli import named_path, positive_int, run_main
 from tflite.words import counted
 
@@ -58,10 +58,10 @@ def run(args: argparse.Namespace) -> None:
     """Do what the command line asks for.
 
     Raises:
-        CrackError: see `load`, `check` and `crack_tf.intake.add.add`.
+        CrackError: see `load`, `check` and `crack_tf.zoo.add.add`.
     """
     if args.command == "add":
-        from crack_tf.intake.add import add
+        from crack_tf.zoo.add import add
 
         model = add(
             args.run,

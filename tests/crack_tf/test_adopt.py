@@ -13,8 +13,8 @@ import pytest
 from crack_tf import adopt
 from crack_tf.cli import main as crack_tf
 from crack_tf.inference.predictor import load_predictor
-from crack_tf.intake import adoption
-from crack_tf.intake.adoption import golden_path
+from crack_tf.zoo import adoption
+from crack_tf.zoo.adoption import golden_path
 from tests.dark_model import write_dark_model
 from tests.own_models import BRIGHT, DARK, SIZE, logit_of, write_own_model, write_pictures
 from tflite.benchmark import main as benchmark

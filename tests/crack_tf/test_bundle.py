@@ -19,7 +19,7 @@ from crack_tf import bundle
 from crack_tf.deploy import bundle as packing
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import load_predictor
-from crack_tf.zoo.shipped import read_zoo
+from crack_tf.models.shipped import read_zoo
 from tests.dark_map_model import write_map_model
 from tflite.device.bundle import file_problems, read_bundle
 from tflite.errors import CrackError

@@ -439,7 +439,7 @@ def test_ctrl_c_during_writing_leaves_no_metrics_json(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("crack_tf.reporting.plots.score_plot", interrupted)
+    monkeypatch.setattr("crack_tf.evaluation.plots.score_plot", interrupted)
     out = tmp_path / "out"
     assert main(arguments(fake, tiny_manifest, "--out", out)) == 130
     assert not list(out.glob("*.partial*"))

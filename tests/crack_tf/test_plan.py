@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from crack_tf import plan
-from crack_tf.zoo import speeds
-from crack_tf.zoo.speeds import ModelSpeed
+from crack_tf.models import speeds
+from crack_tf.models.speeds import ModelSpeed
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,8 @@ from PIL import Image
 import crack_tf
 from crack_tf import predict
 from crack_tf.inference.named_photos import find_photos
+from crack_tf.models.shipped import Chosen, find_model, read_zoo
 from crack_tf.predict import main
-from crack_tf.zoo.shipped import Chosen, find_model, read_zoo
 from tests.dark_model import SIZE, write_dark_model
 from tflite.errors import CrackError
 from tflite.runtime import Classifier

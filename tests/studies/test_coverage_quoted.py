@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import median
 
-from crack_tf.survey.ledger import MAX_OBLIQUE_DEG
-from crack_tf.zoo.shipped import find_model
+from crack_tf.models.shipped import find_model
+from crack_tf.photo.view import MAX_OBLIQUE_DEG
 from studies.coverage import SEEMS
 from studies.positions import LENSES
 from tflite.files import read_csv

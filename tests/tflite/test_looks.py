@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crack_tf.zoo.shipped import find_model
+from crack_tf.models.shipped import find_model
 from tflite.errors import CrackError
 from tflite.graph import read_graph
 from tflite.looks import cut_looks

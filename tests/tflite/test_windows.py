@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crack_tf.zoo.shipped import find_model
+from crack_tf.models.shipped import find_model
 from tests.dark_map_model import SIZE, dark_photo, write_map_model
 from tests.dark_model import write_dark_model
 from tflite.errors import CrackError

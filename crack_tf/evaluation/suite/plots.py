@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from crack_tf.common.plotting import new_figure, save_png
 from crack_tf.evaluation.suite.corruptions import CORRUPTIONS, SEVERITIES
 from crack_tf.evaluation.suite.rows import CandidateRow, CorruptionRow, FrocRow, RarityRow, SplitRow
-from crack_tf.reporting.plots import new_figure, save_png
 
 # Okabe and Ito's colours, which colour-blind readers tell apart, and a marker each.
 _STYLES = (

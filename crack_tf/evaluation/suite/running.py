@@ -34,7 +34,7 @@ from crack_tf.evaluation.suite.summary import summary_page
 from crack_tf.evaluation.suite.tables import domain_rows
 from crack_tf.models import MODELS
 from crack_tf.models.backend import use_tensorflow
-from crack_tf.zoo.shipped import find_model, load, read_zoo
+from crack_tf.models.shipped import find_model, load, read_zoo
 from tflite.errors import CrackError
 from tflite.files import cell_value, read_csv, read_json, write_csv, write_json, write_text
 from tflite.outputs import check_folder, making

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from crack_tf.adapt import main
-from crack_tf.zoo.shipped import find_model
+from crack_tf.models.shipped import find_model
 from tests.crack_tf.adaptation.test_adapting import files, options
 from tflite.errors import CrackError
 from tflite.files import read_json

@@ -21,8 +21,8 @@ from crack_tf.adaptation.sources import read_site
 from crack_tf.data.__main__ import main as data
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.tiles import PhotoClassifier
-from crack_tf.intake.adoption import golden_tile
-from crack_tf.zoo.shipped import find_model
+from crack_tf.models.shipped import find_model
+from crack_tf.zoo.adoption import golden_tile
 from tests.conftest import draw_tile
 from tests.crack_tf.adaptation.conftest import draw_site_tile, write_site
 from tflite.errors import CrackError

@@ -14,10 +14,10 @@ import crack_tf
 from crack_tf.deploy.bundle import BundleConfig
 from crack_tf.evaluation.config import EvaluateConfig
 from crack_tf.inference import photographs
-from crack_tf.intake.adoption import AdoptConfig
 from crack_tf.survey import surveying
 from crack_tf.survey.handover import HandoverConfig
 from crack_tf.survey.surveying import SurveyConfig
+from crack_tf.zoo.adoption import AdoptConfig
 from tflite.arguments import check_types
 from tflite.errors import CrackError
 from tflite.scaling import Scaling

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crack_tf.explain.explainer import Explainer, float_twin
-from crack_tf.zoo.shipped import load
+from crack_tf.models.shipped import load
 from tests.dark_model import OUTPUT, SIZE, STEEPNESS, write_dark_model
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import sha256_file, write_bytes
@@ -70,7 +70,7 @@ def test_the_float_twin_is_found_by_name_and_hash(folder: str, tmp_path: Path) -
 
 
 def test_every_shipped_model_has_its_float_twin_beside_it() -> None:
-    from crack_tf.zoo.shipped import read_zoo
+    from crack_tf.models.shipped import read_zoo
 
     for name in read_zoo()[1]:
         model = load(name, roles=("tflite", "tflite_sidecar"))

@@ -19,7 +19,7 @@ from crack_tf.inference.photographs import OVERLAP, Classifying, Drawing
 from crack_tf.inference.predict import PredictConfig, predict_photos
 from crack_tf.inference.predictions import UNREADABLE
 from crack_tf.inference.tiles import photo_boxes
-from crack_tf.zoo.shipped import read_zoo
+from crack_tf.models.shipped import read_zoo
 from tests.dark_map_model import SIZE as MAP_SIZE
 from tests.dark_map_model import write_map_model
 from tests.dark_model import SIZE, logit_of, write_dark_model

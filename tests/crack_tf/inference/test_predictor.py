@@ -12,7 +12,7 @@ import pytest
 
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import KerasPredictor, TflitePredictor, load_predictor, model_file
-from crack_tf.zoo.shipped import read_zoo
+from crack_tf.models.shipped import read_zoo
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import sha256_file
 from tflite.manifest import LABELS

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from crack_tf.models.shipped import read_zoo
 from crack_tf.quantisation.front_matter import front_matter, with_front_matter
-from crack_tf.zoo import read_zoo
 from tests.crack_tf.quantisation.test_model_card import SIDECAR
 from tflite.sidecar import read_sidecar
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import crack_tf
 from crack_tf.inference.tiles import photo_boxes
+from crack_tf.models.shipped import find_model
 from crack_tf.survey.certificate import FILES, TRIALS, certificate_of, contrast_of, direction_of, read_certificate
 from crack_tf.survey.certify import (
     LEAST_CRACKS,
@@ -34,7 +35,6 @@ from crack_tf.survey.search import Plan, Searcher
 from crack_tf.survey.store import Store
 from crack_tf.survey.surveying import SurveyConfig, SurveyResult, find_segmenter
 from crack_tf.synthetic.wall import Wall, draw_walk
-from crack_tf.zoo.shipped import find_model
 from tests.crack_tf.survey.small_flight import Models, wall, write_flight, write_models
 from tflite.checked import CheckError
 from tflite.device.tiles import Box

@@ -14,8 +14,9 @@ import pytest
 
 from crack_tf.photo.faces import Face, read_faces, where_on
 from crack_tf.photo.gsd import needed_mm_per_pixel
+from crack_tf.photo.view import MAX_OBLIQUE_DEG
 from crack_tf.survey.findings import Finding, PhotoRecord
-from crack_tf.survey.ledger import MAX_OBLIQUE_DEG, STATES, Coverage, measure_coverage
+from crack_tf.survey.ledger import STATES, Coverage, measure_coverage
 from crack_tf.survey.page_coverage import COLOURS, coverage_section
 from tests.crack_tf.survey.geometric_flight import (
     Pose,

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crack_tf.models.speeds import ModelSpeed
 from crack_tf.photo.faces import CYLINDER, RECTANGLE, Face, Frame
 from crack_tf.photo.lenses import CAMERAS, Lens, find_lens
 from crack_tf.survey.findings import PhotoRecord
 from crack_tf.survey.ledger import NEARER, measure_coverage
 from crack_tf.survey.planning import FacePlan, FlightPlan, PlanConfig, describe_plan, plan_face, plan_flight
-from crack_tf.zoo.speeds import ModelSpeed
 from tests.crack_tf.survey.geometric_flight import LAT, LON
 from tflite.errors import CrackError
 

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from crack_tf.zoo.__main__ import main
-from crack_tf.zoo.shipped import (
+from crack_tf.models.shipped import (
     FOLDER,
     GOLDEN,
     LIMIT_BYTES,
@@ -30,6 +29,7 @@ from crack_tf.zoo.shipped import (
     model_name,
     read_zoo,
 )
+from crack_tf.zoo.__main__ import main
 from tests.dark_map_model import write_map_model
 from tests.dark_model import SIZE, write_dark_model
 from tflite.errors import CrackError, ModelFileError
@@ -365,7 +365,7 @@ def test_the_limit_of_the_zoo_is_kept_and_what_was_there_stays(
     small_zoo: Path, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (small_zoo / "zoo.json").read_bytes()
-    monkeypatch.setattr("crack_tf.intake.add.LIMIT_BYTES", 1000)
+    monkeypatch.setattr("crack_tf.zoo.add.LIMIT_BYTES", 1000)
     assert "its limit is" in refused(small_zoo, run, capsys, "--overwrite", name="one")
     assert (small_zoo / "zoo.json").read_bytes() == before
     assert load("one", folder=small_zoo)

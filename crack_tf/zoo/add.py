@@ -10,10 +10,7 @@ from pathlib import Path
 
 from crack_tf.data.registry import DATASETS
 from crack_tf.inference.predictor import model_file
-from crack_tf.quantisation.front_matter import with_front_matter
-from crack_tf.synthetic.tiles import render_tile
-from crack_tf.zoo.rounded import round_keras
-from crack_tf.zoo.shipped import (
+from crack_tf.models.shipped import (
     GOLDEN,
     LIMIT_BYTES,
     MANIFEST,
@@ -25,6 +22,9 @@ from crack_tf.zoo.shipped import (
     read_zoo,
     write_zoo,
 )
+from crack_tf.quantisation.front_matter import with_front_matter
+from crack_tf.synthetic.tiles import render_tile
+from crack_tf.zoo.rounded import round_keras
 from tflite.device.tiles import training_side
 from tflite.errors import CrackError
 from tflite.files import sha256_file, write_text

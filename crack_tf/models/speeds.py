@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crack_tf.zoo import read_zoo
+from crack_tf.models.shipped import read_zoo
 from tflite.errors import CrackError
 from tflite.files import read_csv
 from tflite.images import resize_rgb

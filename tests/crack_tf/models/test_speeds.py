@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from crack_tf.zoo import read_zoo
-from crack_tf.zoo import speeds as module
-from crack_tf.zoo.speeds import PI4_MOBILENET_MS, ModelSpeed, board_speeds
+from crack_tf.models import speeds as module
+from crack_tf.models.shipped import read_zoo
+from crack_tf.models.speeds import PI4_MOBILENET_MS, ModelSpeed, board_speeds
 from tflite.errors import CrackError
 from tflite.files import write_csv
 

@@ -1,1 +1,0 @@
-"""Models taken in: one made elsewhere (adopt), a trained one among those that the package ships (add)."""
