@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.photo.faces import Face
 from crack_tf.photo.gsd import MIN_PIXELS, SIZE, needed_mm_per_pixel
 from crack_tf.survey.condition import table_of, with_conditions
 from crack_tf.survey.crew import Crew
 from crack_tf.survey.curved import holding_both, radii_of, warn_of_curves
-from crack_tf.photo.faces import Face
 from crack_tf.survey.findings import FILE_NAME, Finding, Gap, PhotoRecord, Survey, unplaced, write_survey
 from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.ledger import NEEDED_MM, Coverage, coverage_of

@@ -12,6 +12,8 @@ from typing import Any
 
 from crack_tf.common.arguments import check_config
 from crack_tf.common.progress import say_now
+from crack_tf.models.shipped import find_model, model_name, read_zoo
+from crack_tf.photo.faces import read_faces
 from crack_tf.photo.gsd import BY_POSITIONS
 from crack_tf.photo.limits import read_limits
 from crack_tf.survey.camera import Locator, Scale
@@ -22,7 +24,6 @@ from crack_tf.survey.cluster import ClusterCrew
 from crack_tf.survey.condition import read_condition
 from crack_tf.survey.crew import Crew, ThreadCrew
 from crack_tf.survey.face_ranges import MOST_POSITION_ERROR_M, FaceRanges
-from crack_tf.photo.faces import read_faces
 from crack_tf.survey.findings import Finding, Gap, Survey, unplaced
 from crack_tf.survey.ledger import NEEDED_MM, POSITION_ERROR_M, Coverage
 from crack_tf.survey.page import write_page
@@ -34,7 +35,6 @@ from crack_tf.survey.since import Since, open_earlier
 from crack_tf.survey.source import file_hash, is_video, open_source
 from crack_tf.survey.store import SETTINGS, Store
 from crack_tf.survey.truth import Comparison, compare, read_truth
-from crack_tf.models.shipped import find_model, model_name, read_zoo
 from tflite.arguments import check_path, check_types, option_of
 from tflite.device.tiles import MAX_OVERLAP, MIN_SIDE
 from tflite.errors import CrackError
