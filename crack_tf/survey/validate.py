@@ -8,9 +8,9 @@ A crack's length counts the gaps between, and its widths are those of the photog
 (`crack_tf.photo.widths`), else of the mask. The rule:
 
 * confirmed: a crack of at least 40 pixels length and a mean probability of at least 0.5 over its pixels, its score, begins in or
-  runs through a positive or uncertain tile, and the classifier calls it a crack when it looks again (`crack_tf.survey.verify`). A shape
-  whose maximum width is more than 0.3 of its length is no crack's.
-* Positive tiles that no confirmed crack touches are findings too, tiles that touch each other and share a verdict being one:
+  runs through a positive or uncertain tile, and the classifier calls it a crack when it looks again (`crack_tf.survey.verify`).
+* unclear: a shape as such a crack, but with a maximum width of more than 0.3 of its length: stains, holes and shadows are.
+* Positive tiles that none of these touches are findings too, tiles that touch each other and share a verdict and its reason being one:
   "unclear" where the segmentation model draws a mark of at least half that length and that mean in them, or where there is no such model.
   "unclear" also where the classifier is sure (its logit is 2 above the threshold), or calls it likely (0.5 above) and the model draws
   crumbs: they are what is left of a crack that it hardly sees. "refuted" is the rest: nothing is drawn, or specks in a tile that hardly
@@ -18,7 +18,7 @@ A crack's length counts the gaps between, and its widths are those of the photog
 * Positive tiles of which less than a tenth was looked at, since the foreground leaves them out, are "unclear" findings. Shade, moss
   and water on concrete are taken for background as sky and leaves are: nobody has refuted those tiles.
 * Every unclear and every refuted finding has a note that says why it is.
-* Uncertain tiles without a confirmed crack are no findings: to the classifier they were clean.
+* Uncertain tiles that no confirmed crack and no such shape touches are no findings: to the classifier they were clean.
 
 A refuted finding stays in all tables and weighs less in the order: segmentation models miss cracks too.
 """
@@ -156,23 +156,19 @@ def find_candidates(
     else:
         probability = segment(image, region)
         mask = probability >= threshold
-    confirmed, explained, no_cracks = _confirmed(image, mask, probability, kept, verify, looked_at if sharp else None)
-    found += confirmed
+    drawn, explained, doubted = _shapes(image, mask, probability, kept, verify, looked_at if sharp else None)
+    found += drawn
     unexplained = [tile for tile in positive if tile not in explained]
     marked = _marked(mask, probability, unexplained)
-    unclear = [tile for tile in unexplained if tile in marked or _is_likely(mask, tile, threshold_logit)]
-    for validation, tiles in ((UNCLEAR, unclear), (REFUTED, [tile for tile in unexplained if tile not in unclear])):
-        for group in touching(tiles):
-            score = max(float(_cut(probability, tile.box).max()) for tile in group)
-            specks = any(_cut(mask, tile.box).any() for tile in group)
-            if validation == REFUTED:
-                note = SPECKS if specks else NOTHING
-            elif any(tile in marked for tile in group):
-                seen = (why for box, part, why in no_cracks for tile in group if _touches(part, tile.box, box.x, box.y))
-                note = next(seen, SHORT)
-            else:
-                note = CRUMBS if specks else UNSEEN
-            found.append(replace(_group(group, validation, round(score, 4)), note=note))
+    again = [tile for tile in marked if any(_touches(part, tile.box, box.x, box.y) for box, part in doubted)]
+    told = [(group, UNCLEAR, DOUBTED) for group in touching(again)]
+    told += [(group, UNCLEAR, SHORT) for group in touching([tile for tile in marked if tile not in again])]
+    # A crack that the classifier is sure of goes on in tiles that show less of it.
+    for group in touching([tile for tile in unexplained if tile not in marked]):
+        told.append((group, *_hardly_drawn(group, mask, threshold_logit)))
+    for group, validation, note in told:
+        score = max(float(_cut(probability, tile.box).max()) for tile in group)
+        found.append(replace(_group(group, validation, round(score, 4)), note=note))
     return _in_order(found)
 
 
@@ -192,7 +188,6 @@ def touching(tiles: Sequence[Tile]) -> list[list[Tile]]:
 
 
 _Part = tuple[Box, np.ndarray]  # of the mask: where it lies, and bool (box.h, box.w)
-_NoCrack = tuple[Box, np.ndarray, str]  # the same, and why it is none
 
 
 @dataclass(frozen=True)
@@ -204,20 +199,19 @@ class _Piece:
     sum: float  # of the probability over its pixels
 
 
-def _confirmed(
+def _shapes(
     image: np.ndarray,
     mask: np.ndarray,
     probability: np.ndarray,
     tiles: Sequence[Tile],
     verify: Verify | None,
     known: np.ndarray | None,
-) -> tuple[list[Candidate], list[Tile], list[_NoCrack]]:
-    """Cracks that touch a tile, the tiles they touch, and what is drawn and no crack.
+) -> tuple[list[Candidate], list[Tile], list[_Part]]:
+    """Cracks that touch a tile, and shapes too wide for one; the tiles they touch; and what the classifier doubts when it looks again.
 
     `known` is bool (height, width), what was looked at of what a journal kept of the photograph; None for a whole photograph.
     """
     pieces, doubted = _pieces(image, mask, probability, tiles, verify)
-    no_cracks = [(box, part, DOUBTED) for box, part in doubted]
     grey = np.asarray(Image.fromarray(image).convert("L")) if pieces else np.zeros((0, 0), np.uint8)
     darkness = [crack_darkness(piece.crack, grey) for piece in pieces]
     linked = link_cracks([piece.crack for piece in pieces], darkness, grey)
@@ -230,22 +224,28 @@ def _confirmed(
         if whole.length_px < MIN_LENGTH_PX:
             continue
         box, drawn = _together(members)
-        if whole.max_width_px > MAX_WIDTH * whole.length_px:
-            no_cracks.append((box, drawn, BLOT))
-            continue
-        whole = as_drawn(whole, image.shape[:2], known is not None and _cut_off(drawn, box, known))
         touched = [tile for tile in tiles if _touches(drawn, tile.box, box.x, box.y)]
         if not touched:
             continue
         explained += [tile for tile in touched if tile not in explained]
+        shape = Candidate(
+            box=box,
+            outline=tuple(_ring(crack.outline[0]) for crack in cracks),
+            probability=max(tile.probability for tile in touched),
+            tiles=sum(tile.crack for tile in touched),
+            validation=UNCLEAR,
+            validation_score=round(sum(piece.sum for piece in members) / int(drawn.sum()), 4),
+            note=BLOT,
+        )
+        if whole.max_width_px > MAX_WIDTH * whole.length_px:
+            found.append(shape)
+            continue
+        whole = as_drawn(whole, image.shape[:2], known is not None and _cut_off(drawn, box, known))
         found.append(
-            Candidate(
-                box=box,
-                outline=tuple(_ring(crack.outline[0]) for crack in cracks),
-                probability=max(tile.probability for tile in touched),
-                tiles=sum(tile.crack for tile in touched),
+            replace(
+                shape,
                 validation=CONFIRMED,
-                validation_score=round(sum(piece.sum for piece in members) / int(drawn.sum()), 4),
+                note=None,
                 length_px=round(whole.length_px, 2),
                 mean_width_px=round(whole.mean_width_px, 3),
                 max_width_px=round(whole.max_width_px, 3),
@@ -259,7 +259,7 @@ def _confirmed(
                 profile=whole.profile,
             )
         )
-    return found, explained, no_cracks
+    return found, explained, doubted
 
 
 def _cut_off(drawn: np.ndarray, box: Box, known: np.ndarray) -> bool:
@@ -355,10 +355,12 @@ def _marked(mask: np.ndarray, probability: np.ndarray, tiles: Sequence[Tile]) ->
     return [tile for tile, box in boxes if box is not None and int(_cut(marks, box).sum()) >= MIN_AREA_PX]
 
 
-def _is_likely(mask: np.ndarray, tile: Tile, threshold_logit: float) -> bool:
-    """Whether the classifier is too sure of a tile for a mask of crumbs or nothing to refute it."""
-    crumbs = bool(_cut(mask, tile.box).any())
-    return tile.logit >= threshold_logit + (LIKELY_LOGITS if crumbs else SURE_LOGITS)
+def _hardly_drawn(tiles: Sequence[Tile], mask: np.ndarray, threshold_logit: float) -> tuple[str, str]:
+    """Verdict on tiles in which no mark is drawn, and why: crumbs or nothing refute only what the classifier is not sure of."""
+    above = max(tile.logit for tile in tiles) - threshold_logit
+    if any(_cut(mask, tile.box).any() for tile in tiles):
+        return (UNCLEAR, CRUMBS) if above >= LIKELY_LOGITS else (REFUTED, SPECKS)
+    return (UNCLEAR, UNSEEN) if above >= SURE_LOGITS else (REFUTED, NOTHING)
 
 
 def _drawn(mask: np.ndarray, margin: int = 0) -> Box | None:
