@@ -184,7 +184,7 @@ def _photograph(
 
 
 def _coverage(line: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """Of samples `_FINE` to a pixel, float32: exact across the crack whatever its width, by a softening of an eighth of a pixel."""
+    """Shares of samples, `_FINE` to a pixel, that are covered, float32: exact whatever the width, softened by an eighth of a pixel."""
     from scipy.ndimage import binary_dilation
     from scipy.spatial import cKDTree
     from scipy.special import ndtr

@@ -260,7 +260,7 @@ def quick_reference(made_once: MadeOnce) -> Path:
 
 @pytest.fixture(scope="module")
 def installer(tmp_path_factory: pytest.TempPathFactory) -> Installer:
-    """Of wheels, see `tests.wheels`."""
+    """What installs wheels, see `tests.wheels`."""
     return installer_or_skip(tmp_path_factory.mktemp("wheel"))
 
 

@@ -112,7 +112,7 @@ def _at_border(box: Box, shape: tuple[int, ...]) -> bool:
 
 
 def _profile(parts: Sequence[Crack]) -> tuple[WidthAt, ...]:
-    """Of all parts, the branches numbered on."""
+    """The widths along all parts, their branches numbered on."""
     found: list[WidthAt] = []
     for part in parts:
         before = found[-1].branch if found else 0

@@ -146,7 +146,7 @@ def width_growth(compared: Compared, shares: tuple[Range, Range], scale_error: f
 
 
 def difference(old: float, old_range: Range, new: float, new_range: Range) -> Growth:
-    """Of two independent measurements."""
+    """How much the later of two independent measurements is larger."""
     value = new - old
     low = value - math.hypot(new - new_range.low, old_range.high - old)
     return Growth(value, Range(low, value + math.hypot(new_range.high - new, old - old_range.low)))
@@ -166,7 +166,7 @@ def length_growth(old: float, new: float, missing_light: float) -> Growth:
 
 
 def _range(value: float, error: float, shares: Range) -> Range:
-    """Of a difference whose error is known, times a factor of which only the range is: that does not change its sign."""
+    """The range of a difference whose error is known, times a factor of which only the range is: that does not change its sign."""
     nearer, farther = abs(value) * (1 - shares.low), abs(value) * (shares.high - 1)
     inner, outer = abs(value) - math.hypot(error, nearer), abs(value) + math.hypot(error, farther)
     inner = max(inner, (abs(value) - error) * shares.low) if abs(value) > error else min(inner, abs(value) - error)

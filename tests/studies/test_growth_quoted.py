@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs/since.md").read_text(encoding="utf-8")
 
 
 def shares(pairs: str) -> dict[str, dict[str, str]]:
-    """Of cracks of all widths, by their growth."""
+    """Cracks of all widths, by their growth."""
     table = read_csv(RESULTS / "power.csv")
     return {row["grown_mm"]: row for row in table if (row["pairs"], row["width_px"]) == (pairs, "all")}
 
