@@ -25,6 +25,7 @@ import numpy as np
 from tflite.errors import CrackError
 from tflite.files import write_bytes
 from tflite.graph import Graph, read_graph
+from tflite.quiet import filtered_stderr
 
 FLOAT_SCHEMES = ("float32", "float16", "dynamic")
 INT8_SCHEMES = ("int8-ptq", "int8-qat")
@@ -229,7 +230,7 @@ def _convert_int8(converter: Any, input_dtype: str) -> bytes:
 
 def _convert(converter: Any) -> bytes:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), filtered_stderr():
             # QAT ranges are in the graph, and TensorFlow Lite warns that no others were given.
             warnings.filterwarnings("ignore", message="Statistics for quantized inputs")
             return bytes(converter.convert())

@@ -24,12 +24,14 @@ from typing import Any
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _NAME = "tensorflow"
-# Informative lines in both of its formats, the second line of one, and what absl says because its log is not set up. Warnings pass.
+# Informative lines in both of its formats, the second line of one, what absl says because its log is not set up, and what the quantiser
+# prints of its own settings. Warnings pass.
 _CHATTER = (
     r"^I[0-9]{4} ",
     r"^[0-9-]+ [0-9:.]+: I ",
     r"^To enable the following instructions: ",
     r"^WARNING: All log messages before absl::InitializeLog\(\) ",
+    r"^fully_quantize: ",
 )
 _DELEGATE_LINE = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
 _first_load = threading.Lock()
@@ -84,7 +86,13 @@ class _Quieter(MetaPathFinder):
 
 @contextlib.contextmanager
 def filtered_stderr() -> Iterator[None]:
-    """Leave the chatter out of what this process, native code included, writes to file descriptor 2 meanwhile."""
+    """Leave the chatter out of what this process, native code included, writes to file descriptor 2 meanwhile.
+
+    All passes where somebody wants to see it, as for `quiet_tensorflow`.
+    """
+    if _wants_to_see():
+        yield
+        return
     sys.stderr.flush()
     try:
         real = os.dup(2)
