@@ -25,6 +25,7 @@ from crack_tf.common.version import __version__ as __version__
 if TYPE_CHECKING:
     from crack_tf.adapt import AdaptVerb
     from crack_tf.adaptation.config import AdaptConfig as AdaptConfig
+    from crack_tf.adaptation.result import Adapted as Adapted
     from crack_tf.export import ExportVerb
     from crack_tf.inference.photographs import ClassifiedPhoto as ClassifiedPhoto
     from crack_tf.inference.photographs import CrackClassifier as CrackClassifier
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AdaptConfig": "crack_tf.adaptation.config",
+    "Adapted": "crack_tf.adaptation.result",
     **dict.fromkeys(
         ("load", "CrackClassifier", "CrackSegmenter", "ClassifiedPhoto", "DrawnPhoto", "UnreadPhoto"),
         "crack_tf.inference.photographs",
@@ -65,6 +67,7 @@ _HOMES = {
 _CALLABLE_VERBS = ("adapt", "train", "export", "survey")  # modules that can be called: see docs/decisions.md
 __all__ = [
     "AdaptConfig",
+    "Adapted",
     "ClassifiedPhoto",
     "CrackClassifier",
     "CrackError",

@@ -4,8 +4,8 @@
     crack-tf survey next-flight --model adapted --out found-2
 
 SOURCE is the folder of a finished survey, of tiles in crack/ and no_crack/, or of photographs that nobody has looked at. Candidates are
-tried cheap to dear: another threshold, a sharper or smoother view, other normalisation statistics, another last layer, one that sees
-finer features too, other last blocks. The first that is better on photographs that it has not seen, and has lost nothing on other
+tried cheap to dear: another threshold, other normalisation statistics, another last layer, one that sees finer features too, and, if
+asked for, other last blocks. The first that is better on photographs that it has not seen, and has lost nothing on other
 structures, is written as an int8 model; if none is, none is written.
 """
 
@@ -18,13 +18,15 @@ from dataclasses import fields
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from crack_tf.adaptation.config import CANDIDATES, SCHEMES, AdaptConfig
+from crack_tf.adaptation.config import CANDIDATES, CHEAP, SCHEMES, AdaptConfig
 from tflite.cli import EXIT_GAPS, fraction, named_path, non_negative_int, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.extras import require
+from tflite.metrics import sigmoid
+from tflite.words import counted
 
 if TYPE_CHECKING:
-    from crack_tf.adaptation.adapting import Adapted
+    from crack_tf.adaptation.result import Adapted
     from crack_tf.adaptation.suggesting import Suggested
 
 EPILOG = "exit codes: 0 a better model, 1 no better model found, and why; 2 nothing could be done as asked."
@@ -53,7 +55,12 @@ def make_parser() -> argparse.ArgumentParser:
         "--photos", metavar="DIR", help="of a survey: the folder that was surveyed, for clean tiles around the findings"
     )
     add("--model", help="what is adapted: a shipped model, a run folder or a .keras file (default: the default)")
-    add("--candidates", type=_names, metavar="A,B", help=f"which are tried (default: {','.join(CANDIDATES)})")
+    add(
+        "--candidates",
+        type=_names,
+        metavar="A,B",
+        help=f"which of {','.join(CANDIDATES)} are tried (default: {','.join(CHEAP)})",
+    )
     add("--target-recall", type=fraction, help="share of the cracks here that is to be found (default: 0.98)")
     add("--scheme", choices=SCHEMES, help="of the int8 model; qat fine-tunes, and takes longer (default: int8-ptq)")
     add(
@@ -68,7 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--tile-side", type=positive_int, metavar="PX", help="side of tiles cut from photographs (default: the model's)"
     )
-    add("--blocks", type=positive_int, metavar="N", help="last blocks that the dearest candidate trains (default: 4)")
+    add("--blocks", type=positive_int, metavar="N", help="last blocks that the candidate blocks trains (default: 4)")
     add("--epochs", type=positive_int, metavar="N", help="of that training (default: 3)")
     add(
         "--suggest",
@@ -125,15 +132,23 @@ def tell(result: Adapted) -> int:
             print(f"  {reason}")
         return EXIT_GAPS
     row = next(row for row in result.here if row.candidate == result.candidate)
-    chosen = f"{row.candidate} ({row.choice})" if row.choice else row.candidate
+    print(f"{result.model}: made by the candidate {row.candidate}" + (f" ({row.choice})." if row.choice else "."))
+    crack, clean = ("crack", "clean tile") if result.labelled else ("laid-in crack", "tile")
     print(
-        f"{result.model}: {chosen}; of {row.cracks} cracks here {row.found_after} are found (before {row.found_before}), of "
-        f"{row.clean} clean tiles {row.alarms_after} are called cracked (before {row.alarms_before}), on photographs that it had not seen."
+        f"On photographs that it had not seen it finds {row.found_after} of {counted(row.cracks, crack)} (before {row.found_before}) and "
+        f"calls {row.alarms_after} of {counted(row.clean, clean)} cracked (before {row.alarms_before})."
     )
+    if result.labelled:
+        print(f"Of 1,000 further cracks like these, at most {1000 * row.miss_bound_after:.0f} are missed on average.")
+    else:
+        print(
+            "Nobody labelled a tile, so how many of this structure's own cracks it finds is not known. Label some: --suggest 40"
+        )
+    chance = sigmoid(row.threshold)
     print(
-        f"Of further cracks like these, at most {row.miss_bound_after:.1%} are missed on average. Use it: crack-tf survey DCIM --model "
-        f"{result.folder} --out found"
+        f"It says crack from a probability of {chance:.3f} on (logit {row.threshold:.3f}); its model card has the rest."
     )
+    print(f"Use it: crack-tf survey DCIM --model {result.folder} --out found")
     return 0
 
 
@@ -142,7 +157,8 @@ def tell_suggested(result: Suggested) -> int:
     for gap in result.gaps:
         print(gap)
     for row in result.suggestions[:20]:
-        print(f"{row.rank:>3}  {row.kind:<10}  {row.photo}  {row.name}  {row.probability:.2f}")
+        chance = "-" if row.probability is None else f"{row.probability:.2f}"
+        print(f"{row.rank:>3}  {row.kind:<10}  {row.photo}  {row.name}  {chance}")
     folder = result.folder
     if (folder / "suggested.json").is_file():
         print(f"{folder}/suggested.csv; in the report: crack-tf survey --review {folder}/suggested.json --out FOUND")

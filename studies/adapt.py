@@ -4,14 +4,13 @@ What it makes: results/adapt/runs.csv (a row per set, seed, number of labels and
 intervals by photograph), guard.csv (how often the guard accepts what helps, and what does not) and adapt.png. Half of a set's photographs,
 drawn anew for each seed, give the labels, half of them cracks; the other half is the test, and tells whether a candidate truly helps. Of
 the shipped model's float weights: features are computed once and kept, so that a seed costs seconds. Candidates are those of
-`crack_tf.adaptation.candidates`, without the last blocks: shipped; threshold; view; normalisation (half of the statistics the set's, no
-labels looked at); head; fine; nothing (a head without labels: tiles that the model is sure are clean, a tenth of the unlabelled ones being
+`crack_tf.adaptation.candidates`, without the last blocks: shipped; threshold; normalisation (half of the statistics the set's, no labels
+looked at); head; fine; nothing (a head without labels: tiles that the model is sure are clean, a tenth of the unlabelled ones being
 cracked, and their twins with cracks laid in).
 Cost: half an hour on one core for 300 tiles of each of six sets; stopped, the same command goes on. MORE=n stops after n more
 parts of pairs of set and seed.
 Expected: docs/adapt.md.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.adapt
-`--one-look` measures a file to which a view makes a difference: does the guard see it?
 What the default learned from can be left out by models that learned less, which stand in for trainings without each set:
 python -m studies.adapt --model mobilenet_v2 --sets "sdnet2018 reviewed" --sets "drone concrete" --seeds 3 --out results/adapt/left-out
 --work runs/adapt-left-out
@@ -20,7 +19,6 @@ python -m studies.adapt --model mobilenet_v2 --sets "sdnet2018 reviewed" --sets 
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 import time
@@ -34,22 +32,19 @@ import numpy as np
 
 from crack_tf.adaptation.base import Base, find_base
 from crack_tf.adaptation.bench import Bench, Seen
-from crack_tf.adaptation.candidates import SHARE, Trial, fine_fit, fitted_trial
+from crack_tf.adaptation.candidates import SHARE, Trial, fine_fit, head_fit
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.elsewhere import Elsewhere, find_elsewhere
 from crack_tf.adaptation.features import (
     EARLY,
     FINE_BLOCK,
-    Looks,
     Network,
-    possible_looks,
     renormalised,
     seen_by,
     shipped_looks,
 )
 from crack_tf.adaptation.from_nothing import crack_shapes, sure_to_be_clean, with_cracks
 from crack_tf.adaptation.guard import least_recall
-from crack_tf.adaptation.head import STRENGTHS, Head
 from crack_tf.adaptation.tiles import COMPOSED, PERSON, UNLABELLED, SiteTiles, join
 from crack_tf.adaptation.verdict import verdict
 from crack_tf.common.plotting import new_figure, save_png
@@ -74,9 +69,9 @@ MOST_CLEAN = 100
 DRAWS = 200
 ELSEWHERE = 160  # tiles of each set of other structures
 HELPS = 0.02  # by which missed and called shares together fall on the test of what helps
-# Candidates that are fitted to kept features, and those for which tiles are to be asked about anew.
-LABELLED, STATISTICS = "labels", "statistics"
-PARTS = (LABELLED, STATISTICS)
+# A head without labels; candidates of labels; those with other statistics, which ask about all tiles anew.
+UNLABELLED_HEAD, LABELLED, STATISTICS = "nothing", "labels", "statistics"
+PARTS = (UNLABELLED_HEAD, LABELLED, STATISTICS)
 OUT, WORK = Path("results/adapt"), Path("runs/adapt")
 Row = dict[str, Any]
 COLUMNS = (
@@ -91,11 +86,11 @@ _FIGURES = ("auc", "specificity_at_recall", "specificity_at_90")
 class StudyBench(Bench):
     """A bench whose features are known."""
 
-    known: dict[int, Seen]
+    known: Seen
     known_fine: Seen | None = None
 
     @cached_property
-    def looked(self) -> dict[int, Seen]:
+    def seen(self) -> Seen:
         return self.known
 
     @cached_property
@@ -106,8 +101,8 @@ class StudyBench(Bench):
 
 @dataclass(frozen=True)
 class Answer:
-    """Of a candidate: logits of all the set's tiles and of each set of other structures, and its threshold; whether the guard accepts
-    it, None where that is not asked; what it chose, and the seconds of processor time that the choice took, features being there."""
+    """What a candidate says: logits of all the set's tiles and of each set of other structures, and its threshold; whether the guard
+    accepts it, None where that is not asked; what it chose, and the seconds of processor time that took, features being there."""
 
     logits: np.ndarray
     elsewhere: Sequence[np.ndarray]
@@ -138,11 +133,10 @@ class SetStudy:
     Args:
         tiles: of the set.
         base: the shipped model.
-        networks: by the number of pixels that they average over.
+        networks: by the number of pixels that they average over, one for each of the file's looks.
         fine: gives those whose last layer sees an early block too; None where there are none.
         here: gives the same with the set's statistics.
         others: other structures.
-        elsewhere: what each of `networks` sees of them.
         shapes: to lay into clean tiles.
     """
 
@@ -153,51 +147,55 @@ class SetStudy:
         networks: dict[int, Network],
         here: Callable[[], dict[int, Network]],
         others: tuple[Elsewhere, ...],
-        elsewhere: dict[int, tuple[np.ndarray, ...]],
         shapes: list[Any],
         fine: Callable[[], dict[int, Network]] | None = None,
     ) -> None:
         self.tiles, self.base, self.networks, self.others, self.shapes = tiles, base, networks, others, shapes
-        looks = shipped_looks(base.device)
-        self.head, self.threshold = networks[looks[0]].head, base.device.threshold.logit
-        self.outside = elsewhere
-        self.seen = {smooth: network.features(tiles.images) for smooth, network in networks.items()}
-        self.shipped = self.answers(self.head, looks)
-        self.before = tuple(
-            self.head.logits(seen_by(looks, lambda window, number=number: elsewhere[window][number]))  # type: ignore[misc]
-            for number in range(len(others))
-        )
+        self.looks = shipped_looks(base.device)
+        self.head, self.threshold = networks[self.looks[0]].head, base.device.threshold.logit
+        self.seen = Seen(self.features(tiles.images), tuple(self.features(one.images) for one in others))
+        self.shipped = self.head.logits(self.seen.here)
+        self.before = tuple(self.head.logits(features) for features in self.seen.elsewhere)
         self.least = [
             least_recall((logits >= self.threshold)[one.test], one.labels[one.test])
             for logits, one in zip(self.before, others, strict=True)
         ]
         self.here, self.networks_fine = here, fine
 
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """What the shipped last layer sees of tiles."""
+        return seen_by(self.looks, lambda window: self.networks[window].features(np.asarray(images)))
+
     @cached_property
     def fine(self) -> Seen | None:
         """What a last layer that sees an early block too sees of the set's tiles, and of other structures'."""
         if self.networks_fine is None:
             return None
-        looks, networks = shipped_looks(self.base.device), self.networks_fine()
+        networks = self.networks_fine()
 
         def seen(images: np.ndarray) -> np.ndarray:
-            return seen_by(looks, lambda window: networks[window].features(images))
+            return seen_by(self.looks, lambda window: networks[window].features(np.asarray(images)))
 
-        return Seen(seen(self.tiles.images), tuple(seen(np.asarray(one.images)) for one in self.others))
+        return Seen(seen(self.tiles.images), tuple(seen(one.images) for one in self.others))
+
+    @cached_property
+    def networks_here(self) -> dict[int, Network]:
+        """Those with the set's statistics."""
+        return self.here()
+
+    def renewed(self, images: np.ndarray) -> np.ndarray:
+        """Answers with the set's statistics."""
+        networks = self.networks_here
+        return self.head.logits(seen_by(self.looks, lambda window: networks[window].features(np.asarray(images))))
 
     @cached_property
     def moved(self) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Answers with the set's statistics: to its tiles, and to each set of other structures."""
-        looks, networks = shipped_looks(self.base.device), self.here()
+        """The same to the set's tiles, and to each set of other structures."""
+        return self.renewed(self.tiles.images), [self.renewed(one.images) for one in self.others]
 
-        def answers(images: np.ndarray) -> np.ndarray:
-            return self.head.logits(seen_by(looks, lambda window: networks[window].features(np.asarray(images))))
-
-        return answers(self.tiles.images), [answers(one.images) for one in self.others]
-
-    def bench(self, tiles: SiteTiles, features: dict[int, np.ndarray], logits: np.ndarray, seed: int) -> StudyBench:
-        """Some tiles with their features in each look, and the shipped answers."""
-        known = {smooth: Seen(own, self.outside[smooth]) for smooth, own in features.items()}
+    def bench(self, tiles: SiteTiles, features: np.ndarray, logits: np.ndarray, seed: int) -> StudyBench:
+        """Some tiles with their features, and the shipped answers."""
+        known = Seen(features, self.seen.elsewhere)
         config = AdaptConfig("study", seed=seed)
         return StudyBench(config, self.base, tiles, self.others, logits, self.before, known)
 
@@ -216,8 +214,10 @@ class SetStudy:
             if min(len(found) for found in drawn.values()) < half:
                 continue
             chosen = np.concatenate([drawn[0][:half], drawn[1][:half]])
-            if part == STATISTICS:
-                found = self.renormalised(chosen, seed) if half else self.unlabelled(drawn, seed)
+            if part == UNLABELLED_HEAD:
+                found = {} if half else self.nothing(drawn, seed)
+            elif part == STATISTICS:
+                found = self.renormalised(chosen, seed) if half else self.normalised(drawn, seed)
             else:
                 found = self.labelled(chosen, seed) if half else {"shipped": self.unchanged}
             for name, answer in found.items():
@@ -257,8 +257,7 @@ class SetStudy:
 
     def of_labels(self, chosen: np.ndarray, seed: int) -> StudyBench:
         """What so many labels allow."""
-        features = {smooth: own[chosen] for smooth, own in self.seen.items()}
-        bench = self.bench(self.tiles.take(chosen), features, self.shipped[chosen], seed)
+        bench = self.bench(self.tiles.take(chosen), self.seen.here[chosen], self.shipped[chosen], seed)
         return replace(bench, known_fine=Seen(self.fine.here[chosen], self.fine.elsewhere)) if self.fine else bench
 
     def labelled(self, chosen: np.ndarray, seed: int) -> dict[str, Answer]:
@@ -269,12 +268,10 @@ class SetStudy:
         found = {
             "threshold": _judged(bench, Trial("threshold", bench.here, bench.here, self.before, None), self.shipped)
         }
-        for name, strengths in (("view", (math.inf,)), ("head", STRENGTHS)):
-            started = time.process_time()
-            trial, fit = fitted_trial(bench, name, strengths)
-            seconds = time.process_time() - started
-            answer = _judged(bench, trial, self.answers(fit.head, bench.looks[fit.view]))
-            found[name] = replace(answer, seconds=seconds)
+        started = time.process_time()
+        trial, fit = head_fit(bench, "head")
+        seconds = time.process_time() - started
+        found["head"] = replace(_judged(bench, trial, fit.head.logits(self.seen.here)), seconds=seconds)
         if self.fine is not None:
             started = time.process_time()
             trial, fit = fine_fit(bench)
@@ -291,28 +288,40 @@ class SetStudy:
         trial = Trial("normalisation", here[chosen], here[chosen], elsewhere, None)
         return {"normalisation": _judged(bench, trial, here)}
 
-    def unlabelled(self, drawn: dict[int, np.ndarray], seed: int) -> dict[str, Answer]:
-        """Candidates without labels."""
-        found = {"normalisation": Answer(*self.moved, self.threshold)}
+    def unlabelled(self, drawn: dict[int, np.ndarray], seed: int) -> tuple[StudyBench, SiteTiles, np.ndarray] | None:
+        """What no label allows, the tiles that were made for it, and places of the clean ones; None where no crack can be laid in."""
         places = np.concatenate([drawn[0], drawn[1][: round(len(drawn[0]) * CRACKED_SHARE)]])
         tiles = self.tiles.take(places)
         tiles = replace(tiles, origins=(UNLABELLED,) * len(tiles), labels=np.full(len(tiles), -1, np.int8))
         made = with_cracks(
             sure_to_be_clean(tiles, self.shipped[places], self.threshold, MOST_CLEAN, seed), self.shapes, seed
         )
-        if made.with_origin(COMPOSED).any():
-            both = join([tiles, made])
-            features = {smooth: network.features(both.images) for smooth, network in self.networks.items()}
-            logits = self.head.logits(seen_by(shipped_looks(self.base.device), features.__getitem__))
-            bench = self.bench(both, features, logits, seed)
-            if bench.folds.min() >= 0:
-                trial, fit = fitted_trial(bench, "nothing", STRENGTHS)
-                found["nothing"] = _judged(bench, trial, self.answers(fit.head, bench.looks[fit.view]))
-        return found
+        laid = made.with_origin(COMPOSED)
+        if not laid.any():
+            return None
+        known = np.concatenate([places, [int(name) for name, new in zip(made.names, laid, strict=True) if not new]])
+        cracked = made.take(laid)  # all others are seen already
+        features = np.concatenate([self.seen.here[known], self.features(cracked.images)])
+        bench = self.bench(join([tiles, made]), features, self.head.logits(features), seed)
+        return (bench, cracked, known) if bench.folds.min() >= 0 else None
 
-    def answers(self, head: Head, looks: Looks) -> np.ndarray:
-        """Of a head to all tiles of the set."""
-        return head.logits(seen_by(looks, self.seen.__getitem__))
+    def nothing(self, drawn: dict[int, np.ndarray], seed: int) -> dict[str, Answer]:
+        """A head without labels."""
+        found = self.unlabelled(drawn, seed)
+        if found is None:
+            return {}
+        trial, fit = head_fit(found[0], "nothing")
+        return {"nothing": _judged(found[0], trial, fit.head.logits(self.seen.here))}
+
+    def normalised(self, drawn: dict[int, np.ndarray], seed: int) -> dict[str, Answer]:
+        """The set's statistics without labels."""
+        here, elsewhere = self.moved
+        found = self.unlabelled(drawn, seed)
+        if found is None:
+            return {"normalisation": Answer(here, elsewhere, self.threshold)}
+        bench, cracked, known = found
+        logits = np.concatenate([here[known], self.renewed(cracked.images)])
+        return {"normalisation": _judged(bench, Trial("normalisation", logits, logits, elsewhere, None), here)}
 
 
 def _judged(bench: Bench, trial: Trial, logits: np.ndarray) -> Answer:
@@ -331,7 +340,6 @@ def measure(
     seeds: int,
     more: int | None,
     sets: Sequence[str] = SETS,
-    one_look: bool = False,
 ) -> None:
     """Measure what is missing, a pair of set and seed at a time.
 
@@ -340,10 +348,8 @@ def measure(
     """
     use_tensorflow()
     base = find_base(model or "")
-    if one_look:
-        base = replace(base, device=replace(base.device, second_view=0, threshold=base.sidecar.threshold))
     asked = {
-        "format": "crack_tf.study_adapt/3",
+        "format": "crack_tf.study_adapt/4",
         "model": base.name,
         "sha256": base.sidecar.sha256,
         "limit": limit,
@@ -367,17 +373,12 @@ def measure(
     ]
     if not units:
         return
-    numbers = dict.fromkeys(number for looks in possible_looks(base.device) for number in looks)
-    networks = {number: Network(base.keras, base.sidecar, smooth=number) for number in numbers}
+    looks = shipped_looks(base.device)
+    networks = {window: Network(base.keras, base.sidecar, smooth=window) for window in looks}
     others = tuple(one for one in find_elsewhere(size, ELSEWHERE).sets if one.name not in sets)
-    outside = {
-        number: tuple(network.features(np.asarray(one.images)) for one in others)
-        for number, network in networks.items()
-    }
     shapes, _ = crack_shapes()
 
     def finely() -> dict[int, Network]:
-        looks = shipped_looks(base.device)
         return {window: Network(base.keras, base.sidecar, smooth=window, early=FINE_BLOCK) for window in looks}
 
     fine = finely if EARLY in get_model(base.sidecar.model).hyperparameters else None
@@ -387,10 +388,9 @@ def measure(
             tiles = load_set(next(one for one in DOMAINS if one.label == name), size, limit)
 
             def here(images: np.ndarray = tiles.images) -> dict[int, Network]:
-                own = shipped_looks(base.device)
-                return {number: renormalised(networks[own[0]], images, SHARE, 0, number) for number in own}
+                return {window: renormalised(networks[looks[0]], images, SHARE, 0, window) for window in looks}
 
-            study, current = SetStudy(tiles, base, networks, here, others, outside, shapes, fine), name
+            study, current = SetStudy(tiles, base, networks, here, others, shapes, fine), name
         assert study is not None
         write_unit(study, work, name, seed, part)
 
@@ -399,12 +399,13 @@ def write_unit(study: SetStudy, work: Path, name: str, seed: int, part: str) -> 
     """Measure one part of a pair of set and seed, and keep it."""
     rows: list[Row] = []
     kept: dict[str, Any] = {}
-    for number, (row, test, logits) in enumerate(study.rows(seed, part)):
+    for number, (row, places, logits) in enumerate(study.rows(seed, part)):
         rows.append({"set": name, **row})
         kept[f"logits{number}"] = logits.tolist()
-        kept["test"] = test.tolist()
-    kept["photos"] = [study.tiles.photos[place] for place in kept["test"]]
-    kept["truth"] = study.tiles.labels[kept["test"]].tolist()
+        kept["test"] = places.tolist()
+    test = kept.get("test", [])
+    kept["photos"] = [study.tiles.photos[place] for place in test]
+    kept["truth"] = study.tiles.labels[test].tolist() if test else []
     path = _unit(work, name, seed, part)
     write_json(path.with_suffix(".json"), kept)
     write_csv(path, rows, COLUMNS)
@@ -492,7 +493,7 @@ def guard_rows(rows: Sequence[Row]) -> list[Row]:
     judged = [row for row in rows if row["accepted"] in (0, 1)]
     for row in judged:
         row["fall"] = row["recall"] + row["specificity"] - row["shipped_recall"] - row["shipped_specificity"]
-    order = ("threshold", "view", "normalisation", "head", "fine")
+    order = ("threshold", "normalisation", "head", "fine")
     found = []
     for count in sorted({int(row["labels"]) for row in judged}):
         mine = [row for row in judged if row["labels"] == count]
@@ -556,7 +557,7 @@ def guard_table(rows: Sequence[Row]) -> str:
 
 SHOWN = (
     *((0, "shipped"), (0, "normalisation"), (0, "nothing")),
-    *((40, "view"), (100, "view"), (40, "head"), (100, "head"), (20, "fine"), (40, "fine"), (100, "fine")),
+    *((40, "head"), (100, "head"), (20, "fine"), (40, "fine"), (100, "fine")),
 )
 
 
@@ -604,7 +605,6 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     picture = new_figure(10, 6)
     panels = np.atleast_1d(picture.subplots(2, 3, sharex=True, sharey=True)).ravel()
     colours = {
-        "view": "#009E73",
         "head": "#D55E00",
         "fine": "#E69F00",
         "normalisation": "#0072B2",
@@ -651,14 +651,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--sets", action="append", metavar="SET", help="of the suite, that the model did not learn from (default: six)"
     )
-    parser.add_argument("--one-look", action="store_true", help="as if the shipped file looked at a tile once, sharply")
     args = parser.parse_args(argv)
 
     def body() -> None:
         more = os.environ.get("MORE")
-        measure(
-            args.work, args.model, args.limit, args.seeds, int(more) if more else None, args.sets or SETS, args.one_look
-        )
+        measure(args.work, args.model, args.limit, args.seeds, int(more) if more else None, args.sets or SETS)
         collect(args.out, args.work)
 
     return run_main(body, interrupted="Run the same command again to go on.")

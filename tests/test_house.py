@@ -317,6 +317,17 @@ def test_a_dataclass_that_travels_is_frozen() -> None:
     assert growing == GROWING
 
 
+def test_no_docstring_begins_with_of() -> None:
+    made = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    texts = {
+        f"{name}: {text}"
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, made) and (text := ast.get_docstring(node)) and text.lower().startswith("of ")
+    }
+    assert texts == set()
+
+
 def room(name: str) -> str:
     """The folder of crack_tf, or of tflite, or the package, that a module stands in; of a module beside the folders its own name."""
     package, *inside = name.split(".")

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,18 @@ from crack_tf.adaptation.bench import Bench, ask, make_bench
 from crack_tf.adaptation.candidates import TRIALS, Trial
 from crack_tf.adaptation.config import CANDIDATES, FORMAT, OUTPUT, REPORT, AdaptConfig
 from crack_tf.adaptation.deliver import build, labels_record, put_in_place
-from crack_tf.adaptation.elsewhere import find_elsewhere
+from crack_tf.adaptation.elsewhere import SYNTHETIC, find_elsewhere
 from crack_tf.adaptation.from_nothing import crack_shapes, sure_to_be_clean, with_cracks
 from crack_tf.adaptation.guard import Answers, ElsewhereRow, SiteRow, as_rows, compare_here, with_reasons
 from crack_tf.adaptation.places import BUILT, TILES, WORK, check_out, remove_below
+from crack_tf.adaptation.result import Adapted
 from crack_tf.adaptation.sources import FLIGHT, Site, read_site
-from crack_tf.adaptation.tiles import COMPOSED, SiteTiles, join
+from crack_tf.adaptation.tiles import COMPOSED, PERSON, SiteTiles, join
 from crack_tf.adaptation.verdict import verdict
 from crack_tf.common.arguments import check_config
 from crack_tf.common.progress import say_now
 from crack_tf.common.provenance import created, environment
+from crack_tf.data.folders import DATA_VARIABLE
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models.backend import use_tensorflow
 from tflite.arguments import check_path
@@ -39,29 +41,10 @@ from tflite.sameness import changed
 from tflite.words import counted
 
 MOST_SURE = 200  # tiles taken for clean where there are no labels
-
-
-@dataclass(frozen=True)
-class Adapted:
-    """What came out.
-
-    Attributes:
-        folder: with adapt.json, and where a better model was found with that: it is a run folder, which every verb takes as a model.
-        candidate: that was handed over; None where none is better.
-        here: every candidate that was tried, on this structure.
-        elsewhere: the same on other structures.
-        reasons: why none is better; empty where one is.
-        gaps: what could not be read, or was not checked.
-        model: the int8 file; None where none is better.
-    """
-
-    folder: Path
-    candidate: str | None
-    here: tuple[SiteRow, ...]
-    elsewhere: tuple[ElsewhereRow, ...]
-    reasons: tuple[str, ...]
-    gaps: tuple[str, ...]
-    model: Path | None
+ONLY_DRAWN = (
+    "real tiles of other structures: none are on this machine, so what a candidate forgets was asked of drawn tiles only. Set "
+    f"${DATA_VARIABLE} to the folder of METU, SDNET2018 and uav_concrete"
+)
 
 
 def adapt(
@@ -153,15 +136,18 @@ def _run(
     """Try candidates in a folder that is this process's."""
     work = folder / WORK
     others = find_elsewhere(base.sidecar.image_size, config.regression_limit, Path(config.source), say)
-    gaps = [*site.notes, *(f"NOT CHECKED  {line}" for line in others.missing)]
+    only_drawn = all(one.name == SYNTHETIC for one in others.sets)
+    missing = (*others.missing, *((ONLY_DRAWN,) if only_drawn else ()))
+    gaps = [*site.notes, *(f"NOT CHECKED  {line}" for line in missing)]
     tiles = site.tiles
     here: np.ndarray | None = None
     shapes: list[str] = []
     if site.kind == FLIGHT:
         tiles, here, shapes = _compose(config, base, site.tiles)
     counts = tiles.counts()
+    names = ", ".join(one.name for one in others.sets)
     say(
-        f"{counted(len(tiles), 'tile')} of {counted(counts['photographs'], 'photograph')} here, {len(others.sets)} sets elsewhere"
+        f"{counted(len(tiles), 'tile')} of {counted(counts['photographs'], 'photograph')} here; of other structures: {names}"
     )
     bench = make_bench(config, base, tiles, others.sets, here)
     if bench.folds.min() < 0:
@@ -177,17 +163,17 @@ def _run(
         trial, found, outside = _tried(bench, name, work, say)
         if found.passed:
             trial = trial or TRIALS[name](bench, work)
-            found, outside, model = _hand_over(bench, trial, found, outside, site, shapes, others.missing, folder)
+            found, outside, model = _hand_over(bench, trial, found, outside, site, shapes, missing, folder)
         here_rows.append(found)
         elsewhere += outside
-        say(_line(found))
+        say(_line(found, bench.told))
         if model is not None:
             break
     passed = here_rows[-1].candidate if model is not None else None
     reasons = () if passed else tuple(f"{row.candidate}: {row.reason}" for row in here_rows)
     _report(folder, record, bench, here_rows, elsewhere, passed, reasons, gaps)
     remove_below(folder, WORK, *(() if model else (TILES,)))
-    return Adapted(folder, passed, tuple(here_rows), tuple(elsewhere), reasons, tuple(gaps), model)
+    return Adapted(folder, passed, tuple(here_rows), tuple(elsewhere), reasons, tuple(gaps), model, bench.told)
 
 
 def _tried(
@@ -241,6 +227,7 @@ def _hand_over(
         built = build(bench, trial, row, record, work / BUILT, folder / TILES, folder.resolve().name)
     except CrackError as error:
         return with_reasons(row, [str(error)]), outside, None
+    row = replace(row, threshold=built.threshold)
     if built.reasons:
         return with_reasons(row, built.reasons), [*outside, *_as_int8(built.elsewhere)], None
     return row, [*outside, *_as_int8(built.elsewhere)], put_in_place(built, folder)
@@ -280,11 +267,12 @@ def _impossible(bench: Bench, name: str, reason: str) -> SiteRow:
     return replace(row, passed=False, reason=reason)
 
 
-def _line(row: SiteRow) -> str:
+def _line(row: SiteRow, told: bool) -> str:
     verdict = "better" if row.passed else f"not better: {row.reason}"
+    crack, clean = ("crack", "clean tile") if told else ("laid-in crack", "tile")
     return (
-        f"{row.candidate}: finds {row.found_after} of {counted(row.cracks, 'crack')} (before {row.found_before}), calls "
-        f"{row.alarms_after} of {counted(row.clean, 'clean tile')} (before {row.alarms_before}), {row.seconds:.0f} s: {verdict}"
+        f"{row.candidate}: finds {row.found_after} of {counted(row.cracks, crack)} (before {row.found_before}), calls "
+        f"{row.alarms_after} of {counted(row.clean, clean)} (before {row.alarms_before}), {row.seconds:.0f} s: {verdict}"
     )
 
 
@@ -331,6 +319,7 @@ def _read(folder: Path, record: dict[str, Any]) -> Adapted:
         tuple(record["reasons"]),
         tuple(record["gaps"]),
         exports[0] if record["candidate"] and exports else None,
+        bool(record["labels"]["counts"][PERSON]["photographs"]),
     )
 
 

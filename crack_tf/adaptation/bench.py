@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,7 @@ import numpy as np
 from crack_tf.adaptation.base import Base
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.elsewhere import Elsewhere
-from crack_tf.adaptation.features import FINE_BLOCK, Looks, Network, possible_looks, seen_by, shipped_smoothing
+from crack_tf.adaptation.features import FINE_BLOCK, Looks, Network, seen_by, shipped_looks, shipped_smoothing
 from crack_tf.adaptation.folds import fold_numbers
 from crack_tf.adaptation.guard import (
     Answers,
@@ -34,7 +34,7 @@ _CHUNK = 64
 
 @dataclass(frozen=True)
 class Seen:
-    """Features in one view, float32 (n, c): of the structure's tiles, and of each set of other structures."""
+    """Features in a file's looks together, float32 (n, c): of the structure's tiles, and of each set of other structures."""
 
     here: np.ndarray
     elsewhere: tuple[np.ndarray, ...]
@@ -65,10 +65,10 @@ class Bench:
         """The shipped one, a logit."""
         return self.base.device.threshold.logit
 
-    @cached_property
-    def looks(self) -> tuple[Looks, ...]:
-        """The looks at a tile that there are to choose from, the shipped ones first."""
-        return possible_looks(self.base.device)
+    @property
+    def looks(self) -> Looks:
+        """The shipped file's looks at a tile."""
+        return shipped_looks(self.base.device)
 
     def network(self, smooth: int, early: int | None = None) -> Network:
         """The shipped float weights behind an average over so many pixels; with `early` as in `Network`."""
@@ -119,13 +119,14 @@ class Bench:
     def ceiling(self, elsewhere: Sequence[np.ndarray]) -> float:
         """The highest threshold that other structures allow a model that answers them so.
 
-        Where few cracks are known here, it is no higher than the shipped one: what so few answer is no reason to raise what hundreds chose.
+        Where few cracks are known here, or none, it is no higher than the shipped one: neither what so few answer nor cracks that were laid
+        in are a reason to raise what hundreds chose.
         """
         allowed = [
             highest_threshold(logits[~one.test], one.labels[~one.test], floor)
             for one, logits, floor in zip(self.others, elsewhere, self.floors, strict=True)
         ]
-        if self.others and are_few(self.truth[self.tested]):
+        if self.others and (not self.told or are_few(self.truth[self.tested])):
             known = np.concatenate([~one.test for one in self.others])
             before, after = (np.concatenate(answers)[known] for answers in (self.elsewhere, elsewhere))
             allowed.append(same_place(before, after, self.threshold))
@@ -158,35 +159,28 @@ class Bench:
         return each, final
 
     @cached_property
-    def looked(self) -> dict[int, Seen]:
-        """What is seen of all tiles through every window."""
-        windows = dict.fromkeys(window for looks in self.looks for window in looks)
-        return {window: self._look(self.network(window)) for window in windows}
-
-    def _look(self, network: Network) -> Seen:
-        outside = tuple(network.features(np.asarray(one.images)) for one in self.others)
-        return Seen(network.features(self.tiles.images), outside)
+    def seen(self) -> Seen:
+        """What is seen of all tiles."""
+        return self._look()
 
     @cached_property
     def fine(self) -> Seen:
-        """What is seen of all tiles in the shipped looks where the last layer sees an early block too."""
-        return _together(
-            self.looks[0], {window: self._look(self.network(window, FINE_BLOCK)) for window in self.looks[0]}
-        )
+        """The same where the last layer sees an early block too."""
+        return self._look(FINE_BLOCK)
+
+    def _look(self, early: int | None = None) -> Seen:
+        networks = {window: self.network(window, early) for window in self.looks}
+
+        def features(images: np.ndarray) -> np.ndarray:
+            return seen_by(self.looks, lambda window: networks[window].features(np.asarray(images)))
+
+        return Seen(features(self.tiles.images), tuple(features(one.images) for one in self.others))
 
     @cached_property
-    def seen(self) -> tuple[Seen, ...]:
-        """What is seen of all tiles in each of `looks`."""
-        return tuple(_together(looks, self.looked) for looks in self.looks)
-
-    @cached_property
-    def views(self) -> tuple[View, ...]:
-        """All tiles in each of `looks`, and other structures' tiles to learn from with the shipped float model's answers to them."""
-        replayed = [self._replayed(seen) for seen in self.seen]
-        logits = self.head.logits(replayed[0])
-        return tuple(
-            View(seen.here, Replay(features, logits)) for seen, features in zip(self.seen, replayed, strict=True)
-        )
+    def view(self) -> View:
+        """All tiles, and other structures' tiles to learn from with the shipped float model's answers to them."""
+        features = self._replayed(self.seen)
+        return View(self.seen.here, Replay(features, self.head.logits(features)))
 
     @cached_property
     def fine_view(self) -> View:
@@ -213,16 +207,6 @@ class Bench:
             )
             for one, before, after in zip(self.others, self.elsewhere, answers, strict=True)
         ]
-
-
-def _together(looks: Looks, looked: Mapping[int, Seen]) -> Seen:
-    """What the last layer sees in all looks together."""
-
-    def outside(number: int) -> np.ndarray:
-        return seen_by(looks, lambda window: looked[window].elsewhere[number])
-
-    sets = range(len(looked[looks[0]].elsewhere))
-    return Seen(seen_by(looks, lambda window: looked[window].here), tuple(outside(number) for number in sets))
 
 
 def make_bench(

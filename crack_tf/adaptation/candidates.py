@@ -1,4 +1,4 @@
-"""Cheap to dear: another threshold, view, normalisation statistics, head, finer features, other last blocks. Each is measured held out."""
+"""Cheap to dear: another threshold, normalisation statistics, head, finer features, other last blocks. Each is measured held out."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.adaptation.bench import Bench
-from crack_tf.adaptation.features import EARLY, FINE_BLOCK, Looks, renormalised, seen_by, shipped_smoothing
-from crack_tf.adaptation.head import FINE_STRENGTHS, STRENGTHS, Fitted, Head, fit_by_photograph
+from crack_tf.adaptation.bench import Bench, Seen
+from crack_tf.adaptation.features import EARLY, FINE_BLOCK, renormalised, seen_by, shipped_smoothing
+from crack_tf.adaptation.head import FINE_STRENGTHS, STRENGTHS, Fitted, Head, View, fit_by_photograph
 from crack_tf.adaptation.training_tiles import write_training_tiles
 from crack_tf.models import get_model
 from crack_tf.models.keras_models import load_keras, predict_logits
@@ -35,9 +35,8 @@ class Trial:
         here: the same by the model that would be handed over, which has seen them.
         elsewhere: logits on each set of other structures, by that model.
         build: gives the Keras model that would be handed over; None where the shipped file stays and its threshold changes.
-        looks: windows over which its file averages a tile, one per look; empty for the shipped ones.
         note: what was chosen, for people.
-        changes: hyperparameters of the Keras model that differ from the shipped one's, besides the looks.
+        changes: hyperparameters of the Keras model that differ from the shipped one's.
     """
 
     name: str
@@ -45,7 +44,6 @@ class Trial:
     here: np.ndarray
     elsewhere: Sequence[np.ndarray]
     build: Callable[[], Any] | None
-    looks: Looks = ()
     note: str = ""
     changes: Mapping[str, int] = field(default_factory=dict)
 
@@ -59,7 +57,7 @@ def normalisation_trial(bench: Bench, work: Path) -> Trial:
     """The shipped weights with statistics that are partly this structure's; no label is looked at."""
     own = bench.tiles.take(bench.tiles.labels == -1) if not bench.told else bench.tiles.take(bench.fitted)
     shipped, seed = bench.network(shipped_smoothing(bench.base.sidecar)), bench.config.seed
-    looks = bench.looks[0]
+    looks = bench.looks
     networks = {window: renormalised(shipped, own.images, SHARE, seed, window) for window in looks}
 
     def answers(images: np.ndarray) -> np.ndarray:
@@ -70,41 +68,15 @@ def normalisation_trial(bench: Bench, work: Path) -> Trial:
     return Trial("normalisation", logits, logits, elsewhere, lambda: networks[looks[0]].model)
 
 
-def view_trial(bench: Bench, work: Path) -> Trial:
-    """The shipped weights looking at tiles more or less sharply, or both, as the labels prefer."""
-    if len(bench.looks) < 2:
-        raise CrackError(f"{bench.base.sidecar.model} cannot look less sharply")
-    return fitted_trial(bench, "view", (math.inf,))[0]
-
-
 def head_trial(bench: Bench, work: Path) -> Trial:
-    """A logistic regression on the shipped features, held to the shipped head, in the view that the labels prefer."""
-    return fitted_trial(bench, "head", STRENGTHS)[0]
+    """A logistic regression on the shipped features, held to the shipped head."""
+    return head_fit(bench, "head")[0]
 
 
-def fitted_trial(bench: Bench, name: str, strengths: Sequence[float]) -> tuple[Trial, Fitted]:
-    """View and head that the labels prefer, as a candidate.
-
-    Args:
-        bench: what it is made from.
-        name: of the candidate.
-        strengths: see `fit_by_photograph`.
-    """
-    used = bench.fitted
-    fit = fit_by_photograph(
-        [view.take(used) for view in bench.views], bench.truth[used], bench.folds[used], bench.head, strengths
-    )
-    looks, seen = bench.looks[fit.view], bench.seen[fit.view]
-    trial = Trial(
-        name=name,
-        held_out=fit.held_out(bench.views, bench.folds),
-        here=fit.head.logits(seen.here),
-        elsewhere=[fit.head.logits(features) for features in seen.elsewhere],
-        build=lambda: bench.network(looks[0]).with_head(fit.head),
-        looks=looks,
-        note=f"looks averaged over {' and '.join(map(str, looks))} px, prior {fit.strength:g}",
-    )
-    return trial, fit
+def head_fit(bench: Bench, name: str) -> tuple[Trial, Fitted]:
+    """The last layer that the labels prefer, as a candidate of that name."""
+    fit = _fit(bench, bench.view, bench.head, STRENGTHS)
+    return _fitted_trial(bench, name, fit, bench.seen, bench.view), fit
 
 
 def fine_trial(bench: Bench, work: Path) -> Trial:
@@ -119,20 +91,34 @@ def fine_trial(bench: Bench, work: Path) -> Trial:
 
 def fine_fit(bench: Bench) -> tuple[Trial, Fitted]:
     """The weights of an early block that the labels prefer, as a candidate."""
-    used, view, looks = bench.fitted, bench.fine_view, bench.looks[0]
+    view = bench.fine_view
     start = Head(np.pad(bench.head.weights, (0, view.features.shape[1] - view.held)), bench.head.bias)
-    fit = fit_by_photograph([view.take(used)], bench.truth[used], bench.folds[used], start, FINE_STRENGTHS)
-    trial = Trial(
-        name="fine",
-        held_out=fit.held_out([view], bench.folds),
-        here=fit.head.logits(bench.fine.here),
-        elsewhere=[fit.head.logits(features) for features in bench.fine.elsewhere],
-        build=lambda: bench.network(looks[0], FINE_BLOCK).with_head(fit.head),
-        looks=looks,
-        note=f"block {FINE_BLOCK}, prior {fit.strength:g}",
-        changes={EARLY: FINE_BLOCK},
+    fit = _fit(bench, view, start, FINE_STRENGTHS)
+    return _fitted_trial(bench, "fine", fit, bench.fine, view, FINE_BLOCK), fit
+
+
+def _fit(bench: Bench, view: View, start: Head, strengths: Sequence[float]) -> Fitted:
+    used = bench.fitted
+    return fit_by_photograph(view.take(used), bench.truth[used], bench.folds[used], start, strengths)
+
+
+def _fitted_trial(bench: Bench, name: str, fit: Fitted, seen: Seen, view: View, early: int | None = None) -> Trial:
+    return Trial(
+        name=name,
+        held_out=fit.held_out(view, bench.folds),
+        here=fit.head.logits(seen.here),
+        elsewhere=[fit.head.logits(features) for features in seen.elsewhere],
+        build=lambda: bench.network(bench.looks[0], early).with_head(fit.head),
+        note=_in_words(fit.strength),
+        changes={} if early is None else {EARLY: early},
     )
-    return trial, fit
+
+
+def _in_words(strength: float) -> str:
+    """What was fitted, for people."""
+    if math.isinf(strength):
+        return "its weights stay, scale and place of its answer are fitted"
+    return f"its weights are fitted, held to the shipped ones with strength {strength:g}"
 
 
 def blocks_trial(bench: Bench, work: Path) -> Trial:
@@ -186,7 +172,6 @@ def _trained(bench: Bench, run: Path, used: np.ndarray) -> Path:
 
 TRIALS: dict[str, Callable[[Bench, Path], Trial]] = {
     "threshold": threshold_trial,
-    "view": view_trial,
     "normalisation": normalisation_trial,
     "head": head_trial,
     "fine": fine_trial,

@@ -10,7 +10,11 @@ from tflite.errors import CrackError
 from tflite.outputs import Output, json_with
 
 # Cheap to dear; the first that passes the guard is taken.
-CANDIDATES = ("threshold", "view", "normalisation", "head", "fine", "blocks")
+CHEAP = ("threshold", "normalisation", "head", "fine")
+CANDIDATES = (
+    *CHEAP,
+    "blocks",
+)  # the last takes half an hour and told cracks no better where it was measured: only where it is named
 SCHEMES = ("int8-ptq", "int8-qat")
 REPORT = "adapt.json"
 FORMAT = "crack_tf.adapted/1"
@@ -41,7 +45,7 @@ class AdaptConfig:
         photos: folder that was surveyed: clean tiles around the findings are cut from its photographs; or "".
         model: what is adapted: a shipped model, a run folder, a .keras file, or a .tflite file with its model.keras beside it; empty for
             the default.
-        candidates: some of `CANDIDATES`, tried in their own order, cheap to dear.
+        candidates: some of `CANDIDATES`, tried in their own order, cheap to dear; all but the dearest if not told.
         target_recall: share of this structure's cracks that the threshold is chosen to find, above 0 and at most 1.
         scheme: "int8-ptq", or "int8-qat", which fine-tunes with quantisation and takes longer.
         shapes: manifests of photographs with masks whose cracks are laid into clean tiles where there are no labels; none for drawn
@@ -61,7 +65,7 @@ class AdaptConfig:
     review: str = ""
     photos: str = ""
     model: str = ""
-    candidates: tuple[str, ...] = CANDIDATES
+    candidates: tuple[str, ...] = CHEAP
     target_recall: float = 0.98
     scheme: str = "int8-ptq"
     shapes: tuple[str, ...] = ()

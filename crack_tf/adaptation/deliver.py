@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +14,7 @@ from PIL import Image
 
 from crack_tf.adaptation.bench import Bench, ask
 from crack_tf.adaptation.candidates import Trial
-from crack_tf.adaptation.features import SMOOTH, shipped_smoothing
-from crack_tf.adaptation.guard import ElsewhereRow, SiteRow, as_rows, reasons_as_file, reasons_elsewhere
+from crack_tf.adaptation.guard import ElsewhereRow, SiteRow, as_rows, reasons_as_file, reasons_elsewhere, reasons_untold
 from crack_tf.adaptation.tiles import ASSUMED, COMPOSED, PERSON
 from crack_tf.adaptation.training_tiles import write_training_tiles
 from crack_tf.common.provenance import created, data_record, environment
@@ -55,12 +56,14 @@ class Built:
         file: the int8 file in it.
         reasons: why it cannot be handed over after all; empty where it can.
         elsewhere: the int8 file's rows on other structures.
+        threshold: the file's, a logit: the candidate's own, moved with its logits by rounding.
     """
 
     folder: Path
     file: Path
     reasons: tuple[str, ...]
     elsewhere: tuple[ElsewhereRow, ...]
+    threshold: float
 
 
 def build(
@@ -107,6 +110,9 @@ def build(
     called = here >= threshold
     found, alarms = (int((called & bench.tested & (bench.truth == label)).sum()) for label in (1, 0))
     reasons += reasons_as_file(row, found, alarms)
+    if not bench.told:
+        asked = (bench.here >= bench.threshold, called, bench.truth)
+        reasons += [f"as an int8 file {reason}" for reason in reasons_untold(*(one[bench.tested] for one in asked))]
     output = draft.output
     logits = Logits(
         np.concatenate([values[one.test] for one, values in zip(bench.others, trial.elsewhere, strict=True)]),
@@ -115,7 +121,13 @@ def build(
     )
     before = bench.threshold if model is None else row.threshold
     comparison = compare(logits.reference, logits.final, logits.labels, before, threshold)
-    adapted = {**record, "elsewhere": as_rows(rows), "golden_tiles": _golden(bench, target, here, threshold)}
+    row = replace(row, threshold=threshold)  # of the file, in what is told of it from here on
+    adapted = {
+        **record,
+        "here": as_rows([row])[0],
+        "elsewhere": as_rows(rows),
+        "golden_tiles": _golden(bench, target, here, threshold),
+    }
     final = replace(
         draft,
         threshold=threshold_record(
@@ -132,7 +144,7 @@ def build(
         created=created(),
     )
     _write_beside(target, final, bench, comparison, logits)
-    return Built(folder, target, tuple(reasons), tuple(rows))
+    return Built(folder, target, tuple(reasons), tuple(rows), threshold)
 
 
 def put_in_place(built: Built, out: Path) -> Path:
@@ -174,8 +186,6 @@ def _exported(
     """A run folder of the Keras model, and its int8 file made by the ordinary export, with the sidecar as export wrote it."""
     manifest = write_training_tiles(tiles, bench, bench.fitted, whole=True)
     path, before = folder / MODEL_FILE, bench.base.sidecar
-    smooth, *second = trial.looks or bench.looks[0]
-    changes = dict(trial.changes) | ({} if smooth == shipped_smoothing(before) else {SMOOTH: smooth})
     with atomic_path(path) as temporary:
         model.save(temporary)
     here = environment()
@@ -195,7 +205,7 @@ def _exported(
         before,
         file=path.name,
         sha256=sha256_file(path),
-        hyperparameters=before.hyperparameters | changes,
+        hyperparameters=before.hyperparameters | dict(trial.changes),
         output=TensorSpec((1, 1), "float32", 0.0, 0),
         # Without a target, export keeps the threshold: the few tiles at hand are those that it was chosen on.
         threshold=threshold_record(row.threshold, split=SPLIT),
@@ -213,9 +223,11 @@ def _exported(
         data=str(manifest.source),
         max_recall_drop=100,
         seed=bench.config.seed,
-        second_view=second[0] if second else 0,
+        second_view=bench.base.device.second_view,
     )
-    result = export(folder, config, overwrite=True)
+    # Its own line tells a threshold and what it is worth, before the file's are known.
+    with contextlib.redirect_stdout(io.StringIO()):
+        result = export(folder, config, overwrite=True)
     return result.file, result.sidecar
 
 

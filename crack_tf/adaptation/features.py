@@ -1,4 +1,4 @@
-"""Pooled features of tiles, computed once and kept; networks that look less sharply, or with statistics of a structure."""
+"""Pooled features of tiles, computed once and kept; networks at a file's second look, or with statistics of a structure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from crack_tf.adaptation.head import Head
 from crack_tf.common.progress import say_now
 from crack_tf.data.cache import cache_folder
-from crack_tf.models import build_model, get_model
+from crack_tf.models import build_model
 from crack_tf.models.keras_models import load_keras
 from tflite.convert import VIEW_WEIGHTS
 from tflite.errors import CrackError
@@ -27,7 +27,6 @@ FINE_BLOCK = 6  # of MobileNetV2: its expansion is the last that is an eighth of
 SMOOTH = "smooth"  # hyperparameter: over how many pixels a classifier's input is averaged; 1 is not at all
 # Windows of one look each. A file that looks twice answers with the mean, so what its last layer sees is the mean of both.
 Looks = tuple[int, ...]
-LOOKS: tuple[Looks, ...] = ((1,), (2,), (3,), (1, 3))
 
 
 class Network:
@@ -88,7 +87,7 @@ class Network:
         self.head = Head(column.astype(np.float32), float(bias[0]))
 
     def _names(self, layer: str) -> list[str]:
-        """Of the layer, or of each of its parts."""
+        """The layer's name, or those of its parts."""
         return [f"{layer}_{part}" if part else layer for part in self._parts]
 
     def features(self, images: np.ndarray, say: Callable[[str], None] = say_now) -> np.ndarray:
@@ -171,13 +170,6 @@ def seen_by(looks: Looks, of: Callable[[int], np.ndarray]) -> np.ndarray:
     shares = [np.float32(weight / sum(VIEW_WEIGHTS)) for weight in VIEW_WEIGHTS]
     parts = [share * of(window) for window, share in zip(looks, shares, strict=True)]
     return np.asarray(np.sum(parts, axis=0))
-
-
-def possible_looks(device: Sidecar) -> tuple[Looks, ...]:
-    """The looks that a file of this model could take, its own first; these alone where the model cannot average its input."""
-    own = shipped_looks(device)
-    others = LOOKS if SMOOTH in get_model(device.model).hyperparameters else ()
-    return own, *(looks for looks in others if looks != own)
 
 
 def renormalised(network: Network, images: np.ndarray, share: float, seed: int = 0, smooth: int = 1) -> Network:

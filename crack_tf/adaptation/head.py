@@ -3,7 +3,7 @@
 A few dozen labels cannot tell 1,280 weights apart. Four things do: the weights move along the directions in which features differ most;
 they move from the shipped ones only as far as the labels pay for it (a normal prior around the shipped head: the fewer labels, the
 stronger); on tiles of other structures the answers are to stay what they were (learning without forgetting: Li, Hoiem, ECCV 2016); and
-how strong the prior is, and how smoothly the network looks, is left as shipped unless held-out photographs speak against it.
+the weights stay as shipped unless held-out photographs speak against it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 from scipy.optimize import minimize
@@ -62,7 +61,7 @@ class Replay:
 
 @dataclass(frozen=True)
 class View:
-    """What a network sees that looks at tiles in one way.
+    """What a network sees.
 
     Attributes:
         features: float32 (n, c), of the structure's tiles; the mean over its looks where it looks twice.
@@ -109,7 +108,7 @@ class Space:
 
 
 def find_space(features: np.ndarray) -> Space:
-    """Of float64 (n, c)."""
+    """The directions of float64 (n, c)."""
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     scaled = (features - mean) / spread
     # The longest axes of the smaller of two products: a tenth of the time of all of them.
@@ -122,7 +121,7 @@ def find_space(features: np.ndarray) -> Space:
 
 @dataclass(frozen=True)
 class _Seen:
-    """Tiles in one view, ready to be fitted to: along the directions, float64 (n, d), and with the shipped logit, (n,)."""
+    """Tiles ready to be fitted to: along the directions, float64 (n, d), and with the shipped logit, (n,)."""
 
     along: np.ndarray
     offset: np.ndarray
@@ -195,109 +194,102 @@ def _solve(
 
 @dataclass(frozen=True)
 class Fitted:
-    """A head for one view, and those that were chosen and fitted without one fold each.
+    """A head, and those that were chosen and fitted without one fold each.
 
     Attributes:
         head: fitted to all tiles.
-        view: number of the view that it is for.
         strength: of the prior.
         heads: without each fold's tiles, in the order of the folds.
-        choices: view and strength of each of `heads`.
+        choices: strength of each of `heads`.
     """
 
     head: Head
-    view: int
     strength: float
     heads: tuple[Head, ...]
-    choices: tuple[tuple[int, float], ...]
+    choices: tuple[float, ...]
 
-    def held_out(self, views: Sequence[View], folds: np.ndarray) -> np.ndarray:
-        """Logits of tiles, in all views, by heads that have not seen their fold, int (n,): float32 (n,)."""
+    def held_out(self, view: View, folds: np.ndarray) -> np.ndarray:
+        """Logits of tiles by heads that have not seen their fold, int (n,): float32 (n,)."""
         logits = np.zeros(len(folds), np.float32)
-        for fold, (head, (view, _)) in enumerate(zip(self.heads, self.choices, strict=True)):
-            logits[folds == fold] = head.logits(views[view].features[folds == fold])
+        for fold, head in enumerate(self.heads):
+            logits[folds == fold] = head.logits(view.features[folds == fold])
         return logits
 
 
 def fit_by_photograph(
-    views: Sequence[View],
+    view: View,
     labels: np.ndarray,
     folds: np.ndarray,
     start: Head,
     strengths: Sequence[float] = STRENGTHS,
 ) -> Fitted:
-    """Choose view and strength by cross-validation by photograph, and fit to all tiles.
+    """Choose the strength by cross-validation by photograph, and fit to all tiles.
 
     What a fold's tiles answer is chosen without them too, on heads that have seen neither them nor another fold: else the choice
     would be held against the tiles that it was made on. With two folds nothing is left to choose on, and all stays as shipped.
-    The fewer labels, the clearer they have to speak for leaving the first view and the strongest prior.
+    The fewer labels, the clearer they have to speak for leaving the strongest prior.
 
     Args:
-        views: the shipped one first.
+        view: of n tiles.
         labels: (n,), 1 is cracked.
         folds: int (n,), from `crack_tf.adaptation.folds.fold_numbers`, none of them -1.
         start: the shipped head.
         strengths: see `fit_head`, the strongest first.
     """
     count = int(folds.max()) + 1
-    options = list(product(range(len(views)), strengths))
     cracked = np.asarray(labels) == 1
-    heads: dict[tuple[tuple[int, float], frozenset[int]], Head] = {}
-    free = any(math.isfinite(strength) for strength in strengths)
-    ready = [
-        tuple(_see(some, start, view.space if free else None) for some in (view.features, view.replay.features))
-        for view in views
-    ]
-    still = [tuple(_Seen(seen.along[:, :0], seen.offset) for seen in pair) for pair in ready]
+    replay, heads = view.replay, dict[tuple[float, frozenset[int]], Head]()
+    space = view.space if any(math.isfinite(strength) for strength in strengths) else None
+    free = tuple(_see(some, start, space) for some in (view.features, replay.features))
+    still = tuple(_Seen(seen.along[:, :0], seen.offset) for seen in free)
 
-    def fit(option: tuple[int, float], without: frozenset[int]) -> Head:
+    def fit(strength: float, without: frozenset[int]) -> Head:
         """Fitted to all folds but some."""
-        key = option, without
+        key = strength, without
         if key not in heads:
-            number, strength = option
             fixed, used = math.isinf(strength), ~np.isin(folds, list(without))
-            tiles, others = (still if fixed else ready)[number]
-            logits, space = views[number].replay.logits, None if fixed else views[number].space
-            heads[key] = _solve(tiles.take(used), labels[used], others, logits, start, strength, space)
+            tiles, others = still if fixed else free
+            heads[key] = _solve(
+                tiles.take(used), labels[used], others, replay.logits, start, strength, None if fixed else space
+            )
         return heads[key]
 
-    def answers(option: tuple[int, float], without: frozenset[int]) -> np.ndarray:
+    def answers(strength: float, without: frozenset[int]) -> np.ndarray:
         """Logits of all tiles but those of some folds, each by a head that has seen neither these nor its own fold."""
         found = np.zeros(len(labels), np.float32)
         for fold in set(range(count)) - without:
             out = folds == fold
-            found[out] = fit(option, without | {fold}).logits(views[option[0]].features[out])
+            found[out] = fit(strength, without | {fold}).logits(view.features[out])
         return found
 
-    def away(option: tuple[int, float], without: frozenset[int]) -> float:
+    def away(strength: float, without: frozenset[int]) -> float:
         """How far these heads' answers to other structures' tiles are from the shipped ones: mean cross-entropy."""
-        replay = views[option[0]].replay
         targets = sigmoid(replay.logits.astype(np.float64))
         lost = []
         for fold in set(range(count)) - without if len(targets) else ():
-            logits = fit(option, without | {fold}).logits(replay.features).astype(np.float64)
+            logits = fit(strength, without | {fold}).logits(replay.features).astype(np.float64)
             lost.append(float((np.logaddexp(0, logits) - targets * logits).mean()))
         return REPLAY_SHARE * float(np.mean(lost)) if lost else 0.0
 
-    def choose(without: frozenset[int]) -> tuple[int, float]:
+    def choose(without: frozenset[int]) -> float:
         used = ~np.isin(folds, list(without))
-        if count - len(without) < 2 or len(options) == 1:
-            return options[0]
+        if count - len(without) < 2 or len(strengths) == 1:
+            return strengths[0]
         # What is held out here, and what may not be forgotten elsewhere: as in each fit. Leaving what is shipped has a price, or of a few
-        # labels the luckiest option would be taken: to say which of so many it is, in nats, shared among the labels.
-        price = math.log(len(options)) / int(used.sum())
+        # labels the luckiest strength would be taken: to say which of so many it is, in nats, shared among the labels.
+        price = math.log(len(strengths)) / int(used.sum())
         lost = [
-            _loss(answers(option, without)[used], cracked[used])
-            + away(option, without)
-            + price * (option != options[0])
-            for option in options
+            _loss(answers(strength, without)[used], cracked[used])
+            + away(strength, without)
+            + price * (strength != strengths[0])
+            for strength in strengths
         ]
-        return options[int(np.argmin(lost))]
+        return strengths[int(np.argmin(lost))]
 
     choices = tuple(choose(frozenset({fold})) for fold in range(count))
     final = choose(frozenset())
-    apart = tuple(fit(option, frozenset({fold})) for fold, option in enumerate(choices))
-    return Fitted(fit(final, frozenset()), *final, apart, choices)
+    apart = tuple(fit(strength, frozenset({fold})) for fold, strength in enumerate(choices))
+    return Fitted(fit(final, frozenset()), final, apart, choices)
 
 
 def _loss(logits: np.ndarray, cracked: np.ndarray) -> float:

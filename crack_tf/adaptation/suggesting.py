@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,8 @@ class Suggestion:
         kind: "photograph" (is it free of cracks?), "finding" or "tile".
         photo: its photograph.
         name: of the finding or tile; empty for a photograph.
-        probability: of a crack; of a photograph the highest.
+        probability: of a crack; of a photograph the highest of its tiles. None for a photograph of a survey, which keeps no tile that it
+            does not call.
         why: in a few words.
     """
 
@@ -58,7 +59,7 @@ class Suggestion:
     kind: str
     photo: str
     name: str
-    probability: float
+    probability: float | None
     why: str
 
 
@@ -136,12 +137,14 @@ def _of_survey(config: AdaptConfig, base: Base, count: int, folder: Path) -> lis
 
     chosen = _spread(sorted(open_ones, key=doubt), [finding.photo for finding in sorted(open_ones, key=doubt)])
     photos = clean[: max(1, round(_CLEAN_SHARE * count))]
-    rows = [("photograph", name, "", 0.0, "no finding on it: is it free of cracks?") for name in photos]
-    rows += [
-        ("finding", finding.photo, finding.id, finding.probability, f"{finding.validation}; the model is not sure")
+    found = [Suggestion(0, "photograph", name, "", None, "no finding on it: is it free of cracks?") for name in photos]
+    found += [
+        Suggestion(
+            0, "finding", finding.photo, finding.id, finding.probability, f"{finding.validation}; the model is not sure"
+        )
         for finding in chosen
     ]
-    found = [Suggestion(rank, *row) for rank, row in enumerate(rows[:count], 1)]
+    found = [replace(row, rank=rank) for rank, row in enumerate(found[:count], 1)]
     _write_comments(folder / "suggested.json", survey, review, found)
     return found
 

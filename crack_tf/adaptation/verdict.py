@@ -35,7 +35,7 @@ def _at(bench: Bench, trial: Trial, asked: float, seconds: float) -> tuple[SiteR
     before = Answers(bench.here[tested], bench.threshold)
     after = Answers(trial.held_out[tested], each[tested])
     truth, seed = bench.truth[tested], bench.config.seed
-    row = compare_here(trial.name, truth, photos, before, after, threshold, seconds, seed, by_order=bench.told)
+    row = compare_here(trial.name, truth, photos, before, after, threshold, seconds, seed, told=bench.told)
     outside = bench.rows_elsewhere(trial.name, trial.elsewhere, threshold)
     row = replace(row, asked_recall=asked, choice=trial.note)
     return with_reasons(row, reasons_elsewhere(outside)), outside

@@ -297,13 +297,20 @@ def _adapted(sidecar: Sidecar) -> str:
         for origin, found in counts.items()
         if found["photographs"]
     )
+    labelled = counts["person"]["photographs"]
+    crack, clean = ("crack", "clean tile") if labelled else ("laid-in crack", "tile")
+    bound = (
+        f" Of further cracks like these at most {here['miss_bound_after']:.1%} are missed, on average."
+        if labelled
+        else ""
+    )
     lines = [
         f"- To {record['to']}, from {record['from']} (sha256 `{record['from_sha256']}`), by the candidate *{record['candidate']}*"
         + (f" ({record['choice']})." if record.get("choice") else "."),
         f"- Labels: {told}.",
-        f"- On photographs that it had not seen: {here['found_after']} of {counted(here['cracks'], 'crack')} found (before "
-        f"{here['found_before']}), {here['alarms_after']} of {counted(here['clean'], 'clean tile')} called cracked (before "
-        f"{here['alarms_before']}). Of further cracks like these at most {here['miss_bound_after']:.1%} are missed, on average.",
+        f"- On photographs that it had not seen: {here['found_after']} of {counted(here['cracks'], crack)} found (before "
+        f"{here['found_before']}), {here['alarms_after']} of {counted(here['clean'], clean)} called cracked (before "
+        f"{here['alarms_before']}).{bound}",
     ]
     lines += [
         f"- On {row['set']}: {row['found_after']} of {counted(row['cracks'], 'crack')} found (before {row['found_before']}), "
@@ -315,7 +322,10 @@ def _adapted(sidecar: Sidecar) -> str:
             "- Its threshold finds as many cracks there as the shipped model does, with fewer false alarms; no more was to be had."
         )
     if record["shapes"]:
-        lines.append(f"- Nobody labelled a tile: cracks laid into tiles are from {', '.join(record['shapes'])}.")
+        shapes = ", ".join(record["shapes"])
+        lines.append(
+            f"- Nobody labelled a tile, so nothing is known of real cracks here: cracks laid into tiles are from {shapes}."
+        )
     lines += [f"- Not checked: {line}." for line in record["not_checked"]]
     photos = labels["by_photograph"]
     if photos:

@@ -76,13 +76,13 @@ def judged(seed: int, candidate: str, recall: float, accepted: int) -> dict[str,
 
 def test_the_guard_is_counted_by_what_helps_and_what_is_handed_over_first() -> None:
     rows = [
-        *(judged(0, "threshold", 0.7, 0), judged(0, "view", 0.9, 1), judged(0, "head", 0.95, 1)),
-        *(judged(1, "threshold", 0.75, 1), judged(1, "view", 0.9, 0), judged(1, "head", 0.81, 0)),
+        *(judged(0, "threshold", 0.7, 0), judged(0, "head", 0.9, 1), judged(0, "fine", 0.95, 1)),
+        *(judged(1, "threshold", 0.75, 1), judged(1, "head", 0.9, 0), judged(1, "fine", 0.81, 0)),
     ]
     found = {row["candidate"]: row for row in guard_rows(rows)}
     counts = {
         name: (row["helps_accepted"], row["helps"], row["harms_accepted"], row["harms"]) for name, row in found.items()
     }
-    assert counts == {"threshold": (0, 0, 1, 2), "view": (1, 2, 0, 0), "head": (1, 1, 0, 0), "first": (1, 1, 1, 1)}
+    assert counts == {"threshold": (0, 0, 1, 2), "head": (1, 2, 0, 0), "fine": (1, 1, 0, 0), "first": (1, 1, 1, 1)}
     assert found["first"]["recall"] == pytest.approx((0.9 + 0.75) / 2)
-    assert "| 20 | view | 1 of 2 | 0 of 0 | 0.80 -> 0.90 | 0.80 -> 0.80 |" in guard_table(guard_rows(rows))
+    assert "| 20 | head | 1 of 2 | 0 of 0 | 0.80 -> 0.90 | 0.80 -> 0.80 |" in guard_table(guard_rows(rows))

@@ -13,7 +13,6 @@ pytest.importorskip("tensorflow")
 
 from crack_tf.adapt import main
 from crack_tf.adaptation import adapting, from_nothing
-from crack_tf.adaptation.adapting import Adapted
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.deliver import build
 from crack_tf.adaptation.elsewhere import Elsewhere, Found
@@ -156,7 +155,7 @@ def test_the_library_takes_a_configuration_only(tmp_path: Path) -> None:
 
     with pytest.raises(CrackError, match=r"give the result of crack_tf.AdaptConfig"):
         crack_tf.adapt({"source": "bridge"}, tmp_path / "out")  # type: ignore[arg-type]
-    assert Adapted.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert crack_tf.Adapted.__dataclass_params__.frozen  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tflite.errors import CrackError
         ({"candidates": ()}, "--candidates ''"),
         (
             {"candidates": ("magic",)},
-            "--candidates 'magic': choose some of threshold,view,normalisation,head,fine,blocks",
+            "--candidates 'magic': choose some of threshold,normalisation,head,fine,blocks",
         ),
         ({"scheme": "float32"}, "--scheme 'float32': choose one of int8-ptq, int8-qat"),
         ({"target_recall": 0}, "--target-recall 0: give a share above 0"),

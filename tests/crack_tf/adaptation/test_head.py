@@ -77,32 +77,19 @@ def folds_of(labels: np.ndarray, each: int = 4) -> np.ndarray:
 def test_held_out_answers_are_by_heads_that_have_not_seen_the_photograph() -> None:
     features, labels = tiles(40, 3)
     folds = folds_of(labels)
-    fit = fit_by_photograph([view(features)], labels, folds, START)
+    fit = fit_by_photograph(view(features), labels, folds, START)
     assert len(fit.heads) == len(fit.choices) == folds.max() + 1
     out = folds == 0
     changed = features.copy()
     changed[out] = 100.0
-    assert not np.allclose(fit.held_out([view(changed)], folds)[out], fit.held_out([view(features)], folds)[out])
-    other = fit_by_photograph([view(features)], np.where(out, 1 - labels, labels), folds, START)
+    assert not np.allclose(fit.held_out(view(changed), folds)[out], fit.held_out(view(features), folds)[out])
+    other = fit_by_photograph(view(features), np.where(out, 1 - labels, labels), folds, START)
     assert fit.choices[0] == other.choices[0]
-    assert np.allclose(
-        fit.held_out([view(features)], folds)[out], other.held_out([view(features)], folds)[out], atol=1e-4
-    )
-
-
-def test_the_view_in_which_labels_agree_with_the_shipped_head_is_chosen() -> None:
-    features, labels = tiles(40, 5)
-    clear = features.copy()
-    clear[:, 0] += 3 * labels
-    views = [view(features), view(clear)]
-    fit = fit_by_photograph(views, labels, folds_of(labels), START, (math.inf,))
-    assert fit.view == 1
-    assert {number for number, _ in fit.choices} == {1}
-    assert fit_by_photograph(views[::-1], labels, folds_of(labels), START, (math.inf,)).view == 0
+    assert np.allclose(fit.held_out(view(features), folds)[out], other.held_out(view(features), folds)[out], atol=1e-4)
 
 
 def test_without_folds_to_choose_on_all_stays_as_shipped() -> None:
     features, labels = tiles(8, 5)
     clear = features + 5 * labels[:, np.newaxis].astype(np.float32)
-    fit = fit_by_photograph([view(features), view(clear)], labels, folds_of(labels), START)
-    assert fit.choices == ((0, math.inf),) * 2
+    fit = fit_by_photograph(view(clear), labels, folds_of(labels), START)
+    assert fit.choices == (math.inf,) * 2

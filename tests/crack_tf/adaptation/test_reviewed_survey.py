@@ -107,3 +107,15 @@ def test_the_most_different_come_first() -> None:
     assert set(most_different(features, 3).tolist()) in ({0, 4, 3}, {0, 2, 3})
     assert len(most_different(features, 9)) == 5
     assert len(most_different(features, 0)) == 0
+
+
+def test_a_photograph_of_a_survey_has_no_probability_since_none_was_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn_survey(tmp_path / "found", findings=2, photos=8)
+    out = tmp_path / "look"
+    assert main([str(tmp_path / "found"), "--suggest", "8", "--out", str(out)]) == 0
+    rows = read_csv(out / "suggested.csv")
+    assert {row["kind"]: bool(row["probability"]) for row in rows} == {"photograph": False, "finding": True}
+    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert {words[-1] for words in told if words[1:2] == ["photograph"]} == {"-"}

@@ -17,7 +17,7 @@ from crack_tf.adaptation.candidates import TRIALS, Trial
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.deliver import build, labels_record
 from crack_tf.adaptation.elsewhere import Elsewhere
-from crack_tf.adaptation.features import FINE_BLOCK, Network, possible_looks, shipped_looks
+from crack_tf.adaptation.features import FINE_BLOCK, Network, shipped_looks
 from crack_tf.adaptation.guard import Answers, as_rows, compare_here
 from crack_tf.adaptation.tiles import COMPOSED, PERSON, SiteTiles
 from crack_tf.inference.predictor import load_predictor
@@ -62,57 +62,58 @@ def test_a_smooth_look_is_the_same_weights_at_averaged_pixels(sharp: tuple[Path,
     assert not np.allclose(once.head.logits(once.features(IMAGES)), expected, atol=0.1)
 
 
-def test_looks_to_choose_from_begin_with_the_shipped_ones(sharp: tuple[Path, Sidecar], tiny_run: Path) -> None:
+def test_a_file_looks_once_or_twice_as_its_sidecar_says(sharp: tuple[Path, Sidecar]) -> None:
     device = replace(sharp[1], second_view=3)
-    assert possible_looks(sharp[1]) == ((1,), (2,), (3,), (1, 3))
-    assert possible_looks(device)[0] == (1, 3)
-    assert sorted(possible_looks(device)) == sorted(possible_looks(sharp[1]))
-    assert possible_looks(read_sidecar(tiny_run / "model.keras")) == ((1,),)
+    assert shipped_looks(sharp[1]) == (1,)
+    assert shipped_looks(device) == (1, 3)
     smooth = replace(device, hyperparameters={"smooth": 2})
     assert shipped_looks(replace(smooth, second_view=0)) == (2,)
     with pytest.raises(CrackError, match="averages its input and looks twice"):
         shipped_looks(smooth)
 
 
-def test_a_view_is_exported_as_any_model_and_its_sidecar_says_how_it_looks(
-    sharp: tuple[Path, Sidecar], tmp_path: Path
+def test_an_adapted_file_looks_as_the_shipped_one_and_tells_its_own_threshold(
+    sharp: tuple[Path, Sidecar], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Untrained: a crack is what the view calls one."""
+    """Untrained: a crack is what both looks together call one."""
     path, sidecar = sharp
+    device = replace(sidecar, second_view=3)
     rng = np.random.default_rng(3)
     images = rng.integers(0, 256, (24, SIDE, SIDE, 3), np.uint8) // rng.integers(1, 6, (24, 1, 1, 1), np.uint8)
-    soft = Network(path, sidecar, smooth=3)
-    logits = soft.head.logits(soft.features(images))
+    once, soft = Network(path, sidecar), Network(path, sidecar, smooth=3)
+    sharply, softly = (network.head.logits(network.features(images)) for network in (once, soft))
+    logits = (2 * sharply + softly) / 3
     border = float(np.median(logits))
     labels = (logits >= border).astype(np.int8)
     photos = tuple(f"IMG_{place // 2}" for place in range(24))
     tiles = SiteTiles(images, labels, photos, tuple(map(str, range(24))), (PERSON,) * 24)
     known = Elsewhere("walls", images, labels, np.arange(24) < 12, "CC0-1.0")
-    base = Base("sharp", path, sidecar, path, sidecar, SIDE)
+    base = Base("sharp", path, sidecar, path, device, SIDE)
     bench = Bench(AdaptConfig("walls"), base, tiles, (known,), logits, (logits,))
-    trial = Trial("view", logits, logits, [logits], lambda: soft.model, looks=(3,), note="smoother")
+    assert np.allclose(bench.head.logits(bench.seen.here), logits, atol=0.01)
+    trial = Trial("head", logits, logits, [logits], lambda: once.model, note="fitted")
     answers = Answers(logits, border)
-    row = compare_here("view", labels, photos, answers, answers, border, 1.0)
+    row = compare_here("head", labels, photos, answers, answers, border, 1.0)
     record: dict[str, Any] = {
         "to": "walls",
         "from": "sharp",
-        "candidate": "view",
-        "choice": "smoother",
+        "candidate": "head",
+        "choice": "fitted",
         "shapes": [],
         "not_checked": [],
     }
     record |= {"from_sha256": sidecar.sha256, "labels": labels_record(bench), "here": as_rows([row])[0]}
     built = build(bench, trial, row, record, tmp_path / "built", tmp_path / "tiles", "bridge")
     found = read_sidecar(built.file)
-    assert found.hyperparameters["smooth"] == 3
-    assert found.second_view == 0
+    assert found.second_view == 3
     int8 = ask(load_predictor(built.file), images)
-    once = Network(path, sidecar)
-    sharply = once.head.logits(once.features(images))
-    # Rounding an untrained network costs much; that it looks smoothly shows all the same.
-    assert np.corrcoef(int8, logits)[0, 1] > max(0.5, np.corrcoef(int8, sharply)[0, 1])
+    assert np.corrcoef(int8, logits)[0, 1] > 0.5  # rounding an untrained network costs much
+    assert built.threshold == found.threshold.logit == found.training["adapted"]["here"]["threshold"]
     card = built.file.with_name(built.file.name.replace(".tflite", ".md")).read_text(encoding="utf-8")
-    assert "by the candidate *view* (smoother)." in card
+    assert "by the candidate *head* (fitted)." in card
+    told = capfd.readouterr()
+    assert "threshold" not in told.out  # of a file that is not finished
+    assert "fully_quantize" not in told.err
 
 
 def test_finer_features_beside_the_last_ones_change_no_answer_before_they_have_weights(

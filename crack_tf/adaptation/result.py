@@ -1,0 +1,33 @@
+"""`Adapted`: what an adaptation gives. Loads nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from crack_tf.adaptation.guard import ElsewhereRow, SiteRow
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What `crack_tf.adapt` gives.
+
+    Attributes:
+        folder: with adapt.json, and where a better model was found with that: it is a run folder, which every verb takes as a model.
+        candidate: that was handed over; None where none is better.
+        here: every candidate that was tried, on this structure.
+        elsewhere: the same on other structures.
+        reasons: why none is better; empty where one is.
+        gaps: what could not be read, or was not checked.
+        model: the int8 file; None where none is better.
+        labelled: whether a person labelled any tile; else the cracks of `here` are such as were laid into clean tiles.
+    """
+
+    folder: Path
+    candidate: str | None
+    here: tuple[SiteRow, ...]
+    elsewhere: tuple[ElsewhereRow, ...]
+    reasons: tuple[str, ...]
+    gaps: tuple[str, ...]
+    model: Path | None
+    labelled: bool
