@@ -39,7 +39,7 @@ _MISSING_LIGHT = (0.3, 0.45, 0.8, 1.2, 2.0, 3.0, 5.0)
 _DRAWN = (0.13, 0.19, 0.35, 0.5, 0.8, 0.92, 0.97)
 _WIDER_DRAWN = 0.35  # by which a maximum may be too wide, as a share, where hardly any of the crack was drawn
 _TIPS_PX = 1.5, 4.0  # that a line may end too late, and too early; both ends together
-_OVERDRAWN = 0.25  # of a drawn length, that may be no crack
+_OVERDRAWN = 0.1  # of a drawn length, that may be no crack
 AT_BORDER_PX = 4  # a crack that a network draws up to there runs out of the photograph
 
 
