@@ -8,7 +8,7 @@ the shipped model's float weights: features are computed once and kept, so that 
 looked at); head; fine; nothing (a head without labels: tiles that the model is sure are clean, a tenth of the unlabelled ones being
 cracked, and their twins with cracks laid in).
 Cost: half an hour on one core for 300 tiles of each of six sets; stopped, the same command goes on. MORE=n stops after n more
-parts of pairs of set and seed.
+parts of pairs of set and seed; those without labels come first, at a few seconds each.
 Expected: docs/adapt.md.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.adapt
 What the default learned from can be left out by models that learned less, which stand in for trainings without each set:
