@@ -16,7 +16,7 @@ cracks (`studies.width_intervals`, which says on which and how often the ranges 
   left of such a crack are few readings where it looks darkest, and the widest of them is too wide: so the lower end of its maximum is
   lower (`widest_by_network`), though not below that of the mean.
 * A network draws on beyond a crack, or along something beside it, too: the lower end of the length of what it drew is `_OVERDRAWN`
-  lower. And a crack that ends inside its photograph is no longer than the same one from corner to corner would be (`inside`).
+  lower. And a crack that ends inside its photograph goes on beyond what was drawn for the rest of the diagonal at most (`inside`).
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def inside(length: Range, drawn: float, extent: float, diagonal: float) -> Range
         extent: of the box around it, from corner to corner.
         diagonal: of the photograph.
     """
-    return Range(length.low, max(drawn, min(length.high, drawn * diagonal / max(extent, 1.0))))
+    return Range(length.low, max(drawn, min(length.high, drawn + diagonal - extent)))
 
 
 def open_ended(length: Range) -> Range:
