@@ -8,7 +8,7 @@ The rule, in pixels of the photograph:
   the gap is no longer than the shorter stretch and both ends point at each other, up to an angle that shrinks with the gap; if
   the widths differ by no more than `WIDTH_RATIO`; and if one is as dark as the other, where that is known. A hairline is not the
   continuation of a wide black gap. Each end goes on in one other end only, the likeliest first: so two cracks that cross keep
-  their directions.
+  their directions. An end at the photograph's border goes on in none: behind it the crack runs where nobody sees it.
 * Where the photograph shows a line between them as dark as the crack (`crack_tf.photo.between`), which the model did not draw, neither
   width nor length nor a turn speaks against it. So an end goes on in the side of another stretch, too: a branch of its own.
 """
@@ -31,6 +31,7 @@ NEAR, FAR = 16.0, 96.0  # between edges, and between tips
 BESIDE = 40.0  # along both; shorter pieces beside each other are one ragged crack more often than two
 BESIDE_ANGLE = 25.0  # degrees
 WIDEST_ANGLE, NARROWEST_ANGLE = 65.0, 30.0  # degrees off the line from tip to tip, at no gap and at `FAR`
+BORDER = 2.0  # pixels; nearer to the photograph's border, an end is where the crack leaves it
 WIDTH_RATIO = 2.5
 DARKNESS_RATIO = 0.5  # of the darker one, by which they may differ
 SEEN_RATIO = 0.5  # of a crack's darkness, that a line in the gap has beyond what texture has
@@ -205,9 +206,12 @@ def _near_boxes(cracks: Sequence[Crack]) -> tuple[np.ndarray, np.ndarray]:
 def _onward(stretches: Sequence[_Stretch], grey: np.ndarray | None) -> list[_Link]:
     """Stretches that go on in each other: end to end and, where the photograph shows it, end to side."""
     owners = np.repeat(np.arange(len(stretches)), [len(stretch.tips) for stretch in stretches])
+    tips = np.concatenate([stretch.tips for stretch in stretches]) if stretches else np.zeros((0, 2))
+    if grey is not None:
+        inside = ((tips >= BORDER) & (tips <= np.array(grey.shape[::-1]) - 1 - BORDER)).all(axis=1)
+        owners, tips = owners[inside], tips[inside]
     if not len(owners):
         return []
-    tips = np.concatenate([stretch.tips for stretch in stretches])
     taken: set[int] = set()
     links = []
     candidates = _end_to_end(stretches, owners, tips, grey is not None)

@@ -148,6 +148,17 @@ def test_parallel_neighbours_stay_apart(degrees: float, apart: float, shift: flo
     assert [len(group) for group in groups(drawn(one, other))] == [1, 1]
 
 
+def test_two_cracks_that_leave_the_photograph_side_by_side_stay_apart() -> None:
+    upper, lower = [(400.0, 70.0), (499.0, 230.0)], [(400.0, 422.0), (499.0, 262.0)]
+    mask = drawn(upper, lower)
+    assert linked_by_photograph(mask, photographed(upper, lower)) == [1, 1]
+    inside = np.zeros((SIZE, SIZE + 60), np.uint8)  # the same, and more of the wall beside it
+    inside[:] = 160
+    inside[:, :SIZE] = photographed(upper, lower)
+    cracks = measure_cracks(np.pad(mask, ((0, 0), (0, 60))))
+    assert len(link_cracks(cracks, [crack_darkness(crack, inside) for crack in cracks], inside)) == 1
+
+
 @settings(max_examples=20, deadline=None)
 @given(degrees=st.floats(0, 180), between=st.floats(60, 90), gap=st.floats(30, 45))
 def test_two_cracks_that_cross_in_a_gap_keep_their_directions(degrees: float, between: float, gap: float) -> None:
