@@ -7,8 +7,10 @@ that of a slit: exact where the picture is sharp, and off by half and more where
 cracks show. `crack_tf.photo.slit` weighs all that is seen and says which widths are possible. The first answer is taken as far as it
 lies in the middle of the second, which on drawn cracks halves the errors below three pixels.
 
-From place to place the width goes with the light that is missing across the crack (its deficit): the crack is as dark inside all
-along, so its deficit over its darkness is its width, however blurred it is.
+From place to place the width goes with two readings. The light that is missing across the crack (its deficit) is width times darkness,
+however blurred it is, but inside a crack is not as dark everywhere: by this alone, the widest stretch of a wide crack would be the darkest
+one, a tenth too wide. The width at half the depth does not ask how dark it is, but shows the width only where that is more than the
+blur. Each counts by what it is worth there (least squares).
 
 Where a profile is not clear, the mask's width stands in, times the ratio of the two where it is; a crack with less than half of its
 length clear keeps the mask's widths.
@@ -40,6 +42,9 @@ _MAX_BLUR = 2.0  # pixels
 _LIKELY = 0.35, 0.65  # of the widths that explain a line: the middle, within which the steepness of its walls decides
 _TAILS = 1.1  # widths at half depth on either side of the bottom: beyond, a blurred line has none of its darkness left
 _LEVELS = (0.25, 0.5, 0.75)
+# From place to place along a crack, standard deviations as shares: of its width, of its missing light where the width is the same, and of
+# its width at half the depth (and in pixels).
+_WIDTHS_VARY, _LIGHT_VARIES, _WALLS_VARY, _WALLS_VARY_PX = 0.3, 0.086, 0.03, 0.25
 _SAME_NOISE = 12.0  # places that share their noise, averaged as they are
 
 
@@ -121,7 +126,8 @@ def photograph_widths(
     blur = _blur(quarter[clear], at_half[clear], three_quarters[clear])
     by_walls = mean(_slit_width(at_half, blur))
     width = min(max(by_walls, possible.at(_LIKELY[0])), possible.at(_LIKELY[1]))
-    widths = np.where(clear, width / line.deficit * deficit, 0.0)
+    widths = np.zeros(len(places))
+    widths[clear] = width * _along(deficit[clear], at_half[clear], blur)
     ratio = widths[clear].sum() / max(float(mask_widths[clear].sum()), 1e-6)
     missing, half_widths = (np.where(clear, values, np.nan) for values in (deficit, at_half))
     return Valleys(np.where(clear, widths, ratio * mask_widths), clear, line, possible, missing, half_widths)
@@ -176,6 +182,28 @@ def _slit_width(at_half: np.ndarray, blur: float) -> np.ndarray:
     scale = max(blur, 1e-6)
     known = np.interp(at_half / scale, widths[:, 1], slits) * scale
     return np.where(at_half / scale >= widths[-1, 1], at_half, known)
+
+
+def _along(deficit: np.ndarray, at_half: np.ndarray, blur: float) -> np.ndarray:
+    """How wide a crack is at its places, by its mean width.
+
+    Args:
+        deficit: missing light, above 0, float (n,).
+        at_half: width at half the depth, above 0, float (n,).
+        blur: deviation in pixels.
+
+    Returns:
+        float (n,), 1 on average.
+    """
+    slits, widths = _slits()
+    # A share more of width is that share more of missing light, and this part of it more of the width at half the depth.
+    follows = np.gradient(np.log(widths[:, 1]), np.log(slits))
+    part = float(np.interp(at_half.mean() / max(blur, 1e-6), widths[:, 1], follows))
+    light, walls = (np.log(values) - np.log(values).mean() for values in (deficit, at_half))
+    by_light = 1 / _LIGHT_VARIES**2
+    by_walls = part / (_WALLS_VARY**2 + (_WALLS_VARY_PX / at_half.mean()) ** 2)
+    wider = np.exp((by_light * light + by_walls * walls) / (1 / _WIDTHS_VARY**2 + by_light + part * by_walls))
+    return np.asarray(wider / wider.mean())
 
 
 @cache

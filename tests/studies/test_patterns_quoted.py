@@ -26,8 +26,9 @@ def test_patterns_and_proposals_are_quoted_as_measured() -> None:
     for table in ("mbei-1130", "osim", "width-classes"):
         told = " | ".join(f"{rows[s, table]['agree']} of {rows[s, table]['cracks']}" for s in (MASKS, MODEL))
         assert f"`{table}` | {told} |" in CONDITION
-        # Classes of a tenth of a millimetre are finer than a maximum width is told; docs/condition.md says so.
-        assert float(rows[MASKS, table]["share"]) >= (0.9 if table == "width-classes" else 0.95)
+        assert float(rows[MASKS, table]["share"]) >= 0.95
+        if table != "mbei-1130":  # asks for spacings too, and the model misses cracks; docs/condition.md says so
+            assert float(rows[MODEL, table]["share"]) >= 0.95
 
 
 def test_directions_and_spacings_are_quoted_as_measured() -> None:

@@ -72,6 +72,16 @@ def test_the_widest_place_is_found_in_the_photograph() -> None:
     assert crack.max_width_at[0] > CENTRE[1]
 
 
+@pytest.mark.parametrize("width", [3.0, 6.0, 12.0])
+def test_the_darkest_stretch_of_an_even_crack_is_not_its_widest(width: float) -> None:
+    share = cover([wave(200, 4, 90, 20.0, CENTRE)], [width], SHAPE)
+    uneven = gaussian_filter(np.random.default_rng(3).normal(0, 1, SHAPE), 9.0)
+    photo = photograph(share * np.clip(1 + 0.1 * uneven / uneven.std(), 0.7, 1.2), blur=0.6, depth=0.6)
+    (crack,) = measure_cracks(share > 0.5, photo=photo)
+    assert crack.width_from == PHOTOGRAPH
+    assert crack.max_width_px == pytest.approx(crack.mean_width_px, rel=0.05)
+
+
 @pytest.mark.parametrize(
     "photo",
     [

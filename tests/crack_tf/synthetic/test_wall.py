@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crack_tf.synthetic.wall import Wall, WallCrack, draw_walk
+from crack_tf.synthetic.wall import Wall, WallCrack, crack_light, draw_walk
 from tflite.device.tiles import Box
 
 PIER = Box(0, 0, 3000, 3000)
@@ -43,7 +43,17 @@ def test_cracks_are_dark_and_where_their_centreline_is(wall):
 def test_what_cracks_cover_is_length_times_width(wall):
     crack = wall.cracks[0]
     area = wall.view(0, 0, 900, 900)[1].sum()
-    assert area == pytest.approx(crack.length * crack.mean_width, rel=0.08)
+    assert area == pytest.approx(crack.length * crack.mean_width, rel=0.02)
+
+
+@pytest.mark.parametrize("degrees", [3, 17, 44, 88])  # exactly along rows it is whole samples wide
+@pytest.mark.parametrize("width", [0.6, 2.0, 5.0])
+def test_a_straight_crack_is_drawn_as_wide_as_it_is_said_to_be(width, degrees):
+    angle = np.radians(degrees)
+    points = 150.3 + 4.0 * np.arange(-25, 26)[:, np.newaxis] * np.array([np.cos(angle), np.sin(angle)])
+    crack = WallCrack(points, np.full((2, len(points)), width / 2), 0.7)
+    area = crack_light(crack, 300, 300)[1].sum() - np.pi / 8 * width**2  # its first end is round
+    assert area / crack.length == pytest.approx(width, abs=0.04)
 
 
 @settings(max_examples=20)
