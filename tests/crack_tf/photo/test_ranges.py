@@ -15,8 +15,10 @@ from crack_tf.photo.ranges import (
     Range,
     drawn_by_network,
     in_millimetres,
+    inside,
     length_on_mask,
     of_parts,
+    open_ended,
     widest,
     widest_by_network,
     width_in_photo,
@@ -110,7 +112,7 @@ def test_what_a_network_may_have_left_out_counts_where_a_crack_is_faint() -> Non
     strong, faint, unseen = (drawn_by_network(drawn, light) for light in (6.0, 0.5, 0.0))
     assert strong.high < 120
     assert 300 < faint.high <= unseen.high
-    assert strong.low == faint.low == drawn.low
+    assert strong.low == faint.low == pytest.approx(0.9 * drawn.low)  # it draws on beyond a crack, too
 
 
 def test_the_widest_place_of_a_faint_crack_may_be_finer_than_it_was_read() -> None:
@@ -135,3 +137,12 @@ def test_parts_are_wrong_together_and_gaps_may_be_crack() -> None:
     assert length.high > part[0].high + other[0].high + 20
     assert mean.low == pytest.approx((2 * 2.0 + 1.0) / 3)
     assert most == Range(3.0, 5.0)
+
+
+def test_a_length_ends_with_the_photograph_or_has_no_end() -> None:
+    drawn = Range(90.0, 700.0)
+    assert inside(drawn, 100.0, 80.0, 500.0) == Range(90.0, 520.0)
+    assert inside(drawn, 100.0, 80.0, 5000.0) == drawn
+    assert inside(drawn, 600.0, 500.0, 500.0).high == 600.0
+    assert open_ended(drawn) == Range(90.0, math.inf)
+    assert in_millimetres(100.0, open_ended(drawn), 0.5, 0.1).high == math.inf
