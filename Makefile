@@ -14,6 +14,7 @@
 # make figures   the documents' pictures in docs/figures, from the METU runs and results (minutes)
 # make docs   the documentation as a site, in site/; a warning is an error (half a minute)
 # make extras   each extra of the wheel in a fresh environment of its own, and its verbs in it (minutes)
+# make pages   every command of the documentation's pages, run as a reader would paste it (minutes)
 # make emulated-pi   the device bundle on an emulated Raspberry Pi 4 and 5 (arm64 under qemu); Debian or Ubuntu, no root
 #
 # What a study does, costs and should give is in its file, studies/NAME.py.
@@ -22,7 +23,7 @@
 .DELETE_ON_ERROR:
 STUDIES := metu nano generalise metu-tune segmentation unet-study survey-demo survey-results explain-results
 NOTEBOOK_STUDIES := reports figures
-.PHONY: help setup setup-dev demo $(STUDIES) $(NOTEBOOK_STUDIES) emulated-pi extras docs quick test lint format types pytest clean
+.PHONY: help setup setup-dev demo $(STUDIES) $(NOTEBOOK_STUDIES) emulated-pi extras pages docs quick test lint format types pytest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -104,8 +105,8 @@ emulated-pi: $(VENV)/.dev
 	@$(BIN)/python -m tests.emulated_pi.prepare --out $(EMULATED) $(if $(BUNDLE),--bundle $(BUNDLE))
 	@CRACK_TF_EMULATED_PI=$(EMULATED) $(BIN)/python -m pytest -q tests/emulated_pi
 
-extras: $(VENV)/.dev
-	@CRACK_TF_EXTRAS=1 $(BIN)/python -m pytest -q tests/extras
+extras pages: $(VENV)/.dev
+	@CRACK_TF_TESTS=$@ $(BIN)/python -m pytest -q tests/$@
 
 # -------------------------------------------------------------------------------------------------------- test
 
@@ -116,8 +117,7 @@ pytest quick: export CRACK_TF_DATA := $(abspath ../shared/data)
 endif
 endif
 
-# Each takes up to 3 GB.
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 2# each takes up to 3 GB
 
 # The theme's makers announce what comes after mkdocs on every run; here its version is pinned.
 docs: $(VENV)/.docs

@@ -4,11 +4,12 @@ What it makes: runs/survey-demo; open runs/survey-demo/found/report.html, and fo
 cracks.json (COCO), found.gpkg and sheets.
 Cost: three minutes on two cores.
 Expected: the comparison; results/survey has those of ten flights.
-Command: make survey-demo
+Command: make survey-demo   (FLIGHT='--piers 1 --size 640x480' draws a smaller one)
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
 from studies.recipe import Copy, Step, follow
@@ -22,9 +23,10 @@ def steps() -> list[Step | Copy]:
     """The recipe."""
     flight, found = RUNS / "flight", RUNS / "found"
     again, later = RUNS / "flight-later", RUNS / "found-later"
+    drawn = os.environ.get("FLIGHT", "").split()
     asked = ("--flight-log", flight / "flight.csv", "--faces", flight / "faces.json", "--condition", "mbei-1130")
     return [
-        *flight_steps(0, flight, found),
+        *flight_steps(0, flight, found, *drawn),
         # On the same photographs: nothing is searched again.
         Step(None, ["survey", flight / "photos", "--out", found, *asked]),
         # The last photograph has no direction of its own: what it shows is on no face.
@@ -40,7 +42,7 @@ def steps() -> list[Step | Copy]:
             None,
             [
                 *("data", "flight", "--out", again, "--epoch", "1", "--grown-mm", GROWN_MM),
-                *("--laser-noise-m", LASER_M, "--overwrite"),
+                *("--laser-noise-m", LASER_M, "--overwrite", *drawn),
             ],
         ),
         Step(

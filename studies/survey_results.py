@@ -17,10 +17,10 @@ RUNS = Path("runs/survey-demo")
 SEEDS = range(10)
 
 
-def flight_steps(seed: int, flight: Path, found: Path) -> list[Step]:
-    """Draw a flight, survey it and compare the findings with what was drawn."""
+def flight_steps(seed: int, flight: Path, found: Path, *drawn: str) -> list[Step]:
+    """Draw a flight, with options of `crack-tf data flight`, survey it and compare the findings with what was drawn."""
     return [
-        Step(None, ["data", "flight", "--seed", str(seed), "--out", flight, "--overwrite"]),
+        Step(None, ["data", "flight", "--seed", str(seed), "--out", flight, "--overwrite", *drawn]),
         Step(
             None,
             [

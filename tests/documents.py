@@ -105,6 +105,16 @@ def commands(block: Block) -> list[Command]:
     return found
 
 
+def command_lines(block: Block) -> list[tuple[str, str]]:
+    """(file and line, text) of each line of a shell block that has a command: continued lines are one, without their comments."""
+    found = []
+    for offset, line in _logical_lines(block.text):
+        text = re.sub(r"(^|\s)#.*", "", line)
+        if text.strip():
+            found.append((f"{block.document.relative_to(ROOT)}:{block.line + offset}", " ".join(text.split())))
+    return found
+
+
 def columns_explained(text: str) -> dict[str, str]:
     """Columns of a table of columns, `| names | unit | meaning |`, in order, each with its unit.
 

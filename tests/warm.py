@@ -37,7 +37,7 @@ class Popen(subprocess.Popen[Any]):
 
     def __init__(self, command: list[str], **options: Any) -> None:
         assert command[:2] == [sys.executable, "-m"], command
-        self.folder = _served()
+        self.folder = served()
         super().__init__([sys.executable, "-I", "-S", __file__, str(self.folder), *command[2:]], **options)
 
     def send_signal(self, sig: int) -> None:
@@ -57,7 +57,7 @@ class Popen(subprocess.Popen[Any]):
 
 
 @cache
-def _served() -> Path:
+def served() -> Path:
     """The folder of this test process's first process, which is started when it is first needed."""
     from tuning.workers import end_with_parent
 
