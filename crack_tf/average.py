@@ -2,7 +2,9 @@
 
 Models fine-tuned from the same start can be averaged weight by weight: the mean often does better away from the training data than
 any of them, at the cost of one (Izmailov et al., "Averaging weights leads to wider optima", UAI 2018; Wortsman et al., "Model soups",
-ICML 2022, and "Robust fine-tuning of zero-shot models", CVPR 2022). The result is a run folder like that of `crack_tf.train`.
+ICML 2022, and "Robust fine-tuning of zero-shot models", CVPR 2022). A classifier that was trained on crops may answer best about tiles
+somewhat larger than it was trained on: --image-size (Touvron et al., "Fixing the train-test resolution discrepancy", NeurIPS 2019).
+The result is a run folder like that of `crack_tf.train`.
 """
 
 from __future__ import annotations
@@ -33,6 +35,12 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--target-recall", type=fraction, default=0.998, help="recall that the decision threshold reaches on validation"
     )
+    add(
+        "--image-size",
+        type=positive_int,
+        default=None,
+        help="side of the averaged model's input in pixels (default: as it was trained); weights fit any side",
+    )
     add("--val-limit", type=positive_int, default=None, help="choose the threshold on at most so many tiles or patches")
     add("--out", type=named_path, required=True, help="run folder")
     add("--overwrite", action="store_true", help="replace the run in --out")
@@ -54,6 +62,7 @@ def run(args: argparse.Namespace) -> None:
         args.data,
         args.out,
         target_recall=args.target_recall,
+        image_size=args.image_size,
         val_limit=args.val_limit,
         overwrite=args.overwrite,
     )

@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from crack_tf.common.provenance import created, data_record, environment
 from crack_tf.data.registry import prepare
 from crack_tf.inference.predictor import model_file, refuse_adopted
+from crack_tf.models import build_model
 from crack_tf.models.keras_models import load_keras
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.loop import finish
@@ -32,6 +34,7 @@ def average(
     out: str | os.PathLike[str],
     *,
     target_recall: float = 0.998,
+    image_size: int | None = None,
     val_limit: int | None = None,
     overwrite: bool = False,
 ) -> Run:
@@ -42,6 +45,7 @@ def average(
         data: manifest .csv with all that trained any of them; the threshold is chosen on its validation split.
         out: run folder.
         target_recall: recall that the decision threshold reaches on validation, above 0 and at most 1.
+        image_size: side of the averaged model's input in pixels; None for the first model's.
         val_limit: validation samples at most; None for all.
         overwrite: replace the run in `out`.
 
@@ -67,21 +71,22 @@ def average(
     task.check(manifest)
 
     few = replace(ALL, limit=val_limit)
-    val = task.load(manifest, "val", first.image_size, few)  # first: data that are not there are noticed in no time
-
-    model = load_keras(files[0])
-    model.set_weights(mean_weights([(str(file), load_keras(file).get_weights()) for file in files]))
     config = TrainConfig(
         model=first.model,
-        image_size=first.image_size,
+        image_size=image_size or first.image_size,
         hyperparameters=dict(first.hyperparameters),
         weights="average",
         target_recall=target_recall,
     )
+    val = task.load(manifest, "val", config.image_size, few)  # first: data that are not there are noticed in no time
+
+    model = build_model(config.model, keras, image_size=config.image_size, **config.hyperparameters)
+    model.set_weights(mean_weights([(str(file), load_keras(file).get_weights()) for file in files]))
     tell_left(folder, clear_folder(folder, OUTPUT))
     record: dict[str, Any] = {
         "averaged": [{"file": str(file), "sha256": sha256_file(file)} for file in files],
         "target_recall": target_recall,
+        "image_size": config.image_size,
         "val_limit": val_limit,
         "data": data_record(manifest),
     }

@@ -60,6 +60,21 @@ def test_the_average_of_a_run_and_a_checkpoint_is_a_finished_run(
     assert read_sidecar(out / "model.keras").threshold.target_recall == 0.998
 
 
+def test_an_averaged_classifier_may_look_at_larger_tiles(
+    tiny_run: Path, tiny_manifest: Manifest, tmp_path: Path
+) -> None:
+    from crack_tf.models.keras_models import load_keras
+
+    out, trained = tmp_path / "larger", read_sidecar(tiny_run / "model.keras").image_size
+    given = [str(tiny_run), str(tiny_run), "--data", str(tiny_manifest.source), "--out", str(out)]
+    assert main([*given, "--image-size", str(trained + 8)]) == 0
+    assert read_sidecar(out / "model.keras").image_size == trained + 8
+    larger, before = load_keras(out / "model.keras"), load_keras(tiny_run / "model.keras")
+    assert larger.input_shape == (None, trained + 8, trained + 8, 3)
+    assert all(np.allclose(a, b) for a, b in zip(larger.get_weights(), before.get_weights(), strict=True))
+    assert main([*given, "--overwrite", "--image-size", "1"]) == 2
+
+
 def test_an_existing_run_is_left_alone(
     tiny_run: Path, tiny_manifest: Manifest, capsys: pytest.CaptureFixture[str]
 ) -> None:
