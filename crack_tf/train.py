@@ -43,7 +43,11 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--hp", action="append", default=[], metavar="NAME=VALUE", help="hyperparameter of the model, as Python literal"
     )
-    add("--weights", default=None, help="imagenet, none, or a weights file (default: imagenet where Keras has it)")
+    add(
+        "--weights",
+        default=None,
+        help="imagenet, none, a weights file, or a .keras on the same backbone (default: imagenet where Keras has it)",
+    )
     add("--init-from", default=None, help="trained .keras or run folder to start from, of any image size")
     add("--epochs", type=positive_int, default=10)
     add("--steps-per-epoch", type=positive_int, default=None, help="shorter epochs, for very large data sets")

@@ -2,14 +2,15 @@
 
 What it makes: `real`, MobileNetV2 at 160 pixels from data that may be shipped (METU, SDNET2018's walls, concrete from a drone, crops
 of real scenes without a crack, and cracks transplanted onto these, a part of them on drawn brickwork and coarse surfaces);
-`mobilenet_v2_035_real`, a small classifier for the device that learns from it; and `unet_mobile`, research only, from all sets with
-masks besides, with crack-free tiles and scenes as empty masks.
+`mobilenet_v2_035_real`, a small classifier for the device that learns from it, and `mobilenet_v2_035_112_real`, which learns at 96 pixels
+and is asked at 112; and `unet_mobile`, research only, on the encoder of `real`, from all sets with masks besides, with crack-free tiles
+and scenes as empty masks.
 Ideas: masks and tile labels in one training set; cracks transplanted onto other backgrounds, and lines that only look like cracks
 (crack_tf/synthetic/transplant.py); balanced draws of data sets; colour casts, blur, adverse conditions. docs/decisions.md says what
 each is for.
 `real` ends with epochs at a constant rate whose weights are averaged: flat minima hold better on data never seen (Izmailov et
 al., UAI 2018; Cha et al., SWAD, NeurIPS 2021).
-Cost: about five hours on two cores with AVX-512.
+Cost: about six and a half hours on two cores with AVX-512.
 Expected: results/real-scenes, made by `crack-tf evaluate --suite` (docs/results.md).
 Command: CRACK_TF_DATA=/path/to/data python -m studies.real_scenes   (the folder must be writable: drawn sets go there)
 """
@@ -37,7 +38,6 @@ CLASSIFIER = (
     "--balance 0.65 --target-recall 0.9 --val-limit 1500"
 )
 SHARED = "--augmentation 1.5 --adverse 0.12 --camera 0.35"
-BEFORE = Path("runs/segmentation/unet_mobile")  # of `make segmentation`
 
 
 def steps(data: Path, weights: str = "imagenet") -> list[Step]:
@@ -98,14 +98,14 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
                 *("--init-from", second, "--data", made["open"]),
             ),
         ),
-        *averaged(flat, "mobilenet_v2", made["open"], classifier, second_view=5),
-        *device_model(classifier, made["open"]),
+        *averaged(flat, made["open"], classifier, second_view=5),
+        *device_models(classifier, made["open"]),
         train_step(
             segmenter,
             words(
-                "--model unet_mobile --hp alpha=0.35 --loss bce+dice --epochs 8 --steps-per-epoch 180 --batch 12 "
-                "--learning-rate 8e-4 --warmup-steps 30 --precision bfloat16 --balance 0.5 --val-limit 500 " + SHARED,
-                *("--init-from", BEFORE, "--data", made["all"]),
+                "--model unet_mobile --loss bce+dice --freeze-epochs 1 --epochs 20 --steps-per-epoch 180 --batch 12 --learning-rate 1e-3 "
+                "--warmup-steps 60 --precision bfloat16 --balance 0.5 --val-limit 300 --patience 0 " + SHARED,
+                *("--weights", classifier / "model.keras", "--data", made["all"]),
             ),
         ),
         Step(segmenter / "export" / "unet_mobile-int8-ptq.tflite", words("export --int8 --ptq", segmenter)),
@@ -113,38 +113,39 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
 
 
 def averaged(
-    run: Path, model: str, data: Path, out: Path, *, second_view: int, epochs: str = "*", recall: float = 0.9
+    run: Path, data: Path, out: Path, *options: str, second_view: int = 0, epochs: str = "*", recall: float = 0.9
 ) -> list[Step]:
     """The mean of a run's epochs, and its int8 file. The run itself comes first and says what they are: its best epoch counts twice."""
     checkpoints = Files(run / "checkpoints", f"epoch-{epochs}.keras")
+    looks = words(f"--second-view {second_view}") if second_view else []
     return [
         Step(
             out / "model.keras.json",
-            ["average", run, checkpoints, *words(f"--target-recall {recall} --data", data, "--out", out)],
+            ["average", run, checkpoints, *options, *words(f"--target-recall {recall} --data", data, "--out", out)],
         ),
-        Step(
-            out / "export" / f"{model}-int8-qat.tflite",
-            words(f"export --int8 --qat-steps 60 --second-view {second_view}", out),
-        ),
+        Step(out / "export" / "mobilenet_v2-int8-qat.tflite", [*words("export --int8 --qat-steps 60"), *looks, out]),
     ]
 
 
-def device_model(teacher: Path, data: Path) -> list[Step]:
-    """MobileNetV2 at 0.35 of its width, taught by the default; the mean of its fifth to tenth epoch.
+def device_models(teacher: Path, data: Path) -> list[Step]:
+    """MobileNetV2 at 0.35 of its width, taught by the default, twice: at 160 pixels, which looks twice, and at fewer, which looks once.
 
-    Its threshold finds fewer of validation's cracks than the default's, and leaves as many clean tiles alone.
+    The first's threshold finds fewer of validation's cracks than the default's, and leaves as many clean tiles alone. The second learns
+    at 96 pixels and is asked at 112: crops are enlarged in training, so that what is in them looks larger than in whole tiles (Touvron
+    et al., "Fixing the train-test resolution discrepancy", NeurIPS 2019).
     """
-    learned = words(
-        "--model mobilenet_v2 --hp alpha=0.35 --image-size 160 --init-from crack_tf/zoo_models/mobilenet_v2_035_mixed/model.keras "
-        "--batch 32 --learning-rate 6e-4 --schedule constant --warmup-steps 30 --steps-per-epoch 150 --epochs 10 --augmentation 1.5 "
-        "--zoom-out 1.6 --adverse 0.12 --camera 0.35 --balance 0.65 --target-recall 0.9 --val-limit 1000",
-        *("--teacher", teacher, "--data", data),
+    shared = (
+        "--model mobilenet_v2 --hp alpha=0.35 --batch 32 --learning-rate 6e-4 --schedule constant --warmup-steps 30 "
+        "--steps-per-epoch 150 --epochs 10 --augmentation 1.5 --zoom-out 1.6 --adverse 0.12 --camera 0.35 --balance 0.65 "
+        "--target-recall 0.9 --val-limit 1000"
     )
+    taught = words(shared, *("--teacher", teacher, "--data", data))
+    before, small = Path("crack_tf/zoo_models/mobilenet_v2_035_mixed/model.keras"), RUNS / "small"
     return [
-        train_step(RUNS / "small_flat", learned),
-        *averaged(
-            RUNS / "small_flat", "mobilenet_v2", data, RUNS / "small", second_view=7, epochs="0[01][05-9]", recall=0.88
-        ),
+        train_step(RUNS / "small_flat", [*taught, *words("--image-size 160 --init-from", before)]),
+        *averaged(RUNS / "small_flat", data, small, second_view=7, epochs="0[01][05-9]", recall=0.88),
+        train_step(RUNS / "smallest_flat", [*taught, *words("--image-size 96 --patience 0 --init-from", small)]),
+        *averaged(RUNS / "smallest_flat", data, RUNS / "smallest", "--image-size", "112", epochs="0[01][03-9]"),
     ]
 
 

@@ -6,14 +6,17 @@ multiply-adds at 224 pixels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from crack_tf.models.heads import HEAD_LAYERS, logit_head
+from crack_tf.models.keras_models import load_keras
 from crack_tf.models.layers import pixel_input
 from crack_tf.models.space import Choice, Space
 from tflite.errors import CrackError, first_line
 
+_BACKBONE = ("Conv1", "bn_Conv1", "expanded_conv_", "block_", "Conv_1")  # what Keras calls its layers
 BLOCKS = 17  # inverted residuals: expanded_conv (number 0) and block_1 ... block_16
 
 SPACE: Space = {
@@ -88,7 +91,7 @@ def load_pretrained(keras: Any, model: Any, source: str, *, image_size: int, alp
     Args:
         keras: the Keras namespace the model was built with.
         model: from `build`, or any model on the same backbone.
-        source: "imagenet" (Keras's own download) or a path of a `notop` weights file.
+        source: "imagenet" (Keras's own download), a path of a `notop` weights file, or the `.keras` file of a model on this backbone.
         image_size: side of the input in pixels.
         alpha: width multiplier of the model.
 
@@ -97,8 +100,23 @@ def load_pretrained(keras: Any, model: Any, source: str, *, image_size: int, alp
     """
     if source != "imagenet" and not Path(source).is_file():
         raise CrackError(f"--weights {source!r}: no such file. Give a weights file, 'imagenet' or 'none'.")
+    backbone = load_keras(source) if source.endswith(".keras") else _without_top(keras, source, image_size, alpha)
+    given = {layer.name: layer.get_weights() for layer in backbone.layers if layer.weights}
+    layers = [layer for layer in model.layers if layer.weights and layer.name.startswith(_BACKBONE)]
+    missing = next((layer for layer in layers if not _fits(layer, given.get(layer.name))), None)
+    if missing is not None:
+        raise CrackError(
+            f"--weights {source!r} does not fit MobileNetV2 with alpha {alpha}: its layer {missing.name} is another or not there. "
+            "Give a model on the same backbone with the same alpha, or 'none' to train from scratch."
+        )
+    for layer in layers:
+        layer.set_weights(given[layer.name])
+
+
+def _without_top(keras: Any, source: str, image_size: int, alpha: float) -> Any:
+    """Keras's own MobileNetV2 with its download or the weights of a file."""
     try:
-        backbone = keras.applications.MobileNetV2(
+        return keras.applications.MobileNetV2(
             input_shape=(image_size, image_size, 3), alpha=alpha, include_top=False, weights=source
         )
     except Exception as error:  # Keras raises bare Exception without a network, ValueError or OSError for a wrong file
@@ -106,10 +124,10 @@ def load_pretrained(keras: Any, model: Any, source: str, *, image_size: int, alp
             f"--weights {source!r} cannot be loaded into MobileNetV2 with alpha {alpha} ({first_line(error, 200)}). "
             "Give a 'notop' weights file of the same alpha, or 'none' to train from scratch."
         ) from None
-    own = {layer.name: layer for layer in model.layers}
-    for layer in backbone.layers:
-        if layer.weights and layer.name in own:
-            own[layer.name].set_weights(layer.get_weights())
+
+
+def _fits(layer: Any, weights: Sequence[Any] | None) -> bool:
+    return weights is not None and [tuple(w.shape) for w in layer.weights] == [w.shape for w in weights]
 
 
 def set_trainable(model: Any, blocks: int, head: tuple[str, ...] = HEAD_LAYERS) -> None:

@@ -36,8 +36,8 @@ class TrainConfig:
         policy: how a set that is no manifest is split; None for the set's own.
         image_size: side of the input in pixels; 0 takes the model's own.
         hyperparameters: keyword arguments of the model's builder; those that are not named get the builder's defaults.
-        weights: "none", "imagenet", or a path of pretrained backbone weights; empty takes the model's own ("imagenet" where Keras has
-            it), or "none" with `init_from`.
+        weights: "none", "imagenet", a path of pretrained backbone weights or of a `.keras` on the same backbone; empty takes the model's
+            own ("imagenet" where Keras has it), or "none" with `init_from`.
         init_from: a trained `.keras` of the same model, or its run folder, to start from, at any image size; or None.
         epochs: at most this many.
         steps_per_epoch: batches per epoch, or None for the whole split.

@@ -148,3 +148,19 @@ def test_imagenet_weights_fill_the_encoder_and_leave_the_decoder(data_root: Path
     for name in names:
         same = all(np.array_equal(a, b) for a, b in zip(before[name], model.get_layer(name).get_weights(), strict=True))
         assert same == name.startswith(("decoder", "detail", "logit")), name
+
+
+def test_a_classifier_on_the_same_backbone_fills_the_encoder(tmp_path: Path) -> None:
+    spec = get_model("unet_mobile")
+    assert spec.pretrained is not None
+    classifier = build_model("mobilenet_v2", keras, image_size=64, alpha=0.35)
+    classifier.save(tmp_path / "model.keras")
+    model = build_model("unet_mobile", keras, image_size=96, alpha=0.35)
+    spec.pretrained(keras, model, str(tmp_path / "model.keras"), image_size=96, alpha=0.35)
+    theirs = {layer.name: layer.get_weights() for layer in classifier.layers if layer.weights}
+    for layer in model.layers:
+        if layer.weights and not layer.name.startswith(("decoder", "detail", "logit")):
+            assert all(np.array_equal(a, b) for a, b in zip(layer.get_weights(), theirs[layer.name], strict=True))
+    other = build_model("unet_mobile", keras, image_size=96, alpha=0.5)
+    with pytest.raises(CrackError, match=r"does not fit MobileNetV2 with alpha 0\.5"):
+        spec.pretrained(keras, other, str(tmp_path / "model.keras"), image_size=96, alpha=0.5)
