@@ -442,6 +442,7 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
 Drawing = Literal["unet_mobile"]
 Classifying = Literal[
     "mobilenet_v2",
+    "mobilenet_v2_035_112_real",
     "mobilenet_v2_035_mixed",
     "mobilenet_v2_035_real",
     "mobilenet_v2_mixed",
