@@ -36,7 +36,7 @@ def load_keras(path: str | Path, compile: bool = False) -> Any:
         return keras.models.load_model(path, compile=compile)
     except Exception as error:  # zipfile, h5py, json and Keras each raise their own kinds on a damaged file
         raise ModelFileError(
-            f"{path} is not a whole .keras model ({type(error).__name__}: {str(error)[:200]})."
+            f"{path} is not a whole .keras model ({type(error).__name__}: {str(error)[:200]}). Copy it again, or name another file."
         ) from None
 
 

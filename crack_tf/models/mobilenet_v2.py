@@ -14,7 +14,7 @@ from crack_tf.models.heads import HEAD_LAYERS, logit_head
 from crack_tf.models.keras_models import load_keras
 from crack_tf.models.layers import pixel_input
 from crack_tf.models.space import Choice, Space
-from tflite.errors import CrackError, first_line
+from tflite.errors import CrackError, ModelFileError, first_line
 
 _BACKBONE = ("Conv1", "bn_Conv1", "expanded_conv_", "block_", "Conv_1")  # what Keras calls its layers
 BLOCKS = 17  # inverted residuals: expanded_conv (number 0) and block_1 ... block_16
@@ -99,8 +99,15 @@ def load_pretrained(keras: Any, model: Any, source: str, *, image_size: int, alp
         CrackError: if the weights cannot be had or do not fit the width.
     """
     if source != "imagenet" and not Path(source).is_file():
-        raise CrackError(f"--weights {source!r}: no such file. Give a weights file, 'imagenet' or 'none'.")
-    backbone = load_keras(source) if source.endswith(".keras") else _without_top(keras, source, image_size, alpha)
+        problem = "a folder; name the model file in it" if Path(source).is_dir() else "no such file"
+        raise CrackError(f"--weights {source!r}: {problem}. Give a weights file, a .keras file, 'imagenet' or 'none'.")
+    if source.endswith(".keras"):
+        try:
+            backbone = load_keras(source)
+        except ModelFileError as error:
+            raise CrackError(f"--weights: {error}") from None
+    else:
+        backbone = _without_top(keras, source, image_size, alpha)
     given = {layer.name: layer.get_weights() for layer in backbone.layers if layer.weights}
     layers = [layer for layer in model.layers if layer.weights and layer.name.startswith(_BACKBONE)]
     missing = next((layer for layer in layers if not _fits(layer, given.get(layer.name))), None)

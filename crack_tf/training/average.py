@@ -23,7 +23,7 @@ from crack_tf.training.tasks import ALL, task_of
 from tflite.errors import CrackError
 from tflite.files import sha256_file, write_json
 from tflite.outputs import Output, check_folder, clear_folder, json_with
-from tflite.sidecar import read_sidecar
+from tflite.sidecar import read_sidecar, sidecar_path
 
 OUTPUT = Output("crack-tf average", json_with("config.json", "averaged"), RUN_FILES, first="config.json")
 
@@ -66,6 +66,8 @@ def average(
     # The first says what they all are; checkpoints have no sidecar of their own.
     first = read_sidecar(files[0])
     refuse_adopted(files[0], first, "average rebuilds")
+    if image_size is None:
+        _require_one_size(files, first.image_size)
     task = task_of(first.model)
     manifest = prepare(data)
     task.check(manifest)
@@ -79,6 +81,13 @@ def average(
         target_recall=target_recall,
     )
     val = task.load(manifest, "val", config.image_size, few)  # first: data that are not there are noticed in no time
+    kinds = set(np.unique(val.labels).tolist())
+    if task.name == "classify" and kinds != {0, 1}:
+        lacking = "cracked" if 1 not in kinds else "clean"
+        more = f", of the {val_limit} that --val-limit {val_limit} leaves" if val_limit else ""
+        raise CrackError(
+            f"--data {data}: no {lacking} tile on validation{more}: no threshold can be chosen. Take more tiles."
+        )
 
     model = build_model(config.model, keras, image_size=config.image_size, **config.hyperparameters)
     model.set_weights(mean_weights([(str(file), load_keras(file).get_weights()) for file in files]))
@@ -92,6 +101,15 @@ def average(
     }
     write_json(folder / "config.json", record | {"created": created(), **environment()})
     return finish(config, manifest, model, val, folder)
+
+
+def _require_one_size(files: Sequence[Path], size: int) -> None:
+    """Refuse models that were trained at other sizes than the first; a checkpoint does not say."""
+    for file in files[1:]:
+        if sidecar_path(file).is_file() and (other := read_sidecar(file).image_size) != size:
+            raise CrackError(
+                f"MODEL {file} looks at {other} pixels, the first at {size}. Say with --image-size which the mean is to have."
+            )
 
 
 def mean_weights(weights: list[tuple[str, list[np.ndarray]]]) -> list[np.ndarray]:

@@ -22,6 +22,7 @@ _COUNTS = ("epochs", "steps_per_epoch", "batch", "val_limit")  # from 1
 _STEPS = ("warmup_steps", "freeze_epochs", "unfreeze_blocks", "patience", "seed")  # from 0
 _POSITIVE = ("learning_rate", "positive_weight", "negative_weight", "max_minutes")
 _SHARES = ("adverse", "camera", "balance", "empty_share", "teacher_share")
+MAX_SIDE = 2048  # of the input, pixels: samples of more would fill a disk before anybody saw an epoch
 # Fields that choose samples. The run's config.json keeps them beside "train", which holds all others.
 _SAMPLES = ("data", "policy", "limit", "val_limit", "empty_share")
 
@@ -129,7 +130,8 @@ class TrainConfig:
         if unknown:
             raise CrackError(f"--hp {unknown[0]!r}: {self.model} knows {', '.join(spec.hyperparameters)}.")
         for names, holds, wanted in (
-            (("image_size", *_COUNTS), lambda value: is_whole(value) and value >= 1, "a whole number from 1"),
+            (("image_size",), lambda value: is_whole(value) and 1 <= value <= MAX_SIDE, f"pixels from 1 to {MAX_SIDE}"),
+            (_COUNTS, lambda value: is_whole(value) and value >= 1, "a whole number from 1"),
             (_STEPS, lambda value: is_whole(value) and value >= 0, "a whole number from 0"),
             (_POSITIVE, lambda value: is_number(value) and 0 < value < float("inf"), "a number above 0"),
             (_SHARES, lambda value: is_number(value) and 0 <= value <= 1, "a share from 0 to 1"),

@@ -87,21 +87,32 @@ def train(
     }
     if resume:
         check_same_run(folder, record)
+    # All that can be refused is, before anything of an earlier run is deleted or a folder is made.
+    chosen = Choice(config.limit, config.empty_share, config.seed)
+    training = task.load(manifest, "train", config.image_size, chosen)
+    val = task.load(manifest, "val", config.image_size, replace(ALL, limit=config.val_limit))
+    model = None if resume else initial_model(config)
+    teacher = Teacher(load_keras(config.teacher), config.teacher_share) if config.teacher else None
     with FolderLock(folder, f"another process is training in {folder}. Wait for it, end it, or choose another --out."):
         if resume:
             remove_leftovers(folder, OUTPUT)
         else:
             tell_left(folder, clear_folder(folder, OUTPUT))
             write_json(folder / "config.json", record | {"created": created(), **environment()})
-        chosen = Choice(config.limit, config.empty_share, config.seed)
-        training = task.load(manifest, "train", config.image_size, chosen)
-        val = task.load(manifest, "val", config.image_size, replace(ALL, limit=config.val_limit))
         samples = f"{len(training)} training and {len(val)} validation {task.samples}"
         say(f"{config.model} at {config.image_size} px: {samples}")
-        return finish(config, manifest, fit(config, training, val, folder, say), val, folder, say)
+        return finish(config, manifest, fit(config, training, val, folder, say, model, teacher), val, folder, say)
 
 
-def fit(config: TrainConfig, train: Any, val: Any, folder: Path, say: Callable[[str], None] = say_now) -> Any:
+def fit(
+    config: TrainConfig,
+    train: Any,
+    val: Any,
+    folder: Path,
+    say: Callable[[str], None] = say_now,
+    model: Any = None,
+    teacher: Teacher | None = None,
+) -> Any:
     """Train, or go on training, in a run folder.
 
     Writes `history.csv` and `checkpoints/epoch-NNN.keras` after every epoch.
@@ -112,6 +123,8 @@ def fit(config: TrainConfig, train: Any, val: Any, folder: Path, say: Callable[[
         val: validation samples, likewise; cracks are among them, and for a classifier clean tiles.
         folder: run folder; checkpoints found there are gone on from.
         say: takes progress lines.
+        model: to begin with, where the folder holds no checkpoint; None makes it.
+        teacher: that softens a classifier's labels; None for none.
 
     Returns:
         The best epoch's model, rebuilt in float32, uncompiled.
@@ -121,11 +134,12 @@ def fit(config: TrainConfig, train: Any, val: Any, folder: Path, say: Callable[[
     """
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
-    history, model = _newest_checkpoint(folder, say)
-    if model is None:
+    history, earlier = _newest_checkpoint(folder, say)
+    if earlier is not None:
+        model = earlier
+    elif model is None:
         model = initial_model(config)
     task = task_of(config.model)
-    teacher = Teacher(load_keras(config.teacher), config.teacher_share) if config.teacher else None
     steps = task.plan(train, config, 0).steps
     verbose = 1 if sys.stderr.isatty() else 2
     for epoch in range(len(history), config.epochs):

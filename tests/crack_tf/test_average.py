@@ -75,6 +75,32 @@ def test_an_averaged_classifier_may_look_at_larger_tiles(
     assert main([*given, "--overwrite", "--image-size", "1"]) == 2
 
 
+def test_models_of_two_sizes_are_averaged_only_at_a_stated_one(
+    tiny_run: Path, tiny_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(tiny_run), str(tiny_run), "--data", str(tiny_manifest.source)]
+    larger, size = tmp_path / "larger", read_sidecar(tiny_run / "model.keras").image_size + 8
+    assert main([*given, "--out", str(larger), "--image-size", str(size)]) == 0
+    both = [str(tiny_run), str(larger), *given[2:], "--out", str(tmp_path / "both")]
+    assert main(both) == 2
+    assert f"looks at {size} pixels" in capsys.readouterr().err
+    assert main([*both, "--image-size", "1000000"]) == 2
+    assert "--image-size 1000000: give pixels from 1 to 2048" in capsys.readouterr().err
+    assert not (tmp_path / "both").exists()
+
+
+def test_a_mean_without_a_threshold_replaces_no_run(
+    tiny_run: Path, tiny_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "mean"
+    given = [str(tiny_run), str(tiny_run), "--data", str(tiny_manifest.source), "--out", str(out)]
+    assert main(given) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    assert main([*given, "--overwrite", "--val-limit", "1"]) == 2
+    assert "--val-limit 1 leaves" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+
+
 def test_an_existing_run_is_left_alone(
     tiny_run: Path, tiny_manifest: Manifest, capsys: pytest.CaptureFixture[str]
 ) -> None:

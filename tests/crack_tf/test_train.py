@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,6 +68,34 @@ def test_existing_run_is_refused_and_left_alone(tiny_run, tiny_manifest, capsys)
     assert main([*QUICK, "--data", str(tiny_manifest.source), "--out", str(tiny_run)]) == 2
     assert "exists already" in capsys.readouterr().err
     assert sha256_file(tiny_run / "model.keras") == before
+
+
+def test_what_cannot_begin_deletes_no_earlier_run_and_leaves_none(
+    tiny_run, tiny_manifest: Manifest, tmp_path, capsys
+) -> None:
+    earlier, damaged = tmp_path / "earlier", tmp_path / "damaged.keras"
+    shutil.copytree(tiny_run, earlier)
+    damaged.write_bytes(b"no archive")
+    before = {path: path.read_bytes() for path in earlier.rglob("*") if path.is_file()}
+    for wrong in (["--weights", str(damaged)], ["--teacher", str(damaged)], ["--weights", str(tmp_path / "none.h5")]):
+        command = [
+            "--data",
+            str(tiny_manifest.source),
+            "--model",
+            "mobilenet_v2",
+            "--hp",
+            "alpha=0.35",
+            "--image-size",
+            "32",
+            *wrong,
+        ]
+        if "--teacher" in wrong:
+            command += ["--weights", "none"]
+        assert main([*command, "--out", str(earlier), "--overwrite"]) == 2
+        assert {path: path.read_bytes() for path in earlier.rglob("*") if path.is_file()} == before
+        assert main([*command, "--out", str(tmp_path / "new")]) == 2
+        assert not (tmp_path / "new").exists()
+    assert "damaged.keras is not a whole .keras model" in capsys.readouterr().err
 
 
 def test_resume_under_other_settings_names_the_setting(tiny_run, tiny_manifest, capsys) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import crack_tf
 from crack_tf.models import MODELS
 from crack_tf.train import make_config, make_parser
-from crack_tf.training.config import LOSSES, OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
+from crack_tf.training.config import LOSSES, MAX_SIDE, OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
 from tflite.errors import CrackError
 
 
@@ -69,7 +69,7 @@ CONFIGS = st.fixed_dictionaries(
     optional={
         "data": st.sampled_from(("metu", "sets/my walls.csv")),
         "policy": st.sampled_from(("plain", "grouped")),
-        "image_size": _COUNTS,
+        "image_size": st.integers(1, MAX_SIDE),
         "weights": st.sampled_from(("none", "backbone.h5")),
         "init_from": st.just("runs/old.keras"),
         "epochs": _COUNTS,
