@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.common.plotting import CLEAN, CRACK
 from crack_tf.quantisation.front_matter import front_matter
 from tflite.compare import Comparison
 from tflite.drawn import METADATA
@@ -41,7 +42,7 @@ _TASK_LIMITS = {
     ),
 }
 _MOST_PHOTOGRAPHS = 30  # in the table of labels
-_COLOURS = {1: "#D55E00", 0: "#0072B2"}  # crack and clean as in crack_tf.common.plotting (Okabe and Ito)
+_COLOURS = {1: CRACK, 0: CLEAN}
 
 
 def model_card(sidecar: Sidecar, comparison: Comparison, graph: Graph, measured_on: str) -> str:

@@ -81,13 +81,6 @@ def average(
         target_recall=target_recall,
     )
     val = task.load(manifest, "val", config.image_size, few)  # first: data that are not there are noticed in no time
-    kinds = set(np.unique(val.labels).tolist())
-    if task.name == "classify" and kinds != {0, 1}:
-        lacking = "cracked" if 1 not in kinds else "clean"
-        more = f", of the {val_limit} that --val-limit {val_limit} leaves" if val_limit else ""
-        raise CrackError(
-            f"--data {data}: no {lacking} tile on validation{more}: no threshold can be chosen. Take more tiles."
-        )
 
     model = build_model(config.model, keras, image_size=config.image_size, **config.hyperparameters)
     model.set_weights(mean_weights([(str(file), load_keras(file).get_weights()) for file in files]))

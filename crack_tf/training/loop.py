@@ -92,7 +92,7 @@ def train(
     training = task.load(manifest, "train", config.image_size, chosen)
     val = task.load(manifest, "val", config.image_size, replace(ALL, limit=config.val_limit))
     model = None if resume else initial_model(config)
-    teacher = Teacher(load_keras(config.teacher), config.teacher_share) if config.teacher else None
+    teacher = teacher_of(config)
     with FolderLock(folder, f"another process is training in {folder}. Wait for it, end it, or choose another --out."):
         if resume:
             remove_leftovers(folder, OUTPUT)
@@ -124,7 +124,7 @@ def fit(
         folder: run folder; checkpoints found there are gone on from.
         say: takes progress lines.
         model: to begin with, where the folder holds no checkpoint; None makes it.
-        teacher: that softens a classifier's labels; None for none.
+        teacher: the configuration's; None loads it, if there is one.
 
     Returns:
         The best epoch's model, rebuilt in float32, uncompiled.
@@ -135,10 +135,8 @@ def fit(
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
     history, earlier = _newest_checkpoint(folder, say)
-    if earlier is not None:
-        model = earlier
-    elif model is None:
-        model = initial_model(config)
+    model = earlier or model or initial_model(config)
+    teacher = teacher or teacher_of(config)
     task = task_of(config.model)
     steps = task.plan(train, config, 0).steps
     verbose = 1 if sys.stderr.isatty() else 2
@@ -274,6 +272,15 @@ def initial_model(config: TrainConfig) -> Any:
                 f"--init-from {config.init_from!r} holds another architecture than {config.model} {hyperparameters}."
             ) from None
     return model
+
+
+def teacher_of(config: TrainConfig) -> Teacher | None:
+    """What softens a classifier's labels, if the configuration names one.
+
+    Raises:
+        ModelFileError: if it is missing or damaged.
+    """
+    return Teacher(load_keras(config.teacher), config.teacher_share) if config.teacher else None
 
 
 def best_epoch(history: list[dict[str, Any]], task: Task) -> int:

@@ -143,7 +143,13 @@ class Classification(Task):
         if isinstance(choice.limit, float) and manifest.task == "mixed":
             # How many views the photographs give is known only once their masks are read.
             available = len(load_split(manifest, split, size))
-        return load_split(manifest, split, size, limit=choice.count(available), seed=choice.seed)
+        tiles = load_split(manifest, split, size, limit=choice.count(available), seed=choice.seed)
+        if (
+            split == "val" and len(set(tiles.labels.tolist())) < 2
+        ):  # of a manifest that passed `check`, what is left of its split
+            kept = f"--val-limit {choice.limit} leaves" if choice.limit else f"manifest {manifest.name} gives"
+            raise CrackError(f"{kept} tiles of one class on validation, and no threshold can be chosen. Give more.")
+        return tiles
 
     def plan(self, samples: Tiles, config: TrainConfig, epoch: int) -> EpochPlan:
         augmentation = Augmentation(adverse=config.adverse, camera=config.camera, zoom_out=config.zoom_out)

@@ -77,25 +77,25 @@ def test_what_cannot_begin_deletes_no_earlier_run_and_leaves_none(
     shutil.copytree(tiny_run, earlier)
     damaged.write_bytes(b"no archive")
     before = {path: path.read_bytes() for path in earlier.rglob("*") if path.is_file()}
-    for wrong in (["--weights", str(damaged)], ["--teacher", str(damaged)], ["--weights", str(tmp_path / "none.h5")]):
-        command = [
-            "--data",
-            str(tiny_manifest.source),
-            "--model",
-            "mobilenet_v2",
-            "--hp",
-            "alpha=0.35",
-            "--image-size",
-            "32",
-            *wrong,
-        ]
-        if "--teacher" in wrong:
-            command += ["--weights", "none"]
+    tiny = [
+        "--data",
+        str(tiny_manifest.source),
+        *["--model", "mobilenet_v2", "--hp", "alpha=0.35", "--image-size", "32"],
+    ]
+    for wrong in (
+        ["--weights", str(damaged)],
+        ["--weights", str(tmp_path / "none.h5")],
+        ["--weights", "none", "--teacher", str(damaged)],
+        ["--weights", "none", "--val-limit", "1"],
+    ):
+        command = [*tiny, *wrong]
         assert main([*command, "--out", str(earlier), "--overwrite"]) == 2
         assert {path: path.read_bytes() for path in earlier.rglob("*") if path.is_file()} == before
         assert main([*command, "--out", str(tmp_path / "new")]) == 2
         assert not (tmp_path / "new").exists()
-    assert "damaged.keras is not a whole .keras model" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "damaged.keras is not a whole .keras model" in told
+    assert "--val-limit 1 leaves tiles of one class" in told
 
 
 def test_resume_under_other_settings_names_the_setting(tiny_run, tiny_manifest, capsys) -> None:
