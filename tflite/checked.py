@@ -371,4 +371,6 @@ def shown(value: Any, most: int = 80) -> str:
 
 def _printable(text: str, most: int) -> str:
     text = text if len(text) <= most else f"{text[: most - 3]}..."
-    return text if text.isprintable() else text.encode("ascii", "backslashreplace").decode()
+    if text.isprintable():
+        return text
+    return "".join(each if each.isascii() and each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -201,3 +201,10 @@ def test_only_files_inside_the_folder_are_given(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(CrackError, match=message):
             file_inside(folder, name)
+
+
+def test_a_control_character_in_a_members_name_is_escaped_in_the_message() -> None:
+    told = str(CheckError("is wrong", "a\x00b", "\u00e9\n"))
+    assert told.isprintable()
+    assert "a\\x00b" in told
+    assert "\\xe9\\n" in told
