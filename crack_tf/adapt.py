@@ -146,7 +146,7 @@ def tell(result: Adapted) -> int:
         )
     chance = sigmoid(row.threshold)
     print(
-        f"It says crack from a probability of {chance:.3f} on (logit {row.threshold:.3f}); its model card has the rest."
+        f"It says crack from a probability of {chance:.3f} on (logit {row.threshold:z.3f}); its model card has the rest."
     )
     print(f"Use it: crack-tf survey DCIM --model {result.folder} --out found")
     return 0

@@ -208,11 +208,11 @@ def compare_here(
         )
     gain, gain_low = gain_of_order(labels, photos, before.logits, after.logits, seed)
     if low <= 0 and not (told and gain_low > 0 and fall >= 0):
-        ordered = f", nor are cracks told better (the area under the curve changes by {gain:+.3f}, perhaps by {gain_low:+.3f})"
+        ordered = f", nor are cracks told better (the area under the curve changes by {gain:+z.3f}, perhaps by {gain_low:+z.3f})"
         kept = f"; fewer than {FEW_CRACKS} cracks raise no threshold" if told and are_few(labels) else ""
         reasons.append(
-            f"its errors here are not fewer beyond chance (the shares missed and falsely called change by {-fall:+.3f} "
-            f"together, with other photographs like these perhaps by {-low:+.3f})"
+            f"its errors here are not fewer beyond chance (the shares missed and falsely called change by {-fall:+z.3f} "
+            f"together, with other photographs like these perhaps by {-low:+z.3f})"
             f"{ordered if told and gain_low <= 0 else ''}{kept}"
         )
     return SiteRow(

@@ -77,6 +77,14 @@ def test_fewer_false_alarms_on_many_photographs_pass_and_on_one_do_not() -> None
     assert "not fewer beyond chance" in row.reason
 
 
+def test_a_change_of_nothing_is_told_without_a_minus() -> None:
+    labels = np.array([1, 0] * 20)
+    same = Answers(np.arange(40.0), 10.0)
+    row = compare_here("head", labels, [f"IMG_{place // 4}" for place in range(40)], same, same, 0.0, 1.0)
+    assert "change by +0.000" in row.reason
+    assert "-0.000" not in row.reason
+
+
 def test_fewer_false_alarms_do_not_pay_for_cracks_that_are_lost() -> None:
     labels = np.array([1, 0] * 20)
     photos = [f"IMG_{place // 4}" for place in range(40)]
