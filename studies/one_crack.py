@@ -47,11 +47,12 @@ from crack_tf.inference.scales import segment_at_scales
 from crack_tf.inference.tiles import Tile
 from crack_tf.models.shipped import find_model
 from crack_tf.photo.cracks import measure_cracks
+from crack_tf.photo.doubt import MIN_LENGTH_PX
 from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.skeleton import resample
 from crack_tf.survey.findings import REFUTED, read_survey
 from crack_tf.survey.surveying import survey
-from crack_tf.survey.validate import MIN_LENGTH_PX, find_candidates
+from crack_tf.survey.validate import find_candidates
 from crack_tf.synthetic.flight import write_flight
 from crack_tf.synthetic.flight_plan import Plan
 from tflite.device.tiles import Box

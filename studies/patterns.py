@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from crack_tf.photo.cracks import Crack, measure_cracks
+from crack_tf.photo.doubt import MIN_LENGTH_PX
 from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.patterns import PATTERNS, Lines, Pattern, patterns_of
 from crack_tf.survey.condition import PRESETS, propose, read_condition
@@ -34,7 +35,6 @@ MASKS, MODEL = "true masks", "unet_mobile"
 WALLS = {MASKS: 12, MODEL: 6}  # of each pattern
 # Why the widest stretch was told a tenth too wide was found out on others, 5,000 and 6,000 on.
 FIRST_SEED = {MASKS: 20_000, MODEL: 30_000}
-MIN_LENGTH_PX = 40.0
 SCALES = (0.03, 1.0)  # millimetres per pixel, by their logarithm: from hairlines to gaps
 COVERED = 0.3  # of a crack that is told, drawn by somebody
 _POINTS = 5  # of a drawn crack, four pixels apart: the 20 pixels of a maximum width

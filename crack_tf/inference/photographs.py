@@ -32,6 +32,7 @@ from crack_tf.inference.tiles import PhotoClassifier, Tile, photo_boxes
 from crack_tf.models.shipped import exported_file, find_model, looks_again, model_name, read_zoo, shipped_as
 from crack_tf.photo.cracks import Crack, measure_cracks
 from crack_tf.photo.joining import join_cracks
+from crack_tf.photo.marks import Marks, tell_apart
 from crack_tf.photo.overlay import draw_cracks
 from tflite.arguments import check_path, is_number, is_whole
 from tflite.device.tiles import MIN_SIDE, Box, training_side
@@ -132,20 +133,34 @@ class DrawnPhoto:
         """Whether anything is drawn."""
         return bool(self.mask.any())
 
-    @cached_property
+    @property
     def cracks(self) -> tuple[Crack, ...]:
         """The cracks with lengths and widths, longest first, parts of one put together; measured when first asked for.
+
+        Marks shorter than 40 pixels are left out, and what is too wide for its length is `unclear`, as in a survey.
 
         Raises:
             CrackError: if more than half of the photograph is drawn: that is no crack.
         """
-        if not self.mask.any():
-            return ()
-        return tuple(join_cracks(measure_cracks(self.mask, self.mm_per_pixel, photo=self.image), self.image))
+        return self._marks.cracks
+
+    @property
+    def unclear(self) -> tuple[Crack, ...]:
+        """Shapes that may be no cracks, stains, holes and shadows more often, each with a `note` that says why.
+
+        Raises:
+            CrackError: as `cracks`.
+        """
+        return self._marks.unclear
+
+    @cached_property
+    def _marks(self) -> Marks:
+        found = measure_cracks(self.mask, self.mm_per_pixel, photo=self.image) if self.mask.any() else []
+        return tell_apart(join_cracks(found, self.image))
 
     def overlay(self) -> Image:
-        """The photograph with its cracks, their lengths and widths."""
-        return draw_cracks(self.image, self.cracks, self.mask)
+        """The photograph with its cracks, their lengths and widths, and what is unclear."""
+        return draw_cracks(self.image, [*self.cracks, *self.unclear], self.mask)
 
 
 @dataclass(frozen=True)

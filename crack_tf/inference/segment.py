@@ -10,8 +10,9 @@ For every photograph a folder of its name in --out:
     widths.csv        a row per two pixels of a crack: its width there
     cracks.json       the same with shapes, and model, threshold, scale and seams; written last: where it lies, all is there
 
-Where the foreground was found and not given, it may be wrong: shade and moss are taken for background as sky and leaves are. So
-what the model draws there is told too, as "unclear" with a note, and counts as no crack.
+What is too wide for its length to be a crack is told as "unclear", with a note, and counts as no crack; shorter marks than --min-length
+are left out and counted. Where the foreground was found and not given, it may be wrong: shade and moss are taken for background as sky and
+leaves are. So what the model draws there is told too, as "unclear" likewise.
 
 `photos.csv` has a row per photograph. One that could not be read is listed as unreadable, never as clean.
 """
@@ -21,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -34,11 +36,12 @@ from crack_tf.inference.maps import SegmenterPool, photo_seams
 from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.scales import segment_at_scales
 from crack_tf.models.shipped import find_model, model_name
+from crack_tf.photo.doubt import MAX_WIDTH, others
 from crack_tf.photo.ends import with_ends
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.gsd import photo_size
-from crack_tf.photo.measure import find_scale, write_cracks
+from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
 from tflite.arguments import check_types
 from tflite.device.tiles import MAX_OVERLAP
@@ -62,10 +65,9 @@ _PICTURES = ("probability.png", "mask.png", "foreground.png")
 SEGMENTED, UNREADABLE = "segmented", "unreadable"
 _COLUMNS = (
     *("photo", "status", "cracks", "crack_pixels", "longest_px", "widest_px", "longest_mm", "widest_mm"),
-    *("mm_per_pixel", "width", "height", "seam_ratio", "seconds", "folder", "reason", "unclear", "note"),
+    *("mm_per_pixel", "width", "height", "seam_ratio", "seconds", "folder", "reason", "unclear", "short", "note"),
 )
 FOUND = ("auto", "none")  # foregrounds that are found, not given as a mask
-MIN_LEFT_OUT_PX = 40.0  # length of what is told outside the foreground: leaves and gravel are full of shorter marks
 _MAX_CRACK_SHARE = 0.5  # of a photograph; more is no crack, and not measured
 
 
@@ -224,9 +226,11 @@ def work(
     unreadable = sum(row["status"] == UNREADABLE for row in rows)
     cracked = sum(bool(row["cracks"]) for row in rows)
     unclear = sum(bool(row["unclear"]) for row in rows)
+    short, shortest = sum(row["short"] or 0 for row in rows), min_length(config.measure, by_model=True)
     print(
         f"{counted(len(rows), 'photograph')}: {cracked} with cracks, {unreadable} NOT READ"
-        + (f"; {unclear} with marks where nothing was taken for concrete: look at them" if unclear else "")
+        + (f"; {unclear} with unclear marks: look at them" if unclear else "")
+        + (f"; {counted(short, 'mark')} shorter than {shortest:g} px left out" if short else "")
         + (f"; {done_before} done before" if done_before else "")
         + (f"; {counted(skipped, 'other file')} passed over" if skipped else "")
         + f"\nresults in {out}"
@@ -263,6 +267,8 @@ def open_out(
         "fg": [list(point) for point in config.fg],
         "bg": [list(point) for point in config.bg],
         **measure,
+        "min_length": min_length(config.measure, by_model=True),
+        "max_width_share": MAX_WIDTH,  # of the length
         # Only where there are any: runs from before go on.
         **({"limits_mm": list(limits)} if limits else {}),
     }
@@ -388,7 +394,7 @@ def handle(
         "note": "; ".join(text for text in (note, None if scale is None else scale.note) if text) or None,
     }
     mask = mask if plausible else np.zeros_like(mask)
-    write_cracks(place.folder, mask, scale, config.measure, record, pixels, left_out, MIN_LEFT_OUT_PX, join=True)
+    write_cracks(place.folder, mask, scale, config.measure, record, pixels, left_out, by_model=True)
     return read_json(place.folder / RECORD)
 
 
@@ -440,7 +446,7 @@ def row_of(record: dict[str, Any], folder: Path) -> dict[str, Any]:
     seam_ratio = record["seams"] and record["seams"]["ratio"]
     return row | {
         "cracks": len(cracks),
-        "unclear": len(record.get("unclear", ())),
+        "unclear": len(record["unclear"]),
         "seam_ratio": seam_ratio,
         "folder": folder.as_posix(),
         **largest,
@@ -458,8 +464,7 @@ def report_line(record: dict[str, Any]) -> str:
         digits = 2 if unit == "mm" else 1
         widest = max(crack[f"max_width_{unit}"] for crack in cracks)
         text += f", longest {cracks[0][f'length_{unit}']:.0f} {unit}, widest {widest:.{digits}f} {unit}"
-    if record.get("unclear"):
-        text += f", {len(record['unclear'])} unclear where nothing was taken for concrete"
+    text += others(Counter(mark["note"] for mark in record["unclear"]), record["short"])
     if record["reason"]:
         text = f"NOT MEASURED, {record['reason']}"
     ratio = record["seams"] and record["seams"]["ratio"]

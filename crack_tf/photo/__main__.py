@@ -7,6 +7,7 @@ import re
 import sys
 from dataclasses import fields
 
+from crack_tf.photo.doubt import MIN_LENGTH_PX
 from crack_tf.photo.limits import HELP
 from crack_tf.photo.measure_config import MeasureConfig
 from tflite.cli import EXIT_GAPS, fraction, named_path, non_negative_int, positive_float, positive_int, run_main
@@ -69,7 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--overlap", type=float, default=0.25, help="least share of a tile that its neighbour repeats (default: 0.25)"
     )
     verb.add_argument("--jobs", type=positive_int, metavar="N", help="threads (default: all cores)")
-    _add_measure_arguments(verb)
+    _add_measure_arguments(verb, f"{MIN_LENGTH_PX:g}")
     verb.add_argument("--limit-mm", metavar="MM,MM", help=HELP)
     verb.add_argument(
         "--out", type=named_path, required=True, metavar="DIR", help="a folder per photograph is made there"
@@ -87,7 +88,7 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--foreground", type=named_path, help="mask of the concrete; cracks outside are left out")
     verb.add_argument("--threshold", type=positive_float, help="cut a soft mask there, in the file's own values")
     verb.add_argument("--invert", action="store_true", help="black is crack")
-    _add_measure_arguments(verb)
+    _add_measure_arguments(verb, "0")
     verb.add_argument("--limit-mm", metavar="MM,MM", help=HELP)
     verb.add_argument("--out", type=named_path, required=True, help="folder for the results")
     verb.add_argument("--overwrite", action="store_true", help="replace results in --out")
@@ -95,11 +96,13 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_measure_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_measure_arguments(parser: argparse.ArgumentParser, shortest: str) -> None:
     """Options that say which cracks count, and how large a pixel is."""
     parser.add_argument("--min-area", type=non_negative_int, help="leave out smaller spots, in pixels; default: 30")
     parser.add_argument(
-        "--min-length", type=non_negative_int, default=0, help="leave out shorter cracks, in pixels; default: 0"
+        "--min-length",
+        type=non_negative_int,
+        help=f"leave out shorter marks, in pixels; default: {shortest}",
     )
     scale = parser.add_argument_group("scale", "without any of these, results are in pixels")
     scale.add_argument("--mm-per-pixel", type=positive_float, help="ground sampling distance")

@@ -25,7 +25,9 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.photo.doubt import too_wide
 from crack_tf.photo.gsd import MIN_PIXELS
+from crack_tf.photo.limits import judge
 from crack_tf.photo.masks import check_crack_mask
 from crack_tf.photo.patterns import direction_deg
 from crack_tf.photo.ranges import Range, in_millimetres, length_on_mask, open_ended, width_in_photo, width_on_mask
@@ -50,7 +52,7 @@ Point = tuple[float, float]
 COLUMNS = (
     "number", "length_px", "mean_width_px", "max_width_px", "width_from", "width_trusted", "area_px", "length_mm", "mean_width_mm",
     "max_width_mm", "area_mm2", "mm_per_pixel", "max_width_x", "max_width_y", "orientation_deg", "straightness",
-    "branches", "branch_point_count", "end_point_count", "touches_border", "x", "y", "w", "h", "parts",
+    "branches", "branch_point_count", "end_point_count", "touches_border", "x", "y", "w", "h", "parts", "note",
 )  # fmt: skip
 MEASURES = ("length", "mean_width", "max_width")
 # The ends of their ranges, after COLUMNS in a table.
@@ -140,6 +142,7 @@ class Crack:
         scale_error: half the width of the range of `mm_per_pixel` that holds 95 %, as a share of it; 0 where the scale was given.
         profile: widths along it.
         missing_light: pixels of a quite black line that take as much light away, on average; 0 where the photograph shows no dark line.
+        note: why it may be no crack (`crack_tf.photo.doubt`), for a person; None where nothing speaks against it.
     """
 
     number: int
@@ -164,6 +167,7 @@ class Crack:
     scale_error: float = 0.0
     profile: tuple[WidthAt, ...] = field(default=(), repr=False)
     missing_light: float = 0.0
+    note: str | None = None
 
     @property
     def length_mm(self) -> float | None:
@@ -186,12 +190,19 @@ class Crack:
         return None if self.mm_per_pixel is None else self.area_px * self.mm_per_pixel**2
 
     @property
+    def too_wide(self) -> bool:
+        """Whether it is too wide for its length to be a crack (see `crack_tf.photo.doubt`)."""
+        return too_wide(self.length_px, self.max_width_px)
+
+    @property
     def width_trusted(self) -> bool:
         """Whether the crack is wide enough for its mean width to be measured (see `crack_tf.photo.gsd`).
 
         Not where the mask's width had to do because the photograph does not show one clearly: masks are up to twice as wide as cracks.
+        Nor where the shape is likely no crack, being too wide for its length.
         """
-        return self.mean_width_px >= MIN_PIXELS and (self.width_from == PHOTOGRAPH or not self.in_photo)
+        clear = self.width_from == PHOTOGRAPH or not self.in_photo
+        return self.mean_width_px >= MIN_PIXELS and clear and not self.too_wide
 
     @property
     def ranges_mm(self) -> tuple[Range, Range, Range] | None:
@@ -204,6 +215,15 @@ class Crack:
             for value, found in zip(values, self.ranges, strict=True)
         )
         return length, mean, widest
+
+    def judged(self, limit_mm: float) -> str:
+        """Whether its maximum width exceeds a limit, is below, or nobody can tell: one of `crack_tf.photo.limits.ANSWERS`.
+
+        What may be no crack exceeds none.
+        """
+        found = self.ranges_mm
+        width = None if found is None else (found[2].low, found[2].high)
+        return judge(limit_mm, width, self.width_trusted and self.note is None)
 
     def _mm(self, pixels: float) -> float | None:
         return None if self.mm_per_pixel is None else pixels * self.mm_per_pixel
@@ -254,6 +274,7 @@ class Crack:
             "touches_border": self.touches_border,
             **self.box.as_json(),
             "parts": self.parts,
+            "note": self.note,
             **range_row(self.ranges, self.ranges_mm),
         }
         if geometry:

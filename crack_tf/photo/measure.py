@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from crack_tf.photo.cracks import COLUMNS, MIN_AREA, RANGE_COLUMNS, WIDTH_COLUMNS, Crack, measure_cracks
+from crack_tf.photo.doubt import MIN_LENGTH_PX
 from crack_tf.photo.gsd import GroundSampling, check_whole, from_camera, from_photo, from_value, small_note
 from crack_tf.photo.joining import join_cracks
-from crack_tf.photo.limits import column, judge
+from crack_tf.photo.limits import column
+from crack_tf.photo.marks import Marks, tell_apart
 from crack_tf.photo.measure_config import OVERLAY, PROFILES, RECORD, TABLE, MeasureConfig
 from crack_tf.photo.overlay import draw_cracks
 from crack_tf.photo.patterns import COLUMNS as PATTERN_COLUMNS
@@ -22,7 +24,6 @@ from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
 
 PROFILE_COLUMNS = ("crack", *WIDTH_COLUMNS, "along_mm", "width_mm")
-LEFT_OUT = "unclear: hardly anything here was taken for concrete"
 
 
 def find_scale(config: MeasureConfig, shape: tuple[int, ...], photo: Path | None) -> GroundSampling | None:
@@ -60,9 +61,8 @@ def write_cracks(
     record: Mapping[str, Any],
     photo: np.ndarray | None = None,
     left_out: np.ndarray | None = None,
-    min_left_out: float = 0.0,
-    join: bool = False,
-) -> list[Crack]:
+    by_model: bool = False,
+) -> Marks:
     """Measure the cracks of a mask and write the files; cracks.json comes last and says that the others are whole.
 
     Args:
@@ -72,44 +72,36 @@ def write_cracks(
         config: which cracks count.
         record: further entries of cracks.json, in front.
         photo: uint8 (height, width, 3), to measure widths in and for the overlay; None for the mask's widths and no overlay.
-        left_out: bool (height, width), what was drawn where a foreground sees no concrete; or None. It is told as "unclear".
-        min_left_out: shorter cracks in it are not, in pixels.
-        join: put parts of one crack together, as a model draws them; what a person draws apart is two cracks.
-
-    Returns:
-        The cracks of the mask.
+        left_out: bool (height, width), what was drawn where a foreground sees no concrete; or None. It is told as unclear, but for
+            marks shorter than `MIN_LENGTH_PX`: leaves and gravel are full of them.
+        by_model: whether a model drew it: then parts of one crack are put together, and short marks are left out unless `config` says
+            how short. What a person draws apart is two cracks, and meant however short.
     """
     mm_per_pixel = None if scale is None else scale.mm_per_pixel
     min_area = MIN_AREA if config.min_area is None else config.min_area
     error = 0.0 if scale is None or scale.error is None else scale_error(scale.error)
 
-    def measured(drawn: np.ndarray, shortest: float) -> list[Crack]:
-        least = 0 if join else shortest
-        found = measure_cracks(drawn, mm_per_pixel, min_area, least, photo=photo, scale_error=error)
-        return join_cracks(found, photo, shortest) if join else found
+    def measured(drawn: np.ndarray) -> list[Crack]:
+        found = measure_cracks(drawn, mm_per_pixel, min_area, photo=photo, scale_error=error)
+        return join_cracks(found, photo) if by_model else found
 
-    cracks = measured(mask, config.min_length)
-    unclear: list[Crack] = []
+    shortest = min_length(config, by_model)
+    outside: list[Crack] = []
     if left_out is not None:
-        shortest = max(min_left_out, config.min_length)
-        unclear = [
-            replace(crack, number=number)
-            for number, crack in enumerate(
-                measured(without_specks(left_out, shortest / 2), shortest),
-                start=len(cracks) + 1,
-            )
-        ]
-    patterns = _pattern_columns(cracks, mask.size, mm_per_pixel)
-    rows = [_row(crack, config) | more for crack, more in zip(cracks, patterns, strict=True)]
-    rows += [_row(crack, config) | {"note": LEFT_OUT} for crack in unclear]
+        least = max(MIN_LENGTH_PX, shortest)
+        outside = [crack for crack in measured(without_specks(left_out, least / 2)) if crack.length_px >= least]
+    marks = tell_apart(measured(mask), shortest, outside)
+    patterns = _pattern_columns(marks.cracks, mask.size, mm_per_pixel)
+    rows = [_row(crack, config) | more for crack, more in zip(marks.cracks, patterns, strict=True)]
+    rows += [_row(crack, config) for crack in marks.unclear]
     limits = map(column, config.limit_mm)
-    write_csv(out / TABLE, rows, (*COLUMNS, "note", *PATTERN_COLUMNS, *RANGE_COLUMNS, *limits))
-    profiles = [row for crack in (*cracks, *unclear) for row in profile_rows(crack)]
+    write_csv(out / TABLE, rows, (*COLUMNS, *PATTERN_COLUMNS, *RANGE_COLUMNS, *limits))
+    profiles = [row for crack in (*marks.cracks, *marks.unclear) for row in profile_rows(crack)]
     write_csv(out / PROFILES, profiles, PROFILE_COLUMNS)
     if photo is not None:
         drawn = mask if left_out is None else mask | left_out
         with atomic_path(out / OVERLAY) as temporary:
-            draw_cracks(photo, [*cracks, *unclear], drawn).save(temporary)
+            draw_cracks(photo, [*marks.cracks, *marks.unclear], drawn).save(temporary)
     write_json(
         out / RECORD,
         {
@@ -117,11 +109,19 @@ def write_cracks(
             "width": mask.shape[1],
             "height": mask.shape[0],
             "scale": None if scale is None else scale.describe(),
-            "cracks": [crack.as_dict(geometry=True) for crack in cracks],
-            "unclear": [crack.as_dict(geometry=True) | {"note": LEFT_OUT} for crack in unclear],
+            "cracks": [crack.as_dict(geometry=True) for crack in marks.cracks],
+            "unclear": [crack.as_dict(geometry=True) for crack in marks.unclear],
+            "short": marks.short,
         },
     )
-    return cracks
+    return marks
+
+
+def min_length(config: MeasureConfig, by_model: bool) -> float:
+    """Length in pixels of the shortest mark that counts; `by_model` says whether a model drew it."""
+    if config.min_length is None:
+        return MIN_LENGTH_PX if by_model else 0.0
+    return config.min_length
 
 
 def _pattern_columns(cracks: Sequence[Crack], area_px: int, mm_per_pixel: float | None) -> list[dict[str, Any]]:
@@ -160,10 +160,7 @@ def profile_rows(crack: Crack) -> list[dict[str, Any]]:
 
 
 def _row(crack: Crack, config: MeasureConfig) -> dict[str, Any]:
-    """A crack's row of the table, without its note."""
-    found = crack.ranges_mm
-    width = None if found is None else (found[2].low, found[2].high)
-    return crack.as_dict() | {column(limit): judge(limit, width, crack.width_trusted) for limit in config.limit_mm}
+    return crack.as_dict() | {column(limit): crack.judged(limit) for limit in config.limit_mm}
 
 
 def without_specks(mask: np.ndarray, extent: float) -> np.ndarray:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from crack_tf.common.arguments import check_config
 from crack_tf.photo.cracks import Crack
+from crack_tf.photo.doubt import others
 from crack_tf.photo.gsd import MIN_PIXELS, GroundSampling
 from crack_tf.photo.masks import check_crack_mask, lay_on_photo, read_mask
 from crack_tf.photo.measure import find_scale, write_cracks
@@ -56,6 +58,8 @@ class MeasuredMask:
     Attributes:
         folder: of the files.
         cracks: longest first, as in cracks.csv.
+        unclear: shapes that may be no cracks, numbered on as there, each with a note.
+        short: marks that are shorter than asked for, left out.
         scale: how large a pixel is, or None where nothing says it.
         notes: sentences for the user about how the mask lies on its photograph; those to act on start with "warning".
     """
@@ -64,6 +68,8 @@ class MeasuredMask:
     cracks: tuple[Crack, ...]
     scale: GroundSampling | None
     notes: tuple[str, ...] = ()
+    unclear: tuple[Crack, ...] = ()
+    short: int = 0
 
     def lines(self) -> list[str]:
         """For the person who asked: the scale, every crack, and how many."""
@@ -72,7 +78,8 @@ class MeasuredMask:
             why = "too fine" if crack.mean_width_px < MIN_PIXELS else "not clear enough in the photograph"
             doubt = "" if crack.width_trusted else f" ({why} for its width to be trusted)"
             told.append(f"{caption(crack)}{doubt}")
-        total = counted(len(self.cracks), "crack")
+        told += [f"{caption(crack)} ({crack.note})" for crack in self.unclear]
+        total = counted(len(self.cracks), "crack") + others(Counter(crack.note for crack in self.unclear), self.short)
         return [*told, f"{total} (length, mean / maximum width), written to {self.folder}"]
 
 
@@ -114,5 +121,5 @@ def measure_mask(
         drawn = drawn & read_mask(config.foreground, drawn.shape)
     record = {"mask": path.name, "photo": None if photo is None else photo.name}
     with making(folder, OUTPUT):
-        cracks = write_cracks(folder, drawn, scale, config.measure, record, pixels)
-    return MeasuredMask(folder, tuple(cracks), scale, tuple(notes))
+        marks = write_cracks(folder, drawn, scale, config.measure, record, pixels)
+    return MeasuredMask(folder, marks.cracks, scale, tuple(notes), marks.unclear, marks.short)

@@ -14,7 +14,7 @@ from tflite.drawn import marked
 from tflite.errors import CrackError
 
 # Of the palette of Okabe and Ito, which most colour-blind people can tell apart.
-_MASK, _LINE, _WIDEST = (213, 94, 0), (240, 228, 66), (0, 158, 255)
+_MASK, _LINE, _WIDEST, _UNCLEAR = (213, 94, 0), (240, 228, 66), (0, 158, 255), (0, 114, 178)
 _MASK_WEIGHT = 0.35
 
 Rectangle = tuple[float, float, float, float]  # left, top, right, bottom
@@ -24,6 +24,8 @@ def draw_cracks(
     photo: np.ndarray, cracks: Sequence[Crack], mask: np.ndarray | None = None, labels: bool = True
 ) -> Image.Image:
     """Draw mask, centrelines and the place of the maximum width, with number, length and widths beside each crack.
+
+    A shape that may be no crack (it has a note) has its outline drawn instead.
 
     Args:
         photo: uint8 (height, width, 3).
@@ -55,6 +57,10 @@ def draw_cracks(
     image = Image.fromarray(pixels.repeat(times, 0).repeat(times, 1))
     draw = ImageDraw.Draw(image)
     for crack in cracks:
+        if crack.note is not None:
+            for ring in crack.outline:
+                draw.line([_there(point, times) for point in ring], fill=_UNCLEAR, width=2 * unit)
+            continue
         for line in crack.centreline:
             draw.line([_there(point, times) for point in line], fill=_LINE, width=unit)
         for x, y in (_there(point, times) for point in crack.branch_points):
@@ -75,10 +81,11 @@ def _there(point: Point, times: int) -> Point:
 
 
 def caption(crack: Crack) -> str:
-    """Number, length and widths in one line, in millimetres when they are known."""
+    """Number, length and widths in one line, in millimetres when they are known, and whether it may be no crack."""
+    name = f"{crack.number}: " + ("" if crack.note is None else "unclear, ")
     if crack.mm_per_pixel is None:
-        return f"{crack.number}: {crack.length_px:.0f} px, {crack.mean_width_px:.1f} / {crack.max_width_px:.1f} px"
-    return f"{crack.number}: {crack.length_mm:.0f} mm, {crack.mean_width_mm:.2f} / {crack.max_width_mm:.2f} mm"
+        return f"{name}{crack.length_px:.0f} px, {crack.mean_width_px:.1f} / {crack.max_width_px:.1f} px"
+    return f"{name}{crack.length_mm:.0f} mm, {crack.mean_width_mm:.2f} / {crack.max_width_mm:.2f} mm"
 
 
 def _write(

@@ -9,7 +9,7 @@ A crack's length counts the gaps between, and its widths are those of the photog
 
 * confirmed: a crack of at least 40 pixels length and a mean probability of at least 0.5 over its pixels, its score, begins in or
   runs through a positive or uncertain tile, and the classifier calls it a crack when it looks again (`crack_tf.survey.verify`).
-* unclear: a shape as such a crack, but with a maximum width of more than 0.3 of its length: stains, holes and shadows are.
+* unclear: a shape as such a crack, but too wide for its length (`crack_tf.photo.doubt`): stains, holes and shadows are.
 * Positive tiles that none of these touches are findings too, tiles that touch each other and share a verdict and its reason being one:
   "unclear" where the segmentation model draws a mark of at least half that length and that mean in them, or where there is no such model.
   "unclear" also where the classifier is sure (its logit is 2 above the threshold), or calls it likely (0.5 above) and the model draws
@@ -34,6 +34,7 @@ from PIL import Image
 
 from crack_tf.inference.tiles import Tile
 from crack_tf.photo.cracks import Crack, WidthAt, measure_cracks
+from crack_tf.photo.doubt import MIN_LENGTH_PX, TOO_WIDE
 from crack_tf.photo.ends import EDGE, longest_end, with_ends
 from crack_tf.photo.joining import as_drawn, joined
 from crack_tf.photo.linking import FAR, crack_darkness, link_cracks
@@ -46,7 +47,6 @@ LEFT_OUT = "hardly anything here was taken for concrete, so the second opinion d
 NOT_ASKED = "no segmentation model was asked"
 DOUBTED = "a crack is drawn here, but the classifier does not call it one when it sees it again in the middle and from farther away"
 SHORT = "only a short or faint mark is drawn here"
-BLOT = "what is drawn here is too wide for its length to be a crack: a stain, a hole or a shadow more often"
 CRUMBS = "the classifier calls this a crack, and only crumbs of one are drawn here"
 UNSEEN = "the classifier is sure of a crack here, and none is drawn"
 SPECKS = "only specks are drawn here, and the classifier is not sure"
@@ -58,11 +58,7 @@ AROUND = 0.5  # of a tile's side: a crack goes on beyond the tiles that show it 
 # A part drawn with less is more often an edge or texture. On cracks of real photographs the means were 0.57 and above.
 MIN_SCORE = 0.5
 LINK_PX = 16  # specks nearer to each other are looked at together: each alone would be too small
-MIN_LENGTH_PX = 40.0  # a fifth of a usual tile; shorter marks are pores and scratches more often than cracks
 SHARP_EDGE_PX = 16  # at most, where the edge itself is known: what is beyond still changes what a model sees there
-# Of the length: wider shapes are stains, holes and shadows. Of 641 cracks in people's masks (validation and test splits of six sets) five
-# are wider: gaps in asphalt, of which the photograph's border leaves a stump.
-MAX_WIDTH = 0.3
 MIN_AREA_PX = 30  # smaller spots have no measurable direction
 MARGIN_PX = 24  # of the photograph around a crack that is measured
 
@@ -235,9 +231,9 @@ def _shapes(
             tiles=sum(tile.crack for tile in touched),
             validation=UNCLEAR,
             validation_score=round(sum(piece.sum for piece in members) / int(drawn.sum()), 4),
-            note=BLOT,
+            note=TOO_WIDE,
         )
-        if whole.max_width_px > MAX_WIDTH * whole.length_px:
+        if whole.too_wide:
             found.append(shape)
             continue
         whole = as_drawn(whole, image.shape[:2], known is not None and _cut_off(drawn, box, known))

@@ -108,7 +108,18 @@ def test_a_segmentation_model_draws_and_measures(tmp_path: Path) -> None:
     assert np.array_equal(drawn.mask, drawn.probability >= drawn.threshold)
     assert drawn.overlay().size == (2 * image.shape[1], 2 * image.shape[0])  # its label would not fit else
     assert not clean.crack
-    assert clean.cracks == ()
+    assert clean.cracks == clean.unclear == ()
+
+
+def test_a_stain_and_a_speck_are_no_cracks(tmp_path: Path) -> None:
+    path = tmp_path / "map.tflite"
+    write_map_model(path)
+    image = np.full((3 * MAP_SIZE, 3 * MAP_SIZE, 3), 230, np.uint8)
+    image[10:14, 10:90] = image[30:60, 20:70] = image[80:84, 20:40] = 10
+    with crack_tf.load(path, jobs=1) as model:
+        drawn = model.predict(image)
+    assert [crack.note for crack in drawn.cracks] == [None]
+    assert [(stain.number, bool(stain.note), stain.width_trusted) for stain in drawn.unclear] == [(2, True, False)]
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -17,7 +17,7 @@ from crack_tf.photo.foreground import Foreground
 from crack_tf.photo.grabcut import GrabCut
 from tests.dark_map_model import dark_photo, write_map_model
 from tests.dark_model import write_dark_model
-from tflite.files import read_json
+from tflite.files import read_json, write_json
 
 HEIGHT, WIDTH = 120, 200
 
@@ -83,6 +83,41 @@ def test_a_crack_that_is_drawn_in_pieces_is_one_crack_with_its_gap(model: Path, 
         (row,) = csv.DictReader(stream)
     assert row["parts"] == "2"
     assert float(row["length_px"]) == pytest.approx(160, abs=4)
+
+
+def test_a_stain_and_a_speck_are_no_cracks_and_are_told(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.full((HEIGHT, WIDTH, 3), 220, np.uint8)
+    pixels[20:25, 20:180] = pixels[60:90, 30:80] = pixels[100:105, 140:160] = 10
+    Image.fromarray(pixels).save(tmp_path / "pier.png")
+    call_with = (tmp_path / "pier.png", "--model", model, "--mm-per-pixel", 0.1, "--limit-mm", 0.1)
+    assert call(*call_with, "--out", tmp_path / "out") == 0
+    with (tmp_path / "out" / "pier.png" / "cracks.csv").open() as stream:
+        crack, blot = csv.DictReader(stream)
+    assert (crack["number"], crack["note"], crack["limit_0.1_mm"]) == ("1", "", "exceeds")
+    assert (blot["number"], blot["width_trusted"], blot["limit_0.1_mm"]) == ("2", "False", "cannot tell")
+    assert blot["note"].startswith("unclear: what is drawn here is too wide for its length")
+    (row,) = rows(tmp_path / "out")
+    assert (row["cracks"], row["unclear"], row["short"], row["widest_px"]) == ("1", "1", "1", crack["max_width_px"])
+    said = capsys.readouterr().out
+    assert "1 unclear (too wide for a crack), 1 short mark left out" in said
+    assert "1 with cracks, 0 NOT READ; 1 with unclear marks: look at them; 1 mark shorter than 40 px left out" in said
+    assert np.asarray(Image.open(tmp_path / "out" / "pier.png" / "mask.png"))[102, 150], "the mask has them all"
+    assert call(*call_with, "--out", tmp_path / "all", "--min-length", 0) == 0
+    assert rows(tmp_path / "all")[0]["cracks"] == "2"
+
+
+def test_a_run_that_counted_stains_as_cracks_is_not_gone_on_with(
+    model: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(photo, "--model", model, "--out", tmp_path / "out") == 0
+    before = read_json(tmp_path / "out" / "segment.json")
+    assert before["min_length"] == 40
+    del before["max_width_share"]
+    write_json(tmp_path / "out" / "segment.json", before)
+    assert call(photo, "--model", model, "--out", tmp_path / "out", "--resume") == 2
+    assert "started with max_width_share = None" in capsys.readouterr().err
 
 
 def test_a_folder_keeps_its_structure_and_lists_what_cannot_be_read(
@@ -167,6 +202,7 @@ def test_resume_passes_over_what_is_done_and_does_the_rest(
     monkeypatch.setattr(verb, "handle", stopping)
     arguments = [source, "--model", model, "--out", out]
     assert call(*arguments) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "interrupted. The same command with --resume goes on."
     assert [row["folder"] for row in rows(out)] == ["a.png"]
     assert call(*arguments) == 2
     assert "add --resume to go on" in capsys.readouterr().err
@@ -221,8 +257,8 @@ def test_a_crack_where_nothing_was_taken_for_concrete_is_told_as_unclear(
         assert [row["note"] for row in csv.DictReader(stream)] == [""] * len(record["cracks"]) + [unclear["note"]]
     assert rows(out)[0]["unclear"] == "1"
     said = capsys.readouterr().out
-    assert "1 unclear where nothing was taken for concrete" in said
-    assert "1 with marks where nothing was taken for concrete: look at them" in said
+    assert "1 unclear (where nothing was taken for concrete)" in said
+    assert "1 with unclear marks: look at them" in said
     assert not np.asarray(Image.open(out / "pier.png" / "mask.png"))[:, WIDTH // 4 :].any()
 
 

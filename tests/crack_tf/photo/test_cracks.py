@@ -259,6 +259,7 @@ def test_a_row_is_flat_json_and_geometry_comes_on_request() -> None:
     crack = only(draw(star([40, 40, 30], [10, 130, 250], (64, 64)), [4] * 3, (128, 128)), mm_per_pixel=0.1)
     row = crack.as_dict()
     assert tuple(row) == COLUMNS + RANGE_COLUMNS
+    assert row.pop("note") is None
     assert all(isinstance(value, (int, float, bool, str)) for value in row.values())
     shapes = json.loads(json.dumps(crack.as_dict(geometry=True)))
     assert len(shapes["centreline"]) == 3

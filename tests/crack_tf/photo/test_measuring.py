@@ -48,6 +48,21 @@ def test_cracks_outside_the_concrete_are_left_out(folder: Path) -> None:
     assert (found.cracks, found.scale) == ((), None)
 
 
+def test_a_stain_is_told_beside_the_cracks_and_short_marks_of_a_person_are_meant(folder: Path) -> None:
+    mask = np.asarray(Image.open(folder / "mask.png")).copy()
+    mask[10:40, 20:70] = mask[70:74, 20:45] = 255
+    Image.fromarray(mask).save(folder / "mask.png")
+    found = measure_mask(folder / "mask.png", folder / "out")
+    assert [round(crack.length_px) for crack in found.cracks] == [120, 25]
+    assert [crack.number for crack in found.unclear] == [3]
+    assert "3: unclear, " in found.lines()[-2]
+    assert found.lines()[-1].startswith("2 cracks, 1 unclear (too wide for a crack) (length")
+    config = MaskConfig(measure=MeasureConfig(min_length=40))
+    shorter = measure_mask(folder / "mask.png", folder / "out", config, overwrite=True)
+    assert (len(shorter.cracks), shorter.short) == (1, 1)
+    assert "1 short mark left out" in shorter.lines()[-1]
+
+
 def test_results_are_replaced_when_asked_only(folder: Path) -> None:
     measure_mask(folder / "mask.png", folder / "out")
     with pytest.raises(CrackError, match="out"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,18 @@ def test_the_overlay_changes_pixels_on_the_crack_and_leaves_the_photograph_alone
 def test_captions_are_in_millimetres_when_the_scale_is_known(mask: np.ndarray) -> None:
     assert caption(measure_cracks(mask)[0]) == "1: 100 px, 6.0 / 6.0 px"
     assert caption(measure_cracks(mask, mm_per_pixel=0.1)[0]) == "1: 10 mm, 0.60 / 0.60 mm"
+
+
+def test_a_shape_that_may_be_no_crack_is_drawn_by_its_outline_alone(mask: np.ndarray) -> None:
+    photo = np.full((80, 120, 3), 128, np.uint8)
+    (crack,) = measure_cracks(mask)
+    doubted = replace(crack, note="unclear")
+    assert caption(doubted) == "1: unclear, 100 px, 6.0 / 6.0 px"
+    image = np.asarray(draw_cracks(photo, [doubted], labels=False))
+    blue = (image == (0, 114, 178)).all(axis=2)
+    assert blue.any()
+    assert not ((image != 128).any(axis=2) & ~blue).any()
+    assert not blue[43, 20:100].any()
 
 
 def test_labels_at_the_border_and_no_cracks_are_drawn_too(mask: np.ndarray) -> None:

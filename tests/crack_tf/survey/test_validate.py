@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from crack_tf.inference.tiles import Tile
+from crack_tf.photo.doubt import TOO_WIDE
 from crack_tf.survey.validate import (
-    BLOT,
     CRUMBS,
     DOUBTED,
     LEFT_OUT,
@@ -132,7 +132,7 @@ def test_a_shape_that_is_wide_for_its_length_is_no_crack(width, validation):
     blot = (slice(150 - width // 2, 150 + width // 2), slice(105, 195))
     (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(blot))
     assert found.validation == validation
-    assert found.note == (None if validation == "confirmed" else BLOT)
+    assert found.note == (None if validation == "confirmed" else TOO_WIDE)
     assert found.box == Box(150 - width // 2, 105, width, 90)
     assert (found.length_px is None) == (validation == "unclear")
 
