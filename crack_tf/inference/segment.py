@@ -41,8 +41,10 @@ from crack_tf.photo.ends import with_ends
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.gsd import photo_size
+from crack_tf.photo.limits import column, tell
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
+from crack_tf.photo.overlay import ABOUT, ABOUT_WORDS
 from tflite.arguments import check_types
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.drawn import marked
@@ -210,7 +212,8 @@ def work(
     ]
     jobs = config.jobs or int(describe()["cores"])
     rows: list[dict[str, Any]] = []
-    done_before = 0
+    answers: dict[float, list[str]] = {limit: [] for limit in config.measure.limit_mm}
+    done_before, doubtful = 0, False
     with SegmenterPool(segmenter, jobs) as pool:
         for number, place in enumerate(places, 1):
             record = place.finished(settings) if resume else None
@@ -220,6 +223,10 @@ def work(
                 record = handle(place, config, segmenter, pool, title, settings, lock)
                 print(report_line(record), flush=True)
             rows.append(row_of(record, place.folder.relative_to(out)))
+            marks = [*record.get("cracks", ()), *record.get("unclear", ())]
+            doubtful |= not all(mark["width_trusted"] for mark in marks)
+            for limit, told in answers.items():
+                told += [mark[column(limit)] for mark in marks]
             # After every photograph: a run that is stopped leaves the table of what is done.
             lock.check(SETTINGS)
             write_csv(out / PHOTOS, rows, _COLUMNS)
@@ -233,8 +240,12 @@ def work(
         + (f"; {counted(short, 'mark')} shorter than {shortest:g} px left out" if short else "")
         + (f"; {done_before} done before" if done_before else "")
         + (f"; {counted(skipped, 'other file')} passed over" if skipped else "")
-        + f"\nresults in {out}"
     )
+    for limit, told in answers.items():
+        print(tell(limit, told))
+    if doubtful:
+        print(ABOUT_WORDS)
+    print(f"results in {out}")
     return Segmented(len(rows), cracked, unreadable)
 
 
@@ -462,8 +473,9 @@ def report_line(record: dict[str, Any]) -> str:
     if cracks:
         unit = "mm" if record["mm_per_pixel"] else "px"
         digits = 2 if unit == "mm" else 1
-        widest = max(crack[f"max_width_{unit}"] for crack in cracks)
-        text += f", longest {cracks[0][f'length_{unit}']:.0f} {unit}, widest {widest:.{digits}f} {unit}"
+        widest = max(cracks, key=lambda crack: crack[f"max_width_{unit}"])
+        about = "" if widest["width_trusted"] else ABOUT
+        text += f", longest {cracks[0][f'length_{unit}']:.0f} {unit}, widest {about}{widest[f'max_width_{unit}']:.{digits}f} {unit}"
     text += others(Counter(mark["note"] for mark in record["unclear"]), record["short"])
     if record["reason"]:
         text = f"NOT MEASURED, {record['reason']}"

@@ -20,7 +20,8 @@ Limits differ by code, exposure and member: which one holds is for an engineer t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 from tflite.errors import CrackError
 
@@ -112,3 +113,9 @@ def judge(limit_mm: float, width_mm: tuple[float, float] | None, trusted: bool =
 def column(limit_mm: float) -> str:
     """Name of a table's column with the answers to a limit: `limit_0.3_mm`."""
     return f"limit_{limit_mm:g}_mm"
+
+
+def tell(limit_mm: float, answers: Collection[str]) -> str:
+    """A line about a limit: `limit 0.3 mm: 2 exceeds, 0 below, 5 cannot tell`, of the answers of a table's rows."""
+    counts = Counter(answers)
+    return f"limit {limit_mm:g} mm: " + ", ".join(f"{counts[answer]} {answer}" for answer in ANSWERS)

@@ -109,8 +109,8 @@ def write_cracks(
             "width": mask.shape[1],
             "height": mask.shape[0],
             "scale": None if scale is None else scale.describe(),
-            "cracks": [crack.as_dict(geometry=True) for crack in marks.cracks],
-            "unclear": [crack.as_dict(geometry=True) for crack in marks.unclear],
+            "cracks": [_row(crack, config, geometry=True) for crack in marks.cracks],
+            "unclear": [_row(crack, config, geometry=True) for crack in marks.unclear],
             "short": marks.short,
         },
     )
@@ -159,8 +159,8 @@ def profile_rows(crack: Crack) -> list[dict[str, Any]]:
     ]
 
 
-def _row(crack: Crack, config: MeasureConfig) -> dict[str, Any]:
-    return crack.as_dict() | {column(limit): crack.judged(limit) for limit in config.limit_mm}
+def _row(crack: Crack, config: MeasureConfig, geometry: bool = False) -> dict[str, Any]:
+    return crack.as_dict(geometry) | {column(limit): crack.judged(limit) for limit in config.limit_mm}
 
 
 def without_specks(mask: np.ndarray, extent: float) -> np.ndarray:

@@ -11,10 +11,11 @@ from crack_tf.common.arguments import check_config
 from crack_tf.photo.cracks import Crack
 from crack_tf.photo.doubt import others
 from crack_tf.photo.gsd import MIN_PIXELS, GroundSampling
+from crack_tf.photo.limits import tell
 from crack_tf.photo.masks import check_crack_mask, lay_on_photo, read_mask
 from crack_tf.photo.measure import find_scale, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
-from crack_tf.photo.overlay import caption
+from crack_tf.photo.overlay import ABOUT_WORDS, caption
 from tflite.arguments import check_path, check_types
 from tflite.errors import CrackError
 from tflite.images import load_picture
@@ -60,6 +61,7 @@ class MeasuredMask:
         cracks: longest first, as in cracks.csv.
         unclear: shapes that may be no cracks, numbered on as there, each with a note.
         short: marks that are shorter than asked for, left out.
+        limit_mm: widths that were asked about, see `MeasureConfig`.
         scale: how large a pixel is, or None where nothing says it.
         notes: sentences for the user about how the mask lies on its photograph; those to act on start with "warning".
     """
@@ -70,6 +72,7 @@ class MeasuredMask:
     notes: tuple[str, ...] = ()
     unclear: tuple[Crack, ...] = ()
     short: int = 0
+    limit_mm: tuple[float, ...] = ()
 
     def lines(self) -> list[str]:
         """For the person who asked: the scale, every crack, and how many."""
@@ -80,7 +83,10 @@ class MeasuredMask:
             told.append(f"{caption(crack)}{doubt}")
         told += [f"{caption(crack)} ({crack.note})" for crack in self.unclear]
         total = counted(len(self.cracks), "crack") + others(Counter(crack.note for crack in self.unclear), self.short)
-        return [*told, f"{total} (length, mean / maximum width), written to {self.folder}"]
+        every = (*self.cracks, *self.unclear)
+        limits = [tell(limit, [crack.judged(limit) for crack in every]) for limit in self.limit_mm]
+        tilde = "" if all(crack.width_trusted for crack in every) else f"; {ABOUT_WORDS}"
+        return [*told, *limits, f"{total} (length, mean / maximum width{tilde}), written to {self.folder}"]
 
 
 def measure_mask(
@@ -122,4 +128,4 @@ def measure_mask(
     record = {"mask": path.name, "photo": None if photo is None else photo.name}
     with making(folder, OUTPUT):
         marks = write_cracks(folder, drawn, scale, config.measure, record, pixels)
-    return MeasuredMask(folder, marks.cracks, scale, tuple(notes), marks.unclear, marks.short)
+    return MeasuredMask(folder, marks.cracks, scale, tuple(notes), marks.unclear, marks.short, config.measure.limit_mm)

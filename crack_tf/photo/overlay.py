@@ -16,6 +16,8 @@ from tflite.errors import CrackError
 # Of the palette of Okabe and Ito, which most colour-blind people can tell apart.
 _MASK, _LINE, _WIDEST, _UNCLEAR = (213, 94, 0), (240, 228, 66), (0, 158, 255), (0, 114, 178)
 _MASK_WEIGHT = 0.35
+ABOUT = "~"
+ABOUT_WORDS = f"{ABOUT} before a width that is not to be trusted: it is narrower more often"
 
 Rectangle = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -81,11 +83,13 @@ def _there(point: Point, times: int) -> Point:
 
 
 def caption(crack: Crack) -> str:
-    """Number, length and widths in one line, in millimetres when they are known, and whether it may be no crack."""
+    """Number, length and widths in one line, in millimetres when they are known; `unclear` says that it may be no crack, and ABOUT
+    stands before widths that are not to be trusted."""
     name = f"{crack.number}: " + ("" if crack.note is None else "unclear, ")
+    about = "" if crack.width_trusted else ABOUT
     if crack.mm_per_pixel is None:
-        return f"{name}{crack.length_px:.0f} px, {crack.mean_width_px:.1f} / {crack.max_width_px:.1f} px"
-    return f"{name}{crack.length_mm:.0f} mm, {crack.mean_width_mm:.2f} / {crack.max_width_mm:.2f} mm"
+        return f"{name}{crack.length_px:.0f} px, {about}{crack.mean_width_px:.1f} / {about}{crack.max_width_px:.1f} px"
+    return f"{name}{crack.length_mm:.0f} mm, {about}{crack.mean_width_mm:.2f} / {about}{crack.max_width_mm:.2f} mm"
 
 
 def _write(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from crack_tf.photo.limits import ANSWERS
+from crack_tf.photo.limits import tell as tell_limit
 from crack_tf.survey.condition import table_of
 from crack_tf.survey.findings import VALIDATIONS, limits_of
 from crack_tf.survey.scales import describe_scales, describe_tiles
@@ -40,9 +40,7 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
     else:
         lines.append(f"coverage: {found.coverage.describe()}")
         lines += [f"fly next: {hole.describe()}" for hole in found.coverage.holes[:_LISTED_HOLES]]
-    for limit in limits_of(survey):
-        answers = [finding.judged(limit) for finding in survey.findings]
-        lines.append(f"limit {limit:g} mm: " + ", ".join(f"{answers.count(answer)} {answer}" for answer in ANSWERS))
+    lines += [tell_limit(limit, [finding.judged(limit) for finding in survey.findings]) for limit in limits_of(survey)]
     lines += _conditions(found)
     if found.since is not None:
         lines.append(f"since last time: {found.since.describe()}")

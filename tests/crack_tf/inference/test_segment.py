@@ -103,9 +103,34 @@ def test_a_stain_and_a_speck_are_no_cracks_and_are_told(
     said = capsys.readouterr().out
     assert "1 unclear (too wide for a crack), 1 short mark left out" in said
     assert "1 with cracks, 0 NOT READ; 1 with unclear marks: look at them; 1 mark shorter than 40 px left out" in said
+    assert "\nlimit 0.1 mm: 1 exceeds, 0 below, 1 cannot tell\n~ before a width" in said
     assert np.asarray(Image.open(tmp_path / "out" / "pier.png" / "mask.png"))[102, 150], "the mask has them all"
     assert call(*call_with, "--out", tmp_path / "all", "--min-length", 0) == 0
     assert rows(tmp_path / "all")[0]["cracks"] == "2"
+
+
+def test_limits_are_counted_over_all_photographs_also_those_done_before(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "DCIM").mkdir()
+    for name in "ab":
+        Image.fromarray(dark_photo(HEIGHT, WIDTH)).save(tmp_path / "DCIM" / f"{name}.png")
+    command = (tmp_path / "DCIM", "--model", model, "--out", tmp_path / "out", "--limit-mm", "0.1,90")
+    assert call(*command, "--mm-per-pixel", 0.5) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("limit ")]
+    assert told == ["limit 0.1 mm: 2 exceeds, 0 below, 0 cannot tell", "limit 90 mm: 0 exceeds, 2 below, 0 cannot tell"]
+    assert call(*command, "--mm-per-pixel", 0.5, "--resume") == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("limit ")] == told
+
+
+def test_a_width_that_is_not_to_be_trusted_is_marked(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.full((HEIGHT, WIDTH, 3), 140, np.uint8)
+    pixels[50:52, 20:180] = 0
+    Image.fromarray(pixels).save(tmp_path / "fine.png")
+    assert call(tmp_path / "fine.png", "--model", model, "--out", tmp_path / "out", "--threshold", 0.4) == 0
+    assert ", widest ~" in capsys.readouterr().out
 
 
 def test_a_run_that_counted_stains_as_cracks_is_not_gone_on_with(

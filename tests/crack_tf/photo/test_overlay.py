@@ -35,6 +35,11 @@ def test_captions_are_in_millimetres_when_the_scale_is_known(mask: np.ndarray) -
     assert caption(measure_cracks(mask, mm_per_pixel=0.1)[0]) == "1: 10 mm, 0.60 / 0.60 mm"
 
 
+def test_widths_that_are_not_to_be_trusted_are_marked(mask: np.ndarray) -> None:
+    mask[42:] = False
+    assert caption(measure_cracks(mask)[0]) == "1: 100 px, ~2.0 / ~2.0 px"
+
+
 def test_a_shape_that_may_be_no_crack_is_drawn_by_its_outline_alone(mask: np.ndarray) -> None:
     photo = np.full((80, 120, 3), 128, np.uint8)
     (crack,) = measure_cracks(mask)
