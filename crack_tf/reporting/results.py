@@ -10,6 +10,7 @@ from typing import Any
 
 from crack_tf.survey.findings import Survey
 from crack_tf.survey.page_map import flight_figures
+from crack_tf.survey.severity import in_order
 from tflite.files import cell_value, read_csv, read_json
 from tuning.objective import Outcome
 from tuning.project import PROJECT, SEARCH, read_outcomes
@@ -43,7 +44,7 @@ def search_results(folder: str | Path) -> tuple[dict[str, Any], list[Outcome]]:
 
 def survey_map(survey: Survey) -> str:
     """Where a survey's photographs, findings and gaps lie, as in its own report: HTML with inline SVG; empty without positions."""
-    findings = sorted(survey.findings, key=lambda finding: -finding.severity)
+    findings = in_order(survey.findings)
     figures = flight_figures(survey, {finding.id: number for number, finding in enumerate(findings, 1)})
     if not figures:
         return ""

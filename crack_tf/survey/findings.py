@@ -303,7 +303,7 @@ class Survey:
         models: by role, "classifier" and "segmenter": {"name", "sha256", ...}; a missing role was not used.
         settings: what decides the results.
         photos: that were searched, in order of their names.
-        findings: the most severe first.
+        findings: in the order of `crack_tf.survey.severity`.
         gaps: in order of their photographs' names.
         warnings: for a person, about the survey as a whole.
     """

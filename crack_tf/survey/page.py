@@ -38,7 +38,7 @@ from crack_tf.survey.profiles import plotted, read_lines
 from crack_tf.survey.review import FORMAT as REVIEW_FORMAT
 from crack_tf.survey.review import Review, survey_id
 from crack_tf.survey.scales import describe_scales
-from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, DISCLAIMER, RULE
+from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, DISCLAIMER, RULE, in_order
 from crack_tf.survey.since import Since, read_since
 from tflite.files import write_bytes
 from tflite.words import counted
@@ -73,12 +73,12 @@ def write_page(
         coverage: of the survey; None measures it.
         certificate: of the survey; None takes the one in its folder, if it is of this survey.
         since: what became of its cracks since an earlier survey; None takes the one in its folder, likewise.
-        embed_bytes: of large pictures that do, the most severe findings first; others are linked. Small ones are all inside.
+        embed_bytes: of large pictures that do, the first findings first; others are linked. Small ones are all inside.
 
     Returns:
         The file's path.
     """
-    findings = sorted(survey.findings, key=lambda finding: -finding.severity)
+    findings = in_order(survey.findings)
     ranks = {finding.id: number for number, finding in enumerate(findings, 1)}
     shelf = PictureShelf(out, one_file=one_file, embed_bytes=embed_bytes)
     limits, points = limits_of(survey), plotted(len(findings))
@@ -280,7 +280,7 @@ def _method(survey: Survey) -> str:
     return (
         f"<p>A classifier looked at every tile of every photograph. A second model gave its opinion on what the first one "
         f"found ({escape(meanings)}). Confidence is the classifier's highest probability; it is not calibrated.</p>"
-        f"<h3>Order of severity</h3><p>{escape(RULE)}</p><p>{escape(DISCLAIMER)}</p>"
+        f"<h3>Order of the findings</h3><p>{escape(RULE)}</p><p>{escape(DISCLAIMER)}</p>"
         f"<p>Widths below {MIN_PIXELS:g} pixels are shown with the word about: they are not to be trusted. The range behind a length or "
         "a width holds 95 % of what the photograph and its scale leave open; it takes the drawn line for a crack.</p>"
         f"{_about_limits(survey)}{_condition(survey)}"

@@ -43,7 +43,7 @@ def flight_figures(survey: Survey, ranks: Mapping[str, int]) -> str:
 
     Args:
         survey: to draw.
-        ranks: finding id -> place in the order of severity, from 1.
+        ranks: finding id -> place in the order of `crack_tf.survey.severity`, from 1.
     """
     marks = _marks(survey, ranks)
     if not marks:
@@ -65,7 +65,7 @@ def _marks(survey: Survey, ranks: Mapping[str, int]) -> list[_Mark]:
         if gap.latitude is not None and gap.longitude is not None:
             found.append(("gap", gap.latitude, gap.longitude, None, f"{gap.photo}: {gap.reason}", "", 0.0))
     most = max((finding.severity for finding in survey.findings), default=0.0)
-    # The least severe first, so that the most severe lies on top.
+    # The last first, so that the first lies on top.
     for finding in sorted(survey.findings, key=lambda finding: -ranks[finding.id]):
         if finding.latitude is not None and finding.longitude is not None:
             place = finding.latitude, finding.longitude, finding.altitude_m

@@ -1,7 +1,7 @@
 """The report's pictures: links to the files beside the page, or, for a report in one file, pictures inside it as data URIs.
 
 The survey's folder holds a finding's pictures already, small enough for a page, so the page names them and the browser loads those
-that are seen. A report in one file can be mailed: a small picture of every finding is inside, and of the most severe ones the
+that are seen. A report in one file can be mailed: a small picture of every finding is inside, and of the first ones the
 large pictures, until a budget is used up. The others' are linked: they show as long as the report lies in the survey's folder.
 """
 
@@ -51,7 +51,7 @@ class Pictures:
 
 
 class PictureShelf:
-    """Finds, or makes, pictures for findings, in order of severity.
+    """Finds, or makes, pictures for findings, in their order.
 
     Args:
         out: the survey's folder.

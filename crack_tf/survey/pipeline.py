@@ -29,7 +29,7 @@ from crack_tf.survey.profiles import rescale
 from crack_tf.survey.rounds import changed_views, on_cylinders
 from crack_tf.survey.scales import warn_of_scales
 from crack_tf.survey.search import Searched, Stopwatch
-from crack_tf.survey.severity import severity
+from crack_tf.survey.severity import in_order, severity
 from crack_tf.survey.since import Earlier, Since, compare_surveys
 from crack_tf.survey.since_files import remove_since, write_since
 from crack_tf.survey.source import UNREADABLE, Source
@@ -216,14 +216,13 @@ class Run:
         table = table_of(settings)
         if table is not None:
             merged = with_conditions(table, merged)
-        merged.sort(key=lambda finding: (-finding.severity, finding.photo, finding.box))
         return Survey(
             source=self.source.name,
             created=self.store.created,
             models=models,
             settings=settings,
             photos=tuple(photos),
-            findings=tuple(merged),
+            findings=tuple(in_order(merged)),
             gaps=tuple(sorted(gaps, key=lambda gap: (gap.photo, gap.reason))),
             warnings=(
                 *self.source.warnings,

@@ -1,4 +1,4 @@
-"""The order in which findings are looked at: length x width x confidence. An order of attention, not of danger.
+"""The order in which findings are looked at: by validation, then by severity. An order of attention, not of danger.
 
 Example:
     score = severity(Box(0, 0, 64, 512), 0.1, length_px=500, max_width_px=4, probability=0.9, validation="confirmed")
@@ -7,18 +7,20 @@ Example:
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
-from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR
+from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Finding
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 
-# What a finding weighs after the second opinion. A refuted one is never dropped, since the second opinion errs too.
+# What a finding weighs after the second opinion, in their order. A refuted one is never dropped, since the second opinion errs too.
 VALIDATION_WEIGHTS = {CONFIRMED: 1.0, UNCLEAR: 0.5, REFUTED: 0.1}
 # A drone's photograph rather than a close-up: where the scale is not known, a finding is to be looked at early, not late.
 ASSUMED_MM_PER_PIXEL = 0.5
 UNMEASURED_WIDTH_PX = 1.0
 
 RULE = (
+    "Confirmed findings come first, then unclear, then refuted ones, the most severe of each first: no large stain stands above a crack. "
     "Severity is length x maximum width x confidence, in square millimetres. Confidence is the classifier's highest "
     "probability times "
     + ", ".join(f"{weight:g} ({name})" for name, weight in VALIDATION_WEIGHTS.items())
@@ -69,3 +71,16 @@ def severity(
         if not 0 <= value < math.inf:
             raise CrackError(f"{name} must be a number of at least 0, got {value!r}.")
     return round(length * width * scale**2 * probability * VALIDATION_WEIGHTS[validation], 3)
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """As they are to be looked at: confirmed ones first, then unclear, then refuted ones, each by severity."""
+    return sorted(
+        findings,
+        key=lambda finding: (
+            -VALIDATION_WEIGHTS[finding.validation],
+            -finding.severity,
+            finding.photo,
+            finding.box,
+        ),
+    )

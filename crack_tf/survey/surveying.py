@@ -210,7 +210,7 @@ class SurveyResult:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The most severe first."""
+        """Confirmed ones first, then unclear, then refuted ones, each by severity."""
         return self.survey.findings
 
     @property

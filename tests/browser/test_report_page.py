@@ -15,7 +15,8 @@ import pytest
 from crack_tf.survey.findings import CONFIRMED, Finding
 from crack_tf.survey.page import write_page
 from crack_tf.survey.review import read_review, survey_id
-from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL
+from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, VALIDATION_WEIGHTS
+from crack_tf.survey.severity import in_order as as_listed
 from tests.browser.conftest import FRAME, PHONE, WIDE, Report, Tab
 from tests.crack_tf.survey.drawn_surveys import drawn_survey, with_names
 
@@ -90,8 +91,8 @@ def test_the_page_opens_without_complaint_and_shows_all_findings(
 
 
 def in_order(findings: Sequence[Finding], key: Callable[[Finding], Any], reverse: bool) -> list[str]:
-    """As the page promises: unknown last either way, then by severity."""
-    ranked = sorted(findings, key=lambda finding: -finding.severity)
+    """As the page promises: unknown last either way, then by validation and severity."""
+    ranked = as_listed(findings)
     known = sorted([finding for finding in ranked if key(finding) is not None], key=key, reverse=reverse)
     return ids([*known, *(finding for finding in ranked if key(finding) is None)])
 
@@ -102,7 +103,7 @@ def sort_width(finding: Finding) -> float | None:
 
 
 KEYS: dict[str, Callable[[Finding], Any]] = {
-    "severity": lambda finding: finding.severity,
+    "rank": lambda finding: (VALIDATION_WEIGHTS[finding.validation], finding.severity),
     "width": sort_width,
     "length": lambda finding: None if finding.length_px is None else finding.length_px * (finding.mm_per_pixel or 0),
     "confidence": lambda finding: finding.probability,
@@ -496,7 +497,7 @@ def test_five_thousand_findings_open_at_once(report_of: ReportOf, open_page: Ope
     tab.select_option("#sort", "width")
     tab.evaluate(FRAME)
     assert tab.cpu_seconds() - before < 2
-    tab.select_option("#sort", "severity")
+    tab.select_option("#sort", "rank")
     scroll_to(tab, 1)
     assert tab.texts(".card .open")[-1] == "Finding 5000"
     assert tab.locator(".card").count() < NEAR

@@ -242,7 +242,7 @@
   }
 
   const sortKeys = {
-    severity: (finding) => finding.severity,
+    rank: (finding) => -finding.rank,
     width: (finding) => finding.width_key,
     length: (finding) => finding.length_key,
     confidence: (finding) => finding.probability,

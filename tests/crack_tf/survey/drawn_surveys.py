@@ -26,7 +26,7 @@ from crack_tf.survey.findings import (
 )
 from crack_tf.survey.profiles import profile_csv
 from crack_tf.survey.review_tiles import picture_region
-from crack_tf.survey.severity import severity
+from crack_tf.survey.severity import in_order, severity
 from tflite.device.tiles import Box
 
 START = datetime(2025, 6, 1, 9, 30, tzinfo=UTC)
@@ -80,7 +80,7 @@ def drawn_survey(
             **({"limits_mm": list(limits)} if limits else {}),
         },
         photos=tuple(records),
-        findings=tuple(sorted(found, key=lambda finding: -finding.severity)),
+        findings=tuple(in_order(found)),
         gaps=lost,
         warnings=("0.3 mm is 1.5 pixels on these photographs: finer cracks may be missed.",) if scaled else (),
     )

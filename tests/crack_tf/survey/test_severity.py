@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +17,10 @@ from crack_tf.survey.severity import (
     DISCLAIMER,
     RULE,
     VALIDATION_WEIGHTS,
+    in_order,
     severity,
 )
+from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 
@@ -85,6 +89,28 @@ def test_the_printed_rule_names_every_number_that_it_uses() -> None:
     for name, weight in VALIDATION_WEIGHTS.items():
         assert f"{weight:g} ({name})" in RULE
     assert f"{ASSUMED_MM_PER_PIXEL:g} mm per pixel" in RULE
+
+
+def test_no_unclear_finding_stands_above_a_confirmed_one_however_large_it_is(tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 6)
+    some = [
+        replace(finding, validation=validation, severity=value)
+        for finding, (validation, value) in zip(
+            survey.findings,
+            (
+                ("unclear", 9000.0),
+                ("confirmed", 2.0),
+                ("refuted", 99_000.0),
+                ("confirmed", 30.0),
+                ("unclear", 1.0),
+                ("refuted", 0.0),
+            ),
+            strict=True,
+        )
+    ]
+    assert [finding.severity for finding in in_order(some)] == [30.0, 2.0, 9000.0, 1.0, 99_000.0, 0.0]
+    assert in_order(reversed(some)) == in_order(some)
+    assert "Confirmed findings come first, then unclear, then refuted ones" in RULE
 
 
 def test_the_report_claims_no_safety() -> None:

@@ -18,6 +18,7 @@ from crack_tf.photo.__main__ import main as photo
 from crack_tf.survey import store as store_module
 from crack_tf.survey.__main__ import main
 from crack_tf.survey.findings import read_survey
+from crack_tf.survey.severity import in_order
 from tests.crack_tf.survey.small_flight import Models, exif, wall, write_flight, write_models
 from tflite.files import read_json, write_json
 from tflite.sidecar import read_sidecar, write_sidecar
@@ -53,8 +54,7 @@ def test_cracks_are_found_confirmed_and_measured(photos, tmp_path, models, capsy
     longest = max(finding.length_mm or 0 for finding in found.findings)
     assert longest == pytest.approx(18.2, rel=0.04)  # from (20, 30) to (200, 60)
     assert all(finding.mean_width_px == pytest.approx(5, abs=1.2) for finding in found.findings)
-    severities = [finding.severity for finding in found.findings]
-    assert severities == sorted(severities, reverse=True)
+    assert list(found.findings) == in_order(found.findings)
     for finding in found.findings:
         with (
             Image.open(tmp_path / "out" / finding.picture) as before,
