@@ -244,8 +244,9 @@ class Searcher:
                 for number, candidate in enumerate(candidates)
             )
             pictures = {}
-            for finding in findings:
-                before, after = draw_finding(image, finding.box, finding.outline, finding.validation)
+            for finding, candidate in zip(findings, candidates, strict=True):
+                shown = (*finding.outline, *candidate.marks)
+                before, after = draw_finding(image, finding.box, shown, finding.validation)
                 pictures[finding.picture], pictures[finding.overlay] = as_jpeg(before), as_jpeg(after)
             for finding, candidate in zip(findings, candidates, strict=True):
                 if finding.profile is not None:

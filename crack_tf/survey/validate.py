@@ -76,6 +76,7 @@ class Candidate:
         widest: where it is widest, (x, y) in pixels.
         ranges: of length, mean and maximum width in pixels, see `crack_tf.photo.ranges`; None where none was measured.
         profile: widths along it.
+        marks: polygons around what is drawn in its tiles, where that was not taken for a crack: for its picture.
     """
 
     box: Box
@@ -96,6 +97,7 @@ class Candidate:
     holes: tuple[Polygon, ...] = ()
     ranges: tuple[Range, Range, Range] | None = None
     profile: tuple[WidthAt, ...] = ()
+    marks: tuple[Polygon, ...] = ()
 
 
 def worth_a_look(tiles: Sequence[Tile], threshold_logit: float) -> list[Tile]:
@@ -164,7 +166,8 @@ def find_candidates(
         told.append((group, *_hardly_drawn(group, mask, threshold_logit)))
     for group, validation, note in told:
         score = max(float(_cut(probability, tile.box).max()) for tile in group)
-        found.append(replace(_group(group, validation, round(score, 4)), note=note))
+        candidate = replace(_group(group, validation, round(score, 4)), note=note)
+        found.append(replace(candidate, marks=_rings(_cut(mask, candidate.box), candidate.box)))
     return _in_order(found)
 
 
@@ -438,12 +441,17 @@ def _group(tiles: Sequence[Tile], validation: str, score: float | None) -> Candi
 
 def _union(boxes: Sequence[Box], around: Box) -> tuple[Polygon, ...]:
     """Outer edges of overlapping boxes."""
+    drawn = np.zeros((around.h, around.w), bool)
+    for box in boxes:
+        drawn[box.y - around.y : box.y - around.y + box.h, box.x - around.x : box.x - around.x + box.w] = True
+    return _rings(drawn, around)
+
+
+def _rings(drawn: np.ndarray, around: Box) -> tuple[Polygon, ...]:
+    """Outer edges of what is drawn in a box of the photograph, bool (around.h, around.w)."""
     import cv2
 
-    drawn = np.zeros((around.h, around.w), np.uint8)
-    for box in boxes:
-        drawn[box.y - around.y : box.y - around.y + box.h, box.x - around.x : box.x - around.x + box.w] = 1
-    rings, _ = cv2.findContours(drawn, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    rings, _ = cv2.findContours(drawn.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     return tuple(tuple((float(x) + around.x, float(y) + around.y) for x, y in ring[:, 0]) for ring in rings)
 
 

@@ -180,6 +180,12 @@ def test_a_crack_that_the_classifier_doubts_when_it_looks_again_is_unclear_and_s
         (310, "confirmed", None),
     ]
     assert len(asked) == 2
+    nothing, doubted, confirmed = found
+    # Its picture shows what is said to be drawn there, not only its tile.
+    (mark,) = doubted.marks
+    assert (np.min(mark, axis=0).tolist(), np.max(mark, axis=0).tolist()) == ([110, 148], [189, 152])
+    assert nothing.marks == confirmed.marks == ()
+    assert len(doubted.outline) == 1
 
 
 def test_a_pore_is_no_mark():
