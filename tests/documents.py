@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ DOCUMENTS = [README, *PAGES]
 SHELL = ("bash", "sh", "console")
 BETWEEN = {"&&", "||", "|", ";", "&"}  # of one command and the next in a line
 _NOT_RUN = re.compile(r"<!-- not run: (.+) -->")
+# What a column's name ends with, and its unit.
+UNITS = {"px": "px", "mm": "mm", "m": "m", "mm2": "mm²", "deg": "degrees"}
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
@@ -133,6 +136,24 @@ def columns_explained(text: str) -> dict[str, str]:
             raise ValueError(f"{len(names)} columns and {len(own)} units: {line}")
         units |= dict(zip(names, own * len(names) if len(own) == 1 else own, strict=True))
     return units
+
+
+def section(page: str, heading: str = "") -> str:
+    """The text of a page of docs/ below one of its headings `## heading`; "" for that before the first."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    parts = {part.split("\n", 1)[0]: part for part in text.split("\n## ")}
+    return parts[heading] if heading else text.split("\n## ")[0]
+
+
+def wrong_units(units: Mapping[str, str]) -> list[str]:
+    """Columns whose explained unit is not the one that their name ends with."""
+    ends = {name: UNITS.get(name.rpartition("_")[2]) for name in units if not name.startswith("limit_")}
+    wrong = [
+        name
+        for name, unit in ends.items()
+        if unit is not None and units[name].split(" per ")[0] not in (unit, f"{unit}²")
+    ]
+    return wrong + (["mm_per_pixel"] if units.get("mm_per_pixel", "mm") != "mm" else [])
 
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:

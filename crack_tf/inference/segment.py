@@ -65,7 +65,7 @@ OUTPUT = Output(
 )
 _PICTURES = ("probability.png", "mask.png", "foreground.png")
 SEGMENTED, UNREADABLE = "segmented", "unreadable"
-_COLUMNS = (
+COLUMNS = (
     *("photo", "status", "cracks", "crack_pixels", "longest_px", "widest_px", "longest_mm", "widest_mm"),
     *("mm_per_pixel", "width", "height", "seam_ratio", "seconds", "folder", "reason", "unclear", "short", "note"),
 )
@@ -229,7 +229,7 @@ def work(
                 told += [mark[column(limit)] for mark in marks]
             # After every photograph: a run that is stopped leaves the table of what is done.
             lock.check(SETTINGS)
-            write_csv(out / PHOTOS, rows, _COLUMNS)
+            write_csv(out / PHOTOS, rows, COLUMNS)
     unreadable = sum(row["status"] == UNREADABLE for row in rows)
     cracked = sum(bool(row["cracks"]) for row in rows)
     unclear = sum(bool(row["unclear"]) for row in rows)
@@ -445,7 +445,7 @@ def save_grey(path: Path, values: np.ndarray) -> None:
 
 def row_of(record: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A record's row of photos.csv."""
-    row = {name: record.get(name) for name in _COLUMNS}
+    row = {name: record.get(name) for name in COLUMNS}
     if record["status"] == UNREADABLE:
         return row
     cracks = record["cracks"]

@@ -23,6 +23,7 @@ from crack_tf.photo.view import scale_error
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
 
+TABLE_COLUMNS = (*COLUMNS, *PATTERN_COLUMNS, *RANGE_COLUMNS)  # of cracks.csv, and one more for each limit
 PROFILE_COLUMNS = ("crack", *WIDTH_COLUMNS, "along_mm", "width_mm")
 
 
@@ -94,8 +95,7 @@ def write_cracks(
     patterns = _pattern_columns(marks.cracks, mask.size, mm_per_pixel)
     rows = [_row(crack, config) | more for crack, more in zip(marks.cracks, patterns, strict=True)]
     rows += [_row(crack, config) for crack in marks.unclear]
-    limits = map(column, config.limit_mm)
-    write_csv(out / TABLE, rows, (*COLUMNS, *PATTERN_COLUMNS, *RANGE_COLUMNS, *limits))
+    write_csv(out / TABLE, rows, (*TABLE_COLUMNS, *map(column, config.limit_mm)))
     profiles = [row for crack in (*marks.cracks, *marks.unclear) for row in profile_rows(crack)]
     write_csv(out / PROFILES, profiles, PROFILE_COLUMNS)
     if photo is not None:

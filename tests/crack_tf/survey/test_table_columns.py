@@ -1,4 +1,4 @@
-"""Every column of every table that a survey writes is explained in docs/, in its table's order, with its unit."""
+"""Every column of every table that a survey or `photo segment` writes is explained in docs/, in its table's order, with its unit."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 import pytest
 
+from crack_tf.inference import segment
+from crack_tf.photo import measure
 from crack_tf.photo.limits import column
+from crack_tf.photo.measure_config import PROFILES
+from crack_tf.photo.measure_config import TABLE as CRACKS
 from crack_tf.survey import geojson, profiles, review, since_files
 from crack_tf.survey.certificate import TABLE as CERTIFICATE
 from crack_tf.survey.certificate import Certificate, Trial
 from crack_tf.survey.store import OUTPUT
-from tests.documents import ROOT, columns_explained
-
-UNITS = {"px": "px", "mm": "mm", "m": "m", "mm2": "mm²", "deg": "degrees"}
+from tests.documents import columns_explained, section, wrong_units
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,15 @@ TABLES = {
     CERTIFICATE: Table("certificate.md", "", certificate_columns()),
 }
 
+PHOTOGRAPHS = {
+    CRACKS: Table("photographs.md", "A row per crack", (*measure.TABLE_COLUMNS, column(0.3))),
+    PROFILES: Table("photographs.md", "A row per place of a crack", measure.PROFILE_COLUMNS),
+    segment.PHOTOS: Table("photographs.md", "A row per photograph", segment.COLUMNS),
+}
+
 
 def explained(table: Table) -> dict[str, str]:
-    text = (ROOT / "docs" / table.page).read_text(encoding="utf-8")
-    parts = {part.split("\n", 1)[0]: part for part in text.split("\n## ")}
-    found = columns_explained(parts[table.heading] if table.heading else text.split("\n## ")[0])
+    found = columns_explained(section(table.page, table.heading))
     assert found, f"no table of columns under {table.heading!r} in {table.page}"
     return found
 
@@ -55,15 +61,12 @@ def test_these_are_all_tables_that_a_survey_writes() -> None:
     assert named == set(TABLES)
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", [*TABLES, *PHOTOGRAPHS])
 def test_every_column_is_explained_with_its_unit(name: str) -> None:
-    units = {key: unit for key, unit in explained(TABLES[name]).items() if key not in review.COLUMNS}
-    assert set(units) == set(TABLES[name].columns)
-    for key, unit in units.items():
-        end = key.rpartition("_")[2]
-        if end in UNITS and not key.startswith("limit_"):
-            assert unit.split(" per ")[0] == UNITS[end], key
-    assert units.get("mm_per_pixel", "mm") == "mm"
+    table = (TABLES | PHOTOGRAPHS)[name]
+    units = {key: unit for key, unit in explained(table).items() if key not in review.COLUMNS}
+    assert set(units) == set(table.columns)
+    assert wrong_units(units) == []
 
 
 def test_what_a_review_adds_is_explained() -> None:
