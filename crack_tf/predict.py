@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tflite.cli import EXIT_GAPS, named_path, positive_int, run_main
+from tflite.cli import EXIT_GAPS, named_path, positive_int, resumed, run_main
 from tflite.device.tiles import MIN_SIDE
 
 EPILOG = """exit codes: 0 all photographs were read (cracked or not), 1 some could not be read: they are listed and recorded as
@@ -71,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
-    return run_main(lambda: run(args), interrupted="With --out, the same command with --resume goes on.")
+    hint = "Nothing was written; with --out, a stopped run goes on." if args.out is None else resumed(args.overwrite)
+    return run_main(lambda: run(args), interrupted=hint)
 
 
 def _tile(text: str) -> int | None:

@@ -77,6 +77,11 @@ def run_main(
         return EXIT_INTERRUPTED
 
 
+def resumed(overwrite: bool) -> str:
+    """What to tell whoever stopped a verb that goes on with --resume, where it was started with --overwrite or without."""
+    return f"The same command with --resume{' instead of --overwrite' if overwrite else ''} goes on."
+
+
 def named_path(text: str) -> Path:
     """argparse type: a file or folder. Empty text, as of a shell variable that is not set, would name the folder one is in."""
     if not text.strip():

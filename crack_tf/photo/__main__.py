@@ -10,7 +10,16 @@ from dataclasses import fields
 from crack_tf.photo.doubt import MIN_LENGTH_PX
 from crack_tf.photo.limits import HELP
 from crack_tf.photo.measure_config import MeasureConfig
-from tflite.cli import EXIT_GAPS, fraction, named_path, non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import (
+    EXIT_GAPS,
+    fraction,
+    named_path,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    resumed,
+    run_main,
+)
 from tflite.device.tiles import Box
 
 _BACKENDS = ("grabcut", "sam", "none")
@@ -19,13 +28,13 @@ _BACKENDS = ("grabcut", "sam", "none")
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = make_parser().parse_args(argv)
-    return run_main(lambda: options.run(options), interrupted=options.interrupted)
+    hint = resumed(options.overwrite) if options.run is _segment else "Nothing was left half-written."
+    return run_main(lambda: options.run(options), interrupted=hint)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     parser = argparse.ArgumentParser(prog="crack-tf photo", description=__doc__)
-    parser.set_defaults(interrupted="Nothing was left half-written.")
     verbs = parser.add_subparsers(required=True, metavar="foreground | segment | measure")
 
     verb = verbs.add_parser("foreground", help="find the concrete in a photograph and write its mask as .png and .npy")
@@ -78,7 +87,7 @@ def make_parser() -> argparse.ArgumentParser:
     again = verb.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on in --out; photographs done before are passed over")
     again.add_argument("--overwrite", action="store_true", help="replace results in --out")
-    verb.set_defaults(run=_segment, interrupted="The same command with --resume goes on.")
+    verb.set_defaults(run=_segment)
 
     verb = verbs.add_parser("measure", help="measure the cracks of a mask: cracks.csv, cracks.json and overlay.png")
     verb.add_argument("mask", type=named_path, help="black and white, .png or .npy; white is crack")

@@ -252,7 +252,8 @@ def run(args: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = make_parser().parse_args(argv)
-    return run_main(lambda: run(args), interrupted="The same command goes on.", needs=("cv2",))
+    hint = f"The same command{' without --overwrite' if args.overwrite else ''} goes on."
+    return run_main(lambda: run(args), interrupted=hint, needs=("cv2",))
 
 
 def _report_only(out: Path) -> int:

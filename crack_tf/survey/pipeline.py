@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ from crack_tf.survey.profiles import rescale
 from crack_tf.survey.rounds import changed_views, on_cylinders
 from crack_tf.survey.scales import warn_of_scales
 from crack_tf.survey.search import Searched, Stopwatch
-from crack_tf.survey.severity import in_order, severity
+from crack_tf.survey.severity import VALIDATION_WEIGHTS, in_order, severity
 from crack_tf.survey.since import Earlier, Since, compare_surveys
 from crack_tf.survey.since_files import remove_since, write_since
 from crack_tf.survey.source import UNREADABLE, Source
@@ -178,9 +179,10 @@ class Run:
             for name, jpeg in searched.pictures.items():
                 self.store.add_picture(name, jpeg)
             self.store.add_photo(searched.size, photo, list(searched.findings), searched.points, searched.file)
-        what = counted(len(searched.findings), "finding") if searched.findings else "nothing found"
+        verdicts = Counter(finding.validation for finding in searched.findings)
+        what = ", ".join(f"{verdicts[name]} {name}" for name in VALIDATION_WEIGHTS if verdicts[name]) or "nothing found"
         return (
-            f"{what:<16} {photo.positives:>4}/{photo.tiles} tiles  {searched.name}",
+            f"{what:<24} {photo.positives:>4}/{photo.tiles} tiles  {searched.name}",
             photo.width * photo.height,
         )
 

@@ -101,6 +101,36 @@ def test_what_stops_a_verb_becomes_an_exit_code(
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("stopped", "command", "told"),
+    [
+        ("crack_tf.predict.run", "predict a.jpg", "Nothing was written; with --out, a stopped run goes on."),
+        ("crack_tf.predict.run", "predict a.jpg --out b", "The same command with --resume goes on."),
+        (
+            "crack_tf.photo.__main__._segment",
+            "photo segment a.jpg --out b --overwrite",
+            "The same command with --resume instead of --overwrite goes on.",
+        ),
+        ("crack_tf.photo.__main__._measure", "photo measure a.png --out b", "Nothing was left half-written."),
+        ("crack_tf.survey.__main__.run", "survey a --out b", "The same command goes on."),
+        (
+            "crack_tf.survey.__main__.run",
+            "survey a --out b --overwrite",
+            "The same command without --overwrite goes on.",
+        ),
+    ],
+)
+def test_the_last_line_of_a_stopped_verb_says_how_it_goes_on(
+    stopped: str, command: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stopped, stop)
+    assert cli.main(command.split()) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == f"interrupted. {told}"
+
+
 @pytest.mark.parametrize("name", ["tflite", "tuning"])
 def test_another_projects_package_of_our_name_is_named_in_one_line(name: str, tmp_path: Path) -> None:
     (tmp_path / name).mkdir()

@@ -63,6 +63,10 @@ def test_cracks_are_found_confirmed_and_measured(photos, tmp_path, models, capsy
             assert before.size == after.size
     said = capsys.readouterr().out
     assert "6 confirmed, 0 refuted" in said
+    lines = {line.split()[-1]: line for line in said.splitlines() if " tiles  " in line}
+    assert lines["001.png"].startswith("1 confirmed  ")
+    assert lines["002.png"].startswith("2 confirmed  ")
+    assert lines["000.png"].startswith("nothing found  ")
     assert "not a safety assessment" in said
 
 
