@@ -314,6 +314,7 @@ def _severity(finding: Finding) -> float:
         max_width_px=finding.max_width_px,
         probability=finding.probability,
         validation=finding.validation,
+        width_trusted=finding.width_trusted,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Finding
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
@@ -25,8 +26,8 @@ RULE = (
     "probability times "
     + ", ".join(f"{weight:g} ({name})" for name, weight in VALIDATION_WEIGHTS.items())
     + f" for the second opinion. Where the scale of a photograph is not known, {ASSUMED_MM_PER_PIXEL:g} mm per pixel is "
-    "assumed. Where no crack could be drawn, the longer side of the finding's box counts as its length, and one pixel as "
-    "its width."
+    f"assumed. A width that is not to be trusted counts as {MIN_PIXELS:g} pixels at most. Where no crack could be drawn, the longer side "
+    "of the finding's box counts as its length, and one pixel as its width."
 )
 DISCLAIMER = (
     "This is not a safety assessment. The findings are the opinions of neural networks about photographs: they miss cracks "
@@ -44,6 +45,7 @@ def severity(
     max_width_px: float | None,
     probability: float,
     validation: str,
+    width_trusted: bool | None = None,
 ) -> float:
     """A finding's place in the order, by `RULE`.
 
@@ -53,6 +55,7 @@ def severity(
         length_px, max_width_px: of the drawn crack; None where none was drawn.
         probability: the classifier's highest over the finding's tiles, in [0, 1].
         validation: "confirmed", "unclear" or "refuted".
+        width_trusted: see `crack_tf.survey.findings.Finding`; None where that is not known.
 
     Returns:
         Square millimetres times confidence, at least 0, rounded to three decimals.
@@ -66,6 +69,9 @@ def severity(
         raise CrackError(f"probability must lie between 0 and 1, got {probability!r}.")
     length = float(max(box.w, box.h)) if length_px is None else length_px
     width = UNMEASURED_WIDTH_PX if max_width_px is None else max_width_px
+    # A mask's width, as most wide marks on scenes without a crack have it and wide cracks in concrete do not, only says that no crack is
+    # wider.
+    width = min(width, MIN_PIXELS) if width_trusted is False else width
     scale = ASSUMED_MM_PER_PIXEL if mm_per_pixel is None else mm_per_pixel
     for name, value in (("length_px", length), ("max_width_px", width), ("mm_per_pixel", scale)):
         if not 0 <= value < math.inf:

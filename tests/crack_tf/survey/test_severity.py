@@ -64,6 +64,13 @@ def test_a_finding_without_a_drawn_crack_counts_with_its_box_and_one_pixel() -> 
     assert score(length_px=None, max_width_px=None) == score(length_px=400.0, max_width_px=1.0)
 
 
+def test_a_width_that_is_not_to_be_trusted_counts_as_three_pixels_at_most() -> None:
+    assert score(max_width_px=30.0, width_trusted=False) == score(max_width_px=3.0)
+    assert score(max_width_px=2.0, width_trusted=False) == score(max_width_px=2.0)
+    assert score(max_width_px=30.0, width_trusted=True) == score(max_width_px=30.0) > score(max_width_px=4.0)
+    assert "counts as 3 pixels at most" in RULE
+
+
 def test_a_refuted_finding_keeps_a_place_in_the_order() -> None:
     assert score(validation="refuted") > 0
 
