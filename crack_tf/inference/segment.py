@@ -41,7 +41,7 @@ from crack_tf.photo.ends import with_ends
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.gsd import photo_size
-from crack_tf.photo.limits import column, tell
+from crack_tf.photo.limits import column, read_limits, tell
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
 from crack_tf.photo.overlay import ABOUT, ABOUT_WORDS
@@ -212,7 +212,7 @@ def work(
     ]
     jobs = config.jobs or int(describe()["cores"])
     rows: list[dict[str, Any]] = []
-    answers: dict[float, list[str]] = {limit: [] for limit in config.measure.limit_mm}
+    answers: dict[float, list[str]] = {limit: [] for limit in read_limits(config.measure.limit_mm)}
     done_before, doubtful = 0, False
     with SegmenterPool(segmenter, jobs) as pool:
         for number, place in enumerate(places, 1):

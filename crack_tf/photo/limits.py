@@ -20,10 +20,15 @@ Limits differ by code, exposure and member: which one holds is for an engineer t
 from __future__ import annotations
 
 import math
+import reprlib
 from collections import Counter
 from collections.abc import Collection, Sequence
+from typing import Any
 
+from tflite.arguments import is_number
 from tflite.errors import CrackError
+
+Limits = str | float | Sequence[str | float] | None  # as a configuration takes them, see `read_limits`
 
 EXCEEDS, BELOW, CANNOT_TELL = "exceeds", "below", "cannot tell"
 ANSWERS = (EXCEEDS, BELOW, CANNOT_TELL)
@@ -61,11 +66,33 @@ def parse_limits(text: str | None) -> tuple[float, ...]:
     return check_limits(limits, text)
 
 
-def read_limits(value: str | Sequence[float] | None) -> tuple[float, ...]:
-    """Limits as a configuration takes them: text, numbers, or None for none; see `parse_limits` and `check_limits`."""
-    if value is None or isinstance(value, str):
-        return parse_limits(value)
-    return check_limits([*value] if isinstance(value, (list, tuple)) else [value])  # type: ignore[list-item]
+def read_limits(value: Limits) -> tuple[float, ...]:
+    """Limits as a configuration takes them.
+
+    Args:
+        value: millimetres, the text that `parse_limits` takes, a list of both, or None for none. What this function gave stays as it is.
+
+    Returns:
+        Ascending, each once.
+
+    Raises:
+        CrackError: naming what is none of these, or no width.
+    """
+    if value is None:
+        return ()
+    parts: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value]
+    limits: list[float] = []
+    for part in parts:
+        if isinstance(part, str):
+            limits += parse_limits(part)
+        elif is_number(part):
+            limits.append(part)
+        else:
+            known = " or ".join(repr(name) for name in PRESETS)
+            raise CrackError(
+                f"--limit-mm {reprlib.repr(value)}: give millimetres such as 0.3, a table's name ({known}), or a list of these."
+            )
+    return check_limits(limits)
 
 
 def check_limits(limits: Sequence[float], text: str | None = None) -> tuple[float, ...]:
@@ -79,11 +106,7 @@ def check_limits(limits: Sequence[float], text: str | None = None) -> tuple[floa
     """
     given = ",".join(map(str, limits)) if text is None else text
     for value in limits:
-        if not (
-            isinstance(value, (int, float))
-            and not isinstance(value, bool)
-            and 0 < round(value, _DECIMALS) <= _WIDEST_MM
-        ):
+        if not (is_number(value) and 0 < round(value, _DECIMALS) <= _WIDEST_MM):
             raise CrackError(
                 f"--limit-mm {given}: widths lie above 0 and up to {_WIDEST_MM:g} mm, got {value!r}. Decimals are written with a "
                 "point, and a comma goes between two limits: 0.2,0.3."

@@ -13,7 +13,7 @@ from crack_tf.photo.cracks import COLUMNS, MIN_AREA, RANGE_COLUMNS, WIDTH_COLUMN
 from crack_tf.photo.doubt import MIN_LENGTH_PX
 from crack_tf.photo.gsd import GroundSampling, check_whole, from_camera, from_photo, from_value, small_note
 from crack_tf.photo.joining import join_cracks
-from crack_tf.photo.limits import column
+from crack_tf.photo.limits import column, read_limits
 from crack_tf.photo.marks import Marks, tell_apart
 from crack_tf.photo.measure_config import OVERLAY, PROFILES, RECORD, TABLE, MeasureConfig
 from crack_tf.photo.overlay import draw_cracks
@@ -95,7 +95,7 @@ def write_cracks(
     patterns = _pattern_columns(marks.cracks, mask.size, mm_per_pixel)
     rows = [_row(crack, config) | more for crack, more in zip(marks.cracks, patterns, strict=True)]
     rows += [_row(crack, config) for crack in marks.unclear]
-    write_csv(out / TABLE, rows, (*TABLE_COLUMNS, *map(column, config.limit_mm)))
+    write_csv(out / TABLE, rows, (*TABLE_COLUMNS, *map(column, read_limits(config.limit_mm))))
     profiles = [row for crack in (*marks.cracks, *marks.unclear) for row in profile_rows(crack)]
     write_csv(out / PROFILES, profiles, PROFILE_COLUMNS)
     if photo is not None:
@@ -160,7 +160,7 @@ def profile_rows(crack: Crack) -> list[dict[str, Any]]:
 
 
 def _row(crack: Crack, config: MeasureConfig, geometry: bool = False) -> dict[str, Any]:
-    return crack.as_dict(geometry) | {column(limit): crack.judged(limit) for limit in config.limit_mm}
+    return crack.as_dict(geometry) | {column(limit): crack.judged(limit) for limit in read_limits(config.limit_mm)}
 
 
 def without_specks(mask: np.ndarray, extent: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crack_tf.photo.gsd import from_camera
-from crack_tf.photo.limits import read_limits
+from crack_tf.photo.limits import Limits, read_limits
 from tflite.arguments import check_types
 from tflite.errors import CrackError
 
@@ -26,7 +26,8 @@ class MeasureConfig:
         focal_mm: focal length; None for that in the photograph.
         sensor_width_mm: longer side of the sensor.
         exif: take focal length and distance from the photograph.
-        limit_mm: widths that a table says of each crack whether it exceeds them, or their text, see `crack_tf.photo.limits`.
+        limit_mm: widths that a table says of each crack whether it exceeds them: millimetres, a preset of `crack_tf.photo.limits` such as
+            "ec2", text with commas between, or a list of these; held as a tuple of millimetres.
 
     Raises:
         CrackError: if a limit is no width, the scale's fields contradict each other or lack one, or the lens would be focused closer
@@ -40,7 +41,7 @@ class MeasureConfig:
     focal_mm: float | None = None
     sensor_width_mm: float | None = None
     exif: bool = False
-    limit_mm: tuple[float, ...] = ()
+    limit_mm: Limits = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limit_mm", read_limits(self.limit_mm))

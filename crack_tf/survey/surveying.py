@@ -15,7 +15,7 @@ from crack_tf.common.progress import say_now
 from crack_tf.models.shipped import find_model, model_name, read_zoo
 from crack_tf.photo.faces import read_faces
 from crack_tf.photo.gsd import BY_POSITIONS
-from crack_tf.photo.limits import read_limits
+from crack_tf.photo.limits import Limits, read_limits
 from crack_tf.survey.camera import Locator, Scale
 from crack_tf.survey.certificate import Certificate
 from crack_tf.survey.certificate_files import write_certificate
@@ -85,7 +85,8 @@ class SurveyConfig:
         clock_offset: seconds to add to the times of the camera's clock.
         position_error_m: how wrong positions may be; farther apart, photographs are never compared for the same crack.
         needs_mm: width of crack that must be measurable where a surface counts as seen.
-        limit_mm: widths that tables and report say of each crack whether it exceeds them, see `crack_tf.photo.limits`.
+        limit_mm: widths that tables and report say of each crack whether it exceeds them: millimetres, a preset of `crack_tf.photo.limits`
+            such as "ec2", text with commas between, or a list of these; held as a tuple of millimetres.
         faces: file of the structure's faces, see `crack_tf.photo.faces`; None takes the walls that the flight looked at.
         distance_from_positions: whether photographs without a measured distance take one that is measured between those that overlap, by
             their positions, see `crack_tf.survey.position_ranges`.
@@ -131,7 +132,7 @@ class SurveyConfig:
     certify_seed: int = 0
     jobs: int | None = None
     scheduler: str | None = None
-    limit_mm: tuple[float, ...] = ()
+    limit_mm: Limits = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limit_mm", read_limits(self.limit_mm))
@@ -284,7 +285,7 @@ def survey(
         "needs_mm": config.needs_mm,
         **({"faces": [asdict(face) for face in faces]} if faces else {}),
         **({} if config.condition is None else {"condition": read_condition(config.condition).as_json()}),
-        **({"limits_mm": list(config.limit_mm)} if config.limit_mm else {}),
+        **({"limits_mm": list(read_limits(config.limit_mm))} if config.limit_mm else {}),
         **({} if earlier is None else {"since": earlier.as_json()}),
     }
     scale = Scale(config.mm_per_pixel, config.distance_m, config.focal_mm, config.sensor_width_mm)

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crack_tf.photo.limits import ANSWERS, BELOW, CANNOT_TELL, EXCEEDS, PRESETS, column, judge, parse_limits
+from crack_tf.photo.limits import (
+    ANSWERS,
+    BELOW,
+    CANNOT_TELL,
+    EXCEEDS,
+    PRESETS,
+    column,
+    judge,
+    parse_limits,
+    read_limits,
+)
 from tflite.errors import CrackError
 
 
@@ -25,6 +36,44 @@ def test_numbers_and_tables_are_taken_together_and_each_limit_once() -> None:
 def test_what_is_no_limit_is_named(text: str) -> None:
     with pytest.raises(CrackError, match="--limit-mm"):
         parse_limits(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "limits"),
+    [
+        (None, ()),
+        ([], ()),
+        (0.3, (0.3,)),
+        (1, (1.0,)),
+        ("ec2", (0.2, 0.3, 0.4)),
+        ("0.3,0.2", (0.2, 0.3)),
+        (["ec2", 0.5], (0.2, 0.3, 0.4, 0.5)),
+        (("0.2", "EC2", 0.2), (0.2, 0.3, 0.4)),
+    ],
+)
+def test_a_configuration_takes_what_the_command_line_takes_and_numbers(value: Any, limits: tuple[float, ...]) -> None:
+    assert read_limits(value) == limits
+    assert read_limits(read_limits(value)) == limits
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            {0.3: "ec2"},
+            r"--limit-mm \{0.3: 'ec2'\}: give millimetres such as 0.3, a table's name \('ec2' or 'aci224'\)",
+        ),
+        ([0.3, None], "--limit-mm .* a list of these"),
+        ([[0.3]], "--limit-mm .* a list of these"),
+        (True, "--limit-mm True: give millimetres"),
+        (["ec3", 0.3], "--limit-mm ec3: 'ec3' is neither millimetres such as 0.3 nor the name of a table"),
+        ([0.3, -1], "got -1"),
+        (math.nan, "got nan"),
+    ],
+)
+def test_what_a_configuration_cannot_take_is_told(value: Any, message: str) -> None:
+    with pytest.raises(CrackError, match=message):
+        read_limits(value)
 
 
 def test_a_crowd_of_limits_is_refused() -> None:
