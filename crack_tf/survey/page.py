@@ -228,7 +228,8 @@ def _warnings(survey: Survey, missing: Sequence[str]) -> str:
 def _flight(survey: Survey, ranks: Mapping[str, int]) -> str:
     figures = flight_figures(survey, ranks)
     without = sum(photo.latitude is None for photo in survey.photos)
-    note = "" if not without else f"{without:,} of {len(survey.photos):,} searched photographs have no position. "
+    have = "has" if without == 1 else "have"
+    note = f"{without:,} of {len(survey.photos):,} searched photographs {have} no position. " if without else ""
     if not figures:
         text = note or "No photograph was searched. "
         return f'<p class="note">{text}There is nothing to draw.</p>'

@@ -40,7 +40,7 @@ from tflite.errors import CrackError, ImageError
 from tflite.files import read_json, write_json
 from tflite.measure import peak_rss_mb
 from tflite.place.clock import parse_time
-from tflite.place.missing import count_unplaced
+from tflite.place.missing import NO_TIME, count_unplaced
 from tflite.words import counted
 
 
@@ -246,14 +246,16 @@ class Run:
             "video" if self.source.kind == "video" else "photographs",
         )
         without = sum(finding.latitude is None for finding in findings)
-        act = (
-            "Where places matter, give --flight-log, in another --out; all else is there without them."
-            if self.log_span is None
-            else "Is the flight log of this flight, and are --timezone and --clock-offset right?"
-        )
-        found = (
-            [] if told is None else [f"{told}. {without} of {counted(len(findings), 'finding')} have no place. {act}"]
-        )
+        if self.log_span is None:
+            act = "Where places matter, give --flight-log, in another --out; all else is there without them."
+        elif all(photo.unplaced == NO_TIME for photo in lost):
+            act = (
+                "A flight log is asked by time: survey the files that the camera wrote, which say when they were taken."
+            )
+        else:
+            act = "Is the flight log of this flight, and are --timezone and --clock-offset right?"
+        placeless = f"{without} of {counted(len(findings), 'finding')} {'has' if without == 1 else 'have'} no place"
+        found = [] if told is None else [f"{told}. {placeless}. {act}"]
         for sized, before in (
             (False, "data of photographs that cannot be were left out."),
             (True, "scales may be wrong."),
@@ -287,14 +289,15 @@ class Run:
         coarse = [scale for scale in scales if scale > needed_mm_per_pixel(self.needs_mm) * (1 + 1e-6)]
         if coarse:
             found.append(
-                f"{len(coarse)} of {len(photos)} photographs are too coarse for cracks of {self.needs_mm:g} mm: at "
+                f"{len(coarse)} of {counted(len(photos), 'photograph')} {'is' if len(coarse) == 1 else 'are'} too coarse for cracks "
+                f"of {self.needs_mm:g} mm: at "
                 f"{max(coarse):.3g} mm per pixel, widths are trusted from {MIN_PIXELS * max(coarse):.2g} mm on "
                 f"({MIN_PIXELS:g} pixels), and finer cracks may be missed. Fly nearer or zoom in."
             )
-        if len(scales) < len(photos):
+        if unscaled := len(photos) - len(scales):
             found.append(
-                f"{len(photos) - len(scales)} of {len(photos)} photographs have no known scale: lengths and widths are in "
-                "pixels there. Give --mm-per-pixel, or --distance-m and, where EXIF data name no lens, --focal-mm and "
+                f"{unscaled} of {counted(len(photos), 'photograph')} {'has' if unscaled == 1 else 'have'} no known scale: lengths and "
+                "widths are in pixels there. Give --mm-per-pixel, or --distance-m and, where EXIF data name no lens, --focal-mm and "
                 "--sensor-width-mm; in another --out."
             )
         found += warn_of_scales(photos)

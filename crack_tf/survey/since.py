@@ -154,8 +154,8 @@ class Since:
         """One sentence, such as "4 of 6 photographs show what the survey of DCIM (2025-06-01) shows; cracks: 2 grown, 1 new"."""
         told = ", ".join(f"{count} {verdict}" for verdict, count in self.counts.items() if count)
         return (
-            f"{self.paired} of {counted(self.photos, 'photograph')} show what the survey of {self.old_source} ({self.old_created[:10]}) "
-            f"shows; cracks: {told or 'none in either'}"
+            f"{self.paired} of {counted(self.photos, 'photograph')} {'shows' if self.paired == 1 else 'show'} what the survey of "
+            f"{self.old_source} ({self.old_created[:10]}) shows; cracks: {told or 'none in either'}"
         )
 
 
@@ -326,9 +326,9 @@ class _Comparison:
             without = sum(photo.mm_per_pixel is None for photo in survey.photos)
             if without:
                 found.append(
-                    f"{without} of {counted(len(survey.photos), 'photograph')} of {which} have no known scale: growth in millimetres is "
-                    "by the other's scale there, and where both lack one, only whether a crack has grown is told. State a scale: "
-                    "--mm-per-pixel or --distance-m."
+                    f"{without} of {counted(len(survey.photos), 'photograph')} of {which} {'has' if without == 1 else 'have'} no known "
+                    "scale: growth in millimetres is by the other's scale there, and where both lack one, only whether a crack has "
+                    "grown is told. State a scale: --mm-per-pixel or --distance-m."
                 )
         off = [ratio for ratio, allowed in self._scales if abs(ratio - 1) > allowed + _DISAGREE]
         if len(off) > len(self._scales) / 2:

@@ -84,7 +84,7 @@ def count_unplaced(
     if not missing:
         return None
     told = "; ".join(f"{count}: {reason}" for reason, count in counted.most_common())
-    text = f"{placed} of {placed + missing} {what} have a position ({told})"
+    text = f"{placed} of {placed + missing} {what} {'has' if placed == 1 else 'have'} a position ({told})"
     if span is not None and moments:
         text += f": {pictures} of {_range(min(moments), max(moments))}, flight log of {_range(*span)}"
     return text

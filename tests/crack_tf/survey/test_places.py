@@ -121,6 +121,14 @@ def test_findings_without_a_place_are_counted_with_the_reason(
     found = survey(naive, tmp_path / "b", models, "--flight-log", log, code=1)
     assert "give --timezone" in str(found.photos[0].unplaced)
     assert found.photos[0].time is None
+    assert any("are --timezone and --clock-offset right?" in warning for warning in found.warnings)
+    for path in naive.iterdir():
+        wall(0).save(path)
+    found = survey(naive, tmp_path / "c", models, "--flight-log", log, code=1)
+    (line,) = (warning for warning in found.warnings if "have a position" in warning)
+    assert "no time to look one up in the flight log" in line
+    assert "survey the files that the camera wrote" in line
+    assert "--timezone" not in line
 
 
 def test_one_photographs_metadata_never_stops_a_survey(tmp_path: Path, models: Models) -> None:

@@ -215,7 +215,7 @@ def test_without_a_scale_on_one_side_the_other_one_counts_and_that_is_said(
     old = ["--since", str(epochs.folder / "unscaled-old")]
     capsys.readouterr()
     assert epochs.survey(epochs.new, "half-scaled", "--mm-per-pixel", "0.1", *old) == 0
-    assert "1 of 1 photograph of the earlier survey have no known scale" in capsys.readouterr().out
+    assert "1 of 1 photograph of the earlier survey has no known scale" in capsys.readouterr().out
     (grown,) = (row for row in rows(epochs.folder / "half-scaled/since.csv") if row["verdict"] == "grown")
     assert float(grown["width_growth_mm"]) == pytest.approx(0.22, abs=0.06)
     assert epochs.survey(epochs.new, "unscaled", *old) == 0
