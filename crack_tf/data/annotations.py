@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import numpy as np
@@ -121,12 +122,14 @@ def read_coco(path: Path, record: Mapping[str, Any]) -> list[Annotated] | None:
                 raise ValueError(f"there is no image {entry['image_id']!r}")
             if entry["category_id"] not in names:
                 raise ValueError(f"there is no category {entry['category_id']!r}")
-            shapes[entry["image_id"]].append(_coco_shape(names[entry["category_id"]], entry.get("segmentation")))
+            shapes[entry["image_id"]].append(_coco_shape(names[entry["category_id"]], entry))
     found = []
     for key, entry in images.items():
         with _named(path, f"image {key!r}"):
-            name, size = str(entry["file_name"]), (int(entry["width"]), int(entry["height"]))
-        found.append(Annotated(_slashes(name), path, size, tuple(shapes[key])))
+            name, width, height = str(entry["file_name"]), entry["width"], entry["height"]
+            # Label Studio does not say the size of a photograph that it could not open.
+            size = None if width is None and height is None else (int(width), int(height))
+        found.append(Annotated(_slashes(_served(name)), path, size, tuple(shapes[key])))
     return found
 
 
@@ -225,7 +228,11 @@ def _cvat_shape(element: ElementTree.Element) -> Shape:
         "mask": partial(_paint_cvat_mask, element),
     }
     line = [point.split(",") for point in element.get("points", "").split(";")] if element.tag == "polyline" else None
-    return Shape(element.attrib["label"], element.tag, paints.get(element.tag), line)
+    box = None
+    if element.tag == "box":
+        left, top, right, lower = (float(element.attrib[side]) for side in ("xtl", "ytl", "xbr", "ybr"))
+        box = left, top, right, lower
+    return Shape(element.attrib["label"], element.tag, paints.get(element.tag), line, box)
 
 
 def _paint_cvat_polygon(element: ElementTree.Element, mask: np.ndarray) -> None:
@@ -263,9 +270,13 @@ def _paint_labelme_mask(record: Mapping[str, Any], mask: np.ndarray) -> None:
     mask[top : top + height, left : left + width] |= box
 
 
-def _coco_shape(label: str, segmentation: Any) -> Shape:
+def _coco_shape(label: str, entry: Mapping[str, Any]) -> Shape:
+    segmentation, box = entry.get("segmentation"), entry.get("bbox")
     if not segmentation:
-        return Shape(label, "box", None)
+        if not box:
+            return Shape(label, "box", None)
+        left, top, width, height = (float(value) for value in box)
+        return Shape(label, "box", None, box=(left, top, left + width, top + height))
     return Shape(label, "polygon" if isinstance(segmentation, list) else "mask", partial(_paint_coco, segmentation))
 
 
@@ -288,6 +299,12 @@ def _paint_coco(segmentation: Any, mask: np.ndarray) -> None:
     if (height, width) != mask.shape:
         raise ValueError(f"run lengths are of {width}x{height} pixels")
     paint_runs(counts, height, width, 0, 0, True, mask)
+
+
+def _served(name: str) -> str:
+    """The path in the address at which Label Studio serves a local file: /data/local-files/?d=pier%20a/1.jpg"""
+    _, served, path = name.partition("/data/local-files/?d=")
+    return unquote(path) if served else name
 
 
 def _slashes(name: str) -> str:

@@ -29,7 +29,7 @@ from crack_tf.data.annotations import (
     read_labelme,
 )
 from crack_tf.data.pairs import IMAGE_NAMES, PairSource, pair_folders
-from crack_tf.data.shapes import Shape, paint_line
+from crack_tf.data.shapes import Shape, paint_line, says_no_more
 from tflite.errors import CrackError
 from tflite.files import read_json, refuse_existing, write_json
 from tflite.formats import HEAD, recognise
@@ -364,9 +364,10 @@ def _draw(shapes: Sequence[Shape], size: tuple[int, int], line_width: float | No
         if not alone.any():
             raise ValueError(f"a crack drawn as {shape.kind} covers no pixel of it")
         mask |= alone
-    # A tag says of the whole photograph what its shapes say in detail.
+    # A tag says of the whole photograph what its shapes say in detail, and a box may be that of a shape.
     for shape in flat:
-        if shape.kind != "tag" or not mask.any():
+        told = mask.any() if shape.kind == "tag" else shape.box is not None and says_no_more(shape.box, mask)
+        if not told:
             advice = "state its width with --line-width" if shape.line is not None else "draw it anew as a polygon"
             raise ValueError(f"a crack is drawn as {shape.kind}, which does not say which pixels it covers: {advice}")
     return mask

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_SIDE = 2.0  # pixels between the side of a box and what was drawn in it
 THIN = 1.5  # pixels; mean width below which a polygon is drawn with its outline
 _FAR = 10  # times a picture's longer side; a point farther out is a mistake, and drawing to it would take for ever
 _ROWS = 256  # that are drawn at once, for the sake of memory
@@ -29,12 +30,14 @@ class Shape:
         kind: how it was drawn: "polygon", "mask", "box", "polyline" ...
         paint: draws it; None for kinds that have no area of their own.
         line: (n, 2) numbers, x and y, of a line that was drawn, as they were read; None for other kinds.
+        box: left, top, right and lower edge of a box, in pixels; None for other kinds.
     """
 
     label: str
     kind: str
     paint: Paint | None
     line: object = None
+    box: tuple[float, float, float, float] | None = None
 
 
 def paint_polygon(points: object, mask: np.ndarray, *, exact: bool = False) -> None:
@@ -74,6 +77,25 @@ def paint_line(points: object, width: float, mask: np.ndarray) -> None:
         _draw_outline(corners[:-1], corners[1:], mask)
     for start, end in itertools.pairwise(corners):
         _paint_segment(start, end, width / 2, mask)
+
+
+def says_no_more(box: tuple[float, float, float, float], mask: np.ndarray) -> bool:
+    """Whether a box is that of what is drawn in it, which reaches all its sides: Label Studio and datumaro write one beside each polygon.
+
+    Args:
+        box: left, top, right and lower edge in pixels.
+        mask: bool (height, width), of all that is drawn as pixels.
+    """
+    if not np.isfinite(box).all():
+        return False
+    left, top, right, lower = box
+    x, y = max(0, int(left)), max(0, int(top))
+    inside = mask[y : max(0, int(np.ceil(lower))), x : max(0, int(np.ceil(right)))]
+    columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
+    if not len(columns):
+        return False
+    found = np.array([x + columns[0], y + rows[0], x + columns[-1] + 1, y + rows[-1] + 1])
+    return bool((np.abs(found - np.array(box)) <= _SIDE).all())
 
 
 def paint_runs(

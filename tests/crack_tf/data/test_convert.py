@@ -190,6 +190,42 @@ def test_every_format_gives_the_same_mask(tmp_path: Path, write: Callable[[Path]
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 
+def with_boxes_of_label_studio(root: Path, *boxes: list[float]) -> None:
+    """As it exports what was imported: photographs by the address it serves them at, a box beside each polygon, a size where known."""
+    coco(root / "result.json", {"/data/local-files/?d=pier%20a/a.jpg": [[[value for xy in POLYGON for value in xy]]]})
+    record = json.loads((root / "result.json").read_text())
+    record["images"].append({"id": 99, "file_name": "/data/local-files/?d=b.jpg", "width": None, "height": None})
+    for box in boxes:
+        record["annotations"].append({"id": 2, "image_id": 10, "category_id": 7, "segmentation": [], "bbox": box})
+    (root / "result.json").write_text(json.dumps(record))
+
+
+def with_boxes_of_datumaro(root: Path, *boxes: list[float]) -> None:
+    drawn = "".join(
+        f'<box label="crack" occluded="0" xtl="{x:.2f}" ytl="{y:.2f}" xbr="{x + w:.2f}" ybr="{y + h:.2f}"></box>'
+        for x, y, w, h in boxes
+    )
+    cvat(root / "default.xml", {"pier a/a.jpg": drawn + cvat_polygon(), "b.jpg": ""})
+
+
+@pytest.mark.parametrize("write", [with_boxes_of_label_studio, with_boxes_of_datumaro])
+def test_the_box_that_programs_write_beside_a_polygon_is_no_crack_of_its_own(
+    tmp_path: Path, write: Callable[..., None]
+) -> None:
+    root = tmp_path / "in"
+    photograph(root / "pier a/a.jpg")
+    photograph(root / "b.jpg", 1)
+    write(root, [0, 30, 96, 16])
+    result = convert(root, tmp_path / "out")
+    assert (result.photographs, result.crack_free, result.left) == (2, 1, ())
+    assert (mask_of(tmp_path / "out", "pier a/a") ^ expected()).sum() <= 6
+    assert not mask_of(tmp_path / "out", "b").any()
+    # Of a box that holds more, nobody has said which pixels of it are cracked.
+    write(root, [0, 30, 96, 16], [0, 10, 96, 36])
+    left = convert(root, tmp_path / "again").left
+    assert [(Path(one.photo).name, "drawn as box" in one.reason) for one in left] == [("a.jpg", True)]
+
+
 @pytest.mark.parametrize("palette", [True, False])
 def test_classes_without_names_are_chosen_by_number_or_colour(tmp_path: Path, palette: bool) -> None:
     root = tmp_path / "in"
