@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from crack_tf.adaptation.config import CANDIDATES, CHEAP, SCHEMES, AdaptConfig
+from crack_tf.common.called_module import make_callable
 from tflite.cli import EXIT_GAPS, fraction, named_path, non_negative_int, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.extras import require
@@ -193,7 +194,7 @@ class AdaptVerb(ModuleType):
         return adapt(config, out, resume=resume, overwrite=overwrite)
 
 
-sys.modules[__name__].__class__ = AdaptVerb
+make_callable(__name__, AdaptVerb)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from types import ModuleType
 
+from crack_tf.common.called_module import make_callable
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.quantisation.config import MEASURE_SPLITS, ExportConfig, ExportResult
 from tflite.cli import named_path, non_negative_int, positive_float, positive_int, run_main
@@ -157,7 +158,7 @@ class ExportVerb(ModuleType):
         return export(run, config, out, resume=resume, overwrite=overwrite)
 
 
-sys.modules[__name__].__class__ = ExportVerb
+make_callable(__name__, ExportVerb)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from crack_tf.common.called_module import make_callable
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.models import get_model
 from crack_tf.training.config import OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
@@ -175,7 +176,7 @@ class TrainVerb(ModuleType):
         return train(config, out, resume=resume, overwrite=overwrite)
 
 
-sys.modules[__name__].__class__ = TrainVerb
+make_callable(__name__, TrainVerb)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from crack_tf.common.called_module import make_callable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,4 +34,4 @@ class SurveyPackage(ModuleType):
         return survey(source, out, config, overwrite=overwrite, one_file=one_file, truth=truth, **settings)
 
 
-sys.modules[__name__].__class__ = SurveyPackage
+make_callable(__name__, SurveyPackage)
