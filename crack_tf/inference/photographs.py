@@ -194,25 +194,51 @@ class Answers(Iterator[Answer | UnreadPhoto]):
     """Answers about many photographs in their order, each when it is asked for; what could not be read among them.
 
     As many answers as photographs: whoever counts cracks counts the `UnreadPhoto`, too. What is no photograph at all (a list in a list)
-    raises CrackError in its turn, and asked again it goes on with the next. `len()` is how many there are from the first to the last, of a
-    folder or a list; of a generator nobody knows.
+    raises CrackError in its turn, and asked again it goes on with the next.
+
+    Of a folder or a list, `len()` is how many there are from the first to the last, an index gives one of them and a slice some, wherever
+    the iterator is; nothing is kept, so what is asked for twice is predicted twice. Of a generator nobody knows.
     """
 
     def __init__(self, photos: Iterable[Any], answer: Callable[[Any], Answer]) -> None:
-        self._count = len(photos) if isinstance(photos, Sequence) else None
+        self._all = photos if isinstance(photos, Sequence) else None
         self._photos = iter(photos)
+        self._given = 0
         self._answer: Callable[[Any], Answer] = answer
 
+    def __repr__(self) -> str:
+        among = "photographs of a generator" if self._all is None else counted(len(self._all), "photograph")
+        return f"<Answers about {among}, {self._given} given so far>"
+
     def __len__(self) -> int:
-        if self._count is None:
+        if self._all is None:
             raise TypeError("how many photographs a generator gives is not known before its end")
-        return self._count
+        return len(self._all)
+
+    @overload
+    def __getitem__(self, index: int) -> Answer | UnreadPhoto: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Answers[Answer]: ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if self._all is None:
+            raise TypeError(
+                "answers about a generator's photographs come one after the other: give a list for an index"
+            )
+        if isinstance(index, slice):
+            return Answers(self._all[index], self._answer)
+        return self._about(self._all[index])
 
     def __bool__(self) -> bool:
         return True  # as of any iterator, also where nobody knows how many
 
     def __next__(self) -> Answer | UnreadPhoto:
         photo = next(self._photos)
+        self._given += 1
+        return self._about(photo)
+
+    def _about(self, photo: Any) -> Answer | UnreadPhoto:
         try:
             return self._answer(photo)
         except ImageError as error:

@@ -198,6 +198,25 @@ def test_answers_know_how_many_they_are_where_that_can_be_known(
         assert len(list(unknown)) == 2
 
 
+def test_answers_of_a_list_are_had_by_number_wherever_the_iteration_is(classifier: Path, picture: np.ndarray) -> None:
+    clean = np.full_like(picture, 240)
+    with crack_tf.load(classifier, jobs=1) as model:
+        answers = model.predict([picture, clean, "nowhere.jpg", picture])
+        assert repr(answers) == "<Answers about 4 photographs, 0 given so far>"
+        assert [next(answers).crack, answers[0].crack, answers[1].crack, answers[-1].crack] == [True, True, False, True]
+        assert answers[2].name == "nowhere.jpg"
+        assert repr(answers) == "<Answers about 4 photographs, 1 given so far>"
+        assert [len(answers[1:]), len(answers[::2]), len(answers[9:])] == [3, 2, 0]
+        assert [photo.crack for photo in answers[:2]] == [True, False]
+        assert len(list(answers)) == 3  # goes on after the first
+        with pytest.raises(IndexError):
+            answers[4]
+        unknown = model.predict(one for one in [picture])
+        assert repr(unknown) == "<Answers about photographs of a generator, 0 given so far>"
+        with pytest.raises(TypeError, match="give a list for an index"):
+            unknown[0]
+
+
 def test_what_the_front_door_cannot_read_is_what_the_verb_cannot_read(
     classifier: Path, picture: np.ndarray, tmp_path: Path
 ) -> None:
