@@ -9,6 +9,7 @@ A finished survey's COCO file, to be corrected and trained on, is written by `cr
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -88,7 +89,8 @@ def to_coco(answers: Iterable[ClassifiedPhoto | DrawnPhoto] | SurveyResult) -> d
     rectangles.
 
     Args:
-        answers: what `load(...).predict(...)` gave, one per photograph; or a survey.
+        answers: what `load(...).predict(...)` gave; several about one photograph, such as a segmentation model's and a classifier's, make
+            one image with the annotations of all. Or a survey.
 
     Raises:
         CrackError: if an answer is none of these, or a survey's photographs are a video's frames.
@@ -100,7 +102,8 @@ def to_coco(answers: Iterable[ClassifiedPhoto | DrawnPhoto] | SurveyResult) -> d
             return read_json(path)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for number, answer in enumerate(answers, start=1):
+    numbers: dict[tuple[str, bytes], int] = {}
+    for answer in answers:
         if isinstance(answer, UnreadPhoto):
             raise CrackError(
                 f"answers hold {answer.name!r}, which could not be read ({answer.reason}). A COCO file cannot say that: leave it out "
@@ -109,7 +112,11 @@ def to_coco(answers: Iterable[ClassifiedPhoto | DrawnPhoto] | SurveyResult) -> d
         if not isinstance(answer, ClassifiedPhoto | DrawnPhoto):
             raise CrackError(f"answers hold {type(answer).__name__}: give what a model predicted, or a survey.")
         height, width = answer.image.shape[:2]
-        images.append({"id": number, "file_name": answer.name, "width": width, "height": height})
+        # Files in two folders may have one name.
+        photo = answer.name, hashlib.sha256(repr(answer.image.shape).encode() + answer.image.tobytes()).digest()
+        number = numbers.setdefault(photo, len(images) + 1)
+        if number > len(images):
+            images.append({"id": number, "file_name": answer.name, "width": width, "height": height})
         for found in _annotations(answer):
             annotations.append({"id": len(annotations) + 1, "image_id": number, **found})
     categories = [{"id": number, "name": name} for number, name in enumerate(NAMES, start=1)]

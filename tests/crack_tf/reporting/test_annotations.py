@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
@@ -134,6 +134,16 @@ def test_coco_covers_the_same_pixels(drawn: DrawnPhoto, classified: ClassifiedPh
             ImageDraw.Draw(picture).polygon([8 * value for value in ring], fill=1)
         covered = np.array(picture).reshape(SHAPE[0], 8, SHAPE[1], 8).mean(axis=(1, 3)) > 0.5
         assert (covered & mask).sum() / (covered | mask).sum() > 0.9
+
+
+def test_two_answers_about_one_photograph_are_one_image(drawn: DrawnPhoto, classified: ClassifiedPhoto) -> None:
+    same = replace(classified, name=drawn.name)
+    elsewhere = replace(same, image=np.ones((*SHAPE, 3), np.uint8))  # in another folder, of the same name
+    content = crack_tf.to_coco([drawn, same, elsewhere, drawn])
+    assert [image["id"] for image in content["images"]] == [1, 2]
+    cracks = [1] * len(drawn.cracks)
+    assert [annotation["image_id"] for annotation in content["annotations"]] == [*cracks, 1, 2, *cracks]
+    assert [annotation["id"] for annotation in content["annotations"]] == [*range(1, 2 * len(cracks) + 3)]
 
 
 def test_a_survey_gives_detections_by_photograph_and_coco(tmp_path: Path) -> None:
