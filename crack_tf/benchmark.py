@@ -1,25 +1,24 @@
-"""`python -m crack_tf.benchmark`: the device's benchmark (see `tflite.benchmark`) on any data source of this package.
+"""`crack-tf benchmark`: the device's benchmark (see `tflite.benchmark`) on any data source of this package.
 
-python -m crack_tf.benchmark opnet-int8.tflite --data synthetic --threads 1,2
-python -m crack_tf.benchmark unet_mobile --threads 2      # a shipped model; of masks: also seconds per 12-megapixel photograph
+crack-tf benchmark opnet-int8.tflite --data synthetic --threads 1,2
+crack-tf benchmark unet_mobile --threads 2      # a shipped model; of masks: also seconds per 12-megapixel photograph
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
+from crack_tf.models.shipped import load, model_name
 from tflite import benchmark
 from tflite.cli import non_negative_int, run_main
 from tflite.manifest import read_manifest
+from tflite.sidecar import read_sidecar
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m crack_tf.benchmark", description=(benchmark.__doc__ or "").split("\n\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="crack-tf benchmark", description=(benchmark.__doc__ or "").split("\n\n")[0])
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--data", metavar="SOURCE", help="manifest, data set name, or folder with one sub-folder per class"
@@ -35,22 +34,17 @@ def main(argv: list[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> None:
     from crack_tf.inference.maps import photo_columns
 
-    args.models = [_model(path) for path in args.models]
+    roles = ("tflite", "tflite_sidecar")
+    shipped = {path: load(str(path), roles=roles) for path in args.models if not (path.suffix or path.exists())}
+    args.models = [shipped[path].tflite if path in shipped else path for path in args.models]
+    # Several shipped files are of one architecture and named after that.
+    names = {model.tflite: model_name(read_sidecar(model.tflite)) for model in shipped.values()}
     manifest = read_manifest(args.manifest) if args.manifest is not None else None
     if args.data is not None:
         from crack_tf.data.registry import prepare
 
         manifest = prepare(args.data, policy=args.policy, seed=args.seed)
-    benchmark.run(args, manifest, photo_columns)
-
-
-def _model(path: Path) -> Path:
-    """The file of a shipped model that is named; other paths as they are."""
-    if path.suffix or path.exists():
-        return path
-    from crack_tf.models.shipped import load
-
-    return load(str(path), roles=("tflite", "tflite_sidecar")).tflite
+    benchmark.run(args, manifest, photo_columns, names)
 
 
 if __name__ == "__main__":

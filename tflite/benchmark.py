@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(
-    args: argparse.Namespace, manifest: Manifest | None, more: Callable[[Job], dict[str, Any]] | None = None
+    args: argparse.Namespace,
+    manifest: Manifest | None,
+    more: Callable[[Job], dict[str, Any]] | None = None,
+    names: Mapping[Path, str] | None = None,
 ) -> None:
     """Measure what the command line asks for, or report on earlier results. Rows are written as soon as they are measured.
 
@@ -105,6 +108,7 @@ def run(
         args: parsed `add_arguments`.
         manifest: of the tiles for accuracy and end-to-end time, or None for latency alone.
         more: measures further columns of a row, in a process of its own; None for none.
+        names: see `tflite.timing.measure_models`.
 
     Raises:
         CrackError: if anything is wrong with the arguments, the manifest or a model; before the first measurement.
@@ -116,7 +120,8 @@ def run(
 
         write_report(args.report, args.out, args.overwrite)
         return
-    measure_models(BenchmarkConfig(**{e.name: getattr(args, e.name) for e in fields(BenchmarkConfig)}), manifest, more)
+    config = BenchmarkConfig(**{entry.name: getattr(args, entry.name) for entry in fields(BenchmarkConfig)})
+    measure_models(config, manifest, more, names)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -106,6 +106,7 @@ def measure_models(
     config: BenchmarkConfig,
     manifest: Manifest | None = None,
     more: Callable[[Job], dict[str, Any]] | None = None,
+    names: Mapping[Path, str] | None = None,
 ) -> None:
     """Measure models, print the table, and write each row as soon as it is measured.
 
@@ -113,6 +114,7 @@ def measure_models(
         config: which, and how.
         manifest: of the tiles for accuracy and end-to-end time, or None for latency alone.
         more: measures further columns of a row, in a process of its own; None for none.
+        names: what rows of some models are called; of the others their files' names.
 
     Raises:
         CrackError: if anything is wrong with the arguments, the manifest or a model; before the first measurement.
@@ -131,7 +133,7 @@ def measure_models(
     if manifest is not None:
         refuse_mixed(manifest, "a benchmark")
     tiles = select_tiles(manifest, config.split, config.limit) if manifest is not None else None
-    jobs = _jobs(config, tiles, load)
+    jobs = _jobs(config, tiles, load, names)
     isolated = can_spawn()
     _check(jobs, isolated)
     if manifest is not None:
@@ -225,14 +227,16 @@ def _load(config: BenchmarkConfig) -> Load | None:
     return Load(seconds, config.fps, power, IDLE_SECONDS)
 
 
-def _jobs(config: BenchmarkConfig, tiles: TileSet | None, load: Load | None) -> list[Job]:
+def _jobs(
+    config: BenchmarkConfig, tiles: TileSet | None, load: Load | None, names: Mapping[Path, str] | None = None
+) -> list[Job]:
     """One job per model, thread count and delegate.
 
     A model compiled for the Edge TPU runs nowhere else, and no other model runs there: of several delegates each model gets
     those that can run it. Asked for a single wrong one, it keeps that, and loading it says what is wrong.
     """
     jobs = []
-    for path, name in zip(config.models, _names(config.models), strict=True):
+    for path, name in zip(config.models, _names(config.models, names or {}), strict=True):
         compiled, bare = _compiled(path), config.no_sidecar or is_bare(path)
         asked = config.delegate or ["edgetpu" if compiled else "xnnpack"]
         fitting = [delegate for delegate in asked if compiled == (delegate == "edgetpu")]
@@ -448,7 +452,9 @@ def _warn_about_row(row: Mapping[str, Any]) -> None:
         _warn("the board drew no more power under load than idle. Does the reading belong to this board?")
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """File names without suffix; the run's in front where two different files share one."""
-    shared = {path.stem for path in paths for other in paths if other.stem == path.stem and other != path}
-    return [f"{run_name(path)}/{path.stem}" if path.stem in shared else path.stem for path in paths]
+def _names(paths: Sequence[Path], known: Mapping[Path, str]) -> list[str]:
+    """Known names, else file names without suffix; the run's in front where two different files share one."""
+    stems = {path: path.stem for path in paths if path not in known}
+    shared = {stem for path, stem in stems.items() for other, same in stems.items() if same == stem and other != path}
+    own = {path: f"{run_name(path)}/{stem}" if stem in shared else stem for path, stem in stems.items()}
+    return [(known if path in known else own)[path] for path in paths]

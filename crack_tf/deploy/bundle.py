@@ -322,7 +322,7 @@ def reference(models: Sequence[Packed], items: Sequence[Item], images: Sequence[
     floats: dict[str, np.ndarray] = {}
     records = {}
     for model in models:
-        print(f"recording the answers of {model.path.stem}", file=sys.stderr)
+        print(f"recording the answers of {model_name(model.sidecar)}", file=sys.stderr)
         here = tiles[model.sidecar.image_size]
         sha256 = model.source_sidecar.sha256
         if sha256 not in floats:
@@ -368,7 +368,7 @@ def weaknesses(models: Sequence[Packed], recorded: Mapping[str, Any]) -> list[st
             clearest = " and ".join(name.replace("_", " ") for name in golden)
             named = f"takes the clearest {clearest} tile for the opposite; " if golden else ""
             lines.append(
-                f"{model.path.name} {named}finds {int(called[labels].sum())} of {int(labels.sum())} cracked tiles here and calls "
+                f"{model_name(model.sidecar)} {named}finds {int(called[labels].sum())} of {int(labels.sum())} cracked tiles here and calls "
                 f"{int(called[~labels].sum())} of {int((~labels).sum())} clean ones cracked: that is the model's doing, and the check on a "
                 "board will not blame the board for it. Train it longer, or choose another threshold."
             )
@@ -472,7 +472,7 @@ def index(
 
 def readme(models: Sequence[Packed], manifest: Manifest, items: Sequence[Item]) -> str:
     """The commands to run on the board."""
-    names = "\n".join(f"  {model.folder}/{model.path.name}" for model in models)
+    names = "\n".join(f"  {model.folder}/{model.path.name}  ({model_name(model.sidecar)})" for model in models)
     on_cpu = sum(model.folder == MODELS for model in models)
     compare = " --compare" if on_cpu > 1 else ""  # one model has nothing to be compared with
     coral = f"""

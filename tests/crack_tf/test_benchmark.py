@@ -19,17 +19,17 @@ from tflite.results import result_path
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[argparse.Namespace, Manifest | None]]:
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[argparse.Namespace, Manifest | None, dict[Path, str]]]:
     """What reaches the device's benchmark."""
-    calls: list[tuple[argparse.Namespace, Manifest | None]] = []
-    monkeypatch.setattr(device, "run", lambda args, manifest, more: calls.append((args, manifest)))
+    calls: list[tuple[argparse.Namespace, Manifest | None, dict[Path, str]]] = []
+    monkeypatch.setattr(device, "run", lambda args, manifest, more, names: calls.append((args, manifest, names)))
     return calls
 
 
 def test_a_manifest_may_be_given_as_data_or_as_manifest(seen: list[Any], tiny_manifest: Manifest) -> None:
     for option in ("--data", "--manifest"):
         assert benchmark.main(["m.tflite", option, str(tiny_manifest.source), "--threads", "1,2", "--runs", "60"]) == 0
-    for args, manifest in seen:
+    for args, manifest, _ in seen:
         assert manifest == tiny_manifest
         assert (args.models, args.threads, args.runs, args.split) == ([Path("m.tflite")], [1, 2], 60, "test")
     assert len(seen) == 2
@@ -57,6 +57,22 @@ def test_a_shipped_model_may_be_named(seen: list[Any], capsys: pytest.CaptureFix
     assert models[0].is_file()
     assert benchmark.main(["unet_mobil"]) == 2
     assert "unet_mobil" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        benchmark.main(["--runs", "none"])
+    assert "crack-tf benchmark: error" in capsys.readouterr().err
+
+
+def test_a_shipped_models_row_has_its_name_and_not_its_architectures(seen: list[Any]) -> None:
+    assert benchmark.main(["mobilenet_v2_real", "m.tflite"]) == 0
+    (args, _, names) = seen[0]
+    assert list(names.values()) == ["mobilenet_v2_real-int8-qat"]
+    assert args.models[0].stem == "mobilenet_v2-int8-qat"
+    config = timing.BenchmarkConfig(models=[*args.models, Path("a/m.tflite")])
+    assert [job.name for job in timing._jobs(config, None, None, names)] == [
+        "mobilenet_v2_real-int8-qat",
+        f"{Path.cwd().name}/m",
+        "a/m",
+    ]
 
 
 def test_data_and_manifest_together_are_refused() -> None:

@@ -283,7 +283,7 @@ def test_ctrl_c_keeps_the_rows_finished_before(models: dict[str, Path], tmp_path
 
 def test_models_of_one_name_are_told_apart_by_their_folder() -> None:
     paths = [Path("/a/model.tflite"), Path("/b/model.tflite"), Path("/b/other.tflite"), Path("/b/other.tflite")]
-    assert timing._names(paths) == ["a/model", "b/model", "other", "other"]
+    assert timing._names(paths, {}) == ["a/model", "b/model", "other", "other"]
 
 
 def test_a_clock_that_changes_speed_is_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
