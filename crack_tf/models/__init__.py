@@ -185,4 +185,5 @@ def build_model(
     try:
         return spec.build(keras, image_size=size, raw_pixels=raw_pixels, **hyperparameters)
     except (TypeError, ValueError) as error:
-        raise CrackError(f"{name} cannot be built with {hyperparameters or 'its defaults'}: {error}") from None
+        changed = {key: value for key, value in hyperparameters.items() if value != spec.hyperparameters[key]}
+        raise CrackError(f"{name} cannot be built{f' with {changed}' if changed else ''}: {error}") from None

@@ -260,7 +260,9 @@ def initial_model(config: TrainConfig) -> Any:
         keras.config.set_dtype_policy(before)
     if config.weights != "none":
         if spec.pretrained is None:
-            raise CrackError(f"--weights {config.weights!r}: {config.model} has no pretrained weights. Use 'none'.")
+            trained = Path(config.weights).suffix == ".keras"
+            advice = f"To go on from a trained model, give --init-from {config.weights}" if trained else "Use 'none'"
+            raise CrackError(f"--weights {config.weights!r}: {config.model} has no pretrained weights. {advice}.")
         values = spec.hyperparameters | hyperparameters
         spec.pretrained(keras, model, config.weights, image_size=config.image_size, **values)
     if config.init_from:

@@ -185,7 +185,15 @@ def test_a_model_of_masks_trains_into_a_run_folder_of_the_same_kind(pairs: Manif
         (["--loss", "focal"], "--loss 'focal'"),
         (["--zoom-out", "2"], "--zoom-out 2: unet draws masks"),
         (["--teacher", "larger.keras"], "--teacher larger.keras: unet draws masks"),
-        (["--image-size", "34"], "give a multiple of 4"),
+        (
+            ["--image-size", "34"],
+            "cannot be built with {'levels': 3, 'width': 4}: image_size 34 with 3 levels: give a multiple of 4",
+        ),
+        (
+            ["--weights", "old.keras"],
+            "has no pretrained weights. To go on from a trained model, give --init-from old.keras.",
+        ),
+        (["--weights", "imagenet"], "has no pretrained weights. Use 'none'."),
         (["--hp", "upsampling='cubic'"], "choose one of nearest, transposed"),
         (["--model", "opnet", "--hp", "widths=(4, 8)"], "has masks; this model needs"),
     ],
