@@ -28,7 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--model",
         metavar="NAME|FILE",
-        help="a shipped model (python -m crack_tf.zoo list) or a .tflite file with its sidecar (default: the zoo's default)",
+        help="a shipped model (crack-tf zoo list) or a .tflite file with its sidecar (default: the zoo's default)",
     )
     parser.add_argument(
         "--out", type=named_path, metavar="DIR", help="write predictions.jsonl, photos.csv and tiles.csv to this folder"

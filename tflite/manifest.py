@@ -231,7 +231,7 @@ def read_manifest(path: str | Path) -> Manifest:
     try:
         first, _, body = path.read_bytes().decode("utf-8").partition("\n")
     except FileNotFoundError:
-        raise CrackError(f"manifest {path} does not exist. Make one with: python -m crack_tf.data split") from None
+        raise CrackError(f"manifest {path} does not exist. Make one with: crack-tf data split") from None
     except (OSError, UnicodeDecodeError) as error:
         raise CrackError(f"manifest {path} cannot be read ({error}).") from None
     try:
@@ -247,9 +247,7 @@ def read_manifest(path: str | Path) -> Manifest:
         manifest = Manifest(dataset, policy, int(head["seed"]), root, licence, items, path)
         expected = head["sha256"]
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, csv.Error) as error:
-        raise CrackError(
-            f"{path} is not a crack_tf manifest ({error}). Make one with: python -m crack_tf.data split"
-        ) from None
+        raise CrackError(f"{path} is not a crack_tf manifest ({error}). Make one with: crack-tf data split") from None
     if manifest.sha256 != expected:
         raise CrackError(
             f"manifest {path} was changed after it was written: its rows do not match its own sha256. Split again."

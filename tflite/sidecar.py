@@ -196,7 +196,7 @@ def read_sidecar(model_path: str | Path) -> Sidecar:
     if not path.is_file():
         raise ModelFileError(
             f"{model_path} has no sidecar {path.name} (labels, threshold, hash). "
-            "python -m crack_tf.export and python -m crack_tf.train write one: copy both files. For a model made elsewhere "
+            "crack-tf export and crack-tf train write one: copy both files. For a model made elsewhere "
             f"crack-tf adopt writes it: crack-tf adopt {model_path} --help."
         )
     try:

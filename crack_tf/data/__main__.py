@@ -161,7 +161,7 @@ def _fetch(options: argparse.Namespace) -> None:
         from crack_tf.data.registry import fetch
 
         folder = fetch(options.name, options.out, options.overwrite)
-    print(f"images: {folder}\nnext: python -m crack_tf.data audit {folder} --out audit")
+    print(f"images: {folder}\nnext: crack-tf data audit {folder} --out audit")
 
 
 def _audit(options: argparse.Namespace) -> int:
@@ -199,7 +199,7 @@ def _convert(options: argparse.Namespace) -> int:
     _tell(conversion_lines(result))
     print("".join(f"{line}\n" for line in left_lines(result, options.out)), end="", file=sys.stderr)
     print(f"written to {options.out}: images masks conversion.json")
-    print(f"next: python -m crack_tf.data audit {options.out} --out audit")
+    print(f"next: crack-tf data audit {options.out} --out audit")
     return EXIT_GAPS if result.left else 0
 
 

@@ -65,7 +65,7 @@ def _mine(options: argparse.Namespace) -> int:
     found = mine_with(options.model, options.clean, options.out, options.per_photo, options.jobs)
     listed = f"{options.out}/no_crack, listed in {options.out}/mined.csv"
     print(f"{counted(len(found.mistakes), 'tile')} in {listed}; {counted(len(found.unread), 'photograph')} not read")
-    split = f"python -m crack_tf.data split {options.out} --clean --out mined.csv"
+    split = f"crack-tf data split {options.out} --clean --out mined.csv"
     print(f"next: {split}, and `data mix` it into your training set")
     return EXIT_GAPS if found.unread else 0
 
@@ -75,7 +75,7 @@ def _disputes(options: argparse.Namespace) -> None:
 
     found = dispute_labels(options.data, options.out, options.weights, options.limit, options.overwrite)
     print(f"{found.title}\nwritten: {options.out}/disputes.csv, disputes.png")
-    relabel = f"python -m crack_tf.data relabel {options.data} --review {options.out}/disputes.csv --out FILE.csv"
+    relabel = f"crack-tf data relabel {options.data} --review {options.out}/disputes.csv --out FILE.csv"
     print(f"without them: {relabel}")
 
 
@@ -90,7 +90,7 @@ def _review(options: argparse.Namespace) -> None:
     with making(options.out, OUTPUT):
         sheets = draw_sheets(manifest, options.split, options.out, options.seed)
     print(f"written to {options.out}: {sheets} sheets, review.csv")
-    print(f"fill in its last column with one of {', '.join(VERDICTS)}; then: python -m crack_tf.data relabel")
+    print(f"fill in its last column with one of {', '.join(VERDICTS)}; then: crack-tf data relabel")
 
 
 def _relabel(options: argparse.Namespace) -> None:

@@ -137,7 +137,7 @@ def _pairs_of(manifest: Manifest, split: str) -> list[Item]:
     if manifest.task == "classify":
         raise CrackError(
             f"manifest {manifest.name} has no masks, and a segmentation model learns from masks. Split a data set with images "
-            "and masks, such as synthetic_masks: python -m crack_tf.data list"
+            "and masks, such as synthetic_masks: crack-tf data list"
         )
     return [item for item in manifest.split(split) if item.mask or not item.label]
 

@@ -123,7 +123,7 @@ def model_file(path: str | Path) -> Path:
         if (path / "config.json").is_file():
             raise CrackError(
                 f"run folder {path} has no {MODEL_FILE}: its training has not finished. "
-                "Go on with python -m crack_tf.train --resume."
+                "Go on with crack-tf train --resume."
             )
         refuse_foreign(path)
         raise CrackError(

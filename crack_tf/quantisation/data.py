@@ -105,9 +105,7 @@ def find_source(run: str | os.PathLike[str] | None) -> tuple[Path, Sidecar]:
     if run is None:
         runs = sorted(Path("runs").glob(f"*/{MODEL_FILE}"), key=lambda file: file.stat().st_mtime)
         if not runs:
-            raise CrackError(
-                "there is no trained run in runs/. Train one with python -m crack_tf.train, or name a run folder."
-            )
+            raise CrackError("there is no trained run in runs/. Train one with crack-tf train, or name a run folder.")
         print(f"exporting {runs[-1].parent}")
         run = runs[-1]
     path = model_file(os.fspath(run))

@@ -1,8 +1,8 @@
-"""`python -m crack_tf.zoo`: the models that come with the package; `crack_tf.models.shipped` describes them and gives them out.
+"""`crack-tf zoo`: the models that come with the package; `crack_tf.models.shipped` describes them and gives them out.
 
-python -m crack_tf.zoo list
-python -m crack_tf.zoo check                              hashes, and two known answers of every model
-python -m crack_tf.zoo add RUN --name NAME [--default]    for maintainers: ship a finished run
+crack-tf zoo list
+crack-tf zoo check                              hashes, and two known answers of every model
+crack-tf zoo add RUN --name NAME [--default]    for maintainers: ship a finished run
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tflite.words import counted
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m crack_tf.zoo", description="The models that come with crack_tf.")
+    parser = argparse.ArgumentParser("crack-tf zoo", description="The models that come with crack_tf.")
     parser.add_argument(
         "--zoo", type=named_path, default=FOLDER, metavar="DIR", help="another zoo than the package's own"
     )

@@ -187,7 +187,7 @@ def find_files(run: Path, tflite: Path | None) -> dict[str, Path]:
         if len(exports) != 1:
             raise CrackError(
                 f"{run / 'export'} has {len(exports) or 'no'} int8 models"
-                f"{': name one with --tflite FILE.' if exports else '. Make one: python -m crack_tf.export RUN --int8'}"
+                f"{': name one with --tflite FILE.' if exports else '. Make one: crack-tf export RUN --int8'}"
             )
         tflite = exports[0]
     files = {

@@ -210,7 +210,7 @@ def test_prepare_refuses_an_unknown_policy(tmp_path: Path) -> None:
 
 
 def test_prepare_of_a_missing_manifest_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(CrackError, match=r"does not exist. Make one with: python -m crack_tf.data split"):
+    with pytest.raises(CrackError, match=r"does not exist. Make one with: crack-tf data split"):
         prepare(str(tmp_path / "none.csv"))
 
 
