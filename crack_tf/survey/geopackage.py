@@ -127,6 +127,8 @@ def write_geopackage(path: Path, survey: Survey, crs: str) -> GeoPackage:
                 geometry_type=_GEOMETRIES[layer.kind],
                 crs=there.code,
                 append=number > 0,
+                # GDAL's own choice, 1.4, is newer than QGIS 3.22 knows; nothing here needs it.
+                dataset_options={"VERSION": "1.2"},
                 layer_options={"DESCRIPTION": f"{layer.text}. {NOTE} Made by {MADE_BY}."},
             )
     without = sum(finding.latitude is None or finding.longitude is None for finding in survey.findings)

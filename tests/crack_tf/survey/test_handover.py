@@ -187,6 +187,7 @@ def test_a_geopackage_is_one_by_its_standard_for_a_reader_that_is_not_gdal(found
     with contextlib.closing(sqlite3.connect(path)) as file:
         # OGC 12-128r18: requirements 2, 6 and 7, then what is in the file, in which system, and how a geometry begins.
         assert file.execute("PRAGMA application_id").fetchone()[0].to_bytes(4, "big") == b"GPKG"
+        assert file.execute("PRAGMA user_version").fetchone()[0] == 10200
         assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert file.execute("PRAGMA foreign_key_check").fetchall() == []
         contents = dict(file.execute("SELECT table_name, srs_id FROM gpkg_contents WHERE data_type = 'features'"))
