@@ -29,7 +29,7 @@ from typing import Any
 # Everything but the verbs themselves. None of these computes while it is imported, so no thread is lost by copying the process.
 _IMPORTED = ("crack_tf.training.loop", "crack_tf.quantisation.export", "tuning.search")
 UNTRACED = "WARM_UNTRACED"  # a variable that does for a command what `untraced` of tests/conftest.py does for a test
-_PATIENCE = 600.0  # seconds until the first process has imported all that, on a machine that is busy with other things
+PATIENCE = 600.0  # seconds until the first process has imported all that, on a machine that is busy with other things
 
 
 class Popen(subprocess.Popen[Any]):
@@ -170,7 +170,7 @@ def _work(request: dict[str, Any], files: list[int]) -> None:
 
 def _ask(folder: str, arguments: list[str]) -> None:
     """What the command line of `Popen` does, in an interpreter that has imported next to nothing."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     connection = socket.socket(socket.AF_UNIX)
     while True:
         try:

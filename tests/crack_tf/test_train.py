@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -248,7 +249,7 @@ def test_an_older_run_goes_on_without_newer_augmentation_and_balance(setting: st
         check_same_run(tmp_path, {"train": now | {setting: value}})
 
 
-def _start(command: list[str], prepare: Callable[[], object]) -> subprocess.Popen:
+def _start(command: list[str], prepare: Callable[[], object]) -> warm.Popen:
     return warm.Popen(
         [sys.executable, "-m", "crack_tf.train", *command],
         env=dict(os.environ),
@@ -259,12 +260,14 @@ def _start(command: list[str], prepare: Callable[[], object]) -> subprocess.Pope
     )
 
 
-def _wait_for_epoch(folder, number: int, process: subprocess.Popen) -> None:
+def _wait_for_epoch(folder, number: int, process: warm.Popen) -> None:
     path = folder / "checkpoints" / f"epoch-{number:03d}.keras"
-    deadline = time.monotonic() + 240
+    with contextlib.suppress(ProcessLookupError):  # it has ended, which is told below
+        process.worker()  # waits until TensorFlow is imported, which takes a loaded machine minutes
+    deadline = time.monotonic() + warm.PATIENCE
     while not path.exists():
         assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, f"no epoch {number} within {warm.PATIENCE:g} s"
         time.sleep(0.05)
 
 
@@ -275,8 +278,8 @@ def test_killed_run_resumes_to_the_end(how: signal.Signals, tiny_manifest: Manif
     process = _start(command, hears_ctrl_c)
     _wait_for_epoch(out, 2, process)
     process.send_signal(how)
-    output, _ = process.communicate(timeout=120)
-    assert not (out / "model.keras").exists()
+    output, _ = process.communicate(timeout=warm.PATIENCE)
+    assert not (out / "model.keras").exists(), f"it had ended before it was told to: {output}"
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert "--resume" in output
