@@ -1,7 +1,7 @@
 """Pictures of a report for the documentation.
 
-python -m tests.browser.screenshot found/report.html --out docs/report.png
-python -m tests.browser.screenshot found/report.html --out docs/finding.png --finding 1
+python -m tests.browser.screenshot found/report.html --out docs/report.png --height 1300
+python -m tests.browser.screenshot found/report.html --out docs/report-finding.png --finding 1 --height 1150
 """
 
 from __future__ import annotations
