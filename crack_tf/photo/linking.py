@@ -3,12 +3,13 @@
 The rule, in pixels of the photograph:
 
 * Parts whose edges come as near as `NEAR` are one: masks are ragged, and what a model draws of one crack lies that far apart. But
-  not where both run side by side over `BESIDE` or more, which two cracks do, unless they come as near as `TOUCH`.
+  not where both run side by side over `BESIDE` or more, which two cracks do, unless they come as near as `TOUCH`; and not at the
+  photograph's border, behind which they run where nobody sees it.
 * What that makes is a stretch, long or a chain of specks. The end of a stretch goes on in that of another as far away as `FAR`, if
   the gap is no longer than the shorter stretch and both ends point at each other, up to an angle that shrinks with the gap; if
   the widths differ by no more than `WIDTH_RATIO`; and if one is as dark as the other, where that is known. A hairline is not the
   continuation of a wide black gap. Each end goes on in one other end only, the likeliest first: so two cracks that cross keep
-  their directions. An end at the photograph's border goes on in none: behind it the crack runs where nobody sees it.
+  their directions. An end at the photograph's border goes on in none, either.
 * Where the photograph shows a line between them as dark as the crack (`crack_tf.photo.between`), which the model did not draw, neither
   width nor length nor a turn speaks against it. So an end goes on in the side of another stretch, too: a branch of its own.
 """
@@ -24,6 +25,7 @@ import numpy as np
 
 from crack_tf.photo.between import darkness_between
 from crack_tf.photo.cracks import Crack
+from crack_tf.photo.ranges import AT_BORDER_PX
 from crack_tf.photo.skeleton import resample
 
 TOUCH = 4.0  # between edges; masks are no better than that
@@ -31,7 +33,6 @@ NEAR, FAR = 16.0, 96.0  # between edges, and between tips
 BESIDE = 40.0  # along both; shorter pieces beside each other are one ragged crack more often than two
 BESIDE_ANGLE = 25.0  # degrees
 WIDEST_ANGLE, NARROWEST_ANGLE = 65.0, 30.0  # degrees off the line from tip to tip, at no gap and at `FAR`
-BORDER = 2.0  # pixels; nearer to the photograph's border, an end is where the crack leaves it
 WIDTH_RATIO = 2.5
 DARKNESS_RATIO = 0.5  # of the darker one, by which they may differ
 SEEN_RATIO = 0.5  # of a crack's darkness, that a line in the gap has beyond what texture has
@@ -107,7 +108,7 @@ def link_cracks(
     Returns:
         Every part once, in the order of the first parts.
     """
-    links = _nearby(cracks)
+    links = _nearby(cracks, None if grey is None else grey.shape)
     groups = [found.parts for found in _grouped(len(cracks), links)]
     stretches = [
         _stretch([cracks[n] for n in parts], [darkness[n] for n in parts] if darkness else []) for parts in groups
@@ -166,8 +167,12 @@ def _stretch(cracks: Sequence[Crack], darkness: Sequence[float | None]) -> _Stre
     )
 
 
-def _nearby(cracks: Sequence[Crack]) -> list[_Link]:
-    """Parts whose edges are near each other, but for those that run side by side."""
+def _nearby(cracks: Sequence[Crack], shape: tuple[int, ...] | None) -> list[_Link]:
+    """Parts whose edges are near each other, but for those that run side by side, or are that near at the photograph's border.
+
+    Args:
+        shape: height and width of the photograph; None where they are not known.
+    """
     from scipy.spatial import cKDTree
 
     links = []
@@ -181,13 +186,21 @@ def _nearby(cracks: Sequence[Crack]) -> list[_Link]:
         edges = float(distances[closest]) - half
         if edges > NEAR:
             continue
+        ends = np.stack([asked[closest], places[nearest[closest]]])
+        if shape is not None and not _inside(ends, shape).all():
+            continue
         beside = np.isfinite(distances)
         parallel = np.abs((along[nearest[beside]] * along_asked[beside]).sum(axis=1)) >= _PARALLEL
         if edges <= TOUCH or parallel.sum() * _SPACING < BESIDE:
             # What lies beside a crack and not behind its tip makes it no longer.
-            behind = _is_tip(cracks[other], asked[closest]) or _is_tip(cracks[one], places[nearest[closest]])
+            behind = _is_tip(cracks[other], ends[0]) or _is_tip(cracks[one], ends[1])
             links.append(_Link(one, other, float(distances[closest]) if behind else 0.0))
     return links
+
+
+def _inside(places: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Which places, float (n, 2) of (x, y), are not at the border of a photograph of that height and width; bool (n,)."""
+    return np.asarray(((places > AT_BORDER_PX) & (places < np.array(shape[::-1]) - 1 - AT_BORDER_PX)).all(axis=1))
 
 
 def _is_tip(crack: Crack, place: np.ndarray) -> bool:
@@ -208,7 +221,7 @@ def _onward(stretches: Sequence[_Stretch], grey: np.ndarray | None) -> list[_Lin
     owners = np.repeat(np.arange(len(stretches)), [len(stretch.tips) for stretch in stretches])
     tips = np.concatenate([stretch.tips for stretch in stretches]) if stretches else np.zeros((0, 2))
     if grey is not None:
-        inside = ((tips >= BORDER) & (tips <= np.array(grey.shape[::-1]) - 1 - BORDER)).all(axis=1)
+        inside = _inside(tips, grey.shape)
         owners, tips = owners[inside], tips[inside]
     if not len(owners):
         return []

@@ -12,9 +12,9 @@ cracks (`studies.width_intervals`, which says on which and how often the ranges 
 * A length is that of a smoothed line: kinks finer than the smoothing make a crack longer, and a mask's tips are off.
 * A crack that runs out of its photograph is longer than what that shows, nobody knows by how much: its length has no upper end (infinity).
 * A network loses a crack where it is faint. So the upper end of the length of what it drew is that much higher as it drew too little,
-  in 95 of 100 cracks that miss as much light (`drawn_by_network`): twice the length and more below a pixel of quite black line. What is
-  left of such a crack are few readings where it looks darkest, and the widest of them is too wide: so the lower end of its maximum is
-  lower (`widest_by_network`), though not below that of the mean.
+  in 95 of 100 cracks that miss as much light (`drawn_by_network`): a third more, up to five times, below a pixel of quite black line.
+  What is left of such a crack are few readings where it looks darkest, and the widest of them is too wide: so the lower end of its maximum
+  is lower (`widest_by_network`), though not below that of the mean.
 * A network draws on beyond a crack, or along something beside it, too: the lower end of the length of what it drew is `_OVERDRAWN`
   lower. And a crack that ends inside its photograph goes on beyond what was drawn for the rest of the diagonal at most (`inside`).
 """
@@ -36,11 +36,11 @@ _WIDEST_SHARE = 0.10
 _SHORTER, _LONGER = 0.02, 0.06  # of a length
 # Share of a crack that a network draws at least, in 95 of 100, by the light that is missing across it (pixels of quite black line).
 _MISSING_LIGHT = (0.3, 0.45, 0.8, 1.2, 2.0, 3.0, 5.0)
-_DRAWN = (0.13, 0.19, 0.35, 0.5, 0.8, 0.92, 0.97)
+_DRAWN = (0.2, 0.33, 0.65, 0.85, 0.92, 0.95, 0.97)
 _WIDER_DRAWN = 0.35  # by which a maximum may be too wide, as a share, where hardly any of the crack was drawn
 _TIPS_PX = 1.5, 4.0  # that a line may end too late, and too early; both ends together
 _OVERDRAWN = 0.1  # of a drawn length, that may be no crack
-AT_BORDER_PX = 4  # a crack that a network draws up to there runs out of the photograph
+AT_BORDER_PX = 4  # what a network draws of a crack up to there runs out of the photograph
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,21 @@ def test_two_cracks_that_leave_the_photograph_side_by_side_stay_apart() -> None:
     assert len(link_cracks(cracks, [crack_darkness(crack, inside) for crack in cracks], inside)) == 1
 
 
+@pytest.mark.parametrize("width", [4, 14])
+def test_two_cracks_that_meet_where_they_leave_the_photograph_stay_apart(width: int) -> None:
+    upper, lower = [(200.0, 150.0), (499.0, 235.0)], [(200.0, 350.0), (499.0, 243.0 + width)]
+    mask, grey = drawn(upper, lower, width=width), photographed(upper, lower, width=width)
+    assert linked_by_photograph(mask, grey) == [1, 1]
+    wider = np.pad(grey, ((0, 0), (0, 60)), mode="edge")  # the same place inside a photograph
+    assert linked_by_photograph(np.pad(mask, ((0, 0), (0, 60))), wider) == [2]
+
+
+def test_a_speck_leads_from_no_crack_that_leaves_the_photograph_to_another() -> None:
+    upper, lower = [(250.0, 60.0), (1.0, 230.0)], [(250.0, 440.0), (30.0, 252.0)]
+    speck = [(11.0, 239.0), (20.0, 245.0)]
+    assert sorted(linked_by_photograph(drawn(upper, speck, lower), photographed(upper, lower))) == [1, 2]
+
+
 @settings(max_examples=20, deadline=None)
 @given(degrees=st.floats(0, 180), between=st.floats(60, 90), gap=st.floats(30, 45))
 def test_two_cracks_that_cross_in_a_gap_keep_their_directions(degrees: float, between: float, gap: float) -> None:

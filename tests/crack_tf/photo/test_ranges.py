@@ -111,7 +111,7 @@ def test_what_a_network_may_have_left_out_counts_where_a_crack_is_faint() -> Non
     drawn = length_on_mask(100.0)
     strong, faint, unseen = (drawn_by_network(drawn, light) for light in (6.0, 0.5, 0.0))
     assert strong.high < 120
-    assert 300 < faint.high <= unseen.high
+    assert 250 < faint.high <= unseen.high
     assert strong.low == faint.low == pytest.approx(0.9 * drawn.low)  # it draws on beyond a crack, too
 
 
@@ -119,7 +119,7 @@ def test_the_widest_place_of_a_faint_crack_may_be_finer_than_it_was_read() -> No
     drawn, mean = Range(1.0, 2.0), Range(0.1, 1.5)
     strong, faint, unseen = (widest_by_network(drawn, mean, light) for light in (6.0, 0.6, 0.0))
     assert 0.98 < strong.low <= 1.0
-    assert 0.6 < unseen.low <= faint.low < 0.8
+    assert 0.6 < unseen.low <= faint.low < 0.9
     assert strong.high == faint.high == unseen.high == 2.0
 
 
