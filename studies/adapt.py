@@ -113,8 +113,8 @@ class Answer:
     seconds: float | None = None
 
 
-def load_set(chosen: Chosen, size: int, limit: int) -> SiteTiles:
-    """At most `limit` tiles of a set at the model's size, with their photographs."""
+def load_set(chosen: Chosen, size: int, limit: int | None) -> SiteTiles:
+    """At most `limit` tiles of a set at the model's size, all if None, with their photographs."""
     manifest = manifest_of(chosen)
     if manifest.task == "segment":
         patches = load_patches(manifest, chosen.split, chosen.side, limit=limit)

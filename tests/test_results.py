@@ -15,6 +15,8 @@ from studies import readme_table
 from studies.adapt import guard_table
 from studies.adapt import tables as adaptation_tables
 from studies.adapt_bridge import table as bridge_table
+from studies.adapt_features import SHOWN as SHOWN_FEATURES
+from studies.adapt_features import table as features_table
 from studies.readme_table import rows
 
 ROOT = Path(__file__).parent.parent
@@ -399,6 +401,7 @@ def test_the_page_of_adaptation_quotes_its_study() -> None:
         *adaptation_tables(rows(found / "summary.csv")),
         guard_table(rows(found / "guard.csv")),
         bridge_table(rows(found / "bridge.csv")),
+        features_table(rows(found / "features.csv"), 40, SHOWN_FEATURES),
     ]
     for table in quoted:
         assert table in page
