@@ -410,6 +410,18 @@ def test_linked_pictures_of_any_name_are_shown_and_missing_ones_are_told(open_pa
 # ------------------------------------------------------------------------------------------- looks and accessibility
 
 
+@pytest.mark.parametrize("size", [(1400, 1150), WIDE, (1280, 640), PHONE])
+def test_accept_and_reject_are_in_sight_when_a_finding_is_opened(
+    report_of: ReportOf, open_page: OpenPage, size: tuple[int, int]
+) -> None:
+    tab = open_page(report_of(12).path, size)
+    tab.click(".open >> nth=0")
+    for value in ("accepted", "rejected"):
+        box = tab.locator(f".decision[value={value}]").bounding_box()
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= size[1]
+
+
 @pytest.mark.parametrize("size", [WIDE, (820, 1180), PHONE, (320, 640)])
 def test_nothing_overflows_at_any_width(
     report_of: ReportOf, open_page: OpenPage, tmp_path: Path, size: tuple[int, int]
