@@ -40,7 +40,7 @@ from crack_tf.photo.doubt import MAX_WIDTH, others
 from crack_tf.photo.ends import with_ends
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
-from crack_tf.photo.gsd import photo_size
+from crack_tf.photo.gsd import photo_size, too_coarse
 from crack_tf.photo.limits import column, read_limits, tell
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
@@ -213,7 +213,7 @@ def work(
     jobs = config.jobs or int(describe()["cores"])
     rows: list[dict[str, Any]] = []
     answers: dict[float, list[str]] = {limit: [] for limit in read_limits(config.measure.limit_mm)}
-    done_before, doubtful = 0, False
+    done_before, marks_unclear, doubtful = 0, 0, False
     with SegmenterPool(segmenter, jobs) as pool:
         for number, place in enumerate(places, 1):
             record = place.finished(settings) if resume else None
@@ -223,10 +223,11 @@ def work(
                 record = handle(place, config, segmenter, pool, title, settings, lock)
                 print(report_line(record), flush=True)
             rows.append(row_of(record, place.folder.relative_to(out)))
-            marks = [*record.get("cracks", ()), *record.get("unclear", ())]
-            doubtful |= not all(mark["width_trusted"] for mark in marks)
+            cracks, others = record.get("cracks", ()), record.get("unclear", ())
+            doubtful |= not all(mark["width_trusted"] for mark in (*cracks, *others))
+            marks_unclear += len(others)
             for limit, told in answers.items():
-                told += [mark[column(limit)] for mark in marks]
+                told += [mark[column(limit)] for mark in cracks]
             # After every photograph: a run that is stopped leaves the table of what is done.
             lock.check(SETTINGS)
             write_csv(out / PHOTOS, rows, COLUMNS)
@@ -242,7 +243,10 @@ def work(
         + (f"; {counted(skipped, 'other file')} passed over" if skipped else "")
     )
     for limit, told in answers.items():
-        print(tell(limit, told))
+        print(tell(limit, told, marks_unclear))
+    scales = [row["mm_per_pixel"] for row in rows if row["mm_per_pixel"] is not None]
+    if answers and (note := too_coarse(scales, min(answers), len(rows))):
+        print(f"note: {note}")
     if doubtful:
         print(ABOUT_WORDS)
     print(f"results in {out}")

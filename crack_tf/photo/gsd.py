@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from tflite.formats import FORMATS, HEAD, recognise
 from tflite.heic import open_heic
 from tflite.place.exposure import read_exposure
 from tflite.tiff import choose_page
+from tflite.words import counted
 
 LASER, STATED, EXIF_DISTANCE = "laser", "stated", "EXIF"  # where a distance comes from
 BY_FACES = "faces"  # the same, of the position before a declared face: `crack_tf.survey.face_ranges`
@@ -117,6 +119,24 @@ class GroundSampling:
 def needed_mm_per_pixel(width_mm: float, pixels: float = MIN_PIXELS) -> float:
     """Coarsest ground sampling distance at which a crack of that width can be measured: 0.1 mm per pixel for 0.3 mm."""
     return _positive("width_mm", width_mm, "a crack's width in millimetres") / _positive("pixels", pixels, "pixels")
+
+
+def too_coarse(scales: Sequence[float], width_mm: float, photographs: int) -> str | None:
+    """A sentence about the photographs that are too coarse for cracks of a width, or None where none is.
+
+    Args:
+        scales: mm per pixel of those whose scale is known.
+        width_mm: of the cracks that are looked for.
+        photographs: of all.
+    """
+    coarse = [scale for scale in scales if scale > needed_mm_per_pixel(width_mm) * (1 + 1e-6)]
+    if not coarse:
+        return None
+    return (
+        f"{len(coarse)} of {counted(photographs, 'photograph')} {'is' if len(coarse) == 1 else 'are'} too coarse for cracks "
+        f"of {width_mm:g} mm: at {max(coarse):.3g} mm per pixel, widths are trusted from {MIN_PIXELS * max(coarse):.2g} mm on "
+        f"({MIN_PIXELS:g} pixels), and finer cracks may be missed. Fly nearer or zoom in."
+    )
 
 
 def from_value(mm_per_pixel: float) -> GroundSampling:

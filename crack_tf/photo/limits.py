@@ -27,6 +27,7 @@ from typing import Any
 
 from tflite.arguments import is_number
 from tflite.errors import CrackError
+from tflite.words import counted
 
 Limits = str | float | Sequence[str | float] | None  # as a configuration takes them, see `read_limits`
 
@@ -138,7 +139,19 @@ def column(limit_mm: float) -> str:
     return f"limit_{limit_mm:g}_mm"
 
 
-def tell(limit_mm: float, answers: Collection[str]) -> str:
-    """A line about a limit: `limit 0.3 mm: 2 exceeds, 0 below, 5 cannot tell`, of the answers of a table's rows."""
+def tell(limit_mm: float, answers: Collection[str], others: int = 0, kind: str = "unclear") -> str:
+    """A line about a limit: `limit 0.3 mm: of 7 cracks 2 exceed it, 0 are below, 5 cannot be told; 3 unclear not counted`.
+
+    Args:
+        limit_mm: which.
+        answers: of the cracks, as a table has them.
+        others: rows of the table that are not counted, since they may be no cracks, and
+        kind: what these are.
+    """
     counts = Counter(answers)
-    return f"limit {limit_mm:g} mm: " + ", ".join(f"{counts[answer]} {answer}" for answer in ANSWERS)
+    exceed, are, rest = counts[EXCEEDS], counts[BELOW], counts[CANNOT_TELL]
+    return (
+        f"limit {limit_mm:g} mm: of {counted(len(answers), 'crack')} {exceed} {'exceeds' if exceed == 1 else 'exceed'} it, "
+        f"{are} {'is' if are == 1 else 'are'} below, {rest} cannot be told"
+        + (f"; {others} {kind} not counted" if others else "")
+    )

@@ -52,6 +52,12 @@ class MaskConfig:
             raise CrackError(f"--threshold {self.threshold:g}: give a number above 0.")
 
 
+# Masks, drawn by hand or by a model, are up to twice as wide as the crack.
+OF_MASK = (
+    "note: widths are the mask's, which is often wider than the crack. Give --photo to read them off the photograph."
+)
+
+
 @dataclass(frozen=True)
 class MeasuredMask:
     """The cracks of a mask.
@@ -81,10 +87,12 @@ class MeasuredMask:
             why = "too fine" if crack.mean_width_px < MIN_PIXELS else "not clear enough in the photograph"
             doubt = "" if crack.width_trusted else f" ({why} for its width to be trusted)"
             told.append(f"{caption(crack)}{doubt}")
-        told += [f"{caption(crack)} ({crack.note})" for crack in self.unclear]
+        told += [f"{caption(crack)} ({(crack.note or '').removeprefix('unclear: ')})" for crack in self.unclear]
         total = counted(len(self.cracks), "crack") + others(Counter(crack.note for crack in self.unclear), self.short)
         every = (*self.cracks, *self.unclear)
-        limits = [tell(limit, [crack.judged(limit) for crack in every]) for limit in self.limit_mm]
+        limits = [
+            tell(limit, [crack.judged(limit) for crack in self.cracks], len(self.unclear)) for limit in self.limit_mm
+        ]
         tilde = "" if all(crack.width_trusted for crack in every) else f"; {ABOUT_WORDS}"
         return [*told, *limits, f"{total} (length, mean / maximum width{tilde}), written to {self.folder}"]
 
@@ -122,6 +130,8 @@ def measure_mask(
     notes: list[str] = []
     if photo is not None and pixels is not None:
         drawn, notes = lay_on_photo(drawn, pixels, photo.read_bytes(), str(path))
+    else:
+        notes = [OF_MASK]
     scale = find_scale(config.measure, drawn.shape, photo)
     if config.foreground is not None:
         drawn = drawn & read_mask(config.foreground, drawn.shape)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.photo.faces import Face
-from crack_tf.photo.gsd import MIN_PIXELS, SIZE, needed_mm_per_pixel
+from crack_tf.photo.gsd import SIZE, too_coarse
 from crack_tf.survey.condition import table_of, with_conditions
 from crack_tf.survey.crew import Crew
 from crack_tf.survey.curved import holding_both, radii_of, warn_of_curves
@@ -286,14 +286,8 @@ class Run:
                 "water, survey these photographs with --foreground none, in another --out."
             )
         scales = [photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]
-        coarse = [scale for scale in scales if scale > needed_mm_per_pixel(self.needs_mm) * (1 + 1e-6)]
-        if coarse:
-            found.append(
-                f"{len(coarse)} of {counted(len(photos), 'photograph')} {'is' if len(coarse) == 1 else 'are'} too coarse for cracks "
-                f"of {self.needs_mm:g} mm: at "
-                f"{max(coarse):.3g} mm per pixel, widths are trusted from {MIN_PIXELS * max(coarse):.2g} mm on "
-                f"({MIN_PIXELS:g} pixels), and finer cracks may be missed. Fly nearer or zoom in."
-            )
+        if coarse := too_coarse(scales, self.needs_mm, len(photos)):
+            found.append(coarse)
         if unscaled := len(photos) - len(scales):
             found.append(
                 f"{unscaled} of {counted(len(photos), 'photograph')} {'has' if unscaled == 1 else 'have'} no known scale: lengths and "

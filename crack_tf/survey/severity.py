@@ -21,7 +21,7 @@ ASSUMED_MM_PER_PIXEL = 0.5
 UNMEASURED_WIDTH_PX = 1.0
 
 RULE = (
-    "Confirmed findings come first, then unclear, then refuted ones, the most severe of each first: no large stain stands above a crack. "
+    "Confirmed findings come first, then unclear, then refuted ones, the most severe of each first. "
     "Severity is length x maximum width x confidence, in square millimetres. Confidence is the classifier's highest "
     "probability times "
     + ", ".join(f"{weight:g} ({name})" for name, weight in VALIDATION_WEIGHTS.items())

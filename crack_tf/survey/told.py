@@ -6,7 +6,7 @@ from collections import Counter
 
 from crack_tf.photo.limits import tell as tell_limit
 from crack_tf.survey.condition import table_of
-from crack_tf.survey.findings import VALIDATIONS, limits_of
+from crack_tf.survey.findings import CONFIRMED, VALIDATIONS, limits_of
 from crack_tf.survey.scales import describe_scales, describe_tiles
 from crack_tf.survey.severity import DISCLAIMER, RULE
 from crack_tf.survey.surveying import SurveyResult
@@ -40,7 +40,13 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
     else:
         lines.append(f"coverage: {found.coverage.describe()}")
         lines += [f"fly next: {hole.describe()}" for hole in found.coverage.holes[:_LISTED_HOLES]]
-    lines += [tell_limit(limit, [finding.judged(limit) for finding in survey.findings]) for limit in limits_of(survey)]
+    # Only confirmed ones count as cracks: refuted findings have no width, and all of them would be cracks that nobody can tell about.
+    cracks = [finding for finding in survey.findings if finding.validation == CONFIRMED]
+    others = len(survey.findings) - len(cracks)
+    lines += [
+        tell_limit(limit, [finding.judged(limit) for finding in cracks], others, "unclear or refuted")
+        for limit in limits_of(survey)
+    ]
     lines += _conditions(found)
     if found.since is not None:
         lines.append(f"since last time: {found.since.describe()}")

@@ -103,7 +103,9 @@ def test_a_stain_and_a_speck_are_no_cracks_and_are_told(
     said = capsys.readouterr().out
     assert "1 unclear (too wide for a crack), 1 short mark left out" in said
     assert "1 with cracks, 0 NOT READ; 1 with unclear marks: look at them; 1 mark shorter than 40 px left out" in said
-    assert "\nlimit 0.1 mm: 1 exceeds, 0 below, 1 cannot tell\n~ before a width" in said
+    assert "\nlimit 0.1 mm: of 1 crack 1 exceeds it, 0 are below, 0 cannot be told; 1 unclear not counted\n" in said
+    assert "\nnote: 1 of 1 photograph is too coarse for cracks of 0.1 mm: at 0.1 mm per pixel" in said
+    assert "\n~ before a width" in said
     assert np.asarray(Image.open(tmp_path / "out" / "pier.png" / "mask.png"))[102, 150], "the mask has them all"
     assert call(*call_with, "--out", tmp_path / "all", "--min-length", 0) == 0
     assert rows(tmp_path / "all")[0]["cracks"] == "2"
@@ -118,7 +120,10 @@ def test_limits_are_counted_over_all_photographs_also_those_done_before(
     command = (tmp_path / "DCIM", "--model", model, "--out", tmp_path / "out", "--limit-mm", "0.1,90")
     assert call(*command, "--mm-per-pixel", 0.5) == 0
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("limit ")]
-    assert told == ["limit 0.1 mm: 2 exceeds, 0 below, 0 cannot tell", "limit 90 mm: 0 exceeds, 2 below, 0 cannot tell"]
+    assert told == [
+        "limit 0.1 mm: of 2 cracks 2 exceed it, 0 are below, 0 cannot be told",
+        "limit 90 mm: of 2 cracks 0 exceed it, 2 are below, 0 cannot be told",
+    ]
     assert call(*command, "--mm-per-pixel", 0.5, "--resume") == 0
     assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("limit ")] == told
 

@@ -186,7 +186,7 @@ def test_limits_are_answered_and_without_a_scale_nobody_can_tell(
     (row,) = rows(folder / "scaled" / "cracks.csv")
     assert row["limit_0.1_mm"] == "exceeds"
     assert json.loads((folder / "scaled" / "cracks.json").read_text())["cracks"][0]["limit_0.1_mm"] == "exceeds"
-    assert "limit 0.1 mm: 1 exceeds, 0 below, 0 cannot tell" in capsys.readouterr().out
+    assert "limit 0.1 mm: of 1 crack 1 exceeds it, 0 are below, 0 cannot be told" in capsys.readouterr().out
     assert float(row["max_width_low_mm"]) <= float(row["max_width_mm"]) <= float(row["max_width_high_mm"])
     profile = rows(folder / "scaled" / "widths.csv")
     assert {place["crack"] for place in profile} == {"1"}
@@ -194,7 +194,7 @@ def test_limits_are_answered_and_without_a_scale_nobody_can_tell(
     assert run(*call, "--out", folder / "unscaled") == 0
     (row,) = rows(folder / "unscaled" / "cracks.csv")
     assert {row[f"limit_{limit}_mm"] for limit in ("0.1", "0.2", "0.3", "0.4")} == {"cannot tell"}
-    assert "limit 0.4 mm: 0 exceeds, 0 below, 1 cannot tell" in capsys.readouterr().out
+    assert "limit 0.4 mm: of 1 crack 0 exceed it, 0 are below, 1 cannot be told" in capsys.readouterr().out
 
 
 def test_a_limit_that_is_none_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
