@@ -67,6 +67,8 @@ def find_results(sources: Sequence[Path]) -> list[Path]:
 def merge(records: Sequence[tuple[Path, Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """All rows with their machine; of rows alike in hardware, model, threads and delegate the newest, and a line says so.
 
+    Rows of one file whose models' hashes differ are two models of one name, and both are kept.
+
     Args:
         records: (path, content) of result files.
 
@@ -76,21 +78,26 @@ def merge(records: Sequence[tuple[Path, Mapping[str, Any]]]) -> list[dict[str, A
     Raises:
         CrackError: if there are no rows.
     """
-    newest: dict[tuple[Any, ...], dict[str, Any]] = {}
+    newest: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for path, record in sorted(records, key=lambda entry: entry[1]["created"]):
         for row, flat in zip(record["rows"], flat_rows(record), strict=True):
             key = tuple(flat[name] for name in ("hardware", "model", "threads", "delegate"))
-            if key in newest:
+            kept = []
+            for other in newest.get(key, []):
+                if other["file"] == str(path) and other.get("sha256") != flat.get("sha256"):
+                    kept.append(other)
+                    continue
                 print(
                     f"{board_name(record)}, {flat['model']}, {flat['threads']} thread(s), {flat['delegate']}: measured twice; "
-                    f"took {path} of {record['created']}, left out {newest[key]['file']} of {newest[key]['created']}",
+                    f"took {path} of {record['created']}, left out {other['file']} of {other['created']}",
                     file=sys.stderr,
                 )
             created = record["created"]
-            newest[key] = flat | {"created": created, "file": str(path), "sustained": row.get("sustained")}
+            newest[key] = [*kept, flat | {"created": created, "file": str(path), "sustained": row.get("sustained")}]
     if not newest:
         raise CrackError("the result files hold no row: each measurement was interrupted before its first one ended.")
-    return sorted(newest.values(), key=lambda row: (row["board"], row["hardware"], *_order(row)))
+    rows = [row for alike in newest.values() for row in alike]
+    return sorted(rows, key=lambda row: (row["board"], row["hardware"], *_order(row)))
 
 
 def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -453,8 +453,12 @@ def _warn_about_row(row: Mapping[str, Any]) -> None:
 
 
 def _names(paths: Sequence[Path], known: Mapping[Path, str]) -> list[str]:
-    """Known names, else file names without suffix; the run's in front where two different files share one."""
-    stems = {path: path.stem for path in paths if path not in known}
-    shared = {stem for path, stem in stems.items() for other, same in stems.items() if same == stem and other != path}
-    own = {path: f"{run_name(path)}/{stem}" if stem in shared else stem for path, stem in stems.items()}
-    return [(known if path in known else own)[path] for path in paths]
+    """Known names, else file names without suffix; where two different files share one, the run's in front, or else their paths."""
+    names = [known.get(path, path.stem) for path in paths]
+    with_run = [f"{run_name(path)}/{name}" for path, name in zip(paths, names, strict=True)]
+    for longer in (with_run, [path.with_suffix("").as_posix() for path in paths]):
+        files: dict[str, set[Path]] = {}
+        for path, name in zip(paths, names, strict=True):
+            files.setdefault(name, set()).add(path.resolve())
+        names = [long if len(files[name]) > 1 else name for name, long in zip(names, longer, strict=True)]
+    return names

@@ -284,6 +284,14 @@ def test_ctrl_c_keeps_the_rows_finished_before(models: dict[str, Path], tmp_path
 def test_models_of_one_name_are_told_apart_by_their_folder() -> None:
     paths = [Path("/a/model.tflite"), Path("/b/model.tflite"), Path("/b/other.tflite"), Path("/b/other.tflite")]
     assert timing._names(paths, {}) == ["a/model", "b/model", "other", "other"]
+    known = {Path("/zoo/opnet/int8.tflite"): "opnet-int8"}
+    paths = [*known, Path("/runs/mine/export/opnet-int8.tflite"), Path("/runs/../zoo/opnet/int8.tflite")]
+    assert timing._names(paths[:1] * 2, known) == ["opnet-int8"] * 2
+    assert timing._names(paths[:2], known) == ["opnet/opnet-int8", "mine/opnet-int8"]
+    assert timing._names([paths[0], paths[2]], known) == ["opnet-int8", "int8"]
+    # Folders of one name do not tell them apart.
+    paths = [Path("/a/run/export/model.tflite"), Path("/b/run/model.tflite")]
+    assert timing._names(paths, {}) == ["/a/run/export/model", "/b/run/model"]
 
 
 def test_a_clock_that_changes_speed_is_warned_about(capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,6 +84,21 @@ def test_of_two_measurements_alike_the_newest_is_taken_and_that_is_said(
     assert f"left out {old}" in error
 
 
+def test_two_models_of_one_name_in_one_file_are_both_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = ((10.0, "a"), (30.0, "b"), (11.0, "a"))
+    rows = [make_row("opnet", 1, p50, sha256=sha256) for p50, sha256 in pairs]
+    write_report([write_record(tmp_path / "a.json", "Pi", rows)], tmp_path / "out", overwrite=False)
+    found = {row["sha256"]: float(row["p50_ms"]) for row in table(tmp_path / "out")}
+    assert found == {"a": 11.0, "b": 30.0}
+    assert capsys.readouterr().err.count("measured twice") == 1
+    # A model that was trained anew replaces what an earlier file says of its name.
+    later = write_record(
+        tmp_path / "b.json", "Pi", [make_row("opnet", 1, 9.0, sha256="c")], created="2025-07-02T00:00:00Z"
+    )
+    write_report([tmp_path / "a.json", later], tmp_path / "again", overwrite=False)
+    assert [row["sha256"] for row in table(tmp_path / "again")] == ["c"]
+
+
 def test_a_file_named_twice_counts_once(boards: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(find_results([boards, boards / "pi4.json", boards / "anna"])) == 2
     assert "measured twice" not in capsys.readouterr().err
