@@ -29,7 +29,7 @@ from crack_tf.data.annotations import (
     read_labelme,
 )
 from crack_tf.data.pairs import IMAGE_NAMES, PairSource, pair_folders
-from crack_tf.data.shapes import Shape, paint_line, says_no_more
+from crack_tf.data.shapes import Edges, Shape, bounds, paint_line, says_no_more
 from tflite.errors import CrackError
 from tflite.files import read_json, refuse_existing, write_json
 from tflite.formats import HEAD, recognise
@@ -352,6 +352,7 @@ def _write(folder: Path, entry: _Placed, cracks: Container[str], line_width: flo
 def _draw(shapes: Sequence[Shape], size: tuple[int, int], line_width: float | None) -> np.ndarray:
     mask = np.zeros(size[::-1], bool)
     flat: list[Shape] = []
+    drawn: list[Edges] = []
     for shape in shapes:
         alone = np.zeros_like(mask)
         if shape.paint is not None:
@@ -361,12 +362,15 @@ def _draw(shapes: Sequence[Shape], size: tuple[int, int], line_width: float | No
         else:
             flat.append(shape)
             continue
-        if not alone.any():
+        edges = bounds(alone)
+        if edges is None:
             raise ValueError(f"a crack drawn as {shape.kind} covers no pixel of it")
+        drawn.append(edges)
         mask |= alone
-    # A tag says of the whole photograph what its shapes say in detail, and a box may be that of a shape.
+    # A tag says of the whole photograph what its shapes say in detail, and a box may be that of a shape: of one, since of any box that
+    # others run through there may be a crack of its own.
     for shape in flat:
-        told = mask.any() if shape.kind == "tag" else shape.box is not None and says_no_more(shape.box, mask)
+        told = mask.any() if shape.kind == "tag" else shape.box is not None and says_no_more(shape.box, drawn, size)
         if not told:
             advice = "state its width with --line-width" if shape.line is not None else "draw it anew as a polygon"
             raise ValueError(f"a crack is drawn as {shape.kind}, which does not say which pixels it covers: {advice}")

@@ -7,18 +7,19 @@ Cracks can be narrower than a pixel, and centres alone would lose them: the outl
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-_SIDE = 2.0  # pixels between the side of a box and what was drawn in it
+_SIDE = 2.0  # pixels between the side of a box and that of the shape it was written beside
 THIN = 1.5  # pixels; mean width below which a polygon is drawn with its outline
 _FAR = 10  # times a picture's longer side; a point farther out is a mistake, and drawing to it would take for ever
 _ROWS = 256  # that are drawn at once, for the sake of memory
 
 # Sets its pixels in a mask, bool (height, width); raises ValueError with the reason when it cannot.
 Paint = Callable[[np.ndarray], None]
+Edges = tuple[float, float, float, float]  # left, top, right and lower edge in pixels
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,14 @@ class Shape:
         kind: how it was drawn: "polygon", "mask", "box", "polyline" ...
         paint: draws it; None for kinds that have no area of their own.
         line: (n, 2) numbers, x and y, of a line that was drawn, as they were read; None for other kinds.
-        box: left, top, right and lower edge of a box, in pixels; None for other kinds.
+        box: the edges of a box; None for other kinds.
     """
 
     label: str
     kind: str
     paint: Paint | None
     line: object = None
-    box: tuple[float, float, float, float] | None = None
+    box: Edges | None = None
 
 
 def paint_polygon(points: object, mask: np.ndarray, *, exact: bool = False) -> None:
@@ -79,23 +80,26 @@ def paint_line(points: object, width: float, mask: np.ndarray) -> None:
         _paint_segment(start, end, width / 2, mask)
 
 
-def says_no_more(box: tuple[float, float, float, float], mask: np.ndarray) -> bool:
-    """Whether a box is that of what is drawn in it, which reaches all its sides: Label Studio and datumaro write one beside each polygon.
+def bounds(mask: np.ndarray) -> Edges | None:
+    """Left, top, right and lower edge, in pixels, of what is drawn in a mask, bool (height, width); None where nothing is."""
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    if not len(columns):
+        return None
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def says_no_more(box: Edges, drawn: Iterable[Edges], size: tuple[int, int]) -> bool:
+    """Whether a box is that of one drawn shape: Label Studio and datumaro write one beside each polygon.
 
     Args:
         box: left, top, right and lower edge in pixels.
-        mask: bool (height, width), of all that is drawn as pixels.
+        drawn: `bounds` of each shape that is drawn as pixels.
+        size: width and height of the photograph; what lies outside of it is not drawn.
     """
     if not np.isfinite(box).all():
         return False
-    left, top, right, lower = box
-    x, y = max(0, int(left)), max(0, int(top))
-    inside = mask[y : max(0, int(np.ceil(lower))), x : max(0, int(np.ceil(right)))]
-    columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
-    if not len(columns):
-        return False
-    found = np.array([x + columns[0], y + rows[0], x + columns[-1] + 1, y + rows[-1] + 1])
-    return bool((np.abs(found - np.array(box)) <= _SIDE).all())
+    seen = np.clip(box, 0, (*size, *size))
+    return any((np.abs(seen - np.array(one)) <= _SIDE).all() for one in drawn)
 
 
 def paint_runs(

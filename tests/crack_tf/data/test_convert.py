@@ -226,6 +226,30 @@ def test_the_box_that_programs_write_beside_a_polygon_is_no_crack_of_its_own(
     assert [(Path(one.photo).name, "drawn as box" in one.reason) for one in left] == [("a.jpg", True)]
 
 
+@pytest.mark.parametrize("write", [with_boxes_of_label_studio, with_boxes_of_datumaro])
+def test_a_box_that_a_crack_runs_through_may_be_another_crack(tmp_path: Path, write: Callable[..., None]) -> None:
+    root = tmp_path / "in"
+    photograph(root / "pier a/a.jpg")
+    photograph(root / "b.jpg", 1)
+    write(root, [0, 30, 96, 16], [20, 32, 30, 8])  # the polygon reaches all four sides of the second
+    left = convert(root, tmp_path / "out").left
+    assert [(Path(one.photo).name, "drawn as box" in one.reason) for one in left] == [("a.jpg", True)]
+
+
+def test_the_box_of_a_polygon_that_leaves_the_photograph_is_no_crack_of_its_own(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    photograph(root / "a.jpg")
+    coco(root / "result.json", {"a.jpg": [[[-20, -20, 60, 60, 55, 60]]]})
+    record = json.loads((root / "result.json").read_text())
+    record["annotations"].append(
+        {"id": 2, "image_id": 10, "category_id": 7, "segmentation": [], "bbox": [-20, -20, 80, 80]}
+    )
+    (root / "result.json").write_text(json.dumps(record))
+    result = convert(root, tmp_path / "out")
+    assert (result.photographs, result.left) == (1, ())
+    assert mask_of(tmp_path / "out", "a").any()
+
+
 @pytest.mark.parametrize("palette", [True, False])
 def test_classes_without_names_are_chosen_by_number_or_colour(tmp_path: Path, palette: bool) -> None:
     root = tmp_path / "in"
