@@ -82,7 +82,9 @@ def to_detections(answer: ClassifiedPhoto | DrawnPhoto | SurveyResult, *, masks:
     raise CrackError(f"answer is {type(answer).__name__}: give what a model predicted, or a survey.")
 
 
-def to_coco(answers: Iterable[ClassifiedPhoto | DrawnPhoto] | SurveyResult) -> dict[str, Any]:
+def to_coco(
+    answers: Iterable[ClassifiedPhoto | DrawnPhoto] | ClassifiedPhoto | DrawnPhoto | SurveyResult,
+) -> dict[str, Any]:
     """What was found, as the content of a COCO file: images, annotations, categories; ready for `json.dump`.
 
     Drawn cracks are polygons; a hole is reached by a cut from the outline, since COCO's polygons have none. Cracked tiles are
@@ -90,7 +92,7 @@ def to_coco(answers: Iterable[ClassifiedPhoto | DrawnPhoto] | SurveyResult) -> d
 
     Args:
         answers: what `load(...).predict(...)` gave; several about one photograph, such as a segmentation model's and a classifier's, make
-            one image with the annotations of all. Or a survey.
+            one image with the annotations of all, each of which is listed once. Or a single answer, or a survey.
 
     Raises:
         CrackError: if an answer is none of these, or a survey's photographs are a video's frames.
@@ -100,9 +102,14 @@ def to_coco(answers: Iterable[ClassifiedPhoto | DrawnPhoto] | SurveyResult) -> d
             path = Path(folder) / "survey.json"
             hand_over(answers.folder, path, HandoverConfig(to=COCO))
             return read_json(path)
+    if isinstance(answers, ClassifiedPhoto | DrawnPhoto | UnreadPhoto):
+        answers = [answers]
+    if not isinstance(answers, Iterable):
+        raise CrackError(f"answers is {type(answers).__name__}: give what a model predicted, or a survey.")
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     numbers: dict[tuple[str, bytes], int] = {}
+    listed: set[tuple[int, int, str]] = set()
     for answer in answers:
         if isinstance(answer, UnreadPhoto):
             raise CrackError(
@@ -118,6 +125,10 @@ def to_coco(answers: Iterable[ClassifiedPhoto | DrawnPhoto] | SurveyResult) -> d
         if number > len(images):
             images.append({"id": number, "file_name": answer.name, "width": width, "height": height})
         for found in _annotations(answer):
+            key = number, found["category_id"], repr(found["segmentation"])
+            if key in listed:
+                continue
+            listed.add(key)
             annotations.append({"id": len(annotations) + 1, "image_id": number, **found})
     categories = [{"id": number, "name": name} for number, name in enumerate(NAMES, start=1)]
     info = {"description": "opinions of neural networks, to be corrected", "contributor": "crack_tf"}

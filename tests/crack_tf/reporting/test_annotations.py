@@ -141,9 +141,14 @@ def test_two_answers_about_one_photograph_are_one_image(drawn: DrawnPhoto, class
     elsewhere = replace(same, image=np.ones((*SHAPE, 3), np.uint8))  # in another folder, of the same name
     content = crack_tf.to_coco([drawn, same, elsewhere, drawn])
     assert [image["id"] for image in content["images"]] == [1, 2]
-    cracks = [1] * len(drawn.cracks)
-    assert [annotation["image_id"] for annotation in content["annotations"]] == [*cracks, 1, 2, *cracks]
-    assert [annotation["id"] for annotation in content["annotations"]] == [*range(1, 2 * len(cracks) + 3)]
+    cracks = [1] * len(drawn.cracks)  # once, though their answer is given twice
+    assert [annotation["image_id"] for annotation in content["annotations"]] == [*cracks, 1, 2]
+    assert [annotation["id"] for annotation in content["annotations"]] == [*range(1, len(cracks) + 3)]
+
+
+def test_a_single_answer_is_a_list_of_one(drawn: DrawnPhoto, classified: ClassifiedPhoto) -> None:
+    for answer in (drawn, classified):
+        assert crack_tf.to_coco(answer) == crack_tf.to_coco([answer])
 
 
 def test_a_survey_gives_detections_by_photograph_and_coco(tmp_path: Path) -> None:
@@ -167,6 +172,11 @@ def test_what_is_no_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         crack_tf.to_detections(Survey("DCIM", "2024-01-01T00:00:00Z", {}, {}, (), (), ()))  # type: ignore[call-overload]
     with pytest.raises(CrackError, match="answers hold str"):
         crack_tf.to_coco(["pier.jpg"])  # type: ignore[list-item]
+    for value, name in ((None, "NoneType"), (5, "int")):
+        with pytest.raises(CrackError, match=f"answers is {name}: give what a model predicted, or a survey"):
+            crack_tf.to_coco(value)  # type: ignore[arg-type]
+    with pytest.raises(CrackError, match=r"which could not be read \(damaged\)"):
+        crack_tf.to_coco(crack_tf.UnreadPhoto("a.jpg", None, "damaged"))  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(CrackError, match="supervision is not installed, it comes with the extra supervision"):
         crack_tf.to_detections("pier.jpg")  # type: ignore[call-overload]
