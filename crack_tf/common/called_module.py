@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import re
 import sys
-from pathlib import Path
+from importlib.abc import InspectLoader
 from types import ModuleType
 from typing import Any
 
@@ -26,12 +26,18 @@ def make_callable(name: str, kind: type[ModuleType]) -> None:
     sys.modules[name].__class__ = kind
 
 
-def _help(module: Any) -> str:
-    """The docstring of the function that is called, with the signature of the call; read, since importing it may load Keras."""
+def _help(module: Any) -> str | None:
+    """The docstring of the function that is called, with the signature of the call; read, since importing it may load Keras.
+
+    The module's own where there is nothing to read: under `python -OO`, or from an installation without sources.
+    """
     call = type(module).__call__
     taken = inspect.signature(call)
     taken = taken.replace(parameters=[*taken.parameters.values()][1:])  # without self
     function = _function(call)
+    if function is None:
+        own_text: str | None = vars(module).get("__doc__")
+        return own_text
     given = {one.arg for one in (*function.args.args, *function.args.kwonlyargs)}
     own = tuple(f"    {name}: " for name in given - set(taken.parameters))
     summary, _, rest = (ast.get_docstring(function) or "").partition("\n")
@@ -40,11 +46,15 @@ def _help(module: Any) -> str:
     return "\n".join([summary, "", f"{module.__name__}{signature}", *lines])
 
 
-def _function(call: Any) -> ast.FunctionDef:
-    found = _CALLED.search(inspect.getdoc(call) or "")
+def _function(call: Any) -> ast.FunctionDef | None:
+    if call.__doc__ is None:
+        return None
+    found = _CALLED.search(inspect.cleandoc(call.__doc__))  # getdoc would find that of every object's `__call__`
     assert found is not None, f"{call.__qualname__}: its docstring does not end in: See `module.function`."
     spec = importlib.util.find_spec(found[1])
     assert spec is not None
-    assert spec.origin is not None
-    nodes = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+    source = spec.loader.get_source(found[1]) if isinstance(spec.loader, InspectLoader) else None
+    if source is None:
+        return None
+    nodes = ast.parse(source).body
     return next(node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == found[2])
