@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
-from crack_tf.data.shapes import Paint, Shape, coco_counts, paint_polygon, paint_runs
+from crack_tf.data.shapes import Edges, Paint, Shape, coco_counts, paint_polygon, paint_runs
 from tflite.errors import CrackError, first_line
 from tflite.images import open_image
 
@@ -78,7 +78,7 @@ def read_cvat(path: Path) -> list[Annotated] | None:
     for image in root.iter("image"):
         name = image.get("name", "")
         with _named(path, name):
-            size = int(image.attrib["width"]), int(image.attrib["height"])
+            size = _size(image.attrib["width"], image.attrib["height"])
             shapes = tuple(_cvat_shape(child) for child in image)
         found.append(Annotated(_slashes(name), path, size, shapes))
     return found
@@ -94,7 +94,7 @@ def read_labelme(path: Path, record: Mapping[str, Any]) -> list[Annotated] | Non
         return None
     with _named(path, str(record.get("imagePath"))):
         width, height = record.get("imageWidth"), record.get("imageHeight")
-        size = None if width is None or height is None else (int(width), int(height))
+        size = None if width is None or height is None else _size(width, height)
         shapes = tuple(_labelme_shape(shape) for shape in record["shapes"])
         data = record.get("imageData")
         embedded = base64.b64decode(data) if data else None
@@ -128,7 +128,7 @@ def read_coco(path: Path, record: Mapping[str, Any]) -> list[Annotated] | None:
         with _named(path, f"image {key!r}"):
             name, width, height = str(entry["file_name"]), entry["width"], entry["height"]
             # Label Studio does not say the size of a photograph that it could not open.
-            size = None if width is None and height is None else (int(width), int(height))
+            size = None if width is None and height is None else _size(width, height)
         found.append(Annotated(_slashes(_served(name)), path, size, tuple(shapes[key])))
     return found
 
@@ -228,10 +228,7 @@ def _cvat_shape(element: ElementTree.Element) -> Shape:
         "mask": partial(_paint_cvat_mask, element),
     }
     line = [point.split(",") for point in element.get("points", "").split(";")] if element.tag == "polyline" else None
-    box = None
-    if element.tag == "box":
-        left, top, right, lower = (float(element.attrib[side]) for side in ("xtl", "ytl", "xbr", "ybr"))
-        box = left, top, right, lower
+    box = _edges([element.get(side) for side in ("xtl", "ytl", "xbr", "ybr")]) if element.tag == "box" else None
     return Shape(element.attrib["label"], element.tag, paints.get(element.tag), line, box)
 
 
@@ -273,10 +270,11 @@ def _paint_labelme_mask(record: Mapping[str, Any], mask: np.ndarray) -> None:
 def _coco_shape(label: str, entry: Mapping[str, Any]) -> Shape:
     segmentation, box = entry.get("segmentation"), entry.get("bbox")
     if not segmentation:
-        if not box:
-            return Shape(label, "box", None)
-        left, top, width, height = (float(value) for value in box)
-        return Shape(label, "box", None, box=(left, top, left + width, top + height))
+        edges = _edges(box)
+        if edges is not None:
+            left, top, width, height = edges
+            edges = left, top, left + width, top + height
+        return Shape(label, "box", None, box=edges)
     return Shape(label, "polygon" if isinstance(segmentation, list) else "mask", partial(_paint_coco, segmentation))
 
 
@@ -299,6 +297,22 @@ def _paint_coco(segmentation: Any, mask: np.ndarray) -> None:
     if (height, width) != mask.shape:
         raise ValueError(f"run lengths are of {width}x{height} pixels")
     paint_runs(counts, height, width, 0, 0, True, mask)
+
+
+def _edges(numbers: Any) -> Edges | None:
+    """Four numbers of a box; None for what is none: only where it is of a crack does it matter."""
+    try:
+        one, two, three, four = (float(number) for number in numbers)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return one, two, three, four
+
+
+def _size(width: Any, height: Any) -> tuple[int, int]:
+    try:
+        return int(width), int(height)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"its width is {width!r} and its height {height!r}, which are no pixels") from None
 
 
 def _served(name: str) -> str:

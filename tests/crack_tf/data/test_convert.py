@@ -226,6 +226,42 @@ def test_the_box_that_programs_write_beside_a_polygon_is_no_crack_of_its_own(
     assert [(Path(one.photo).name, "drawn as box" in one.reason) for one in left] == [("a.jpg", True)]
 
 
+@pytest.mark.parametrize("box", [[None] * 4, [1, 2, 3], [1, 2, 3, 4, 5, 6, 7], ["a", 1, 2, 3], 5, None])
+def test_a_box_that_cannot_be_read_matters_only_where_it_is_of_a_crack(tmp_path: Path, box: object) -> None:
+    root = tmp_path / "in"
+    for number, name in enumerate("ab"):
+        photograph(root / f"{name}.jpg", number)
+    polygon = [value for corner in POLYGON for value in corner]
+    for category, left in ((8, []), (7, ["a.jpg"])):
+        coco(root / "result.json", {"a.jpg": [[polygon]], "b.jpg": [[polygon]]})
+        record = json.loads((root / "result.json").read_text())
+        record["annotations"].append(
+            {"id": 3, "image_id": 10, "category_id": category, "segmentation": [], "bbox": box}
+        )
+        (root / "result.json").write_text(json.dumps(record))
+        assert [one.photo for one in convert(root, tmp_path / f"out{category}").left] == left
+
+
+def test_a_box_of_cvat_without_an_edge_matters_only_where_it_is_of_a_crack(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    for number, name in enumerate("ab"):
+        photograph(root / f"{name}.jpg", number)
+    for label, left in (("spall", []), ("crack", ["a.jpg"])):
+        box = f'<box label="{label}" xtl="1" ytl="2" xbr="30"></box>'
+        cvat(root / "annotations.xml", {"a.jpg": box + cvat_polygon(), "b.jpg": cvat_polygon()})
+        assert [one.photo for one in convert(root, tmp_path / label).left] == left
+
+
+def test_a_size_that_is_half_known_is_named_in_words(tmp_path: Path) -> None:
+    write_coco(tmp_path)
+    path = tmp_path / "_annotations.coco.json"
+    record = json.loads(path.read_text())
+    record["images"][0]["width"] = None
+    path.write_text(json.dumps(record))
+    with pytest.raises(CrackError, match="its width is None and its height 64, which are no pixels"):
+        convert(tmp_path, tmp_path.parent / "out")
+
+
 @pytest.mark.parametrize("write", [with_boxes_of_label_studio, with_boxes_of_datumaro])
 def test_a_box_that_a_crack_runs_through_may_be_another_crack(tmp_path: Path, write: Callable[..., None]) -> None:
     root = tmp_path / "in"
