@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
-from crack_tf.data.shapes import Edges, Paint, Shape, coco_counts, paint_polygon, paint_runs
+from crack_tf.data.shapes import Edges, Paint, Shape, coco_counts, extent, paint_polygon, paint_runs
 from tflite.errors import CrackError, first_line
 from tflite.images import open_image
 
@@ -227,8 +227,11 @@ def _cvat_shape(element: ElementTree.Element) -> Shape:
         "polygon": partial(_paint_cvat_polygon, element),
         "mask": partial(_paint_cvat_mask, element),
     }
-    line = [point.split(",") for point in element.get("points", "").split(";")] if element.tag == "polyline" else None
-    box = _edges([element.get(side) for side in ("xtl", "ytl", "xbr", "ybr")]) if element.tag == "box" else None
+    points = [point.split(",") for point in element.get("points", "").split(";")]
+    line = points if element.tag == "polyline" else None
+    box = extent(points) if element.tag == "polygon" else None
+    if element.tag == "box":
+        box = _edges([element.get(side) for side in ("xtl", "ytl", "xbr", "ybr")])
     return Shape(element.attrib["label"], element.tag, paints.get(element.tag), line, box)
 
 
@@ -275,7 +278,11 @@ def _coco_shape(label: str, entry: Mapping[str, Any]) -> Shape:
             left, top, width, height = edges
             edges = left, top, left + width, top + height
         return Shape(label, "box", None, box=edges)
-    return Shape(label, "polygon" if isinstance(segmentation, list) else "mask", partial(_paint_coco, segmentation))
+    paint = partial(_paint_coco, segmentation)
+    if not isinstance(segmentation, list):
+        return Shape(label, "mask", paint)
+    points = [number for part in segmentation if isinstance(part, list) for number in part]
+    return Shape(label, "polygon", paint, box=extent(points))
 
 
 def _paint_coco(segmentation: Any, mask: np.ndarray) -> None:

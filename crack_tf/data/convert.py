@@ -365,7 +365,7 @@ def _draw(shapes: Sequence[Shape], size: tuple[int, int], line_width: float | No
         edges = bounds(alone)
         if edges is None:
             raise ValueError(f"a crack drawn as {shape.kind} covers no pixel of it")
-        drawn.append(edges)
+        drawn += [edges] if shape.box is None else [edges, shape.box]
         mask |= alone
     # A tag says of the whole photograph what its shapes say in detail, and a box may be that of a shape: of one, since of any box that
     # others run through there may be a crack of its own.

@@ -31,7 +31,7 @@ class Shape:
         kind: how it was drawn: "polygon", "mask", "box", "polyline" ...
         paint: draws it; None for kinds that have no area of their own.
         line: (n, 2) numbers, x and y, of a line that was drawn, as they were read; None for other kinds.
-        box: the edges of a box; None for other kinds.
+        box: the edges of a box, or of a polygon's points; None for other kinds.
     """
 
     label: str
@@ -88,18 +88,33 @@ def bounds(mask: np.ndarray) -> Edges | None:
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
 
+def extent(points: object) -> Edges | None:
+    """Left, top, right and lower edge of points, (n, 2) or flat numbers, x and y; None where they are none.
+
+    A polygon's pixels end before its points do where it ends narrower than a pixel.
+    """
+    try:
+        corners = np.asarray(points, np.float64).reshape(-1, 2)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if not len(corners):
+        return None
+    (left, top), (right, lower) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    return left, top, right, lower
+
+
 def says_no_more(box: Edges, drawn: Iterable[Edges], size: tuple[int, int]) -> bool:
     """Whether a box is that of one drawn shape: Label Studio and datumaro write one beside each polygon.
 
     Args:
         box: left, top, right and lower edge in pixels.
-        drawn: `bounds` of each shape that is drawn as pixels.
+        drawn: `bounds` of each shape that is drawn as pixels, and `extent` of each polygon.
         size: width and height of the photograph; what lies outside of it is not drawn.
     """
     if not np.isfinite(box).all():
         return False
     seen = np.clip(box, 0, (*size, *size))
-    return any((np.abs(seen - np.array(one)) <= _SIDE).all() for one in drawn)
+    return any((np.abs(seen - np.clip(one, 0, (*size, *size))) <= _SIDE).all() for one in drawn)
 
 
 def paint_runs(

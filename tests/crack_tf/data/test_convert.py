@@ -272,14 +272,22 @@ def test_a_box_that_a_crack_runs_through_may_be_another_crack(tmp_path: Path, wr
     assert [(Path(one.photo).name, "drawn as box" in one.reason) for one in left] == [("a.jpg", True)]
 
 
-def test_the_box_of_a_polygon_that_leaves_the_photograph_is_no_crack_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("polygon", "box"),
+    [
+        ([-20, -20, 60, 60, 55, 60], [-20, -20, 80, 80]),
+        ([-20, -20, 60, 60, 52, 60], [-20, -20, 80, 80]),
+        ([2, 2, 62, 62, 57, 62], [2, 2, 60, 60]),  # its tip is narrower than a pixel, and not drawn
+    ],
+)
+def test_the_box_of_a_polygon_that_leaves_the_photograph_or_tapers_is_no_crack_of_its_own(
+    tmp_path: Path, polygon: list[int], box: list[int]
+) -> None:
     root = tmp_path / "in"
     photograph(root / "a.jpg")
-    coco(root / "result.json", {"a.jpg": [[[-20, -20, 60, 60, 55, 60]]]})
+    coco(root / "result.json", {"a.jpg": [[polygon]]})
     record = json.loads((root / "result.json").read_text())
-    record["annotations"].append(
-        {"id": 2, "image_id": 10, "category_id": 7, "segmentation": [], "bbox": [-20, -20, 80, 80]}
-    )
+    record["annotations"].append({"id": 2, "image_id": 10, "category_id": 7, "segmentation": [], "bbox": box})
     (root / "result.json").write_text(json.dumps(record))
     result = convert(root, tmp_path / "out")
     assert (result.photographs, result.left) == (1, ())
