@@ -23,7 +23,7 @@ import contextlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -87,14 +87,19 @@ class Place:
     folder: Path
     alone: bool = False
 
-    def finished(self, settings: str) -> dict[str, Any] | None:
-        """The record of an earlier run on this very file with these settings (their sha256), or None."""
+    def finished(self, settings: str, limits: Collection[float] = ()) -> dict[str, Any] | None:
+        """The record of an earlier run on this very file with these settings, or None.
+
+        Args:
+            settings: sha256 of the settings file.
+            limits: widths in millimetres that its cracks are to be held against.
+        """
         try:
             record = read_json(self.folder / RECORD)
         except CrackError:  # missing, or damaged since: done again
             return None
         same = is_same(self.photo.path, FileState.from_json(record.get("file")))
-        return record if same and record.get("settings_sha256") == settings and _is_whole(record) else None
+        return record if same and record.get("settings_sha256") == settings and _is_whole(record, limits) else None
 
 
 @dataclass(frozen=True)
@@ -216,7 +221,7 @@ def work(
     done_before, marks_unclear, doubtful = 0, 0, False
     with SegmenterPool(segmenter, jobs) as pool:
         for number, place in enumerate(places, 1):
-            record = place.finished(settings) if resume else None
+            record = place.finished(settings, answers) if resume else None
             done_before += record is not None
             if record is None:
                 title = f"{number}/{len(places)} {place.photo.path.name}"
@@ -413,11 +418,14 @@ def handle(
     return read_json(place.folder / RECORD)
 
 
-def _is_whole(record: dict[str, Any]) -> bool:
-    """Whether a record has what the table is made from."""
+def _is_whole(record: dict[str, Any], limits: Collection[float]) -> bool:
+    """Whether a record has what the table and what is told of all photographs are made from."""
     try:
         row_of(record, Path())
         report_line(record)
+        marks = [*record["cracks"], *record["unclear"]]
+        for name in ("width_trusted", *map(column, limits)):
+            Counter(mark[name] for mark in marks)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         return False
     return True
