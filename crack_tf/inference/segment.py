@@ -272,7 +272,7 @@ def open_out(
         sha256 of the settings.
 
     Raises:
-        CrackError: if the folder is in use, there is nothing to resume, or the settings differ.
+        CrackError: if the folder is in use, there is nothing to resume, an earlier version began it, or the settings differ.
     """
     sidecar = segmenter.sidecar
     measure = asdict(config.measure)
@@ -289,7 +289,7 @@ def open_out(
         **measure,
         "min_length": min_length(config.measure, by_model=True),
         "max_width_share": MAX_WIDTH,  # of the length
-        # Only where there are any: runs from before go on.
+        # Not stated where there are none.
         **({"limits_mm": list(limits)} if limits else {}),
     }
     path = out / SETTINGS
@@ -301,6 +301,11 @@ def open_out(
         return sha256_file(path)
     found = read_json(path)
     remove_leftovers(out, replace(OUTPUT, files=(*OUTPUT.files, *(f"**/{name}" for name in (*_PICTURES, *FILES)))))
+    if "max_width_share" not in found:
+        raise CrackError(
+            f"--resume: {out} was made by an earlier version, which does not tell unclear marks from cracks. Give --overwrite in place "
+            "of --resume, or another --out."
+        )
     for name, before, now in changed(found, settings):
         raise CrackError(
             f"--resume: {out} was started with {name} = {before!r}, now it is {now!r}. "

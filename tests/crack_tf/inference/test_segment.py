@@ -163,7 +163,10 @@ def test_a_run_that_counted_stains_as_cracks_is_not_gone_on_with(
     del before["max_width_share"]
     write_json(tmp_path / "out" / "segment.json", before)
     assert call(photo, "--model", model, "--out", tmp_path / "out", "--resume") == 2
-    assert "started with max_width_share = None" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "which does not tell unclear marks from cracks. Give --overwrite in place of --resume" in said
+    assert "max_width_share" not in said
+    assert call(photo, "--model", model, "--out", tmp_path / "out", "--overwrite") == 0
 
 
 def test_a_folder_keeps_its_structure_and_lists_what_cannot_be_read(
