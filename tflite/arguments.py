@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import reprlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -28,6 +29,19 @@ def is_whole(value: Any) -> bool:
 def is_number(value: Any) -> bool:
     """Whether a value is a number; NaN is one."""
     return is_whole(value) or isinstance(value, float)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value is a number that arithmetic takes: no NaN, and no whole number beyond the largest float."""
+    return is_number(value) and -sys.float_info.max <= value <= sys.float_info.max
+
+
+def short_repr(value: Any) -> str:
+    """A value for a message, however long it is."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of too many digits"
 
 
 def is_path(value: Any) -> bool:
@@ -73,7 +87,7 @@ def check_types(config: Any, *names: str) -> None:
         value = getattr(config, field.name)
         if not any(_KINDS[part][0](value) for part in allowed):
             wanted = " or ".join(dict.fromkeys(_KINDS[part][1] for part in allowed))
-            raise CrackError(f"{option_of(field.name)} {reprlib.repr(value)}: give {wanted}.")
+            raise CrackError(f"{option_of(field.name)} {short_repr(value)}: give {wanted}.")
 
 
 def check_path(name: str, value: Any, wanted: str, optional: bool = False) -> None:
@@ -89,7 +103,7 @@ def check_path(name: str, value: Any, wanted: str, optional: bool = False) -> No
         CrackError: if it is neither text nor a path, or empty text, which would name the folder one is in.
     """
     if value == "" or (not is_path(value) and not (optional and value is None)):
-        raise CrackError(f"{name} is {reprlib.repr(value)}: give {wanted}.")
+        raise CrackError(f"{name} is {short_repr(value)}: give {wanted}.")
 
 
 def check_counts(config: Any, *names: str, least: int = 1) -> None:
@@ -106,7 +120,7 @@ def check_counts(config: Any, *names: str, least: int = 1) -> None:
     for name in names:
         value = getattr(config, name)
         if value is not None and not (is_whole(value) and value >= least):
-            raise CrackError(f"{option_of(name)} {reprlib.repr(value)}: give a whole number from {least}.")
+            raise CrackError(f"{option_of(name)} {short_repr(value)}: give a whole number from {least}.")
 
 
 def check_choice(name: str, value: Any, allowed: Sequence[str]) -> None:
@@ -116,4 +130,4 @@ def check_choice(name: str, value: Any, allowed: Sequence[str]) -> None:
         CrackError: naming the field, its value and the words.
     """
     if value is not None and value not in allowed:
-        raise CrackError(f"{option_of(name)} {reprlib.repr(value)}: choose one of {', '.join(allowed)}.")
+        raise CrackError(f"{option_of(name)} {short_repr(value)}: choose one of {', '.join(allowed)}.")

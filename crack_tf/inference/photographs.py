@@ -12,7 +12,6 @@ for crack in drawn.cracks:
 
 from __future__ import annotations
 
-import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,7 +33,7 @@ from crack_tf.photo.cracks import Crack, measure_cracks
 from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.marks import Marks, tell_apart
 from crack_tf.photo.overlay import draw_cracks
-from tflite.arguments import check_path, is_number, is_whole
+from tflite.arguments import check_path, is_finite, is_whole, short_repr
 from tflite.device.tiles import MIN_SIDE, Box, training_side
 from tflite.errors import CrackError, ImageError
 from tflite.images import Picture, load_picture, resize_rgb
@@ -469,8 +468,10 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
         scale = settings.pop("mm_per_pixel", None)
         if settings:
             raise CrackError(f"{', '.join(settings)}: a segmentation model takes mm_per_pixel alone.")
-        if scale is not None and not (is_number(scale) and 0 < scale < math.inf):
-            raise CrackError(f"mm_per_pixel is {scale!r}: give the millimetres of one pixel, above 0, or leave it out.")
+        if scale is not None and not (is_finite(scale) and scale > 0):
+            raise CrackError(
+                f"mm_per_pixel is {short_repr(scale)}: give the millimetres of one pixel, above 0, or leave it out."
+            )
         image = picture.pixels
         cut = self._maps.threshold_probability
         probability = segment_at_scales(image, self._pool or self._maps, cut)

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tflite.arguments import is_finite, short_repr
 from tflite.errors import CrackError, ImageError, first_line
 from tflite.formats import FORMATS, HEAD, recognise
 from tflite.heic import open_heic
@@ -481,6 +482,6 @@ def _number(tags: dict[int, Any], tag: int) -> float | None:
 
 
 def _positive(name: str, value: float, meaning: str) -> float:
-    if not (isinstance(value, (int, float)) and 0 < value < math.inf):
-        raise CrackError(f"{name} must be a number above 0 ({meaning}), got {value!r}.")
+    if not (is_finite(value) and value > 0):
+        raise CrackError(f"{name} must be a number above 0 ({meaning}), got {short_repr(value)}.")
     return value

@@ -20,12 +20,11 @@ Limits differ by code, exposure and member: which one holds is for an engineer t
 from __future__ import annotations
 
 import math
-import reprlib
 from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from tflite.arguments import is_number
+from tflite.arguments import is_number, short_repr
 from tflite.errors import CrackError
 from tflite.words import counted
 
@@ -91,7 +90,7 @@ def read_limits(value: Limits) -> tuple[float, ...]:
         else:
             known = " or ".join(repr(name) for name in PRESETS)
             raise CrackError(
-                f"--limit-mm {reprlib.repr(value)}: give millimetres such as 0.3, a table's name ({known}), or a list of these."
+                f"--limit-mm {short_repr(value)}: give millimetres such as 0.3, a table's name ({known}), or a list of these."
             )
     return check_limits(limits)
 
@@ -105,11 +104,11 @@ def check_limits(limits: Sequence[float], text: str | None = None) -> tuple[floa
     Raises:
         CrackError: if one is no width, or there are too many.
     """
-    given = ",".join(map(str, limits)) if text is None else text
+    given = ",".join(map(short_repr, limits)) if text is None else text
     for value in limits:
         if not (is_number(value) and 0 < round(value, _DECIMALS) <= _WIDEST_MM):
             raise CrackError(
-                f"--limit-mm {given}: widths lie above 0 and up to {_WIDEST_MM:g} mm, got {value!r}. Decimals are written with a "
+                f"--limit-mm {given}: widths lie above 0 and up to {_WIDEST_MM:g} mm, got {short_repr(value)}. Decimals are written with a "
                 "point, and a comma goes between two limits: 0.2,0.3."
             )
     unique = tuple(sorted({round(float(value), _DECIMALS) for value in limits}))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from crack_tf.photo.gsd import from_camera
 from crack_tf.photo.limits import Limits, read_limits
-from tflite.arguments import check_types
+from tflite.arguments import check_counts, check_types
 from tflite.errors import CrackError
 
 TABLE, RECORD, OVERLAY, PROFILES = "cracks.csv", "cracks.json", "overlay.png", "widths.csv"
@@ -30,8 +30,8 @@ class MeasureConfig:
             "ec2", text with commas between, or a list of these; held as a tuple of millimetres.
 
     Raises:
-        CrackError: if a limit is no width, the scale's fields contradict each other or lack one, or the lens would be focused closer
-            than its focal length.
+        CrackError: if a limit is no width, an area or a length is below 0, the scale's fields contradict each other or lack one, or the
+            lens would be focused closer than its focal length.
     """
 
     min_area: int | None = None
@@ -46,6 +46,7 @@ class MeasureConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "limit_mm", read_limits(self.limit_mm))
         check_types(self)
+        check_counts(self, "min_area", "min_length", least=0)
         camera = [self.distance_m, self.focal_mm, self.sensor_width_mm]
         if self.mm_per_pixel is not None and (self.exif or any(value is not None for value in camera)):
             raise CrackError(

@@ -103,6 +103,24 @@ def test_an_impossible_setting_of_a_mask_is_named(settings: dict[str, Any], word
         MaskConfig(**settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"min_length": -3}, "--min-length -3: give a whole number from 0"),
+        ({"min_area": -1}, "--min-area -1: give a whole number from 0"),
+        ({"min_area": -(10**5000)}, "--min-area a number of too many digits: give"),
+        ({"limit_mm": 10**5000}, "--limit-mm a number of too many digits: widths lie above 0"),
+        (
+            {"focal_mm": 10**400, "distance_m": 2, "sensor_width_mm": 13},
+            r"focal_mm must be a number above 0 .*got 10+\.\.\.0",
+        ),
+    ],
+)
+def test_an_impossible_setting_of_a_measurement_is_named(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(CrackError, match=words):
+        MeasureConfig(**settings)
+
+
 def test_arguments_of_another_kind_are_named(folder: Path) -> None:
     with pytest.raises(CrackError, match="mask is 5: give a mask file"):
         measure_mask(5, folder / "out")  # type: ignore[arg-type]
