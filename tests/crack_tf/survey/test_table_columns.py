@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,10 @@ from crack_tf.photo.measure_config import TABLE as CRACKS
 from crack_tf.survey import geojson, profiles, review, since_files
 from crack_tf.survey.certificate import TABLE as CERTIFICATE
 from crack_tf.survey.certificate import Certificate, Trial
+from crack_tf.survey.findings import Finding
 from crack_tf.survey.store import OUTPUT
 from tests.documents import columns_explained, section, wrong_units
+from tflite.files import write_csv
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,15 @@ def test_every_column_is_explained_with_its_unit(name: str) -> None:
     units = {key: unit for key, unit in explained(table).items() if key not in review.COLUMNS}
     assert set(units) == set(table.columns)
     assert wrong_units(units) == []
+
+
+def test_yes_is_told_as_the_table_writes_it(tmp_path: Path) -> None:
+    yes_or_no = [entry.name for entry in fields(Finding) if entry.type == "bool | None"]
+    assert set(yes_or_no) == {"width_trusted", "touches_border"}
+    write_csv(tmp_path / "findings.csv", [dict.fromkeys(yes_or_no, True)])
+    written = (tmp_path / "findings.csv").read_text().splitlines()[1].split(",")[0]
+    for name in yes_or_no:
+        assert f"| `{name}` | | `{written}` where " in section("findings.md")
 
 
 def test_what_a_review_adds_is_explained() -> None:
