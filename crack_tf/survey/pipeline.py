@@ -43,6 +43,13 @@ from tflite.place.clock import parse_time
 from tflite.place.missing import NO_TIME, count_unplaced
 from tflite.words import counted
 
+# What to do where nothing is known of when the pictures of a source were taken.
+_TIMELESS = {
+    "folder": "survey the files that the camera wrote, which say when they were taken",
+    "video": "give --video-start, in another --out",
+    "journal": "give the device --timezone, without which pictures of a clock that does not say its zone have no time",
+}
+
 
 @dataclass
 class Run:
@@ -249,9 +256,7 @@ class Run:
         if self.log_span is None:
             act = "Where places matter, give --flight-log, in another --out; all else is there without them."
         elif all(photo.unplaced == NO_TIME for photo in lost):
-            act = (
-                "A flight log is asked by time: survey the files that the camera wrote, which say when they were taken."
-            )
+            act = f"A flight log is asked by time: {_TIMELESS[self.source.kind]}."
         else:
             act = "Is the flight log of this flight, and are --timezone and --clock-offset right?"
         placeless = f"{without} of {counted(len(findings), 'finding')} {'has' if without == 1 else 'have'} no place"

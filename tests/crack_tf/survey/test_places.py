@@ -204,6 +204,31 @@ def test_a_copied_video_that_does_not_say_when_it_began_has_no_time(video: Path)
     assert "does not say when it began: without --video-start" in source.warnings[0]
 
 
+def advice(found: Survey) -> str:
+    (line,) = (warning for warning in found.warnings if "have a position" in warning)
+    assert "no time to look one up in the flight log" in line
+    return line
+
+
+def test_a_video_without_a_time_asks_for_its_start_alone(video: Path, tmp_path: Path, models: Models) -> None:
+    log = str(write_log(tmp_path / "log.csv"))
+    found = survey(video, tmp_path / "out", models, "--flight-log", log, "--every-s", "4", code=1)
+    assert "give --video-start, in another --out" in advice(found)
+    assert "survey the files" not in " ".join(found.warnings)
+    stated = ("--flight-log", log, "--every-s", "4", "--video-start", "2025-06-01T09:30:00Z")
+    assert survey(video, tmp_path / "again", models, *stated).photos[0].latitude == pytest.approx(48.0)
+
+
+def test_a_journal_without_times_asks_for_the_devices_zone(tmp_path: Path, models: Models) -> None:
+    told = {"time": None, "time_source": "exif no zone", "frame_size": {"w": 96, "h": 96}}
+    with Journal(tmp_path / "j", {}, {}) as journal:
+        journal.frame("0.jpg", {**told, "tiles": 1, "positives": 0, "bytes": 1, "dropped": 0})
+    log = str(write_log(tmp_path / "log.csv"))
+    line = advice(survey(tmp_path / "j", tmp_path / "out", models, "--flight-log", log, code=1))
+    assert "give the device --timezone" in line
+    assert "survey the files" not in line
+
+
 def write_subtitles(path: Path) -> Path:
     path.write_text(
         "".join(
