@@ -260,8 +260,15 @@ def _report_only(out: Path) -> int:
     """Write a finished survey's report again, as one file."""
     from crack_tf.survey.findings import read_survey
     from crack_tf.survey.page import write_page
+    from crack_tf.survey.severity import ranked
 
-    path = write_page(out, read_survey(out), one_file=True)
+    survey = read_survey(out)
+    today = ranked(survey)
+    path = write_page(out, today, one_file=True)
+    if today.findings != survey.findings:
+        print(
+            "note: severities and their order are by today's rule; the tables keep those of the version that made them."
+        )
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB. A review is in it where --review FILE is given.")
     return 0
 

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
+from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.limits import check_limits, judge
 from crack_tf.photo.patterns import ORIENTATIONS, PATTERNS
 from tflite.checked import (
@@ -195,6 +196,13 @@ class Finding:
         if self.max_width_low_mm is None or self.max_width_high_mm is None:
             return None
         return self.max_width_low_mm, self.max_width_high_mm
+
+    @property
+    def has_trusted_width(self) -> bool:
+        """As `width_trusted` says; in surveys from before 2026-12, which do not say, whether the mean width is not too fine."""
+        if self.width_trusted is not None or self.mean_width_px is None:
+            return bool(self.width_trusted)
+        return self.mean_width_px >= MIN_PIXELS
 
     def judged(self, limit_mm: float) -> str:
         """Whether its maximum width exceeds a limit, is below, or nobody can tell: one of `crack_tf.photo.limits.ANSWERS`."""

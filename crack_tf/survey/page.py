@@ -163,20 +163,13 @@ def _entry(finding: Finding, rank: int, shelf: PictureShelf) -> dict[str, Any]:
         # For sorting, where some scales are known and others not: as in the rule of severity.
         "width_key": None if finding.max_width_px is None else finding.max_width_px * scale,
         "length_key": None if finding.length_px is None else finding.length_px * scale,
-        "width_trusted": _trusted(finding),
+        "width_trusted": finding.has_trusted_width,
     }
 
 
 def _since_words(finding: Finding) -> str:
     growth = growth_words(finding)
     return f"{finding.since}" + (f"\n{growth}" if growth else "")
-
-
-def _trusted(finding: Finding) -> bool:
-    """As the finding says; surveys from before 2026-12 do not."""
-    if finding.width_trusted is not None or finding.mean_width_px is None:
-        return bool(finding.width_trusted)
-    return finding.mean_width_px >= MIN_PIXELS
 
 
 def _measured(out: Path, finding: Finding, limits: Sequence[float], points: int) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from crack_tf.survey.profiles import rescale
 from crack_tf.survey.rounds import changed_views, on_cylinders
 from crack_tf.survey.scales import warn_of_scales
 from crack_tf.survey.search import Searched, Stopwatch
-from crack_tf.survey.severity import VALIDATION_WEIGHTS, in_order, severity
+from crack_tf.survey.severity import VALIDATION_WEIGHTS, in_order, severity_of
 from crack_tf.survey.since import Earlier, Since, compare_surveys
 from crack_tf.survey.since_files import remove_since, write_since
 from crack_tf.survey.source import UNREADABLE, Source
@@ -219,7 +219,7 @@ class Run:
         radii = radii_of(photos, faces, self.position_error_m)
         findings = holding_both(photos, findings, radii)
         merged = [
-            replace(finding, severity=_severity(finding))
+            replace(finding, severity=severity_of(finding))
             for finding in merge_findings(photos, findings, self.store.points, self.position_error_m, self.jobs)
         ]
         table = table_of(settings)
@@ -306,18 +306,6 @@ class Run:
                 "width is known. Give --segmenter FILE.tflite, in another --out."
             )
         return found
-
-
-def _severity(finding: Finding) -> float:
-    return severity(
-        finding.box,
-        finding.mm_per_pixel,
-        length_px=finding.length_px,
-        max_width_px=finding.max_width_px,
-        probability=finding.probability,
-        validation=finding.validation,
-        width_trusted=finding.width_trusted,
-    )
 
 
 def _moment(photo: PhotoRecord) -> float | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
-from crack_tf.survey.findings import read_survey
+from crack_tf.survey.findings import Survey, read_survey
 from crack_tf.survey.geojson import FINDINGS, FINDINGS_CSV
 from crack_tf.survey.page import write_page
 from crack_tf.survey.review import COLUMNS, Review, read_review, review_columns
 from crack_tf.survey.review_tiles import export_tiles
+from crack_tf.survey.severity import ranked
 from tflite.device.tiles import MIN_SIDE
 from tflite.errors import CrackError
 from tflite.files import csv_rows, read_json, write_csv, write_json
@@ -42,7 +44,7 @@ def apply_review(
     Raises:
         CrackError: see `read_review` and `export_tiles`; also if the tables are missing or damaged.
     """
-    survey = read_survey(out)
+    survey = ranked(read_survey(out))
     review = read_review(path, survey)
     lines = []
     if export_folder is not None:
@@ -54,7 +56,7 @@ def apply_review(
             f"{counted(tiles.crack, 'tile')} in {export_folder / 'crack'}, {tiles.no_crack} in {export_folder / 'no_crack'}"
         )
         lines += [f"no tile of finding {name}: {reason}" for name, reason in tiles.skipped.items()]
-    _add_to_tables(out, review)
+    _add_to_tables(out, survey, review)
     write_page(out, survey, review=review, one_file=one_file)
     counts = ", ".join(f"{count} {name}" for name, count in review.counts().items())
     lines.insert(
@@ -63,18 +65,30 @@ def apply_review(
     return "\n".join(lines)
 
 
-def _add_to_tables(out: Path, review: Review) -> None:
+def _add_to_tables(out: Path, survey: Survey, review: Review) -> None:
+    """Write the decisions into both tables, with the severities and in the order of the report."""
+    severities = {finding.id: finding.severity for finding in survey.findings}
+    ranks = {number: rank for rank, number in enumerate(severities)}
+
+    def reviewed(entry: dict[Any, Any]) -> dict[Any, Any]:
+        known = {"severity": severities[entry["id"]]} if "severity" in entry and entry["id"] in severities else {}
+        return entry | known | review_columns(review, entry["id"])
+
+    def rank(entry: dict[Any, Any]) -> int:
+        return ranks.get(entry["id"], len(ranks))
+
     table, features = out / FINDINGS_CSV, read_json(out / FINDINGS)
     try:
         with table.open(encoding="utf-8", newline="") as stream:
             header = csv.DictReader(stream).fieldnames or ()
             columns = [name for name in header if name not in COLUMNS]
             stream.seek(0)
-            rows = [row | review_columns(review, row["id"]) for row in csv_rows(stream)]
+            rows = sorted((reviewed(row) for row in csv_rows(stream)), key=rank)
         if any(None in row for row in rows):
             raise csv.Error("a row has more cells than there are columns")
         for feature in features["features"]:
-            feature["properties"] |= review_columns(review, feature["properties"]["id"])
+            feature["properties"] = reviewed(feature["properties"])
+        features["features"] = sorted(features["features"], key=lambda feature: rank(feature["properties"]))
         json.dumps(features, indent=1)  # what cannot be written again is found before anything is
     except OSError as error:
         raise CrackError(f"{table} cannot be read: {error.strerror}. Run the survey again.") from None

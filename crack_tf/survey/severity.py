@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 from crack_tf.photo.gsd import MIN_PIXELS
-from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Finding
+from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Finding, Survey
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 
@@ -77,6 +78,25 @@ def severity(
         if not 0 <= value < math.inf:
             raise CrackError(f"{name} must be a number of at least 0, got {value!r}.")
     return round(length * width * scale**2 * probability * VALIDATION_WEIGHTS[validation], 3)
+
+
+def severity_of(finding: Finding) -> float:
+    """A finding's severity by `RULE`, whatever it states."""
+    return severity(
+        finding.box,
+        finding.mm_per_pixel,
+        length_px=finding.length_px,
+        max_width_px=finding.max_width_px,
+        probability=finding.probability,
+        validation=finding.validation,
+        width_trusted=finding.has_trusted_width,
+    )
+
+
+def ranked(survey: Survey) -> Survey:
+    """A survey with severities and order by `RULE`: an earlier version, which wrote it, may have had another rule."""
+    findings = [replace(finding, severity=severity_of(finding)) for finding in survey.findings]
+    return replace(survey, findings=tuple(in_order(findings)))
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

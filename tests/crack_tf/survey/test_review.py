@@ -33,6 +33,7 @@ from crack_tf.survey.review import (
 )
 from crack_tf.survey.review_tiles import MIN_RUN, export_tiles, picture_region
 from crack_tf.survey.reviewing import apply_review
+from crack_tf.survey.severity import ranked
 from tests.crack_tf.survey.drawn_surveys import TILE_SIDE, drawn_survey
 from tests.documents import ROOT
 from tflite.device.tiles import Box
@@ -180,6 +181,26 @@ def test_decisions_are_added_to_tables_and_report(tmp_path: Path, survey: Survey
     assert features[survey.findings[1].id]["properties"]["decision"] == "rejected"
     assert features[survey.findings[2].id]["properties"]["decision"] == ""
     assert "A. Engineer" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_tables_and_report_of_an_earlier_versions_survey_have_todays_rule(tmp_path: Path, survey: Survey) -> None:
+    out, count = tmp_path / "found", len(survey.findings)
+    old = [replace(finding, severity=float(n)) for n, finding in enumerate(reversed(survey.findings))]
+    earlier = replace(survey, findings=tuple(old))
+    write_survey(out, earlier)
+    write_tables(out, earlier)
+    before = (out / "survey.json").read_bytes()
+    apply_review(out, write_review(tmp_path, content(survey, "accepted")))
+    expected = [(finding.id, finding.severity) for finding in ranked(survey).findings]
+    with (out / "findings.csv").open(encoding="utf-8", newline="") as stream:
+        assert [(row["id"], float(row["severity"])) for row in csv.DictReader(stream)] == expected
+    features = [entry["properties"] for entry in read_json(out / "findings.geojson")["features"]]
+    assert [(entry["id"], entry["severity"]) for entry in features] == expected
+    told = (out / "report.html").read_text(encoding="utf-8")
+    listed = json.loads(re.search(r'"findings":(\[.*?\])\}</script>', told)[1])  # type: ignore[index]
+    assert [(entry["id"], entry["severity"]) for entry in listed] == expected
+    assert len(listed) == count
+    assert (out / "survey.json").read_bytes() == before
 
 
 def test_a_later_review_replaces_the_columns(tmp_path: Path, survey: Survey) -> None:

@@ -18,6 +18,7 @@ from crack_tf.survey.severity import (
     RULE,
     VALIDATION_WEIGHTS,
     in_order,
+    ranked,
     severity,
 )
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
@@ -118,6 +119,21 @@ def test_no_unclear_finding_stands_above_a_confirmed_one_however_large_it_is(tmp
     assert [finding.severity for finding in in_order(some)] == [30.0, 2.0, 9000.0, 1.0, 99_000.0, 0.0]
     assert in_order(reversed(some)) == in_order(some)
     assert "Confirmed findings come first, then unclear, then refuted ones" in RULE
+
+
+def test_a_survey_of_an_earlier_rule_gets_todays_severities_and_order(tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 6)
+    first, *others = survey.findings
+    wide = replace(first, validation="confirmed", length_px=500.0, mean_width_px=2.0, max_width_px=90.0, severity=9e9)
+    old = replace(survey, findings=(wide, *(replace(finding, severity=1.0) for finding in others)))
+    today = ranked(old)
+    assert {finding.id for finding in today.findings} == {finding.id for finding in old.findings}
+    assert list(today.findings) == in_order(today.findings)
+    scale = wide.mm_per_pixel or ASSUMED_MM_PER_PIXEL
+    (again,) = (finding for finding in today.findings if finding.id == wide.id)
+    assert again.severity == pytest.approx(500 * 3 * scale**2 * wide.probability, abs=1e-3)
+    assert replace(again, severity=wide.severity) == wide
+    assert ranked(today) == today
 
 
 def test_the_report_claims_no_safety() -> None:

@@ -17,8 +17,9 @@ from crack_tf.inference.tiles import photo_boxes
 from crack_tf.photo.__main__ import main as photo
 from crack_tf.survey import store as store_module
 from crack_tf.survey.__main__ import main
-from crack_tf.survey.findings import read_survey
-from crack_tf.survey.severity import in_order
+from crack_tf.survey.findings import read_survey, write_survey
+from crack_tf.survey.severity import in_order, ranked
+from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tests.crack_tf.survey.small_flight import Models, exif, wall, write_flight, write_models
 from tflite.files import read_json, write_json
 from tflite.sidecar import read_sidecar, write_sidecar
@@ -357,6 +358,19 @@ def test_a_finished_surveys_report_is_made_into_one_file(photos, tmp_path, model
     assert b"data:image/jpeg" not in (out / "report.html").read_bytes()
     survey(photos, out, models, "--one-file")
     assert (out / "report.html").read_bytes() == one_file
+
+
+def test_the_report_of_an_earlier_versions_survey_has_the_rule_that_it_states(tmp_path, capsys):
+    survey = drawn_survey(tmp_path, 6)
+    old = replace(survey, findings=tuple(replace(finding, severity=7.25) for finding in reversed(survey.findings)))
+    stored = write_survey(tmp_path, old).read_bytes()
+    assert main(["--out", str(tmp_path), "--one-file"]) == 0
+    assert "note: severities and their order are by today's rule" in capsys.readouterr().out
+    assert '"severity":7.25' not in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "survey.json").read_bytes() == stored
+    write_survey(tmp_path, ranked(survey))
+    assert main(["--out", str(tmp_path), "--one-file"]) == 0
+    assert "note: " not in capsys.readouterr().out
 
 
 def test_tiles_follow_the_scale_where_the_model_says_how_much_its_training_tiles_showed(tmp_path, capsys):
