@@ -69,7 +69,9 @@ def test_a_configuration_takes_what_the_command_line_takes_and_numbers(value: An
         (["ec3", 0.3], "--limit-mm ec3: 'ec3' is neither millimetres such as 0.3 nor the name of a table"),
         ([0.3, -1], "got -1"),
         (math.nan, "got nan"),
-        pytest.param(10**400, r"--limit-mm 10+\.\.\.0+: widths lie above 0 and up to 100 mm, got 10+\.\.\.0+\.", id="huge"),
+        pytest.param(
+            10**400, r"--limit-mm 10+\.\.\.0+: widths lie above 0 and up to 100 mm, got 10+\.\.\.0+\.", id="huge"
+        ),
         ([0.3, 10**5000], "--limit-mm 0.3,a number of too many digits: widths lie above 0"),
     ],
 )
