@@ -88,7 +88,7 @@ def test_a_float_sidecar_without_golden_reads_back_equal(tmp_path: Path) -> None
 
 
 def test_a_missing_sidecar_says_that_export_writes_one(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"no sidecar m\.tflite\.json.*crack_tf\.export"):
+    with pytest.raises(ModelFileError, match=r"no sidecar m\.tflite\.json.*crack-tf export"):
         read_sidecar(tmp_path / "m.tflite")
 
 
