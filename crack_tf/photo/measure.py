@@ -86,16 +86,16 @@ def write_cracks(
         found = measure_cracks(drawn, mm_per_pixel, min_area, photo=photo, scale_error=error)
         return join_cracks(found, photo) if by_model else found
 
-    shortest = min_length(config, by_model)
+    shortest, limits = min_length(config, by_model), read_limits(config.limit_mm)
     outside: list[Crack] = []
     if left_out is not None:
         least = max(MIN_LENGTH_PX, shortest)
         outside = [crack for crack in measured(without_specks(left_out, least / 2)) if crack.length_px >= least]
     marks = tell_apart(measured(mask), shortest, outside)
     patterns = _pattern_columns(marks.cracks, mask.size, mm_per_pixel)
-    rows = [_row(crack, config) | more for crack, more in zip(marks.cracks, patterns, strict=True)]
-    rows += [_row(crack, config) for crack in marks.unclear]
-    write_csv(out / TABLE, rows, (*TABLE_COLUMNS, *map(column, read_limits(config.limit_mm))))
+    rows = [_row(crack, limits) | more for crack, more in zip(marks.cracks, patterns, strict=True)]
+    rows += [_row(crack, limits) for crack in marks.unclear]
+    write_csv(out / TABLE, rows, (*TABLE_COLUMNS, *map(column, limits)))
     profiles = [row for crack in (*marks.cracks, *marks.unclear) for row in profile_rows(crack)]
     write_csv(out / PROFILES, profiles, PROFILE_COLUMNS)
     if photo is not None:
@@ -109,8 +109,8 @@ def write_cracks(
             "width": mask.shape[1],
             "height": mask.shape[0],
             "scale": None if scale is None else scale.describe(),
-            "cracks": [_row(crack, config, geometry=True) for crack in marks.cracks],
-            "unclear": [_row(crack, config, geometry=True) for crack in marks.unclear],
+            "cracks": [_row(crack, limits, geometry=True) for crack in marks.cracks],
+            "unclear": [_row(crack, limits, geometry=True) for crack in marks.unclear],
             "short": marks.short,
         },
     )
@@ -159,8 +159,8 @@ def profile_rows(crack: Crack) -> list[dict[str, Any]]:
     ]
 
 
-def _row(crack: Crack, config: MeasureConfig, geometry: bool = False) -> dict[str, Any]:
-    return crack.as_dict(geometry) | {column(limit): crack.judged(limit) for limit in read_limits(config.limit_mm)}
+def _row(crack: Crack, limits: Sequence[float], geometry: bool = False) -> dict[str, Any]:
+    return crack.as_dict(geometry) | {column(limit): crack.judged(limit) for limit in limits}
 
 
 def without_specks(mask: np.ndarray, extent: float) -> np.ndarray:
