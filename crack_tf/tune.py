@@ -70,6 +70,15 @@ def make_parser() -> argparse.ArgumentParser:
         default=None,
         help="int8 .tflite to compare with (default: OPNet, or of masks unet)",
     )
+    goal.add_argument(
+        "--left-out",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="DATA",
+        help="data sets that nothing is trained on: maximise the mean area under the ROC curve over them",
+    )
+    add("--teacher", default=None, help="trained .keras or run folder that teaches every trial")
     add("--weights", default=None, help="imagenet, none, or a weights file (default: imagenet where Keras has it)")
     add("--finalists", type=non_negative_int, default=0, help="best trials to train on, quantise by QAT, and test")
     add("--final-epochs", type=non_negative_int, default=0, help="more epochs for the finalists, on all training tiles")
@@ -92,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     """Search, or run a study, as the parsed options say."""
     given = {entry.name: getattr(args, entry.name) for entry in fields(TuneConfig)}
-    config = TuneConfig(**given | {"fix": tuple(args.fix), "vary": tuple(args.vary)})
+    config = TuneConfig(**given | {name: tuple(given[name]) for name in ("fix", "vary", "left_out")})
     if args.show_space:
         if config.study:
             raise CrackError(STUDY_SPACE)

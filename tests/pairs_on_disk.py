@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,14 @@ from tflite.files import sha256_file
 from tflite.manifest import Item, Manifest, read_manifest, write_manifest
 
 SIZES = ((60, 80), (40, 100), (50, 50), (20, 90))
+
+
+def write_left_out(folder: Path) -> Path:
+    """The pairs with the one without a crack among the validation, so that their tiles are of both classes; returns the manifest's path."""
+    manifest = write_pairs(folder)
+    items = tuple(item if item.label else replace(item, split="val") for item in manifest.items)
+    write_manifest(folder / "left-out.csv", replace(manifest, items=items))
+    return folder / "left-out.csv"
 
 
 def write_pairs(folder: Path, train: int = 4, val: int = 2, test: int = 4, moved: int = 0) -> Manifest:

@@ -9,12 +9,13 @@ from crack_tf.common.progress import say_now as say
 from crack_tf.data.registry import prepare
 from crack_tf.models import get_model
 from crack_tf.models.backend import use_tensorflow
-from crack_tf.training.config import DEFAULT_DATA
+from crack_tf.training.config import DEFAULT_DATA, TrainConfig
 from tflite.errors import CrackError
 from tflite.manifest import Manifest, refuse_mixed
 from tflite.outputs import check_folder, remove_leftovers
 from tuning import project, report, workers
 from tuning.finalists import finish_models
+from tuning.left_out import open_left_out
 from tuning.objective import Budget
 from tuning.pareto import finalists
 from tuning.project import PROJECT, SEARCH, Plan, read_outcomes, search_output
@@ -88,6 +89,9 @@ def make_plan(
     task.check(manifest)
     if config.finalists:
         refuse_mixed(manifest, "--finalists, which are tested")
+    teacher = TrainConfig(model=model, teacher=config.teacher).teacher  # a run folder stands for its model
+    if teacher is not None and not Path(teacher).is_file():
+        raise CrackError(f"--teacher {config.teacher}: no such file. Name a trained .keras, or its run folder.")
     recipe = Recipe(
         model=model,
         manifest=str(manifest_path(manifest)),
@@ -102,6 +106,8 @@ def make_plan(
         weights=weights,
         reference=str(config.reference or out / "reference" / f"{REFERENCES[task.name][0]}-int8.tflite"),
         seed=config.seed,
+        teacher=teacher,
+        left_out=open_left_out(config.left_out, manifest, (teacher, weights)),
         experiments=experiments or {},
     )
     trials = len(experiments) if experiments else config.trials

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from crack_tf.evaluation import evaluate as evaluating
@@ -16,6 +16,8 @@ from crack_tf.quantisation.config import ExportConfig
 from crack_tf.training.config import TrainConfig
 from tflite import timing
 from tflite.errors import CrackError
+from tflite.files import write_csv
+from tuning.left_out import final_rows
 from tuning.objective import Outcome
 from tuning.trial import Recipe, Rung, export_command, has_begun, train_command, train_config
 
@@ -62,6 +64,8 @@ def finish_models(
     say(shlex.join(["crack-tf", "evaluate", *arguments]))
     with _step("evaluation", chosen[0]):
         evaluating.evaluate_models(tested, EvaluateConfig(recipe.manifest), out / "test", overwrite=True)
+    if recipe.left_out:
+        write_csv(out / "left_out.csv", [asdict(row) for row in final_rows(models, recipe.left_out)])
     arguments = [recipe.reference, *map(str, models), "--compare", "--out", str(out / "benchmark"), "--overwrite"]
     say(shlex.join(["python", "-m", "tflite.benchmark", *arguments]))
     timed = timing.BenchmarkConfig(

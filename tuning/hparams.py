@@ -7,7 +7,19 @@ from typing import Any
 
 from tuning.objective import Outcome
 
-_METRICS = ("score", "recall", "specificity", "f1", "iou", "auc", "latency_ms", "speedup", "kilobytes", "macs")
+_METRICS = (
+    "score",
+    "recall",
+    "specificity",
+    "f1",
+    "iou",
+    "auc",
+    "left_out_auc",
+    "latency_ms",
+    "speedup",
+    "kilobytes",
+    "macs",
+)
 
 
 def write_hparams(outcome: Outcome, folder: Path) -> None:

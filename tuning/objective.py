@@ -1,10 +1,11 @@
-"""What a search maximises: specificity at a recall floor, or a mask's F1, within a measured budget.
+"""What a search maximises: specificity at a recall floor, the ranking of sets left out, or a mask's F1, within a measured budget.
 
 Of classifiers, recall comes first and is a constraint, not a term of a sum: the threshold of every trial is chosen on validation so that
-recall reaches the floor, and trials are compared by the specificity left there. Of models that draw masks the pixels' F1 is maximised,
-at the threshold where it is highest; there is no recall floor, because nobody knows the border of a hand-drawn crack to 0.2 % of its
-pixels. A budget is a constraint too, on latency, size and speed measured on the trial's own int8 file. Every trial within the budget
-beats every trial outside it.
+recall reaches the floor, and trials are compared by the specificity left there; or, where data sets are left out, by the mean area under
+the ROC curve over these (see `tuning.left_out`), because a threshold does not carry over to other concrete and a ranking does. Of models
+that draw masks the pixels' F1 is maximised, at the threshold where it is highest; there is no recall floor, because nobody knows the border
+of a hand-drawn crack to 0.2 % of its pixels. A budget is a constraint too, on latency, size and speed of the trial's own int8 file.
+Every trial within the budget beats every trial outside it.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ class Outcome:
         tp, fn, tn, fp: the counts behind them.
         f1, iou: of pixels, likewise; None for classifiers.
         auc: of the float model on validation; None where masks are drawn.
+        left_out: of the int8 file, by data set that is left out; None where none is.
         val_loss: of the float model on validation.
         latency_ms: median of one int8 inference, one thread.
         speedup: over the reference, see `tuning.timing.Cost`.
@@ -99,6 +101,7 @@ class Outcome:
     f1: float | None = None
     iou: float | None = None
     auc: float | None = None
+    left_out: Mapping[str, float] | None = None
     val_loss: float | None = None
     latency_ms: float | None = None
     speedup: float | None = None
@@ -114,6 +117,11 @@ class Outcome:
     def draws_masks(self) -> bool:
         """Whether its figures are those of pixels."""
         return self.f1 is not None
+
+    @property
+    def left_out_auc(self) -> float | None:
+        """The mean over the sets left out, each counted alike; None where none is."""
+        return sum(self.left_out.values()) / len(self.left_out) if self.left_out else None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -131,21 +139,21 @@ def outcome_from(record: Mapping[str, Any]) -> Outcome:
         raise CrackError(f"this is no trial's result ({error}). Delete the trial's folder; it runs again.") from None
 
 
-def feasible_score(recall: float, specificity: float, val_loss: float, floor: float) -> float:
+def feasible_score(recall: float, quality: float, val_loss: float, floor: float) -> float:
     """Score of a trained trial within the budget.
 
     Args:
         recall: at the chosen threshold.
-        specificity: at the same.
+        quality: specificity at the same, or the mean area over the sets left out.
         val_loss: breaks ties.
         floor: recall that must be reached.
 
     Returns:
-        Specificity less a tie-break of at most 0.0001; below 0 when recall misses the floor.
+        `quality` less a tie-break of at most 0.0001; below 0 when recall misses the floor.
     """
     if recall < floor:
         return recall - floor - 1
-    return specificity - _TIE_BREAK * min(max(val_loss, 0.0), 1.0)
+    return quality - _TIE_BREAK * min(max(val_loss, 0.0), 1.0)
 
 
 def over_budget_score(excess: float) -> float:

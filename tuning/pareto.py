@@ -15,10 +15,10 @@ _LEAST_SPAN = math.log(2)
 
 
 def costs(outcome: Outcome) -> tuple[float, ...]:
-    """(1 - recall, 1 - specificity, latency, size), of masks (1 - F1, latency, size): all to be small."""
+    """(1 - recall, 1 - specificity, latency, size), all to be small; of masks, and where sets are left out, (shortfall, latency, size)."""
     cost = float(outcome.latency_ms or 0), float(outcome.kilobytes or 0)
-    if outcome.f1 is not None:
-        return (1 - outcome.f1, *cost)
+    if outcome.f1 is not None or outcome.left_out:
+        return (shortfall(outcome), *cost)
     assert outcome.recall is not None
     assert outcome.specificity is not None
     return (1 - outcome.recall, 1 - outcome.specificity, *cost)
@@ -47,8 +47,8 @@ def knee(outcomes: Sequence[Outcome]) -> Outcome | None:
     """The front's best compromise: nearest to the point that has the best of everything.
 
     The axes are errors, latency and size, logarithmic (half as many errors, or twice as fast, is worth the same anywhere) and
-    scaled between the front's extremes. Errors are a classifier's false alarms, or what a mask's F1 lacks. A classifier's recall is
-    no axis: every trial reaches its floor, and the one or two tiles above it are chance.
+    scaled between the front's extremes. Errors are a classifier's false alarms, or what the area over the sets left out or a mask's F1
+    lacks. A classifier's recall is no axis: every trial reaches its floor, and the one or two tiles above it are chance.
 
     Args:
         outcomes: a front.
@@ -64,8 +64,12 @@ def knee(outcomes: Sequence[Outcome]) -> Outcome | None:
 
 
 def shortfall(outcome: Outcome) -> float:
-    """Share of errors: a classifier's false alarms, of masks 1 - F1 (at least a thousandth, since 0 has no logarithm)."""
-    return false_alarms(outcome) if outcome.f1 is None else max(1 - outcome.f1, 1e-3)
+    """Share of errors: a classifier's false alarms, where sets are left out 1 - their mean area, of masks 1 - F1.
+
+    The latter two are at least a thousandth, since 0 has no logarithm.
+    """
+    reached = outcome.f1 if outcome.draws_masks else outcome.left_out_auc
+    return false_alarms(outcome) if reached is None else max(1 - reached, 1e-3)
 
 
 def false_alarms(outcome: Outcome) -> float:

@@ -57,6 +57,7 @@ class Plan:
         """What must be equal for a search to be gone on with."""
         recipe = asdict(self.recipe)
         del recipe["manifest"], recipe["reference"]  # the files may have moved; their content may not change
+        recipe["left_out"] = {entry.name: entry.sha256 for entry in self.recipe.left_out}
         recipe["space"] = {name: str(dimension) for name, dimension in self.recipe.space.items()}
         return {
             "format": FORMAT,
@@ -82,6 +83,7 @@ def search_output() -> Output:
         *(f"{SEARCH}/trial_*/{name}" for name in (*trial, *(f"run/{part}" for part in run))),
         *(f"finalists/trial_*/{name}" for name in run),
         *(f"finalists/test/{name}" for name in EVALUATION.files),
+        "finalists/left_out.csv",
         *(f"finalists/benchmark/{name}" for name in RESULT_FILES),
     )
     return Output("crack-tf tune", json_with(PROJECT, format=FORMAT), files, first=PROJECT)

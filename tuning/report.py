@@ -12,6 +12,8 @@ from tflite.tables import format_table
 from tuning.objective import Outcome
 from tuning.pareto import front, knee, shortfall
 
+AREA = "auc of "  # before a left-out set's name in trials.csv
+
 _VERMILION, _BLUE, _GREY = "#D55E00", "#0072B2", "#7F7F7F"  # Okabe and Ito
 
 
@@ -48,6 +50,9 @@ def row(outcome: Outcome) -> dict[str, Any]:
     flat = outcome.as_dict()
     values = flat.pop("values")
     message = flat.pop("message")
+    areas = flat.pop("left_out") or {}
+    if areas:
+        values = {"left_out_auc": outcome.left_out_auc, **{AREA + name: area for name, area in areas.items()}} | values
     if not outcome.draws_masks:
         del flat["f1"], flat["iou"]
     for name, hits, misses in (("recall", "tp", "fn"), ("specificity", "tn", "fp")):
@@ -67,6 +72,8 @@ def front_table(best: Sequence[Outcome]) -> str:
             f"{r['outcome'].specificity:.4f} ({r['outcome'].tn}/{r['outcome'].tn + r['outcome'].fp})"
         ),
     }
+    if best and best[0].left_out:
+        tiles = {"left-out AUC": lambda r: f"{r['outcome'].left_out_auc:.4f}", **tiles}
     pixels: dict[str, Callable[[Any], str]] = {
         "F1": lambda r: f"{r['outcome'].f1:.4f}",
         "IoU": lambda r: f"{r['outcome'].iou:.4f}",
@@ -117,17 +124,17 @@ def pareto_plot(outcomes: Sequence[Outcome], best: Sequence[Outcome], choice: Ou
         axes.grid(alpha=0.3)
     panels[0].set_yscale("log")
     panels[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    masks = best[0].draws_masks
-    errors = (
-        "100 % less the pixels' F1\n(validation, int8)"
-        if masks
-        else ("false alarms per 100 clean tiles\n(validation, int8, at the recall floor)")
-    )
+    if best[0].draws_masks:
+        compared, errors = "F1", "100 % less the pixels' F1\n(validation, int8)"
+    elif best[0].left_out:
+        compared, errors = "area", "100 % less the mean area under the curve\n(sets left out, int8)"
+    else:
+        compared, errors = (
+            "recall, specificity",
+            "false alarms per 100 clean tiles\n(validation, int8, at the recall floor)",
+        )
     panels[0].set_ylabel(errors)
     panels[1].legend(loc="upper right", framealpha=0.9)
-    figure.suptitle(
-        f"{len(fine)} trials within the budget, {len(best)} not dominated in "
-        f"{'F1' if masks else 'recall, specificity'}, latency and size"
-    )
+    figure.suptitle(f"{len(fine)} trials within the budget, {len(best)} not dominated in {compared}, latency and size")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120)

@@ -187,6 +187,9 @@ def figures(outcome: Outcome) -> str:
     quality = f"recall {outcome.recall:.4f}, specificity {outcome.specificity:.4f}"
     if outcome.draws_masks:
         quality = f"F1 {outcome.f1:.4f}, IoU {outcome.iou:.4f}"
+    if outcome.left_out:
+        worst = min(outcome.left_out, key=outcome.left_out.__getitem__)
+        quality = f"left-out AUC {outcome.left_out_auc:.4f}, worst {outcome.left_out[worst]:.4f} ({worst}), {quality}"
     return f"{quality}, {outcome.latency_ms:.2f} ms ({outcome.speedup:.1f}x), {outcome.kilobytes:.0f} kB"
 
 

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from crack_tf.models import get_model
 from crack_tf.models.space import MASK_TRAINING, TRAINING, Choice, Range, Space
 from tflite.errors import CrackError
+
+# Settings of a training that no space declares but --fix may hold. All others have an option of the search, or are a trial's own.
+OTHERS = (
+    *(
+        "schedule",
+        "warmup_steps",
+        "loss",
+        "negative_weight",
+        "adverse",
+        "camera",
+        "zoom_out",
+        "teacher_share",
+        "balance",
+    ),
+    *("freeze_epochs", "unfreeze_blocks", "precision", "val_limit", "empty_share"),
+)
 
 
 def search_space(
@@ -18,7 +34,7 @@ def search_space(
 
     Args:
         model: registry name; its own space and the training's are the start.
-        fixed: texts NAME=VALUE: held at that value, inside or outside the declared ones.
+        fixed: texts NAME=VALUE: held at that value, inside or outside the declared ones; also any other setting of the training.
         varied: texts NAME=VALUE,VALUE,...: searched over these values instead of the declared ones.
         only: names with commas between: search these, hold the rest at their defaults.
 
@@ -39,7 +55,7 @@ def search_space(
         default = space[name].default
         space[name] = Choice(options, default if default in options else options[0])
     for text in fixed:
-        name, value = _parse("--fix", text, space)
+        name, value = _parse("--fix", text, (*space, *(name for name in OTHERS if name not in space)))
         held[name] = value
     if only is not None:
         wanted = [name.strip() for name in only.split(",") if name.strip()]
@@ -92,11 +108,11 @@ def _encode(dimension: Choice, value: Any) -> Any:
     return value if kinds in ({int}, {float}, {str}) else str(value)
 
 
-def _parse(option: str, text: str, space: Space) -> tuple[str, Any]:
+def _parse(option: str, text: str, known: Iterable[str]) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise CrackError(f"{option} {text!r}: write NAME=VALUE.")
-    _known(option, name, space)
+    _known(option, name, known)
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
@@ -108,6 +124,7 @@ def _parse(option: str, text: str, space: Space) -> tuple[str, Any]:
     return name, words if len(words) > 1 else words[0]
 
 
-def _known(option: str, name: str, space: Space) -> None:
-    if name not in space:
-        raise CrackError(f"{option} {name!r} cannot be searched here; what can: {', '.join(space)}.")
+def _known(option: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        what = "held" if option == "--fix" else "searched"
+        raise CrackError(f"{option} {name!r} cannot be {what} here; what can: {', '.join(known)}.")

@@ -31,6 +31,7 @@ from tflite.errors import CrackError, first_line
 from tflite.files import read_json, write_json
 from tflite.manifest import read_manifest
 from tflite.sidecar import read_sidecar
+from tuning.left_out import LeftOut, areas
 from tuning.objective import FAILED_SCORE, Budget, Outcome, feasible_score, outcome_from, over_budget_score
 from tuning.timing import Cost, measure_cost, write_untrained
 
@@ -59,6 +60,8 @@ class Recipe:
         weights: see `crack_tf.train --weights`; None for the model's default.
         reference: int8 .tflite that speeds are relative to.
         seed: of every training.
+        teacher: see `crack_tf.train --teacher`; None for none.
+        left_out: data sets that trials are scored on; none scores them on validation.
         experiments: settings by name, where the space is a study's list of "experiment" names instead of dimensions.
     """
 
@@ -75,6 +78,8 @@ class Recipe:
     weights: str | None
     reference: str
     seed: int
+    teacher: str | None = None
+    left_out: tuple[LeftOut, ...] = ()
     experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def settings(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -218,6 +223,7 @@ def train_config(recipe: Recipe, values: dict[str, Any], rung: Rung) -> TrainCon
         "limit": limit,
         "patience": 0,
         "target_recall": recipe.target_recall,
+        "teacher": recipe.teacher,
         "seed": recipe.seed,
     }
     own = {name: value for name, value in settings.items() if name not in hyperparameters and name != "image_size"}
@@ -283,8 +289,11 @@ def judge(outcome: Outcome, run: Path, model: Path, cost: Cost, rung: Rung, reci
         return _over_budget(outcome, cost, excess, recipe, epochs)
     if masks:
         return replace(outcome, score=counts["f1"])
-    score = feasible_score(counts["recall"], counts["specificity"], row["val_loss"], recipe.target_recall)
-    return replace(outcome, score=score)
+    quality = counts["specificity"]
+    if recipe.left_out:
+        outcome = replace(outcome, left_out=areas(model, recipe.left_out))
+        quality = outcome.left_out_auc
+    return replace(outcome, score=feasible_score(counts["recall"], quality, row["val_loss"], recipe.target_recall))
 
 
 def architecture(recipe: Recipe, values: dict[str, Any]) -> tuple[int, dict[str, Any]]:

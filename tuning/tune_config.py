@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from crack_tf.models import get_model
 from tflite.arguments import check_types, option_of
 from tflite.errors import CrackError
 
-_REPEATED = ("fix", "vary")  # options that are given once for each value
+_REPEATED = ("fix", "vary", "left_out")  # options that are given once for each value
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class TuneConfig:
             reference; None for no limit.
         reference: int8 .tflite to compare with; None for OPNet, of masks unet.
         weights: see `crack_tf.TrainConfig`; None for the model's own.
+        teacher: a trained `.keras` classifier, or its run folder, that teaches every trial; or None.
+        left_out: data sets, as for `data`, that nothing is trained on: the mean area under the ROC curve over them is maximised instead
+            of specificity on validation. Classifiers only.
         finalists: best trials to train on, quantise by QAT, and test.
         final_epochs: more epochs for them, on all training tiles.
         seed: of the search and of every training.
@@ -65,6 +69,8 @@ class TuneConfig:
     min_speedup: float | None = None
     reference: Path | None = None
     weights: str | None = None
+    teacher: str | None = None
+    left_out: tuple[str, ...] = ()
     finalists: int = 0
     final_epochs: int = 0
     seed: int = 0
@@ -85,6 +91,13 @@ class TuneConfig:
             raise CrackError(f"--final-epochs {self.final_epochs} is for --finalists: say how many.")
         if self.study and (self.vary or self.only):
             raise CrackError(STUDY_SPACE)
+        if self.study and (self.teacher or self.left_out):
+            raise CrackError(
+                "--study repeats published experiments, which have no --teacher and no --left-out: leave these out."
+            )
+        masks = self.model is not None and get_model(self.model).task == "segment"
+        if masks and (self.teacher or self.left_out):
+            raise CrackError(f"--teacher and --left-out are for classifiers; {self.model} draws masks.")
 
     def options(self) -> list[str]:
         """The options of `crack-tf tune` that give this configuration, without --out: what a person would type."""

@@ -14,6 +14,7 @@ from crack_tf.survey.severity import in_order
 from tflite.files import cell_value, read_csv, read_json
 from tuning.objective import Outcome
 from tuning.project import PROJECT, SEARCH, read_outcomes
+from tuning.report import AREA
 
 
 def search_results(folder: str | Path) -> tuple[dict[str, Any], list[Outcome]]:
@@ -37,6 +38,10 @@ def search_results(folder: str | Path) -> tuple[dict[str, Any], list[Outcome]]:
     for row in read_csv(folder / "trials.csv"):
         found: dict[str, Any] = {name: cell_value(value) for name, value in row.items() if name in names and value}
         found |= {name: row[name] for name in ("trial", "status", "message", "folder")}  # a trial's id is no number
+        areas = {
+            name.removeprefix(AREA): cell_value(value) for name, value in row.items() if name.startswith(AREA) and value
+        }
+        found |= {"left_out": areas or None}
         values = {name: cell_value(row[name]) for name in record["recipe"]["space"] if row.get(name)}
         outcomes.append(Outcome(**found, values=values))
     return record, outcomes

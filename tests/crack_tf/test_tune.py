@@ -14,6 +14,7 @@ from PIL import Image
 from crack_tf.models import MODELS
 from crack_tf.tune import main
 from tests import warm
+from tests.pairs_on_disk import write_left_out
 from tflite.files import read_json
 from tflite.manifest import Manifest
 from tflite.outputs import own_files
@@ -40,6 +41,10 @@ def test_show_space_prints_every_dimension_and_starts_nothing(
     [
         (["--model", "vgg"], "model 'vgg' is unknown"),
         (["--only", "colour"], "'colour' cannot be searched"),
+        (["--fix", "colour=1"], "'colour' cannot be held"),
+        (["--teacher", "nobody.keras"], "--teacher nobody.keras: no such file"),
+        (["--left-out", "no/such/set"], "no/such/set"),
+        (["--left-out", "synthetic"], "--left-out synthetic: the trials are trained on it"),
         (["--data", "no/such/folder"], "no/such/folder"),
         (["--target-recall", "0"], "--target-recall 0"),
         (["--factor", "1"], "--factor 1"),
@@ -62,12 +67,13 @@ def test_bad_options_end_with_one_line_and_code_2(
 
 @pytest.fixture(scope="module")
 def finished(tiny_manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """A random search of three trials with one finalist."""
+    """A random search of three trials, scored on photographs with masks that are left out, with one finalist."""
     pytest.importorskip("tensorflow")
     out = tmp_path_factory.mktemp("tune") / "search"
+    pairs = write_left_out(tmp_path_factory.mktemp("left-out") / "pairs")
     options = ["--data", str(tiny_manifest.source), "--out", str(out), "--algorithm", "random", "--trials", "3", *TINY]
     options += ["--only", "width,blocks", "--vary", "width=4,8", "--vary", "blocks=2,3"]
-    options += ["--finalists", "1", "--final-epochs", "1"]
+    options += ["--left-out", str(pairs), "--fix", "zoom_out=1.5", "--finalists", "1", "--final-epochs", "1"]
     assert main(options) == 0
     return out, options
 
@@ -81,6 +87,8 @@ def test_a_search_leaves_tables_pictures_and_whole_runs(finished: tuple[Path, li
     for row in rows:
         assert 0 <= float(row["recall_low"]) <= float(row["recall"]) <= float(row["recall_high"]) <= 1
         assert int(row["width"]) in (4, 8)
+        assert float(row["score"]) == pytest.approx(float(row["left_out_auc"]), abs=2e-4), "not specificity"
+        assert float(row["left_out_auc"]) == float(row["auc of pairs"])
     with (out / "pareto.csv").open(encoding="utf-8") as stream:
         best = list(csv.DictReader(stream))
     assert [row["knee"] for row in best].count("1") == 1
@@ -108,6 +116,9 @@ def test_a_finalist_is_trained_on_quantised_both_ways_tested_and_timed(finished:
     assert {row["split"] for row in rows} == {"test"}
     assert len(rows) == 3
     assert list((out / "finalists" / "benchmark").glob("benchmark-*.csv"))
+    with (out / "finalists" / "left_out.csv").open(encoding="utf-8") as stream:
+        assert [(row["set"], row["split"]) for row in csv.DictReader(stream)] == [("pairs", "test")] * 2
+    assert read_json(run / "config.json")["train"]["zoom_out"] == 1.5
 
 
 def test_a_finished_search_reports_again_and_trains_nothing(

@@ -24,6 +24,8 @@ from tuning.tune_config import TuneConfig
         ({"algorithm": "random", "fidelity": "data"}, "--fidelity data is for hyperband"),
         ({"final_epochs": 3}, "--final-epochs 3 is for --finalists"),
         ({"study": "all", "only": "width"}, "--study has its own experiments"),
+        ({"study": "all", "left_out": ("brick",)}, "--study repeats published experiments"),
+        ({"model": "unet", "teacher": "run"}, "--teacher and --left-out are for classifiers; unet draws masks"),
     ],
 )
 def test_what_contradicts_itself_is_named(changes: dict[str, Any], message: str) -> None:
@@ -35,7 +37,7 @@ def test_what_contradicts_itself_is_named(changes: dict[str, Any], message: str)
 _COUNTS = st.integers(1, 99)
 CONFIGS = st.builds(
     TuneConfig,
-    model=st.none() | st.just("unet"),
+    model=st.none() | st.just("opnet"),
     algorithm=st.sampled_from(ALGORITHMS),
     data=st.none() | st.sampled_from(("metu", "my walls.csv")),
     fix=st.lists(st.sampled_from(("batch=16", "image_size=32", "loss=bce+dice")), max_size=2, unique=True).map(tuple),
@@ -48,6 +50,8 @@ CONFIGS = st.builds(
     target_recall=st.floats(0.01, 1),
     max_latency_ms=st.none() | st.floats(0.1, 100),
     reference=st.none() | st.just(Path("reference.tflite")),
+    teacher=st.none(),
+    left_out=st.lists(st.sampled_from(("brick", "my piers.csv")), max_size=2, unique=True).map(tuple),
     finalists=st.integers(0, 3),
     seed=st.integers(0, 99),
 )
@@ -57,4 +61,4 @@ CONFIGS = st.builds(
 def test_the_options_of_a_configuration_give_it_back(config: TuneConfig) -> None:
     args = make_parser().parse_args(config.options())
     given = {entry.name: getattr(args, entry.name) for entry in fields(TuneConfig)}
-    assert TuneConfig(**given | {"fix": tuple(args.fix), "vary": tuple(args.vary)}) == config
+    assert TuneConfig(**given | {name: tuple(given[name]) for name in ("fix", "vary", "left_out")}) == config

@@ -1,0 +1,114 @@
+"""Data sets that no trial trains on: a search that is scored on them chooses what holds on concrete it never saw.
+
+A validation split resembles what was trained on; a set left out whole does not (Torralba and Efros, "Unbiased look at dataset bias", CVPR
+2011). The search looks at the tiles of a left-out set's splits train and val; its test tiles are for the finalists alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from crack_tf.data.cache import load_split
+from crack_tf.data.patches import load_patches
+from crack_tf.data.registry import prepare
+from crack_tf.evaluation.suite.answers import Answers, TestSet
+from crack_tf.evaluation.suite.rows import SplitRow
+from crack_tf.evaluation.suite.tables import split_row
+from tflite.errors import CrackError
+from tflite.manifest import Manifest, read_manifest, refuse_mixed
+from tflite.metrics import roc_auc
+from tflite.sidecar import read_sidecar, sidecar_path
+
+MOST = 500  # tiles of a set, with its own share of cracks: an area's 95 % interval is then some 0.04 wide
+_SIDE = 256  # pixels, of the tiles as they are kept; each model is asked at its own side
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A data set that no trial trains on.
+
+    Attributes:
+        name: the data set's.
+        manifest: path of its manifest.
+        sha256: of the manifest's content.
+    """
+
+    name: str
+    manifest: str
+    sha256: str
+
+
+def open_left_out(sources: Sequence[str], training: Manifest, starts: Sequence[str | None]) -> tuple[LeftOut, ...]:
+    """Find the sets and make sure that nothing a trial learns from knows them.
+
+    Args:
+        sources: manifests, names of data sets, or folders.
+        training: what trials are trained on.
+        starts: teacher and pretrained weights; what a `.keras` among them was trained on counts too. None and names are passed over.
+
+    Raises:
+        CrackError: naming a set that is trained on, given twice, a mix of sets, or whose tiles are of one class.
+    """
+    known = dict.fromkeys(training.dataset.split("+"), "the trials are trained on it")
+    for start in starts:
+        if start and sidecar_path(Path(start)).is_file():
+            learned = str(read_sidecar(Path(start)).training.get("dataset") or "")
+            known |= dict.fromkeys(learned.split("+"), f"{start} was trained on it")
+    files = {item.sha256 for item in training.items}
+    found: list[LeftOut] = []
+    for source in sources:
+        manifest = prepare(source)
+        refuse_mixed(manifest, "--left-out")
+        if manifest.dataset in known:
+            raise CrackError(
+                f"--left-out {source}: {known[manifest.dataset]}. Name a set that nothing here learned from."
+            )
+        if same := sum(item.sha256 in files for item in manifest.items):
+            raise CrackError(f"--left-out {source}: {same} of its files are trained on. Leave one of the two out.")
+        if manifest.dataset in {entry.name for entry in found}:
+            raise CrackError(f"--left-out {source}: {manifest.dataset} is named twice.")
+        assert manifest.source is not None
+        entry = LeftOut(manifest.dataset, str(manifest.source), manifest.sha256)
+        labels = tiles_of(entry).labels
+        if not 0 < labels.mean() < 1:
+            raise CrackError(
+                f"--left-out {source}: its tiles are all of one class, so nothing can be ranked. Leave it out."
+            )
+        found.append(entry)
+    return tuple(found)
+
+
+def tiles_of(entry: LeftOut, test: bool = False) -> TestSet:
+    """Tiles of a left-out set: uint8 (n, 256, 256, 3); photographs with masks are cut, and a tile is cracked where its mask is.
+
+    Args:
+        entry: the set.
+        test: those of its test split, all of them; else at most `MOST` of all others.
+    """
+    manifest = read_manifest(entry.manifest)
+    split = "test" if test else "train+val"
+    kept = replace(manifest, items=tuple(item for item in manifest.items if (item.split == "test") is test))
+    if not kept.items:
+        raise CrackError(
+            f"--left-out {entry.manifest}: its splits {split} are empty. Split it with `crack-tf data split`."
+        )
+    load = load_patches if manifest.task == "segment" else load_split
+    tiles = load(kept, "all", _SIDE, limit=None if test else MOST)
+    return TestSet(entry.name, tiles.images, tiles.labels, entry.sha256, split)
+
+
+def areas(model: Path, sets: Sequence[LeftOut]) -> dict[str, float]:
+    """Area under the ROC curve of each set, by its name, of an int8 file's answers."""
+    answers, found = Answers(), {}
+    for entry in sets:
+        tiles = tiles_of(entry)
+        found[entry.name] = round(float(roc_auc(answers.logits(model, tiles), tiles.labels) or 0), 4)
+    return found
+
+
+def final_rows(models: Sequence[Path], sets: Sequence[LeftOut]) -> list[SplitRow]:
+    """Finished models on the sets' test tiles, which the search has not looked at, each at its own threshold."""
+    answers = Answers()
+    return [split_row(answers, model.stem, model, tiles_of(entry, test=True)) for entry in sets for model in models]
