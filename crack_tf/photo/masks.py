@@ -52,7 +52,9 @@ def read_mask(
     return ~mask if invert else mask
 
 
-def lay_on_photo(mask: np.ndarray, photo: np.ndarray, data: bytes, name: str = "mask") -> tuple[np.ndarray, list[str]]:
+def lay_on_photo(
+    mask: np.ndarray, photo: np.ndarray, data: bytes, name: str = "mask", upright: bool = False
+) -> tuple[np.ndarray, list[str]]:
     """A crack mask as it lies on its upright photograph, whichever way round it was drawn (`crack_tf.photo.alignment`).
 
     Args:
@@ -60,6 +62,7 @@ def lay_on_photo(mask: np.ndarray, photo: np.ndarray, data: bytes, name: str = "
         photo: uint8 (height, width, 3), upright.
         data: bytes of the photograph's file, for its orientation tag.
         name: what to call the mask in an error or a note.
+        upright: whether it is known to be drawn on the upright photograph.
 
     Returns:
         bool (height, width), and sentences for the user: that it was turned, that it may have to be, or that it lies on nothing dark.
@@ -68,7 +71,7 @@ def lay_on_photo(mask: np.ndarray, photo: np.ndarray, data: bytes, name: str = "
         CrackError: if it has the photograph's size neither way.
     """
     grey = np.asarray(Image.fromarray(photo).convert("L"))
-    orientation = stored_orientation(data)
+    orientation = 1 if upright else stored_orientation(data)
     placed = place_mask(grey, mask, orientation)
     if placed is None:
         check_mask(mask, grey.shape, name)

@@ -19,8 +19,8 @@ class MeasureConfig:
 
     Attributes:
         min_area: smaller spots are left out, in pixels; None for the usual 30.
-        min_length: shorter marks are left out, in pixels; None for the usual 40 of what a model draws, and for 0 of a mask, whose marks
-            are meant.
+        min_length: shorter marks are left out, in pixels; None for the usual 40 of what a model draws, and for 0 of a mask that a
+            person drew, whose marks are meant.
         mm_per_pixel: ground sampling distance.
         distance_m: from the lens to the surface, in metres.
         focal_mm: focal length; None for that in the photograph.

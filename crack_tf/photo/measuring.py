@@ -13,11 +13,12 @@ from crack_tf.photo.doubt import others
 from crack_tf.photo.gsd import MIN_PIXELS, GroundSampling
 from crack_tf.photo.limits import read_limits, tell
 from crack_tf.photo.masks import check_crack_mask, lay_on_photo, read_mask
-from crack_tf.photo.measure import find_scale, write_cracks
+from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
 from crack_tf.photo.overlay import ABOUT_WORDS, caption
 from tflite.arguments import check_path, check_types
 from tflite.errors import CrackError
+from tflite.formats import is_drawn
 from tflite.images import load_picture
 from tflite.outputs import Output, check_folder, json_with, making
 from tflite.words import counted
@@ -55,6 +56,12 @@ class MaskConfig:
 # Masks, drawn by hand or by a model, are up to twice as wide as the crack.
 OF_MASK = (
     "note: widths are the mask's, which is often wider than the crack. Give --photo to read them off the photograph."
+)
+
+
+BY_MODEL = (
+    "note: {mask} was drawn by photo segment: what the model drew in pieces is put together, and marks shorter than "
+    "{shortest:g} pixels are left out, as there."
 )
 
 
@@ -106,6 +113,8 @@ def measure_mask(
 ) -> MeasuredMask:
     """Measure the cracks of a mask: cracks.csv, widths.csv, cracks.json and, with a photograph, overlay.png.
 
+    A mask that `crack-tf photo segment` wrote, which its file says, is measured as there: parts of one crack are put together.
+
     Args:
         mask: black and white, .png or .npy; white is crack.
         out: folder for the files.
@@ -127,16 +136,18 @@ def measure_mask(
     check_folder(folder, OUTPUT, overwrite, inputs=(path, photo, config.foreground))
     pixels = None if photo is None else load_picture(photo).pixels
     drawn = check_crack_mask(read_mask(path, threshold=config.threshold, invert=config.invert), name=str(path))
-    notes: list[str] = []
+    by_model = is_drawn(path.read_bytes())
     if photo is not None and pixels is not None:
-        drawn, notes = lay_on_photo(drawn, pixels, photo.read_bytes(), str(path))
+        drawn, notes = lay_on_photo(drawn, pixels, photo.read_bytes(), str(path), upright=by_model)
     else:
         notes = [OF_MASK]
+    if by_model:
+        notes.append(BY_MODEL.format(mask=path, shortest=min_length(config.measure, by_model)))
     scale = find_scale(config.measure, drawn.shape, photo)
     if config.foreground is not None:
         drawn = drawn & read_mask(config.foreground, drawn.shape)
     record = {"mask": path.name, "photo": None if photo is None else photo.name}
     with making(folder, OUTPUT):
-        marks = write_cracks(folder, drawn, scale, config.measure, record, pixels)
+        marks = write_cracks(folder, drawn, scale, config.measure, record, pixels, by_model=by_model)
     limits = read_limits(config.measure.limit_mm)
     return MeasuredMask(folder, marks.cracks, scale, tuple(notes), marks.unclear, marks.short, limits)

@@ -111,6 +111,34 @@ def test_a_stain_and_a_speck_are_no_cracks_and_are_told(
     assert rows(tmp_path / "all")[0]["cracks"] == "2"
 
 
+def test_measuring_the_mask_that_was_drawn_gives_the_same_cracks(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.full((HEIGHT, WIDTH, 3), 220, np.uint8)
+    pixels[20:25, 20:90] = pixels[20:25, 110:180] = pixels[60:90, 30:80] = pixels[100:105, 140:160] = 10
+    stored = Image.Exif()
+    stored[0x0112] = 3  # the camera was held upside down; the mask is drawn upright
+    Image.fromarray(pixels).save(tmp_path / "pier.png", exif=stored)
+    drawn, measured = tmp_path / "out" / "pier.png", tmp_path / "measured"
+    options = ("--mm-per-pixel", 0.1, "--limit-mm", 0.3)
+    assert call(tmp_path / "pier.png", "--model", model, "--out", tmp_path / "out", *options) == 0
+    command = ("measure", drawn / "mask.png", "--photo", tmp_path / "pier.png", "--out", measured, *options)
+    assert main([*map(str, command)]) == 0
+    assert (
+        "mask.png was drawn by photo segment: what the model drew in pieces is put together" in capsys.readouterr().err
+    )
+    for name in ("cracks.csv", "widths.csv"):
+        assert (measured / name).read_text() == (drawn / name).read_text(), name
+    record = read_json(measured / "cracks.json")
+    assert [record["cracks"][0]["parts"], len(record["unclear"]), record["short"]] == [2, 1, 1]
+    # Saved anew by a program that drops the mark, it is a person's: nothing is joined, nothing is too short.
+    Image.open(drawn / "mask.png").point(lambda value: value).convert("1").save(tmp_path / "mine.png")
+    command = ("measure", tmp_path / "mine.png", "--photo", tmp_path / "pier.png", "--out", measured, "--overwrite")
+    assert main([*map(str, command)]) == 0
+    record = read_json(measured / "cracks.json")
+    assert [len(record["cracks"]), record["short"]] == [3, 0]
+
+
 def test_limits_are_counted_over_all_photographs_also_those_done_before(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
