@@ -2,7 +2,7 @@
 
 What it makes: results/survey. One flight alone, as a demonstration: `make survey-demo`.
 Cost: a quarter of an hour on a machine that does nothing else.
-Expected: docs/results.md#surveys.
+Expected: docs/results.md#the-survey-on-synthetic-flights.
 Command: make survey-results
 """
 
