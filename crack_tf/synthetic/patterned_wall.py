@@ -108,7 +108,8 @@ def _joint(rng: np.random.Generator, size: np.ndarray) -> _Drawn:
     )
     first, last = crack.points[0], crack.points[-1]
     share = np.linspace(0, 1, len(crack.points))[:, None]
-    slow = np.interp(np.arange(len(share)), np.arange(0, len(share) + 40, 40), rng.normal(0, 0.5, len(share) // 40 + 2))
+    knots, offs = np.arange(0, len(share) + 40, 40), rng.normal(0, 0.5, len(share) // 40 + 2)
+    slow = np.interp(np.arange(len(share)), knots, offs[: len(knots)])
     along = (last - first) / np.hypot(*(last - first))
     # The walk's ends wander: a joint keeps to its direction.
     angle = math.radians(degrees)

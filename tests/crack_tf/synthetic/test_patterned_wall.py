@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crack_tf.photo.patterns import PATTERNS, Lines, patterns_of
+from crack_tf.photo.patterns import JOINT, PATTERNS, Lines, patterns_of
 from crack_tf.synthetic.patterned_wall import patterned_wall
 
 SIZE = (800, 600)
@@ -38,3 +38,9 @@ def test_a_mesh_of_separate_sides_is_told_as_one() -> None:
         )
     ]
     assert told.count("map") > 0.95 * len(told)
+
+
+def test_a_joint_of_any_length_is_drawn() -> None:
+    (crack,) = patterned_wall(29, JOINT, (1200, 900)).wall.cracks
+    assert len(crack.points) % 40 == 0  # its unevenness is drawn every 40 points
+    assert np.isfinite(crack.points).all()
