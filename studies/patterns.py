@@ -3,7 +3,7 @@
 What it makes: results/patterns: confusion.csv (a row for each source, true and told pattern), directions.csv (how far directions and
 spacings are off), conditions.csv (how often a table of conditions proposes from what was measured what it proposes from the truth) and
 patterns.png. A crack counts where it is 40 pixels long or more, as in a survey; from the model, where it covers a drawn one.
-Cost: two minutes on one core.
+Cost: five minutes on one core.
 Expected: docs/condition.md.
 Command: python -m studies.patterns
 """
@@ -32,7 +32,7 @@ from tflite.metrics import wilson_interval
 OUT = Path("results/patterns")
 SIZE = (1200, 900)
 MASKS, MODEL = "true masks", "unet_mobile"
-WALLS = {MASKS: 12, MODEL: 6}  # of each pattern
+WALLS = {MASKS: 12, MODEL: 20}  # of each pattern
 # Why the widest stretch was told a tenth too wide was found out on others, 5,000 and 6,000 on.
 FIRST_SEED = {MASKS: 20_000, MODEL: 30_000}
 SCALES = (0.03, 1.0)  # millimetres per pixel, by their logarithm: from hairlines to gaps
