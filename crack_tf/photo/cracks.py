@@ -25,12 +25,20 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.photo.doubt import too_wide
+from crack_tf.photo.doubt import stout, too_wide
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.limits import judge
 from crack_tf.photo.masks import check_crack_mask
 from crack_tf.photo.patterns import direction_deg
-from crack_tf.photo.ranges import Range, in_millimetres, length_on_mask, open_ended, width_in_photo, width_on_mask
+from crack_tf.photo.ranges import (
+    Range,
+    in_millimetres,
+    length_on_mask,
+    open_ended,
+    past_holes,
+    width_in_photo,
+    width_on_mask,
+)
 from crack_tf.photo.ranges import widest as widest_range
 from crack_tf.photo.skeleton import (
     Branch,
@@ -196,13 +204,26 @@ class Crack:
 
     @property
     def width_trusted(self) -> bool:
-        """Whether the crack is wide enough for its mean width to be measured (see `crack_tf.photo.gsd`).
+        """Whether its widths are to be trusted, see `width_doubt`."""
+        return self.width_doubt is None
 
-        Not where the mask's width had to do because the photograph does not show one clearly: masks are up to twice as wide as cracks.
-        Nor where the shape is likely no crack, being too wide for its length.
+    @property
+    def width_doubt(self) -> str | None:
+        """Why its widths are not to be trusted, for a person; None where they are.
+
+        A crack must be wide enough for its mean width to be measured (see `crack_tf.photo.gsd`). The mask's width, which has to do where
+        the photograph does not show one clearly, is up to twice the crack's. And a shape that is short for its width is less likely a
+        crack, though as dark as one: all of it has to be in sight for that.
         """
-        clear = self.width_from == PHOTOGRAPH or not self.in_photo
-        return self.mean_width_px >= MIN_PIXELS and clear and not self.too_wide
+        if self.too_wide:
+            return "too wide for a crack"
+        if self.mean_width_px < MIN_PIXELS:
+            return "too fine"
+        if self.width_from != PHOTOGRAPH and self.in_photo:
+            return "not clear enough in the photograph"
+        if stout(self.length_px, self.mean_width_px) and not self.touches_border:
+            return "short for its width"
+        return None
 
     @property
     def ranges_mm(self) -> tuple[Range, Range, Range] | None:
@@ -420,7 +441,7 @@ def _measure(
         "ranges": (
             open_ended(length_range) if touches else length_range,
             mean_range,
-            widest_range(mean_range, mean_width, max_width),
+            past_holes(widest_range(mean_range, mean_width, max_width), mean_range, mean_width, max_width),
         ),
         "missing_light": 0.0 if valleys is None else valleys.line.deficit,
         "profile": _profile(stretches, valleys, offset),

@@ -12,7 +12,16 @@ from PIL import Image
 from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, WidthAt, straightness
 from crack_tf.photo.linking import crack_darkness, link_cracks
 from crack_tf.photo.patterns import direction_deg
-from crack_tf.photo.ranges import AT_BORDER_PX, Range, drawn_by_network, inside, of_parts, open_ended, widest_by_network
+from crack_tf.photo.ranges import (
+    AT_BORDER_PX,
+    Range,
+    drawn_by_network,
+    inside,
+    of_parts,
+    open_ended,
+    past_holes,
+    widest_by_network,
+)
 from tflite.device.tiles import Box
 
 
@@ -60,13 +69,15 @@ def joined(parts: Sequence[Crack], gaps: Sequence[float] = ()) -> Crack:
     centreline = tuple(line for part in parts for line in part.centreline)
     width_from = PHOTOGRAPH if in_photo >= drawn / 2 else MASK
     length, mean, most = of_parts([part.length_px for part in parts], [part.ranges for part in parts], gaps)
+    mean_width = sum(part.mean_width_px * part.length_px for part in parts) / drawn
     if width_from == MASK and any(part.in_photo for part in parts):  # as of one part that no photograph shows clearly
         mean, most = Range(0.0, mean.high), Range(0.0, most.high)
+    most = past_holes(most, mean, mean_width, widest.max_width_px)
     return Crack(
         number=parts[0].number,
         area_px=sum(part.area_px for part in parts),
         length_px=drawn + sum(gaps),
-        mean_width_px=sum(part.mean_width_px * part.length_px for part in parts) / drawn,
+        mean_width_px=mean_width,
         max_width_px=widest.max_width_px,
         max_width_at=widest.max_width_at,
         orientation_deg=direction_deg(centreline),

@@ -10,7 +10,7 @@ from pathlib import Path
 from crack_tf.common.arguments import check_config
 from crack_tf.photo.cracks import Crack
 from crack_tf.photo.doubt import others
-from crack_tf.photo.gsd import MIN_PIXELS, GroundSampling
+from crack_tf.photo.gsd import GroundSampling
 from crack_tf.photo.limits import read_limits, tell
 from crack_tf.photo.masks import check_crack_mask, lay_on_photo, read_mask
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
@@ -91,8 +91,8 @@ class MeasuredMask:
         """For the person who asked: the scale, every crack, and how many."""
         told = [self.scale.describe() if self.scale is not None else "scale not known: results in pixels"]
         for crack in self.cracks:
-            why = "too fine" if crack.mean_width_px < MIN_PIXELS else "not clear enough in the photograph"
-            doubt = "" if crack.width_trusted else f" ({why} for its width to be trusted)"
+            why = crack.width_doubt
+            doubt = "" if why is None else f" (width not to be trusted: {why})"
             told.append(f"{caption(crack)}{doubt}")
         told += [f"{caption(crack)} ({(crack.note or '').removeprefix('unclear: ')})" for crack in self.unclear]
         total = counted(len(self.cracks), "crack") + others(Counter(crack.note for crack in self.unclear), self.short)

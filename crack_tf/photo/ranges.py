@@ -9,6 +9,8 @@ cracks (`studies.width_intervals`, which says on which and how often the ranges 
   photograph and it shows no dark line, the mask says no more than that the crack is not wider.
 * The maximum, of the widest stretch, has the same range in proportion, and a little more, since the widest of several readings is
   taken.
+  Where it is more than `HOLE` times the mean, a hole or a spall lies in the crack's way more often: how wide the crack is there nobody
+  can tell, and the lower end is that of the mean (`past_holes`).
 * A length is that of a smoothed line: kinks finer than the smoothing make a crack longer, and a mask's tips are off.
 * A crack that runs out of its photograph is longer than what that shows, nobody knows by how much: its length has no upper end (infinity).
 * A network loses a crack where it is faint. So the upper end of the length of what it drew is that much higher as it drew too little,
@@ -33,6 +35,7 @@ _LOW, _HIGH, _HIGH_ONLY = 0.06, 0.85, 0.83  # shares of the posterior; the last 
 FINEST_PX = 1.0  # likelier width below which the lower end is 0
 _MASK_PX = 1.0
 _WIDEST_SHARE = 0.10
+HOLE = 3.0  # times the mean width, from which the widest place is a hole or a spall in most cracks of validation photographs
 _SHORTER, _LONGER = 0.02, 0.06  # of a length
 # Share of a crack that a network draws at least, in 95 of 100, by the light that is missing across it (pixels of quite black line).
 _MISSING_LIGHT = (0.3, 0.45, 0.8, 1.2, 2.0, 3.0, 5.0)
@@ -84,6 +87,16 @@ def widest(mean: Range, mean_width: float, max_width: float) -> Range:
     low = mean_width - math.hypot(mean_width - mean.low, _WIDEST_SHARE * mean_width)
     high = mean_width + math.hypot(mean.high - mean_width, _WIDEST_SHARE * mean_width)
     return Range(max(0.0, low), high).times(factor)
+
+
+def past_holes(most: Range, mean: Range, mean_width: float, max_width: float) -> Range:
+    """Range of a maximum width that may be that of a hole or a spall in the crack's way.
+
+    Args:
+        most, mean: ranges of maximum and mean width.
+        mean_width, max_width: as stated.
+    """
+    return Range(min(most.low, mean.low), most.high) if max_width > HOLE * mean_width else most
 
 
 def length_on_mask(length: float) -> Range:

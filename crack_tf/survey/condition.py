@@ -226,7 +226,8 @@ def _with_condition(table: ConditionTable, finding: Finding) -> Finding:
     doubt = ""
     few = finding.mean_width_px is not None and finding.mean_width_px < MIN_PIXELS
     if found.state is not None and (few or finding.width_trusted is False):
-        why = f"is below {MIN_PIXELS:g} pixels" if few else "was not measured in the photograph"
+        unseen = "may be no crack's" if finding.width_from == "photograph" else "was not measured in the photograph"
+        why = f"is below {MIN_PIXELS:g} pixels" if few else unseen
         doubt = f"; the width {why}, not to be trusted"
     return replace(finding, condition=found.state, condition_rule=f"proposal by {found.rule}{doubt}")
 

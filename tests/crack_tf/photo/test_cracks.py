@@ -207,8 +207,32 @@ def test_millimetres_follow_from_pixels() -> None:
 
 
 def test_only_cracks_of_three_pixels_have_a_trusted_width() -> None:
-    assert only(draw([straight(100, 30, (64, 64))], [4], (128, 128))).width_trusted
-    assert not only(draw([straight(100, 30, (64, 64))], [1.5], (128, 128))).width_trusted
+    way = straight(100, 30, (64, 64))
+    assert only(draw([way], [4], (128, 128))).width_trusted
+    assert only(draw([way], [1.5], (128, 128))).width_doubt == "too fine"
+
+
+def test_a_shape_that_is_short_for_its_width_exceeds_no_limit_unless_it_runs_out_of_the_photograph() -> None:
+    mask = draw([straight(120, 0)], [10.0], SHAPE)
+    spall, cut_off, crack = (
+        only(found, mm_per_pixel=0.1) for found in (mask, mask[:, 100:], draw([straight(120, 0)], [7.0], SHAPE))
+    )
+    assert [found.too_wide for found in (spall, cut_off, crack)] == [False] * 3
+    assert [found.width_doubt for found in (spall, cut_off, crack)] == ["short for its width", None, None]
+    assert [found.judged(0.3) for found in (spall, cut_off, crack)] == ["cannot tell", "exceeds", "exceeds"]
+    assert spall.judged(1.5) == "below"
+
+
+def test_a_hole_in_a_cracks_way_is_not_how_wide_the_crack_is() -> None:
+    way = wave(220, 4, 60, 10)
+    y, x = np.indices(SHAPE)
+    holed = only(draw([way], [5.0], SHAPE) | (np.hypot(y - 128, x - 128) < 18), mm_per_pixel=0.1)
+    assert holed.max_width_px > 3 * holed.mean_width_px
+    assert holed.ranges[2].low == holed.ranges[1].low
+    assert holed.ranges[2].high > holed.max_width_px
+    assert [holed.judged(limit) for limit in (0.3, 1.0)] == ["exceeds", "cannot tell"]
+    wider = only(draw([way], [np.linspace(4.0, 9.0, len(way))], SHAPE), mm_per_pixel=0.1)
+    assert wider.ranges[2].low > wider.ranges[1].low
 
 
 def test_a_crack_that_reaches_the_border_says_so() -> None:
