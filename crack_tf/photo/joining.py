@@ -14,14 +14,16 @@ from crack_tf.photo.linking import crack_darkness, link_cracks
 from crack_tf.photo.patterns import direction_deg
 from crack_tf.photo.ranges import (
     AT_BORDER_PX,
-    Range,
     drawn_by_network,
+    either,
     inside,
     of_parts,
     open_ended,
     past_holes,
     widest_by_network,
+    width_on_mask,
 )
+from crack_tf.photo.ranges import widest as widest_range
 from tflite.device.tiles import Box
 
 
@@ -71,7 +73,8 @@ def joined(parts: Sequence[Crack], gaps: Sequence[float] = ()) -> Crack:
     length, mean, most = of_parts([part.length_px for part in parts], [part.ranges for part in parts], gaps)
     mean_width = sum(part.mean_width_px * part.length_px for part in parts) / drawn
     if width_from == MASK and any(part.in_photo for part in parts):  # as of one part that no photograph shows clearly
-        mean, most = Range(0.0, mean.high), Range(0.0, most.high)
+        mean = either(mean, width_on_mask(mean_width, seen=True))
+        most = either(most, widest_range(mean, mean_width, widest.max_width_px))
     most = past_holes(most, mean, mean_width, widest.max_width_px)
     return Crack(
         number=parts[0].number,

@@ -6,7 +6,9 @@ cracks (`studies.width_intervals`, which says on which and how often the ranges 
 * A width from the photograph has the widths that explain the dark line (`crack_tf.photo.slit`), from the share `_LOW` of the posterior
   to `_HIGH`. Of a line that is likely finer than a pixel only the upper end is known: the lower is 0.
 * A width from a mask that no photograph was laid under is off by a pixel at most, as masks of whole pixels are. Where there is a
-  photograph and it shows no dark line, the mask says no more than that the crack is not wider.
+  photograph and it shows no dark line clearly, the crack is not wider than its mask, and finer by `_MASK_WIDER_PX` at most: nothing
+  is known of a fine one, and most of a wide one. Of a gap from `GAPING_PX` on a network may draw a part only, so the crack may be
+  wider than its mask, too.
 * The maximum, of the widest stretch, has the same range in proportion, and a little more, since the widest of several readings is
   taken.
   Where it is more than `HOLE` times the mean, a hole or a spall lies in the crack's way more often: how wide the crack is there nobody
@@ -34,6 +36,10 @@ from crack_tf.photo.slit import SlitWidths
 _LOW, _HIGH, _HIGH_ONLY = 0.06, 0.85, 0.83  # shares of the posterior; the last where the lower end is 0
 FINEST_PX = 1.0  # likelier width below which the lower end is 0
 _MASK_PX = 1.0
+# By which a network's mask may be wider than its crack. On 199 cracks of validation photographs it was up to 5 pixels wider than people's
+# masks, which are too wide themselves.
+_MASK_WIDER_PX = 10.0
+GAPING_PX, _GAPING_MORE = 28.0, 0.5  # of the mask's width
 _WIDEST_SHARE = 0.10
 HOLE = 3.0  # times the mean width, from which the widest place is a hole or a spall in most cracks of validation photographs
 _SHORTER, _LONGER = 0.02, 0.06  # of a length
@@ -77,8 +83,10 @@ def width_on_mask(width: float, seen: bool) -> Range:
         width: as stated.
         seen: whether there is a photograph, and it does not show the crack clearly.
     """
-    low = width - _MASK_PX
-    return Range(0.0 if seen or low < 0 else low, width + _MASK_PX)
+    if not seen:
+        return Range(max(0.0, width - _MASK_PX), width + _MASK_PX)
+    more = _GAPING_MORE * width if width >= GAPING_PX else _MASK_PX
+    return Range(max(0.0, width - _MASK_WIDER_PX), width + more)
 
 
 def widest(mean: Range, mean_width: float, max_width: float) -> Range:
@@ -87,6 +95,11 @@ def widest(mean: Range, mean_width: float, max_width: float) -> Range:
     low = mean_width - math.hypot(mean_width - mean.low, _WIDEST_SHARE * mean_width)
     high = mean_width + math.hypot(mean.high - mean_width, _WIDEST_SHARE * mean_width)
     return Range(max(0.0, low), high).times(factor)
+
+
+def either(one: Range, other: Range) -> Range:
+    """From the lower of two low ends to the higher of both high ones."""
+    return Range(min(one.low, other.low), max(one.high, other.high))
 
 
 def past_holes(most: Range, mean: Range, mean_width: float, max_width: float) -> Range:

@@ -67,6 +67,11 @@ def test_a_mask_alone_is_taken_as_right_to_a_pixel() -> None:
     assert width_on_mask(4.0, seen=True) == Range(0.0, 5.0)
 
 
+def test_a_gaping_crack_that_only_its_mask_shows_is_wide_and_may_be_wider() -> None:
+    assert width_on_mask(20.0, seen=True) == Range(10.0, 21.0)
+    assert width_on_mask(60.0, seen=True) == Range(50.0, 90.0)
+
+
 lines = st.builds(
     Line,
     deficit=st.floats(0.05, 20),
