@@ -40,6 +40,8 @@ class Annotated:
         size: width and height in pixels that it was drawn at, None where that is not said.
         shapes: everything drawn; none means that nothing was found.
         embedded: the photograph's bytes where the annotation brings them along.
+        turned: the shapes on the upright photograph where `size` is that of its pixels as stored, as a quarter turn away; None where
+            such shapes are drawn on the pixels as stored.
     """
 
     photo: str
@@ -47,6 +49,7 @@ class Annotated:
     size: tuple[int, int] | None
     shapes: tuple[Shape, ...]
     embedded: bytes | None = None
+    turned: tuple[Shape, ...] | None = None
 
 
 def read_cvat(path: Path) -> list[Annotated] | None:
@@ -116,21 +119,42 @@ def read_coco(path: Path, record: Mapping[str, Any]) -> list[Annotated] | None:
         names = {entry["id"]: str(entry["name"]) for entry in record["categories"]}
         images = {entry["id"]: entry for entry in record["images"]}
         shapes: dict[Any, list[Shape]] = {key: [] for key in images}
+        turned: dict[Any, list[Shape]] = {key: [] for key in images}
+    info = record.get("info")
+    studio = isinstance(info, dict) and info.get("contributor") == "Label Studio"
     for number, entry in enumerate(record["annotations"]):
         with _named(path, f"annotation {number}"):
             if entry["image_id"] not in shapes:
                 raise ValueError(f"there is no image {entry['image_id']!r}")
             if entry["category_id"] not in names:
                 raise ValueError(f"there is no category {entry['category_id']!r}")
-            shapes[entry["image_id"]].append(_coco_shape(names[entry["category_id"]], entry))
+            image, label = entry["image_id"], names[entry["category_id"]]
+            shapes[image].append(_coco_shape(label, entry))
+            if studio:
+                turned[image].append(_coco_shape(label, _stretched(entry, images[image])))
     found = []
     for key, entry in images.items():
         with _named(path, f"image {key!r}"):
             name, width, height = str(entry["file_name"]), entry["width"], entry["height"]
             # Label Studio does not say the size of a photograph that it could not open.
             size = None if width is None and height is None else _size(width, height)
-        found.append(Annotated(_slashes(_served(name)), path, size, tuple(shapes[key])))
+        of_turned = tuple(turned[key]) if studio else None
+        found.append(Annotated(_slashes(_served(name)), path, size, tuple(shapes[key]), turned=of_turned))
     return found
+
+
+def _stretched(entry: Mapping[str, Any], image: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A COCO polygon of Label Studio on a photograph that it shows upright, a quarter turn from the pixels as stored.
+
+    It keeps points as shares of what it shows, and multiplies them by width and height as stored (label-studio issue 6608; its boxes by
+    those shown).
+    """
+    try:
+        shown = float(image["height"]) / float(image["width"])
+        parts = [np.asarray(part, np.float64).reshape(-1, 2) * (shown, 1 / shown) for part in entry["segmentation"]]
+    except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError):  # a box, or told of where it is drawn
+        return entry
+    return {**entry, "segmentation": [part.ravel().tolist() for part in parts]} if parts else entry
 
 
 def read_labelmap(path: Path) -> dict[tuple[int, ...], str]:

@@ -335,7 +335,10 @@ def _write(folder: Path, entry: _Placed, cracks: Container[str], line_width: flo
         raise ValueError(
             f"it was drawn on {size[0]}x{size[1]} pixels, and the photograph has {upright[0]}x{upright[1]}"
         )
-    mask = _draw([shape for shape in entry.annotated.shapes if shape.label in cracks], size, line_width)
+    shapes = entry.annotated.shapes
+    if size != upright and entry.annotated.turned is not None:
+        shapes, size = entry.annotated.turned, upright
+    mask = _draw([shape for shape in shapes if shape.label in cracks], size, line_width)
     if size != upright:
         mask = orient(mask, orientation)  # drawn on the pixels as stored, which only the size tells for sure
     photo = folder / "images" / entry.target

@@ -459,6 +459,34 @@ def test_a_mask_drawn_on_the_pixels_as_stored_is_turned_where_its_size_says_so(t
     np.testing.assert_array_equal(mask_of(tmp_path / "out", "a"), orient(mask_of(tmp_path / "flat", "a"), 6))
 
 
+@pytest.mark.parametrize("boxes", [True, False])
+def test_label_studios_polygons_on_a_photograph_that_it_shows_turned_are_put_right(tmp_path: Path, boxes: bool) -> None:
+    """It takes shares of the photograph as shown, WIDTH x HEIGHT here, and multiplies them by the size as stored."""
+    root, plain = tmp_path / "in", tmp_path / "plain"
+    root.mkdir()
+    plain.mkdir()
+    photo = draw_pair(0, WIDTH, HEIGHT)[0]
+    stored = photo.transpose(Image.Transpose.ROTATE_90)
+    exif = stored.getexif()
+    exif[274] = 6
+    stored.save(root / "a.jpg", exif=exif)
+    corners = [value for x, y in POLYGON for value in (x * HEIGHT / WIDTH, y * WIDTH / HEIGHT)]
+    coco(root / "result.json", {"a.jpg": [[corners]]})
+    record = json.loads((root / "result.json").read_text())
+    record["images"][0] |= {"width": HEIGHT, "height": WIDTH}
+    record["info"] = {"contributor": "Label Studio"}
+    if boxes:
+        (left, top), (right, lower) = np.min(POLYGON, axis=0).tolist(), np.max(POLYGON, axis=0).tolist()
+        box = {"segmentation": [], "bbox": [left, top, right - left, lower - top]}
+        record["annotations"].append(record["annotations"][0] | {"id": 2} | box)
+    (root / "result.json").write_text(json.dumps(record))
+    assert convert(root, tmp_path / "out").left == ()
+    photo.save(plain / "a.jpg")
+    labelme(plain / "a.json", shape())
+    convert(plain, tmp_path / "flat")
+    np.testing.assert_array_equal(mask_of(tmp_path / "out", "a"), mask_of(tmp_path / "flat", "a"))
+
+
 def test_one_annotation_file_may_be_named_and_an_archive_is_refused(tmp_path: Path) -> None:
     root = tmp_path / "in"
     root.mkdir()
