@@ -92,7 +92,8 @@ def to_coco(
 
     Args:
         answers: what `load(...).predict(...)` gave; several about one photograph, such as a segmentation model's and a classifier's, make
-            one image with the annotations of all, each of which is listed once. Or a single answer, or a survey.
+            one image with the annotations of all. A place that several call cracked is listed once, with the highest of their scores. Or a
+            single answer, or a survey.
 
     Raises:
         CrackError: if an answer is none of these, or a survey's photographs are a video's frames.
@@ -109,7 +110,7 @@ def to_coco(
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     numbers: dict[tuple[str, bytes], int] = {}
-    listed: set[tuple[int, int, str]] = set()
+    listed: dict[tuple[int, int, str], dict[str, Any]] = {}
     for answer in answers:
         if isinstance(answer, UnreadPhoto):
             raise CrackError(
@@ -127,9 +128,10 @@ def to_coco(
         for found in _annotations(answer):
             key = number, found["category_id"], repr(found["segmentation"])
             if key in listed:
+                listed[key]["score"] = max(listed[key]["score"], found["score"])
                 continue
-            listed.add(key)
-            annotations.append({"id": len(annotations) + 1, "image_id": number, **found})
+            listed[key] = {"id": len(annotations) + 1, "image_id": number, **found}
+            annotations.append(listed[key])
     categories = [{"id": number, "name": name} for number, name in enumerate(NAMES, start=1)]
     info = {"description": "opinions of neural networks, to be corrected", "contributor": "crack_tf"}
     return {"info": info, "licenses": [], "images": images, "annotations": annotations, "categories": categories}

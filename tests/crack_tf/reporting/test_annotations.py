@@ -146,6 +146,13 @@ def test_two_answers_about_one_photograph_are_one_image(drawn: DrawnPhoto, class
     assert [annotation["id"] for annotation in content["annotations"]] == [*range(1, len(cracks) + 3)]
 
 
+def test_a_tile_that_two_classifiers_call_cracked_has_the_higher_score(classified: ClassifiedPhoto) -> None:
+    surer = replace(classified, tiles=tuple(replace(tile, probability=1.0) for tile in classified.tiles))
+    for answers in ([classified, surer], [surer, classified]):
+        scores = [annotation["score"] for annotation in crack_tf.to_coco(answers)["annotations"]]
+        assert scores == [1.0] * len(classified.cracked) != []
+
+
 def test_a_single_answer_is_a_list_of_one(drawn: DrawnPhoto, classified: ClassifiedPhoto) -> None:
     for answer in (drawn, classified):
         assert crack_tf.to_coco(answer) == crack_tf.to_coco([answer])
