@@ -30,10 +30,11 @@ from crack_tf.inference.second_look import is_doubted
 from crack_tf.inference.tiles import PhotoClassifier, Tile, photo_boxes
 from crack_tf.models.shipped import exported_file, find_model, looks_again, model_name, read_zoo, shipped_as
 from crack_tf.photo.cracks import Crack, measure_cracks
+from crack_tf.photo.gsd import check_stated
 from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.marks import Marks, tell_apart
 from crack_tf.photo.overlay import draw_cracks
-from tflite.arguments import check_path, is_finite, is_whole, short_repr
+from tflite.arguments import check_path, is_whole
 from tflite.device.tiles import MIN_SIDE, Box, training_side
 from tflite.errors import CrackError, ImageError
 from tflite.images import Picture, load_picture, resize_rgb
@@ -460,7 +461,7 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
 
         Raises:
             ImageError: if the only photograph cannot be read: nothing is known of what it shows.
-            CrackError: if the argument is none of these, a folder holds no photograph, or the scale is no number above 0.
+            CrackError: if the argument is none of these, a folder holds no photograph, or the scale is that of no photograph.
         """
         return super().predict(photo, **settings)
 
@@ -468,10 +469,7 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
         scale = settings.pop("mm_per_pixel", None)
         if settings:
             raise CrackError(f"{', '.join(settings)}: a segmentation model takes mm_per_pixel alone.")
-        if scale is not None and not (is_finite(scale) and scale > 0):
-            raise CrackError(
-                f"mm_per_pixel is {short_repr(scale)}: give the millimetres of one pixel, above 0, or leave it out."
-            )
+        check_stated("mm_per_pixel", scale)
         image = picture.pixels
         cut = self._maps.threshold_probability
         probability = segment_at_scales(image, self._pool or self._maps, cut)

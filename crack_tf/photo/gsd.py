@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tflite.arguments import is_finite, short_repr
+from tflite.arguments import is_finite, is_number, option_of, short_repr
 from tflite.errors import CrackError, ImageError, first_line
 from tflite.formats import FORMATS, HEAD, recognise
 from tflite.heic import open_heic
@@ -36,6 +36,13 @@ BY_FACES = "faces"  # the same, of the position before a declared face: `crack_t
 BY_POSITIONS = "positions"  # of positions and what photographs show in common: `crack_tf.survey.position_ranges`
 MIN_PIXELS = 3.0
 FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
+# What a person may state: least and most, wider than any camera and flight. What is beyond was mistyped, or is in another unit.
+STATED_RANGES = {
+    "mm_per_pixel": (1e-4, 1000.0, "millimetres"),
+    "distance_m": (0.01, 5000.0, "metres"),
+    "focal_mm": (0.5, 5000.0, "millimetres"),
+    "sensor_width_mm": (1.0, 200.0, "millimetres"),
+}
 
 _EXIF_IFD = 0x8769
 # Tags of EXIF 2.32.
@@ -138,6 +145,21 @@ def too_coarse(scales: Sequence[float], width_mm: float, photographs: int) -> st
         f"of {width_mm:g} mm: at {max(coarse):.3g} mm per pixel, widths are trusted from {MIN_PIXELS * max(coarse):.2g} mm on "
         f"({MIN_PIXELS:g} pixels), and finer cracks may be missed. Fly nearer or zoom in."
     )
+
+
+def check_stated(name: str, value: float | None) -> None:
+    """Compare what a person states of a scale with STATED_RANGES; None passes.
+
+    Args:
+        name: one of STATED_RANGES.
+        value: stated.
+
+    Raises:
+        CrackError: naming the option, the value and what to give, if it is no number or beyond its range.
+    """
+    least, most, unit = STATED_RANGES[name]
+    if value is not None and not (is_number(value) and least <= value <= most):
+        raise CrackError(f"{option_of(name)} {short_repr(value)}: give {unit} from {least:g} to {most:g}.")
 
 
 def from_value(mm_per_pixel: float) -> GroundSampling:

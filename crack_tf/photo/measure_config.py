@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crack_tf.photo.gsd import from_camera
+from crack_tf.photo.gsd import STATED_RANGES, check_stated, from_camera
 from crack_tf.photo.limits import Limits, read_limits
 from tflite.arguments import check_counts, check_types
 from tflite.errors import CrackError
@@ -30,8 +30,9 @@ class MeasureConfig:
             "ec2", text with commas between, or a list of these; held as a tuple of millimetres.
 
     Raises:
-        CrackError: if a limit is no width, an area or a length is below 0, the scale's fields contradict each other or lack one, or the
-            lens would be focused closer than its focal length.
+        CrackError: if a limit is no width, an area or a length is below 0, one of the scale's fields is that of no camera
+            (`crack_tf.photo.gsd.STATED_RANGES`), they contradict each other or lack one, or the lens would be focused closer than its
+            focal length.
     """
 
     min_area: int | None = None
@@ -47,6 +48,8 @@ class MeasureConfig:
         object.__setattr__(self, "limit_mm", read_limits(self.limit_mm))
         check_types(self)
         check_counts(self, "min_area", "min_length", least=0)
+        for name in STATED_RANGES:
+            check_stated(name, getattr(self, name))
         camera = [self.distance_m, self.focal_mm, self.sensor_width_mm]
         if self.mm_per_pixel is not None and (self.exif or any(value is not None for value in camera)):
             raise CrackError(

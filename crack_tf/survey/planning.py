@@ -18,7 +18,7 @@ import numpy as np
 
 from crack_tf.models.speeds import ModelSpeed, board_speeds
 from crack_tf.photo.faces import CYLINDER, Face, read_faces
-from crack_tf.photo.gsd import MIN_PIXELS, needed_mm_per_pixel
+from crack_tf.photo.gsd import MIN_PIXELS, STATED_RANGES, needed_mm_per_pixel
 from crack_tf.photo.lenses import Lens, find_lens
 from crack_tf.photo.view import MAX_OBLIQUE_DEG
 from crack_tf.survey.ledger import NEARER
@@ -37,8 +37,7 @@ _RANGES = {
     "exposure_s": (1e-6, 1.0, "seconds"),
     "blur_px": (0.01, 100.0, "pixels"),
     "speed_m_s": (0.001, 50.0, "metres a second"),
-    "focal_mm": (0.5, 5000.0, "millimetres"),
-    "sensor_width_mm": (1.0, 200.0, "millimetres"),
+    **{name: STATED_RANGES[name] for name in ("focal_mm", "sensor_width_mm")},
 }
 
 

@@ -14,7 +14,7 @@ from crack_tf.common.arguments import check_config
 from crack_tf.common.progress import say_now
 from crack_tf.models.shipped import find_model, model_name, read_zoo
 from crack_tf.photo.faces import read_faces
-from crack_tf.photo.gsd import BY_POSITIONS
+from crack_tf.photo.gsd import BY_POSITIONS, STATED_RANGES, check_stated
 from crack_tf.photo.limits import Limits, read_limits
 from crack_tf.survey.camera import Locator, Scale
 from crack_tf.survey.certificate import Certificate
@@ -52,10 +52,6 @@ from tflite.words import counted
 FOREGROUNDS = ("auto", "none")
 # Least and most. Wider than any flight, and what a survey's files hold: what they refuse would fail after the search, not before it.
 _RANGES = {
-    "mm_per_pixel": (1e-6, 1e4),
-    "distance_m": (1e-3, 1e5),
-    "focal_mm": (1e-2, 1e5),
-    "sensor_width_mm": (1e-2, 1e5),
     "position_error_m": (1e-6, 1e6),
     "needs_mm": (1e-3, 1e3),
     "every_s": (1e-6, 1e6),
@@ -170,6 +166,8 @@ class SurveyConfig:
             raise CrackError(f"--overlap {self.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
         if self.foreground not in FOREGROUNDS:
             raise CrackError(f"--foreground {self.foreground!r}: choose one of {', '.join(FOREGROUNDS)}.")
+        for name in STATED_RANGES:
+            check_stated(name, getattr(self, name))
         for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
             if value is None or least <= value <= most:

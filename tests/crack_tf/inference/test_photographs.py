@@ -261,7 +261,7 @@ def test_a_folder_without_a_photograph_is_no_clean_one(classifier: Path, tmp_pat
 def test_a_scale_that_is_none_is_refused(tmp_path: Path, scale: object) -> None:
     path = tmp_path / "map.tflite"
     write_map_model(path)
-    with pytest.raises(CrackError, match="mm_per_pixel is"):
+    with pytest.raises(CrackError, match=r"--mm-per-pixel .*: give millimetres from"):
         crack_tf.load(path, jobs=1).predict(np.zeros((MAP_SIZE, MAP_SIZE, 3), np.uint8), mm_per_pixel=scale)
 
 

@@ -112,7 +112,14 @@ def test_an_impossible_setting_of_a_mask_is_named(settings: dict[str, Any], word
         ({"limit_mm": 10**5000}, "--limit-mm a number of too many digits: widths lie above 0"),
         (
             {"focal_mm": 10**400, "distance_m": 2, "sensor_width_mm": 13},
-            r"focal_mm must be a number above 0 .*got 10+\.\.\.0",
+            r"--focal-mm 10+\.\.\.0+: give millimetres from 0\.5 to 5000\.",
+        ),
+        ({"mm_per_pixel": 1e200}, r"--mm-per-pixel 1e\+200: give millimetres from 0\.0001 to 1000\."),
+        ({"mm_per_pixel": float("nan")}, "--mm-per-pixel nan: give millimetres"),
+        ({"distance_m": 1e200, "exif": True}, r"--distance-m 1e\+200: give metres from 0\.01 to 5000\."),
+        (
+            {"distance_m": 2, "focal_mm": 8.8, "sensor_width_mm": 1e9},
+            r"--sensor-width-mm 1000000000\.0: give millimetres",
         ),
     ],
 )
