@@ -41,7 +41,7 @@ from crack_tf.photo.ends import with_ends
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.gsd import photo_size, too_coarse
-from crack_tf.photo.limits import column, read_limits, tell
+from crack_tf.photo.limits import ANSWERS, column, tell
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
 from crack_tf.photo.overlay import ABOUT, ABOUT_WORDS
@@ -217,7 +217,7 @@ def work(
     ]
     jobs = config.jobs or int(describe()["cores"])
     rows: list[dict[str, Any]] = []
-    answers: dict[float, list[str]] = {limit: [] for limit in read_limits(config.measure.limit_mm)}
+    answers: dict[float, list[str]] = {limit: [] for limit in config.measure.limits}
     done_before, marks_unclear, doubtful = 0, 0, False
     with SegmenterPool(segmenter, jobs) as pool:
         for number, place in enumerate(places, 1):
@@ -429,11 +429,10 @@ def _is_whole(record: dict[str, Any], limits: Collection[float]) -> bool:
         row_of(record, Path())
         report_line(record)
         marks = [*record["cracks"], *record["unclear"]]
-        for name in ("width_trusted", *map(column, limits)):
-            Counter(mark[name] for mark in marks)
+        trusted = all(isinstance(mark["width_trusted"], bool) for mark in marks)
+        return trusted and all(mark[column(limit)] in ANSWERS for limit in limits for mark in marks)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         return False
-    return True
 
 
 def find_foreground(text: str, prompt: Prompt, pixels: np.ndarray) -> Foreground | None:

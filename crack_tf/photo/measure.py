@@ -13,7 +13,7 @@ from crack_tf.photo.cracks import COLUMNS, MIN_AREA, RANGE_COLUMNS, WIDTH_COLUMN
 from crack_tf.photo.doubt import MIN_LENGTH_PX
 from crack_tf.photo.gsd import GroundSampling, check_whole, from_camera, from_photo, from_value, small_note
 from crack_tf.photo.joining import join_cracks
-from crack_tf.photo.limits import column, read_limits
+from crack_tf.photo.limits import column
 from crack_tf.photo.marks import Marks, tell_apart
 from crack_tf.photo.measure_config import OVERLAY, PROFILES, RECORD, TABLE, MeasureConfig
 from crack_tf.photo.overlay import draw_cracks
@@ -86,7 +86,7 @@ def write_cracks(
         found = measure_cracks(drawn, mm_per_pixel, min_area, photo=photo, scale_error=error)
         return join_cracks(found, photo) if by_model else found
 
-    shortest, limits = min_length(config, by_model), read_limits(config.limit_mm)
+    shortest, limits = min_length(config, by_model), config.limits
     outside: list[Crack] = []
     if left_out is not None:
         least = max(MIN_LENGTH_PX, shortest)

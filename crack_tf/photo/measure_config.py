@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from crack_tf.photo.gsd import STATED_RANGES, check_stated, from_camera
 from crack_tf.photo.limits import Limits, read_limits
@@ -27,7 +28,7 @@ class MeasureConfig:
         sensor_width_mm: longer side of the sensor.
         exif: take focal length and distance from the photograph.
         limit_mm: widths that a table says of each crack whether it exceeds them: millimetres, a preset of `crack_tf.photo.limits` such as
-            "ec2", text with commas between, or a list of these; held as a tuple of millimetres.
+            "ec2", text with commas between, or a list of these; `limits` has them in millimetres.
 
     Raises:
         CrackError: if a limit is no width, an area or a length is below 0, one of the scale's fields is that of no camera
@@ -59,3 +60,8 @@ class MeasureConfig:
             if self.distance_m is None or self.sensor_width_mm is None:
                 raise CrackError("--focal-mm needs --distance-m and --sensor-width-mm beside it.")
             from_camera(self.focal_mm, self.distance_m, self.sensor_width_mm, 1)
+
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The widths of `limit_mm` in millimetres, ascending, each once."""
+        return cast("tuple[float, ...]", self.limit_mm)  # since __post_init__

@@ -11,7 +11,7 @@ from crack_tf.common.arguments import check_config
 from crack_tf.photo.cracks import Crack
 from crack_tf.photo.doubt import others
 from crack_tf.photo.gsd import GroundSampling
-from crack_tf.photo.limits import read_limits, tell
+from crack_tf.photo.limits import tell
 from crack_tf.photo.masks import check_crack_mask, lay_on_photo, read_mask
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
@@ -149,5 +149,4 @@ def measure_mask(
     record = {"mask": path.name, "photo": None if photo is None else photo.name}
     with making(folder, OUTPUT):
         marks = write_cracks(folder, drawn, scale, config.measure, record, pixels, by_model=by_model)
-    limits = read_limits(config.measure.limit_mm)
-    return MeasuredMask(folder, marks.cracks, scale, tuple(notes), marks.unclear, marks.short, limits)
+    return MeasuredMask(folder, marks.cracks, scale, tuple(notes), marks.unclear, marks.short, config.measure.limits)

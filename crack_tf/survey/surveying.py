@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from crack_tf.common.arguments import check_config
 from crack_tf.common.progress import say_now
@@ -82,7 +82,7 @@ class SurveyConfig:
         position_error_m: how wrong positions may be; farther apart, photographs are never compared for the same crack.
         needs_mm: width of crack that must be measurable where a surface counts as seen.
         limit_mm: widths that tables and report say of each crack whether it exceeds them: millimetres, a preset of `crack_tf.photo.limits`
-            such as "ec2", text with commas between, or a list of these; held as a tuple of millimetres.
+            such as "ec2", text with commas between, or a list of these; `limits` has them in millimetres.
         faces: file of the structure's faces, see `crack_tf.photo.faces`; None takes the walls that the flight looked at.
         distance_from_positions: whether photographs without a measured distance take one that is measured between those that overlap, by
             their positions, see `crack_tf.survey.position_ranges`.
@@ -174,6 +174,11 @@ class SurveyConfig:
                 continue
             wanted = "above 0" if 0 < least < 1 and not value > 0 else f"from {least:g} to {most:g}"
             raise CrackError(f"{option_of(name)} {value:g}: give a number {wanted}.")
+
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The widths of `limit_mm` in millimetres, ascending, each once."""
+        return cast("tuple[float, ...]", self.limit_mm)  # since __post_init__
 
 
 @dataclass(frozen=True, repr=False)
@@ -283,7 +288,7 @@ def survey(
         "needs_mm": config.needs_mm,
         **({"faces": [asdict(face) for face in faces]} if faces else {}),
         **({} if config.condition is None else {"condition": read_condition(config.condition).as_json()}),
-        **({"limits_mm": list(read_limits(config.limit_mm))} if config.limit_mm else {}),
+        **({"limits_mm": list(config.limits)} if config.limits else {}),
         **({} if earlier is None else {"since": earlier.as_json()}),
     }
     scale = Scale(config.mm_per_pixel, config.distance_m, config.focal_mm, config.sensor_width_mm)

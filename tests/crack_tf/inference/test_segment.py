@@ -156,8 +156,11 @@ def test_limits_are_counted_over_all_photographs_also_those_done_before(
     assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("limit ")] == told
 
 
-@pytest.mark.parametrize("missing", ["width_trusted", "limit_0.1_mm"])
-def test_a_photograph_whose_record_lacks_a_column_is_done_again(model: Path, tmp_path: Path, missing: str) -> None:
+@pytest.mark.parametrize("damage", [None, "perhaps"])
+@pytest.mark.parametrize("name", ["width_trusted", "limit_0.1_mm"])
+def test_a_photograph_whose_record_lacks_a_column_is_done_again(
+    model: Path, tmp_path: Path, name: str, damage: str | None
+) -> None:
     pixels = np.full((HEIGHT, WIDTH, 3), 220, np.uint8)
     pixels[20:25, 20:180] = pixels[60:90, 30:80] = 10
     Image.fromarray(pixels).save(tmp_path / "pier.png")
@@ -166,7 +169,9 @@ def test_a_photograph_whose_record_lacks_a_column_is_done_again(model: Path, tmp
     path = tmp_path / "out" / "pier.png" / "cracks.json"
     whole = read_json(path)
     lacking = read_json(path)
-    del lacking["unclear"][0][missing]
+    del lacking["unclear"][0][name]
+    if damage is not None:
+        lacking["unclear"][0][name] = damage
     write_json(path, lacking)
     assert call(*command, "--resume") == 0
     assert read_json(path)["unclear"] == whole["unclear"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from crack_tf.photo.limits import (
     parse_limits,
     read_limits,
 )
+from crack_tf.photo.measure_config import MeasureConfig
+from crack_tf.survey.surveying import SurveyConfig
 from tflite.errors import CrackError
 
 
@@ -53,7 +56,8 @@ def test_what_is_no_limit_is_named(text: str) -> None:
 )
 def test_a_configuration_takes_what_the_command_line_takes_and_numbers(value: Any, limits: tuple[float, ...]) -> None:
     assert read_limits(value) == limits
-    assert read_limits(read_limits(value)) == limits
+    assert MeasureConfig(limit_mm=value).limits == SurveyConfig(limit_mm=value).limits == limits
+    assert replace(MeasureConfig(limit_mm=value), min_area=3).limits == limits
 
 
 @pytest.mark.parametrize(
