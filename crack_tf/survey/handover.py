@@ -13,6 +13,7 @@ from pathlib import Path
 from crack_tf.survey import coco, geopackage, sheet
 from crack_tf.survey.crs import WGS84
 from crack_tf.survey.findings import Finding, PhotoRecord, Survey, read_survey
+from crack_tf.survey.severity import ranked
 from crack_tf.survey.store import RECORDS, read_points, read_records
 from tflite.arguments import check_types
 from tflite.errors import CrackError
@@ -85,7 +86,7 @@ def hand_over(
     """
     found, out, config = Path(found), Path(out), config or HandoverConfig()
     require(_NEEDS[config.to])
-    survey = read_survey(found)
+    survey = ranked(read_survey(found))
     if config.to == SHEET:
         check_folder(out, sheet.OUTPUT, overwrite, inputs=(found, config.photos))
         return _to_sheets(found, survey, out, config)

@@ -15,9 +15,10 @@ from PIL import Image
 
 from crack_tf.data.convert import convert
 from crack_tf.data.shapes import coco_counts, paint_polygon, paint_runs
-from crack_tf.survey.findings import Gap
+from crack_tf.survey.findings import Gap, read_survey, write_survey
 from crack_tf.survey.geojson import COLUMNS
 from crack_tf.survey.handover import HandoverConfig, hand_over
+from crack_tf.survey.severity import ranked
 from crack_tf.survey_export import main
 from tests.crack_tf.survey.known_surveys import (
     HEIGHT,
@@ -179,6 +180,22 @@ def test_a_geopackage_holds_every_finding_with_all_columns(found: Path, tmp_path
     assert rows["length_mm"].dtype == np.float64
     about, _, _, values = pyogrio.raw.read(path, layer="gaps")
     assert list(values[list(about["fields"]).index("photo")]) == ["broken.jpg"]
+
+
+@needs_gis
+def test_findings_of_an_earlier_versions_survey_have_todays_severities_and_order(found: Path, tmp_path: Path) -> None:
+    import pyogrio.raw
+
+    survey = read_survey(found)
+    earlier = [replace(finding, severity=float(n)) for n, finding in enumerate(reversed(survey.findings), 1)]
+    write_survey(found, replace(survey, findings=tuple(earlier)))
+    done = hand_over(found, tmp_path / "found.gpkg")
+    today = ranked(survey).findings
+    for layer, expected in (("findings", today), ("cracks", [one for one in today if one.length_px is not None])):
+        about, _, _, values = pyogrio.raw.read(done.path, layer=layer)
+        rows = dict(zip(about["fields"], values, strict=True))
+        told = list(zip(rows["id"], rows["severity"], strict=True))
+        assert told == [(finding.id, finding.severity) for finding in expected]
 
 
 @needs_gis
