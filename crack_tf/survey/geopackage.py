@@ -59,12 +59,14 @@ class GeoPackage:
 
     Attributes:
         projection: the reference system.
+        places: that have coordinates in it; none where nothing in the survey has a position.
         findings, cracks: rows of these layers.
         without_place: findings without a geometry.
         not_on_a_face: drawn cracks of which only the finding's point is there.
     """
 
     projection: Projection
+    places: int
     findings: int
     cracks: int
     without_place: int
@@ -108,7 +110,8 @@ def write_geopackage(path: Path, survey: Survey, crs: str) -> GeoPackage:
     import pyogrio.raw
 
     placed = place_cracks(survey)
-    there = projection(crs, _places(survey, placed))
+    places = _places(survey, placed)
+    there = projection(crs, places)
     layers = _layers(survey, placed, there)
     # The time of a change is the survey's, so that the same survey gives the same file.
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": survey.created})
@@ -132,7 +135,7 @@ def write_geopackage(path: Path, survey: Survey, crs: str) -> GeoPackage:
                 layer_options={"DESCRIPTION": f"{layer.text}. {NOTE} Made by {MADE_BY}."},
             )
     without = sum(finding.latitude is None or finding.longitude is None for finding in survey.findings)
-    return GeoPackage(there, len(survey.findings), len(placed.cracks), without, len(placed.lost))
+    return GeoPackage(there, len(places), len(survey.findings), len(placed.cracks), without, len(placed.lost))
 
 
 def _places(survey: Survey, placed: Placed) -> list[tuple[float, float]]:

@@ -163,11 +163,11 @@ def _to_geopackage(survey: Survey, out: Path, config: HandoverConfig) -> Handove
         if there.accuracy_m
         else "exactly"
     )
-    told = (
-        f"{counted(written.findings, 'finding')}, {written.cracks} of them as lines, in {there.code} ({there.name}{accuracy}); "
-        "altitudes as the "
-        "photographs have them"
-    )
+    if written.places:
+        where = f"{written.cracks} of them as lines, in {there.code} ({there.name}{accuracy}); altitudes as the photographs have them"
+    else:
+        where = f"and nothing has a position, so --crs {config.crs} was not used"
+    told = f"{counted(written.findings, 'finding')}, {where}"
     gaps = [f"{gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps]
     if written.without_place:
         gaps.append(

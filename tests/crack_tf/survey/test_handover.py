@@ -285,6 +285,15 @@ def test_findings_without_a_place_stay_rows_and_are_told(tmp_path: Path) -> None
 
 
 @needs_gis
+@pytest.mark.parametrize("crs", ["utm", "EPSG:2056"])
+def test_a_reference_system_that_nothing_is_placed_in_is_told_as_not_used(tmp_path: Path, crs: str) -> None:
+    a = photo_record("a.png", latitude=None, longitude=None)
+    write_found(tmp_path / "found", [(a, [drawn_finding(a, LINE)])])
+    done = hand_over(tmp_path / "found", tmp_path / "found.gpkg", HandoverConfig(crs=crs))
+    assert done.told == f"1 finding, and nothing has a position, so --crs {crs} was not used"
+
+
+@needs_gis
 def test_the_same_survey_gives_the_same_file(found: Path, tmp_path: Path) -> None:
     one = hand_over(found, tmp_path / "one.gpkg").path.read_bytes()
     assert hand_over(found, tmp_path / "two.gpkg").path.read_bytes() == one
