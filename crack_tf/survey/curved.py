@@ -125,7 +125,7 @@ def _wider(finding: Finding, flat: View, radius_m: float) -> Finding:
     if was is None or now is None or was.error is None or now.error is None or finding.length_error_mm is None:
         return finding
     (along, across), error = both(was, now)
-    changes: dict[str, Any] = {"note": finding.note or NOTE}
+    changes: dict[str, Any] = {"note": "; ".join(text for text in (finding.note, NOTE) if text)}
     # The ranges hold the wall's own errors already.
     more = math.sqrt(max(0.0, now.error**2 - was.error**2))
     for name, share, digits in (("length", along, 2), ("mean_width", across, 3), ("max_width", across, 3)):

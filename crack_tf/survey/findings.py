@@ -92,7 +92,7 @@ class Finding:
         picture, overlay: image files relative to the survey's folder, posix text: the place as it is, and with the outline.
         width_from: "photograph" where widths were measured in its grey values, "mask" where the segmentation model's mask had to
             do, which is often wider than the crack; None where none was measured.
-        note: why it is unclear or refuted, or why its ± is wide, for a person; or None.
+        note: why it is unclear or refuted, what found it where no tile is called cracked, or why its ± is wide, for a person; or None.
         length_error_mm, mean_width_error_mm, max_width_error_mm: half the width of the interval around each that holds 95 % of what the
             scale leaves open (range, focal length, angle), not of errors in pixels; None where the scale was given or is not known.
         centreline: polylines (x, y) in pixels, one per branch of the segmented crack; none where none was segmented, and in surveys from

@@ -17,7 +17,8 @@ A crack's length counts the gaps between, and its widths are those of the photog
   reaches the threshold. Their score is the highest probability in them.
 * Positive tiles of which less than a tenth was looked at, since the foreground leaves them out, are "unclear" findings. Shade, moss
   and water on concrete are taken for background as sky and leaves are: nobody has refuted those tiles.
-* Every unclear and every refuted finding has a note that says why it is.
+* Every unclear and every refuted finding has a note that says why it is, and a confirmed one in uncertain tiles alone has one that says
+  what found it.
 * Uncertain tiles that no confirmed crack and no such shape touches are no findings: to the classifier they were clean.
 
 A refuted finding stays in all tables and weighs less in the order: segmentation models miss cracks too.
@@ -51,6 +52,8 @@ CRUMBS = "the classifier calls this a crack, and only crumbs of one are drawn he
 UNSEEN = "the classifier is sure of a crack here, and none is drawn"
 SPECKS = "only specks are drawn here, and the classifier is not sure"
 NOTHING = "no crack is drawn here"
+NEARLY = "the classifier only nearly calls its tiles cracked: the segmentation model draws this crack"
+AGREED = ", and the classifier calls it one when it looks again"
 UNCERTAIN_LOGITS = 2.0  # below the threshold
 # Above the threshold. Chosen on training and validation photographs with masks, and on scenes without a crack, where they cost nothing.
 LIKELY_LOGITS, SURE_LOGITS = 0.5, 2.0
@@ -244,7 +247,7 @@ def _shapes(
             replace(
                 shape,
                 validation=CONFIRMED,
-                note=None,
+                note=None if shape.tiles else NEARLY + (AGREED if verify is not None else ""),
                 length_px=round(whole.length_px, 2),
                 mean_width_px=round(whole.mean_width_px, 3),
                 max_width_px=round(whole.max_width_px, 3),

@@ -70,7 +70,7 @@ def test_the_interval_of_a_length_holds_the_wall_and_the_pier() -> None:
     assert found.max_width_error_mm is not None
     assert found.max_width_error_mm > 0.1
     doubtful = replace(finding, note="too short")
-    assert holding_both([photo], [doubtful], {photo.name: RADIUS})[0].note == "too short"
+    assert holding_both([photo], [doubtful], {photo.name: RADIUS})[0].note == f"too short; {NOTE}"
     # What has no ± gets none, and others stay as they are.
     assert holding_both([photo], [replace(finding, length_error_mm=None)], {photo.name: RADIUS})[0].note is None
     assert holding_both([photo], [finding], {"other.jpg": PIER.diameter_m or 0.0}) == [finding]

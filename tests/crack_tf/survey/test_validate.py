@@ -10,10 +10,12 @@ import pytest
 from crack_tf.inference.tiles import Tile
 from crack_tf.photo.doubt import TOO_WIDE
 from crack_tf.survey.validate import (
+    AGREED,
     CRUMBS,
     DOUBTED,
     LEFT_OUT,
     LINK_PX,
+    NEARLY,
     NOT_ASKED,
     NOTHING,
     SHORT,
@@ -219,6 +221,11 @@ def test_an_uncertain_tile_counts_only_when_confirmed():
     doubtful = tile(100, 100, crack=False)
     (found,) = find_candidates(IMAGE, [doubtful], None, sees(LINE))
     assert (found.validation, found.tiles, found.probability) == ("confirmed", 0, 0.3)
+    assert found.note == NEARLY
+    (again,) = find_candidates(IMAGE, [doubtful], None, sees(LINE), verify=lambda *_: True)
+    assert again.note == NEARLY + AGREED
+    (called,) = find_candidates(IMAGE, [doubtful, tile(160, 100)], None, sees(LINE))
+    assert (called.validation, called.tiles, called.note) == ("confirmed", 1, None)
     assert find_candidates(IMAGE, [doubtful], None, sees()) == []
     assert find_candidates(IMAGE, [doubtful], None) == []
 
