@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import Counter
@@ -28,6 +29,10 @@ from tflite.hardware import describe
 from tflite.sameness import is_same, read_file
 from tflite.sidecar import Sidecar
 from tflite.words import counted
+
+# A photograph is barely cracked where its highest tile's odds of a crack are less than so many times those of the threshold. The page on
+# photographs says how many are.
+BARELY = 3.0
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ class Session:
         overlay: whether to draw heat maps too.
 
     Attributes:
-        counts: "crack", "no_crack" and "unreadable" photographs, and "tiles".
+        counts: "crack", "no_crack" and "unreadable" photographs, those of the first that are "barely", and "tiles".
     """
 
     def __init__(self, classifier: PhotoClassifier, predictions: Predictions | None, overlay: bool) -> None:
@@ -173,6 +178,7 @@ class Session:
                     self._predictions.add(record)
                 self.counts[record.get("decision", record["status"])] += 1
                 self.counts["tiles"] += len(record.get("tiles", ()))
+                self.counts["barely"] += is_barely(record)
                 tell(report_line(record))
                 if bar is not None and advance is None:
                     bar.update()
@@ -188,12 +194,17 @@ class Session:
         """Last words: counts, speed, and where the results are."""
         counts, seconds = self.counts, time.monotonic() - self._started
         read = counts["crack"] + counts["no_crack"]
-        text = f"{counted(read + counts['unreadable'], 'photograph')}: {counts['crack']} crack, {counts['no_crack']} no crack"
+        barely = f" ({counts['barely']} barely)" if counts["barely"] else ""
+        text = f"{counted(read + counts['unreadable'], 'photograph')}: {counts['crack']} crack{barely}, {counts['no_crack']} no crack"
         text += f", {counts['unreadable']} NOT READ"
         if done_before:
             text += f"; {done_before} done before"
         if skipped:
             text += f"; {counted(skipped, 'other file')} passed over"
+        if read:
+            text += f"\na tile is called cracked from a probability of {self._classifier.sidecar.threshold.probability:.3f} on"
+        if barely:
+            text += f"; barely: no tile's odds of a crack are {BARELY:g} times those"
         tiles = f"{self._classifier.side} pixels wide"
         if self._classifier.tile_mm is not None:
             tiles = f"{self._classifier.tile_mm:g} mm wide where photographs tell their scale, else {tiles}"
@@ -282,15 +293,21 @@ def _model(sidecar: Sidecar) -> dict[str, Any]:
     }
 
 
+def is_barely(record: dict[str, Any]) -> bool:
+    """Whether a photograph is called cracked, and its highest tile is hardly above the threshold."""
+    return record.get("decision") == "crack" and record["logit"] - record["threshold"]["logit"] < math.log(BARELY)
+
+
 def report_line(record: dict[str, Any]) -> str:
-    """What is told about a photograph: decision, highest probability, positive tiles, name."""
+    """What is told about a photograph: decision, highest probability, whether that is barely enough, positive tiles, name."""
     if "decision" not in record:
         return f"NOT READ  {record['photo']}: {record['reason']}"
     tiles = f"{record['positive_tiles']}/{len(record['tiles'])} tiles"
     left_out = f" ({record['left_out_tiles']} transparent tiles left out)" if record["left_out_tiles"] else ""
     doubted = f" ({record['reason']})" if record.get("reason") else ""
     decision = record["decision"].replace("_", " ")
-    return f"{decision:<8}  {record['probability']:.3f}  {tiles:>13}  {record['photo']}{doubted}{left_out}"
+    barely = "barely" if is_barely(record) else ""
+    return f"{decision:<8}  {record['probability']:.3f}  {barely:6}  {tiles:>13}  {record['photo']}{doubted}{left_out}"
 
 
 def _settings(config: PredictConfig, classifier: PhotoClassifier) -> dict[str, Any]:

@@ -74,6 +74,19 @@ def test_a_photograph_gets_one_line_and_nothing_is_written(
     assert set(tmp_path.rglob("*")) - before == {tmp_path / "a.png"}
 
 
+def test_a_photograph_that_is_barely_cracked_is_told_from_one_that_surely_is(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wall").mkdir()
+    for name, brightness in (("a", 112), ("b", 104), ("c", 140)):  # logits 1, 1.5 and -0.75
+        save(tmp_path / f"wall/{name}.png", brightness)
+    assert main([str(tmp_path / "wall"), "--model", str(model)]) == 0
+    *lines, counts, threshold, _ = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in lines] == ["barely", "1/1", "0.321"]
+    assert counts == "3 photographs: 2 crack (1 barely), 1 no crack, 0 NOT READ"
+    assert threshold.startswith("a tile is called cracked from a probability of 0.500 on; barely: ")
+
+
 def test_a_folder_is_classified_in_order_and_what_cannot_be_read_is_no_clean_photograph(
     model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
