@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from crack_tf.photo.cracks import Crack, Point
+from crack_tf.photo.key import Colour, draw_key
 from crack_tf.photo.masks import check_mask
 from tflite.drawn import marked
 from tflite.errors import CrackError
@@ -16,6 +18,7 @@ from tflite.errors import CrackError
 # Of the palette of Okabe and Ito, which most colour-blind people can tell apart.
 _MASK, _LINE, _WIDEST, _UNCLEAR = (213, 94, 0), (240, 228, 66), (0, 158, 255), (0, 114, 178)
 _MASK_WEIGHT = 0.35
+_FARTHER = (0.0, 2.0, 5.0, 9.0)  # heights of a label between it and the widest place, besides the circle around that
 ABOUT = "~"
 ABOUT_WORDS = f"{ABOUT} before a width that is not to be trusted: it is narrower more often"
 
@@ -25,16 +28,17 @@ Rectangle = tuple[float, float, float, float]  # left, top, right, bottom
 def draw_cracks(
     photo: np.ndarray, cracks: Sequence[Crack], mask: np.ndarray | None = None, labels: bool = True
 ) -> Image.Image:
-    """Draw mask, centrelines and the place of the maximum width, with number, length and widths beside each crack.
+    """Draw mask, centrelines and the place of the maximum width, with number, length and widths beside each crack, and a key.
 
-    A shape that may be no crack (it has a note) has its outline drawn instead.
+    A shape that may be no crack (it has a note) has its outline drawn instead. The key to colours and numbers is in a free corner of
+    pictures that are large enough.
 
     Args:
         photo: uint8 (height, width, 3).
         cracks: measured on this photograph's mask.
         mask: (height, width), tinted, or None.
-        labels: whether to write numbers; without, only lines are drawn. The longest cracks come first, and a label that
-            would cover another one is left out: that crack's numbers are in the table.
+        labels: whether to write numbers and the key; without, only lines are drawn. The longest cracks come first; a label lies where it
+            covers no crack, if there is room, and one that would cover another label is left out: that crack's numbers are in the table.
 
     Returns:
         A Pillow RGB image of the photograph's size; of a whole multiple where a label would not fit into a tiny photograph.
@@ -50,13 +54,14 @@ def draw_cracks(
     pixels = photo.copy()
     if mask is not None:
         inside = check_mask(mask, (photo.shape[0], photo.shape[1]))
-        tinted = (1 - _MASK_WEIGHT) * pixels[inside] + _MASK_WEIGHT * np.array(_MASK)
-        pixels[inside] = tinted.round().astype(np.uint8)
+        colours = (1 - _MASK_WEIGHT) * pixels[inside] + _MASK_WEIGHT * np.array(_MASK)
+        pixels[inside] = colours.round().astype(np.uint8)
     unit = max(1, round(max(photo.shape[:2]) / 700))  # line width: visible when the whole photograph is on a screen
     font = ImageFont.load_default(size=max(11, 12 * unit))
     longest = max((font.getlength(caption(crack)) for crack in cracks), default=0.0) if labels else 0.0
     times = max(1, math.ceil(longest / photo.shape[1]))
-    image = Image.fromarray(pixels.repeat(times, 0).repeat(times, 1))
+    tinted = pixels.repeat(times, 0).repeat(times, 1)
+    image = Image.fromarray(tinted)
     draw = ImageDraw.Draw(image)
     for crack in cracks:
         if crack.note is not None:
@@ -70,11 +75,31 @@ def draw_cracks(
         x, y = _there(crack.max_width_at, times)
         around = times * crack.max_width_px / 2 + 3 * unit
         draw.ellipse((x - around, y - around, x + around, y + around), outline=_WIDEST, width=unit)
-    if labels:
+    if labels and cracks:
+        busy = (np.asarray(image) != tinted).any(axis=2)
+        if mask is not None:
+            busy |= inside.repeat(times, 0).repeat(times, 1)
         written: list[Rectangle] = []
         for crack in cracks:
-            _write(draw, crack, font, image.size, written, times)
+            _write(draw, crack, font, busy, written, times, unit)
+        for left, top, right, bottom in written:
+            busy[math.floor(top) : math.ceil(bottom), math.floor(left) : math.ceil(right)] = True
+        draw_key(image, _key(cracks, mask), busy, font)
     return marked(image)
+
+
+def _key(cracks: Sequence[Crack], mask: np.ndarray | None) -> list[tuple[Colour | None, str]]:
+    """What stands for what in a picture of these."""
+    key: list[tuple[Colour | None, str]] = [(None, "number: length, mean / maximum width")]
+    if mask is not None:
+        key.append((_MASK, "drawn as crack"))
+    if any(crack.note is None for crack in cracks):
+        key += [(_LINE, "middle of a crack"), (_WIDEST, "where it is widest")]
+    if any(crack.note is not None for crack in cracks):
+        key.append((_UNCLEAR, "unclear: may be no crack"))
+    if not all(crack.width_trusted for crack in cracks):
+        key.append((None, f"{ABOUT} width not to be trusted"))
+    return key
 
 
 def _there(point: Point, times: int) -> Point:
@@ -96,22 +121,48 @@ def _write(
     draw: ImageDraw.ImageDraw,
     crack: Crack,
     font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
-    size: tuple[int, int],
+    busy: np.ndarray,
     written: list[Rectangle],
     times: int,
+    unit: int,
 ) -> None:
+    """Write a crack's label near its widest place, where it covers the fewest pixels of cracks, bool (height, width), and no label."""
     text = caption(crack)
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
-    # Beside the widest place, moved inside where it would leave the picture.
-    at, aside = _there(crack.max_width_at, times), times * crack.max_width_px
-    x = max(0.0, min(at[0] + aside, size[0] - right))
-    y = max(0.0, min(at[1] + aside, size[1] - bottom))
-    box = (x + left - 2, y + top - 2, x + right + 2, y + bottom + 2)
-    if any(_overlap(box, other) for other in written):
+    size = right - left + 4, bottom - top + 4
+    at, around = _there(crack.max_width_at, times), times * crack.max_width_px / 2 + 4 * unit
+    best, covered = None, math.inf
+    for box in _places(at, around, size, (busy.shape[1], busy.shape[0])):
+        if any(_overlap(box, other) for other in written):
+            continue
+        hidden = busy[math.floor(box[1]) : math.ceil(box[3]), math.floor(box[0]) : math.ceil(box[2])].sum()
+        if hidden < covered:
+            best, covered = box, hidden
+        if not hidden:
+            break
+    if best is None:
         return
-    written.append(box)
-    draw.rectangle(box, fill=(0, 0, 0))
-    draw.text((x, y), text, fill=(255, 255, 255), font=font)
+    written.append(best)
+    near = min(max(at[0], best[0]), best[2]), min(max(at[1], best[1]), best[3])
+    if math.dist(at, near) > around + size[1]:
+        start = [place + (end - place) * around / math.dist(at, near) for place, end in zip(at, near, strict=True)]
+        draw.line([(start[0], start[1]), near], fill=_WIDEST, width=unit)
+    draw.rectangle(best, fill=(0, 0, 0))
+    draw.text((best[0] + 2 - left, best[1] + 2 - top), text, fill=(255, 255, 255), font=font)
+
+
+def _places(at: Point, around: float, size: Point, picture: tuple[int, int]) -> Iterator[Rectangle]:
+    """Where a label (width, height) may lie, the nearest first: on all sides of a place, so far that a circle fits between."""
+    for farther, (right, down) in itertools.product(
+        _FARTHER, ((1, 1), (1, -1), (-1, -1), (-1, 1), (0, -1), (0, 1), (1, 0), (-1, 0))
+    ):
+        apart = around + farther * size[1]
+        corner = [
+            min(max(0.0, place + side * (apart + wide / 2) - wide / 2), limit - 1 - wide)
+            for place, side, wide, limit in zip(at, (right, down), size, picture, strict=True)
+        ]
+        x, y = (max(0.0, edge) for edge in corner)
+        yield x, y, x + size[0], y + size[1]
 
 
 def _overlap(one: Rectangle, other: Rectangle) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.overlay import caption, draw_cracks
@@ -66,20 +67,49 @@ def test_a_mask_of_another_size_and_a_grey_photograph_are_refused(mask: np.ndarr
         draw_cracks(np.zeros((80, 120), np.uint8), [], mask)
 
 
-def test_a_label_never_covers_that_of_a_longer_crack() -> None:
-    long = np.zeros((80, 200), bool)
-    long[40:44, 20:180] = True
-    both = long.copy()
-    both[50:54, 80:120] = True
-    photo = np.full((80, 200, 3), 128, np.uint8)
-    cracks = measure_cracks(both)
-    # Only the lines of the shorter one are added to what the longer one's label looks like.
-    one = np.asarray(draw_cracks(photo, cracks[:1]))
-    two = np.asarray(draw_cracks(photo, cracks))
-    label = (one == 0).all(axis=2)
-    assert label.any()
-    assert (two[:40] == one[:40]).all()
-    assert ((two == 0).all(axis=2) == label).mean() > 0.99
+def test_labels_lie_beside_the_cracks_and_beside_each_other() -> None:
+    both = np.zeros((120, 300), bool)
+    both[40:44, 20:280] = True
+    both[60:64, 80:180] = True
+    photo = np.full((120, 300, 3), 128, np.uint8)
+    boxes = written(np.asarray(draw_cracks(photo, measure_cracks(both), both)))
+    assert len(boxes) == 2  # the picture is too small for a key
+    for rows, columns in boxes:
+        assert not both[rows, columns].any()
+
+
+def test_a_label_that_finds_no_room_is_left_out_and_the_longest_cracks_is_there() -> None:
+    mask = np.zeros((34, 140), bool)
+    mask[2:5, 2:138] = mask[12:15, 2:120] = mask[22:25, 2:100] = True
+    boxes = written(np.asarray(draw_cracks(np.full((34, 140, 3), 128, np.uint8), measure_cracks(mask), mask)))
+    assert 1 <= len(boxes) < 3
+
+
+@pytest.mark.parametrize("low", [False, True])
+def test_a_key_says_what_stands_for_what_and_hides_no_crack(low: bool) -> None:
+    mask = np.zeros((600, 800), bool)
+    mask[300:306, 100:700] = True
+    if low:
+        mask[560:566, 30:770] = True
+    photo = np.full((600, 800, 3), 128, np.uint8)
+    plain = np.asarray(draw_cracks(photo, measure_cracks(mask), mask, labels=False))
+    image = np.asarray(draw_cracks(photo, measure_cracks(mask), mask))
+    key = max(written(image), key=lambda box: (box[0].stop - box[0].start) * (box[1].stop - box[1].start))
+    assert (plain[key] == 128).all()
+    shown = {tuple(colour) for colour in image[key].reshape(-1, 3).tolist()}
+    assert shown >= {(213, 94, 0), (240, 228, 66), (0, 158, 255)}
+    assert (0, 114, 178) not in shown  # nothing is unclear here
+
+
+def written(image: np.ndarray) -> list[tuple[slice, slice]]:
+    """Rows and columns of labels and key: what is black, with what it encloses, on a grey photograph."""
+    labels, _ = ndimage.label((image == 0).all(axis=2), np.ones((3, 3)))
+    found = [box for box in ndimage.find_objects(labels) if box[1].stop - box[1].start > 30]
+    return [one for one in found if not any(_within(one, other) for other in found if other is not one)]
+
+
+def _within(one: tuple[slice, slice], other: tuple[slice, slice]) -> bool:
+    return all(a.start >= b.start and a.stop <= b.stop for a, b in zip(one, other, strict=True))
 
 
 def test_a_label_fits_into_the_picture_of_a_tiny_photograph() -> None:

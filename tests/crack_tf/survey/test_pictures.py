@@ -29,6 +29,10 @@ def test_only_the_overlay_has_the_outline_and_it_lies_on_the_place(validation):
     plain, drawn = draw_finding(image, Box(200, 400, 100, 100), (ring,), validation)
     changed = (plain != drawn).any(axis=2)
     bright = (plain == 200).all(axis=2)
+    bottom = plain.shape[0] - 40
+    key, changed = changed[bottom:], changed[:bottom]
+    assert key.any()  # what the outline means
+    assert not key[:, plain.shape[1] * 9 // 10 :].any()
     assert changed.any()
     rows, columns = np.nonzero(bright)
     assert np.abs(np.argwhere(changed).min(axis=0) - (rows.min(), columns.min())).max() <= 2
