@@ -8,6 +8,7 @@ import platform
 import sys
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -37,13 +38,13 @@ from tflite.device.bundle import (
     sealed,
 )
 from tflite.errors import CrackError
-from tflite.files import atomic_path, sha256_bytes
+from tflite.files import atomic_path, run_name, sha256_bytes
 from tflite.foreign import refuse_foreign
 from tflite.images import load_rgb
 from tflite.manifest import LABELS, SPLITS, Item, Manifest, refuse_mixed, write_manifest
 from tflite.outputs import Output
 from tflite.runtime import Classifier
-from tflite.sidecar import Sidecar, golden_input, made_from, read_sidecar, sidecar_path, verify_file
+from tflite.sidecar import Sidecar, golden_input, made_from, read_sidecar, sidecar_path, verify_file, write_sidecar
 from tflite.words import counted
 
 REQUIREMENTS = "requirements-device.txt"
@@ -74,6 +75,7 @@ class Packed:
             other form is known, `twin`.
         source_sidecar: beside that.
         twin: the file that a model for the Edge TPU was compiled from, which runs on this machine; else `path` itself.
+        name: of the file in the bundle: that of `path`, with its run's in front where two models have one.
     """
 
     path: Path
@@ -81,6 +83,7 @@ class Packed:
     source: Path
     source_sidecar: Sidecar
     twin: Path
+    name: str
 
     @property
     def folder(self) -> str:
@@ -174,7 +177,7 @@ def fill(config: BundleConfig, models: Sequence[Packed], manifest: Manifest, out
     content["README.txt"] = readme(models, manifest, items).encode()
     content[INDEX] = json_bytes(index(content, models, manifest, items, config.split, config.seed))
     write_zip(out, content)
-    return Bundle(out, tuple(model.path.name for model in models), len(items), manifest.name, config.split)
+    return Bundle(out, tuple(model.name for model in models), len(items), manifest.name, config.split)
 
 
 def find_models(paths: Sequence[Path], originals: Sequence[Path]) -> list[Packed]:
@@ -185,7 +188,7 @@ def find_models(paths: Sequence[Path], originals: Sequence[Path]) -> list[Packed
         originals: further .keras files to look among.
 
     Raises:
-        CrackError: if there is none, one is damaged, two have one name, or a float model is not found.
+        CrackError: if there is none, one is damaged, two of one run's name have one name, or a float model is not found.
     """
     files: list[Path] = []
     shipped = read_zoo()[1]
@@ -205,15 +208,27 @@ def find_models(paths: Sequence[Path], originals: Sequence[Path]) -> list[Packed
             )
         else:
             files.append(path)
-    by_name: dict[str, Path] = {}
-    for file in files:
-        other = by_name.setdefault(file.name, file)
-        if other.resolve() != file.resolve():
-            raise CrackError(f"{other} and {file} have one name. Put them into two bundles.")
-    models = [_packed(file, originals) for file in by_name.values()]
+    packed = {file.resolve(): _packed(file, originals) for file in reversed(files)}
     # What was compiled for the Edge TPU comes with the file that the CPU runs, to be compared with.
-    models += [_packed(model.twin, originals) for model in models if model.twin.name not in by_name]
-    return sorted(models, key=lambda model: model.path.name)
+    twins = {model.twin.resolve(): model.twin for model in packed.values()}
+    packed |= {place: _packed(file, originals) for place, file in twins.items() if place not in packed}
+    return sorted(_named(list(packed.values())), key=lambda model: model.name)
+
+
+def _named(models: list[Packed]) -> list[Packed]:
+    """Models with names of their own: two runs of one architecture export files of one name."""
+    shared = Counter(model.name for model in models)
+    named = [
+        replace(model, name=f"{run_name(model.path)}-{model.name}") if shared[model.name] > 1 else model
+        for model in models
+    ]
+    first: dict[str, Packed] = {}
+    for model in named:
+        if (other := first.setdefault(model.name, model)) is not model:
+            raise CrackError(
+                f"{other.path} and {model.path} have one name, and so have their folders. Rename a folder, or put them into two bundles."
+            )
+    return named
 
 
 def shipped_golden(model: Packed) -> dict[str, Path]:
@@ -233,11 +248,12 @@ def golden_manifest(models: Sequence[Packed]) -> Iterator[Manifest]:
     """
     with tempfile.TemporaryDirectory(prefix="crack_tf-") as folder:
         items = {}
+        names = {model.path: model.name for model in models}
         for model in models:
             ours = shipped_golden(model)
             for role, crack in GOLDEN.items():
                 data = ours[role].read_bytes() if ours else golden_tile(model.twin, model.sidecar, role)
-                name = f"{model.twin.name}.{role}.png"
+                name = f"{names.get(model.twin, model.name)}.{role}.png"
                 (Path(folder) / name).write_bytes(data)
                 items[name] = Item(name, sha256_bytes(data), int(crack), name, "test")
         chosen = tuple(items[name] for name in sorted(items))
@@ -329,7 +345,7 @@ def reference(models: Sequence[Packed], items: Sequence[Item], images: Sequence[
             floats[sha256] = load_predictor(model.source).logits(here)
         logits = floats[sha256]
         assert model.sidecar.golden is not None
-        records[model.path.name] = {
+        records[model.name] = {
             "sha256": model.sidecar.sha256,
             "image_size": model.sidecar.image_size,
             "tolerance": model.sidecar.golden.tolerance,
@@ -361,7 +377,7 @@ def weaknesses(models: Sequence[Packed], recorded: Mapping[str, Any]) -> list[st
     labels = np.array(recorded["labels"]) == 1
     lines = []
     for model in models:
-        record = recorded["models"][model.path.name]
+        record = recorded["models"][model.name]
         called = model.sidecar.calls_crack(np.array(record["delegates"][_DELEGATES[0]]["raw"]))
         golden = [name for name, place in record["golden_tiles"].items() if called[place] != (name == "crack")]
         if golden or not called[labels].any() or called[~labels].all():
@@ -415,11 +431,21 @@ def code_files() -> dict[str, bytes]:
 
 def model_files(models: Sequence[Packed]) -> dict[str, bytes]:
     """The .tflite files and their sidecars."""
-    return {
-        f"{model.folder}/{file.name}": file.read_bytes()
-        for model in models
-        for file in (model.path, sidecar_path(model.path))
-    }
+    content: dict[str, bytes] = {}
+    for model in models:
+        place = f"{model.folder}/{model.name}"
+        content |= {place: model.path.read_bytes(), sidecar_path(place).as_posix(): _sidecar_bytes(model)}
+    return content
+
+
+def _sidecar_bytes(model: Packed) -> bytes:
+    """A model's sidecar, which states the name that the file has in the bundle."""
+    if model.name == model.path.name:
+        return sidecar_path(model.path).read_bytes()
+    with tempfile.TemporaryDirectory(prefix="crack_tf-") as folder:
+        path = Path(folder) / model.name
+        write_sidecar(path, replace(model.sidecar, file=model.name))
+        return sidecar_path(path).read_bytes()
 
 
 def manifest_bytes(manifest: Manifest, items: Sequence[Item]) -> bytes:
@@ -461,7 +487,7 @@ def index(
                 "cracked": cracked,
                 "licence": manifest.licence,
             },
-            "models": [f"{model.folder}/{model.path.name}" for model in models],
+            "models": [f"{model.folder}/{model.name}" for model in models],
             "files": [
                 {"path": path, "bytes": len(data), "sha256": sha256_bytes(data)}
                 for path, data in sorted(content.items())
@@ -472,7 +498,7 @@ def index(
 
 def readme(models: Sequence[Packed], manifest: Manifest, items: Sequence[Item]) -> str:
     """The commands to run on the board."""
-    names = "\n".join(f"  {model.folder}/{model.path.name}  ({model_name(model.sidecar)})" for model in models)
+    names = "\n".join(f"  {model.folder}/{model.name}  ({model_name(model.sidecar)})" for model in models)
     on_cpu = sum(model.folder == MODELS for model in models)
     compare = " --compare" if on_cpu > 1 else ""  # one model has nothing to be compared with
     coral = f"""
@@ -536,7 +562,7 @@ def _packed(path: Path, originals: Sequence[Path]) -> Packed:
             raise CrackError(f"{path} was compiled from {twin.name}, which is not beside it. Copy that there again.")
         verify_file(twin, read_sidecar(twin))
     if sidecar.adopted:
-        return Packed(path, sidecar, twin, sidecar, twin)
+        return Packed(path, sidecar, twin, sidecar, twin, path.name)
     name = Path(str(sidecar.training.get("source"))).name
     around = [folder / name for folder in (path.parent, path.parent.parent)]
     for source in [*originals, *around]:
@@ -544,7 +570,7 @@ def _packed(path: Path, originals: Sequence[Path]) -> Packed:
             found = read_sidecar(source)
             if made_from(sidecar, found):
                 verify_file(source, found)
-                return Packed(path, sidecar, source, found, twin)
+                return Packed(path, sidecar, source, found, twin, path.name)
     raise CrackError(
         f"the float model {name} that {path} was made from is not in {path.parent.parent}. "
         "Name the .keras file, with its sidecar beside it: --float-model FILE."

@@ -21,6 +21,7 @@ from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models.shipped import read_zoo
 from tests.dark_map_model import write_map_model
+from tflite.device import __main__ as device
 from tflite.device.bundle import file_problems, read_bundle
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_file
@@ -263,8 +264,29 @@ def test_a_segmentation_model_is_refused_and_its_benchmark_named(refused: Callab
         assert "python -m tflite.benchmark dark_map.tflite" in message
 
 
-def test_two_models_of_one_name_are_refused(run: Path, exported: Path, refused: Callable[..., str]) -> None:
-    assert "have one name" in refused(run, exported)
+def test_two_models_of_one_name_have_their_runs_in_front(run: Path, exported: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(exported, other)
+    (other / "export" / NAMES[0]).unlink()
+    out, folder = tmp_path / "both.zip", tmp_path / "both"
+    assert bundle.main([str(run), str(other), str(run), "--out", str(out), "--tiles", "2"]) == 0
+    with zipfile.ZipFile(out) as archive:
+        archive.extractall(folder)
+    names = [NAMES[0], *(f"{name}-{NAMES[1]}" for name in ("other", "run"))]
+    content = read_bundle(folder)
+    assert file_problems(content) == []
+    assert [path.name for path in content.models()] == names
+    for path in content.models():
+        sidecar = read_sidecar(path)
+        assert (sidecar.file, sidecar.sha256) == (path.name, sha256_file(path))
+    assert sorted(read_json(folder / "evaluation/reference.json")["models"]) == names
+    assert device.main(["check", "--bundle", str(folder), "--out", str(tmp_path / "check.json")]) == 0
+
+
+def test_two_models_of_one_name_and_one_runs_name_are_refused(run: Path, refused: Callable[..., str]) -> None:
+    other = run.parent / "elsewhere" / run.name
+    shutil.copytree(run, other)
+    assert "have one name, and so have their folders" in refused(run, other)
 
 
 def test_a_model_whose_float_original_is_missing_is_refused_and_takes_one_that_is_named(
