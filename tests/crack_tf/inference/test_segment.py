@@ -133,8 +133,8 @@ def test_measuring_the_mask_that_was_drawn_gives_the_same_cracks(
     assert [record["cracks"][0]["parts"], len(record["unclear"]), record["short"]] == [2, 1, 1]
     # Saved anew by a program that drops the mark, it is a person's: nothing is joined, nothing is too short.
     Image.open(drawn / "mask.png").point(lambda value: value).convert("1").save(tmp_path / "mine.png")
-    command = ("measure", tmp_path / "mine.png", "--photo", tmp_path / "pier.png", "--out", measured, "--overwrite")
-    assert main([*map(str, command)]) == 0
+    measure = ("measure", tmp_path / "mine.png", "--photo", tmp_path / "pier.png", "--out", measured, "--overwrite")
+    assert main([*map(str, measure)]) == 0
     record = read_json(measured / "cracks.json")
     assert [len(record["cracks"]), record["short"]] == [3, 0]
 
