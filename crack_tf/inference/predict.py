@@ -204,7 +204,7 @@ class Session:
         if read:
             text += f"\na tile is called cracked from a probability of {self._classifier.sidecar.threshold.probability:.3f} on"
         if barely:
-            text += f"; barely: no tile's odds of a crack are {BARELY:g} times those"
+            text += f"; barely: on no tile are the odds of a crack {BARELY:g} times the threshold's"
         tiles = f"{self._classifier.side} pixels wide"
         if self._classifier.tile_mm is not None:
             tiles = f"{self._classifier.tile_mm:g} mm wide where photographs tell their scale, else {tiles}"
