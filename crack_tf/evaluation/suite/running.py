@@ -141,6 +141,7 @@ class Suite:
         self._answers = Answers(jobs=config.jobs)
         self._sets: dict[Any, Any] = {}
         self._missing: dict[str, str] = {}
+        self._matrix: list[SplitRow] = []
         self.details: dict[str, Sequence[Row]] = {}  # further tables of a part
 
     def splits(self) -> list[SplitRow]:
@@ -156,12 +157,18 @@ class Suite:
 
     def matrix(self) -> list[SplitRow]:
         """Every model on every data set that is there."""
+        if self._matrix:  # asked for by another part before; the intervals take minutes
+            return self._matrix
         rows = []
         for name, model in self._models.items():
-            for chosen in sets.DOMAINS:
+            for whole in sets.DOMAINS:
+                if self._set(whole) is None:
+                    continue
+                chosen = sets.seen_by(self._answers.predictor(model), whole)
                 tiles = self._set(chosen)
                 if tiles is not None:
                     rows.append(self._row(tables.split_row, name, model, chosen, tiles))
+        self._matrix = rows
         return rows
 
     def domains(self) -> list[DomainRow]:

@@ -23,7 +23,7 @@ class Chosen:
         label: in tables.
         data: registry name, manifest file, or folder, in which environment variables are filled in.
         policy: of the split.
-        split: that is tested on. A set that no shipped model trains on is used whole.
+        split: that is tested on. "all": whole, but for models that learned from the set its test split, see `seen_by`.
         side: of its tiles in pixels.
         review: of the labels, one that comes along; doubtful tiles are left out. Empty: as the data set labels them.
         folder: only what lies in this folder of the set; empty for all of it.
@@ -87,6 +87,12 @@ def is_left_out(predictor: Predictor, chosen: Chosen) -> bool | None:
     """Whether the model learned nothing from the data set, not even from its other splits; None if its data are unknown."""
     known = str(predictor.sidecar.training.get("dataset") or "")
     return manifest_of(chosen).dataset not in known.split("+") if known else None
+
+
+def seen_by(predictor: Predictor, chosen: Chosen) -> Chosen:
+    """The set as a model is tested on it: whole where it learned nothing from it, else its test split."""
+    learned = chosen.split == "all" and is_left_out(predictor, chosen) is False
+    return replace(chosen, label=f"{chosen.label} test", split="test") if learned else chosen
 
 
 def trained_tiles(predictor: Predictor, chosen: Chosen) -> int | None:

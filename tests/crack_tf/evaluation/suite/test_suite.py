@@ -14,6 +14,7 @@ from crack_tf import suite as command
 from crack_tf.evaluation.suite import candidates, sets, tables
 from crack_tf.evaluation.suite.answers import Answers, TestSet
 from crack_tf.evaluation.suite.corruptions import CORRUPTIONS, SEVERITIES
+from crack_tf.inference.predictor import load_predictor
 from tests.dark_model import SIZE, write_dark_model
 from tflite.errors import CrackError
 
@@ -153,6 +154,22 @@ def test_the_command_writes_tables_plots_and_a_page(
     first, second = json.loads((out / "suite.json").read_text(encoding="utf-8"))["runs"]
     assert second["parts"] == ["prevalence", "splits"]
     assert first["parts"] == ["matrix", "corruptions", "calibration", "cost"]
+
+
+@pytest.mark.usefixtures("small_sets")
+@pytest.mark.parametrize(
+    ("learned", "name", "split"), [("here+synthetic", "whole test", "test"), ("metu", "whole", "all")]
+)
+def test_a_set_that_a_model_learned_from_is_asked_by_its_test_split_alone(
+    learned: str, name: str, split: str, dataset: Path, tmp_path: Path
+) -> None:
+    learned = learned.replace("here", dataset.name)
+    write_dark_model(tmp_path / "dark.tflite", training={"dataset": learned, "policy": "grouped", "seed": 0})
+    whole = sets.Chosen("whole", str(dataset), "grouped", "all", 40)
+    asked = sets.seen_by(load_predictor(tmp_path / "dark.tflite"), whole)
+    assert (asked.label, asked.split) == (name, split)
+    tested = sets.Chosen("tested", str(dataset), "grouped", "test", 40)
+    assert sets.seen_by(load_predictor(tmp_path / "dark.tflite"), tested) == tested
 
 
 @pytest.mark.parametrize(
