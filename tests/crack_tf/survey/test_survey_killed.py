@@ -1,4 +1,4 @@
-"""kill -9 at random moments, twenty times: the survey that is finished afterwards is the one that was never stopped."""
+"""kill -9 at random moments, eight times: the survey that is finished afterwards is the one that was never stopped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 from tests.crack_tf.survey.small_flight import write_flight, write_models
 
-KILLS = 20
+KILLS = 8
 GAPS = 1  # exit code of these surveys: one photograph is damaged
 # Files of the clock and the machine, not of the photographs.
 APART = {"performance.json"}
