@@ -6,6 +6,7 @@ The README's figures all stand in one table, which `studies/readme_table.py` mak
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from studies.adapt import tables as adaptation_tables
 from studies.adapt_bridge import table as bridge_table
 from studies.adapt_features import SHOWN as SHOWN_FEATURES
 from studies.adapt_features import table as features_table
+from studies.domain_tune import table as front_table
 from studies.readme_table import rows
+from studies.real_scenes import DEVICE_MODELS, sets_table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -343,6 +346,10 @@ def test_the_documents_quote_every_trial_of_the_searchs_front() -> None:
         assert f"| {row['trial']}{knee} | {rates} | {cost} | {row['epochs']} |" in QUOTED
 
 
+def test_the_documents_quote_the_front_of_the_search_over_sets_left_out() -> None:
+    assert front_table(rows(RESULTS / "tuning" / "left-out" / "pareto.csv")) in QUOTED
+
+
 def test_the_documents_quote_the_finalists_on_the_test_split_and_their_speed() -> None:
     folder = RESULTS / "tuning" / "finalists"
     for row in rows(folder / "metrics.csv"):
@@ -369,21 +376,34 @@ def test_the_documents_quote_what_real_scenes_brought() -> None:
             for name in ("f1", "tolerant_f1")
         ]
         assert f"| {row['set']} | {row['photographs']} | {' | '.join(cells)} |" in QUOTED
+    text = " ".join(QUOTED.split())
+    scenes = rows(folder / "classifiers" / "scenes.csv")
+    for model, name in (
+        ("mobilenet_v2_real", "the default"),
+        ("mobilenet_v2_104_real", "`mobilenet_v2_104_real`"),
+        ("mobilenet_v2_research", "`mobilenet_v2_research`"),
+    ):
+        own = [row for row in scenes if row["model"] == model]
+        found, cracks, false = (sum(int(row[figure]) for row in own) for figure in ("found", "cracks", "false"))
+        assert f"each finds the same {found} of {cracks} cracks" in text
+        assert re.search(rf"\b{false}(?: false confirmed findings)? \({re.escape(name)}", text), model
     (path,) = (folder / "speed").glob("*.json")
-    default, small, smallest, study = json.loads(path.read_text())["compare"]
-    times = f"{default['p50_ms']:.2f} ms for the default, {small['p50_ms']:.2f} ms for the small one, {small['paired_ratio']:.2f} of it"
-    others = f"{smallest['p50_ms']:.2f} ms for `mobilenet_v2_035_112_real` and {study['p50_ms']:.2f} ms for the"
-    assert times in " ".join(QUOTED.split())
-    assert others in " ".join(QUOTED.split())
-    for row in rows(folder / "matrix.csv"):
+    study, *others = json.loads(path.read_text())["compare"]
+    assert study["model"].startswith("mobilenet_v2/")
+    assert {entry["model"].partition("/")[0] for entry in others} == {"mobilenet_v2_real", *DEVICE_MODELS}
+    for entry in others:
+        start, end = f"| `{entry['model'].partition('/')[0]}` |", f" | {entry['paired_ratio']:.2f} |"
+        assert any(line.startswith(start) and line.endswith(end) for line in QUOTED.splitlines()), start
+    matrix = rows(folder / "matrix.csv")
+    assert sets_table(matrix, ("mobilenet_v2_real", *DEVICE_MODELS)) in QUOTED
+    assert sets_table(matrix, ("mobilenet_v2_real", "mobilenet_v2_research")) in QUOTED
+    for row in matrix:
         found = (
             f"{float(row['specificity']):.3f} ({row['tn']}/{int(row['tn']) + int(row['fp'])})"
             if row["specificity"]
             else "-"
         )
-        if row["model"].startswith("mobilenet_v2_035"):
-            line = next(line for line in QUOTED.splitlines() if line.startswith(f"| {row['model']} | {row['set']} |"))
-            assert line.endswith(f" | {found} |")
+        if row["model"] not in ("mobilenet_v2_real", "mobilenet_v2_mixed"):
             continue
         line = next(
             line

@@ -123,7 +123,9 @@ def pareto_plot(outcomes: Sequence[Outcome], best: Sequence[Outcome], choice: Ou
         axes.set_xlabel(label)
         axes.grid(alpha=0.3)
     panels[0].set_yscale("log")
+    panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panels[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panels[0].yaxis.set_minor_formatter(NullFormatter())
     if best[0].draws_masks:
         compared, errors = "F1", "100 % less the pixels' F1\n(validation, int8)"
     elif best[0].left_out:

@@ -483,10 +483,13 @@ Drawing = Literal["unet_mobile"]
 Classifying = Literal[
     "mobilenet_v2",
     "mobilenet_v2_035_112_real",
+    "mobilenet_v2_035_64_real",
     "mobilenet_v2_035_mixed",
     "mobilenet_v2_035_real",
+    "mobilenet_v2_104_real",
     "mobilenet_v2_mixed",
     "mobilenet_v2_real",
+    "mobilenet_v2_research",
     "opnet",
     "opnet_lite_base",
     "opnet_lite_nano",

@@ -66,7 +66,9 @@ def steps_of(name: str) -> list[Step | Copy]:
     if name == "survey_demo":
         return survey_demo.steps()
     study = importlib.import_module(f"studies.{name}")
-    steps: list[Step | Copy] = study.steps(*([Path("data")] if name in ("real_scenes", "segmentation") else []))
+    steps: list[Step | Copy] = study.steps(
+        *([Path("data")] if name in ("domain_tune", "real_scenes", "segmentation") else [])
+    )
     return steps
 
 
@@ -95,7 +97,7 @@ def test_the_makefile_runs_every_recipe_and_stays_short() -> None:
     lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
     assert len(lines) < 150
     named = {word for line in lines if re.match(r"(NOTEBOOK_)?STUDIES :=", line) for word in line.split()[2:]}
-    assert named == {path.stem.replace("_", "-") for path in RECIPES} - {"demo", "real-scenes"}
+    assert named == {path.stem.replace("_", "-") for path in RECIPES} - {"demo", "domain-tune", "real-scenes"}
     offered = {line.split()[2] for line in lines if line.startswith("# make ")}
     assert named | {"demo", "test", "quick"} <= offered
 
