@@ -69,7 +69,7 @@ def test_a_value_outside_the_declared_ones_may_be_held() -> None:
 @pytest.mark.parametrize(
     ("fixed", "varied", "only", "words"),
     [
-        (["depth=3"], [], None, r"--fix 'depth' cannot be searched.*width"),
+        (["depth=3"], [], None, r"--fix 'depth' cannot be held.*width"),
         (["width"], [], None, "NAME=VALUE"),
         ([], ["width=8"], None, "two different values"),
         ([], ["width=8,8"], None, "two different values"),
