@@ -384,9 +384,9 @@ def test_the_documents_quote_what_real_scenes_brought() -> None:
         ("mobilenet_v2_research", "`mobilenet_v2_research`"),
     ):
         own = [row for row in scenes if row["model"] == model]
-        hits, cracks, false = (sum(int(row[figure]) for row in own) for figure in ("found", "cracks", "false"))
+        hits, cracks, errors = (sum(int(row[figure]) for row in own) for figure in ("found", "cracks", "false"))
         assert f"each finds the same {hits} of {cracks} cracks" in text
-        assert re.search(rf"\b{false}(?: false confirmed findings)? \({re.escape(name)}", text), model
+        assert re.search(rf"\b{errors}(?: false confirmed findings)? \({re.escape(name)}", text), model
     (path,) = (folder / "speed").glob("*.json")
     study, *others = json.loads(path.read_text())["compare"]
     assert study["model"].startswith("mobilenet_v2/")
