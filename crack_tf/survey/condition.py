@@ -229,6 +229,13 @@ def _with_condition(table: ConditionTable, finding: Finding) -> Finding:
         unseen = "may be no crack's" if finding.width_from == "photograph" else "was not measured in the photograph"
         why = f"is below {MIN_PIXELS:g} pixels" if few else unseen
         doubt = f"; the width {why}, not to be trusted"
+    elif found.state is not None and finding.max_width_range_mm is not None:
+        ends = finding.max_width_range_mm
+        low, high = (
+            propose(table, end, finding.pattern, finding.spacing_mm, has_spacing).state or "no state" for end in ends
+        )
+        if low != high:
+            doubt = f"; the range of the width, {ends[0]:.2f} to {ends[1]:.2f} mm, reaches from {low} to {high}"
     return replace(finding, condition=found.state, condition_rule=f"proposal by {found.rule}{doubt}")
 
 

@@ -82,6 +82,17 @@ def test_a_width_of_few_pixels_is_called_doubtful() -> None:
     assert found.condition_rule.endswith("not to be trusted")
 
 
+def test_a_range_that_reaches_into_another_state_is_told() -> None:
+    finding = replace(drawn_finding(photo_record("a.png", mm_per_pixel=0.1), LINE), pattern=SINGLE)
+    told = "; the range of the width, 0.20 to 1.20 mm, reaches from Good to Poor"
+    for ends, end in (((0.2, 1.2), told), ((0.4, 0.6), ", single)")):
+        wide = replace(finding, max_width_low_mm=ends[0], max_width_high_mm=ends[1], width_trusted=True)
+        (found,) = with_conditions(read_condition("osim"), [wide])
+        assert found.condition == "Fair"
+        assert found.condition_rule is not None
+        assert found.condition_rule.endswith(end)
+
+
 def test_a_table_of_ones_own_is_read(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(
