@@ -142,6 +142,12 @@ EXCUSED: dict[str, str] = {
     "make emulated-pi BUNDLE=crack_tf-bundle.zip": "a quarter of an hour at 224 pixels; with small models it is run",
     ".venv/bin/python -m tests.emulated_pi.measure crack_tf-bundle.zip --overwrite": "the same quarter of an hour",
     "make explain-results": "20 minutes of processor time",
+    (
+        "crack-tf tune --model mobilenet_v2 --data open.csv --left-out brick.csv deepcrack.csv conglomerate.csv "
+        "--weights mobilenet_v2_035_real.keras --teacher mobilenet_v2_real.keras --fix alpha=0.35 --only "
+        "image_size,learning_rate --fix balance=0.65 --fix zoom_out=1.6 --target-recall 0.9 --min-speedup 4 --reference "
+        "mobilenet_v2-int8-qat.tflite --out runs/elsewhere"
+    ): "an hour of training; tests/crack_tf/test_tune.py searches over a set left out",
     "make figures": "needs the METU runs, which take hours to train",
 }
 
