@@ -19,7 +19,7 @@ from crack_tf.inference.overlay import draw_overlay
 from crack_tf.inference.predictions import CLASSIFIED, UNREADABLE, Predictions
 from crack_tf.inference.second_look import DOUBTED
 from crack_tf.inference.tiles import Photo, PhotoClassifier
-from crack_tf.models.shipped import find_model, model_name
+from crack_tf.models.shipped import find_model, is_research_only, model_name, research_note
 from crack_tf.photo.gsd import from_photo
 from tflite.arguments import check_types
 from tflite.device.tiles import MAX_OVERLAP
@@ -211,6 +211,8 @@ class Session:
         text += (
             f"\n{counted(counts['tiles'], 'tile')} in {seconds:.1f} s, {counts['tiles'] / seconds:.0f} tiles/s; {tiles}"
         )
+        if is_research_only(self._classifier.sidecar):
+            text += f"\nnote: {research_note([model_name(self._classifier.sidecar)])}"
         if self._predictions is not None:
             text += f"\nresults in {self._predictions.folder}"
         return text

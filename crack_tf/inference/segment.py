@@ -35,7 +35,7 @@ from PIL import Image
 from crack_tf.inference.maps import SegmenterPool, photo_seams
 from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.scales import segment_at_scales
-from crack_tf.models.shipped import find_model, model_name
+from crack_tf.models.shipped import find_model, is_research_only, model_name, research_note, stated_use
 from crack_tf.photo.doubt import MAX_WIDTH, others
 from crack_tf.photo.ends import with_ends
 from crack_tf.photo.foreground import Foreground, Given, Prompt
@@ -254,6 +254,8 @@ def work(
         print(f"note: {note}")
     if doubtful:
         print(ABOUT_WORDS)
+    if is_research_only(segmenter.sidecar):
+        print(f"note: {research_note([model_name(segmenter.sidecar)])}")
     print(f"results in {out}")
     return Segmented(len(rows), cracked, unreadable)
 
@@ -292,12 +294,13 @@ def open_out(
         # Not stated where there are none.
         **({"limits_mm": list(limits)} if limits else {}),
     }
+    use = stated_use(sidecar)
     path = out / SETTINGS
     if not resume:
         hint = "Choose another --out, add --resume to go on, or --overwrite."
         check_folder(out, OUTPUT, overwrite, inputs=inputs, hint=hint)
         clear(out)
-        write_json(path, settings)
+        write_json(path, settings | use)
         return sha256_file(path)
     found = read_json(path)
     remove_leftovers(out, replace(OUTPUT, files=(*OUTPUT.files, *(f"**/{name}" for name in (*_PICTURES, *FILES)))))
@@ -306,7 +309,7 @@ def open_out(
             f"--resume: {out} was made by an earlier version, which does not tell unclear marks from cracks. Give --overwrite in place "
             "of --resume, or another --out."
         )
-    for name, before, now in changed(found, settings):
+    for name, before, now in changed(found | use, settings | use):  # runs of versions that did not state the use go on
         raise CrackError(
             f"--resume: {out} was started with {name} = {before!r}, now it is {now!r}. "
             "Use the same settings, or another --out."

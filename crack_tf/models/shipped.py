@@ -13,7 +13,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,6 +41,7 @@ _USES = {
     "segment": "it draws cracks. Use it with crack-tf photo segment.",
 }
 GOLDEN = {"golden_crack": True, "golden_no_crack": False}
+RESEARCH = "research only"
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,24 @@ def model_name(sidecar: Sidecar, folder: Path = FOLDER) -> str:
         "-adapted" if "adapted" in sidecar.training else ""
     )  # it may have the shipped bytes and a threshold of its own
     return f"{sidecar.model if shipped is None else shipped.name}-{sidecar.scheme}{adapted}"
+
+
+def is_research_only(sidecar: Sidecar) -> bool:
+    """Whether a model's training data allow research and nothing else."""
+    return RESEARCH in sidecar.licence.lower()
+
+
+def stated_use(sidecar: Sidecar) -> dict[str, str]:
+    """What files say of a model's use beside its hash: {"use": "research only"}, or nothing. It follows from the licence in the sidecar."""
+    return {"use": RESEARCH} if is_research_only(sidecar) else {}
+
+
+def research_note(names: Sequence[str]) -> str:
+    """What people are told of models that are for research only; "" where there are none."""
+    if not names:
+        return ""
+    are, whose = ("is", "its") if len(names) == 1 else ("are", "their")
+    return f"{' and '.join(names)} {are} {RESEARCH}: licences of {whose} training data allow no other use"
 
 
 def looks_again(sidecar: Sidecar, folder: Path = FOLDER) -> bool:

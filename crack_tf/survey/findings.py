@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
+from crack_tf.models.shipped import RESEARCH, research_note
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.limits import check_limits, judge
 from crack_tf.photo.patterns import ORIENTATIONS, PATTERNS
@@ -308,7 +309,8 @@ class Survey:
     Attributes:
         source: name of the folder, video or journal.
         created: when it was started, ISO 8601 in UTC with "Z".
-        models: by role, "classifier" and "segmenter": {"name", "sha256", ...}; a missing role was not used.
+        models: by role, "classifier" and "segmenter": {"name", "sha256", ...}; a missing role was not used. Where "use" is there, it is
+            "research only".
         settings: what decides the results.
         photos: that were searched, in order of their names.
         findings: in the order of `crack_tf.survey.severity`.
@@ -334,6 +336,11 @@ class Survey:
 def unplaced(photos: Sequence[PhotoRecord]) -> list[PhotoRecord]:
     """Photographs of which nobody knows where they were taken."""
     return [photo for photo in photos if photo.latitude is None]
+
+
+def research_of(survey: Survey) -> str:
+    """What is told where a survey's models are for research only; "" where none is."""
+    return research_note([str(model.get("name")) for model in survey.models.values() if model.get("use") == RESEARCH])
 
 
 def limits_of(survey: Survey) -> tuple[float, ...]:

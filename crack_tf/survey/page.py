@@ -26,7 +26,7 @@ from crack_tf.photo.cracks import RANGE_COLUMNS
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.survey.certificate import Certificate, read_certificate
 from crack_tf.survey.condition import PROPOSAL, table_of
-from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, VALIDATIONS, Finding, Survey, limits_of
+from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, VALIDATIONS, Finding, Survey, limits_of, research_of
 from crack_tf.survey.ledger import Coverage, coverage_of
 from crack_tf.survey.page_certificate import certificate_section
 from crack_tf.survey.page_coverage import coverage_section
@@ -271,6 +271,7 @@ def _method(survey: Survey) -> str:
         origin = ("where it comes from", describe_scales(survey.photos) or "")
         settings = [("scale of the photographs", text), origin, *settings]
     meanings = "; ".join(f"{name}: {_MEANINGS[name]}" for name in VALIDATIONS)
+    research = research_of(survey)
     return (
         f"<p>A classifier looked at every tile of every photograph. A second model gave its opinion on what the first one "
         f"found ({escape(meanings)}). Confidence is the classifier's highest probability; it is not calibrated.</p>"
@@ -279,7 +280,7 @@ def _method(survey: Survey) -> str:
         "about: they are not to be trusted. The range behind a length or "
         "a width holds 95 % of what the photograph and its scale leave open; it takes the drawn line for a crack.</p>"
         f"{_about_limits(survey)}{_condition(survey)}"
-        f"<h3>Models</h3>{_pairs(models)}<h3>Settings</h3>{_pairs(settings)}"
+        f"<h3>Models</h3>{f'<p>{escape(research)}.</p>' if research else ''}{_pairs(models)}<h3>Settings</h3>{_pairs(settings)}"
     )
 
 

@@ -264,6 +264,11 @@ def read_since(folder: Path, survey: Survey) -> Since | None:
     return since if since.survey == survey_id(survey) else None
 
 
+def _compared(survey: Survey) -> dict[str, dict[str, Any]]:
+    """What two surveys' models are compared by: earlier versions did not state their use, which follows from the hash."""
+    return {role: {name: model[name] for name in model if name != "use"} for role, model in survey.models.items()}
+
+
 def _model_name(model: Mapping[str, Any] | None) -> str:
     """A model's name with the start of its hash, as a survey's `models` has it."""
     return "none" if model is None else f"{model.get('name')} ({str(model.get('sha256'))[:8]})"
@@ -336,7 +341,7 @@ class _Comparison:
                 f"the scales of the two surveys disagree: by the earlier one's, the same wall is {np.median(off):.2g} times as large as by "
                 "this one's. One was stated wrongly; growth in millimetres is by the one that claims to be known better."
             )
-        others = changed(*(survey.models for survey in self._surveys))
+        others = changed(*(_compared(survey) for survey in self._surveys))
         if others:
             told = "; ".join(f"{role}: {_model_name(before)}, now {_model_name(now)}" for role, before, now in others)
             found.append(

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from crack_tf.common.arguments import check_config
 from crack_tf.common.progress import say_now
-from crack_tf.models.shipped import find_model, model_name, read_zoo
+from crack_tf.models.shipped import find_model, model_name, read_zoo, stated_use
 from crack_tf.photo.faces import read_faces
 from crack_tf.photo.gsd import BY_POSITIONS, STATED_RANGES, check_stated
 from crack_tf.photo.limits import Limits, read_limits
@@ -369,8 +369,11 @@ def survey(
             earlier=earlier,
         )
         handled, before = work.work()
-        # The record keeps the sidecar's thresholds, by which surveys from before go on.
-        used = {role: _described(sidecar) | {"threshold": _cut(sidecar)} for role, sidecar in searcher.sidecars.items()}
+        # The record keeps the sidecar's thresholds and states no use: by it, surveys from before go on.
+        used = {
+            role: _described(sidecar) | {"threshold": _cut(sidecar)} | stated_use(sidecar)
+            for role, sidecar in searcher.sidecars.items()
+        }
         made, speed = work.finish(used, record | asked | {"models": used}, one_file=one_file)
         certificate = None
         if config.certify:

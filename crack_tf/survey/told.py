@@ -6,7 +6,7 @@ from collections import Counter
 
 from crack_tf.photo.limits import tell as tell_limit
 from crack_tf.survey.condition import table_of
-from crack_tf.survey.findings import CONFIRMED, VALIDATIONS, limits_of
+from crack_tf.survey.findings import CONFIRMED, VALIDATIONS, limits_of, research_of
 from crack_tf.survey.scales import describe_scales, describe_tiles
 from crack_tf.survey.severity import DISCLAIMER, RULE
 from crack_tf.survey.surveying import SurveyResult
@@ -52,7 +52,12 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
         lines.append(f"since last time: {found.since.describe()}")
     if found.certificate is not None:
         lines.append(f"certificate: {found.certificate.describe()}")
-    notes = (*survey.warnings, *(() if found.since is None else found.since.warnings))
+    research = research_of(survey)
+    notes = (
+        *survey.warnings,
+        *((research,) if research else ()),
+        *(() if found.since is None else found.since.warnings),
+    )
     lines += [f"note: {warning}" for warning in notes]
     if found.handled:
         lines.append(_speed(found))

@@ -14,11 +14,13 @@ from crack_tf.models.shipped import (
     GOLDEN,
     LIMIT_BYTES,
     MANIFEST,
+    RESEARCH,
     ROLES,
     ZooFile,
     ZooModel,
     check,
     highest,
+    is_research_only,
     read_zoo,
     write_zoo,
 )
@@ -50,7 +52,6 @@ LICENCES = frozenset(
         "BSD-3-Clause-Clear",
     }
 )
-RESEARCH = "research only"
 _SEED = 20_260_101  # of the golden tiles; nothing is trained on this set
 
 
@@ -267,11 +268,6 @@ def _check_origin(sources: dict[str, Path], sidecar: Sidecar) -> None:
                 f"{found.file} has licence {found.licence!r}: only models under {', '.join(sorted(LICENCES))}, and with a "
                 f"label those for {RESEARCH}, may ship."
             )
-
-
-def is_research_only(sidecar: Sidecar) -> bool:
-    """Whether a model's training data allow research and nothing else."""
-    return RESEARCH in sidecar.licence.lower()
 
 
 def _tile_side(sidecar: Sidecar) -> int:

@@ -74,6 +74,14 @@ def test_a_photograph_gets_one_line_and_nothing_is_written(
     assert set(tmp_path.rglob("*")) - before == {tmp_path / "a.png"}
 
 
+def test_a_model_for_research_only_is_told(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_dark_model(model, licence="a: CC0-1.0; b: research only (academic research)")
+    assert main([str(save(tmp_path / "a.png", 20)), "--model", str(model)]) == 0
+    assert capsys.readouterr().out.endswith(
+        "\nnote: dark-int8-ptq is research only: licences of its training data allow no other use\n"
+    )
+
+
 def test_a_photograph_that_is_barely_cracked_is_told_from_one_that_surely_is(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -74,6 +74,25 @@ def test_a_photograph_gets_maps_and_measured_cracks(
     assert "1 crack, longest" in capsys.readouterr().out
 
 
+def test_a_model_for_research_only_is_told_and_recorded_and_older_runs_go_on(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, out = tmp_path / "dark.tflite", tmp_path / "out"
+    write_map_model(model, licence="a: CC0-1.0; b: Research only (no licence given). Encoder (Apache-2.0).")
+    told = "\nnote: dark_map-int8-ptq is research only: licences of its training data allow no other use\n"
+    assert call(photo, "--model", model, "--out", out) == 0
+    assert told in capsys.readouterr().out
+    settings = read_json(out / verb.SETTINGS)
+    assert settings.pop("use") == "research only"
+    write_json(out / verb.SETTINGS, settings)  # as of a version that did not state it
+    assert call(photo, "--model", model, "--out", out, "--resume") == 0
+    assert told in capsys.readouterr().out
+    write_map_model(model)
+    assert call(photo, "--model", model, "--out", out, "--overwrite") == 0
+    assert "research only" not in capsys.readouterr().out
+    assert "use" not in read_json(out / verb.SETTINGS)
+
+
 def test_a_crack_that_is_drawn_in_pieces_is_one_crack_with_its_gap(model: Path, tmp_path: Path) -> None:
     pixels = np.full((HEIGHT, WIDTH, 3), 220, np.uint8)
     pixels[58:63, 20:90] = pixels[58:63, 110:180] = 10

@@ -115,6 +115,14 @@ def test_the_policy_names_the_pages_own_style_and_script(tmp_path: Path) -> None
 HOSTILE = '</script><script>window.hacked=1</script><img src=x onerror="window.hacked=1">\'"&<!--\u202e'
 
 
+def test_a_model_for_research_only_is_told_where_the_models_are(tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 2)
+    assert "research only" not in page(tmp_path, survey).text
+    drawing = {**survey.models["segmenter"], "name": "<b>", "use": "research only"}
+    text = page(tmp_path, replace(survey, models={**survey.models, "segmenter": drawing})).text
+    assert "Models<b> is research only: licences of its training data allow no other use." in text
+
+
 def test_html_in_names_is_shown_and_never_run(tmp_path: Path) -> None:
     survey = drawn_survey(tmp_path, 2)
     plain = page(tmp_path, survey)

@@ -250,6 +250,10 @@ def test_other_models_are_told_by_their_hash_not_by_their_name(epochs: Epochs, t
     earlier = open_earlier(epochs.folder / "found-old", tmp_path)
     renamed = replace(survey, models={role: {**model, "name": "other"} for role, model in survey.models.items()})
     assert compare_surveys(earlier, renamed, out, 3.0)[1].warnings == ()
+    research = replace(
+        survey, models={role: {**model, "use": "research only"} for role, model in survey.models.items()}
+    )
+    assert compare_surveys(earlier, research, out, 3.0)[1].warnings == ()  # of a version that did not state it
     undrawn = replace(
         survey, models={"classifier": survey.models["classifier"]}, findings=()
     )  # as with --segmenter none

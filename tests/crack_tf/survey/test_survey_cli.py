@@ -97,6 +97,21 @@ def test_a_survey_and_drawn_photographs_say_the_same_threshold(photos, tmp_path,
     assert survey(photos, tmp_path / "out", models) == 0
 
 
+def test_a_model_for_research_only_is_recorded_beside_its_hash(photos, tmp_path, models, capsys):
+    survey(photos, tmp_path / "out", models)
+    assert "use" not in read_survey(tmp_path / "out").models["segmenter"]
+    capsys.readouterr()
+    sidecar = read_sidecar(models.segmenter)
+    write_sidecar(models.segmenter, replace(sidecar, licence="a: research only (academic research)"))
+    try:
+        assert survey(photos, tmp_path / "out", models) == 0  # of a version that did not state it; it goes on
+    finally:
+        write_sidecar(models.segmenter, sidecar)
+    used = read_survey(tmp_path / "out").models
+    assert [role for role, model in used.items() if model.get("use") == "research only"] == ["segmenter"]
+    assert "is research only: licences of its training data allow no other use" in capsys.readouterr().out
+
+
 def test_without_a_segmentation_model_findings_are_unclear_tiles(photos, tmp_path, models, capsys):
     command = [str(photos), "--out", str(tmp_path / "out"), "--model", str(models.classifier), "--segmenter", "none"]
     assert main([*command, "--foreground", "none"]) == 0

@@ -52,6 +52,13 @@ def test_what_is_proposed_is_told_and_without_a_table_nothing_is(survey: Survey,
     assert line == f"proposed condition ({table.name}): {len(cracks) - 1} {table.states[0]}, 1 without a proposal"
 
 
+def test_models_for_research_only_are_told(survey: Survey, tmp_path: Path) -> None:
+    assert not any("research only" in text for text in told(survey, tmp_path))
+    models = {role: {**model, "use": "research only"} for role, model in survey.models.items()}
+    (line,) = (text for text in told(replace(survey, models=models), tmp_path) if "research only" in text)
+    assert line.startswith("note: opnet_lite_small and unet_mobile are research only: ")
+
+
 def test_an_unknown_coverage_is_said(survey: Survey, tmp_path: Path) -> None:
     (line,) = (text for text in told(survey, tmp_path) if text.startswith("coverage"))
     assert line.startswith("coverage: not known, since no photograph says")
