@@ -19,10 +19,11 @@ from crack_tf import bundle
 from crack_tf.deploy import bundle as packing
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import load_predictor
-from crack_tf.models.shipped import read_zoo
+from crack_tf.models.shipped import find_model, read_zoo
 from tests.dark_map_model import write_map_model
 from tflite.device import __main__ as device
 from tflite.device.bundle import file_problems, read_bundle
+from tflite.device.tiles import training_side
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_file
 from tflite.images import load_rgb
@@ -219,6 +220,38 @@ def test_a_shipped_model_is_packed_by_its_name_with_its_golden_tiles() -> None:
         tiles = {item.label: load_rgb(manifest.read(item)) for item in manifest.items}
     clean, cracked = (load_predictor(model.path).logits(tiles[label][None])[0] for label in (0, 1))
     assert clean < model.sidecar.threshold.logit <= cracked
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_board_cuts_a_shipped_models_tiles_as_large_as_predict_does(compiled: bool, tmp_path: Path) -> None:
+    name = "mobilenet_v2_104_real"
+    shipped = read_zoo()[1][name]
+    own = read_sidecar(shipped.tflite)
+    assert training_side(own) != shipped.tile_side  # what a board would guess
+    if compiled:
+        for path in (shipped.tflite, sidecar_path(shipped.tflite), shipped.keras, sidecar_path(shipped.keras)):
+            shutil.copyfile(path, tmp_path / path.name)
+        path = tmp_path / "compiled_edgetpu.tflite"
+        path.write_bytes(shipped.tflite.read_bytes() + b"compiled")
+        origin = {"file": shipped.tflite.name, "sha256": own.sha256}
+        changed = replace(own, file=path.name, sha256=sha256_file(path))
+        write_sidecar(path, replace(changed, training={**own.training, "compiled_from": origin}))
+    models = packing.find_models([tmp_path / "compiled_edgetpu.tflite" if compiled else Path(name)], [])
+    assert len(models) == 1 + compiled
+    for place, data in packing.model_files(models).items():
+        (tmp_path / "board" / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "board" / place).write_bytes(data)
+    for model in models:
+        path = tmp_path / "board" / model.folder / model.name
+        assert training_side(read_sidecar(path)) == find_model(name).tile_side == shipped.tile_side == 256
+        assert read_sidecar(path).sha256 == sha256_file(path)
+
+
+def test_a_model_of_ones_own_keeps_its_sidecar(exported: Path) -> None:
+    models = packing.find_models([exported], [])
+    content = packing.model_files(models)
+    for model in models:
+        assert content[f"models/{model.name}.json"] == sidecar_path(model.path).read_bytes()
 
 
 def test_a_file_that_exists_is_kept_unless_told_otherwise(
