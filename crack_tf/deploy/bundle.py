@@ -257,7 +257,8 @@ def golden_manifest(models: Sequence[Packed]) -> Iterator[Manifest]:
                 (Path(folder) / name).write_bytes(data)
                 items[name] = Item(name, sha256_bytes(data), int(crack), name, "test")
         chosen = tuple(items[name] for name in sorted(items))
-        yield Manifest("golden-tiles", "plain", 0, folder, "not stated", chosen)
+        drawn = all(shipped_golden(model) for model in models)  # by crack_tf.synthetic, as `crack_tf.models.shipped` says
+        yield Manifest("golden-tiles", "plain", 0, folder, "CC0-1.0" if drawn else "not stated", chosen)
 
 
 def common_manifest(models: Sequence[Packed]) -> Manifest:
@@ -504,7 +505,10 @@ def index(
 
 def readme(models: Sequence[Packed], manifest: Manifest, items: Sequence[Item]) -> str:
     """The commands to run on the board."""
-    names = "\n".join(f"  {model.folder}/{model.name}  ({model_name(model.sidecar)})" for model in models)
+    names = "\n".join(
+        f"  {model.folder}/{model.name}  ({model_name(model.sidecar)})\n    Licence: {model.sidecar.licence}"
+        for model in models
+    )
     on_cpu = sum(model.folder == MODELS for model in models)
     compare = " --compare" if on_cpu > 1 else ""  # one model has nothing to be compared with
     coral = f"""
@@ -527,7 +531,7 @@ Bring back check.json and the folder results. Every command has --help.
 Models:
 {names}
 
-The {len(items)} tiles in evaluation/images are from {manifest.name}. Licence: {manifest.licence}
+The {len(items)} tiles in evaluation/images are from {manifest.name}. Licence of the tiles: {manifest.licence}
 They show that the models work here, and are too few to say how good they are.
 """
 

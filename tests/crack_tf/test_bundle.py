@@ -218,6 +218,10 @@ def test_a_shipped_model_is_packed_by_its_name_with_its_golden_tiles() -> None:
     with packing.golden_manifest([model]) as manifest:
         assert sorted(item.label for item in manifest.items) == [0, 1]
         tiles = {item.label: load_rgb(manifest.read(item)) for item in manifest.items}
+        told = packing.readme([model], manifest, manifest.items)
+    assert model.sidecar.licence == "CC-BY-4.0"
+    assert "opnet_lite_nano" in told.partition("Licence: CC-BY-4.0")[0].splitlines()[-2]
+    assert "Licence of the tiles: CC0-1.0" in told
     clean, cracked = (load_predictor(model.path).logits(tiles[label][None])[0] for label in (0, 1))
     assert clean < model.sidecar.threshold.logit <= cracked
 
