@@ -257,7 +257,7 @@ def golden_manifest(models: Sequence[Packed]) -> Iterator[Manifest]:
                 (Path(folder) / name).write_bytes(data)
                 items[name] = Item(name, sha256_bytes(data), int(crack), name, "test")
         chosen = tuple(items[name] for name in sorted(items))
-        drawn = all(shipped_golden(model) for model in models)  # by crack_tf.synthetic, as `crack_tf.models.shipped` says
+        drawn = all(shipped_golden(model) for model in models)  # by crack_tf.synthetic
         yield Manifest("golden-tiles", "plain", 0, folder, "CC0-1.0" if drawn else "not stated", chosen)
 
 

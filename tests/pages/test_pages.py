@@ -52,7 +52,7 @@ SUBSTITUTED: dict[str, str] = {
     "explain opnet mobilenet_v2 --tiles": "explain opnet mobilenet_v2 --max-steps 16 --tiles",
     "--faithfulness --data synthetic --limit 20": "--faithfulness --data data/segmentation/crack500 --limit 1 --max-steps 16 --sanity 1",
     "--sustained 10": "--sustained 0.05",
-    "--gps /dev/ttyUSB0@38400": "--gps log.gpx",
+    "--gps /dev/ttyUSB0@38400": "--gps ../log.gpx",
     "--review review.json --photos": "--candidates threshold,head --regression-limit 20 --review review.json --photos",
     "adapt labels.csv": "adapt labels.csv --candidates threshold,head --regression-limit 20",
     "--out all": "--out all --runs 50",
@@ -124,10 +124,8 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     ),
     "python3 -m venv .venv": ("tests/crack_tf/deploy/test_ssh.py", "venv"),
     ".venv/bin/pip install -r requirements-device.txt": ("tests/emulated_pi/userland.py", "requirements-device.txt"),
-    "python -m tflite.device run --source DCIM --model opnet-int8-qat.tflite --out flight2 --follow --gps gpsd://localhost:2947": (
-        "tests/tflite/device/test_gps.py",
-        "gpsd://127.0.0.1",
-    ),
+    "python -m tflite.device run --source ../DCIM --model models/mobilenet_v2-int8-ptq.tflite --out flight2 --follow --gps "
+    "gpsd://localhost:2947": ("tests/tflite/device/test_gps.py", "gpsd://127.0.0.1"),
     "python -m tflite.edgetpu compile opnet-int8-qat.tflite --out coral": (
         "tests/tflite/test_edgetpu.py",
         "def stand_in(",
@@ -187,7 +185,7 @@ def brought(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_program(programs / "crack-tf", f'exec {client} crack_tf "$@"')
     for name in ("python", "python3"):
         write_program(programs / name, f'exec {sys.executable} "$@"')
-    write_program(programs / "rpicam-vid", "cat DCIM/*.jpg")  # a camera that sees three pictures
+    write_program(programs / "rpicam-vid", 'cat "${0%/*}"/../../DCIM/*.jpg')  # a camera that sees three pictures
     return folder
 
 
