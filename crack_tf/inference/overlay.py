@@ -24,7 +24,9 @@ MAX_OPACITY = 0.4  # of the fill at probability 1: the crack below stays visible
 _PAPER, _INK, _CONCRETE = (255, 255, 255), (0, 0, 0), (150, 150, 150)
 
 
-def draw_overlay(image: np.ndarray, tiles: Sequence[Tile], threshold: float, title: str) -> Image.Image:
+def draw_overlay(
+    image: np.ndarray, tiles: Sequence[Tile], threshold: float, title: str, doubted: bool = False
+) -> Image.Image:
     """The photograph in grey with its heat map, and a legend below.
 
     Args:
@@ -32,6 +34,7 @@ def draw_overlay(image: np.ndarray, tiles: Sequence[Tile], threshold: float, tit
         tiles: that cover it.
         threshold: probability from which a tile counts as cracked; the legend names it.
         title: first line of the legend.
+        doubted: whether the tiles that count as cracked no longer do when they are seen again; the legend says so.
 
     Returns:
         RGB picture, at most 1,600 pixels on the photograph's longer side.
@@ -47,7 +50,7 @@ def draw_overlay(image: np.ndarray, tiles: Sequence[Tile], threshold: float, tit
     # Black on the inner side keeps the line visible on red brick and in bright light.
     photograph.paste(_INK, mask=_outline(cracked, thickness + 2))
     photograph.paste(CRACK, mask=_outline(cracked, thickness))
-    legend = _legend(size[0], threshold, title, thickness)
+    legend = _legend(size[0], title, thickness, _meaning(threshold, doubted))
     sheet = Image.new("RGB", (size[0], size[1] + legend.height), _PAPER)
     sheet.paste(photograph, (0, 0))
     sheet.paste(legend, (0, size[1]))
@@ -85,7 +88,13 @@ def _outline(region: np.ndarray, thickness: int) -> Image.Image:
     return border.crop((thickness, thickness, padded.width - thickness, padded.height - thickness))
 
 
-def _legend(width: int, threshold: float, title: str, thickness: int) -> Image.Image:
+def _meaning(threshold: float, doubted: bool) -> str:
+    """What the outline says."""
+    tile = f"a tile at or above {threshold:.3g}"
+    return f"{tile}, doubted on a second look: not called a crack" if doubted else f"crack: {tile}"
+
+
+def _legend(width: int, title: str, thickness: int, meaning: str) -> Image.Image:
     """A strip of the given width: title, the fill's scale, the outline's meaning."""
     text = max(12, width // 55)
     font = ImageFont.load_default(text)
@@ -108,5 +117,5 @@ def _legend(width: int, threshold: float, title: str, thickness: int) -> Image.I
     swatch.paste(_INK, mask=_outline(box, thickness + 2))
     swatch.paste(CRACK, mask=_outline(box, thickness))
     legend.paste(swatch, (left, rows[2] + text // 5))
-    pen.text((left + bar + text * 3 // 2, rows[2]), f"crack: a tile at or above {threshold:.3g}", _INK, font)
+    pen.text((left + bar + text * 3 // 2, rows[2]), meaning, _INK, font)
     return legend

@@ -97,7 +97,7 @@ class ClassifiedPhoto:
 
     def overlay(self) -> Image:
         """The photograph in grey under its heat map, at most 1,600 pixels wide or high."""
-        return draw_overlay(self.image, self.tiles, self.threshold, f"{self.name} {self.model}".strip())
+        return draw_overlay(self.image, self.tiles, self.threshold, f"{self.name} {self.model}".strip(), self.doubted)
 
 
 @dataclass(frozen=True, repr=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections import Counter
@@ -16,7 +15,7 @@ from typing import Any
 
 from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.overlay import draw_overlay
-from crack_tf.inference.predictions import CLASSIFIED, UNREADABLE, Predictions
+from crack_tf.inference.predictions import BARELY, CLASSIFIED, UNREADABLE, Predictions, is_barely
 from crack_tf.inference.second_look import DOUBTED
 from crack_tf.inference.tiles import Photo, PhotoClassifier
 from crack_tf.models.shipped import find_model, is_research_only, model_name, research_note
@@ -29,10 +28,6 @@ from tflite.hardware import describe
 from tflite.sameness import is_same, read_file
 from tflite.sidecar import Sidecar
 from tflite.words import counted
-
-# A photograph is barely cracked where its highest tile's odds of a crack are less than so many times those of the threshold. The page on
-# photographs says how many are.
-BARELY = 3.0
 
 
 @dataclass(frozen=True)
@@ -244,10 +239,10 @@ class Session:
         sidecar = self._classifier.sidecar
         positive = sum(tile.crack for tile in picture.tiles)
         title = (
-            f"{'crack' if picture.crack else 'no crack'}: {positive} of {counted(len(picture.tiles), 'tile')}, "
-            f"highest probability {picture.highest.probability:.3f}  ({model_name(sidecar)})"
+            f"{'crack' if picture.crack else 'no crack'}: {positive} of {counted(len(picture.tiles), 'tile')}"
+            f"{' (doubted)' if picture.doubted else ''}, highest probability {picture.highest.probability:.3f}  ({model_name(sidecar)})"
         )
-        sheet = draw_overlay(picture.image, picture.tiles, sidecar.threshold.probability, title)
+        sheet = draw_overlay(picture.image, picture.tiles, sidecar.threshold.probability, title, picture.doubted)
         with atomic_path(self._predictions.folder / photo.overlay) as temporary:
             sheet.save(temporary, compress_level=3)
         return photo.overlay
@@ -293,11 +288,6 @@ def _model(sidecar: Sidecar) -> dict[str, Any]:
         "threshold": {"probability": threshold.probability, "logit": threshold.logit},
         "model_sha256": sidecar.sha256,
     }
-
-
-def is_barely(record: dict[str, Any]) -> bool:
-    """Whether a photograph is called cracked, and its highest tile is hardly above the threshold."""
-    return record.get("decision") == "crack" and record["logit"] - record["threshold"]["logit"] < math.log(BARELY)
 
 
 def report_line(record: dict[str, Any]) -> str:

@@ -12,13 +12,15 @@ and at the end of a photograph's `file` (`tflite.sameness.FileState`), `run` (th
 `tflite.lines`). A run that is gone on with passes over lines that are damaged, wherever they are, and says so: the rest counts, and
 their photographs are done again. Lines of older versions have no hash.
 
-`photos.csv` has a row per photograph and `tiles.csv` a row per tile. A photograph that was tried again counts once, as its
+`photos.csv` has a row per photograph, with whether it is `barely` cracked, and `tiles.csv` a row per tile; where a photograph was doubted,
+`reason` stands at the tiles that are called cracked. A photograph that was tried again counts once, as its
 last line says.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -41,12 +43,15 @@ LINES, PHOTOS, TILES, OVERLAYS = "predictions.jsonl", "photos.csv", "tiles.csv",
 CLASSIFIED, UNREADABLE = "classified", "unreadable"
 _PHOTO_COLUMNS = (
     *("photo", "status", "decision", "probability", "logit", "positive_tiles", "tiles", "width", "height"),
-    *("threshold", "threshold_logit", "model_sha256", "overlay", "reason"),
+    *("threshold", "threshold_logit", "model_sha256", "overlay", "reason", "barely"),
 )
 _TILE_COLUMNS = (
     *("photo", "status", "x", "y", "w", "h", "logit", "probability", "decision"),
     *("threshold", "threshold_logit", "model_sha256", "reason"),
 )
+# A photograph is barely cracked where its highest tile's odds of a crack are less than so many times those of the threshold. The page on
+# photographs says how many are.
+BARELY = 3.0
 _NEWER = {"file", "run", "sha"}  # members that came with hashes
 _MEMBERS = {
     CLASSIFIED: {"photo", "bytes", "tiles", "model_sha256"},
@@ -306,6 +311,11 @@ class Predictions:
         clear_folder(self.folder, OUTPUT)
 
 
+def is_barely(record: Mapping[str, Any]) -> bool:
+    """Whether a photograph is called cracked, and its highest tile is hardly above the threshold."""
+    return record.get("decision") == "crack" and record["logit"] - record["threshold"]["logit"] < math.log(BARELY)
+
+
 def _head(settings: Mapping[str, Any]) -> bytes:
     line = json.dumps({"format": FORMAT, **settings}, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return line.encode("utf-8", "backslashreplace") + b"\n"
@@ -313,7 +323,9 @@ def _head(settings: Mapping[str, Any]) -> bytes:
 
 def _photo_rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     tiles = record.get("tiles")
-    yield {**record, **_threshold(record), "tiles": None if tiles is None else len(tiles)}
+    # What could not be read, and what versions without a threshold in their records wrote, is neither barely cracked nor surely.
+    barely = is_barely(record) if record.get("threshold") else None
+    yield {**record, **_threshold(record), "tiles": None if tiles is None else len(tiles), "barely": barely}
 
 
 def _tile_rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -321,14 +333,15 @@ def _tile_rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         "photo": record["photo"],
         "status": record["status"],
         "model_sha256": record["model_sha256"],
-        "reason": record.get("reason"),
         **_threshold(record),
     }
+    reason = record.get("reason")
     if record["status"] == UNREADABLE:
-        yield common
+        yield {**common, "reason": reason}
         return
     for tile in record["tiles"]:
-        yield {**common, **tile}
+        # Why a photograph is not called cracked is about the tiles that are.
+        yield {**common, **tile, "reason": reason if tile.get("decision") == "crack" else None}
 
 
 def _threshold(record: Mapping[str, Any]) -> dict[str, Any]:

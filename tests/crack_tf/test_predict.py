@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from PIL import Image
 import crack_tf
 from crack_tf import predict
 from crack_tf.inference.named_photos import find_photos
+from crack_tf.inference.overlay import draw_overlay
 from crack_tf.models.shipped import Chosen, find_model, read_zoo
 from crack_tf.predict import main
 from tests.dark_model import SIZE, write_dark_model
@@ -88,8 +90,9 @@ def test_a_photograph_that_is_barely_cracked_is_told_from_one_that_surely_is(
     (tmp_path / "wall").mkdir()
     for name, brightness in (("a", 112), ("b", 104), ("c", 140)):  # logits 1, 1.5 and -0.75
         save(tmp_path / f"wall/{name}.png", brightness)
-    assert main([str(tmp_path / "wall"), "--model", str(model)]) == 0
-    *lines, counts, threshold, _ = capsys.readouterr().out.splitlines()
+    assert main([str(tmp_path / "wall"), "--model", str(model), "--out", str(tmp_path / "out")]) == 0
+    assert [row["barely"] for row in rows(tmp_path / "out/photos.csv")] == ["True", "False", "False"]
+    *lines, counts, threshold, _, _ = capsys.readouterr().out.splitlines()
     assert [line.split()[2] for line in lines] == ["barely", "1/1", "0.321"]
     assert counts == "3 photographs: 2 crack (1 barely), 1 no crack, 0 NOT READ"
     assert threshold.startswith("a tile is called cracked from a probability of 0.500 on; barely: ")
@@ -286,7 +289,21 @@ def test_a_tile_that_is_clean_in_other_squares_makes_no_cracked_photograph_and_t
     assert (dark["decision"], dark["positive_tiles"], dark["reason"]) == ("crack", "1", "")
     assert (edge["decision"], edge["positive_tiles"]) == ("no_crack", "1")
     assert "when seen again" in edge["reason"]
-    assert [row["decision"] for row in rows(tmp_path / "out/tiles.csv")].count("crack") == 2
+    tiles = rows(tmp_path / "out/tiles.csv")
+    assert [row["decision"] for row in tiles].count("crack") == 2
+    assert [(row["photo"], row["decision"]) for row in tiles if row["reason"]] == [(edge["photo"], "crack")]
+    titles: list[str] = []
+
+    def drawn(*given: object) -> Image.Image:
+        titles.append(f"{given[3]}, {given[4]}")
+        return draw_overlay(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("crack_tf.inference.predict.draw_overlay", drawn)
+    assert main([*asked, str(tmp_path / "drawn"), "--overlay"]) == 0
+    assert sorted(re.sub(r"\(dark-.*\)", "", title) for title in titles) == [
+        "crack: 1 of 28 tiles, highest probability 0.999  , False",
+        "no crack: 1 of 28 tiles (doubted), highest probability 0.755  , True",
+    ]
     assert "2 photographs: 1 crack, 1 no crack" in capsys.readouterr().out
 
 

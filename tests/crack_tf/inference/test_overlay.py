@@ -73,6 +73,17 @@ def test_pictures_are_large_enough_to_read_and_small_enough_to_mail(
     assert (legend == 0).all(axis=2).any()
 
 
+def test_the_legend_says_where_the_outlined_tiles_were_doubted() -> None:
+    image = np.zeros((700, 700, 3), np.uint8)
+    believed, doubted = (
+        np.asarray(draw_overlay(image, [tile(0, 0, 700, 0.5, True)], 0.4, "title", doubted))
+        for doubted in (False, True)
+    )
+    assert np.array_equal(believed[:700], doubted[:700])
+    assert not np.array_equal(believed[700:], doubted[700:])
+    assert (doubted[700:, -8:] == 255).all(), "the line has room"
+
+
 def test_the_legend_names_the_threshold() -> None:
     image = np.zeros((700, 700, 3), np.uint8)
     low, high = (

@@ -67,13 +67,14 @@ def test_tables_hold_a_row_per_photograph_and_per_tile(tmp_path: Path) -> None:
     )
     assert (first["threshold"], first["threshold_logit"], first["model_sha256"]) == ("0.7", "0.85", "ab")
     assert (second["status"], second["decision"], second["reason"]) == ("unreadable", "", "it is, damaged")
+    assert (first["barely"], second["barely"]) == ("True", "")  # 0.65 logits above the threshold
     tiles = rows(tmp_path / "out", TILES)
     assert [(row["photo"], row["x"], row["logit"], row["decision"]) for row in tiles] == [
         ("a,b.jpg", "0", "-3.5", "no_crack"),
         ("a,b.jpg", "5", "1.5", "crack"),
         ("c.jpg", "", "", ""),
     ]
-    assert tiles[2]["status"] == "unreadable"
+    assert (tiles[2]["status"], tiles[2]["reason"]) == ("unreadable", "it is, damaged")
     assert tiles[0]["model_sha256"] == "ab"
 
 
