@@ -36,7 +36,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier result of this kind")
     parser.add_argument(
         "--crs",
-        default="EPSG:4326",
         metavar="CODE",
         help="geopackage: reference system, such as EPSG:2056, or utm for the zone of the findings (default: EPSG:4326, degrees)",
     )

@@ -62,7 +62,8 @@ class GeoPackage:
         places: that have coordinates in it; none where nothing in the survey has a position.
         findings, cracks: rows of these layers.
         without_place: findings without a geometry.
-        not_on_a_face: drawn cracks of which only the finding's point is there.
+        not_on_a_face: drawn cracks of which no line is there, only the finding's point.
+        lost_without_place: of these the ones without a point.
     """
 
     projection: Projection
@@ -71,6 +72,7 @@ class GeoPackage:
     cracks: int
     without_place: int
     not_on_a_face: int
+    lost_without_place: int
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,19 @@ def write_geopackage(path: Path, survey: Survey, crs: str) -> GeoPackage:
                 dataset_options={"VERSION": "1.2"},
                 layer_options={"DESCRIPTION": f"{layer.text}. {NOTE} Made by {MADE_BY}."},
             )
-    without = sum(finding.latitude is None or finding.longitude is None for finding in survey.findings)
-    return GeoPackage(there, len(places), len(survey.findings), len(placed.cracks), without, len(placed.lost))
+    return GeoPackage(
+        there,
+        len(places),
+        findings=len(survey.findings),
+        cracks=len(placed.cracks),
+        without_place=_without_place(survey.findings),
+        not_on_a_face=len(placed.lost),
+        lost_without_place=_without_place(placed.lost),
+    )
+
+
+def _without_place(findings: Sequence[Finding]) -> int:
+    return sum(finding.latitude is None or finding.longitude is None for finding in findings)
 
 
 def _places(survey: Survey, placed: Placed) -> list[tuple[float, float]]:

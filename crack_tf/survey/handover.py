@@ -34,7 +34,7 @@ class HandoverConfig:
 
     Attributes:
         to: one of FORMATS.
-        crs: reference system of a GeoPackage: a code such as "EPSG:2056", or "utm".
+        crs: reference system of a GeoPackage: a code such as "EPSG:2056", or "utm"; None for WGS84 in degrees.
         masks: of COCO: "polygons" or "rle", see `crack_tf.survey.coco`.
         photos: of sheets: folder that the survey was made of, for the mosaic; None for sheets without.
 
@@ -43,7 +43,7 @@ class HandoverConfig:
     """
 
     to: str = GEOPACKAGE
-    crs: str = WGS84
+    crs: str | None = None
     masks: str = coco.POLYGONS
     photos: Path | None = None
 
@@ -154,7 +154,7 @@ def _without_records(survey: Survey) -> tuple[list[tuple[PhotoRecord, list[Findi
 
 
 def _to_geopackage(survey: Survey, out: Path, config: HandoverConfig) -> Handover:
-    written = geopackage.write_geopackage(out, survey, config.crs)
+    written = geopackage.write_geopackage(out, survey, config.crs or WGS84)
     there = written.projection
     accuracy = ", reached from WGS84 " + (
         "with an accuracy that is not known"
@@ -166,16 +166,22 @@ def _to_geopackage(survey: Survey, out: Path, config: HandoverConfig) -> Handove
     if written.places:
         where = f"{written.cracks} of them as lines, in {there.code} ({there.name}{accuracy}); altitudes as the photographs have them"
     else:
-        where = f"and nothing has a position, so --crs {config.crs} was not used"
+        where = "and nothing has a position"
+        if config.crs is not None:
+            where += f", so --crs {config.crs} was not used"
     told = f"{counted(written.findings, 'finding')}, {where}"
     gaps = [f"{gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps]
     if written.without_place:
         gaps.append(
             f"{counted(written.without_place, 'finding has', 'findings have')} no place: rows without a geometry"
         )
-    if written.not_on_a_face:
+    if lost := written.not_on_a_face:
+        pointless = written.lost_without_place
+        is_there = "a point, no line" if not pointless else "no line, no point"
+        if 0 < pointless < lost:
+            is_there = f"no line, and {counted(pointless, 'has', 'have')} no point either"
         gaps.append(
-            f"{written.not_on_a_face} drawn cracks lie on no face (position, altitude, direction or scale are not known, or --faces "
-            "leaves them out): a point, no line"
+            f"{counted(lost, 'drawn crack lies', 'drawn cracks lie')} on no face (position, altitude, direction or scale are not known, "
+            f"or --faces leaves them out): {is_there}"
         )
     return Handover(out, told, tuple(gaps))

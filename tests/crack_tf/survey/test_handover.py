@@ -8,6 +8,7 @@ import math
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -280,12 +281,29 @@ def test_findings_without_a_place_stay_rows_and_are_told(tmp_path: Path) -> None
     done = hand_over(tmp_path / "found", tmp_path / "found.gpkg")
     _, _, geometries, _ = pyogrio.raw.read(done.path, layer="findings")
     assert list(geometries) == [None]
-    assert any("1 finding has no place" in gap for gap in done.gaps)
-    assert any("lie on no face" in gap for gap in done.gaps)
+    assert done.told == "1 finding, and nothing has a position"
+    assert "1 finding has no place: rows without a geometry" in done.gaps
+    (line,) = (gap for gap in done.gaps if "1 drawn crack lies on no face" in gap)
+    assert line.endswith(": no line, no point")
 
 
 @needs_gis
-@pytest.mark.parametrize("crs", ["utm", "EPSG:2056"])
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [({"latitude": None, "longitude": None}, "no line, and 1 has no point either"), ({}, "a point, no line")],
+)
+def test_a_crack_on_no_face_is_told_with_or_without_its_point(
+    tmp_path: Path, second: dict[str, Any], told: str
+) -> None:
+    photos = [photo_record("a.png", altitude_m=None), photo_record("b.png", altitude_m=None, **second)]
+    write_found(tmp_path / "found", [(photo, [drawn_finding(photo, LINE)]) for photo in photos])
+    done = hand_over(tmp_path / "found", tmp_path / "found.gpkg")
+    (line,) = (gap for gap in done.gaps if "2 drawn cracks lie on no face" in gap)
+    assert line.endswith(f": {told}")
+
+
+@needs_gis
+@pytest.mark.parametrize("crs", ["utm", "EPSG:2056", "EPSG:4326"])
 def test_a_reference_system_that_nothing_is_placed_in_is_told_as_not_used(tmp_path: Path, crs: str) -> None:
     a = photo_record("a.png", latitude=None, longitude=None)
     write_found(tmp_path / "found", [(a, [drawn_finding(a, LINE)])])
