@@ -129,10 +129,12 @@ def tell(result: Adapted) -> int:
         print(gap)
     if result.model is None:
         print("no better model found: the shipped one stays.")
-        for reason in result.reasons:
+        for reason in result.why_not:
             print(f"  {reason}")
         return EXIT_GAPS
     row = next(row for row in result.here if row.candidate == result.candidate)
+    for reason in result.why_not:
+        print(f"not better: {reason}")
     print(f"{result.model}: made by the candidate {row.candidate}" + (f" ({row.choice})." if row.choice else "."))
     crack, clean = ("crack", "clean tile") if result.labelled else ("laid-in crack", "tile")
     print(

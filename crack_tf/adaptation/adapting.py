@@ -22,7 +22,7 @@ from crack_tf.adaptation.from_nothing import crack_shapes, sure_to_be_clean, wit
 from crack_tf.adaptation.guard import Answers, ElsewhereRow, SiteRow, as_rows, compare_here, with_reasons
 from crack_tf.adaptation.places import BUILT, TILES, WORK, check_out, remove_below
 from crack_tf.adaptation.result import Adapted
-from crack_tf.adaptation.sources import FLIGHT, Site, read_site
+from crack_tf.adaptation.sources import FLIGHT, Site, note_on_few, read_site
 from crack_tf.adaptation.tiles import COMPOSED, PERSON, SiteTiles, join
 from crack_tf.adaptation.verdict import verdict
 from crack_tf.common.arguments import check_config
@@ -135,6 +135,8 @@ def _run(
 ) -> Adapted:
     """Try candidates in a folder that is this process's."""
     work = folder / WORK
+    if few := note_on_few(site.tiles):
+        say(few)
     others = find_elsewhere(base.sidecar.image_size, config.regression_limit, Path(config.source), say)
     only_drawn = all(one.name == SYNTHETIC for one in others.sets)
     missing = (*others.missing, *((ONLY_DRAWN,) if only_drawn else ()))
@@ -268,7 +270,7 @@ def _impossible(bench: Bench, name: str, reason: str) -> SiteRow:
 
 
 def _line(row: SiteRow, told: bool) -> str:
-    verdict = "better" if row.passed else f"not better: {row.reason}"
+    verdict = "better" if row.passed else "not better"  # the last words say why: several candidates share a reason
     crack, clean = ("crack", "clean tile") if told else ("laid-in crack", "tile")
     return (
         f"{row.candidate}: finds {row.found_after} of {counted(row.cracks, crack)} (before {row.found_before}), calls "

@@ -31,3 +31,12 @@ class Adapted:
     gaps: tuple[str, ...]
     model: Path | None
     labelled: bool
+
+    @property
+    def why_not(self) -> tuple[str, ...]:
+        """Which candidates are not better, and why: a line per reason, such as "head, fine: it finds 1 of 2 cracks here, ..."."""
+        shared: dict[str, list[str]] = {}
+        for row in self.here:
+            if not row.passed:
+                shared.setdefault(row.reason, []).append(row.candidate)
+        return tuple(f"{', '.join(names)}: {reason}" for reason, names in shared.items())

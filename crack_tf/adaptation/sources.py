@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from crack_tf.adaptation.config import LEAST_LABELS, AdaptConfig
+from crack_tf.adaptation.config import BETTER_LABELS, FEW_LABELS, LEAST_LABELS, AdaptConfig
 from crack_tf.adaptation.tiles import ASSUMED, PERSON, UNLABELLED, SiteTiles, join
 from crack_tf.data.audit import audit
 from crack_tf.data.cache import load_split
@@ -126,7 +126,7 @@ def check_labels(tiles: SiteTiles, source: str) -> None:
         )
     if len(labels) < LEAST_LABELS:
         raise CrackError(
-            f"{source} has {counted(len(labels), 'label')} ({held}): give {LEAST_LABELS} or more, better 40."
+            f"{source} has {counted(len(labels), 'label')} ({held}): give {LEAST_LABELS} or more, better {BETTER_LABELS}."
         )
     for label, name in enumerate(LABELS):
         photos = {photo for photo, own, by in zip(tiles.photos, tiles.labels, told, strict=True) if by and own == label}
@@ -135,6 +135,19 @@ def check_labels(tiles: SiteTiles, source: str) -> None:
                 f"all {name} labels of {source} are of one photograph ({min(photos)}), and none could be held out: a model is never "
                 "tested on a photograph that it learned from. Label another photograph."
             )
+
+
+def note_on_few(tiles: SiteTiles) -> str:
+    """What is said at once where so few labels of a kind can hardly show that a model is better; "" where there are enough, or none."""
+    told = tiles.labels[tiles.with_origin(PERSON)]
+    counts = [int((told == label).sum()) for label in range(len(LABELS))]
+    if not any(counts) or min(counts) >= FEW_LABELS:
+        return ""
+    held = ", ".join(f"{count} {name}" for count, name in zip(counts, LABELS, strict=True))
+    return (
+        f"{counted(len(told), 'label')} ({held}): most likely too few to show that anything is better; label {BETTER_LABELS}, half of "
+        "them cracks"
+    )
 
 
 def _reviewed(config: AdaptConfig, size: int, tile_side: int, work: Path) -> Site:

@@ -13,6 +13,7 @@ pytest.importorskip("tensorflow")
 
 from crack_tf.adapt import main
 from crack_tf.adaptation import adapting, from_nothing
+from crack_tf.adaptation.candidates import TRIALS
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.deliver import build
 from crack_tf.adaptation.elsewhere import Elsewhere, Found
@@ -123,9 +124,28 @@ def test_where_none_is_better_a_report_says_why_and_no_model_is_left(
     assert main(options(site, tiny_base, out)) == 1
     told = capsys.readouterr().out
     assert "no better model found" in told
+    assert "too few" not in told
     assert "head: as an int8 file on metu it finds 1 of 9 cracks" in told
     assert files(out) == ["adapt.json", "candidates.csv", "labels.csv", "regression.csv"]
     assert json.loads((out / "adapt.json").read_text())["candidate"] is None
+
+
+def test_few_labels_are_told_first_and_a_shared_reason_once(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def impossible(*_: object) -> None:
+        raise CrackError("it cannot be told here")
+
+    monkeypatch.setattr(adapting, "TRIALS", dict.fromkeys(TRIALS, impossible))
+    few = write_site(tmp_path / "few", photos=3, each=1)
+    asked = [str(few), "--model", str(tiny_base), "--out", str(tmp_path / "out"), "--regression-limit", "20"]
+    assert main([*asked, "--candidates", "threshold,normalisation,head"]) == 1
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first.startswith(
+        "6 labels (3 no_crack, 3 crack): most likely too few to show that anything is better; label 40"
+    )
+    told = [line.strip() for line in others if "it cannot be told here" in line]
+    assert told == ["threshold, normalisation, head: it cannot be told here"]
 
 
 def test_bad_input_leaves_nothing(
