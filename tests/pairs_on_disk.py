@@ -16,10 +16,17 @@ SIZES = ((60, 80), (40, 100), (50, 50), (20, 90))
 
 
 def write_left_out(folder: Path) -> Path:
-    """The pairs with the one without a crack among the validation, so that their tiles are of both classes; returns the manifest's path."""
+    """The pairs, and another one without a crack in the validation split, so that its tiles are of both classes; returns the manifest's path."""
     manifest = write_pairs(folder)
-    items = tuple(item if item.label else replace(item, split="val") for item in manifest.items)
-    write_manifest(folder / "left-out.csv", replace(manifest, items=items))
+    (clean,) = (item for item in manifest.items if not item.label)
+    paths = "images/clean.png", "masks/clean.png"
+    for path, grey in zip(paths, (170, 0), strict=True):
+        Image.fromarray(np.full((50, 60, 3)[: 3 if grey else 2], grey, np.uint8)).save(folder / path)
+    hashes = [sha256_file(folder / path) for path in paths]
+    more = replace(
+        clean, path=paths[0], sha256=hashes[0], mask=paths[1], mask_sha256=hashes[1], group="clean", split="val"
+    )
+    write_manifest(folder / "left-out.csv", replace(manifest, items=tuple(sorted((*manifest.items, more)))))
     return folder / "left-out.csv"
 
 

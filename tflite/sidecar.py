@@ -183,6 +183,12 @@ def made_from(sidecar: Sidecar, source: Sidecar) -> bool:
     return wanted is not None and wanted in (source.sha256, source.training.get("rounded_from"))
 
 
+def learned_sets(sidecar: Sidecar) -> tuple[str, ...]:
+    """Data sets that a model learned from, at second hand too: through what it started from, its teacher, or what it is an average of."""
+    own = str(sidecar.training.get("dataset") or "").split("+")
+    return tuple(name for name in dict.fromkeys([*own, *sidecar.training.get("learned_from", ())]) if name)
+
+
 def read_sidecar(model_path: str | Path) -> Sidecar:
     """Read and check the sidecar of a model file.
 

@@ -10,6 +10,7 @@ from crack_tf.data.registry import prepare
 from crack_tf.models import get_model
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.training.config import DEFAULT_DATA, TrainConfig
+from crack_tf.training.origins import sidecars_of
 from tflite.errors import CrackError
 from tflite.manifest import Manifest, refuse_mixed
 from tflite.outputs import check_folder, remove_leftovers
@@ -92,6 +93,8 @@ def make_plan(
     teacher = TrainConfig(model=model, teacher=config.teacher).teacher  # a run folder stands for its model
     if teacher is not None and not Path(teacher).is_file():
         raise CrackError(f"--teacher {config.teacher}: no such file. Name a trained .keras, or its run folder.")
+    if any(sidecar.task != "classify" for sidecar in sidecars_of((teacher,))):
+        raise CrackError(f"--teacher {config.teacher}: it draws masks. Name a trained classifier.")
     recipe = Recipe(
         model=model,
         manifest=str(manifest_path(manifest)),
@@ -107,7 +110,7 @@ def make_plan(
         reference=str(config.reference or out / "reference" / f"{REFERENCES[task.name][0]}-int8.tflite"),
         seed=config.seed,
         teacher=teacher,
-        left_out=open_left_out(config.left_out, manifest, (teacher, weights)),
+        left_out=open_left_out(config.left_out, manifest, (teacher, weights), tested=config.finalists > 0),
         experiments=experiments or {},
     )
     trials = len(experiments) if experiments else config.trials

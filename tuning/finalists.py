@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from crack_tf.evaluation import evaluate as evaluating
@@ -65,7 +65,8 @@ def finish_models(
     with _step("evaluation", chosen[0]):
         evaluating.evaluate_models(tested, EvaluateConfig(recipe.manifest), out / "test", overwrite=True)
     if recipe.left_out:
-        write_csv(out / "left_out.csv", [asdict(row) for row in final_rows(models, recipe.left_out)])
+        names = [f"trial {outcome.trial} {scheme}" for outcome in chosen for scheme in ("int8-qat", "int8-ptq")]
+        write_csv(out / "left_out.csv", final_rows(dict(zip(names, models, strict=True)), recipe.left_out))
     arguments = [recipe.reference, *map(str, models), "--compare", "--out", str(out / "benchmark"), "--overwrite"]
     say(shlex.join(["python", "-m", "tflite.benchmark", *arguments]))
     timed = timing.BenchmarkConfig(

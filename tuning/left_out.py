@@ -6,20 +6,21 @@ A validation split resembles what was trained on; a set left out whole does not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from crack_tf.data.cache import load_split
 from crack_tf.data.patches import load_patches
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation.suite.answers import Answers, TestSet
-from crack_tf.evaluation.suite.rows import SplitRow
 from crack_tf.evaluation.suite.tables import split_row
+from crack_tf.training.origins import sidecars_of
 from tflite.errors import CrackError
 from tflite.manifest import Manifest, read_manifest, refuse_mixed
 from tflite.metrics import roc_auc
-from tflite.sidecar import read_sidecar, sidecar_path
+from tflite.sidecar import learned_sets
 
 MOST = 500  # tiles of a set, with its own share of cracks: an area's 95 % interval is then some 0.04 wide
 _SIDE = 256  # pixels, of the tiles as they are kept; each model is asked at its own side
@@ -40,22 +41,24 @@ class LeftOut:
     sha256: str
 
 
-def open_left_out(sources: Sequence[str], training: Manifest, starts: Sequence[str | None]) -> tuple[LeftOut, ...]:
+def open_left_out(
+    sources: Sequence[str], training: Manifest, starts: Sequence[str | None], tested: bool = False
+) -> tuple[LeftOut, ...]:
     """Find the sets and make sure that nothing a trial learns from knows them.
 
     Args:
         sources: manifests, names of data sets, or folders.
         training: what trials are trained on.
-        starts: teacher and pretrained weights; what a `.keras` among them was trained on counts too. None and names are passed over.
+        starts: teacher and pretrained weights; what a `.keras` among them learned from counts too. None and names are passed over.
+        tested: whether finalists will be asked about the test tiles.
 
     Raises:
         CrackError: naming a set that is trained on, given twice, a mix of sets, or whose tiles are of one class.
     """
     known = dict.fromkeys(training.dataset.split("+"), "the trials are trained on it")
     for start in starts:
-        if start and sidecar_path(Path(start)).is_file():
-            learned = str(read_sidecar(Path(start)).training.get("dataset") or "")
-            known |= dict.fromkeys(learned.split("+"), f"{start} was trained on it")
+        for sidecar in sidecars_of((start,)):
+            known |= dict.fromkeys(learned_sets(sidecar), f"{start} was trained on it, or learned from what was")
     files = {item.sha256 for item in training.items}
     found: list[LeftOut] = []
     for source in sources:
@@ -71,11 +74,12 @@ def open_left_out(sources: Sequence[str], training: Manifest, starts: Sequence[s
             raise CrackError(f"--left-out {source}: {manifest.dataset} is named twice.")
         assert manifest.source is not None
         entry = LeftOut(manifest.dataset, str(manifest.source), manifest.sha256)
-        labels = tiles_of(entry).labels
-        if not 0 < labels.mean() < 1:
-            raise CrackError(
-                f"--left-out {source}: its tiles are all of one class, so nothing can be ranked. Leave it out."
-            )
+        for test in (False, True)[: 1 + tested]:
+            tiles = tiles_of(entry, test)
+            if not 0 < tiles.labels.mean() < 1:
+                raise CrackError(
+                    f"--left-out {source}: its tiles of {tiles.split} are all of one class, so nothing can be ranked. Leave it out."
+                )
         found.append(entry)
     return tuple(found)
 
@@ -108,7 +112,15 @@ def areas(model: Path, sets: Sequence[LeftOut]) -> dict[str, float]:
     return found
 
 
-def final_rows(models: Sequence[Path], sets: Sequence[LeftOut]) -> list[SplitRow]:
-    """Finished models on the sets' test tiles, which the search has not looked at, each at its own threshold."""
+def final_rows(models: Mapping[str, Path], sets: Sequence[LeftOut]) -> list[dict[str, Any]]:
+    """Finished models, by name, on the sets' test tiles, which the search has not looked at, each at its own threshold."""
     answers = Answers()
-    return [split_row(answers, model.stem, model, tiles_of(entry, test=True)) for entry in sets for model in models]
+    rows = [
+        asdict(split_row(answers, name, model, tiles_of(entry, test=True)))
+        for entry in sets
+        for name, model in models.items()
+    ]
+    # Nothing learned from these sets, see `open_left_out`.
+    return [
+        {column: value for column, value in row.items() if column not in ("training_tiles", "left_out")} for row in rows
+    ]

@@ -21,7 +21,7 @@ from crack_tf.evaluation.config import OUTPUT as EVALUATION
 from crack_tf.quantisation.config import CHECKPOINT, PARTS
 from crack_tf.training.runs import RUN_FILES, flatten
 from tflite.errors import CrackError
-from tflite.files import read_json, write_json
+from tflite.files import read_json, sha256_file, write_json
 from tflite.locks import FolderLock
 from tflite.outputs import Output, clear_folder, json_with
 from tflite.results import RESULT_FILES
@@ -57,6 +57,9 @@ class Plan:
         """What must be equal for a search to be gone on with."""
         recipe = asdict(self.recipe)
         del recipe["manifest"], recipe["reference"]  # the files may have moved; their content may not change
+        for name in ("teacher", "weights"):  # likewise: a file goes by its content
+            path = recipe[name]
+            recipe[name] = sha256_file(Path(path)) if path and Path(path).is_file() else path
         recipe["left_out"] = {entry.name: entry.sha256 for entry in self.recipe.left_out}
         recipe["space"] = {name: str(dimension) for name, dimension in self.recipe.space.items()}
         return {

@@ -18,6 +18,7 @@ from crack_tf.models import build_model
 from crack_tf.models.keras_models import load_keras
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.loop import finish
+from crack_tf.training.origins import sidecars_of
 from crack_tf.training.runs import RUN_FILES, Run, tell_left
 from crack_tf.training.tasks import ALL, task_of
 from tflite.errors import CrackError
@@ -93,7 +94,7 @@ def average(
         "data": data_record(manifest),
     }
     write_json(folder / "config.json", record | {"created": created(), **environment()})
-    return finish(config, manifest, model, val, folder)
+    return finish(config, manifest, model, val, folder, earlier=sidecars_of(files))
 
 
 def _require_one_size(files: Sequence[Path], size: int) -> None:

@@ -10,7 +10,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from crack_tf.models.keras_models import MODEL_FILE, load_keras
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.curves import history_curves
 from crack_tf.training.losses import make_loss
+from crack_tf.training.origins import origin_of, sidecars_of
 from crack_tf.training.runs import OUTPUT, Run, check_out, check_same_run, read_history, tell_left
 from crack_tf.training.tasks import ALL, Choice, Task, task_of
 from crack_tf.training.teacher import Teacher
@@ -93,6 +94,7 @@ def train(
     val = task.load(manifest, "val", config.image_size, replace(ALL, limit=config.val_limit))
     model = None if resume else initial_model(config)
     teacher = teacher_of(config)
+    earlier = sidecars_of((config.init_from, config.weights, config.teacher))
     with FolderLock(folder, f"another process is training in {folder}. Wait for it, end it, or choose another --out."):
         if resume:
             remove_leftovers(folder, OUTPUT)
@@ -101,7 +103,8 @@ def train(
             write_json(folder / "config.json", record | {"created": created(), **environment()})
         samples = f"{len(training)} training and {len(val)} validation {task.samples}"
         say(f"{config.model} at {config.image_size} px: {samples}")
-        return finish(config, manifest, fit(config, training, val, folder, say, model, teacher), val, folder, say)
+        fitted = fit(config, training, val, folder, say, model, teacher)
+        return finish(config, manifest, fitted, val, folder, say, earlier)
 
 
 def fit(
@@ -190,8 +193,11 @@ def finish(
     val: Any,
     folder: Path,
     say: Callable[[str], None] = say_now,
+    earlier: Sequence[Sidecar] = (),
 ) -> Run:
     """Choose the threshold on validation and write the model, its sidecar, metrics and pictures.
+
+    What the model learned at second hand, from `earlier` models, is in its sidecar too: their data sets and licences.
 
     A folder without a history holds a model that was not trained there, such as an average: it gets no curves.
     """
@@ -209,8 +215,8 @@ def finish(
         model.save(temporary)
     size = config.image_size
     here = environment()
-    note = get_model(config.model).licence_note if config.weights != "none" else ""
-    licence = f"{manifest.licence}. {note}" if note else manifest.licence
+    note = get_model(config.model).licence_note if config.weights not in ("none", "average") else ""
+    origin = origin_of(manifest, note, earlier)
     sidecar = Sidecar(
         model=config.model,
         scheme="keras",
@@ -230,12 +236,13 @@ def finish(
             "manifest_sha256": manifest.sha256,
             "run": folder.name,
             "seed": config.seed,
+            **({"learned_from": list(origin.learned_from)} if origin.learned_from else {}),
             "positive_weight": config.positive_weight,
             "negative_weight": config.negative_weight,
             **({"loss": config.loss} if task.name == "segment" else {}),
         },
         metrics=metrics,
-        licence=licence,
+        licence=origin.licence,
         versions=here["versions"],
         git_revision=here["git_revision"],
         created=created(),

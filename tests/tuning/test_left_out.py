@@ -47,7 +47,7 @@ def test_a_set_that_trials_are_trained_on_is_not_left_out(tiny_manifest: Manifes
 
 
 def test_a_set_that_taught_the_teacher_is_not_left_out(tiny_manifest: Manifest, tiny_run: Path) -> None:
-    with pytest.raises(CrackError, match=r"model\.keras was trained on it"):
+    with pytest.raises(CrackError, match=r"model\.keras was trained on it, or learned from what was"):
         open_left_out([str(tiny_manifest.source)], other(tiny_manifest), (str(tiny_run / "model.keras"), None))
     (entry,) = open_left_out([str(tiny_manifest.source)], other(tiny_manifest), ("imagenet", None))
     assert (entry.name, entry.sha256) == ("tiny", tiny_manifest.sha256)
@@ -59,10 +59,19 @@ def test_a_set_is_named_once_has_both_classes_and_tiles_besides_the_test(
     training = other(tiny_manifest)
     with pytest.raises(CrackError, match="a is named twice"):
         open_left_out([str(renamed("a"))] * 2, training, ())
-    with pytest.raises(CrackError, match=r"--left-out .*b\.csv: its tiles are all of one class"):
+    with pytest.raises(CrackError, match=r"--left-out .*b\.csv: its tiles of train\+val are all of one class"):
         open_left_out([str(renamed("b", labels=(1,)))], training, ())
     with pytest.raises(CrackError, match=r"c\.csv: its splits train\+val are empty"):
         open_left_out([str(renamed("c", splits=("test",)))], training, ())
+
+
+def test_test_tiles_are_asked_for_at_once_where_finalists_will_need_them(
+    tiny_manifest: Manifest, renamed: Rename
+) -> None:
+    source, training = str(renamed("e", splits=("train", "val"))), other(tiny_manifest)
+    assert open_left_out([source], training, ())
+    with pytest.raises(CrackError, match=r"e\.csv: its splits test are empty"):
+        open_left_out([source], training, (), tested=True)
 
 
 def test_the_search_looks_at_all_but_the_test_tiles_and_the_end_at_these(
@@ -75,8 +84,9 @@ def test_the_search_looks_at_all_but_the_test_tiles_and_the_end_at_these(
     ready = np.stack([resize_rgb(np.ascontiguousarray(tile), model.image_size) for tile in tiles.images])
     expected = roc_auc(model.logits(ready), tiles.labels)
     assert areas(file, sets) == {"d": pytest.approx(expected, abs=1e-4)}
-    (row,) = final_rows([file], sets)
-    assert (row.set, row.split, row.n, row.tp + row.fn) == ("d", "test", 8, 4)
+    (row,) = final_rows({"trial 3 int8-ptq": file}, sets)
+    assert [row[name] for name in ("model", "set", "split", "n")] == ["trial 3 int8-ptq", "d", "test", 8]
+    assert row["tp"] + row["fn"] == 4
 
 
 def test_photographs_with_masks_are_cut_into_tiles_of_both_kinds(tiny_manifest: Manifest, tmp_path: Path) -> None:

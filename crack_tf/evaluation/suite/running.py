@@ -118,7 +118,12 @@ def choose_models(names: Sequence[str]) -> dict[str, Path]:
         if name in shipped:
             found[name] = load(name).tflite
         elif Path(name).suffix == ".tflite" and Path(name).is_file():
-            found[Path(name).stem] = Path(name)
+            folder = Path(name).resolve().parent
+            run = folder.parent.name if folder.name == "export" else folder.name
+            title = Path(name).stem if Path(name).stem not in found else f"{run}/{Path(name).stem}"
+            if title in found:
+                raise CrackError(f"model {name}: {found[title]} has the same name. Rename its run's folder.")
+            found[title] = Path(name)
         else:
             raise CrackError(f"model {name!r} is neither shipped ({', '.join(shipped)}) nor a .tflite file.")
     if not found:

@@ -13,6 +13,7 @@ from crack_tf.evaluation.lineage import lineage
 from crack_tf.evaluation.suite.answers import TestSet
 from crack_tf.inference.predictor import Predictor
 from tflite.manifest import Manifest, refuse_mixed
+from tflite.sidecar import learned_sets
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ def load_set(chosen: Chosen, limit: int | None = None) -> TestSet:
 
 def is_left_out(predictor: Predictor, chosen: Chosen) -> bool | None:
     """Whether the model learned nothing from the data set, not even from its other splits; None if its data are unknown."""
-    known = str(predictor.sidecar.training.get("dataset") or "")
-    return manifest_of(chosen).dataset not in known.split("+") if known else None
+    known = learned_sets(predictor.sidecar)
+    return manifest_of(chosen).dataset not in known if known else None
 
 
 def seen_by(predictor: Predictor, chosen: Chosen) -> Chosen:
@@ -101,5 +102,5 @@ def trained_tiles(predictor: Predictor, chosen: Chosen) -> int | None:
     origin = lineage(predictor.sidecar, predictor.path, manifest, manifest.split(chosen.split))
     if origin.manifest is not None:
         return origin.trained
-    known = str(predictor.sidecar.training.get("dataset") or "")
-    return 0 if known and manifest.dataset not in known.split("+") else None
+    known = learned_sets(predictor.sidecar)
+    return 0 if known and manifest.dataset not in known else None
