@@ -34,7 +34,7 @@ TILES = {
 }
 # Of results/second-look.csv: set, split and whether the photographs show a crack.
 PHOTOGRAPHS = {
-    ("scenes_whole", "all", "no"): "scenes without cracks",
+    ("scenes_whole", "all", "no"): "scenes without cracks, none straight down on the ground",
     ("conglomerate", "test", "yes"): "concrete with a crack, left out",
     ("uav_asphalt", "all", "yes"): "asphalt from a drone with a crack, left out",
 }

@@ -16,7 +16,7 @@ SIZES = ((60, 80), (40, 100), (50, 50), (20, 90))
 
 
 def write_left_out(folder: Path) -> Path:
-    """The pairs, and another one without a crack in the validation split, so that its tiles are of both classes; returns the manifest's path."""
+    """The pairs and another one without a crack in validation, so that its tiles are of both classes; returns the manifest's path."""
     manifest = write_pairs(folder)
     (clean,) = (item for item in manifest.items if not item.label)
     paths = "images/clean.png", "masks/clean.png"

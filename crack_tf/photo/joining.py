@@ -27,13 +27,19 @@ from crack_tf.photo.ranges import widest as widest_range
 from tflite.device.tiles import Box
 
 
-def join_cracks(cracks: Sequence[Crack], photo: np.ndarray | None = None, min_length: float = 0.0) -> list[Crack]:
+def join_cracks(
+    cracks: Sequence[Crack],
+    photo: np.ndarray | None = None,
+    min_length: float = 0.0,
+    shape: tuple[int, ...] | None = None,
+) -> list[Crack]:
     """Put the parts of each crack together that a model has drawn in pieces.
 
     Args:
         cracks: measured on one photograph.
         photo: uint8 (height, width, 3), to compare how dark they are; None where it is not at hand.
         min_length: shorter cracks are left out, in pixels, after they were put together.
+        shape: (height, width) of the photograph where it is not at hand, to tell what runs out of it.
 
     Returns:
         Longest first, numbered anew.
@@ -42,7 +48,7 @@ def join_cracks(cracks: Sequence[Crack], photo: np.ndarray | None = None, min_le
     if photo is not None:
         grey = np.asarray(Image.fromarray(photo).convert("L"))
         darkness = [crack_darkness(crack, grey) for crack in cracks]
-    shape = None if photo is None else photo.shape[:2]
+    shape = shape if photo is None else photo.shape[:2]
     found = [
         as_drawn(joined([cracks[n] for n in group.parts], group.gaps), shape)
         for group in link_cracks(cracks, darkness, grey)

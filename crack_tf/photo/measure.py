@@ -84,7 +84,7 @@ def write_cracks(
 
     def measured(drawn: np.ndarray) -> list[Crack]:
         found = measure_cracks(drawn, mm_per_pixel, min_area, photo=photo, scale_error=error)
-        return join_cracks(found, photo) if by_model else found
+        return join_cracks(found, photo, shape=drawn.shape) if by_model else found
 
     shortest, limits = min_length(config, by_model), config.limits
     outside: list[Crack] = []

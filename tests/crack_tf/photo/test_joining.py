@@ -83,3 +83,10 @@ def test_a_crack_that_the_photograph_hardly_shows_has_no_least_width() -> None:
     assert (whole.width_from, whole.width_trusted) == ("mask", False)
     assert [found.low for found in whole.ranges[1:]] == [0.0, 0.0]
     assert whole.ranges[2].high > whole.max_width_px
+
+
+def test_what_the_model_draws_up_to_the_border_runs_out_of_it_without_the_photograph_too() -> None:
+    pieces = measured(drawn(((2, 60), (200, 60))))
+    assert [crack.touches_border for crack in join_cracks(pieces)] == [False]
+    (found,) = join_cracks(pieces, shape=(200, 400))
+    assert found.touches_border
