@@ -23,7 +23,7 @@ from tuning.project import PROJECT, SEARCH, Plan, read_outcomes, search_output
 from tuning.space import search_space
 from tuning.studies import study, write_study
 from tuning.timing import write_untrained
-from tuning.trial import Recipe
+from tuning.trial import Recipe, Rung, train_config
 from tuning.tune_config import TuneConfig
 from tuning.workers import CHIEF, command_of, role
 
@@ -112,6 +112,10 @@ def make_plan(
         teacher=teacher,
         left_out=open_left_out(config.left_out, manifest, (teacher, weights), tested=config.finalists > 0),
         experiments=experiments or {},
+    )
+    # What no training takes is told now, and not by each trial.
+    train_config(
+        recipe, {name: dimension.default for name, dimension in space.items()}, Rung(0, config.epochs, config.epochs)
     )
     trials = len(experiments) if experiments else config.trials
     algorithm = "grid" if experiments else config.algorithm

@@ -20,7 +20,7 @@ _MASK, _LINE, _WIDEST, _UNCLEAR = (213, 94, 0), (240, 228, 66), (0, 158, 255), (
 _MASK_WEIGHT = 0.35
 _FARTHER = (0.0, 2.0, 5.0, 9.0)  # heights of a label between it and the widest place, besides the circle around that
 ABOUT = "~"
-ABOUT_WORDS = f"{ABOUT} before a width that is not to be trusted: it is narrower more often"
+ABOUT_WORDS = f"{ABOUT} before a width that is not to be trusted"
 
 Rectangle = tuple[float, float, float, float]  # left, top, right, bottom
 

@@ -42,6 +42,8 @@ def test_show_space_prints_every_dimension_and_starts_nothing(
         (["--model", "vgg"], "model 'vgg' is unknown"),
         (["--only", "colour"], "'colour' cannot be searched"),
         (["--fix", "colour=1"], "'colour' cannot be held"),
+        (["--fix", "schedule=nonsense"], "--schedule 'nonsense'"),
+        (["--fix", "unfreeze_blocks=3"], "--unfreeze-blocks 3"),
         (["--teacher", "nobody.keras"], "--teacher nobody.keras: no such file"),
         (["--left-out", "no/such/set"], "no/such/set"),
         (["--left-out", "synthetic"], "--left-out synthetic: the trials are trained on it"),
