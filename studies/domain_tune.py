@@ -22,13 +22,8 @@ from tuning.report import AREA
 SEARCH = Path("runs/tune-left-out")
 RESULTS = Path("results/tuning/left-out")
 ZOO = Path("crack_tf/zoo_models")
-LEFT_OUT = (
-    "crack500",
-    "deepcrack",
-    "conglomerate",
-    "uav_asphalt",
-    "cssc",
-)  # and brick, which has no name in the registry
+# And brick, which has no name in the registry.
+LEFT_OUT = ("crack500", "deepcrack", "conglomerate", "uav_asphalt", "cssc")
 
 
 def steps(data: Path) -> list[Step | Copy]:

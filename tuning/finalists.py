@@ -43,7 +43,8 @@ def finish_models(
     """
     from crack_tf.training import loop as training  # imports Keras
 
-    runs, models = [], []
+    runs: list[Path] = []
+    named: dict[str, Path] = {}
     for outcome in chosen:
         run = search / outcome.folder / "run"
         if epochs:
@@ -58,15 +59,15 @@ def finish_models(
             quantise = ExportConfig(scheme=scheme, measure_split="val", max_recall_drop=100)
             say(export_command(quantise, run))
             with _step("export", outcome):
-                models.append(exporting.export(run, quantise, resume=True).file)
+                named[f"trial {outcome.trial} {scheme}"] = exporting.export(run, quantise, resume=True).file
+    models = [*named.values()]
     tested = [*runs, *models]
     arguments = [*map(str, tested), "--data", recipe.manifest, "--out", str(out / "test"), "--overwrite"]
     say(shlex.join(["crack-tf", "evaluate", *arguments]))
     with _step("evaluation", chosen[0]):
         evaluating.evaluate_models(tested, EvaluateConfig(recipe.manifest), out / "test", overwrite=True)
     if recipe.left_out:
-        names = [f"trial {outcome.trial} {scheme}" for outcome in chosen for scheme in ("int8-qat", "int8-ptq")]
-        write_csv(out / "left_out.csv", final_rows(dict(zip(names, models, strict=True)), recipe.left_out))
+        write_csv(out / "left_out.csv", final_rows(named, recipe.left_out))
     arguments = [recipe.reference, *map(str, models), "--compare", "--out", str(out / "benchmark"), "--overwrite"]
     say(shlex.join(["python", "-m", "tflite.benchmark", *arguments]))
     timed = timing.BenchmarkConfig(

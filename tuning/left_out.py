@@ -114,13 +114,11 @@ def areas(model: Path, sets: Sequence[LeftOut]) -> dict[str, float]:
 
 def final_rows(models: Mapping[str, Path], sets: Sequence[LeftOut]) -> list[dict[str, Any]]:
     """Finished models, by name, on the sets' test tiles, which the search has not looked at, each at its own threshold."""
-    answers = Answers()
-    rows = [
-        asdict(split_row(answers, name, model, tiles_of(entry, test=True)))
-        for entry in sets
-        for name, model in models.items()
-    ]
-    # Nothing learned from these sets, see `open_left_out`.
-    return [
-        {column: value for column, value in row.items() if column not in ("training_tiles", "left_out")} for row in rows
-    ]
+    answers, rows = Answers(), []
+    for entry in sets:
+        tiles = tiles_of(entry, test=True)
+        for name, model in models.items():
+            row = asdict(split_row(answers, name, model, tiles))
+            del row["training_tiles"], row["left_out"]  # nothing learned from these sets, see `open_left_out`
+            rows.append(row)
+    return rows

@@ -12,18 +12,20 @@ from tflite.errors import CrackError
 
 # Settings of a training that no space declares but --fix may hold. All others have an option of the search, or are a trial's own.
 OTHERS = (
-    *(
-        "schedule",
-        "warmup_steps",
-        "loss",
-        "negative_weight",
-        "adverse",
-        "camera",
-        "zoom_out",
-        "teacher_share",
-        "balance",
-    ),
-    *("freeze_epochs", "unfreeze_blocks", "precision", "val_limit", "empty_share"),
+    "schedule",
+    "warmup_steps",
+    "loss",
+    "negative_weight",
+    "adverse",
+    "camera",
+    "zoom_out",
+    "teacher_share",
+    "balance",
+    "freeze_epochs",
+    "unfreeze_blocks",
+    "precision",
+    "val_limit",
+    "empty_share",
 )
 
 

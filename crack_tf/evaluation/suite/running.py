@@ -36,7 +36,7 @@ from crack_tf.models import MODELS
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.models.shipped import find_model, load, read_zoo
 from tflite.errors import CrackError
-from tflite.files import cell_value, read_csv, read_json, write_csv, write_json, write_text
+from tflite.files import cell_value, read_csv, read_json, run_name, write_csv, write_json, write_text
 from tflite.outputs import check_folder, making
 
 FORMAT = "crack_tf.suite/2"
@@ -118,9 +118,7 @@ def choose_models(names: Sequence[str]) -> dict[str, Path]:
         if name in shipped:
             found[name] = load(name).tflite
         elif Path(name).suffix == ".tflite" and Path(name).is_file():
-            folder = Path(name).resolve().parent
-            run = folder.parent.name if folder.name == "export" else folder.name
-            title = Path(name).stem if Path(name).stem not in found else f"{run}/{Path(name).stem}"
+            title = Path(name).stem if Path(name).stem not in found else f"{run_name(name)}/{Path(name).stem}"
             if title in found:
                 raise CrackError(f"model {name}: {found[title]} has the same name. Rename its run's folder.")
             found[title] = Path(name)
