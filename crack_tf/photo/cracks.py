@@ -31,6 +31,8 @@ from crack_tf.photo.limits import judge
 from crack_tf.photo.masks import check_crack_mask
 from crack_tf.photo.patterns import direction_deg
 from crack_tf.photo.ranges import (
+    LENGTH_DIGITS,
+    WIDTH_DIGITS,
     Range,
     in_millimetres,
     length_on_mask,
@@ -372,7 +374,7 @@ def range_row(pixels: Sequence[Range] | None, millimetres: Sequence[Range] | Non
     row: dict[str, Any] = {}
     for unit, ranges in (("px", pixels), ("mm", millimetres)):
         for number, name in enumerate(MEASURES):
-            digits = 2 if name == "length" else 3
+            digits = LENGTH_DIGITS if name == "length" else WIDTH_DIGITS
             row[f"{name}_low_{unit}"] = None if ranges is None else round(ranges[number].low, digits)
             row[f"{name}_high_{unit}"] = (
                 None if ranges is None or ranges[number].high == math.inf else round(ranges[number].high, digits)

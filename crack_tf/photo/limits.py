@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from crack_tf.photo.ranges import WIDTH_DIGITS
 from tflite.arguments import is_number, short_repr
 from tflite.errors import CrackError
 from tflite.words import counted
@@ -122,12 +123,13 @@ def judge(limit_mm: float, width_mm: tuple[float, float] | None, trusted: bool =
 
     Args:
         limit_mm: above 0.
-        width_mm: least and greatest maximum width that the measurement leaves possible; None without a scale or a width.
+        width_mm: least and greatest maximum width that the measurement leaves possible; None without a scale or a width. Held against the
+            limit as tables state them: a survey's answers are made from its tables, also years later.
         trusted: whether the width is, see `crack_tf.photo.cracks.Crack.width_trusted`, and it is a crack's.
     """
     if width_mm is None or not all(math.isfinite(value) for value in width_mm):
         return CANNOT_TELL
-    low, high = width_mm
+    low, high = (round(value, WIDTH_DIGITS) for value in width_mm)
     if low > limit_mm:
         return EXCEEDS if trusted else CANNOT_TELL
     return BELOW if high < limit_mm else CANNOT_TELL

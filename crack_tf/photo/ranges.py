@@ -33,6 +33,7 @@ import numpy as np
 
 from crack_tf.photo.slit import SlitWidths
 
+LENGTH_DIGITS, WIDTH_DIGITS = 2, 3  # decimals of a range's ends in tables
 _LOW, _HIGH, _HIGH_ONLY = 0.06, 0.85, 0.83  # shares of the posterior; the last where the lower end is 0
 FINEST_PX = 1.0  # likelier width below which the lower end is 0
 _MASK_PX = 1.0

@@ -206,8 +206,11 @@ class Finding:
         return self.mean_width_px >= MIN_PIXELS
 
     def judged(self, limit_mm: float) -> str:
-        """Whether its maximum width exceeds a limit, is below, or nobody can tell: one of `crack_tf.photo.limits.ANSWERS`."""
-        return judge(limit_mm, self.max_width_range_mm, self.width_trusted is not False)
+        """Whether its maximum width exceeds a limit, is below, or nobody can tell: one of `crack_tf.photo.limits.ANSWERS`.
+
+        What may be no crack exceeds none.
+        """
+        return judge(limit_mm, self.max_width_range_mm, self.has_trusted_width and self.validation == CONFIRMED)
 
     def as_json(self) -> dict[str, Any]:
         """JSON values, in the order of the attributes. Not copied: an outline has thousands of points."""

@@ -8,10 +8,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crack_tf.photo.cracks import measure_cracks, range_row
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey
 from crack_tf.survey.geojson import COLUMNS, coverage_geojson, findings_geojson, write_tables
 from tflite.device.tiles import Box
@@ -169,6 +171,24 @@ def test_limits_have_columns_and_say_no_more_than_the_range_does(tmp_path: Path)
     collection = json.loads((tmp_path / "findings.geojson").read_text())
     check(collection)
     assert collection["features"][0]["properties"]["limit_0.3_mm"] == "exceeds"
+
+
+def test_a_limit_is_answered_as_in_photo_segment() -> None:
+    mask = np.zeros((120, 400), bool)
+    mask[50:55, 20:380] = True
+    for scale in np.arange(0.1, 0.2, 0.007):
+        (crack,) = measure_cracks(mask, float(scale))
+        row = range_row(crack.ranges, crack.ranges_mm)
+        there = replace(measured(row["max_width_low_mm"], row["max_width_high_mm"]), width_trusted=crack.width_trusted)
+        for limit in (row["max_width_low_mm"], row["max_width_high_mm"]):
+            assert crack.judged(limit) == there.judged(limit)
+
+
+def test_what_is_no_crack_exceeds_no_limit() -> None:
+    assert measured(0.31, 0.5).judged(0.3) == "exceeds"
+    for other in ("unclear", "refuted"):
+        assert replace(measured(0.31, 0.5), validation=other).judged(0.3) == "cannot tell"
+        assert replace(measured(0.31, 0.5), validation=other).judged(0.6) == "below"
 
 
 @pytest.mark.parametrize("limits", [["wide"], [0], 0.0, [True], {"mm": 1}])
