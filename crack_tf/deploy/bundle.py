@@ -22,7 +22,7 @@ from crack_tf.data.cache import subset
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation.lineage import lineage, notes
 from crack_tf.inference.predictor import load_predictor
-from crack_tf.models.shipped import load, model_name, read_zoo, shipped_as
+from crack_tf.models.shipped import load, model_name, read_zoo
 from crack_tf.quantisation.data import run_manifest
 from crack_tf.zoo.adoption import GOLDEN, golden_tile, has_golden_tiles
 from tflite.arguments import check_choice, check_counts, check_types
@@ -440,18 +440,12 @@ def model_files(models: Sequence[Packed]) -> dict[str, bytes]:
 
 
 def _sidecar_bytes(model: Packed) -> bytes:
-    """A model's sidecar, which states the file's name in the bundle and, of a shipped model, the side of its training tiles.
-
-    The zoo's manifest knows that side and stays here; on a board the data set's name would be all there is to go by.
-    """
-    shipped = shipped_as(read_sidecar(model.twin))
-    training = model.sidecar.training | ({} if shipped is None else {"tile_side": shipped.tile_side})
-    stated = replace(model.sidecar, file=model.name, training=training)
-    if stated == model.sidecar:
+    """A model's sidecar, which states the name that the file has in the bundle."""
+    if model.name == model.path.name:
         return sidecar_path(model.path).read_bytes()
     with tempfile.TemporaryDirectory(prefix="crack_tf-") as folder:
         path = Path(folder) / model.name
-        write_sidecar(path, stated)
+        write_sidecar(path, replace(model.sidecar, file=model.name))
         return sidecar_path(path).read_bytes()
 
 

@@ -3,6 +3,7 @@
 crack-tf zoo list
 crack-tf zoo check                              hashes, and two known answers of every model
 crack-tf zoo add RUN --name NAME [--default]    for maintainers: ship a finished run
+crack-tf zoo renew                              for maintainers: bring sidecars and cards of shipped models up to date
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="name, task, size and summary of every model")
     commands.add_parser("check", help="compare all files with the manifest and ask every model about its golden tiles")
+    commands.add_parser(
+        "renew", help="for maintainers: state the tile side in all sidecars, make the heads of all cards anew"
+    )
     add = commands.add_parser("add", help="for maintainers: copy a finished run into the zoo")
     add.add_argument("run", type=named_path, metavar="RUN", help="run folder with an exported int8 model")
     add.add_argument("--name", required=True, help="what load() and --model will take")
@@ -76,6 +80,11 @@ def run(args: argparse.Namespace) -> None:
             overwrite=args.overwrite,
         )
         print(f"{model.name}: {model.size / 1000:,.0f} kB, {model.summary}")
+        return
+    if args.command == "renew":
+        from crack_tf.zoo.add import renew
+
+        print(f"changed: {', '.join(renew(args.zoo)) or 'nothing'}")
         return
     version, models = read_zoo(args.zoo)
     total = sum(model.size for model in models.values())

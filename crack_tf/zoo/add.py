@@ -52,6 +52,7 @@ LICENCES = frozenset(
         "BSD-3-Clause-Clear",
     }
 )
+_MODELS = ("keras", "tflite")  # roles of files with a sidecar
 _SEED = 20_260_101  # of the golden tiles; nothing is trained on this set
 
 
@@ -107,6 +108,9 @@ def add(
         write_text(card, with_front_matter(card.read_text(encoding="utf-8"), sidecar))
         if round_weights:
             _round(sources["keras"], partial / sources["keras"].name)
+        side = tile_side or training_side(sidecar)
+        for role in _MODELS:
+            _state_side(partial / sources[role].name, side)
         golden = write_golden_tiles(partial / sources["tflite"].name, partial)
         names = {role: source.name for role, source in sources.items()} | {role: f"{role}.png" for role in GOLDEN}
         model = ZooModel(
@@ -114,7 +118,7 @@ def add(
             model=sidecar.model,
             scheme=sidecar.scheme,
             image_size=sidecar.image_size,
-            tile_side=tile_side or _tile_side(sidecar),
+            tile_side=side,
             summary=_labelled(summary or _summary(sidecar), sidecar),
             trained_on=_trained_on(sidecar, citation),
             licence=sidecar.licence,
@@ -142,8 +146,13 @@ def add(
     return model
 
 
-def renew_cards(zoo: Path) -> None:
-    """Make the heads of all model cards anew, and list the cards' new hashes. Nothing else in the models' folders changes.
+def renew(zoo: Path) -> list[str]:
+    """State in all sidecars the tile side that the manifest knows, and make the heads of all model cards anew, as `add` does today.
+
+    The models themselves stay as they are; the manifest lists the new hashes.
+
+    Returns:
+        Names of the models of which a file changed.
 
     Raises:
         CrackError: if a file is not what the manifest says.
@@ -151,13 +160,19 @@ def renew_cards(zoo: Path) -> None:
     version, models = read_zoo(zoo)
     renewed = []
     for model in models.values():
-        sidecar = read_sidecar(model.tflite)
-        write_text(model.card, with_front_matter(model.card.read_text(encoding="utf-8"), sidecar))
-        renewed.append(
-            replace(model, files={**model.files, "card": _describe(zoo / model.files["card"].path, model.name)})
-        )
+        files = {role: zoo / file.path for role, file in model.files.items()}
+        check(model)
+        for role in _MODELS:
+            _state_side(files[role], model.tile_side)
+        card = files["card"].read_text(encoding="utf-8")
+        write_text(files["card"], with_front_matter(card, read_sidecar(files["tflite"])))
+        changed = {
+            role: _describe(files[role], model.name) for role in ("card", *(f"{role}_sidecar" for role in _MODELS))
+        }
+        renewed.append(replace(model, files={**model.files, **changed}))
     if renewed != list(models.values()):
         write_zoo(zoo, version + 1, renewed)
+    return [new.name for new, old in zip(renewed, models.values(), strict=True) if new != old]
 
 
 def _is_model(folder: Path) -> bool:
@@ -246,6 +261,13 @@ def _round(source: Path, target: Path) -> None:
     write_sidecar(target, replace(sidecar, sha256=sha256_file(target), training=training))
 
 
+def _state_side(path: Path, side: int) -> None:
+    """Write the side of the training tiles into a model's sidecar: on a board the data set's name would be all there is to go by."""
+    sidecar = read_sidecar(path)
+    if sidecar.training.get("tile_side") != side:
+        write_sidecar(path, replace(sidecar, training={**sidecar.training, "tile_side": side}))
+
+
 def _check_origin(sources: dict[str, Path], sidecar: Sidecar) -> None:
     """Refuse files that do not belong together, or that must not be passed on."""
     keras = read_sidecar(sources["keras"])
@@ -268,10 +290,6 @@ def _check_origin(sources: dict[str, Path], sidecar: Sidecar) -> None:
                 f"{found.file} has licence {found.licence!r}: only models under {', '.join(sorted(LICENCES))}, and with a "
                 f"label those for {RESEARCH}, may ship."
             )
-
-
-def _tile_side(sidecar: Sidecar) -> int:
-    return training_side(sidecar)
 
 
 def _tolerance(sidecar: Sidecar) -> float:

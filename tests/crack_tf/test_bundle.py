@@ -231,7 +231,6 @@ def test_a_board_cuts_a_shipped_models_tiles_as_large_as_predict_does(compiled: 
     name = "mobilenet_v2_104_real"
     shipped = read_zoo()[1][name]
     own = read_sidecar(shipped.tflite)
-    assert training_side(own) != shipped.tile_side  # what a board would guess
     if compiled:
         for path in (shipped.tflite, sidecar_path(shipped.tflite), shipped.keras, sidecar_path(shipped.keras)):
             shutil.copyfile(path, tmp_path / path.name)

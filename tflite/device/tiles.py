@@ -83,8 +83,8 @@ def spread(length: int, side: int, overlap: float) -> list[int]:
 def training_side(sidecar: Sidecar) -> int:
     """Side in pixels of the tiles a model was trained on: the area to show it, whatever its input size.
 
-    Of a mix of data sets ("metu+sdnet2018") the first known one counts; the input size where none is known. A sidecar may
-    state it: of an adopted model as its owner said it, of a shipped one in a bundle as the zoo's manifest knows it.
+    The sidecar of a shipped model states it, and that of an adopted one where its owner said it. Else, of a mix of data sets
+    ("metu+sdnet2018") the first known one counts; the input size where none is known.
     """
     stated = sidecar.training.get("tile_side")
     if type(stated) is int and stated > 0:

@@ -32,6 +32,7 @@ from crack_tf.models.shipped import (
 from crack_tf.zoo.__main__ import main
 from tests.dark_map_model import write_map_model
 from tests.dark_model import SIZE, write_dark_model
+from tflite.device.tiles import training_side
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import read_json, sha256_file, write_json
 from tflite.segmenter import Segmenter, load_model
@@ -88,6 +89,8 @@ def test_a_shipped_model_is_whole_and_gives_its_golden_answers(name: str) -> Non
     assert twin.sha256 == model.files["keras"].sha256
     assert sidecar.training["source_sha256"] == twin.training.get("rounded_from", twin.sha256)
     assert find_model(name, task=model.task).tile_side == model.tile_side
+    # A board has no manifest to ask.
+    assert training_side(sidecar) == training_side(twin) == model.tile_side == sidecar.training["tile_side"]
 
 
 def test_every_shipped_file_has_a_name_of_its_own_wherever_it_lies(tmp_path: Path) -> None:
@@ -138,9 +141,31 @@ def test_a_run_is_added_with_all_that_belongs_to_it(run: Path, tmp_path: Path) -
         *("golden_crack.png", "golden_no_crack.png"),
     }
     assert model.tflite.read_bytes() == (run / "export/dark-int8-ptq.tflite").read_bytes()
+    assert [training_side(read_sidecar(path)) for path in (model.tflite, model.keras)] == [100, 100]
     with Image.open(model.path("golden_crack")) as tile:
         assert tile.size == (SIZE, SIZE)
     assert set(check(model)) == set(GOLDEN)
+
+
+def test_a_zoo_of_an_earlier_version_is_renewed_without_its_models_changing(
+    small_zoo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = load("two", folder=small_zoo)
+    path, before = model.tflite, model.tflite.read_bytes()
+    sidecar = read_sidecar(path)
+    write_sidecar(path, replace(sidecar, training={"dataset": "synthetic"}))
+    record = read_json(small_zoo / "zoo.json")
+    record["models"][1]["files"]["tflite_sidecar"]["sha256"] = sha256_file(sidecar_path(path))
+    record["models"][1]["files"]["tflite_sidecar"]["bytes"] = sidecar_path(path).stat().st_size
+    record["models"][1]["tile_side"] = 100
+    write_json(small_zoo / "zoo.json", record)
+    assert main(["--zoo", str(small_zoo), "renew"]) == 0
+    assert main(["--zoo", str(small_zoo), "renew"]) == 0
+    assert capsys.readouterr().out.endswith("changed: two\nchanged: nothing\n")
+    assert (training_side(read_sidecar(path)), path.read_bytes()) == (100, before)
+    version, models = read_zoo(small_zoo)
+    assert version == 3
+    check(models["two"])
 
 
 def test_the_version_rises_and_there_is_one_default(small_zoo: Path, run: Path) -> None:
