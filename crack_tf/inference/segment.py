@@ -40,7 +40,7 @@ from crack_tf.photo.doubt import MAX_WIDTH, others
 from crack_tf.photo.ends import with_ends
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
-from crack_tf.photo.gsd import photo_size, too_coarse
+from crack_tf.photo.gsd import ScaleRefusedError, photo_size, too_coarse
 from crack_tf.photo.limits import ANSWERS, column, tell
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
@@ -182,10 +182,12 @@ def segment_photos(
             "--foreground auto."
         )
     segmenter = Segmenter(find_model(config.model, task="segment").path)
-    if len(photos) == 1 and photos[0].trouble is None:
-        # A scale that its data do not give ends the work, so it is looked for before anything is written.
+    alone = len(photos) == 1
+    if photos and photos[0].trouble is None and (alone or config.measure.focal_mm is not None):
+        # A scale that the only photograph's data do not give ends the work, and so does one that is stated and impossible: before
+        # anything is written.
         file = photos[0].path
-        with contextlib.suppress(OSError, ImageError):
+        with contextlib.suppress(OSError, ImageError, *(() if alone else (ScaleRefusedError,))):
             find_scale(config.measure, photo_size(file), file)
     busy = f"another crack-tf photo segment is writing to {out}. Stop it, or choose another --out."
     with ExitStack() as stack:

@@ -162,6 +162,24 @@ def check_stated(name: str, value: float | None) -> None:
         raise CrackError(f"{option_of(name)} {short_repr(value)}: give {unit} from {least:g} to {most:g}.")
 
 
+def check_derived(found: GroundSampling) -> GroundSampling:
+    """Compare a scale that follows from lens and distance with what may be stated of one: each of these may be possible by itself.
+
+    Returns:
+        The scale.
+
+    Raises:
+        CrackError: naming what it follows from, and the options that state it.
+    """
+    least, most, _ = STATED_RANGES["mm_per_pixel"]
+    if not least <= found.mm_per_pixel <= most:
+        raise CrackError(
+            f"{found.source}: a pixel would show {found.mm_per_pixel:.3g} mm, and scales lie from {least:g} to {most:g} mm per pixel. "
+            "Compare --distance-m, --focal-mm and --sensor-width-mm with the flight and the camera's data sheet."
+        )
+    return found
+
+
 def from_value(mm_per_pixel: float) -> GroundSampling:
     """Ground sampling distance as given, say from a scale in the photograph."""
     return GroundSampling(mm_per_pixel, "given")

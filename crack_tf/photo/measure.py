@@ -11,7 +11,15 @@ import numpy as np
 
 from crack_tf.photo.cracks import COLUMNS, MIN_AREA, RANGE_COLUMNS, WIDTH_COLUMNS, Crack, measure_cracks
 from crack_tf.photo.doubt import MIN_LENGTH_PX
-from crack_tf.photo.gsd import GroundSampling, check_whole, from_camera, from_photo, from_value, small_note
+from crack_tf.photo.gsd import (
+    GroundSampling,
+    check_derived,
+    check_whole,
+    from_camera,
+    from_photo,
+    from_value,
+    small_note,
+)
 from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.limits import column
 from crack_tf.photo.marks import Marks, tell_apart
@@ -37,20 +45,20 @@ def find_scale(config: MeasureConfig, shape: tuple[int, ...], photo: Path | None
 
     Raises:
         ScaleRefusedError: if the photograph is not what its lens drew, whoever states the lens.
-        CrackError: if the photograph's data lack what is needed.
+        CrackError: if the photograph's data lack what is needed, or the scale is none that a photograph has.
     """
     if config.mm_per_pixel is not None:
         return from_value(config.mm_per_pixel)
     if config.focal_mm is not None and config.distance_m is not None and config.sensor_width_mm is not None:
         note = small_note((shape[1], shape[0])) if photo is None else check_whole(photo)
         found = from_camera(config.focal_mm, config.distance_m, config.sensor_width_mm, max(shape))
-        return replace(found, note=note)
+        return replace(check_derived(found), note=note)
     if config.exif or config.distance_m is not None or config.sensor_width_mm is not None:
         if photo is None:
             raise CrackError(
                 "the scale needs a focal length: give --photo with EXIF data, --focal-mm, or --mm-per-pixel."
             )
-        return from_photo(photo, config.distance_m, config.sensor_width_mm)
+        return check_derived(from_photo(photo, config.distance_m, config.sensor_width_mm))
     return None
 
 

@@ -22,6 +22,7 @@ from crack_tf.photo.gsd import (
     STATED,
     GroundSampling,
     ScaleRefusedError,
+    check_derived,
     check_whole,
     distance_error,
     from_camera,
@@ -37,9 +38,6 @@ from tflite.place.fix import EARTH_M, Fix, real_place
 from tflite.place.flightlog import FlightLog
 from tflite.place.missing import why_unplaced
 
-MAX_MM_PER_PIXEL = (
-    1000.0  # by a photograph's own data; a pixel that shows more than a metre shows no crack, and is damage
-)
 GIVEN = "given"  # where a scale comes from, beside those of distances in `crack_tf.photo.gsd`
 
 
@@ -162,7 +160,7 @@ class Scale:
     def find(
         self, data: bytes | None, width: int, height: int, measured_m: float | None = None
     ) -> tuple[GroundSampling | None, str | None]:
-        """The scale of a photograph, or None, and why it was refused where its picture is not what its lens drew.
+        """The scale of a photograph, or None, and why it was refused: its picture is not what its lens drew, or no photograph has it.
 
         Args:
             data: the file's bytes, or None where there is no file.
@@ -181,7 +179,7 @@ class Scale:
                     with contextlib.suppress(ImageError):  # of a format whose data are not read here
                         note = check_whole(data)
                 longer = max(width, height)
-                return from_camera(self.focal_mm, distance, self.sensor_width_mm, longer, origin), note
+                return _possible(from_camera(self.focal_mm, distance, self.sensor_width_mm, longer, origin), note)
             if data is None:
                 return None, None
             found = from_photo(data, self.distance_m, self.sensor_width_mm, measured_m)
@@ -189,7 +187,15 @@ class Scale:
             return None, f"no scale: {error}"
         except CrackError:  # what is missing is counted and told once for the whole survey
             return None, None
-        return (found if found.mm_per_pixel <= MAX_MM_PER_PIXEL else None), found.note
+        return _possible(found, found.note)
+
+
+def _possible(found: GroundSampling, note: str | None) -> tuple[GroundSampling | None, str | None]:
+    """A scale and its note; for one that no photograph has None and why, since its data may be damaged."""
+    try:
+        return check_derived(found), note
+    except CrackError as error:
+        return None, f"no scale: {error}"
 
 
 @dataclass(frozen=True)

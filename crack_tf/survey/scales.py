@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from crack_tf.photo.gsd import NoLensError, lens_of_photo
+from crack_tf.photo.gsd import (
+    GroundSampling,
+    NoLensError,
+    check_derived,
+    from_calibration,
+    from_camera,
+    lens_of_photo,
+    photo_size,
+)
 from crack_tf.photo.view import MAX_WALL_PITCH_DEG
 from crack_tf.survey.camera import Scale
 from crack_tf.survey.findings import PhotoRecord
@@ -34,21 +44,29 @@ def ask_for_lens(source: Source, scale: Scale) -> None:
     many.
 
     Raises:
-        CrackError: if a distance is stated and no photograph that was asked tells its lens.
+        CrackError: if a distance is stated and no photograph that was asked tells its lens, or with theirs and with the stated one a
+            pixel would show what none does.
     """
-    if scale.distance_m is None or scale.focal_mm is not None:
+    if scale.distance_m is None:
         return
-    files, lacking = source.samples(SAMPLES), 0
+    files, lacking, impossible = source.samples(SAMPLES), 0, None
     for file in files:
         try:
-            lens_of_photo(file, scale.sensor_width_mm)
+            found = _stated_scale(file, scale)
         except NoLensError:
             lacking += 1
+            continue
         except CrackError:  # not what its lens drew, or not readable: told when it is searched
             continue
+        try:
+            check_derived(found)
+        except CrackError as error:
+            impossible = error
         else:
             return
-    if files and not lacking:
+    if impossible is not None:
+        raise impossible
+    if scale.focal_mm is not None or (files and not lacking):
         return
     what = f"{counted(lacking, 'photograph')} of {source.name} that {'was' if lacking == 1 else 'were'} asked tell"
     told = f"{what}{'s' if lacking == 1 else ''} no lens" if files else f"a {source.kind}'s frames tell no lens"
@@ -56,6 +74,21 @@ def ask_for_lens(source: Source, scale: Scale) -> None:
         f"--distance-m {scale.distance_m:g}: {told}, so nothing can be measured by it. Give --focal-mm and --sensor-width-mm from the "
         "camera's data sheet, or --mm-per-pixel; or leave --distance-m out for lengths and widths in pixels."
     )
+
+
+def _stated_scale(file: Path, scale: Scale) -> GroundSampling:
+    """A photograph's scale at the stated distance, whatever else is known of its distance.
+
+    Raises:
+        NoLensError: if neither it nor the user tells the lens.
+        CrackError: if it is not what its lens drew, or not readable.
+    """
+    assert scale.distance_m is not None
+    if scale.focal_mm is not None and scale.sensor_width_mm is not None:
+        return from_camera(scale.focal_mm, scale.distance_m, scale.sensor_width_mm, max(photo_size(file)))
+    focal_px = lens_of_photo(file, scale.sensor_width_mm)[0]
+    told = f"{file.name}, focal length {focal_px:,.0f} pixels, distance {scale.distance_m:g} m"
+    return replace(from_calibration(focal_px, scale.distance_m), source=told)
 
 
 def describe_scales(photos: Sequence[PhotoRecord]) -> str | None:

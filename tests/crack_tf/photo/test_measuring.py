@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crack_tf.inference.segment import SegmentConfig, segment_photos
 from crack_tf.photo.foreground_files import ForegroundConfig, write_foreground
 from crack_tf.photo.masks import read_mask
 from crack_tf.photo.measure_config import MeasureConfig
@@ -38,6 +40,19 @@ def test_a_mask_gives_its_cracks_in_millimetres_and_their_files(folder: Path) ->
     assert found.lines()[0].startswith("0.1 mm per pixel")
     assert found.lines()[-1] == f"1 crack (length, mean / maximum width), written to {folder / 'out'}"
     assert {path.name for path in found.folder.iterdir()} == {"cracks.csv", "cracks.json", "overlay.png", "widths.csv"}
+
+
+def test_a_lens_and_a_distance_that_make_no_scale_are_named_before_anything_is_written(folder: Path) -> None:
+    measure = MeasureConfig(distance_m=5000, focal_mm=0.5, sensor_width_mm=13.2)
+    message = r"focal length 0.5 mm, distance 5000 m, sensor 13.2 mm: a pixel would show 6.6e\+05 mm.*Compare --distance-m, --focal-mm and"
+    with pytest.raises(CrackError, match=message):
+        measure_mask(folder / "mask.png", folder / "out", MaskConfig(photo=folder / "photo.png", measure=measure))
+    (folder / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(folder / "photo.png", folder / "photos" / name)
+    with pytest.raises(CrackError, match=message):
+        segment_photos([folder / "photos"], SegmentConfig(measure=measure), folder / "out")
+    assert not (folder / "out").exists()
 
 
 def test_cracks_outside_the_concrete_are_left_out(folder: Path) -> None:

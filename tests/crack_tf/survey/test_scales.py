@@ -73,6 +73,31 @@ def test_a_distance_is_of_no_use_without_a_lens_and_that_is_said_before_the_sear
     assert not (tmp_path / "found").exists()
 
 
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        (
+            {"focal_mm": 0.5, "sensor_width_mm": 13.2},
+            r"focal length 0.5 mm, distance 5000 m, sensor 13.2 mm: a pixel would show 3.3e\+05 mm, and scales lie from 0.0001 to 1000",
+        ),
+        (
+            {},
+            r"0.jpg, focal length 277 pixels, distance 5000 m: a pixel would show 1.8e\+04 mm.*Compare --distance-m, --focal-mm and",
+        ),
+    ],
+)
+def test_a_scale_that_no_photograph_has_is_told_before_the_search(
+    stated: dict[str, float], message: str, tmp_path: Path
+) -> None:
+    photograph(tmp_path / "DCIM/0.jpg", xA405=24)
+    with pytest.raises(CrackError, match=message):
+        crack_tf.survey(tmp_path / "DCIM", tmp_path / "found", distance_m=5000, **stated)
+    assert not (tmp_path / "found").exists()
+    shot = Locator(Scale(distance_m=5000, **stated)).of_file((tmp_path / "DCIM/0.jpg").read_bytes(), 400, 300)
+    assert shot.mm_per_pixel is None
+    assert shot.notes[-1].startswith("no scale: ")
+
+
 def test_photographs_of_which_some_tell_their_lens_are_searched(tmp_path: Path) -> None:
     stated = Scale(distance_m=2.0)
     for number in range(2 * SAMPLES):
