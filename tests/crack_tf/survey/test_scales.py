@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -87,7 +88,7 @@ def test_a_distance_is_of_no_use_without_a_lens_and_that_is_said_before_the_sear
     ],
 )
 def test_a_scale_that_no_photograph_has_is_told_before_the_search(
-    stated: dict[str, float], message: str, tmp_path: Path
+    stated: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     photograph(tmp_path / "DCIM/0.jpg", xA405=24)
     with pytest.raises(CrackError, match=message):
