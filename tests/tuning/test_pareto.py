@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,18 @@ def test_equals_stay_once_and_the_front_runs_from_fast_to_slow(trials: list[Outc
     best = front(trials)
     assert len({costs(one) for one in best}) == len(best)
     assert [one.latency_ms for one in best] == sorted(one.latency_ms for one in best if one.latency_ms)
+
+
+def test_two_trials_of_one_network_stand_once_whatever_the_clock_said() -> None:
+    def trial(name: str, specificity: float, latency: float, macs: int = 5) -> Outcome:
+        return replace(outcome(name, specificity, latency, 64.0), parameters=3, macs=macs, activations=7)
+
+    same = [trial("0", 0.95, 0.1556), trial("1", 0.96, 0.1639), trial("2", 0.96, 0.16)]
+    assert [one.trial for one in front(same)] == ["1"]
+    other = trial("3", 0.95, 0.15, macs=4)
+    assert [one.trial for one in front([*same, other])] == ["3", "1"]
+    # Accuracy on one axis and on the other is still two things.
+    assert len(front([trial("0", 0.95, 0.2), replace(trial("1", 0.96, 0.3), recall=0.999)])) == 2
 
 
 @given(outcomes())
