@@ -19,14 +19,19 @@ _STYLES = (
 
 
 def matrix_plot(rows: Sequence[SplitRow], path: Path) -> None:
-    """AUC of every model (rows) on every data set (columns) as a coloured table with the numbers in it."""
+    """AUC of every model (rows) on every data set (columns) as a coloured table with the numbers in it.
+
+    A set of one class has no AUC, and no column.
+    """
+    measured = [(row, row.auc) for row in rows if row.auc is not None]
+    if not measured:
+        return
     models = list(dict.fromkeys(row.model for row in rows))
-    sets = list(dict.fromkeys(row.set for row in rows))
+    sets = list(dict.fromkeys(row.set for row, _ in measured))
     values = np.full((len(models), len(sets)), np.nan)
-    for row in rows:
-        if row.auc is not None:
-            values[models.index(row.model), sets.index(row.set)] = row.auc
-    picture = new_figure(1.5 * len(sets) + 2.8, 0.5 * len(models) + 1.6)
+    for row, auc in measured:
+        values[models.index(row.model), sets.index(row.set)] = auc
+    picture = new_figure(1.1 * len(sets) + 2.8, 0.5 * len(models) + 1.6)
     axes = picture.subplots()
     image = axes.imshow(values, vmin=0.5, vmax=1, cmap="cividis", aspect="auto")
     for (y, x), value in np.ndenumerate(values):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from crack_tf import suite as command
 from crack_tf.evaluation.suite import candidates, sets, tables
 from crack_tf.evaluation.suite.answers import Answers, TestSet
 from crack_tf.evaluation.suite.corruptions import CORRUPTIONS, SEVERITIES
+from crack_tf.evaluation.suite.plots import matrix_plot
+from crack_tf.evaluation.suite.rows import SplitRow
 from crack_tf.inference.predictor import load_predictor
 from tests.dark_model import SIZE, write_dark_model
 from tflite.errors import CrackError
@@ -99,6 +103,35 @@ def test_the_calibration_row_says_what_can_be_promised(model: Path, tiles: TestS
     assert row.low_probability is None
     assert row.uncertain_share == 1.0
     assert row.missed_below_low == 0
+
+
+def test_a_set_without_an_area_has_no_column_in_the_picture(tmp_path: Path) -> None:
+    cells: tuple[Any, ...] = (
+        "dark",
+        "int8",
+        "0",
+        "here",
+        "here",
+        "test",
+        "0",
+        9,
+        3,
+        1,
+        4,
+        1,
+        *[None] * 9,
+        0.9,
+        0.8,
+        1.0,
+    )
+    row = SplitRow(*cells)
+    scenes = replace(row, set="scenes", auc=None)
+    matrix_plot([row, scenes], tmp_path / "both.png")
+    matrix_plot([row], tmp_path / "one.png")
+    both, one = (np.asarray(Image.open(tmp_path / name)) for name in ("both.png", "one.png"))
+    assert np.array_equal(both, one)
+    matrix_plot([scenes], tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
 
 
 @pytest.fixture
