@@ -382,9 +382,12 @@ def handle(
     seconds = time.perf_counter() - started
     drawn = mask = probability >= cut(config, segmenter)
     left_out = None
+    unknown = None if picture.opaque is None else ~picture.opaque
     if foreground is not None:  # a mask that a person gave is meant as it is
         mask = with_ends(drawn, foreground.mask) if found else drawn & foreground.mask
         left_out = drawn & ~mask if found else None
+        beyond = ~foreground.mask if left_out is None else left_out
+        unknown = beyond if unknown is None else unknown | beyond
     if left_out is not None and left_out.mean() > _MAX_CRACK_SHARE:
         told = f"{left_out.mean():.0%} of the photograph is called crack and not taken for concrete: not measured"
         left_out, note = None, told if note is None else f"{note} {told}"
@@ -424,7 +427,7 @@ def handle(
         "note": "; ".join(text for text in (note, None if scale is None else scale.note) if text) or None,
     }
     mask = mask if plausible else np.zeros_like(mask)
-    write_cracks(place.folder, mask, scale, config.measure, record, pixels, left_out, by_model=True)
+    write_cracks(place.folder, mask, scale, config.measure, record, pixels, left_out, by_model=True, unknown=unknown)
     return read_json(place.folder / RECORD)
 
 

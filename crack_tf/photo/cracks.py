@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.photo.doubt import stout, too_wide
+from crack_tf.photo.ends import is_cut_off
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.limits import judge
 from crack_tf.photo.masks import check_crack_mask
@@ -142,7 +143,8 @@ class Crack:
         centreline: one polyline per branch.
         outline: closed polylines, the outer edge first and then the edges of holes.
         box: in whole pixels.
-        touches_border: whether it runs out of the photograph: it is longer than stated, and the range of its length has no upper end.
+        touches_border: whether it runs out of the photograph, or of what is known of it: it is longer than stated, and the range of its
+            length has no upper end.
         ranges: of length, mean and maximum width, in pixels and in that order: what the photograph leaves open, with 95 %
             (`crack_tf.photo.ranges`).
         mm_per_pixel: ground sampling distance, or None if it is not known.
@@ -316,6 +318,7 @@ def measure_cracks(
     spur_ratio: float = SPUR_RATIO,
     photo: np.ndarray | None = None,
     scale_error: float = 0.0,
+    unknown: np.ndarray | None = None,
 ) -> list[Crack]:
     """Find the cracks of a mask and measure each.
 
@@ -327,6 +330,7 @@ def measure_cracks(
         spur_ratio: how far a side branch must stand out to count, in widths of the crack (see `prune_spurs`).
         photo: uint8 (height, width, 3) that the mask was drawn on, to measure widths in; None for the mask's own.
         scale_error: see `Crack`.
+        unknown: bool (height, width), where nothing is known: what reaches it runs out of sight, as at the photograph's border.
 
     Returns:
         The cracks, longest first; none for an empty mask.
@@ -358,7 +362,7 @@ def measure_cracks(
     cracks = []
     for label, place in enumerate(ndimage.find_objects(labels), start=1):
         if areas[label] >= max(1, min_area):
-            crack = _measure(labels[place] == label, place, mask.shape, spur_ratio, mm_per_pixel, grey)
+            crack = _measure(labels[place] == label, place, mask.shape, spur_ratio, mm_per_pixel, grey, unknown)
             if crack["length_px"] >= min_length:
                 cracks.append(crack)
     cracks.sort(key=lambda crack: (-crack["length_px"], crack["box"]))
@@ -389,6 +393,7 @@ def _measure(
     spur_ratio: float,
     mm_per_pixel: float | None,
     grey: np.ndarray | None,
+    unknown: np.ndarray | None,
 ) -> dict[str, Any]:
     """All fields of a Crack but its number. `crop` holds this crack alone, `place` is where it was cut out of `shape`."""
     from scipy import ndimage
@@ -422,7 +427,9 @@ def _measure(
     centreline = tuple(tuple(_xy(point) for point in _simplified(path + offset)) for path in paths)
     ends = _ends(paths, graph)
     length_range = length_on_mask(sum(lengths))
+    box = Box(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
     touches = rows.start == 0 or columns.start == 0 or rows.stop == shape[0] or columns.stop == shape[1]
+    touches = touches or (unknown is not None and is_cut_off(crop, box, unknown))
     return {
         "area_px": int(crop.sum()),
         "length_px": float(sum(lengths)),
@@ -435,7 +442,7 @@ def _measure(
         "end_points": tuple(_xy(point + offset) for point in ends),
         "centreline": centreline,
         "outline": _outline(padded, offset),
-        "box": Box(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start),
+        "box": box,
         "touches_border": touches,
         "mm_per_pixel": mm_per_pixel,
         "width_from": MASK if valleys is None else PHOTOGRAPH,

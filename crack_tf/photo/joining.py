@@ -108,18 +108,17 @@ def joined(parts: Sequence[Crack], gaps: Sequence[float] = ()) -> Crack:
     )
 
 
-def as_drawn(crack: Crack, shape: tuple[int, ...] | None = None, cut_off: bool = False) -> Crack:
+def as_drawn(crack: Crack, shape: tuple[int, ...] | None = None) -> Crack:
     """The same with what a network may have left out of it, or drawn beside it, in its ranges.
 
     Args:
         crack: of a network's mask.
         shape: height and width of the photograph; None where that is not known.
-        cut_off: whether it runs out of what was looked at.
     """
     length, mean, most = crack.ranges
     light = crack.missing_light
     length = drawn_by_network(length, light)
-    leaves = crack.touches_border or cut_off or (shape is not None and _at_border(crack.box, shape))
+    leaves = crack.touches_border or (shape is not None and _at_border(crack.box, shape))
     if leaves:
         length = open_ended(length)
     elif shape is not None:

@@ -71,6 +71,7 @@ def write_cracks(
     photo: np.ndarray | None = None,
     left_out: np.ndarray | None = None,
     by_model: bool = False,
+    unknown: np.ndarray | None = None,
 ) -> Marks:
     """Measure the cracks of a mask and write the files; cracks.json comes last and says that the others are whole.
 
@@ -85,13 +86,14 @@ def write_cracks(
             marks shorter than `MIN_LENGTH_PX`: leaves and gravel are full of them.
         by_model: whether a model drew it: then parts of one crack are put together, and short marks are left out unless `config` says
             how short. What a person draws apart is two cracks, and meant however short.
+        unknown: bool (height, width), where nothing was looked for, see `measure_cracks`; or None.
     """
     mm_per_pixel = None if scale is None else scale.mm_per_pixel
     min_area = MIN_AREA if config.min_area is None else config.min_area
     error = 0.0 if scale is None or scale.error is None else scale_error(scale.error)
 
-    def measured(drawn: np.ndarray) -> list[Crack]:
-        found = measure_cracks(drawn, mm_per_pixel, min_area, photo=photo, scale_error=error)
+    def measured(drawn: np.ndarray, unknown: np.ndarray | None = None) -> list[Crack]:
+        found = measure_cracks(drawn, mm_per_pixel, min_area, photo=photo, scale_error=error, unknown=unknown)
         return join_cracks(found, photo, shape=drawn.shape) if by_model else found
 
     shortest, limits = min_length(config, by_model), config.limits
@@ -99,7 +101,7 @@ def write_cracks(
     if left_out is not None:
         least = max(MIN_LENGTH_PX, shortest)
         outside = [crack for crack in measured(without_specks(left_out, least / 2)) if crack.length_px >= least]
-    marks = tell_apart(measured(mask), shortest, outside)
+    marks = tell_apart(measured(mask, unknown), shortest, outside)
     patterns = _pattern_columns(marks.cracks, mask.size, mm_per_pixel)
     rows = [_row(crack, limits) | more for crack, more in zip(marks.cracks, patterns, strict=True)]
     rows += [_row(crack, limits) for crack in marks.unclear]

@@ -144,9 +144,11 @@ def measure_mask(
     if by_model:
         notes.append(BY_MODEL.format(mask=path, shortest=min_length(config.measure, by_model)))
     scale = find_scale(config.measure, drawn.shape, photo)
+    unknown = None
     if config.foreground is not None:
-        drawn = drawn & read_mask(config.foreground, drawn.shape)
+        unknown = ~read_mask(config.foreground, drawn.shape)
+        drawn = drawn & ~unknown
     record = {"mask": path.name, "photo": None if photo is None else photo.name}
     with making(folder, OUTPUT):
-        marks = write_cracks(folder, drawn, scale, config.measure, record, pixels, by_model=by_model)
+        marks = write_cracks(folder, drawn, scale, config.measure, record, pixels, by_model=by_model, unknown=unknown)
     return MeasuredMask(folder, marks.cracks, scale, tuple(notes), marks.unclear, marks.short, config.measure.limits)

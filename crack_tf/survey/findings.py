@@ -101,7 +101,7 @@ class Finding:
         holes: polygons inside the outline that are not crack, such as the fields of map cracking.
         width_trusted: whether the widths were measured in the photograph and are not too fine for that (`Crack.width_trusted`); None
             where none was measured, and in surveys from before 2026-12.
-        touches_border: whether it runs out of its photograph (or of what a journal kept of it): it is longer than stated, and its
+        touches_border: whether it runs out of its photograph, or of what was looked at or kept of it: it is longer than stated, and its
             length has no upper end; None where none was segmented, and in surveys from before 2026-12.
         pattern: one of `crack_tf.photo.patterns.PATTERNS`, among the cracks of its photograph; None where none was segmented.
         orientation: one of `crack_tf.photo.patterns.ORIENTATIONS`; None likewise.

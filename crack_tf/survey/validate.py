@@ -39,7 +39,7 @@ from crack_tf.photo.doubt import MIN_LENGTH_PX, TOO_WIDE
 from crack_tf.photo.ends import EDGE, longest_end, with_ends
 from crack_tf.photo.joining import as_drawn, joined
 from crack_tf.photo.linking import FAR, crack_darkness, link_cracks
-from crack_tf.photo.ranges import AT_BORDER_PX, Range
+from crack_tf.photo.ranges import Range
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Polygon
 from tflite.device.tiles import Box
 
@@ -148,17 +148,22 @@ def find_candidates(
     if not kept:
         return _in_order(found)
     region = _around(image.shape[:2], [tile.box for tile in kept])
+    unknown = None
     if looked_at is not None:
         beyond = region if sharp or trimmed else region & _nearly(looked_at, opaque)
         region = region & looked_at
         probability = segment(image, region if sharp or trimmed else beyond)
-        mask = with_ends((probability >= threshold) & beyond, region)
+        drawn = (probability >= threshold) & beyond
+        mask = with_ends(drawn, region)
+        unknown = ~looked_at if sharp else drawn & ~mask
+        if opaque is not None:
+            unknown |= ~opaque
         probability = np.where(mask | region, probability, np.float32(0))
     else:
         probability = segment(image, region)
         mask = probability >= threshold
-    drawn, explained, doubted = _shapes(image, mask, probability, kept, verify, looked_at if sharp else None)
-    found += drawn
+    shapes, explained, doubted = _shapes(image, mask, probability, kept, verify, unknown)
+    found += shapes
     unexplained = [tile for tile in positive if tile not in explained]
     marked = _marked(mask, probability, unexplained)
     again = [tile for tile in marked if any(_touches(part, tile.box, box.x, box.y) for box, part in doubted)]
@@ -207,13 +212,13 @@ def _shapes(
     probability: np.ndarray,
     tiles: Sequence[Tile],
     verify: Verify | None,
-    known: np.ndarray | None,
+    unknown: np.ndarray | None,
 ) -> tuple[list[Candidate], list[Tile], list[_Part]]:
     """Cracks that touch a tile, and shapes too wide for one; the tiles they touch; and what the classifier doubts when it looks again.
 
-    `known` is bool (height, width), what was looked at of what a journal kept of the photograph; None for a whole photograph.
+    `unknown` is where nothing is known of the photograph, see `measure_cracks`; None for nowhere.
     """
-    pieces, doubted = _pieces(image, mask, probability, tiles, verify)
+    pieces, doubted = _pieces(image, mask, probability, tiles, verify, unknown)
     grey = np.asarray(Image.fromarray(image).convert("L")) if pieces else np.zeros((0, 0), np.uint8)
     darkness = [crack_darkness(piece.crack, grey) for piece in pieces]
     linked = link_cracks([piece.crack for piece in pieces], darkness, grey)
@@ -242,7 +247,7 @@ def _shapes(
         if whole.too_wide:
             found.append(shape)
             continue
-        whole = as_drawn(whole, image.shape[:2], known is not None and _cut_off(drawn, box, known))
+        whole = as_drawn(whole, image.shape[:2])
         found.append(
             replace(
                 shape,
@@ -264,20 +269,13 @@ def _shapes(
     return found, explained, doubted
 
 
-def _cut_off(drawn: np.ndarray, box: Box, known: np.ndarray) -> bool:
-    """Whether what is drawn, bool (box.h, box.w), reaches where nothing is known any more."""
-    from scipy import ndimage
-
-    wide = _wider(box, AT_BORDER_PX)
-    near = np.pad(drawn, AT_BORDER_PX)
-    near = ndimage.binary_dilation(near, np.ones((3, 3), bool), AT_BORDER_PX)
-    top, left = max(0, -wide.y), max(0, -wide.x)
-    there = known[max(0, wide.y) : wide.y + wide.h, max(0, wide.x) : wide.x + wide.w]
-    return bool((near[top : top + there.shape[0], left : left + there.shape[1]] & ~there).any())
-
-
 def _pieces(
-    image: np.ndarray, mask: np.ndarray, probability: np.ndarray, tiles: Sequence[Tile], verify: Verify | None
+    image: np.ndarray,
+    mask: np.ndarray,
+    probability: np.ndarray,
+    tiles: Sequence[Tile],
+    verify: Verify | None,
+    unknown: np.ndarray | None,
 ) -> tuple[list[_Piece], list[_Part]]:
     """Parts of the mask that may be, or belong to, a crack that touches a tile; and those that the classifier doubts."""
     import cv2
@@ -312,18 +310,21 @@ def _pieces(
 
     kept = agreed(touching_tiles)
     kept += agreed([(box, part) for box, part in others if any(_touch(_wider(box, FAR), there) for there, _ in kept)])
-    return [piece for box, cluster in kept for piece in _measured(image, probability, box, cluster)], doubted
+    return [piece for box, cluster in kept for piece in _measured(image, probability, box, cluster, unknown)], doubted
 
 
-def _measured(image: np.ndarray, probability: np.ndarray, box: Box, cluster: np.ndarray) -> list[_Piece]:
+def _measured(
+    image: np.ndarray, probability: np.ndarray, box: Box, cluster: np.ndarray, unknown: np.ndarray | None
+) -> list[_Piece]:
     """The connected parts of a cluster, which is bool (box.h, box.w), measured."""
     # A mask that is mostly crack would pass for an inverted one, and widths are measured against the concrete around.
     margin = max(box.w, box.h, MARGIN_PX) if cluster.mean() > 0.25 else MARGIN_PX
-    around = _padded(image, Box(box.y - margin, box.x - margin, box.h + 2 * margin, box.w + 2 * margin))
+    wide = Box(box.y - margin, box.x - margin, box.h + 2 * margin, box.w + 2 * margin)
+    beyond = None if unknown is None else _padded(unknown, wide)
     labels, stats = _parts(cluster)
     numbers = {tuple(map(int, row)): number for number, row in enumerate(stats) if number}
     pieces = []
-    for crack in measure_cracks(np.pad(cluster, margin), min_area=1, photo=around):
+    for crack in measure_cracks(np.pad(cluster, margin), min_area=1, photo=_padded(image, wide), unknown=beyond):
         crack = crack.moved(box.x - margin, box.y - margin)
         x, y = crack.box.x - box.x, crack.box.y - box.y
         number = numbers[x, y, crack.box.w, crack.box.h, crack.area_px]

@@ -130,7 +130,7 @@
     const [low, high] = [finding[`${name}_low_${unit}`], finding[`${name}_high_${unit}`]];
     const places = unit === "mm" ? digits : digits ? 1 : 0;
     const text = quantity(mm, px, digits);
-    if (typeof low === "number" && typeof high !== "number") return `${text} (at least ${low.toFixed(places)}: runs out of the photograph)`;
+    if (typeof low === "number" && typeof high !== "number") return `${text} (at least ${low.toFixed(places)}: its end is not in sight)`;
     if (typeof low === "number" && typeof high === "number") return `${text} (${low.toFixed(places)} to ${high.toFixed(places)})`;
     const error = finding[`${name}_error_mm`];
     return mm === null || error === null ? text : `${text} (± ${error.toFixed(digits)} by the scale)`;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,17 @@ def test_cracks_outside_the_concrete_are_left_out(folder: Path) -> None:
     Image.fromarray(nowhere).save(folder / "concrete.png")
     found = measure_mask(str(folder / "mask.png"), str(folder / "out"), MaskConfig(foreground=folder / "concrete.png"))
     assert (found.cracks, found.scale) == ((), None)
+
+
+def test_a_crack_that_a_mask_of_the_concrete_cuts_off_ends_nobody_knows_where(folder: Path) -> None:
+    concrete = np.full((100, 200), 255, np.uint8)
+    for last, cut_off in ((160, False), (90, True)):
+        concrete[:, last:] = 0
+        Image.fromarray(concrete).save(folder / "concrete.png")
+        config = MaskConfig(foreground=folder / "concrete.png")
+        (crack,) = measure_mask(folder / "mask.png", folder / "out", config, overwrite=True).cracks
+        assert crack.touches_border is cut_off
+        assert (crack.ranges[0].high == math.inf) is cut_off
 
 
 def test_a_stain_is_told_beside_the_cracks_and_short_marks_of_a_person_are_meant(folder: Path) -> None:

@@ -295,6 +295,7 @@ def test_a_crack_is_as_long_where_the_foregrounds_edge_cuts_it():
     foreground[:, 184:] = False  # the crack's last 6 columns, and 8 more are taken off its edge
     (cut,) = find_candidates(IMAGE, [tile(100, 100)], foreground, sees(LINE))
     assert (cut.validation, cut.length_px, cut.box) == (whole.validation, whole.length_px, whole.box)
+    assert cut.touches_border is False
     # What is transparent shows no crack, and of a journal's frame there is nothing beyond.
     (shown,) = find_candidates(IMAGE, [tile(100, 100)], foreground, sees(LINE), opaque=foreground)
     (known,) = find_candidates(IMAGE, [tile(100, 100)], foreground, sees(LINE), sharp=True)
@@ -302,6 +303,12 @@ def test_a_crack_is_as_long_where_the_foregrounds_edge_cuts_it():
         assert short.length_px is not None
         assert whole.length_px is not None
         assert short.length_px < whole.length_px - 5
+        assert short.touches_border is True
+    # Too long an end is left out, and nobody knows where the crack does end.
+    (lost,) = find_candidates(IMAGE, [tile(100, 100)], foreground, sees((slice(148, 153), slice(110, 240))))
+    assert lost.touches_border is True
+    assert lost.ranges is not None
+    assert lost.ranges[0].high == math.inf
 
 
 def test_a_small_tile_of_a_large_frame_is_looked_at_where_its_edge_is_exact():
