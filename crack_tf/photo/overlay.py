@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -38,7 +39,8 @@ def draw_cracks(
         cracks: measured on this photograph's mask.
         mask: (height, width), tinted, or None.
         labels: whether to write numbers and the key; without, only lines are drawn. The longest cracks come first; a label lies where it
-            covers no crack, if there is room, and one that would cover another label is left out: that crack's numbers are in the table.
+            covers no crack, if there is room, and one that would cover another label, or its line cross one, is left out: that crack's
+            numbers are in the table.
 
     Returns:
         A Pillow RGB image of the photograph's size; of a whole multiple where a label would not fit into a tiny photograph.
@@ -79,10 +81,17 @@ def draw_cracks(
         busy = (np.asarray(image) != tinted).any(axis=2)
         if mask is not None:
             busy |= inside.repeat(times, 0).repeat(times, 1)
-        written: list[Rectangle] = []
+        written: list[_Label] = []
         for crack in cracks:
-            _write(draw, crack, font, busy, written, times, unit)
-        for left, top, right, bottom in written:
+            label = _label(draw, crack, font, busy, written, times, unit)
+            written += [] if label is None else [label]
+        for label in written:
+            if label.leader is not None:
+                draw.line(label.leader, fill=_WIDEST, width=unit)
+        for label in written:  # on top of all lines
+            left, top, right, bottom = label.box
+            draw.rectangle(label.box, fill=(0, 0, 0))
+            draw.text(label.at, label.text, fill=(255, 255, 255), font=font)
             busy[math.floor(top) : math.ceil(bottom), math.floor(left) : math.ceil(right)] = True
         draw_key(image, _key(cracks, mask), busy, font)
     return marked(image)
@@ -117,38 +126,58 @@ def caption(crack: Crack) -> str:
     return f"{name}{crack.length_mm:.0f} mm, {about}{crack.mean_width_mm:.2f} / {about}{crack.max_width_mm:.2f} mm"
 
 
-def _write(
+@dataclass(frozen=True)
+class _Label:
+    """A text, where it begins in its box, and the line from there to the place it is about; None where it lies beside that."""
+
+    text: str
+    at: Point
+    box: Rectangle
+    leader: tuple[Point, Point] | None
+
+
+def _label(
     draw: ImageDraw.ImageDraw,
     crack: Crack,
     font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
     busy: np.ndarray,
-    written: list[Rectangle],
+    written: Sequence[_Label],
     times: int,
     unit: int,
-) -> None:
-    """Write a crack's label near its widest place, where it covers the fewest pixels of cracks, bool (height, width), and no label."""
+) -> _Label | None:
+    """A crack's label near its widest place, where it covers the fewest pixels of cracks, bool (height, width).
+
+    It covers no other label or its line, and its own line crosses none; None where there is no such place.
+    """
     text = caption(crack)
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     size = right - left + 4, bottom - top + 4
     at, around = _there(crack.max_width_at, times), times * crack.max_width_px / 2 + 4 * unit
-    best, covered = None, math.inf
+    best, covered = None, float("inf")
     for box in _places(at, around, size, (busy.shape[1], busy.shape[0])):
-        if any(_overlap(box, other) for other in written):
+        leader = _leader(at, around, box)
+        if any(
+            _overlap(box, other.box)
+            or (leader is not None and _crosses(*leader, other.box))
+            or (other.leader is not None and _crosses(*other.leader, box))
+            for other in written
+        ):
             continue
         hidden = busy[math.floor(box[1]) : math.ceil(box[3]), math.floor(box[0]) : math.ceil(box[2])].sum()
         if hidden < covered:
-            best, covered = box, hidden
+            best, covered = _Label(text, (box[0] + 2 - left, box[1] + 2 - top), box, leader), hidden
         if not hidden:
             break
-    if best is None:
-        return
-    written.append(best)
-    near = min(max(at[0], best[0]), best[2]), min(max(at[1], best[1]), best[3])
-    if math.dist(at, near) > around + size[1]:
-        start = [place + (end - place) * around / math.dist(at, near) for place, end in zip(at, near, strict=True)]
-        draw.line([(start[0], start[1]), near], fill=_WIDEST, width=unit)
-    draw.rectangle(best, fill=(0, 0, 0))
-    draw.text((best[0] + 2 - left, best[1] + 2 - top), text, fill=(255, 255, 255), font=font)
+    return best
+
+
+def _leader(at: Point, around: float, box: Rectangle) -> tuple[Point, Point] | None:
+    """The line from the circle around a place to a label, or None where the label lies beside it."""
+    near = min(max(at[0], box[0]), box[2]), min(max(at[1], box[1]), box[3])
+    apart = math.dist(at, near)
+    if apart <= around + box[3] - box[1]:
+        return None
+    return (at[0] + (near[0] - at[0]) * around / apart, at[1] + (near[1] - at[1]) * around / apart), near
 
 
 def _places(at: Point, around: float, size: Point, picture: tuple[int, int]) -> Iterator[Rectangle]:
@@ -163,6 +192,19 @@ def _places(at: Point, around: float, size: Point, picture: tuple[int, int]) -> 
         ]
         x, y = (max(0.0, edge) for edge in corner)
         yield x, y, x + size[0], y + size[1]
+
+
+def _crosses(start: Point, end: Point, box: Rectangle) -> bool:
+    """Whether a line runs through a rectangle."""
+    enters, leaves = 0.0, 1.0
+    for place, last, low, high in ((start[0], end[0], box[0], box[2]), (start[1], end[1], box[1], box[3])):
+        if place == last:
+            if not low < place < high:
+                return False
+            continue
+        one, other = sorted(((low - place) / (last - place), (high - place) / (last - place)))
+        enters, leaves = max(enters, one), min(leaves, other)
+    return enters < leaves
 
 
 def _overlap(one: Rectangle, other: Rectangle) -> bool:

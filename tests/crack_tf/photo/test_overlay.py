@@ -85,6 +85,20 @@ def test_a_label_that_finds_no_room_is_left_out_and_the_longest_cracks_is_there(
     assert 1 <= len(boxes) < 3
 
 
+def test_no_line_to_a_label_runs_through_another_label() -> None:
+    mask = np.zeros((340, 500), bool)
+    for number in range(80):
+        top, left = 12 + 20 * (number // 5), 20 + 95 * (number % 5)
+        mask[top : top + 4, left : left + 60] = True
+    image = np.asarray(draw_cracks(np.full((*mask.shape, 3), 128, np.uint8), measure_cracks(mask), mask))
+    blue = (image == (0, 158, 255)).all(axis=2)
+    assert blue.any()
+    boxes = written(image)
+    assert len(boxes) > 15
+    for rows, columns in boxes:
+        assert not blue[rows.start + 1 : rows.stop - 1, columns.start + 1 : columns.stop - 1].any()
+
+
 @pytest.mark.parametrize("low", [False, True])
 def test_a_key_says_what_stands_for_what_and_hides_no_crack(low: bool) -> None:
     mask = np.zeros((600, 800), bool)
