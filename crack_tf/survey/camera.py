@@ -39,6 +39,7 @@ from tflite.place.flightlog import FlightLog
 from tflite.place.missing import why_unplaced
 
 GIVEN = "given"  # where a scale comes from, beside those of distances in `crack_tf.photo.gsd`
+NO_SCALE = "no scale: "  # begins a note that says why a photograph can have none
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ class Scale:
                 return None, None
             found = from_photo(data, self.distance_m, self.sensor_width_mm, measured_m)
         except ScaleRefusedError as error:
-            return None, f"no scale: {error}"
+            return None, f"{NO_SCALE}{error}"
         except CrackError:  # what is missing is counted and told once for the whole survey
             return None, None
         return _possible(found, found.note)
@@ -195,7 +196,7 @@ def _possible(found: GroundSampling, note: str | None) -> tuple[GroundSampling |
     try:
         return check_derived(found), note
     except CrackError as error:
-        return None, f"no scale: {error}"
+        return None, f"{NO_SCALE}{error}"
 
 
 @dataclass(frozen=True)

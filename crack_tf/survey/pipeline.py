@@ -17,6 +17,7 @@ import numpy as np
 
 from crack_tf.photo.faces import Face
 from crack_tf.photo.gsd import SIZE, too_coarse
+from crack_tf.survey.camera import NO_SCALE
 from crack_tf.survey.condition import table_of, with_conditions
 from crack_tf.survey.crew import Crew
 from crack_tf.survey.curved import holding_both, radii_of, warn_of_curves
@@ -28,7 +29,7 @@ from crack_tf.survey.page import write_page
 from crack_tf.survey.patterning import with_patterns
 from crack_tf.survey.profiles import rescale
 from crack_tf.survey.rounds import changed_views, on_cylinders
-from crack_tf.survey.scales import warn_of_scales
+from crack_tf.survey.scales import warn_of_scales, warn_of_unscaled
 from crack_tf.survey.search import Searched, Stopwatch
 from crack_tf.survey.severity import VALIDATION_WEIGHTS, in_order, severity_of
 from crack_tf.survey.since import Earlier, Since, compare_surveys
@@ -40,7 +41,7 @@ from tflite.errors import CrackError, ImageError
 from tflite.files import read_json, write_json
 from tflite.measure import peak_rss_mb
 from tflite.place.clock import parse_time
-from tflite.place.missing import NO_TIME, count_unplaced
+from tflite.place.missing import IMPOSSIBLE, NO_TIME, count_unplaced
 from tflite.words import counted
 
 # What to do where nothing is known of when the pictures of a source were taken.
@@ -261,14 +262,16 @@ class Run:
             act = "Is the flight log of this flight, and are --timezone and --clock-offset right?"
         placeless = f"{without} of {counted(len(findings), 'finding')} {'has' if without == 1 else 'have'} no place"
         found = [] if told is None else [f"{told}. {placeless}. {act}"]
-        for sized, before in (
-            (False, "data of photographs that cannot be were left out."),
-            (True, "scales may be wrong."),
-        ):
+        for sized, before in ((False, IMPOSSIBLE), (True, "scales may be wrong. The first is")):
+            # Why there is no scale is told where the scales are.
             noted = [
                 (photo.name, some)
                 for photo in photos
-                if (some := [note for note in photo.notes if note.startswith(SIZE) is sized])
+                if (
+                    some := [
+                        note for note in photo.notes if note.startswith(SIZE) is sized and not note.startswith(NO_SCALE)
+                    ]
+                )
             ]
             if noted:
                 more = f"; and {counted(len(noted) - 1, 'more photograph')}" if len(noted) > 1 else ""
@@ -293,12 +296,7 @@ class Run:
         scales = [photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]
         if coarse := too_coarse(scales, self.needs_mm, len(photos)):
             found.append(coarse)
-        if unscaled := len(photos) - len(scales):
-            found.append(
-                f"{unscaled} of {counted(len(photos), 'photograph')} {'has' if unscaled == 1 else 'have'} no known scale: lengths and "
-                "widths are in pixels there. Give --mm-per-pixel, or --distance-m and, where EXIF data name no lens, --focal-mm and "
-                "--sensor-width-mm; in another --out."
-            )
+        found += warn_of_unscaled(photos)
         found += warn_of_scales(photos)
         if not self.second_opinion:
             found.append(

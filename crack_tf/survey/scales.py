@@ -9,6 +9,7 @@ from pathlib import Path
 from crack_tf.photo.gsd import (
     GroundSampling,
     NoLensError,
+    ScaleRefusedError,
     check_derived,
     from_calibration,
     from_camera,
@@ -16,7 +17,7 @@ from crack_tf.photo.gsd import (
     photo_size,
 )
 from crack_tf.photo.view import MAX_WALL_PITCH_DEG
-from crack_tf.survey.camera import Scale
+from crack_tf.survey.camera import NO_SCALE, Scale
 from crack_tf.survey.findings import PhotoRecord
 from crack_tf.survey.source import Source
 from tflite.device.tiles import scaled_side
@@ -44,19 +45,23 @@ def ask_for_lens(source: Source, scale: Scale) -> None:
     many.
 
     Raises:
-        CrackError: if a distance is stated and no photograph that was asked tells its lens, or with theirs and with the stated one a
-            pixel would show what none does.
+        CrackError: if a distance is stated and no photograph that was asked tells a lens that drew it, or with theirs and with the stated
+            one a pixel would show what none does.
     """
     if scale.distance_m is None:
         return
     files, lacking, impossible = source.samples(SAMPLES), 0, None
+    refused: list[ScaleRefusedError] = []
     for file in files:
         try:
             found = _stated_scale(file, scale)
         except NoLensError:
             lacking += 1
             continue
-        except CrackError:  # not what its lens drew, or not readable: told when it is searched
+        except ScaleRefusedError as error:
+            refused.append(error)
+            continue
+        except CrackError:  # not readable: told when it is searched
             continue
         try:
             check_derived(found)
@@ -66,13 +71,22 @@ def ask_for_lens(source: Source, scale: Scale) -> None:
             return
     if impossible is not None:
         raise impossible
-    if scale.focal_mm is not None or (files and not lacking):
+    if scale.focal_mm is not None or (files and not lacking and not refused):
         return
-    what = f"{counted(lacking, 'photograph')} of {source.name} that {'was' if lacking == 1 else 'were'} asked tell"
-    told = f"{what}{'s' if lacking == 1 else ''} no lens" if files else f"a {source.kind}'s frames tell no lens"
+    lens = "give --focal-mm and --sensor-width-mm from the camera's data sheet, or --mm-per-pixel"
+    told, give = f"a {source.kind}'s frames tell no lens", lens.capitalize()
+    if files:
+        parts = [
+            counted(len(refused), "is not what its lens drew", "are not what their lens drew") if refused else "",
+            counted(lacking, "tells no lens", "tell no lens") if lacking else "",
+            f"{unread} cannot be read" if (unread := len(files) - lacking - len(refused)) else "",
+        ]
+        told = f"of {counted(len(files), 'photograph')} of {source.name}, {', '.join(filter(None, parts))}"
+    if refused:
+        give = f"{refused[0]} " + (f"For those without a lens {lens}" if lacking else "Or give --mm-per-pixel")
     raise CrackError(
-        f"--distance-m {scale.distance_m:g}: {told}, so nothing can be measured by it. Give --focal-mm and --sensor-width-mm from the "
-        "camera's data sheet, or --mm-per-pixel; or leave --distance-m out for lengths and widths in pixels."
+        f"--distance-m {scale.distance_m:g}: {told}, so nothing can be measured by it. {give}; or leave --distance-m out for lengths and "
+        "widths in pixels."
     )
 
 
@@ -136,6 +150,33 @@ def describe_tiles(side: int, photos: Sequence[PhotoRecord], tile_mm: float | No
     why = ", as in the model's training, of which the scale is not known" if auto else ""
     sides = [side * photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]
     return f"{side} pixels" + (f", {_range(sides, '{:.0f}')} mm of the surface" if sides else "") + why
+
+
+def warn_of_unscaled(photos: Sequence[PhotoRecord]) -> list[str]:
+    """Why photographs have no scale, and what to give: by what is still missing, not what was given already."""
+    unscaled = [photo for photo in photos if photo.mm_per_pixel is None]
+    if not unscaled:
+        return []
+    refused = {photo.name: note for photo in unscaled for note in photo.notes if note.startswith(NO_SCALE)}
+    lensless = [photo for photo in unscaled if photo.name not in refused and photo.distance_m is not None]
+    rest = len(unscaled) - len(refused) - len(lensless)
+    of = counted(len(photos), "photograph")
+    parts = [
+        f"{len(unscaled)} of {of} {'has' if len(unscaled) == 1 else 'have'} no known scale: lengths and widths are in pixels there."
+    ]
+    if refused:
+        name, note = next(iter(refused.items()))
+        parts.append(f"{len(refused)} can have none, the first {name}: {note.removeprefix(NO_SCALE)}")
+    if lensless:
+        parts.append(
+            f"Of {len(lensless)} the distance is known, not the lens: give --focal-mm and --sensor-width-mm, or --mm-per-pixel."
+        )
+    if rest:
+        parts.append(
+            f"{'Give' if rest == len(unscaled) else f'For {rest} give'} --mm-per-pixel, or --distance-m and, where EXIF data name no lens, "
+            "--focal-mm and --sensor-width-mm."
+        )
+    return [f"{' '.join(parts)} Another scale goes into another --out."]
 
 
 def warn_of_scales(photos: Sequence[PhotoRecord]) -> list[str]:

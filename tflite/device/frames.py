@@ -29,6 +29,7 @@ from tflite.photographs import list_photographs
 from tflite.place.clock import PLAIN_CLOCK, CameraClock
 from tflite.place.exposure import Exposure, read_exposure
 from tflite.place.fix import Fix
+from tflite.place.missing import IMPOSSIBLE
 from tflite.place.video import FILE, FrameTimes, VideoTrack, find_start, find_subtitles, read_subtitles
 from tflite.sameness import FileState, is_other, read_file, sampled_state
 from tflite.words import counted
@@ -274,7 +275,7 @@ class FolderSource(Source):
         if exposure.notes:
             self._first_note = self._first_note or f"{name}: {'; '.join(exposure.notes)}"
             more = f"; and {counted(self._noted, 'more photograph')}" if self._noted else ""
-            self.warnings = [f"data of photographs that cannot be were left out. {self._first_note}{more}."]
+            self.warnings = [f"{IMPOSSIBLE} {self._first_note}{more}."]
             self._noted += 1
         load = partial(decode_picture, data, name)
         return Frame(name, taken, source, load, exposure.fix, len(data), file=file, local=exposure.local)

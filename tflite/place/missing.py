@@ -13,6 +13,9 @@ NO_ZONE = "its camera's clock does not say its time zone, so the flight log cann
 NO_MOMENT = (
     "its camera's clock showed a time that happened twice or never that night, so the flight log cannot be asked"
 )
+IMPOSSIBLE = (
+    "some photographs state what cannot be, and that was left out. The first is"  # begins what the first one states
+)
 OUTSIDE, HOLE = "taken before or after the flight log", "taken in a hole of the flight log"
 
 

@@ -12,7 +12,14 @@ from PIL import Image
 import crack_tf
 from crack_tf.survey.camera import Locator, Scale
 from crack_tf.survey.findings import PhotoRecord
-from crack_tf.survey.scales import SAMPLES, ask_for_lens, describe_scales, describe_tiles, warn_of_scales
+from crack_tf.survey.scales import (
+    SAMPLES,
+    ask_for_lens,
+    describe_scales,
+    describe_tiles,
+    warn_of_scales,
+    warn_of_unscaled,
+)
 from crack_tf.survey.source import open_source
 from tflite.errors import CrackError
 
@@ -68,10 +75,47 @@ def photograph(path: Path, **tags: int) -> None:
 def test_a_distance_is_of_no_use_without_a_lens_and_that_is_said_before_the_search(tmp_path: Path) -> None:
     for number in range(3):
         photograph(tmp_path / f"DCIM/{number}.jpg")
-    message = r"--distance-m 2: 3 photographs of DCIM that were asked tell no lens.*--focal-mm and --sensor-width-mm"
+    message = r"--distance-m 2: of 3 photographs of DCIM, 3 tell no lens, so.* Give --focal-mm and --sensor-width-mm"
     with pytest.raises(CrackError, match=message):
         crack_tf.survey(tmp_path / "DCIM", tmp_path / "found", distance_m=2)
     assert not (tmp_path / "found").exists()
+
+
+def test_a_folder_that_a_distance_cannot_measure_is_refused_with_all_its_reasons(tmp_path: Path) -> None:
+    for number in range(3):
+        photograph(tmp_path / f"EX/P{number}.jpg", xA405=24, xA002=5280, xA003=2000)
+    with pytest.raises(
+        CrackError, match=r"of 3 photographs of EX, 3 are not what their lens drew, so.* Or give --mm-per-pixel"
+    ):
+        crack_tf.survey(tmp_path / "EX", tmp_path / "found", distance_m=0.5)
+    photograph(tmp_path / "EX/none.jpg")
+    (tmp_path / "EX/broken.jpg").write_bytes(b"no picture")
+    message = (
+        r"--distance-m 0.5: of 5 photographs of EX, 3 are not what their lens drew, 1 tells no lens, 1 cannot be read, so nothing can be "
+        r"measured by it. .*P0.jpg has 400x300 pixels, and 5280x2000 when it was taken: it was cropped. Take the original file, or give the "
+        r"millimetres per pixel directly. For those without a lens give --focal-mm and "
+    )
+    with pytest.raises(CrackError, match=message):
+        crack_tf.survey(tmp_path / "EX", tmp_path / "found", distance_m=0.5)
+
+
+def test_photographs_without_a_scale_are_told_what_each_lacks_not_what_was_given() -> None:
+    assert warn_of_unscaled([known(0.2, "given")]) == []
+    (plain,) = warn_of_unscaled([PHOTO, known(0.2, "given")])
+    assert plain.startswith(
+        "1 of 2 photographs has no known scale: lengths and widths are in pixels there. Give --mm-per-pixel, or --dist"
+    )
+    cropped = replace(
+        PHOTO, name="b.jpg", distance_m=0.5, notes=("no scale: the photograph was cropped. Take the original file.",)
+    )
+    (mixed,) = warn_of_unscaled([PHOTO, cropped, replace(PHOTO, distance_m=0.5)])
+    assert (
+        "1 can have none, the first b.jpg: the photograph was cropped. Take the original file. Of 1 the distance is known"
+        in mixed
+    )
+    assert "For 1 give --mm-per-pixel, or --distance-m" in mixed
+    (given,) = warn_of_unscaled([cropped])
+    assert "--distance-m" not in given
 
 
 @pytest.mark.parametrize(
