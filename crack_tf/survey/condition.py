@@ -224,19 +224,54 @@ def _with_condition(table: ConditionTable, finding: Finding) -> Finding:
     has_spacing = finding.pattern in (PARALLEL, MAP) and finding.spacing_px is not None
     found = propose(table, finding.max_width_mm, finding.pattern, finding.spacing_mm, has_spacing)
     doubt = ""
-    few = finding.mean_width_px is not None and finding.mean_width_px < MIN_PIXELS
-    if found.state is not None and (few or finding.width_trusted is False):
+    if found.state is not None:
         unseen = "may be no crack's" if finding.width_from == "photograph" else "was not measured in the photograph"
-        why = f"is below {MIN_PIXELS:g} pixels" if few else unseen
-        doubt = f"; the width {why}, not to be trusted"
-    elif found.state is not None and finding.max_width_range_mm is not None:
-        ends = finding.max_width_range_mm
-        low, high = (
-            propose(table, end, finding.pattern, finding.spacing_mm, has_spacing).state or "no state" for end in ends
-        )
-        if low != high:
-            doubt = f"; the range of the width, {ends[0]:.2f} to {ends[1]:.2f} mm, reaches from {low} to {high}"
+        why = f"is below {MIN_PIXELS:g} pixels" if _has_few_pixels(finding) else unseen
+        doubt = f"; the width {why}, not to be trusted" if _is_untrusted(finding) else ""
+        reach = _reach(table, finding)
+        if reach is not None:
+            ends = finding.max_width_range_mm or (0.0, 0.0)
+            doubt += (
+                f"; the range of the width, {ends[0]:.2f} to {ends[1]:.2f} mm, reaches from {reach[0]} to {reach[1]}"
+            )
     return replace(finding, condition=found.state, condition_rule=f"proposal by {found.rule}{doubt}")
+
+
+def describe_doubts(table: ConditionTable, findings: Sequence[Finding]) -> str | None:
+    """How many proposals a width decides that may be another; None where none does.
+
+    Example:
+        "of 41 the width is not to be trusted and of 7 more the range of the width reaches into another state"
+    """
+    proposed = [finding for finding in findings if finding.condition is not None]
+    untrusted = sum(_is_untrusted(finding) for finding in proposed)
+    reaching = sum(not _is_untrusted(finding) and _reach(table, finding) is not None for finding in proposed)
+    parts = []
+    if untrusted:
+        parts.append(f"of {untrusted:,} the width is not to be trusted")
+    if reaching:
+        parts.append(f"of {reaching:,}{' more' if untrusted else ''} the range of the width reaches into another state")
+    return " and ".join(parts) or None
+
+
+def _reach(table: ConditionTable, finding: Finding) -> tuple[str, str] | None:
+    """The states that the ends of a finding's range are proposed, where they differ."""
+    if finding.max_width_range_mm is None:
+        return None
+    has_spacing = finding.pattern in (PARALLEL, MAP) and finding.spacing_px is not None
+    low, high = (
+        propose(table, end, finding.pattern, finding.spacing_mm, has_spacing).state or "no state"
+        for end in finding.max_width_range_mm
+    )
+    return (low, high) if low != high else None
+
+
+def _is_untrusted(finding: Finding) -> bool:
+    return _has_few_pixels(finding) or finding.width_trusted is False
+
+
+def _has_few_pixels(finding: Finding) -> bool:
+    return finding.mean_width_px is not None and finding.mean_width_px < MIN_PIXELS
 
 
 def _holds(rule: Rule, width: float, pattern: str | None, spacing: float) -> bool:

@@ -25,7 +25,7 @@ from crack_tf.common.version import __version__
 from crack_tf.photo.cracks import RANGE_COLUMNS
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.survey.certificate import Certificate, read_certificate
-from crack_tf.survey.condition import PROPOSAL, table_of
+from crack_tf.survey.condition import PROPOSAL, describe_doubts, table_of
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, VALIDATIONS, Finding, Survey, limits_of, research_of
 from crack_tf.survey.ledger import Coverage, coverage_of
 from crack_tf.survey.page_certificate import certificate_section
@@ -292,10 +292,12 @@ def _condition(survey: Survey) -> str:
     counts = Counter(finding.condition for finding in survey.findings if finding.condition_rule is not None)
     rows = [(state, f"{counts[state]:,}") for state in table.states] + [("no proposal", f"{counts[None]:,}")]
     rules = "".join(f"<li>{escape(rule.describe())}</li>" for rule in table.rule)
+    doubts = describe_doubts(table, survey.findings)
+    doubtful = f'<p class="note">{escape(doubts[:1].upper() + doubts[1:])}.</p>' if doubts else ""
     more = " ".join(text for text in (f"Numbers: {table.source}." if table.source else "", table.note) if text)
     return (
         f"<h3>Proposed condition: {escape(table.name)}</h3><p>{escape(PROPOSAL)} The first rule that holds decides:</p><ol>{rules}</ol>"
-        f"<p>{escape(more)}</p>{_table(('Proposed', 'Findings with a drawn crack'), rows)}"
+        f"<p>{escape(more)}</p>{_table(('Proposed', 'Findings with a drawn crack'), rows)}{doubtful}"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from crack_tf.photo.limits import tell as tell_limit
-from crack_tf.survey.condition import table_of
+from crack_tf.survey.condition import describe_doubts, table_of
 from crack_tf.survey.findings import CONFIRMED, VALIDATIONS, limits_of, research_of
 from crack_tf.survey.scales import describe_scales, describe_tiles
 from crack_tf.survey.severity import DISCLAIMER, RULE
@@ -86,7 +86,9 @@ def _conditions(found: SurveyResult) -> list[str]:
     counts = Counter(finding.condition for finding in found.survey.findings if finding.condition_rule is not None)
     told = [f"{counts[state]} {state}" for state in table.states if counts[state]]
     told += [f"{counts[None]} without a proposal"] if counts[None] else []
-    return [f"proposed condition ({table.name}): {', '.join(told) or 'no crack was drawn'}"]
+    doubts = describe_doubts(table, found.survey.findings)
+    told = [", ".join(told) or "no crack was drawn", *([doubts] if doubts else [])]
+    return [f"proposed condition ({table.name}): {'; '.join(told)}"]
 
 
 def _speed(found: SurveyResult) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crack_tf.photo.patterns import MAP, PARALLEL, SINGLE
-from crack_tf.survey.condition import PRESETS, propose, read_condition, with_conditions
+from crack_tf.survey.condition import PRESETS, describe_doubts, propose, read_condition, with_conditions
 from tests.crack_tf.survey.known_surveys import drawn_finding, line_mask, photo_record
 from tflite.errors import CrackError
 
@@ -79,7 +79,7 @@ def test_a_width_of_few_pixels_is_called_doubtful() -> None:
     thin = drawn_finding(photo_record("a.png"), line_mask([(40, 60), (260, 80)], 2))
     (found,) = with_conditions(read_condition("osim"), [thin])
     assert found.condition_rule is not None
-    assert found.condition_rule.endswith("not to be trusted")
+    assert "not to be trusted" in found.condition_rule
 
 
 def test_a_range_that_reaches_into_another_state_is_told() -> None:
@@ -91,6 +91,22 @@ def test_a_range_that_reaches_into_another_state_is_told() -> None:
         assert found.condition == "Fair"
         assert found.condition_rule is not None
         assert found.condition_rule.endswith(end)
+
+
+def test_how_many_proposals_are_in_doubt_is_told_with_both_reasons() -> None:
+    table = read_condition("osim")
+    sure = replace(drawn_finding(photo_record("a.png", mm_per_pixel=0.1), LINE), pattern=SINGLE, width_trusted=True)
+    sure = replace(sure, max_width_low_mm=0.4, max_width_high_mm=0.6)
+    wide = replace(sure, max_width_low_mm=0.2)
+    found = with_conditions(table, [sure, wide, replace(wide, width_trusted=False), replace(sure, width_trusted=False)])
+    assert found[2].condition_rule is not None
+    assert found[2].condition_rule.endswith(
+        "not to be trusted; the range of the width, 0.20 to 0.60 mm, reaches from Good to Fair"
+    )
+    assert describe_doubts(table, found) == (
+        "of 2 the width is not to be trusted and of 1 more the range of the width reaches into another state"
+    )
+    assert describe_doubts(table, found[:1]) is None
 
 
 def test_a_table_of_ones_own_is_read(tmp_path: Path) -> None:

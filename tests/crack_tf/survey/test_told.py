@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crack_tf.survey.condition import read_condition
+from crack_tf.survey.condition import describe_doubts, read_condition
 from crack_tf.survey.findings import CONFIRMED, REFUTED, Survey
 from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.surveying import SurveyResult
@@ -44,12 +44,18 @@ def test_what_is_proposed_is_told_and_without_a_table_nothing_is(survey: Survey,
     assert not any(text.startswith("proposed condition") for text in told(survey, tmp_path))
     table = read_condition("mbei-1130")
     cracks = [
-        replace(finding, condition=table.states[0] if number else None, condition_rule="a rule")
+        replace(
+            finding, condition=table.states[0] if number else None, condition_rule="a rule", width_trusted=number != 1
+        )
         for number, finding in enumerate(finding for finding in survey.findings if finding.validation != REFUTED)
     ]
     asked = replace(survey, findings=tuple(cracks), settings={**survey.settings, "condition": table.as_json()})
     (line,) = (text for text in told(asked, tmp_path) if text.startswith("proposed condition"))
-    assert line == f"proposed condition ({table.name}): {len(cracks) - 1} {table.states[0]}, 1 without a proposal"
+    counts = f"{len(cracks) - 1} {table.states[0]}, 1 without a proposal"
+    doubts = describe_doubts(table, cracks)
+    assert line == f"proposed condition ({table.name}): {counts}; {doubts}"
+    assert doubts is not None
+    assert "not to be trusted" in doubts
 
 
 def test_models_for_research_only_are_told(survey: Survey, tmp_path: Path) -> None:
