@@ -269,7 +269,7 @@ def _report_only(out: Path) -> int:
         print(
             "note: severities and their order are by today's rule; the tables keep those of the version that made them."
         )
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB. A review is in it where --review FILE is given.")
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB.")
     return 0
 
 

@@ -14,6 +14,8 @@ from crack_tf.photo.faces import RECTANGLE, Face, Frame, spots_on
 from crack_tf.photo.limits import column
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, limits_of
 from crack_tf.survey.ledger import Coverage, coverage_of
+from crack_tf.survey.review import COLUMNS as REVIEW_COLUMNS
+from crack_tf.survey.review import Review, kept_review, review_columns
 from tflite.files import write_csv, write_json
 
 FINDINGS_CSV, FINDINGS, COVERAGE = "findings.csv", "findings.geojson", "coverage.geojson"
@@ -37,32 +39,38 @@ def write_tables(out: Path, survey: Survey, coverage: Coverage | None = None) ->
     """Write all three files into the survey's folder, each atomically.
 
     Args:
-        out: the folder.
+        out: the folder. A review that it keeps is in them.
         survey: to write.
         coverage: of it; None measures it.
     """
     limits = limits_of(survey)
-    rows = [finding_row(finding, limits) for finding in survey.findings]
-    write_csv(out / FINDINGS_CSV, rows, table_columns(limits))
-    write_json(out / FINDINGS, findings_geojson(survey.findings, limits))
+    review, _ = kept_review(out, survey)
+    rows = [finding_row(finding, limits, review) for finding in survey.findings]
+    write_csv(out / FINDINGS_CSV, rows, table_columns(limits, review))
+    write_json(out / FINDINGS, findings_geojson(survey.findings, limits, review))
     write_json(out / COVERAGE, coverage_geojson(survey.photos, survey.gaps, coverage or coverage_of(survey)))
 
 
-def table_columns(limits: Sequence[float] = ()) -> tuple[str, ...]:
-    """Columns of findings.csv, one more for each limit in millimetres."""
-    return (*COLUMNS, *map(column, limits))
+def table_columns(limits: Sequence[float] = (), review: Review | None = None) -> tuple[str, ...]:
+    """Columns of findings.csv, one more for each limit in millimetres, and those of a review where there is one."""
+    return (*COLUMNS, *map(column, limits), *(() if review is None else REVIEW_COLUMNS))
 
 
-def findings_geojson(findings: Sequence[Finding], limits: Sequence[float] = ()) -> dict[str, Any]:
+def findings_geojson(
+    findings: Sequence[Finding], limits: Sequence[float] = (), review: Review | None = None
+) -> dict[str, Any]:
     """A point per finding with the table's columns; findings without a place have no geometry, as RFC 7946 allows.
 
     Args:
         limits: widths in millimetres, each with a property that says whether the crack exceeds it.
+        review: of them, or None.
     """
     features = []
     for finding in findings:
         properties = {
-            name: value for name, value in finding_row(finding, limits).items() if name not in ("latitude", "longitude")
+            name: value
+            for name, value in finding_row(finding, limits, review).items()
+            if name not in ("latitude", "longitude")
         }
         properties["seen_on"] = list(finding.seen_on)
         features.append(
@@ -118,12 +126,13 @@ def _base(face: Face) -> dict[str, Any]:
     return {"type": "MultiLineString", "coordinates": lines}
 
 
-def finding_row(finding: Finding, limits: Sequence[float] = ()) -> dict[str, Any]:
-    """A finding as a row of findings.csv, by COLUMNS, and the answers to limits in millimetres."""
+def finding_row(finding: Finding, limits: Sequence[float] = (), review: Review | None = None) -> dict[str, Any]:
+    """A finding as a row of findings.csv: by COLUMNS, the answers to limits in millimetres, and what a review says, where there is one."""
     lists = {"seen_on": "; ".join(finding.seen_on), "since_old": "; ".join(finding.since_old)}
     values = {**vars(finding), **finding.box.as_json(), **lists}
     answers = {column(limit): finding.judged(limit) for limit in limits}
-    return {name: values[name] for name in COLUMNS} | answers
+    decided = {} if review is None else review_columns(review, finding.id)
+    return {name: values[name] for name in COLUMNS} | answers | decided
 
 
 def _collection(features: list[dict[str, Any]]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def merge_findings(
 
     Returns:
         One finding per place: the one that shows most of it, with the highest probability and the length of all, `seen_on`
-        filled in.
+        and `merged` filled in.
     """
     by_photo: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -281,10 +281,12 @@ def _merged(group: Sequence[Finding], photos: Mapping[str, PhotoRecord], registe
 
     best = min(group, key=merit)
     others = sorted({finding.photo for finding in group} - {best.photo})
+    names = sorted(finding.id for finding in group if finding.id != best.id)
     longer = 1 + _beyond(best, [finding for finding in group if finding.photo != best.photo], photos, register)
     return replace(
         best,
         seen_on=(best.photo, *others),
+        merged=tuple(names),
         probability=max(finding.probability for finding in group),
         length_px=None if best.length_px is None else round(longer * best.length_px, 2),
         length_mm=None if best.length_mm is None else round(longer * best.length_mm, 2),

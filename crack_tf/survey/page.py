@@ -36,7 +36,7 @@ from crack_tf.survey.page_since import growth_words, since_section
 from crack_tf.survey.patterning import describe_pattern
 from crack_tf.survey.profiles import plotted, read_lines
 from crack_tf.survey.review import FORMAT as REVIEW_FORMAT
-from crack_tf.survey.review import Review, survey_id
+from crack_tf.survey.review import Review, kept_review, survey_id
 from crack_tf.survey.scales import describe_scales
 from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, DISCLAIMER, RULE, in_order
 from crack_tf.survey.since import Since, read_since
@@ -68,7 +68,7 @@ def write_page(
     Args:
         out: the survey's folder, with the pictures that the findings name. A picture that is missing is shown as missing.
         survey: to report on.
-        review: of it, to start with in a browser that has no decisions of its own; or None.
+        review: of it, to start with in a browser that has no decisions of its own; None takes the one that the folder keeps.
         one_file: whether pictures go into the page, so that it can be handed on alone.
         coverage: of the survey; None measures it.
         certificate: of the survey; None takes the one in its folder, if it is of this survey.
@@ -78,6 +78,7 @@ def write_page(
     Returns:
         The file's path.
     """
+    kept, note = kept_review(out, survey) if review is None else (review, "")
     findings = in_order(survey.findings)
     ranks = {finding.id: number for number, finding in enumerate(findings, 1)}
     shelf = PictureShelf(out, one_file=one_file, embed_bytes=embed_bytes)
@@ -90,14 +91,14 @@ def write_page(
         policy=_policy(style, script),
         style=style,
         script=script,
-        data=_script_json(_data(survey, entries, review)),
+        data=_script_json(_data(survey, entries, kept)),
         source=escape(survey.source),
         created=escape(_when(survey.created)),
         version=__version__,
         survey_id=survey_id(survey),
         numbers=_numbers(survey),
         disclaimer=escape(DISCLAIMER.partition(". ")[2]),
-        warnings=_warnings(survey, shelf.missing),
+        warnings=_warnings(survey, note, shelf.missing),
         flight=_flight(survey, ranks),
         since=since_section(since or read_since(out, survey), survey, ranks, shelf),
         coverage=coverage_section(coverage or coverage_of(survey))
@@ -149,8 +150,8 @@ def _entry(finding: Finding, rank: int, shelf: PictureShelf) -> dict[str, Any]:
     pictures = shelf.pictures(finding.picture, finding.overlay)
     scale = ASSUMED_MM_PER_PIXEL if finding.mm_per_pixel is None else finding.mm_per_pixel
     entry = finding.as_json() | vars(pictures)
-    for name in ("outline", "centreline", "holes", "picture", "overlay"):
-        del entry[name]  # the pictures show it
+    for name in ("outline", "centreline", "holes", "picture", "overlay", "merged"):
+        del entry[name]  # the pictures show it, or nobody asks
     for name in [name for name in entry if name.startswith("since") or "_growth_" in name]:
         del entry[name]  # told in words
     for name in RANGE_COLUMNS:  # of thousands of findings, only what is shown
@@ -206,8 +207,8 @@ def _numbers(survey: Survey) -> str:
     )
 
 
-def _warnings(survey: Survey, missing: Sequence[str]) -> str:
-    texts = list(survey.warnings)
+def _warnings(survey: Survey, note: str, missing: Sequence[str]) -> str:
+    texts = [*survey.warnings, *([note] if note else [])]
     if missing:
         texts.append(
             f"{counted(len(missing), 'picture')} of findings could not be read when this page was made, such as {missing[0]}."

@@ -28,6 +28,7 @@ from crack_tf.survey.merge import merge_findings
 from crack_tf.survey.page import write_page
 from crack_tf.survey.patterning import with_patterns
 from crack_tf.survey.profiles import rescale
+from crack_tf.survey.review import keep_review, read_kept
 from crack_tf.survey.rounds import changed_views, on_cylinders
 from crack_tf.survey.scales import warn_of_scales, warn_of_unscaled
 from crack_tf.survey.search import Searched, Stopwatch
@@ -138,6 +139,8 @@ class Run:
                 self._rescale_profiles(survey, before, now)
                 raise
             self.since = write_since(out, self.since, survey, self.earlier, seen_on, self._photographs)
+        if (review := read_kept(out)) is not None:
+            keep_review(out, review)  # an earlier version kept it in the tables, which are written now
         write_tables(out, survey, self.coverage)
         write_survey(out, survey)
         write_page(out, survey, one_file=one_file, coverage=self.coverage, since=self.since)

@@ -6,22 +6,26 @@
 
     format "crack_tf.review/1", survey (see `survey_id`), source, reviewer, exported (time),
     decisions {id of a finding: {decision "accepted", "rejected" or "" (a comment only), comment, time}}
+
+The survey's folder keeps it as `review.json`. Whatever writes tables or a report there later takes the decisions from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from crack_tf.survey.findings import FindingId, Survey
 from tflite.checked import CheckError, OneOf, Text, checked, shown
 from tflite.errors import CrackError
-from tflite.files import read_json, sha256_bytes
+from tflite.files import read_json, sha256_bytes, write_json
 from tflite.words import counted
 
 FORMAT = "crack_tf.review/1"
+FILE_NAME = "review.json"  # in the survey's folder
 ACCEPTED, REJECTED, UNDECIDED = "accepted", "rejected", ""
 DECISIONS = (ACCEPTED, REJECTED, UNDECIDED)
 COLUMNS = ("decision", "comment", "reviewer", "reviewed")
@@ -69,6 +73,80 @@ class Review:
         """How many findings were accepted, rejected, and only commented on."""
         names = [entry.decision for entry in self.decisions.values()]
         return {"accepted": names.count(ACCEPTED), "rejected": names.count(REJECTED), "comment only": names.count("")}
+
+
+def keep_review(out: Path, review: Review) -> None:
+    """Put a review into the survey's folder, instead of an earlier one."""
+    write_json(out / FILE_NAME, review.as_json())
+
+
+def read_kept(out: Path) -> Review | None:
+    """The review that a survey's folder keeps, as it was given; None where there is none.
+
+    Raises:
+        CrackError: if it is damaged.
+    """
+    path = out / FILE_NAME
+    return read_review(path) if path.is_file() else _from_table(out)
+
+
+def _from_table(out: Path) -> Review | None:
+    """The review in the table of a survey that an earlier version reviewed, which kept no file of it."""
+    with suppress(CrackError, CheckError, KeyError, TypeError):
+        rows = [feature["properties"] for feature in read_json(out / "findings.geojson")["features"]]
+        decided = {
+            row["id"]: {"decision": row["decision"], "comment": row["comment"], "time": row["reviewed"]}
+            for row in rows
+            if row["decision"] or row["comment"]
+        }
+        reviewer = next((row["reviewer"] for row in rows if row["id"] in decided), "")
+        texts = {"survey": "", "source": "", "reviewer": reviewer, "exported": ""}
+        review: Review = checked(Review, texts | {"decisions": decided})
+        return review if decided else None
+    return None
+
+
+def kept_review(out: Path, survey: Survey) -> tuple[Review | None, str]:
+    """What the review that a survey's folder keeps says about the survey as it is now.
+
+    Findings keep their ids when a survey goes on or is asked again. One that has become part of another gives its decision to that one.
+
+    Returns:
+        The review with decisions on the survey's findings only, or None where there is none; and what could not be carried over, in words,
+        "" where all was.
+
+    Raises:
+        CrackError: if the review is damaged.
+    """
+    given = read_kept(out)
+    if given is None:
+        return None, ""
+    carried: dict[FindingId, Decision] = {}
+    used: set[FindingId] = set()
+    torn: list[FindingId] = []
+    for finding in survey.findings:
+        of_it = {name: given.decisions[name] for name in (finding.id, *finding.merged) if name in given.decisions}
+        used |= set(of_it)
+        if len({entry.decision for entry in of_it.values()} - {UNDECIDED}) > 1:
+            torn.append(finding.id)
+        elif of_it:
+            carried[finding.id] = next(
+                (entry for entry in of_it.values() if entry.decision), next(iter(of_it.values()))
+            )
+    lost = sorted(set(given.decisions) - used)
+    notes = []
+    if lost:
+        notes.append(
+            f"{counted(len(lost), 'decision is', 'decisions are')} on findings that the survey no longer has ({', '.join(lost[:3])}"
+            f"{', ...' if len(lost) > 3 else ''})"
+        )
+    if torn:
+        notes.append(
+            f"{counted(len(torn), 'finding is', 'findings are')} open again, since what became one was decided differently "
+            f"({', '.join(torn[:3])}{', ...' if len(torn) > 3 else ''})"
+        )
+    told = f"of the review in {FILE_NAME}, {' and '.join(notes)}. The file keeps these." if notes else ""
+    return replace(given, decisions=carried), told
 
 
 def survey_id(survey: Survey) -> str:

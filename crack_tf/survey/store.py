@@ -7,6 +7,7 @@
     pictures/ID.jpg          a finding; overlays/ID.jpg the same with its outline
     profiles/ID.csv          the widths along its crack
     since/ID.jpg             the place on an earlier survey's photograph
+    review.json              what an engineer decided, see `crack_tf.survey.review`
 
 A record is written after the pictures it names, whole or not at all. So whatever stops a survey, at most the photographs in
 progress are searched again, and none counts as done that lacks a finding.
@@ -29,6 +30,7 @@ import numpy as np
 
 from crack_tf.survey.certificate import FILES as CERTIFICATE
 from crack_tf.survey.findings import FILE_NAME, FORMAT, Finding, Gap, Moment, PhotoName, PhotoRecord
+from crack_tf.survey.review import FILE_NAME as REVIEW
 from tflite.checked import Between, CheckError, OneOf, checked
 from tflite.errors import CrackError
 from tflite.files import atomic_path, read_json, sha256_bytes, write_bytes, write_json
@@ -49,6 +51,7 @@ RESULTS = (
     "findings.geojson",
     "coverage.geojson",
     "report.html",
+    REVIEW,
     PERFORMANCE,
 )
 _POINTS = ".npy"

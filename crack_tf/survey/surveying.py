@@ -29,6 +29,8 @@ from crack_tf.survey.ledger import NEEDED_MM, POSITION_ERROR_M, Coverage
 from crack_tf.survey.page import write_page
 from crack_tf.survey.pipeline import Run
 from crack_tf.survey.position_ranges import SETTING, lens_locator, ranges_of
+from crack_tf.survey.review import FILE_NAME as REVIEW
+from crack_tf.survey.review import Review, kept_review, read_kept
 from crack_tf.survey.scales import ask_for_lens
 from crack_tf.survey.search import Plan, Searcher
 from crack_tf.survey.since import Since, open_earlier
@@ -195,6 +197,8 @@ class SurveyResult:
         coverage: what of the structure was seen; None where no photograph says what it shows.
         certificate: how wide cracks had to be to be found; None where none was asked for.
         since: what became of each crack since an earlier survey; None where none was named.
+        review: what an engineer decided on its findings; None where nobody has.
+        not_carried: what of that review is not in this survey, in words; "" where all is.
     """
 
     folder: Path
@@ -206,6 +210,8 @@ class SurveyResult:
     coverage: Coverage | None = None
     certificate: Certificate | None = None
     since: Since | None = None
+    review: Review | None = None
+    not_carried: str = ""
 
     def __repr__(self) -> str:
         counts = ((self.survey.photos, "photograph"), (self.findings, "finding"), (self.gaps, "gap"))
@@ -353,7 +359,11 @@ def survey(
             "video_start": None if config.video_start is None else config.video_start.isoformat(),
         }
         inputs = (given, config.model, config.segmenter, config.flight_log, truth, config.faces, config.since)
+        reviewed = overwrite and (folder / REVIEW).is_file()
         store = stack.enter_context(Store(folder, record, overwrite=overwrite, inputs=inputs))
+        if reviewed:
+            say("note: the review in this folder is gone with the survey that it was of: --overwrite starts again")
+        read_kept(folder)  # a damaged one is told before the search, not after it
         if measured is not None:
             measured.write(folder)
         work = Run(
@@ -395,7 +405,10 @@ def survey(
     if known is not None:
         comparison = compare(made, known)
         write_json(folder / "comparison.json", comparison.as_json())
-    return SurveyResult(folder, made, speed, handled, before, comparison, work.coverage, certificate, work.since)
+    review, lost = kept_review(folder, made)
+    return SurveyResult(
+        folder, made, speed, handled, before, comparison, work.coverage, certificate, work.since, review, lost
+    )
 
 
 def find_segmenter(text: str | None) -> Path | None:

@@ -55,6 +55,7 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
     research = research_of(survey)
     notes = (
         *survey.warnings,
+        *((found.not_carried,) if found.not_carried else ()),
         *((research,) if research else ()),
         *(() if found.since is None else found.since.warnings),
     )

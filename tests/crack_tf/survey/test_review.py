@@ -28,6 +28,7 @@ from crack_tf.survey.review import (
     DECISIONS,
     FORMAT,
     Decision,
+    kept_review,
     read_review,
     survey_id,
 )
@@ -215,14 +216,55 @@ def test_a_later_review_replaces_the_columns(tmp_path: Path, survey: Survey) -> 
     assert decisions[survey.findings[0].id] == "rejected"
 
 
-def test_damaged_tables_are_refused(tmp_path: Path, survey: Survey) -> None:
+def test_damaged_tables_are_written_again(tmp_path: Path, survey: Survey) -> None:
     out, path = tmp_path / "found", write_review(tmp_path, content(survey, "accepted"))
     (out / "findings.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(CrackError, match=r"is damaged \(KeyError\('id'\)\)"):
-        apply_review(out, path)
-    (out / "findings.csv").unlink()
-    with pytest.raises(CrackError, match=r"findings\.csv cannot be read"):
-        apply_review(out, path)
+    (out / "findings.geojson").unlink()
+    apply_review(out, path)
+    with (out / "findings.csv").open(encoding="utf-8", newline="") as stream:
+        assert [row["id"] for row in csv.DictReader(stream)] == [finding.id for finding in survey.findings]
+    assert len(read_json(out / "findings.geojson")["features"]) == len(survey.findings)
+
+
+# -------------------------------------------------------------------------------------------- asked again later
+
+
+def test_the_folder_keeps_the_review_for_whatever_is_written_later(tmp_path: Path, survey: Survey) -> None:
+    out = tmp_path / "found"
+    assert kept_review(out, survey) == (None, "")
+    path = write_review(tmp_path, content(survey, "accepted", "rejected"))
+    apply_review(out, path)
+    assert kept_review(out, survey) == (read_review(path), "")
+    (out / "review.json").write_text("{")
+    with pytest.raises(CrackError, match=r"review\.json"):
+        kept_review(out, survey)
+
+
+def test_a_review_of_an_earlier_version_is_taken_from_the_table(tmp_path: Path, survey: Survey) -> None:
+    out = tmp_path / "found"
+    path = write_review(tmp_path, content(survey, "accepted", "rejected"))
+    apply_review(out, path)
+    (out / "review.json").unlink()
+    found, note = kept_review(out, survey)
+    assert found is not None
+    assert (found.decisions, found.reviewer, note) == (read_review(path).decisions, "A. Engineer", "")
+
+
+def test_a_decision_goes_where_its_finding_went(tmp_path: Path, survey: Survey) -> None:
+    out = tmp_path / "found"
+    apply_review(out, write_review(tmp_path, content(survey, "accepted", "rejected", "accepted", "rejected")))
+    first, second, third, fourth, *rest = survey.findings
+    # The first speaks for a finding that was undecided, and is now spoken for itself; the third became one with the fourth.
+    into = replace(rest[0], merged=(first.id,))
+    torn = replace(third, merged=(fourth.id,))
+    later = replace(survey, findings=(into, torn, *rest[1:]))
+    found, note = kept_review(out, later)
+    assert found is not None
+    assert {number: entry.decision for number, entry in found.decisions.items()} == {into.id: "accepted"}
+    assert note == (
+        f"of the review in review.json, 1 decision is on findings that the survey no longer has ({second.id}) and 1 finding is open again, "
+        f"since what became one was decided differently ({torn.id}). The file keeps these."
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- tiles

@@ -304,20 +304,11 @@ def test_a_video_is_surveyed_frame_by_frame(tmp_path, models):
 
 
 def test_a_review_is_read_back_and_its_tiles_become_training_data(photos, tmp_path, models, capsys):
-    from crack_tf.survey.review import FORMAT, survey_id
-
     out = tmp_path / "out"
     survey(photos, out, models)
     found = read_survey(out)
     decided = {found.findings[0].id: {"decision": "rejected", "comment": "a cable", "time": ""}}
-    review = {
-        "format": FORMAT,
-        "survey": survey_id(found),
-        "source": found.source,
-        "reviewer": "me",
-        "decisions": decided,
-    }
-    (tmp_path / "review.json").write_text(json.dumps(review))
+    write_review(tmp_path / "review.json", found, decided)
     command = ["--review", str(tmp_path / "review.json"), "--out", str(out), "--export-tiles", str(tmp_path / "tiles")]
     assert main(command) == 0
     assert "1 rejected" in capsys.readouterr().out
@@ -325,6 +316,49 @@ def test_a_review_is_read_back_and_its_tiles_become_training_data(photos, tmp_pa
     assert main([str(photos), *command]) == 2
     assert main(["--out", str(out)]) == 2
     assert main([str(photos), "--out", str(out), "--export-tiles", "tiles"]) == 2
+
+
+def test_a_review_stays_when_the_survey_is_asked_again(photos, tmp_path, models, capsys):
+    out, path = tmp_path / "out", tmp_path / "review.json"
+    survey(photos, out, models)
+    found = read_survey(out)
+    number = found.findings[0].id
+    write_review(path, found, {number: {"decision": "rejected", "comment": "a cable", "time": "2026-01-02T08:00:00Z"}})
+    assert main(["--review", str(path), "--out", str(out)]) == 0
+
+    def decided() -> dict[str, str]:
+        with (out / "findings.csv").open(encoding="utf-8", newline="") as stream:
+            row = next(row for row in csv.DictReader(stream) if row["id"] == number)
+        return {name: row[name] for name in ("decision", "comment", "reviewer", "reviewed")}
+
+    before = decided()
+    assert list(before.values()) == ["rejected", "a cable", "me", "2026-01-02T08:00:00Z"]
+    for again in (
+        lambda: survey(photos, out, models, "--limit-mm", "0.2"),
+        lambda: main(["--out", str(out), "--one-file"]),
+        lambda: survey(photos, out, models, "--one-file"),
+    ):
+        again()
+        assert decided() == before
+        assert '"comment":"a cable"' in (out / "report.html").read_text(encoding="utf-8")
+    # A finding that is gone takes its decision with it, and that is said. Its photograph is another one now.
+    photo = photos / found.findings[0].photo
+    Image.new("RGB", Image.open(photo).size, (160, 160, 160)).save(photo)
+    capsys.readouterr()
+    survey(photos, out, models)
+    note = f"1 decision is on findings that the survey no longer has ({number})"
+    assert note in capsys.readouterr().out
+    assert note in (out / "report.html").read_text(encoding="utf-8")
+    survey(photos, out, models, "--overwrite")
+    assert "note: the review in this folder is gone" in capsys.readouterr().out
+    assert "decision" not in (out / "findings.csv").read_text(encoding="utf-8")
+
+
+def write_review(path, found, decided):
+    from crack_tf.survey.review import FORMAT, survey_id
+
+    value = {"format": FORMAT, "survey": survey_id(found), "source": found.source, "reviewer": "me"}
+    path.write_text(json.dumps(value | {"decisions": decided}))
 
 
 @pytest.mark.parametrize(
