@@ -6,11 +6,16 @@ Every photograph that was read is an image, those without cracks too. Its cracks
 a crack that three photographs show is annotated on all three. Refuted findings are left out. Findings without a drawn crack, which
 nobody has settled, are the tiles of category "unclear": to be replaced by a crack, or deleted.
 
+What a person decided goes before that: rejected findings are left out, and accepted ones without a drawn crack, whatever the second opinion
+says of them, have the category "crack to draw" (3, in a file that has any). Their outline is that of tiles: as a mask to train on it would
+teach that all of a tile is crack, so `crack-tf data convert` asks which classes are cracks as long as there is one.
+
 `crack-tf data convert` reads the file back, as every export of CVAT or Label Studio in this format.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +26,14 @@ import numpy as np
 from crack_tf.common.version import __version__
 from crack_tf.survey.findings import REFUTED, Finding, PhotoRecord, Survey
 from crack_tf.survey.outlines import annotation_rings, paint_outline
+from crack_tf.survey.review import ACCEPTED, REJECTED, UNDECIDED, Review
 from tflite.files import read_json, write_json
 from tflite.outputs import Output
 
 MADE_BY = "crack-tf survey-export"
-CRACK, UNCLEAR = 1, 2
+CRACK, UNCLEAR, TO_DRAW = 1, 2, 3
 CATEGORIES = ({"id": CRACK, "name": "crack"}, {"id": UNCLEAR, "name": "unclear"})
+TO_DRAW_NAME = "crack to draw"
 POLYGONS, RLE = "polygons", "rle"
 MASKS = (POLYGONS, RLE)
 
@@ -37,12 +44,15 @@ class CocoFile:
 
     Attributes:
         images: photographs.
-        cracks, unclear: annotations of each category.
+        cracks, unclear, to_draw: annotations of each category.
+        rejected: findings on single photographs that a person rejected, left out.
     """
 
     images: int
     cracks: int
     unclear: int
+    to_draw: int = 0
+    rejected: int = 0
 
 
 def _is_ours(path: Path) -> bool:
@@ -55,7 +65,11 @@ OUTPUT = Output(MADE_BY, _is_ours)
 
 
 def write_coco(
-    path: Path, survey: Survey, records: Sequence[tuple[PhotoRecord, Sequence[Finding]]], masks: str = POLYGONS
+    path: Path,
+    survey: Survey,
+    records: Sequence[tuple[PhotoRecord, Sequence[Finding]]],
+    masks: str = POLYGONS,
+    review: Review | None = None,
 ) -> CocoFile:
     """Write the file.
 
@@ -64,7 +78,13 @@ def write_coco(
         survey: that it is of.
         records: photographs, each with its own findings.
         masks: "polygons", which people can move, or "rle", run lengths that are the same to the pixel.
+        review: of the survey's findings, or None. A finding of a single photograph has the decision on the one that speaks for it.
     """
+    decided: dict[str, str] = {}
+    for finding in survey.findings:
+        if review is not None:
+            decided |= dict.fromkeys((finding.id, *finding.merged), review.verdict(finding))
+    rejected = 0
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for photo, findings in records:
@@ -79,9 +99,11 @@ def write_coco(
             }
         )
         for finding in findings:
-            if finding.validation != REFUTED:
+            decision = decided.get(finding.id, UNDECIDED)
+            rejected += decision == REJECTED
+            if decision != REJECTED and (finding.validation != REFUTED or decision == ACCEPTED):
                 annotations.append(
-                    {"id": len(annotations) + 1, "image_id": number, **_annotation(finding, photo, masks)}
+                    {"id": len(annotations) + 1, "image_id": number, **_annotation(finding, photo, masks, decision)}
                 )
     info = {
         "description": f"cracks of the survey {survey.source}: opinions of neural networks, to be corrected",
@@ -90,15 +112,16 @@ def write_coco(
         "date_created": survey.created,
     }
     licences: list[dict[str, Any]] = []
+    counts = Counter(entry["category_id"] for entry in annotations)
+    categories = [*CATEGORIES, *([{"id": TO_DRAW, "name": TO_DRAW_NAME}] if counts[TO_DRAW] else [])]
     write_json(
         path,
-        {"info": info, "licenses": licences, "images": images, "annotations": annotations, "categories": CATEGORIES},
+        {"info": info, "licenses": licences, "images": images, "annotations": annotations, "categories": categories},
     )
-    cracks = sum(entry["category_id"] == CRACK for entry in annotations)
-    return CocoFile(len(images), cracks, len(annotations) - cracks)
+    return CocoFile(len(images), counts[CRACK], counts[UNCLEAR], counts[TO_DRAW], rejected)
 
 
-def _annotation(finding: Finding, photo: PhotoRecord, masks: str) -> dict[str, Any]:
+def _annotation(finding: Finding, photo: PhotoRecord, masks: str, decision: str) -> dict[str, Any]:
     mask, left, top = paint_outline(finding.outline, finding.holes)
     # An outline may reach half a pixel beyond the photograph.
     mask = mask[max(0, -top) : photo.height - top, max(0, -left) : photo.width - left]
@@ -114,14 +137,19 @@ def _annotation(finding: Finding, photo: PhotoRecord, masks: str) -> dict[str, A
         rings = annotation_rings(finding.outline, finding.holes)
         size = photo.width, photo.height
         segmentation = [[round(float(value), 2) for value in ring.clip(0, size).ravel()] for ring in rings]
+    undrawn = TO_DRAW if decision == ACCEPTED else UNCLEAR
     return {
-        "category_id": UNCLEAR if finding.length_px is None else CRACK,
+        "category_id": undrawn if finding.length_px is None else CRACK,
         "segmentation": segmentation,
         "area": int(mask.sum()),
         "bbox": [int(value) for value in box],
         "iscrowd": int(masks == RLE),  # how readers of COCO tell run lengths from polygons
         "score": finding.probability,
-        "attributes": {"finding": finding.id, "validation": finding.validation},
+        "attributes": {
+            "finding": finding.id,
+            "validation": finding.validation,
+            **({"decision": decision} if decision else {}),
+        },
     }
 
 

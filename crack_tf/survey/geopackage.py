@@ -25,6 +25,8 @@ from crack_tf.survey.crs import Projection, projection
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, limits_of
 from crack_tf.survey.geojson import NOTE, finding_row, table_columns
 from crack_tf.survey.placing import Placed, PlacedCrack, place_cracks
+from crack_tf.survey.review import COLUMNS as REVIEW_COLUMNS
+from crack_tf.survey.review import Review
 from tflite.files import atomic_path
 from tflite.outputs import Output
 
@@ -48,7 +50,17 @@ _PHOTO_COLUMNS = (
 _GAP_COLUMNS = ("photo", "reason", "detail", "time")
 _WHOLE = {"width_trusted", "touches_border", "tiles", "x", "y", "w", "h", "width", "height", "positives", "findings"}
 _TEXT = {"id", "photo", "seen_on", "time", "width_from", "note", "name", "scale_source", "reason", "detail", "face"}
-_TEXT |= {"pattern", "orientation", "orientation_to", "condition", "condition_rule", "profile", "since", "since_old"}
+_TEXT |= {
+    "pattern",
+    "orientation",
+    "orientation_to",
+    "condition",
+    "condition_rule",
+    "profile",
+    "since",
+    "since_old",
+    *REVIEW_COLUMNS,
+}
 _POINT, _MULTI_LINE_Z, _LINE_Z = 1, 1005, 1002  # of well-known binary, ISO 13249-3
 _GEOMETRIES = {_POINT: "Point", _MULTI_LINE_Z: "MultiLineString Z"}
 
@@ -97,13 +109,14 @@ def _is_ours(path: Path) -> bool:
 OUTPUT = Output(MADE_BY, _is_ours)
 
 
-def write_geopackage(path: Path, survey: Survey, crs: str) -> GeoPackage:
+def write_geopackage(path: Path, survey: Survey, crs: str, review: Review | None = None) -> GeoPackage:
     """Write the file, whole or not at all.
 
     Args:
         path: ending in .gpkg.
         survey: to write.
         crs: see `crack_tf.survey.crs.projection`.
+        review: of its findings, or None.
 
     Raises:
         CrackError: if the reference system is unknown or does not fit, or the survey's settings are damaged.
@@ -114,7 +127,7 @@ def write_geopackage(path: Path, survey: Survey, crs: str) -> GeoPackage:
     placed = place_cracks(survey)
     places = _places(survey, placed)
     there = projection(crs, places)
-    layers = _layers(survey, placed, there)
+    layers = _layers(survey, placed, there, review)
     # The time of a change is the survey's, so that the same survey gives the same file.
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": survey.created})
     with atomic_path(path) as temporary:
@@ -164,11 +177,11 @@ def _places(survey: Survey, placed: Placed) -> list[tuple[float, float]]:
     return found
 
 
-def _layers(survey: Survey, placed: Placed, there: Projection) -> list[_Layer]:
+def _layers(survey: Survey, placed: Placed, there: Projection, review: Review | None) -> list[_Layer]:
     height = "altitudes in the system of the photographs"
     limits = limits_of(survey)
-    columns = table_columns(limits)
-    numbers = {finding.id: finding_row(finding, limits) for finding in survey.findings}
+    columns = table_columns(limits, review)
+    numbers = {finding.id: finding_row(finding, limits, review) for finding in survey.findings}
     return [
         _Layer(
             FINDINGS,

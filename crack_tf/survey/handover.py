@@ -6,13 +6,15 @@ print(done.told, done.gaps)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from crack_tf.survey import coco, geopackage, sheet
 from crack_tf.survey.crs import WGS84
 from crack_tf.survey.findings import Finding, PhotoRecord, Survey, read_survey
+from crack_tf.survey.review import Review, kept_review, not_rejected
 from crack_tf.survey.severity import ranked
 from crack_tf.survey.store import RECORDS, read_points, read_records
 from tflite.arguments import check_types
@@ -87,9 +89,10 @@ def hand_over(
     found, out, config = Path(found), Path(out), config or HandoverConfig()
     require(_NEEDS[config.to])
     survey = ranked(read_survey(found))
+    review, lost = kept_review(found, survey)
     if config.to == SHEET:
         check_folder(out, sheet.OUTPUT, overwrite, inputs=(found, config.photos))
-        return _to_sheets(found, survey, out, config)
+        return _with_gap(_to_sheets(found, survey, review, out, config), lost)
     suffix = _SUFFIXES[config.to]
     if out.suffix.lower() != suffix:
         raise CrackError(f"--out {out}: programs know this format by its suffix. Name a file that ends in {suffix}.")
@@ -100,28 +103,37 @@ def hand_over(
                 "take its frames out as files, and survey these."
             )
         check_file(out, coco.OUTPUT, overwrite, inputs=(found,))
-        return _to_coco(found, survey, out, config)
+        return _with_gap(_to_coco(found, survey, review, out, config), lost)
     check_file(out, geopackage.OUTPUT, overwrite, inputs=(found,))
-    return _to_geopackage(survey, out, config)
+    return _with_gap(_to_geopackage(survey, review, out, config), lost)
 
 
-def _to_sheets(found: Path, survey: Survey, out: Path, config: HandoverConfig) -> Handover:
+def _with_gap(done: Handover, gap: str) -> Handover:
+    return replace(done, gaps=(*done.gaps, gap)) if gap else done
+
+
+def _to_sheets(found: Path, survey: Survey, review: Review | None, out: Path, config: HandoverConfig) -> Handover:
     photos = None if config.photos is None else Path(config.photos)
     if photos is not None and not photos.is_dir():
         raise CrackError(
             f"--photos {photos} is no folder. Give the one that was surveyed, or leave it out for sheets without photographs."
         )
+    standing = not_rejected(survey.findings, review)
+    rejected = len(survey.findings) - len(standing)
+    survey = replace(survey, findings=tuple(standing))
     drawing = sheet.plan_sheets(survey, partial(read_points, found))
     with making(out, sheet.OUTPUT):
         written = sheet.write_sheets(out, survey, drawing, photos)
     gaps = [f"{gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps]
     told = f"{counted(written.sheets, 'sheet')} with {counted(written.cracks, 'crack')}, as SVG, DXF and PNG"
+    if rejected:
+        told += f"; {counted(rejected, 'rejected finding is', 'rejected findings are')} left out"
     if photos is None:
         told += "; give --photos for the mosaic of the photographs"
     return Handover(out, told, (*gaps, *written.gaps))
 
 
-def _to_coco(found: Path, survey: Survey, out: Path, config: HandoverConfig) -> Handover:
+def _to_coco(found: Path, survey: Survey, review: Review | None, out: Path, config: HandoverConfig) -> Handover:
     records = [(photo, findings) for photo, findings, _ in read_records(found) if photo is not None]
     gaps = [f"{gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps if gap.reason != _SEARCHED]
     recorded = {photo.name for photo, _ in records}
@@ -131,11 +143,29 @@ def _to_coco(found: Path, survey: Survey, out: Path, config: HandoverConfig) -> 
     elif missing:
         records, more = _without_records(survey)
         gaps += more
-    written = coco.write_coco(out, survey, records, config.masks)
+    if review is not None:
+        gaps += _undecided_parts(survey, records)
+    written = coco.write_coco(out, survey, records, config.masks, review)
     told = f"{counted(written.images, 'photograph')} with {counted(written.cracks, 'crack')}"
     if written.unclear:
         told += f", and {counted(written.unclear, 'place')} of category unclear that nobody has settled: draw their crack, or delete them"
+    if written.to_draw:
+        told += f", and {counted(written.to_draw, 'accepted place')} without a drawn crack, category {coco.TO_DRAW_NAME}: draw it"
+    if written.rejected:
+        told += f"; {counted(written.rejected, 'rejected one is', 'rejected ones are')} left out"
     return Handover(out, told, tuple(gaps))
+
+
+def _undecided_parts(survey: Survey, records: Sequence[tuple[PhotoRecord, Sequence[Finding]]]) -> list[str]:
+    """Findings that others speak for, where the survey, of an earlier version, does not say which: no decision is known to be theirs."""
+    known = {name for finding in survey.findings for name in (finding.id, *finding.merged)}
+    lost = [finding.photo for _, findings in records for finding in findings if finding.id not in known]
+    if not lost:
+        return []
+    return [
+        f"{lost[0]}{f' and {len(lost) - 1} more' if len(lost) > 1 else ''}: what was decided on findings that several photographs show is "
+        "not known here, since an earlier version made the survey: run it again, nothing is searched again"
+    ]
 
 
 def _without_records(survey: Survey) -> tuple[list[tuple[PhotoRecord, list[Finding]]], list[str]]:
@@ -153,8 +183,8 @@ def _without_records(survey: Survey) -> tuple[list[tuple[PhotoRecord, list[Findi
     return records, gaps
 
 
-def _to_geopackage(survey: Survey, out: Path, config: HandoverConfig) -> Handover:
-    written = geopackage.write_geopackage(out, survey, config.crs or WGS84)
+def _to_geopackage(survey: Survey, review: Review | None, out: Path, config: HandoverConfig) -> Handover:
+    written = geopackage.write_geopackage(out, survey, config.crs or WGS84, review)
     there = written.projection
     accuracy = ", reached from WGS84 " + (
         "with an accuracy that is not known"

@@ -12,13 +12,13 @@ The survey's folder keeps it as `review.json`. Whatever writes tables or a repor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from crack_tf.survey.findings import FindingId, Survey
+from crack_tf.survey.findings import Finding, FindingId, Survey
 from tflite.checked import CheckError, OneOf, Text, checked, shown
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_bytes, write_json
@@ -68,6 +68,10 @@ class Review:
     def as_json(self) -> dict[str, Any]:
         """As in the file."""
         return {"format": FORMAT, **asdict(self)}
+
+    def verdict(self, finding: Finding) -> str:
+        """One of DECISIONS."""
+        return self.decisions[finding.id].decision if finding.id in self.decisions else UNDECIDED
 
     def counts(self) -> dict[str, int]:
         """How many findings were accepted, rejected, and only commented on."""
@@ -147,6 +151,11 @@ def kept_review(out: Path, survey: Survey) -> tuple[Review | None, str]:
         )
     told = f"of the review in {FILE_NAME}, {' and '.join(notes)}. The file keeps these." if notes else ""
     return replace(given, decisions=carried), told
+
+
+def not_rejected(findings: Iterable[Finding], review: Review | None) -> list[Finding]:
+    """What a survey's totals, limits and conditions count."""
+    return [finding for finding in findings if review is None or review.verdict(finding) != REJECTED]
 
 
 def survey_id(survey: Survey) -> str:

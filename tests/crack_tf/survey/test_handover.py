@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from PIL import Image
 
 from crack_tf.data.convert import convert
 from crack_tf.data.shapes import coco_counts, paint_polygon, paint_runs
-from crack_tf.survey.findings import Gap, read_survey, write_survey
+from crack_tf.survey.findings import Finding, Gap, read_survey, write_survey
 from crack_tf.survey.geojson import COLUMNS
 from crack_tf.survey.handover import HandoverConfig, hand_over
+from crack_tf.survey.review import COLUMNS as REVIEW_COLUMNS
+from crack_tf.survey.review import Decision, Review, keep_review
 from crack_tf.survey.severity import ranked
 from crack_tf.survey_export import main
 from tests.crack_tf.survey.known_surveys import (
@@ -145,6 +148,53 @@ def test_a_crack_on_several_photographs_is_annotated_on_each(tmp_path: Path) -> 
     assert all("crack" in masks for masks in read_coco_masks(path).values())
 
 
+def review_all(folder: Path, decide: Callable[[Finding], str]) -> None:
+    """Put a review into a survey's folder."""
+    survey = read_survey(folder)
+    decided = {finding.id: Decision(decide(finding), "seen", "2026-03-03T08:00:00Z") for finding in survey.findings}
+    keep_review(folder, Review("", "DCIM", "A. Engineer", "", decided))
+
+
+def test_accepted_places_are_cracks_to_draw_and_rejected_ones_are_left_out(found: Path, tmp_path: Path) -> None:
+    before = hand_over(found, tmp_path / "before.json", HandoverConfig("coco"))
+    assert before.told == (
+        "3 photographs with 2 cracks, and 1 place of category unclear that nobody has settled: draw their crack, or delete them"
+    )
+    assert len(json.loads(before.path.read_text())["categories"]) == 2
+    # The crack of a.png is none, and the three of b.png are all cracks, whatever the second opinion was.
+    review_all(found, lambda finding: "rejected" if finding.photo == "a.png" else "accepted")
+    done = hand_over(found, tmp_path / "DCIM/cracks.json", HandoverConfig("coco"))
+    assert done.told == (
+        "3 photographs with 1 crack, and 2 accepted places without a drawn crack, category crack to draw: draw it; "
+        "1 rejected one is left out"
+    )
+    masks = read_coco_masks(done.path)
+    assert masks["a.png"] == {}
+    assert set(masks["sub/b.png"]) == {"crack", "crack to draw"}
+    attributes = [entry["attributes"] for entry in json.loads(done.path.read_text())["annotations"]]
+    assert {entry["decision"] for entry in attributes} == {"accepted"}
+    # A tile is no mask to learn from.
+    with pytest.raises(CrackError, match="which classes are cracks"):
+        convert(done.path, tmp_path / "pairs")
+
+
+def test_a_decision_holds_on_every_photograph_that_shows_the_finding(tmp_path: Path) -> None:
+    a, b = photo_record("a.png"), photo_record("b.png", 0.03)
+    one, other = drawn_finding(a, LINE), drawn_finding(b, np.roll(LINE, -30, axis=1))
+    spoken_for = replace(one, seen_on=("a.png", "b.png"), merged=(other.id,))
+    write_found(tmp_path / "found", [(a, [one]), (b, [other])], merged=[spoken_for])
+    review_all(tmp_path / "found", lambda finding: "rejected")
+    done = hand_over(tmp_path / "found", tmp_path / "cracks.json", HandoverConfig("coco"))
+    assert all(not masks for masks in read_coco_masks(done.path).values())
+    assert done.gaps == ()
+    # A survey of an earlier version does not say whom a finding speaks for.
+    write_survey(
+        tmp_path / "found", replace(read_survey(tmp_path / "found"), findings=(replace(spoken_for, merged=()),))
+    )
+    (gap,) = hand_over(tmp_path / "found", tmp_path / "old.json", HandoverConfig("coco")).gaps
+    assert gap.startswith("b.png: what was decided on findings that several photographs show is not known here")
+
+
 def test_without_records_a_photograph_that_shows_another_ones_finding_is_left_out(tmp_path: Path) -> None:
     a, b = photo_record("a.png"), photo_record("b.png", 0.03)
     one = replace(drawn_finding(a, LINE), seen_on=("a.png", "b.png"))
@@ -181,6 +231,34 @@ def test_a_geopackage_holds_every_finding_with_all_columns(found: Path, tmp_path
     assert rows["length_mm"].dtype == np.float64
     about, _, _, values = pyogrio.raw.read(path, layer="gaps")
     assert list(values[list(about["fields"]).index("photo")]) == ["broken.jpg"]
+
+
+@needs_gis
+def test_a_geopackage_of_a_reviewed_survey_has_the_decisions(found: Path, tmp_path: Path) -> None:
+    import pyogrio.raw
+
+    review_all(found, lambda finding: "rejected" if finding.photo == "a.png" else "")
+    path = hand_over(found, tmp_path / "found.gpkg").path
+    about, _, _, values = pyogrio.raw.read(path, layer="findings")
+    rows = dict(zip(about["fields"], values, strict=True))
+    assert list(rows) == [*COLUMNS, *REVIEW_COLUMNS]
+    assert dict(zip(rows["photo"], rows["decision"], strict=True)) == {"a.png": "rejected", "sub/b.png": ""}
+    assert set(rows["reviewer"]) == {"A. Engineer"}
+
+
+@pytest.mark.skipif(not is_installed("ezdxf"), reason="needs requirements-handover.txt")
+def test_rejected_findings_are_on_no_sheet(found: Path, tmp_path: Path) -> None:
+    def drawn(path: Path) -> set[str]:
+        sheets = json.loads((path / "sheets.json").read_text())["sheets"]
+        return {crack["finding"] for sheet in sheets for crack in sheet["cracks"]}
+
+    before = hand_over(found, tmp_path / "before", HandoverConfig("sheet"))
+    review_all(found, lambda finding: "rejected" if finding.photo == "a.png" else "")
+    done = hand_over(found, tmp_path / "sheets", HandoverConfig("sheet"))
+    assert "rejected" not in before.told
+    assert "1 rejected finding is left out" in done.told
+    of_a = {finding.id for finding in read_survey(found).findings if finding.photo == "a.png"}
+    assert drawn(before.path) - drawn(done.path) == of_a
 
 
 @needs_gis

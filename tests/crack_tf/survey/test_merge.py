@@ -151,6 +151,7 @@ def test_tiles_that_share_most_are_one_finding_and_the_larger_speaks(points):
     found = [tiles("a", 260, 560), tiles("b", 0, 350)]
     (merged,) = merge_findings([photo("a"), photo("b")], found, points.get, 3.0)
     assert merged.seen_on == ("b", "a")
+    assert {merged.id, *merged.merged} == {finding.id for finding in found}
 
 
 def test_tiles_that_reach_beyond_the_other_photograph_stay(points):
