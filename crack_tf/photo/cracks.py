@@ -35,8 +35,8 @@ from crack_tf.photo.ranges import (
     LENGTH_DIGITS,
     WIDTH_DIGITS,
     Range,
-    in_millimetres,
     length_on_mask,
+    measures_in_millimetres,
     open_ended,
     past_holes,
     width_in_photo,
@@ -53,6 +53,7 @@ from crack_tf.photo.skeleton import (
     skeleton_graph,
     smooth,
 )
+from crack_tf.photo.view import Scales, View
 from crack_tf.photo.widths import Valleys, photograph_widths
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
@@ -147,11 +148,12 @@ class Crack:
             length has no upper end.
         ranges: of length, mean and maximum width, in pixels and in that order: what the photograph leaves open, with 95 %
             (`crack_tf.photo.ranges`).
-        mm_per_pixel: ground sampling distance, or None if it is not known.
+        mm_per_pixel: ground sampling distance, along the crack where `scales` says it; None if it is not known.
         width_from: PHOTOGRAPH or MASK.
         in_photo: whether there was a photograph to measure widths in.
         parts: connected parts in the mask. Of several, the outline begins with the outer edge of each.
         scale_error: half the width of the range of `mm_per_pixel` that holds 95 %, as a share of it; 0 where the scale was given.
+        scales: of all of it, and of its widest place, where the photograph shows it; None where `mm_per_pixel` is that of every place.
         profile: widths along it.
         missing_light: pixels of a quite black line that take as much light away, on average; 0 where the photograph shows no dark line.
         note: why it may be no crack (`crack_tf.photo.doubt`), for a person; None where nothing speaks against it.
@@ -177,6 +179,7 @@ class Crack:
     in_photo: bool = False
     parts: int = 1
     scale_error: float = 0.0
+    scales: tuple[Scales, Scales] | None = None
     profile: tuple[WidthAt, ...] = field(default=(), repr=False)
     missing_light: float = 0.0
     note: str | None = None
@@ -189,17 +192,18 @@ class Crack:
     @property
     def mean_width_mm(self) -> float | None:
         """Mean width in millimetres, or None if the scale is not known."""
-        return self._mm(self.mean_width_px)
+        return self._mm(self.mean_width_px, 0)
 
     @property
     def max_width_mm(self) -> float | None:
         """Maximum width in millimetres, or None if the scale is not known."""
-        return self._mm(self.max_width_px)
+        return self._mm(self.max_width_px, 1)
 
     @property
     def area_mm2(self) -> float | None:
         """Area in square millimetres, or None if the scale is not known."""
-        return None if self.mm_per_pixel is None else self.area_px * self.mm_per_pixel**2
+        length = self._mm(self.area_px)
+        return None if length is None else self._mm(length, 0)
 
     @property
     def too_wide(self) -> bool:
@@ -234,12 +238,11 @@ class Crack:
         """Ranges of length, mean and maximum width in millimetres, with what the scale leaves open; None if it is not known."""
         if self.mm_per_pixel is None:
             return None
-        values = (self.length_px, self.mean_width_px, self.max_width_px)
-        length, mean, widest = (
-            in_millimetres(value, found, self.mm_per_pixel, self.scale_error)
-            for value, found in zip(values, self.ranges, strict=True)
+        everywhere = Scales(self.mm_per_pixel, self.mm_per_pixel, self.scale_error)
+        whole, widest = self.scales or (everywhere, everywhere)
+        return measures_in_millimetres(
+            (self.length_px, self.mean_width_px, self.max_width_px), self.ranges, whole, widest
         )
-        return length, mean, widest
 
     def judged(self, limit_mm: float) -> str:
         """Whether its maximum width exceeds a limit, is below, or nobody can tell: one of `crack_tf.photo.limits.ANSWERS`.
@@ -250,8 +253,19 @@ class Crack:
         width = None if found is None else (found[2].low, found[2].high)
         return judge(limit_mm, width, self.width_trusted and self.note is None)
 
-    def _mm(self, pixels: float) -> float | None:
+    def _mm(self, pixels: float, across: int | None = None) -> float | None:
+        """Millimetres of pixels along it, or across all of it (0) or its widest place (1)."""
+        if self.scales is not None and across is not None:
+            return pixels * self.scales[across].width
         return None if self.mm_per_pixel is None else pixels * self.mm_per_pixel
+
+    def seen_in(self, view: View) -> Crack:
+        """The same crack in millimetres of the surface that its photograph shows; in pixels alone where it lies at the horizon."""
+        rings = [ring[:-1] for ring in self.outline[: self.parts]]  # as a survey keeps them
+        whole, widest = view.measure(rings), view.measure(rings, self.max_width_at)
+        if whole is None or widest is None:
+            return replace(self, mm_per_pixel=None, scale_error=0.0, scales=None)
+        return replace(self, mm_per_pixel=whole.length, scale_error=whole.error or 0.0, scales=(whole, widest))
 
     def moved(self, x: int, y: int) -> Crack:
         """The same crack where its mask was cut out of a larger one, whose pixel (x, y) its own (0, 0) is."""

@@ -98,6 +98,7 @@ class GroundSampling:
         distance_m: to the surface, or None where the scale itself was given.
         distance_from: LASER, STATED or EXIF_DISTANCE; None with it.
         error: standard deviation as a share, by distance and focal length; None where the scale was given.
+        pitch_deg: of the camera above the horizon, by the photograph's own data; None where these do not say it.
         note: what of the photograph's data was passed over and why, for a person; or None.
     """
 
@@ -107,6 +108,7 @@ class GroundSampling:
     distance_from: str | None = None
     error: float | None = None
     note: str | None = None
+    pitch_deg: float | None = None
 
     def __post_init__(self) -> None:
         _positive("mm_per_pixel", self.mm_per_pixel, "millimetres on the surface per pixel, such as 0.1")
@@ -338,7 +340,12 @@ def from_photo(
         raise NoLensError(f"{name} has no focal length in its EXIF data. {_GIVE_LENS}")
     reduced = None if stored is None else _size_note(stored, (width, height))
     notes = [text for text in (note, reduced) if text is not None]
-    return replace(result, source=f"EXIF, {result.source} ({origin})", note="; ".join(notes) or None)
+    return replace(
+        result,
+        source=f"EXIF, {result.source} ({origin})",
+        note="; ".join(notes) or None,
+        pitch_deg=exposure.angles.pitch,
+    )
 
 
 def lens_of_photo(

@@ -27,9 +27,11 @@ from crack_tf.photo.measure_config import OVERLAY, PROFILES, RECORD, TABLE, Meas
 from crack_tf.photo.overlay import draw_cracks
 from crack_tf.photo.patterns import COLUMNS as PATTERN_COLUMNS
 from crack_tf.photo.patterns import Lines, density, fields_in, patterns_of
-from crack_tf.photo.view import scale_error
+from crack_tf.photo.skeleton import directions, runs
+from crack_tf.photo.view import View, view_of
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
+from tflite.place.exposure import read_exposure
 
 TABLE_COLUMNS = (*COLUMNS, *PATTERN_COLUMNS, *RANGE_COLUMNS)  # of cracks.csv, and one more for each limit
 PROFILE_COLUMNS = ("crack", *WIDTH_COLUMNS, "along_mm", "width_mm")
@@ -52,7 +54,8 @@ def find_scale(config: MeasureConfig, shape: tuple[int, ...], photo: Path | None
     if config.focal_mm is not None and config.distance_m is not None and config.sensor_width_mm is not None:
         note = small_note((shape[1], shape[0])) if photo is None else check_whole(photo)
         found = from_camera(config.focal_mm, config.distance_m, config.sensor_width_mm, max(shape))
-        return replace(check_derived(found), note=note)
+        pitch = None if photo is None else read_exposure(photo.read_bytes()).angles.pitch
+        return replace(check_derived(found), note=note, pitch_deg=pitch)
     if config.exif or config.distance_m is not None or config.sensor_width_mm is not None:
         if photo is None:
             raise CrackError(
@@ -90,11 +93,15 @@ def write_cracks(
     """
     mm_per_pixel = None if scale is None else scale.mm_per_pixel
     min_area = MIN_AREA if config.min_area is None else config.min_area
-    error = 0.0 if scale is None or scale.error is None else scale_error(scale.error)
+    view = None
+    if scale is not None and scale.error is not None:
+        size = mask.shape[1], mask.shape[0]
+        view = view_of(size, scale.mm_per_pixel, scale.error, scale.distance_m, scale.pitch_deg)
 
     def measured(drawn: np.ndarray, unknown: np.ndarray | None = None) -> list[Crack]:
-        found = measure_cracks(drawn, mm_per_pixel, min_area, photo=photo, scale_error=error, unknown=unknown)
-        return join_cracks(found, photo, shape=drawn.shape) if by_model else found
+        found = measure_cracks(drawn, mm_per_pixel, min_area, photo=photo, unknown=unknown)
+        found = join_cracks(found, photo, shape=drawn.shape) if by_model else found
+        return found if view is None else [crack.seen_in(view) for crack in found]
 
     shortest, limits = min_length(config, by_model), config.limits
     outside: list[Crack] = []
@@ -106,7 +113,7 @@ def write_cracks(
     rows = [_row(crack, limits) | more for crack, more in zip(marks.cracks, patterns, strict=True)]
     rows += [_row(crack, limits) for crack in marks.unclear]
     write_csv(out / TABLE, rows, (*TABLE_COLUMNS, *map(column, limits)))
-    profiles = [row for crack in (*marks.cracks, *marks.unclear) for row in profile_rows(crack)]
+    profiles = [row for crack in (*marks.cracks, *marks.unclear) for row in profile_rows(crack, view)]
     write_csv(out / PROFILES, profiles, PROFILE_COLUMNS)
     if photo is not None:
         drawn = mask if left_out is None else mask | left_out
@@ -155,17 +162,27 @@ def _pattern_columns(cracks: Sequence[Crack], area_px: int, mm_per_pixel: float 
     ]
 
 
-def profile_rows(crack: Crack) -> list[dict[str, Any]]:
-    """PROFILE_COLUMNS of every place of a crack's profile."""
+def profile_rows(crack: Crack, view: View | None = None) -> list[dict[str, Any]]:
+    """PROFILE_COLUMNS of every place of a crack's profile.
+
+    Args:
+        crack: measured.
+        view: how its photograph shows the surface; None where `crack.mm_per_pixel` is that of every place.
+    """
     scale = crack.mm_per_pixel
+    across = np.full(len(crack.profile), np.nan if scale is None else scale)
+    if view is not None and scale is not None:
+        points = np.array([(place.x, place.y) for place in crack.profile]).reshape(-1, 2)
+        for run in runs([place.branch for place in crack.profile]):
+            across[run] = view.across(points[run], directions(points[run]))
     return [
         {
             "crack": crack.number,
             **place.as_row(),
             "along_mm": None if scale is None else round(place.along * scale, 2),
-            "width_mm": None if scale is None else round(place.width * scale, 4),
+            "width_mm": round(place.width * float(here), 4) if np.isfinite(here) else None,
         }
-        for place in crack.profile
+        for place, here in zip(crack.profile, across, strict=True)
     ]
 
 

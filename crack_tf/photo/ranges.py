@@ -32,6 +32,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crack_tf.photo.slit import SlitWidths
+from crack_tf.photo.view import Scales
 
 LENGTH_DIGITS, WIDTH_DIGITS = 2, 3  # decimals of a range's ends in tables
 _LOW, _HIGH, _HIGH_ONLY = 0.06, 0.85, 0.83  # shares of the posterior; the last where the lower end is 0
@@ -187,6 +188,24 @@ def of_parts(
     )
     widest = Range(max(found[2].low for found in ranges), max(found[2].high for found in ranges))
     return length, Range(mean("low"), mean("high")), widest
+
+
+def measures_in_millimetres(
+    values: tuple[float, float, float], pixels: tuple[Range, Range, Range], whole: Scales, widest: Scales
+) -> tuple[Range, Range, Range]:
+    """The ranges of a crack's length, mean and maximum width in millimetres.
+
+    Args:
+        values: as stated, in pixels.
+        pixels: their ranges.
+        whole, widest: scales of all of it, and of its widest place.
+    """
+    error = whole.error or 0.0
+    return (
+        in_millimetres(values[0], pixels[0], whole.length, error),
+        in_millimetres(values[1], pixels[1], whole.width, error),
+        in_millimetres(values[2], pixels[2], widest.width, widest.error or 0.0),
+    )
 
 
 def in_millimetres(value: float, pixels: Range, scale: float, error: float) -> Range:

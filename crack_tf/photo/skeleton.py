@@ -5,8 +5,10 @@ All points are (y, x) with pixel centres at whole numbers.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -249,6 +251,23 @@ def resample(points: np.ndarray, spacing: float) -> np.ndarray:
     along = np.concatenate([[0.0], np.cumsum(steps)])
     wanted = np.linspace(0, along[-1], max(2, round(along[-1] / spacing) + 1))
     return np.stack([np.interp(wanted, along, points[:, axis]) for axis in (0, 1)], axis=1)
+
+
+def runs(keys: Sequence[object]) -> list[slice]:
+    """Where equal keys follow each other."""
+    cuts = [number for number in range(1, len(keys)) if keys[number] != keys[number - 1]]
+    edges = [0, *cuts, len(keys)] if keys else [0]
+    return [slice(start, end) for start, end in itertools.pairwise(edges)]
+
+
+def directions(points: np.ndarray) -> np.ndarray:
+    """A line's directions at its points, float (n, 2); to the right where there is one only."""
+    if len(points) < 2:
+        return np.array([[1.0, 0.0]] * len(points)).reshape(-1, 2)
+    found = np.gradient(points, axis=0)
+    still = ~found.any(axis=1)
+    found[still] = (1.0, 0.0)
+    return np.asarray(found)
 
 
 def normals(points: np.ndarray) -> np.ndarray:

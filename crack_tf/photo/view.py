@@ -225,14 +225,29 @@ class View:
         return np.asarray(right @ up)
 
 
-def scale_error(error: float) -> float:
-    """Half the width of the range of a scale that holds 95 %, as a share of it, where nobody knows the camera's angle.
+def view_of(
+    size: tuple[int, int], mm_per_pixel: float, error: float | None, distance_m: float | None, pitch_deg: float | None
+) -> View:
+    """How a photograph most likely shows the surface, by what is known of it.
 
     Args:
-        error: standard deviation by range and focal length, as a share.
+        size: its width and height in pixels.
+        mm_per_pixel: in its middle.
+        error: standard deviation of that as a share, by range and focal length; None of a scale that was given, which is that of the
+            whole photograph.
+        distance_m: to the surface.
+        pitch_deg: of the camera above the horizon, or None.
     """
-    squarely = 1 - math.cos(math.radians(TWO_SIDED * FACING_ERROR_DEG))  # for either axis
-    return math.hypot(TWO_SIDED * error, squarely, squarely)
+    if error is None or distance_m is None:
+        return View(*size, mm_per_pixel)
+    return View(
+        *size,
+        mm_per_pixel,
+        focal_px=1000 * distance_m / mm_per_pixel,
+        tilt_deg=0.0 if pitch_deg is None else surface_tilt(pitch_deg),
+        error=error,
+        tilt_error_deg=FACING_ERROR_DEG if pitch_deg is None else GIMBAL_ERROR_DEG,
+    )
 
 
 def surface_tilt(pitch_deg: float) -> float:

@@ -29,7 +29,7 @@ from crack_tf.photo.gsd import (
     from_photo,
     from_value,
 )
-from crack_tf.photo.view import FACING_ERROR_DEG, GIMBAL_ERROR_DEG, MAX_WALL_PITCH_DEG, View, surface_tilt
+from crack_tf.photo.view import MAX_WALL_PITCH_DEG, View, view_of
 from crack_tf.survey.footprint import upright_roll
 from tflite.errors import CrackError, ImageError
 from tflite.place.clock import PLAIN_CLOCK, CameraClock
@@ -75,23 +75,10 @@ class Shot:
     roll_deg: float | None = None
 
     def view(self, width: int, height: int) -> View | None:
-        """How a photograph of that size, in pixels, shows the surface; None where the scale is not known.
-
-        A scale that was given is that of the whole photograph.
-        """
+        """How a photograph of that size, in pixels, shows the surface; None where the scale is not known."""
         if self.mm_per_pixel is None:
             return None
-        if self.scale_error is None or self.distance_m is None:
-            return View(width, height, self.mm_per_pixel)
-        return View(
-            width,
-            height,
-            self.mm_per_pixel,
-            focal_px=1000 * self.distance_m / self.mm_per_pixel,
-            tilt_deg=0.0 if self.pitch_deg is None else surface_tilt(self.pitch_deg),
-            error=self.scale_error,
-            tilt_error_deg=FACING_ERROR_DEG if self.pitch_deg is None else GIMBAL_ERROR_DEG,
-        )
+        return view_of((width, height), self.mm_per_pixel, self.scale_error, self.distance_m, self.pitch_deg)
 
     def place(self, right_px: float, down_px: float) -> tuple[float | None, float | None, float | None]:
         """Where a spot of a wall is, if the camera faces it.

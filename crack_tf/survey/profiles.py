@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.photo.cracks import PROFILE_SPACING, WIDTH_COLUMNS, WidthAt
+from crack_tf.photo.cracks import WIDTH_COLUMNS, WidthAt
+from crack_tf.photo.skeleton import directions, runs
 from crack_tf.photo.view import View
 from tflite.checked import file_inside
 from tflite.errors import CrackError
@@ -83,8 +83,8 @@ def _table(rows: Sequence[Mapping[str, Any]], view: View | None) -> bytes:
     """A table of rows with all COLUMNS but those in millimetres, which are made."""
     points = np.array([(row["x"], row["y"]) for row in rows], float).reshape(-1, 2)
     places = np.array([(row["along_px"], row["width_px"]) for row in rows], float).reshape(-1, 2)
-    lines = _runs([row["branch"] for row in rows])
-    along = np.concatenate([_directions(points[line]) for line in lines]) if lines else points
+    lines = runs([row["branch"] for row in rows])
+    along = np.concatenate([directions(points[line]) for line in lines]) if lines else points
     across = np.full(len(points), np.nan) if view is None else view.across(points, along)
     on_surface = np.full((len(points), 2), np.nan) if view is None else view.to_surface(points)
     text = io.StringIO()
@@ -157,10 +157,10 @@ def read_profile(folder: Path, name: str) -> Profile | None:
         table = np.array([[float(row[column] or "nan") for column in columns] for row in rows]).reshape(
             -1, len(columns)
         )
-        lines = _runs([row["branch"] for row in rows])
+        lines = runs([row["branch"] for row in rows])
     except (OSError, CrackError, KeyError, TypeError, ValueError, csv.Error):
         return None
-    along = np.concatenate([_directions(_smooth(table[line, :2])) for line in lines]) if lines else table[:, :2]
+    along = np.concatenate([directions(_smooth(table[line, :2])) for line in lines]) if lines else table[:, :2]
     clear = np.isfinite(table[:, [0, 1, 2, 4, 5]]).all(axis=1) & (table[:, [2, 4, 5]] > 0).all(axis=1)
     if not clear.any():
         return None
@@ -181,23 +181,6 @@ def _smooth(points: np.ndarray) -> np.ndarray:
     from scipy.ndimage import gaussian_filter1d
 
     return np.asarray(gaussian_filter1d(points, 3.0, axis=0, mode="nearest"))
-
-
-def _runs(keys: Sequence[object]) -> list[slice]:
-    """Where equal keys follow each other."""
-    cuts = [number for number in range(1, len(keys)) if keys[number] != keys[number - 1]]
-    edges = [0, *cuts, len(keys)] if keys else [0]
-    return [slice(start, end) for start, end in itertools.pairwise(edges)]
-
-
-def _directions(points: np.ndarray) -> np.ndarray:
-    """A line's directions at its points, float (n, 2); to the right where there is one only."""
-    if len(points) < 2:
-        return np.array([[PROFILE_SPACING, 0.0]] * len(points))
-    found = np.gradient(points, axis=0)
-    still = ~found.any(axis=1)
-    found[still] = (1.0, 0.0)
-    return np.asarray(found)
 
 
 def _number(value: float, digits: int) -> str:

@@ -24,7 +24,7 @@ from crack_tf.inference.tiles import PhotoClassifier, Tile, photo_boxes
 from crack_tf.photo.cracks import range_row
 from crack_tf.photo.foreground import Prompt
 from crack_tf.photo.grabcut import GrabCut
-from crack_tf.photo.ranges import Range, in_millimetres
+from crack_tf.photo.ranges import Range, measures_in_millimetres
 from crack_tf.photo.view import Scales, View
 from crack_tf.survey.camera import Shot
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, finding_id
@@ -378,13 +378,8 @@ def _ranges_mm(candidate: Candidate, whole: Scales | None, widest: Scales | None
     assert candidate.length_px is not None
     assert candidate.mean_width_px is not None
     assert candidate.max_width_px is not None
-    length, mean, most = candidate.ranges
-    error = whole.error or 0.0
-    return (
-        in_millimetres(candidate.length_px, length, whole.length, error),
-        in_millimetres(candidate.mean_width_px, mean, whole.width, error),
-        in_millimetres(candidate.max_width_px, most, widest.width, widest.error or 0.0),
-    )
+    values = candidate.length_px, candidate.mean_width_px, candidate.max_width_px
+    return measures_in_millimetres(values, candidate.ranges, whole, widest)
 
 
 def _scale_error(view: View | None) -> float | None:

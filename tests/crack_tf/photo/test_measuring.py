@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import shutil
 from pathlib import Path
@@ -16,6 +18,8 @@ from crack_tf.photo.foreground_files import ForegroundConfig, write_foreground
 from crack_tf.photo.masks import read_mask
 from crack_tf.photo.measure_config import MeasureConfig
 from crack_tf.photo.measuring import MaskConfig, measure_mask
+from crack_tf.photo.ranges import measures_in_millimetres
+from crack_tf.survey.camera import Locator, Scale
 from tflite.errors import CrackError
 
 
@@ -41,6 +45,37 @@ def test_a_mask_gives_its_cracks_in_millimetres_and_their_files(folder: Path) ->
     assert found.lines()[0].startswith("0.1 mm per pixel")
     assert found.lines()[-1] == f"1 crack (length, mean / maximum width), written to {folder / 'out'}"
     assert {path.name for path in found.folder.iterdir()} == {"cracks.csv", "cracks.json", "overlay.png", "widths.csv"}
+
+
+def test_a_crack_is_measured_where_it_lies_with_the_cameras_pitch_as_in_a_survey(tmp_path: Path) -> None:
+    mask = np.zeros((300, 400), np.uint8)
+    mask[20:150, 350:356] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    exif, plain = Image.Exif(), io.BytesIO()
+    exif.get_ifd(0x8769)[0xA405] = 24
+    Image.fromarray(np.where(mask > 0, 30, 150).astype(np.uint8)).convert("RGB").save(plain, "JPEG", exif=exif)
+    xmp = b'http://ns.adobe.com/xap/1.0/\0<x drone-dji:GimbalYawDegree="0" drone-dji:GimbalPitchDegree="-30"/>'
+    data = plain.getvalue()[:2] + b"\xff\xe1" + (len(xmp) + 2).to_bytes(2, "big") + xmp + plain.getvalue()[2:]
+    (tmp_path / "pier.jpg").write_bytes(data)
+    config = MaskConfig(photo=tmp_path / "pier.jpg", measure=MeasureConfig(distance_m=2))
+    (crack,) = measure_mask(tmp_path / "mask.png", tmp_path / "out", config).cracks
+    view = Locator(Scale(distance_m=2)).of_file(data, 400, 300).view(400, 300)
+    assert view is not None
+    assert view.tilt_deg == -30
+    ring = crack.outline[0][:-1]
+    whole, widest = view.measure([ring]), view.measure([ring], crack.max_width_at)
+    assert whole is not None
+    assert widest is not None
+    assert abs(whole.length / view.mm_per_pixel - 1) > 0.05
+    assert crack.length_mm == pytest.approx(whole.length * crack.length_px)
+    assert crack.mean_width_mm == pytest.approx(whole.width * crack.mean_width_px)
+    assert crack.max_width_mm == pytest.approx(widest.width * crack.max_width_px)
+    pixels = crack.length_px, crack.mean_width_px, crack.max_width_px
+    assert crack.ranges_mm == measures_in_millimetres(pixels, crack.ranges, whole, widest)
+    with (tmp_path / "out" / "widths.csv").open() as stream:
+        scales = [float(row["width_mm"]) / float(row["width_px"]) for row in csv.DictReader(stream)]
+    assert np.mean(scales) == pytest.approx(whole.width, rel=0.03)
+    assert max(scales) > 1.02 * min(scales)
 
 
 def test_a_lens_and_a_distance_that_make_no_scale_are_named_before_anything_is_written(folder: Path) -> None:
