@@ -43,6 +43,11 @@ FORMAT = "crack_tf.survey/1"
 FILE_NAME = "survey.json"
 CONFIRMED, REFUTED, UNCLEAR = "confirmed", "refuted", "unclear"
 VALIDATIONS = (CONFIRMED, REFUTED, UNCLEAR)
+MEANINGS = {
+    CONFIRMED: "a crack is drawn there, and the classifier agrees",
+    UNCLEAR: "nothing settles whether there is a crack, and the note says why",
+    REFUTED: "no crack is drawn there, and the classifier is not sure",
+}
 GROWN, NOT_SHOWN, CANNOT_TELL, NEW, GONE = "grown", "not shown to have grown", "cannot tell", "new", "no longer seen"
 VERDICTS = (GROWN, NOT_SHOWN, CANNOT_TELL, NEW, GONE)  # on a crack, since an earlier survey
 

@@ -26,7 +26,7 @@ from crack_tf.photo.cracks import RANGE_COLUMNS
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.survey.certificate import Certificate, read_certificate
 from crack_tf.survey.condition import PROPOSAL, describe_doubts, table_of
-from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, VALIDATIONS, Finding, Survey, limits_of, research_of
+from crack_tf.survey.findings import MEANINGS, REFUTED, VALIDATIONS, Finding, Survey, limits_of, research_of
 from crack_tf.survey.ledger import Coverage, coverage_of
 from crack_tf.survey.page_certificate import certificate_section
 from crack_tf.survey.page_coverage import coverage_section
@@ -45,11 +45,6 @@ from tflite.words import counted
 
 FILE_NAME = "report.html"
 _LISTED_GAPS = 25  # more are folded away
-_MEANINGS = {
-    CONFIRMED: "the segmentation model draws a crack there",
-    UNCLEAR: "the second opinion does not settle it",
-    REFUTED: "the segmentation model sees no crack there, and the classifier is not sure",
-}
 
 
 def write_page(
@@ -139,6 +134,7 @@ def _data(survey: Survey, entries: Sequence[Mapping[str, Any]], review: Review |
         "survey": survey_id(survey),
         "source": survey.source,
         "review_format": REVIEW_FORMAT,
+        "meanings": MEANINGS,
         "review": None if review is None else review.as_json(),
         "width_unit": unit,
         "width_field": f"max_width_{unit}",
@@ -240,7 +236,7 @@ def _flight(survey: Survey, ranks: Mapping[str, int]) -> str:
 
 
 _LEGEND = (
-    *((f'<circle class="finding {name}" cx="8" cy="8" r="6"/>', f"{name}: {_MEANINGS[name]}") for name in VALIDATIONS),
+    *((f'<circle class="finding {name}" cx="8" cy="8" r="6"/>', f"{name}: {MEANINGS[name]}") for name in VALIDATIONS),
     ('<path class="photos" d="M8 8h0"/>', "photograph"),
     ('<g class="gap"><path d="M3 3l10 10m0 -10l-10 10"/></g>', "gap in coverage"),
 )
@@ -271,7 +267,7 @@ def _method(survey: Survey) -> str:
         text = f"{scales[0]:.3f} to {scales[-1]:.3f} mm per pixel, known for {len(scales):,} of {counted(len(survey.photos), 'photograph')}"
         origin = ("where it comes from", describe_scales(survey.photos) or "")
         settings = [("scale of the photographs", text), origin, *settings]
-    meanings = "; ".join(f"{name}: {_MEANINGS[name]}" for name in VALIDATIONS)
+    meanings = "; ".join(f"{name}: {MEANINGS[name]}" for name in VALIDATIONS)
     research = research_of(survey)
     return (
         f"<p>A classifier looked at every tile of every photograph. A second model gave its opinion on what the first one "

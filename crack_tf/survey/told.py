@@ -6,7 +6,7 @@ from collections import Counter
 
 from crack_tf.photo.limits import tell as tell_limit
 from crack_tf.survey.condition import describe_doubts, table_of
-from crack_tf.survey.findings import CONFIRMED, VALIDATIONS, limits_of, research_of
+from crack_tf.survey.findings import CONFIRMED, MEANINGS, VALIDATIONS, limits_of, research_of
 from crack_tf.survey.scales import describe_scales, describe_tiles
 from crack_tf.survey.severity import DISCLAIMER, RULE
 from crack_tf.survey.surveying import SurveyResult
@@ -23,7 +23,7 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
         auto: whether the size of tiles was left to the model and the photographs.
     """
     survey = found.survey
-    lines = [_counts(found)]
+    lines = [_counts(found), *_verdicts(found)]
     lines += [f"GAP  {gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps[:_LISTED_GAPS]]
     if len(survey.gaps) > _LISTED_GAPS:
         lines.append(f"GAP  ... and {len(survey.gaps) - _LISTED_GAPS} more, see coverage.geojson")
@@ -77,6 +77,12 @@ def _counts(found: SurveyResult) -> str:
         + f"), {several} of them seen on several photographs; {counted(len(survey.gaps), 'gap')}"
         + (f"; {before} done before" if found.done_before else "")
     )
+
+
+def _verdicts(found: SurveyResult) -> list[str]:
+    """What the verdicts mean that there are."""
+    given = {finding.validation for finding in found.survey.findings}
+    return ["; ".join(f"{name}: {MEANINGS[name]}" for name in VALIDATIONS if name in given)] if given else []
 
 
 def _conditions(found: SurveyResult) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from crack_tf.survey.findings import CONFIRMED, Finding
+from crack_tf.survey.findings import CONFIRMED, MEANINGS, Finding
 from crack_tf.survey.page import write_page
 from crack_tf.survey.review import read_review, survey_id
 from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, VALIDATION_WEIGHTS
@@ -183,6 +183,7 @@ def test_a_finding_opens_with_its_facts_and_both_pictures(report_of: ReportOf, o
     assert tab.texts("#detail-title") == ["Finding 1"]
     facts = dict(zip(tab.texts("#facts dt"), tab.texts("#facts dd"), strict=True))
     assert facts["Photograph"] == finding.photo
+    assert facts["Second opinion"] == f"{finding.validation}: {MEANINGS[finding.validation]}"
     assert facts["Maximum width"].startswith(f"{finding.max_width_mm:.2f} mm")
     assert (
         facts["Length"] == f"{finding.length_mm:.0f} mm ({finding.length_low_mm:.0f} to {finding.length_high_mm:.0f})"

@@ -172,7 +172,8 @@
     const about = finding.width_trusted ? "" : ` (${why}: not to be trusted)`;
     const others = finding.seen_on.slice(1);
     return [
-      ["Second opinion", finding.validation + (finding.validation_score === null ? "" : `, score ${finding.validation_score.toFixed(2)}`)],
+      ["Second opinion", `${finding.validation}: ${data.meanings[finding.validation]}`],
+      ["Its score", finding.validation_score === null ? null : finding.validation_score.toFixed(2)],
       ["Classifier", `${percent(finding.probability)} on its highest tile, ${plural(finding.tiles, "tile")} called cracked`],
       ["Length", withRange(finding, "length", 0)],
       ["Maximum width", withRange(finding, "max_width", 2) + (finding.max_width_px === null ? "" : about)],
@@ -219,6 +220,7 @@
     part(".limits").textContent = limitTexts(finding).join("; ");
     part(".limits").hidden = !finding.limits.length;
     part(".validation").textContent = finding.validation;
+    part(".validation").title = data.meanings[finding.validation];
     part(".validation").classList.add(finding.validation);
     part(".confidence").textContent = `confidence ${percent(finding.probability)}`;
     part(".file bdi").textContent = finding.photo;

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crack_tf.survey.condition import describe_doubts, read_condition
-from crack_tf.survey.findings import CONFIRMED, REFUTED, Survey
+from crack_tf.survey.findings import CONFIRMED, MEANINGS, REFUTED, Survey
 from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.surveying import SurveyResult
 from crack_tf.survey.told import tell
@@ -56,6 +56,17 @@ def test_what_is_proposed_is_told_and_without_a_table_nothing_is(survey: Survey,
     assert line == f"proposed condition ({table.name}): {counts}; {doubts}"
     assert doubts is not None
     assert "not to be trusted" in doubts
+
+
+def test_verdicts_that_were_given_are_explained(survey: Survey, tmp_path: Path) -> None:
+    given = {finding.validation for finding in survey.findings}
+    line = told(survey, tmp_path)[1]
+    assert all((f"{verdict}: {meaning}" in line) == (verdict in given) for verdict, meaning in MEANINGS.items())
+    confirmed = tuple(finding for finding in survey.findings if finding.validation == CONFIRMED)
+    assert told(replace(survey, findings=confirmed), tmp_path)[1] == f"{CONFIRMED}: {MEANINGS[CONFIRMED]}"
+    assert not any(
+        meaning in text for text in told(replace(survey, findings=()), tmp_path)[1:3] for meaning in MEANINGS.values()
+    )
 
 
 def test_models_for_research_only_are_told(survey: Survey, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from crack_tf.survey.validate import (
     LEFT_OUT,
     LINK_PX,
     NEARLY,
+    NEARLY_DOUBTED,
     NOT_ASKED,
     NOTHING,
     SHORT,
@@ -159,11 +160,15 @@ def test_a_crack_that_runs_out_of_its_photograph_has_no_greatest_length():
     assert kept.touches_border is True
 
 
-def test_a_mark_too_short_for_a_crack_is_unclear():
-    mark = (slice(140, 145), slice(140, 165))
-    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(mark))
+def test_a_mark_too_short_for_a_crack_is_unclear_and_shown():
+    short = (slice(140, 145), slice(140, 165))
+    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(short))
     assert (found.validation, found.length_px) == ("unclear", None)
     assert found.note == SHORT
+    # Its picture shows what is said to be drawn there, not only its tile.
+    (mark,) = found.marks
+    assert (np.min(mark, axis=0).tolist(), np.max(mark, axis=0).tolist()) == ([140, 140], [164, 144])
+    assert len(found.outline) == 1
 
 
 def test_a_crack_that_the_classifier_doubts_when_it_looks_again_is_unclear_and_says_so():
@@ -178,16 +183,45 @@ def test_a_crack_that_the_classifier_doubts_when_it_looks_again_is_unclear_and_s
     found = find_candidates(IMAGE, tiles, None, sees(LINE, far), verify=verify)
     assert [(one.box.x, one.validation, one.note) for one in found] == [
         (300, "refuted", NOTHING),
-        (100, "unclear", DOUBTED),
+        (110, "unclear", DOUBTED),
         (310, "confirmed", None),
     ]
     assert len(asked) == 2
-    nothing, doubted, confirmed = found
-    # Its picture shows what is said to be drawn there, not only its tile.
-    (mark,) = doubted.marks
-    assert (np.min(mark, axis=0).tolist(), np.max(mark, axis=0).tolist()) == ([110, 148], [189, 152])
-    assert nothing.marks == confirmed.marks == ()
+    doubted = found[1]
+    # It says where the crack is drawn, but not how long and wide it is.
+    assert (doubted.box, doubted.tiles, doubted.length_px) == (Box(148, 110, 5, 80), 1, None)
     assert len(doubted.outline) == 1
+    assert {one.marks for one in found} == {()}
+
+
+def doubts(*_: object) -> bool:
+    return False
+
+
+def test_a_doubted_crack_in_tiles_that_are_only_nearly_cracked_is_unclear_too():
+    (found,) = find_candidates(IMAGE, [tile(100, 100, crack=False)], None, sees(LINE), verify=doubts)
+    assert (found.validation, found.note, found.tiles) == ("unclear", NEARLY_DOUBTED, 0)
+    assert found.box == Box(148, 110, 5, 80)
+    assert found.validation_score == pytest.approx(0.8, abs=1e-3)
+
+
+def test_a_doubted_crack_beside_a_confirmed_one_in_the_same_tile_is_not_lost():
+    second = (slice(178, 183), slice(110, 190))
+    found = find_candidates(IMAGE, [tile(100, 100)], None, sees(LINE, second), verify=lambda image, part, x, y: y < 160)
+    assert [(one.box.y, one.validation) for one in found] == [(148, "confirmed"), (178, "unclear")]
+
+
+SPECKLED = tuple((slice(148, 153), slice(start, start + 24)) for start in (110, 138, 166))
+BLOT = (slice(130, 170), slice(105, 195))
+
+
+@pytest.mark.parametrize(("places", "note"), [(SPECKLED, SHORT), ((BLOT,), TOO_WIDE)])
+def test_a_doubted_chain_of_specks_or_stain_is_told_only_where_a_tile_is_called_cracked(places, note):
+    assert find_candidates(IMAGE, [tile(100, 100, crack=False)], None, sees(*places), verify=doubts) == []
+    (called,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(*places), verify=doubts)
+    assert (called.validation, called.note) == ("unclear", note)
+    (agreed,) = find_candidates(IMAGE, [tile(100, 100, crack=False)], None, sees(*places))
+    assert agreed.validation == ("confirmed" if note == SHORT else "unclear")
 
 
 def test_a_pore_is_no_mark():
@@ -217,7 +251,7 @@ def test_without_a_model_touching_tiles_are_one_unclear_finding():
     assert {one.note for one in found} == {NOT_ASKED}
 
 
-def test_an_uncertain_tile_counts_only_when_confirmed():
+def test_an_uncertain_tile_counts_only_with_a_drawn_crack():
     doubtful = tile(100, 100, crack=False)
     (found,) = find_candidates(IMAGE, [doubtful], None, sees(LINE))
     assert (found.validation, found.tiles, found.probability) == ("confirmed", 0, 0.3)
