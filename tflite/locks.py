@@ -6,7 +6,6 @@ import fcntl
 import os
 import sys
 from pathlib import Path
-from types import TracebackType
 
 from tflite.errors import CrackError
 from tflite.outputs import require_folder
@@ -42,9 +41,7 @@ class FolderLock:
     def __enter__(self) -> FolderLock:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import glob
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -212,11 +211,6 @@ def partial_folder(path: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def exactly(*names: str) -> tuple[str, ...]:
-    """Names as patterns that match nothing else."""
-    return tuple(glob.escape(name) for name in names)
 
 
 def _is_known(out: Path, output: Output) -> bool:

@@ -113,11 +113,6 @@ class TileModel:
         """Side of the square input tile in pixels."""
         return self.sidecar.image_size
 
-    @property
-    def delegate_nodes(self) -> int:
-        """DELEGATE nodes found after allocation; 0 means that no delegate runs, whatever was asked for."""
-        return self.nodes.delegates
-
     def golden(self) -> Golden:
         """What the model answers to `golden_input` here, with tolerance 0."""
         raise NotImplementedError

@@ -17,7 +17,6 @@ DRAWS = 2000  # of photographs, with replacement
 SURE = 0.95  # one-sided: that errors fall
 # Of fewer, none missed does not tell that fewer than a tenth would be: 3 / n is the upper end of a share that was not seen once in n.
 FEW_CRACKS = 30
-BEFORE, AFTER = "before", "after"
 
 
 @dataclass(frozen=True)

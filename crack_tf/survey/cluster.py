@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from crack_tf.survey.crew import Kept
@@ -73,9 +72,7 @@ class ClusterCrew:
     def __enter__(self) -> ClusterCrew:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             if self._client.status == "running":
                 self._client.unregister_worker_plugin(self._name)

@@ -11,7 +11,6 @@ import numpy as np
 
 PATCH_PX = 256
 GOOD, BLURRED, LIT_BADLY, NOT_CONCRETE = "g", "b", "d", "n"
-LETTERS = GOOD + BLURRED + LIT_BADLY + NOT_CONCRETE
 # Sharp tiles have 0.33 and more; those of cameras that moved by 16 pixels, where recall fell below 0.95, mostly less.
 MIN_SHARPNESS = 0.31
 MIN_BRIGHTNESS = 7.0  # grey levels, mean; down to 8 no crack was missed, darker was not measured

@@ -90,9 +90,9 @@ def test_quantised_raw_outputs_are_integers_in_range(models: dict[str, Path]) ->
 @pytest.mark.parametrize("name", NAMES)
 def test_xnnpack_takes_nodes_and_none_takes_none(models: dict[str, Path], name: str) -> None:
     fast, plain = Classifier(models[name], delegate="xnnpack"), Classifier(models[name], delegate="none")
-    assert fast.delegate_nodes >= 1
+    assert fast.nodes.delegates >= 1
     assert fast.nodes.remaining < fast.nodes.total
-    assert plain.delegate_nodes == 0
+    assert plain.nodes.delegates == 0
     assert plain.nodes.remaining == plain.nodes.total
     assert plain.nodes.total == fast.nodes.total
     np.testing.assert_allclose(fast.logits(tiles(4)), plain.logits(tiles(4)), atol=0.1)

@@ -14,7 +14,7 @@ a hole, and before and after it, there is no position: none is better than a wro
 
 Example:
     log = read_flight_log("flight.gpx")
-    position = log.at(datetime(2025, 6, 1, 12, 0, 0, tzinfo=timezone.utc))
+    position = log.fix_at(datetime(2025, 6, 1, 12, 0, 0, tzinfo=timezone.utc).timestamp())
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import bisect
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from functools import cached_property
 from pathlib import Path
 
@@ -42,25 +42,6 @@ from tflite.place.ulog import is_ulog, read_ulog
 from tflite.place.vehicle import KEPT_S
 
 MAX_GAP_S = 10.0  # a drone that searches flies a few metres a second, and logs once a second or oftener
-
-
-@dataclass(frozen=True)
-class Position:
-    """A place at a moment.
-
-    Attributes:
-        latitude, longitude: degrees, WGS84; south and west are negative.
-        altitude_m: in the log's own system, or None.
-        nearest_s: seconds to the nearest fix; 0 on a fix.
-        heading_deg, pitch_deg: of the camera at the nearest fix, or None.
-    """
-
-    latitude: float
-    longitude: float
-    altitude_m: float | None
-    nearest_s: float
-    heading_deg: float | None = None
-    pitch_deg: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,36 +74,15 @@ class FlightLog:
         """Times of the first and the last fix, seconds since 1970 UTC."""
         return self.times[0], self.times[-1]
 
-    def at(self, time: datetime, max_gap_s: float = MAX_GAP_S) -> Position | None:
-        """The position at a moment, interpolated between the fixes before and after it.
+    def fix_at(self, moment: float, max_gap_s: float = MAX_GAP_S) -> Fix | None:
+        """The position at a moment, interpolated between the fixes before and after it, with the camera's angles at the nearest one.
 
         Args:
-            time: with a time zone.
+            moment: seconds since 1970 UTC.
             max_gap_s: longest time in seconds between those two fixes.
 
         Returns:
             None before the first fix, after the last one, and in a hole of the log.
-
-        Raises:
-            CrackError: if the time has no time zone or `max_gap_s` is negative.
-        """
-        if time.tzinfo is None:
-            raise CrackError(f"time {time.isoformat()} has no time zone: which moment it was is not known.")
-        if not max_gap_s >= 0:
-            raise CrackError(f"max_gap_s must be a number of at least 0, got {max_gap_s!r}.")
-        moment = time.timestamp()
-        fix = self.fix_at(moment, max_gap_s)
-        if fix is None:
-            return None
-        nearest = min(abs(other - moment) for other in self._around(moment))
-        return Position(fix.lat, fix.lon, fix.alt, nearest, fix.heading_deg, fix.pitch_deg)
-
-    def fix_at(self, moment: float, max_gap_s: float = MAX_GAP_S) -> Fix | None:
-        """The same as a fix, with the camera's angles at the nearest one.
-
-        Args:
-            moment: seconds since 1970 UTC.
-            max_gap_s: see `at`.
         """
         after = bisect.bisect_left(self.times, moment)
         if after == len(self.times):
@@ -152,10 +112,6 @@ class FlightLog:
         text = f"{len(self.fixes):,} positions from {first} to {last} UTC"
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in self.skipped.items())
         return f"{text}; left out: {left_out}" if left_out else text
-
-    def _around(self, moment: float) -> list[float]:
-        after = bisect.bisect_left(self.times, moment)
-        return self.times[max(after - 1, 0) : after + 1]
 
 
 def read_flight_log(path: str | Path, timezone: str | None = None, video_start: float | None = None) -> FlightLog:

@@ -21,7 +21,6 @@ from tflite.place.fix import Angles, Fix, known_angles, real_altitude, real_plac
 from tflite.place.logcontent import DAMAGED, NO_FIX, NO_MOMENT, NO_TIME, LogContent
 from tflite.place.values import finite
 
-SUFFIXES = (".srt", ".SRT", ".Srt")
 NO_POSITION = "no position"
 _LONGEST_BLOCK = 1 << 14
 _COUNTER = re.compile(r"^\ufeff?[ \t]*(\d{1,9})[ \t]*\r?$", re.MULTILINE | re.ASCII)
