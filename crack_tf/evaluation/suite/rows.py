@@ -208,12 +208,12 @@ class SceneRow:
 
 @dataclass(frozen=True)
 class PhotographRow:
-    """scenes-photographs.csv: a model on one photograph; see `crack_tf.evaluation.suite.scenes.PhotoScore`.
+    """scenes-photographs.csv: a model on one photograph.
 
     Attributes:
         model, set, split, photo: which, on what.
         cracks, found: on it, and of these found.
-        right, false, other: confirmed findings on a crack and on none, and those not confirmed.
+        right, false, other: confirmed findings on a crack and on none, and those unclear or refuted.
     """
 
     model: str

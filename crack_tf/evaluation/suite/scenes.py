@@ -36,31 +36,13 @@ _RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
-class PhotoScore:
+class PhotoScore(PhotographRow):
     """What a survey found on one photograph.
 
     Attributes:
-        model: the classifier's name.
-        set: data set.
-        split: of it.
-        photo: path in the set.
-        cracks: on it.
-        found: of these.
-        right: confirmed findings on a crack.
-        false: confirmed findings on none.
-        other: findings that are unclear or refuted.
-        scores: of the false ones and of the best right one of each found crack; for the curve.
+        scores: of the false findings and of the best right one of each found crack; for the curve.
     """
 
-    model: str
-    set: str
-    split: str
-    photo: str
-    cracks: int
-    found: int
-    right: int
-    false: int
-    other: int
     scores: tuple[tuple[float, ...], tuple[float, ...]]
 
 
