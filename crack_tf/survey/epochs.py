@@ -26,9 +26,8 @@ from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.skeleton import resample
 from crack_tf.survey.findings import Finding, PhotoRecord
 from crack_tf.survey.merge import (
-    MIN_POINTS,
-    MIN_SHARE,
     UNKNOWN_FOOTPRINT_M,
+    agreeing_points,
     alike_points,
     distance_m,
     footprint_m,
@@ -258,20 +257,18 @@ def _pair(old: PhotoRecord, new: PhotoRecord, a: np.ndarray | None, b: np.ndarra
     matrix, inliers = cv2.findHomography(
         sources, targets, method=cv2.RANSAC, ransacReprojThreshold=RESIDUAL, maxIters=3000, confidence=0.999
     )
-    if matrix is None or inliers is None:
+    agreed = agreeing_points(sources, inliers)
+    if matrix is None or agreed is None:
         return None
-    agreeing = inliers.ravel().astype(bool)
-    # Several points may sit on one spot, and one spot explains nothing.
-    spots = len(np.unique((sources[agreeing] / 8).astype(int), axis=0))
-    if spots < MIN_POINTS or agreeing.mean() < MIN_SHARE:
-        return None
+    agreeing, spots = agreed
     full = _scaling(new, inverse=True) @ matrix @ _scaling(old)
     full = full / full[2, 2]
     overlap = _overlap(full, old, new)
     if overlap < _MIN_OVERLAP or not _is_plausible(full, sources[agreeing] / _scaling(old)[0, 0]):
         return None
     rows = tuple(tuple(float(value) for value in row) for row in full)
-    return PhotoPair(old.name, new.name, (rows[0], rows[1], rows[2]), spots, round(float(agreeing.mean()), 4), overlap)  # type: ignore[arg-type]
+    share = round(len(agreeing) / len(sources), 4)
+    return PhotoPair(old.name, new.name, (rows[0], rows[1], rows[2]), len(spots), share, overlap)  # type: ignore[arg-type]
 
 
 def _scaling(photo: PhotoRecord, inverse: bool = False) -> np.ndarray:

@@ -154,6 +154,20 @@ def alike_points(one: np.ndarray | None, other: np.ndarray | None) -> tuple[np.n
     return sources, _places(other)[[match.trainIdx for match in matches]]
 
 
+def agreeing_points(points: np.ndarray, inliers: np.ndarray | None) -> tuple[np.ndarray, np.ndarray] | None:
+    """Numbers of those points (n, 2) that one transform explains, and of one on each spot; None where they are too few.
+
+    Several points may sit on one spot, and one spot explains nothing.
+    """
+    if inliers is None:
+        return None
+    agreeing = np.flatnonzero(inliers.ravel())
+    _, spots = np.unique((points[agreeing] / 8).astype(int), axis=0, return_index=True)
+    if len(spots) < MIN_POINTS or len(agreeing) < MIN_SHARE * len(points):
+        return None
+    return agreeing, agreeing[spots]
+
+
 class _Groups:
     """Disjoint sets of names."""
 
@@ -187,13 +201,9 @@ class Registration:
         transform, inliers = cv2.estimateAffinePartial2D(
             sources, targets, method=cv2.RANSAC, ransacReprojThreshold=_RESIDUAL, maxIters=2000, confidence=0.995
         )
-        if transform is None or inliers is None:
+        if transform is None or agreeing_points(sources, inliers) is None:
             return None
-        agreeing = inliers.ravel().astype(bool)
-        # Several points may sit on one spot, and one spot explains nothing.
-        spots = len(np.unique((sources[agreeing] / 8).astype(int), axis=0))
-        scale = math.hypot(transform[0, 0], transform[1, 0])
-        if spots < MIN_POINTS or agreeing.mean() < MIN_SHARE or not _SCALES[0] <= scale <= _SCALES[1]:
+        if not _SCALES[0] <= math.hypot(transform[0, 0], transform[1, 0]) <= _SCALES[1]:
             return None
         return np.asarray(transform)
 

@@ -23,7 +23,7 @@ from crack_tf.photo.faces import Frame
 from crack_tf.photo.view import MAX_WALL_PITCH_DEG
 from crack_tf.survey.camera import Locator, Scale, Shot
 from crack_tf.survey.footprint import upright_roll
-from crack_tf.survey.merge import MIN_POINTS, MIN_SHARE, SMALL_SIDE, alike_points, find_points
+from crack_tf.survey.merge import SMALL_SIDE, agreeing_points, alike_points, find_points
 from crack_tf.survey.plane_fit import Match, PlaneFit, Pose, fit_plane
 from crack_tf.survey.source import Item, Source
 from crack_tf.survey.store import RANGES, SETTINGS
@@ -255,14 +255,11 @@ def _match(taken: Sequence[_Taken], one: int, other: int) -> Match | None:
     matrix, inliers = cv2.findHomography(
         *alike, method=cv2.RANSAC, ransacReprojThreshold=_RESIDUAL, maxIters=3000, confidence=0.999
     )
-    if matrix is None or inliers is None:
+    agreed = agreeing_points(alike[0], inliers)
+    if matrix is None or agreed is None:
         return None
-    agreeing = np.flatnonzero(inliers.ravel())
-    # Several points may sit on one spot, and one spot explains nothing.
-    _, spots = np.unique((alike[0][agreeing] / 8).astype(int), axis=0, return_index=True)
-    if len(spots) < MIN_POINTS or len(agreeing) < MIN_SHARE * len(alike[0]):
-        return None
-    chosen = agreeing[spots[np.linspace(0, len(spots) - 1, min(_SPOTS, len(spots))).astype(int)]]
+    _, spots = agreed
+    chosen = spots[np.linspace(0, len(spots) - 1, min(_SPOTS, len(spots))).astype(int)]
     places, others = (
         (points[chosen] + 0.5) / _small(photo) - (photo.width / 2, photo.height / 2)
         for photo, points in ((taken[one], alike[0]), (taken[other], alike[1]))
