@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tflite.files import sha256_file, write_bytes
-from tflite.metrics import sigmoid
 from tflite.sidecar import (
     Golden,
     Sidecar,
@@ -37,46 +37,66 @@ def write_dark_model(path: Path, **changes: Any) -> Sidecar:
         path: of the .tflite file.
         changes: other fields of the sidecar.
     """
-    write_bytes(path, _flatbuffer())
-    logit = 0.0
+    pixels = SIZE * SIZE * 3
+    weight = STEEPNESS / pixels
+    tensors = [
+        ("tile", [1, SIZE, SIZE, 3], "UINT8", 1 / 128, 128),
+        ("weights", [1, pixels], "UINT8", weight, 128),
+        ("bias", [1], "INT32", weight / 128, 0),
+        ("logit", [1, 1], "UINT8", OUTPUT.scale, OUTPUT.zero_point),
+    ]
+    write_bytes(path, one_operator("FULLY_CONNECTED", "FullyConnectedOptions", {}, tensors))
     answer = round(logit_of(float(golden_input(SIZE).mean())) / OUTPUT.scale) + OUTPUT.zero_point
-    sidecar = Sidecar(
-        model="dark",
-        scheme="int8-ptq",
-        file=path.name,
-        sha256=sha256_file(path),
-        image_size=SIZE,
-        labels=("no_crack", "crack"),
-        hyperparameters={},
-        input=TensorSpec((1, SIZE, SIZE, 3), "uint8", 1 / 128, 128),
-        output=OUTPUT,
-        threshold=Threshold(
-            float(sigmoid(logit)), logit, raw_threshold(logit, OUTPUT.scale, OUTPUT.zero_point, "uint8"), 0.99, "val"
-        ),
-        golden=Golden(float(answer), 2.0),
-        training={"dataset": "synthetic", "policy": "grouped", "manifest_sha256": "0" * 64, "seed": 0},
-        metrics={},
-        licence="CC0-1.0",
-        versions={"python": "3"},
-        git_revision=None,
-        created="2025-01-01T00:00:00+00:00",
-    )
-    sidecar = replace(sidecar, **changes)
+    fields = {"model": "dark", "image_size": SIZE, "output": OUTPUT, "golden": Golden(float(answer), 2.0)}
+    return describe(path, fields | changes, target_recall=0.99)
+
+
+def describe(path: Path, fields: dict[str, Any], target_recall: float | None = None) -> Sidecar:
+    """The sidecar of a model made by hand, written beside it; the threshold lies at probability 0.5.
+
+    Args:
+        path: of the .tflite file.
+        fields: of the sidecar, `image_size` and `output` among them.
+        target_recall: of the threshold.
+    """
+    size, output = fields["image_size"], fields["output"]
+    raw = raw_threshold(0.0, output.scale, output.zero_point, "uint8")
+    common: dict[str, Any] = {
+        "scheme": "int8-ptq",
+        "file": path.name,
+        "sha256": sha256_file(path),
+        "labels": ("no_crack", "crack"),
+        "hyperparameters": {},
+        "input": TensorSpec((1, size, size, 3), "uint8", 1 / 128, 128),
+        "threshold": Threshold(0.5, 0.0, raw, target_recall, "val"),
+        "training": {"dataset": "synthetic", "policy": "grouped", "manifest_sha256": "0" * 64, "seed": 0},
+        "metrics": {},
+        "licence": "CC0-1.0",
+        "versions": {"python": "3"},
+        "git_revision": None,
+        "created": "2025-01-01T00:00:00+00:00",
+    }
+    sidecar = Sidecar(**common | fields)
     write_sidecar(path, sidecar)
     return sidecar
 
 
-def _flatbuffer() -> bytes:
-    """One FULLY_CONNECTED operator over all pixels, each with the same negative weight."""
+def one_operator(
+    kind: str, options: str, settings: dict[str, Any], tensors: Sequence[tuple[str, list[int], str, float, int]]
+) -> bytes:
+    """A .tflite file with one operator, all of whose weights are alike and negative; the bias is 0.
+
+    Args:
+        kind: of the operator, as the schema calls it.
+        options, settings: the schema's table of its options, and what is set there.
+        tensors: input, weights, bias and output: name, shape, type, scale and zero point.
+    """
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    pixels = SIZE * SIZE * 3
-    weight = STEEPNESS / pixels
-
-    def tensor(name: str, shape: list[int], kind: int, buffer: int, scale: float, zero_point: int) -> Any:
+    def tensor(buffer: int, name: str, shape: list[int], kind: str, scale: float, zero_point: int) -> Any:
         found = schema.TensorT()
-        found.name, found.shape, found.type, found.buffer = name, shape, kind, buffer
+        found.name, found.shape, found.type, found.buffer = name, shape, getattr(schema.TensorType, kind), buffer
         found.quantization = schema.QuantizationParametersT()
         found.quantization.scale, found.quantization.zeroPoint = [scale], [zero_point]
         return found
@@ -87,26 +107,22 @@ def _flatbuffer() -> bytes:
             found.data = np.frombuffer(data, np.uint8)
         return found
 
-    byte, integer = schema.TensorType.UINT8, schema.TensorType.INT32
     graph = schema.SubGraphT()
-    graph.tensors = [
-        tensor("tile", [1, SIZE, SIZE, 3], byte, 0, 1 / 128, 128),
-        tensor("weights", [1, pixels], byte, 1, weight, 128),
-        tensor("bias", [1], integer, 2, weight / 128, 0),
-        tensor("logit", [1, 1], byte, 0, OUTPUT.scale, OUTPUT.zero_point),
-    ]
+    graph.tensors = [tensor(number, *about) for number, about in zip((0, 1, 2, 0), tensors, strict=True)]
     graph.inputs, graph.outputs = [0], [3]
     operator = schema.OperatorT()
     operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0, 1, 2], [3]
-    operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
-    operator.builtinOptions = schema.FullyConnectedOptionsT()
+    operator.builtinOptionsType = getattr(schema.BuiltinOptions, options)
+    operator.builtinOptions = getattr(schema, f"{options}T")()
+    for name, value in settings.items():
+        setattr(operator.builtinOptions, name, value)
     graph.operators = [operator]
     code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
+    code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, kind)
     code.version = 1
     model = schema.ModelT()
     model.version, model.operatorCodes, model.subgraphs = 3, [code], [graph]
-    model.buffers = [buffer(), buffer(bytes([127]) * pixels), buffer(bytes(4))]
+    model.buffers = [buffer(), buffer(bytes([127]) * math.prod(tensors[1][1])), buffer(bytes(4))]
     builder = flatbuffers.Builder(8192)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())

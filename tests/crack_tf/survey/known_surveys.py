@@ -14,6 +14,7 @@ from crack_tf.photo.cracks import measure_cracks
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, finding_id, write_survey
 from crack_tf.survey.severity import severity
 from crack_tf.survey.store import Store
+from tests.crack_tf.survey.some_finding import some_finding
 from tflite.device.tiles import Box
 from tflite.place.fix import EARTH_M
 
@@ -110,10 +111,9 @@ def drawn_finding(photo: PhotoRecord, mask: np.ndarray, validation: str = "confi
 def tile_finding(photo: PhotoRecord, box: Box, validation: str) -> Finding:
     """A finding that is a tile only."""
     corners = ((box.x, box.y), (box.x + box.w, box.y), (box.x + box.w, box.y + box.h), (box.x, box.y + box.h))
-    return Finding(
+    return some_finding(
+        photo.name,
         id=finding_id(photo.name, box),
-        photo=photo.name,
-        seen_on=(photo.name,),
         box=box,
         outline=(tuple((float(x), float(y)) for x, y in corners),),
         latitude=photo.latitude,
@@ -121,19 +121,9 @@ def tile_finding(photo: PhotoRecord, box: Box, validation: str) -> Finding:
         altitude_m=photo.altitude_m,
         time=photo.time,
         probability=0.7,
-        tiles=1,
         validation=validation,
         validation_score=0.4,
         mm_per_pixel=photo.mm_per_pixel,
-        length_px=None,
-        mean_width_px=None,
-        max_width_px=None,
-        length_mm=None,
-        mean_width_mm=None,
-        max_width_mm=None,
-        severity=1.0,
-        picture="pictures/000000000000.jpg",
-        overlay="overlays/000000000000.jpg",
     )
 
 

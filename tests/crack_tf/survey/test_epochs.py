@@ -12,6 +12,7 @@ from crack_tf.survey.epochs import Matched, PhotoPair, match_cracks, pair_photog
 from crack_tf.survey.findings import Finding, PhotoRecord
 from crack_tf.survey.merge import find_points
 from crack_tf.synthetic.wall import Wall
+from tests.crack_tf.survey.some_finding import some_finding
 from tflite.device.tiles import Box
 
 SIZE = (900, 700)
@@ -49,20 +50,11 @@ def record(name: str, latitude: float | None = PLACE[0]) -> PhotoRecord:
 def crack(number: int, photo: str, line: np.ndarray) -> Finding:
     low, high = line.min(axis=0).astype(int), line.max(axis=0).astype(int) + 1
     points = tuple((round(float(x), 1), round(float(y), 1)) for x, y in line)
-    return Finding(
+    return some_finding(
+        photo,
         id=f"{number:012x}",
-        photo=photo,
-        seen_on=(photo,),
         box=Box(int(low[1]), int(low[0]), int(high[1] - low[1]), int(high[0] - low[0])),
         outline=(points,),
-        latitude=None,
-        longitude=None,
-        altitude_m=None,
-        time=None,
-        probability=0.9,
-        tiles=1,
-        validation="confirmed",
-        validation_score=0.8,
         mm_per_pixel=1.0,
         length_px=100.0,
         mean_width_px=3.0,
@@ -70,9 +62,6 @@ def crack(number: int, photo: str, line: np.ndarray) -> Finding:
         length_mm=100.0,
         mean_width_mm=3.0,
         max_width_mm=4.0,
-        severity=1.0,
-        picture="pictures/a.jpg",
-        overlay="overlays/a.jpg",
         centreline=(points,),
     )
 

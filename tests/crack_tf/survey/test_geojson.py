@@ -16,30 +16,32 @@ from hypothesis import strategies as st
 from crack_tf.photo.cracks import measure_cracks, range_row
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey
 from crack_tf.survey.geojson import COLUMNS, coverage_geojson, findings_geojson, write_tables
+from tests.crack_tf.survey.some_finding import some_finding
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 
 
 def finding(latitude: float | None = -33.5, longitude: float | None = -70.6, altitude: float | None = 12.0) -> Finding:
     ring = ((1.0, 2.0), (3.0, 2.0), (3.0, 4.0))
-    place = (latitude, longitude, altitude)
-    numbers = (0.1, 400.0, 4.0, 6.0, 40.0, 0.4, 0.6)
-    return Finding(
-        "abc",
-        "a.jpg",
-        ("a.jpg", "b.jpg"),
-        Box(2, 1, 2, 2),
-        (ring,),
-        *place,
-        None,
-        0.9,
-        2,
-        "confirmed",
-        0.8,
-        *numbers,
-        5.0,
-        "p",
-        "o",
+    return some_finding(
+        id="abc",
+        seen_on=("a.jpg", "b.jpg"),
+        box=Box(2, 1, 2, 2),
+        outline=(ring,),
+        latitude=latitude,
+        longitude=longitude,
+        altitude_m=altitude,
+        tiles=2,
+        mm_per_pixel=0.1,
+        length_px=400.0,
+        mean_width_px=4.0,
+        max_width_px=6.0,
+        length_mm=40.0,
+        mean_width_mm=0.4,
+        max_width_mm=0.6,
+        severity=5.0,
+        picture="p",
+        overlay="o",
     )
 
 

@@ -27,6 +27,7 @@ from tests.crack_tf.survey.geometric_flight import (
     wall_face,
     wall_points,
 )
+from tests.crack_tf.survey.some_finding import some_finding
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 
@@ -175,12 +176,7 @@ def test_a_finding_counts_once_and_a_refuted_one_not_at_all(finding: Finding):
 
 @pytest.fixture
 def finding() -> Finding:
-    return Finding(
-        id="0" * 12, photo="0000.jpg", seen_on=("0000.jpg",), box=Box(0, 0, 1, 1), outline=(), latitude=None, longitude=None,
-        altitude_m=None, time=None, probability=0.9, tiles=1, validation="confirmed", validation_score=None, mm_per_pixel=None,
-        length_px=None, mean_width_px=None, max_width_px=None, length_mm=None, mean_width_mm=None, max_width_mm=None, severity=0.0,
-        picture="pictures/a.jpg", overlay="overlays/a.jpg",
-    )  # fmt: skip
+    return some_finding("0000.jpg", validation_score=None)
 
 
 def test_patches_that_show_nothing_are_not_seen():

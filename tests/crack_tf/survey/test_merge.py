@@ -10,6 +10,7 @@ import pytest
 from crack_tf.survey.findings import Finding, PhotoRecord, finding_id
 from crack_tf.survey.merge import NEIGHBOURS, find_points, merge_findings, near_pairs
 from crack_tf.synthetic.wall import Wall, draw_walk
+from tests.crack_tf.survey.some_finding import some_finding
 from tflite.device.tiles import Box
 
 WIDTH, HEIGHT, SHIFT = 640, 480, 220
@@ -37,27 +38,17 @@ def finding(name: str, wall: Wall, crack: int, left: int, **changes) -> Finding:
     low, high = points.min(axis=0).astype(int), points.max(axis=0).astype(int)
     box = Box(int(low[1]), int(low[0]), int(high[1] - low[1]) + 1, int(high[0] - low[0]) + 1)
     length = float(np.hypot(*np.diff(points, axis=0).T).sum())
-    numbers = (0.2, length, 7.0, 9.0, length / 5, 1.4, 1.8)
-    made = Finding(
-        finding_id(name, box),
-        name,
-        (name,),
-        box,
-        (outline,),
-        None,
-        None,
-        None,
-        None,
-        0.9,
-        2,
-        "confirmed",
-        0.8,
-        *numbers,
-        0.0,
-        "p",
-        "o",
-    )
-    return replace(made, **changes)
+    sizes = {
+        "mm_per_pixel": 0.2,
+        "length_px": length,
+        "mean_width_px": 7.0,
+        "max_width_px": 9.0,
+        "length_mm": length / 5,
+        "mean_width_mm": 1.4,
+        "max_width_mm": 1.8,
+    }
+    about = {"id": finding_id(name, box), "box": box, "outline": (outline,), "tiles": 2, "severity": 0.0}
+    return some_finding(name, **{**about, **sizes, **changes})
 
 
 @pytest.fixture(scope="module")

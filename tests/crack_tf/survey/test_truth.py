@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 
 from crack_tf.survey.findings import Finding, PhotoRecord, Survey
 from crack_tf.survey.truth import FORMAT, compare, on_a_crack, read_truth
+from tests.crack_tf.survey.some_finding import some_finding
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 
@@ -28,32 +28,17 @@ TRUTH: dict[str, Any] = {
 
 def finding(y: float = 100.0, number: str = "x", **changes) -> Finding:
     ring = ((100.0, y - 3), (300.0, y - 3), (300.0, y + 3), (100.0, y + 3))
-    made = Finding(
-        id=number,
-        photo="DCIM/a.jpg",
-        seen_on=("DCIM/a.jpg",),
-        box=Box(97, 100, 6, 200),
-        outline=(ring,),
-        latitude=None,
-        longitude=None,
-        altitude_m=None,
-        time=None,
-        probability=0.9,
-        tiles=2,
-        validation="confirmed",
-        validation_score=0.8,
-        mm_per_pixel=0.1,
-        length_px=210.0,
-        mean_width_px=6.0,
-        max_width_px=8.0,
-        length_mm=21.0,
-        mean_width_mm=0.6,
-        max_width_mm=0.8,
-        severity=1.0,
-        picture="",
-        overlay="",
-    )
-    return replace(made, **changes)
+    sizes = {
+        "mm_per_pixel": 0.1,
+        "length_px": 210.0,
+        "mean_width_px": 6.0,
+        "max_width_px": 8.0,
+        "length_mm": 21.0,
+        "mean_width_mm": 0.6,
+        "max_width_mm": 0.8,
+    }
+    box = Box(97, 100, 6, 200)
+    return some_finding("DCIM/a.jpg", **{"id": number, "box": box, "outline": (ring,), "tiles": 2, **sizes, **changes})
 
 
 def survey(*findings: Finding) -> Survey:

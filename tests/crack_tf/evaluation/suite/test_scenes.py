@@ -11,17 +11,13 @@ from hypothesis import strategies as st
 
 from crack_tf.evaluation.suite.scenes import PhotoScore, froc, judge, photo_rows, scene_rows, true_cracks
 from crack_tf.survey.findings import CONFIRMED, UNCLEAR, Finding
+from tests.crack_tf.survey.some_finding import some_finding
 from tflite.device.tiles import Box
 
 
 def finding(x: int, y: int, w: int, h: int, score: float = 0.8, validation: str = CONFIRMED) -> Finding:
     ring = ((float(x), float(y)), (float(x + w), float(y)), (float(x + w), float(y + h)), (float(x), float(y + h)))
-    return Finding(
-        id="0" * 12, photo="a.jpg", seen_on=("a.jpg",), box=Box(y, x, h, w), outline=(ring,), latitude=None, longitude=None,
-        altitude_m=None, time=None, probability=0.9, tiles=1, validation=validation, validation_score=score,
-        mm_per_pixel=None, length_px=None, mean_width_px=None, max_width_px=None, length_mm=None, mean_width_mm=None,
-        max_width_mm=None, severity=0.0, picture="a", overlay="b",
-    )  # fmt: skip
+    return some_finding(box=Box(y, x, h, w), outline=(ring,), validation=validation, validation_score=score)
 
 
 @pytest.fixture
