@@ -203,13 +203,13 @@ def check_mask(mask: np.ndarray, shape: tuple[int, int] | None = None, name: str
     return inside
 
 
-def check_crack_mask(mask: np.ndarray, shape: tuple[int, int] | None = None, name: str = "mask") -> np.ndarray:
+def check_crack_mask(mask: np.ndarray, name: str = "mask") -> np.ndarray:
     """`check_mask` for cracks, which never cover most of a photograph: a mask that does is taken for an inverted one.
 
     Raises:
         CrackError: see `check_mask`; also if more than half of the mask is crack.
     """
-    mask = check_mask(mask, shape, name)
+    mask = check_mask(mask, name=name)
     share = float(mask.mean())
     if share > _MAX_CRACK_SHARE:
         raise CrackError(

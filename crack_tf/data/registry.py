@@ -72,8 +72,8 @@ class DataSet:
     summary: str
     licence: str
     citation: str
-    local: str | None
-    kaggle: str | None
+    local: str | None = None
+    kaggle: str | None = None
     neighbours: NeighbourRule | None = None
     task: str = "classify"
     page: str | None = None
@@ -123,8 +123,6 @@ DATASETS: dict[str, DataSet] = {
             summary="procedural concrete with cracks, shadows, stains, joints; made on this machine from a seed",
             licence="CC0-1.0",
             citation="none needed: drawn by crack_tf.synthetic.tiles",
-            local=None,
-            kaggle=None,
         ),
         DataSet(
             name="metu",
@@ -149,8 +147,6 @@ DATASETS: dict[str, DataSet] = {
             summary="the synthetic concrete at 256 px with exact masks, half of it crack-free; made on this machine from a seed",
             licence="CC0-1.0",
             citation="none needed: drawn by crack_tf.synthetic.tiles",
-            local=None,
-            kaggle=None,
             task="segment",
         ),
         DataSet(
@@ -160,7 +156,6 @@ DATASETS: dict[str, DataSet] = {
             citation="Yang, Zhang, Yu, Prokhorov, Mei, Ling (2020), Feature Pyramid and Hierarchical Boosting Network for Pavement "
             "Crack Detection, IEEE T-ITS 21(4), doi 10.1109/TITS.2019.2910595",
             local="segmentation/crack500",
-            kaggle=None,
             neighbours=crack500_photographs,
             task="segment",
             page="https://github.com/fyangneil/pavement-crack-detection",
@@ -172,7 +167,6 @@ DATASETS: dict[str, DataSet] = {
             citation="Liu, Yao, Lu, Xie, Li (2019), DeepCrack: A deep hierarchical feature learning architecture for crack "
             "segmentation, Neurocomputing 338, doi 10.1016/j.neucom.2019.01.036",
             local="segmentation/deepcrack",
-            kaggle=None,
             neighbours=deepcrack_photographs,
             task="segment",
             page="https://github.com/yhlleo/DeepCrack",
@@ -183,7 +177,6 @@ DATASETS: dict[str, DataSet] = {
             licence="AFL-3.0 says the copy's repository; research only until the record 10.7294/16625056 is checked",
             citation="Bianchi, Hebdon (2021), Concrete Crack Conglomerate Dataset, Virginia Tech, doi 10.7294/16625056",
             local="segmentation/conglomerate",
-            kaggle=None,
             neighbours=conglomerate_photographs,
             task="segment",
             page="https://doi.org/10.7294/16625056",
@@ -194,7 +187,6 @@ DATASETS: dict[str, DataSet] = {
             licence="CC0-1.0",
             citation="public-domain drone photographs of concrete walls with masks",
             local="segmentation/uav_concrete",
-            kaggle=None,
             neighbours=uav_concrete_stretches,
             task="segment",
             page="https://creativecommons.org/publicdomain/zero/1.0/",
@@ -205,7 +197,6 @@ DATASETS: dict[str, DataSet] = {
             licence="research only (no licence given for the images)",
             citation="tiles of bridge decks with masks; some branches are not drawn",
             local="segmentation/bridge_deck",
-            kaggle=None,
             neighbours=bridge_deck_photographs,
             task="segment",
             page="(a copy from its authors)",
@@ -216,7 +207,6 @@ DATASETS: dict[str, DataSet] = {
             licence="research only (no licence given)",
             citation="drone photographs of asphalt with masks",
             local="segmentation/uav_asphalt",
-            kaggle=None,
             neighbours=uav_asphalt_photographs,
             task="segment",
             page="(a copy from its authors)",
@@ -227,7 +217,6 @@ DATASETS: dict[str, DataSet] = {
             licence="research only (web photographs, no licence given)",
             citation="Concrete Structure Spalling and Crack (CSSC) data set; about 8 % of crack and 10 % of no_crack are wrong",
             local="cssc",
-            kaggle=None,
             neighbours=cssc_photographs,
             page="(a copy from its authors)",
         ),
@@ -237,7 +226,6 @@ DATASETS: dict[str, DataSet] = {
             licence="CC0-1.0 AND CC-BY-2.0 AND CC-BY-3.0 AND BSD-2-Clause AND BSD-3-Clause-Clear AND MIT AND Apache-2.0",
             citation="see sources.csv in its folder",
             local="scenes_clean",
-            kaggle=None,
             neighbours=scene_photographs,
             page="(see sources.csv of the copy)",
             clean=True,
@@ -248,7 +236,6 @@ DATASETS: dict[str, DataSet] = {
             licence="CC0-1.0 AND BSD-3-Clause",
             citation="see sources.csv in its folder",
             local="scenes_whole",
-            kaggle=None,
             page="(see sources.csv of the copy)",
             clean=True,
             left_out=True,
@@ -259,7 +246,6 @@ DATASETS: dict[str, DataSet] = {
             licence="not stated; evaluation only",
             citation="brickwork tiles with and without cracks",
             local="brick",
-            kaggle=None,
             page="(a copy from its authors)",
             left_out=True,
         ),
@@ -386,7 +372,7 @@ def _is_file(path: Path, sha256: str) -> bool:
     return path.is_file() and not path.is_symlink() and sha256_file(path) == sha256
 
 
-def prepare(source: str, policy: str | None = None, seed: int = 0, root: str | None = None) -> Manifest:
+def prepare(source: str, policy: str | None = None, seed: int = 0) -> Manifest:
     """The manifest of a data set, made when it is not there yet; what a user should know of it then goes to stderr, and each time what is
     missing from it.
 
@@ -394,7 +380,6 @@ def prepare(source: str, policy: str | None = None, seed: int = 0, root: str | N
         source: path of a manifest .csv, a registry name, or a folder with one sub-folder per class, or with images and masks.
         policy: see `crack_tf.data.split.split`; not used for a manifest file.
         seed: of the split; not used for a manifest file.
-        root: folder of a named data set's images, if not the usual one.
 
     Raises:
         CrackError: if the source is none of these, or its images cannot be audited and split.
@@ -402,7 +387,7 @@ def prepare(source: str, policy: str | None = None, seed: int = 0, root: str | N
     if source.lower().endswith(".csv"):
         return read_manifest(source)
     check_policy(policy)
-    place = locate(source, root)
+    place = locate(source)
     policy = policy or default_policy(place.listing())
     kept = cache_folder() / "manifests" / f"{place.name}-{policy}-{seed}-{_listing_hash(place)}.csv"
     missing = kept.with_suffix(".json")

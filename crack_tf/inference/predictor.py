@@ -93,14 +93,12 @@ def load_predictor(
     return KerasPredictor(file, trust)
 
 
-def load_map_predictor(
-    path: str | Path, *, threads: int | None = None, delegate: str = "xnnpack", trust: bool = False
-) -> MapPredictor:
+def load_map_predictor(path: str | Path, *, threads: int | None = None, delegate: str = "xnnpack") -> MapPredictor:
     """Load a segmentation model; arguments and errors are those of `load_predictor`."""
     file = model_file(path)
     if file.suffix == ".tflite":
-        return TfliteMapPredictor(file, threads or os.cpu_count() or 1, delegate, trust)
-    return KerasMapPredictor(file, trust)
+        return TfliteMapPredictor(file, threads or os.cpu_count() or 1, delegate)
+    return KerasMapPredictor(file)
 
 
 def model_file(path: str | Path) -> Path:
@@ -242,9 +240,9 @@ class TflitePredictor(_Loaded):
 class KerasMapPredictor(_LoadedMap):
     """A `.keras` file behind `MapPredictor`; see `load_map_predictor`."""
 
-    def __init__(self, path: Path, trust: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.sidecar, self._model = _load_keras(path, "segment", trust)
+        self.sidecar, self._model = _load_keras(path, "segment")
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Logits in batches of 8; see `MapPredictor`.
@@ -263,9 +261,9 @@ class KerasMapPredictor(_LoadedMap):
 class TfliteMapPredictor(_LoadedMap):
     """A `.tflite` file behind `MapPredictor`; see `load_map_predictor`. `segmenter` is the device's own way to run it."""
 
-    def __init__(self, path: Path, threads: int, delegate: str = "xnnpack", trust: bool = False) -> None:
+    def __init__(self, path: Path, threads: int, delegate: str = "xnnpack") -> None:
         self.path = path
-        self.segmenter = Segmenter(path, threads=threads, delegate=delegate, trust=trust)
+        self.segmenter = Segmenter(path, threads=threads, delegate=delegate)
         self.sidecar = self.segmenter.sidecar
 
     @property
@@ -290,7 +288,7 @@ class TfliteMapPredictor(_LoadedMap):
         return self.segmenter.probabilities(tiles)
 
 
-def _load_keras(path: Path, task: str, trust: bool) -> tuple[Sidecar, Any]:
+def _load_keras(path: Path, task: str, trust: bool = False) -> tuple[Sidecar, Any]:
     """A checked `.keras` file: its sidecar and the model."""
     sidecar = read_sidecar(path)
     require_task(path, sidecar, task)

@@ -140,11 +140,6 @@ class Scale:
         if self.focal_mm is not None and self.sensor_width_mm is None:
             raise CrackError(f"--focal-mm {self.focal_mm:g} needs --sensor-width-mm beside it.")
 
-    def of(self, data: bytes | None, width: int, height: int, measured_m: float | None = None) -> float | None:
-        """Millimetres per pixel of a photograph, or None. Arguments as for `find`."""
-        found = self.find(data, width, height, measured_m)[0]
-        return None if found is None else found.mm_per_pixel
-
     def find(
         self, data: bytes | None, width: int, height: int, measured_m: float | None = None
     ) -> tuple[GroundSampling | None, str | None]:

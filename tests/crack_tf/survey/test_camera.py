@@ -138,9 +138,12 @@ def test_scales_that_do_not_go_together_are_refused(scale):
 def test_a_given_camera_gives_the_scale():
     scale = Scale(distance_m=2.0, focal_mm=10.0, sensor_width_mm=13.2)
     scale.check()
-    assert scale.of(None, 4000, 3000) == pytest.approx(13.2 / 4000 * (2000 - 10) / 10)
-    assert Scale(0.2).of(None, 4000, 3000) == 0.2
-    assert Scale().of(None, 4000, 3000) is None
+    for said, mm_per_pixel in ((scale, 13.2 / 4000 * (2000 - 10) / 10), (Scale(0.2), 0.2)):
+        found, why_not = said.find(None, 4000, 3000)
+        assert found is not None
+        assert found.mm_per_pixel == pytest.approx(mm_per_pixel)
+        assert why_not is None
+    assert Scale().find(None, 4000, 3000) == (None, None)
 
 
 @pytest.mark.parametrize("scale", [Scale(distance_m=2.0), Scale(distance_m=2.0, focal_mm=8.0, sensor_width_mm=13.2)])
