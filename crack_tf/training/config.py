@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from crack_tf.data.policies import POLICIES
-from crack_tf.models import get_model
+from crack_tf.models import ModelSpec, get_model
 from tflite.arguments import check_types, is_number, is_whole, option_of
 from tflite.errors import CrackError
 
@@ -17,7 +17,7 @@ PRECISIONS = ("float32", "bfloat16")
 LOSSES = ("bce", "dice", "tversky")
 DEFAULT_DATA = {"classify": "synthetic", "segment": "synthetic_masks"}
 
-_CHOICES = {"schedule": SCHEDULES, "optimizer": OPTIMIZERS, "precision": PRECISIONS}
+_CHOICES = {"policy": POLICIES, "schedule": SCHEDULES, "optimizer": OPTIMIZERS, "precision": PRECISIONS}
 _COUNTS = ("epochs", "steps_per_epoch", "batch", "val_limit")  # from 1
 _STEPS = ("warmup_steps", "freeze_epochs", "unfreeze_blocks", "patience", "seed")  # from 0
 _POSITIVE = ("learning_rate", "positive_weight", "negative_weight", "max_minutes")
@@ -135,20 +135,32 @@ class TrainConfig:
             (_STEPS, lambda value: is_whole(value) and value >= 0, "a whole number from 0"),
             (_POSITIVE, lambda value: is_number(value) and 0 < value < float("inf"), "a number above 0"),
             (_SHARES, lambda value: is_number(value) and 0 <= value <= 1, "a share from 0 to 1"),
+            (
+                ("limit",),
+                lambda value: is_number(value) and value > 0 and (is_whole(value) or value < 1),
+                "a number from 1, or a share such as 0.1",
+            ),
+            (
+                ("target_recall",),
+                lambda value: is_number(value) and 0 < value <= 1,
+                "a share above 0 and at most 1, such as 0.998",
+            ),
+            (("augmentation",), lambda value: is_number(value) and 0 <= value <= 4, "a strength from 0 (none) to 4"),
+            (("zoom_out",), lambda value: is_number(value) and 1 <= value <= 4, "a factor from 1 (never) to 4"),
         ):
             for name in names:
                 value = getattr(self, name)
                 if not (holds(value) or (value is None and name in _OPTIONAL)):
                     raise CrackError(f"{option_of(name)} {value!r}: give {wanted}.")
         for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise CrackError(f"{option_of(name)} {getattr(self, name)!r}: choose one of {', '.join(allowed)}.")
-        if self.policy is not None and self.policy not in POLICIES:
-            raise CrackError(f"--policy {self.policy!r}: choose one of {', '.join(POLICIES)}.")
-        if self.limit is not None and not (
-            is_number(self.limit) and (is_whole(self.limit) or self.limit < 1) and self.limit > 0
-        ):
-            raise CrackError(f"--limit {self.limit!r}: give a number from 1, or a share such as 0.1.")
+            value = getattr(self, name)
+            if not (value in allowed or (value is None and name in _OPTIONAL)):
+                raise CrackError(f"{option_of(name)} {value!r}: choose one of {', '.join(allowed)}.")
+        loss_names(self.loss)
+        self._check_model(spec)
+
+    def _check_model(self, spec: ModelSpec) -> None:
+        """Refuse what the model cannot do."""
         if self.unfreeze_blocks is not None and (spec.set_trainable is None or self.unfreeze_blocks > spec.blocks):
             raise CrackError(
                 f"--unfreeze-blocks {self.unfreeze_blocks}: {self.model} has {spec.blocks} blocks to unfreeze."
@@ -156,10 +168,6 @@ class TrainConfig:
         if self.freeze_epochs and spec.set_trainable is None:
             raise CrackError(
                 f"--freeze-epochs {self.freeze_epochs}: {self.model} has no pretrained backbone to freeze."
-            )
-        if not (is_number(self.target_recall) and 0 < self.target_recall <= 1):
-            raise CrackError(
-                f"--target-recall {self.target_recall}: give a share above 0 and at most 1, such as 0.998."
             )
         if spec.task == "classify" and (self.loss != "bce" or self.empty_share != 1):
             raise CrackError(
@@ -169,15 +177,10 @@ class TrainConfig:
             raise CrackError(
                 f"--zoom-out {self.zoom_out:g}: {self.model} draws masks; its patches are enlarged and reduced by --augmentation."
             )
-        if not (is_number(self.augmentation) and 0 <= self.augmentation <= 4):
-            raise CrackError(f"--augmentation {self.augmentation}: give a strength from 0 (none) to 4.")
         if spec.task == "segment" and self.teacher:
             raise CrackError(
                 f"--teacher {self.teacher}: {self.model} draws masks; only classifiers learn from a teacher."
             )
-        if not (is_number(self.zoom_out) and 1 <= self.zoom_out <= 4):
-            raise CrackError(f"--zoom-out {self.zoom_out}: give a factor from 1 (never) to 4.")
-        loss_names(self.loss)
 
     def as_dict(self) -> dict[str, Any]:
         """What config.json keeps as "train": all but the choice of samples, and how long one is willing to wait."""
