@@ -23,7 +23,7 @@ import contextlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -240,15 +240,7 @@ def work(
             write_csv(out / PHOTOS, rows, COLUMNS)
     unreadable = sum(row["status"] == UNREADABLE for row in rows)
     cracked = sum(bool(row["cracks"]) for row in rows)
-    unclear = sum(bool(row["unclear"]) for row in rows)
-    short, shortest = sum(row["short"] or 0 for row in rows), min_length(config.measure, by_model=True)
-    print(
-        f"{counted(len(rows), 'photograph')}: {cracked} with cracks, {unreadable} NOT READ"
-        + (f"; {unclear} with unclear marks: look at them" if unclear else "")
-        + (f"; {counted(short, 'mark')} shorter than {shortest:g} px left out" if short else "")
-        + (f"; {done_before} done before" if done_before else "")
-        + (f"; {counted(skipped, 'other file')} passed over" if skipped else "")
-    )
+    print("; ".join(_told_of_all(rows, cracked, unreadable, done_before, skipped, config.measure)))
     for limit, told in answers.items():
         print(tell(limit, told, marks_unclear))
     scales = [row["mm_per_pixel"] for row in rows if row["mm_per_pixel"] is not None]
@@ -260,6 +252,21 @@ def work(
         print(f"note: {research_note([model_name(segmenter.sidecar)])}")
     print(f"results in {out}")
     return Segmented(len(rows), cracked, unreadable)
+
+
+def _told_of_all(
+    rows: list[dict[str, Any]], cracked: int, unreadable: int, done_before: int, skipped: int, measure: MeasureConfig
+) -> Iterator[str]:
+    """The parts of the line that counts all photographs."""
+    yield f"{counted(len(rows), 'photograph')}: {cracked} with cracks, {unreadable} NOT READ"
+    if unclear := sum(bool(row["unclear"]) for row in rows):
+        yield f"{unclear} with unclear marks: look at them"
+    if short := sum(row["short"] or 0 for row in rows):
+        yield f"{counted(short, 'mark')} shorter than {min_length(measure, by_model=True):g} px left out"
+    if done_before:
+        yield f"{done_before} done before"
+    if skipped:
+        yield f"{counted(skipped, 'other file')} passed over"
 
 
 def open_out(
@@ -414,13 +421,7 @@ def handle(
         "tile": segmenter.image_size,
         "overlap": config.overlap,
         "foreground": None if foreground is None else {"backend": foreground.backend, "share": foreground.share},
-        "seams": None
-        if steps is None
-        else {
-            "at_seams": steps.at_seams,
-            "elsewhere": steps.elsewhere,
-            "ratio": steps.ratio if np.isfinite(steps.ratio) else None,
-        },
+        "seams": steps and {**asdict(steps), "ratio": steps.ratio if np.isfinite(steps.ratio) else None},
         "crack_pixels": int(mask.sum()),
         "seconds": round(seconds, 3),
         "mm_per_pixel": None if scale is None else scale.mm_per_pixel,

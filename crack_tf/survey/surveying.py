@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
@@ -13,7 +13,7 @@ from typing import Any, cast
 from crack_tf.common.arguments import check_config
 from crack_tf.common.progress import say_now
 from crack_tf.models.shipped import find_model, model_name, read_zoo, stated_use
-from crack_tf.photo.faces import read_faces
+from crack_tf.photo.faces import Face, read_faces
 from crack_tf.photo.gsd import BY_POSITIONS, STATED_RANGES, check_stated
 from crack_tf.photo.limits import Limits, read_limits
 from crack_tf.survey.camera import Locator, Scale
@@ -28,13 +28,13 @@ from crack_tf.survey.findings import Finding, Gap, Survey, unplaced
 from crack_tf.survey.ledger import NEEDED_MM, POSITION_ERROR_M, Coverage
 from crack_tf.survey.page import write_page
 from crack_tf.survey.pipeline import Run
-from crack_tf.survey.position_ranges import SETTING, lens_locator, ranges_of
+from crack_tf.survey.position_ranges import SETTING, PositionRanges, lens_locator, ranges_of
 from crack_tf.survey.review import FILE_NAME as REVIEW
 from crack_tf.survey.review import Review, kept_review, read_kept
 from crack_tf.survey.scales import ask_for_lens
 from crack_tf.survey.search import Plan, Searcher
-from crack_tf.survey.since import Since, open_earlier
-from crack_tf.survey.source import file_hash, is_video, open_source
+from crack_tf.survey.since import Earlier, Since, open_earlier
+from crack_tf.survey.source import Source, file_hash, is_video, open_source
 from crack_tf.survey.store import SETTINGS, Store
 from crack_tf.survey.truth import Comparison, compare, read_truth
 from tflite.arguments import check_path, check_types, option_of
@@ -275,13 +275,7 @@ def survey(
         >>> [(finding.id, finding.length_mm) for finding in found.findings], found.gaps, found.report  # doctest: +SKIP
     """
     require(("cv2",))  # the first photographs would do without, the last step not
-    check_config(config, SurveyConfig, optional=True)
-    unknown = sorted(set(settings) - {entry.name for entry in fields(SurveyConfig)})
-    if unknown:
-        raise CrackError(f"survey() takes no {unknown[0]!r}: see the fields of SurveyConfig.")
-    if config is not None and settings:
-        raise CrackError(f"survey() was given a configuration and {sorted(settings)[0]!r} beside it: put that into it.")
-    config = config or SurveyConfig(**settings)
+    config = _config_of(config, settings)
     check_path("source", source, "a folder of photographs, a video or a journal's folder")
     check_path("out", out, "a folder")
     check_path("truth", truth, "a truth.json", optional=True)
@@ -289,14 +283,7 @@ def survey(
     known = None if truth is None else read_truth(truth)
     faces = () if config.faces is None else read_faces(config.faces)
     earlier = None if config.since is None else open_earlier(config.since, folder)
-    # Asked of the photographs afterwards: a finished survey answers other questions without being searched again.
-    asked: dict[str, Any] = {
-        "needs_mm": config.needs_mm,
-        **({"faces": [asdict(face) for face in faces]} if faces else {}),
-        **({} if config.condition is None else {"condition": read_condition(config.condition).as_json()}),
-        **({"limits_mm": list(config.limits)} if config.limits else {}),
-        **({} if earlier is None else {"since": earlier.as_json()}),
-    }
+    asked = _asked(config, faces, earlier)
     scale = Scale(config.mm_per_pixel, config.distance_m, config.focal_mm, config.sensor_width_mm)
     scale.check()
     clock = CameraClock(None if config.timezone is None else parse_timezone(config.timezone), config.clock_offset)
@@ -319,7 +306,6 @@ def survey(
     pictures = open_source(photos, folder, locator, config.every_s, config.video_start, subtitles)
     if overwrite or not (folder / SETTINGS).is_file():  # one that was begun goes on
         ask_for_lens(pictures, scale)
-    beside = find_subtitles(given) if is_video(given) and subtitles is None else None
     chosen = find_model(config.model)
     plan = Plan(
         classifier=chosen.path,
@@ -334,30 +320,9 @@ def survey(
         crew: Crew = ThreadCrew(searcher, jobs)
         if config.scheduler is not None:
             crew = stack.enter_context(ClusterCrew(config.scheduler, plan, pictures, folder))
-        models = {role: _described(sidecar) for role, sidecar in searcher.sidecars.items()}
-        record = {
-            "source": pictures.name,
-            "kind": pictures.kind,
-            "models": models,
-            "tile_side": searcher.classifier.side,
-            "overlap": config.overlap,
-            "foreground": config.foreground,
-            "mm_per_pixel": config.mm_per_pixel,
-            "distance_m": config.distance_m,
-            "focal_mm": config.focal_mm,
-            "sensor_width_mm": config.sensor_width_mm,
-            "flight_log_sha256": file_hash(config.flight_log),
-            "timezone": config.timezone,
-            # Only where there are any: surveys from before these settings go on.
-            **({"clock_offset": config.clock_offset} if config.clock_offset else {}),
-            **({"distance_from_faces": [asdict(face) for face in faces]} if config.distance_from_faces else {}),
-            **({} if measured is None else {SETTING: measured.photographs}),
-            **({"tile_mm": searcher.classifier.tile_mm} if searcher.classifier.tile_mm else {}),
-            **({} if beside is None else {"subtitles_sha256": file_hash(beside)}),
-            "position_error_m": config.position_error_m,
-            "every_s": config.every_s if pictures.kind == "video" else None,
-            "video_start": None if config.video_start is None else config.video_start.isoformat(),
-        }
+        beside = find_subtitles(given) if is_video(given) and subtitles is None else None
+        declared = faces if config.distance_from_faces else ()
+        record = _record(config, pictures, searcher, declared, measured, beside)
         inputs = (given, config.model, config.segmenter, config.flight_log, truth, config.faces, config.since)
         reviewed = overwrite and (folder / REVIEW).is_file()
         store = stack.enter_context(Store(folder, record, overwrite=overwrite, inputs=inputs))
@@ -409,6 +374,66 @@ def survey(
     return SurveyResult(
         folder, made, speed, handled, before, comparison, work.coverage, certificate, work.since, review, lost
     )
+
+
+def _config_of(config: SurveyConfig | None, settings: dict[str, Any]) -> SurveyConfig:
+    """The configuration that was given, as one or by its fields."""
+    check_config(config, SurveyConfig, optional=True)
+    unknown = sorted(set(settings) - {entry.name for entry in fields(SurveyConfig)})
+    if unknown:
+        raise CrackError(f"survey() takes no {unknown[0]!r}: see the fields of SurveyConfig.")
+    if config is not None and settings:
+        raise CrackError(f"survey() was given a configuration and {sorted(settings)[0]!r} beside it: put that into it.")
+    return config or SurveyConfig(**settings)
+
+
+def _asked(config: SurveyConfig, faces: Sequence[Face], earlier: Earlier | None) -> dict[str, Any]:
+    """What is asked of the photographs afterwards: a finished survey answers other questions without being searched again."""
+    return {
+        "needs_mm": config.needs_mm,
+        **({"faces": [asdict(face) for face in faces]} if faces else {}),
+        **({} if config.condition is None else {"condition": read_condition(config.condition).as_json()}),
+        **({"limits_mm": list(config.limits)} if config.limits else {}),
+        **({} if earlier is None else {"since": earlier.as_json()}),
+    }
+
+
+def _record(
+    config: SurveyConfig,
+    pictures: Source,
+    searcher: Searcher,
+    faces: Sequence[Face],
+    measured: PositionRanges | None,
+    subtitles: Path | None,
+) -> dict[str, Any]:
+    """The settings that decide what is found: a survey goes on with the same ones only.
+
+    Args:
+        faces: those that distances are taken from.
+        measured: distances by the cameras' positions.
+        subtitles: found beside a video.
+    """
+    return {
+        "source": pictures.name,
+        "kind": pictures.kind,
+        "models": {role: _described(sidecar) for role, sidecar in searcher.sidecars.items()},
+        "tile_side": searcher.classifier.side,
+        **{
+            name: getattr(config, name)
+            for name in ("overlap", "foreground", "mm_per_pixel", "distance_m", "focal_mm", "sensor_width_mm")
+        },
+        "flight_log_sha256": file_hash(config.flight_log),
+        "timezone": config.timezone,
+        # Only where there are any: surveys from before these settings go on.
+        **({"clock_offset": config.clock_offset} if config.clock_offset else {}),
+        **({"distance_from_faces": [asdict(face) for face in faces]} if faces else {}),
+        **({} if measured is None else {SETTING: measured.photographs}),
+        **({"tile_mm": searcher.classifier.tile_mm} if searcher.classifier.tile_mm else {}),
+        **({} if subtitles is None else {"subtitles_sha256": file_hash(subtitles)}),
+        "position_error_m": config.position_error_m,
+        "every_s": config.every_s if pictures.kind == "video" else None,
+        "video_start": None if config.video_start is None else config.video_start.isoformat(),
+    }
 
 
 def find_segmenter(text: str | None) -> Path | None:

@@ -358,13 +358,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CrackError: if an argument, the model, the source or the output folder is not usable, or the disk is full.
     """
-    from tflite.device.frames import Progress, Sampling, open_source
+    from tflite.device.frames import Sampling, open_source
     from tflite.device.gps import open_gps
     from tflite.device.journal import Journal
     from tflite.device.tiles import MAX_OVERLAP, training_side
     from tflite.place.clock import CameraClock, parse_timezone
     from tflite.runtime import Classifier
-    from tflite.sameness import FileState
 
     if not 0 <= args.overlap <= MAX_OVERLAP:
         raise CrackError(f"--overlap {args.overlap:g}: choose a share from 0 to {MAX_OVERLAP}.")
@@ -394,35 +393,34 @@ def run(args: argparse.Namespace) -> int:
         gps = open_gps("exif" if own else args.gps, args.gps_max_age, timezone)
         stack.callback(gps.close)
         # What decides the results: a run is continued with the same ones only.
+        sidecar = classifier.sidecar
+        given = {
+            "reading": sidecar.reading or None,
+            "utc_offset": args.utc_offset,
+            "timezone": args.timezone,
+            "clock_offset": args.clock_offset or None,
+            "video_start": args.video_start and args.video_start.isoformat(),
+        }
         settings = {
             "model": args.model.name,
-            "model_sha256": classifier.sidecar.sha256,
-            "threshold_logit": classifier.sidecar.threshold.logit,
+            "model_sha256": sidecar.sha256,
+            "threshold_logit": sidecar.threshold.logit,
             "delegate": args.delegate,
             "tile_side": side,
             "overlap": args.overlap,
             **source.identity,
             "gps": args.gps,
             "gps_max_age": args.gps_max_age,
-            **({"reading": classifier.sidecar.reading} if classifier.sidecar.reading else {}),
             # Only what was given: journals from before these options go on.
-            **({} if args.utc_offset is None else {"utc_offset": args.utc_offset}),
-            **({} if args.timezone is None else {"timezone": args.timezone}),
-            **({"clock_offset": args.clock_offset} if args.clock_offset else {}),
-            **({} if args.video_start is None else {"video_start": args.video_start.isoformat()}),
+            **{name: value for name, value in given.items() if value is not None},
         }
         journal = stack.enter_context(Journal(args.out, settings, _environment(args.threads, classifier)))
         loop = Loop(classifier, journal, gps, actions, side, args.overlap, stop)
-        found = journal.found
-        done = {} if found is None else {name: record["bytes"] for name, record in found.frames.items()}
-        gaps = {} if found is None else {name: record["bytes"] for name, record in found.gaps.items()}
-        lines = {} if found is None else found.gaps | found.frames
-        files = {name: file for name, line in lines.items() if (file := FileState.from_json(line.get("file")))}
         with _stopped_by_signals(stop) as interrupted:
             problem: CrackError | None = None
             began = time.monotonic()
             try:
-                _work(loop, source, Progress(done, gaps, journal.session, stop, files))
+                _work(loop, source, _progress(journal, stop))
             except CrackError as error:  # the camera was unplugged, the disk is full: what was done counts all the same
                 problem = error
             seconds = time.monotonic() - began
@@ -443,6 +441,18 @@ def run(args: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     return run_main(lambda: run(args), interrupted="The same command again continues the run.")
+
+
+def _progress(journal: Journal, stop: threading.Event) -> Progress:
+    """What an earlier session of the journal has done."""
+    from tflite.device.frames import Progress
+    from tflite.sameness import FileState
+
+    found = journal.found
+    frames, gaps = ({}, {}) if found is None else (found.frames, found.gaps)
+    done, unread = ({name: line["bytes"] for name, line in lines.items()} for lines in (frames, gaps))
+    files = {name: file for name, line in (gaps | frames).items() if (file := FileState.from_json(line.get("file")))}
+    return Progress(done, unread, journal.session, stop, files)
 
 
 def _work(loop: Loop, source: Source, progress: Progress) -> None:
