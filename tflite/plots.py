@@ -112,25 +112,9 @@ def report_plot(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
         axes = figure.subplots(1, 2 if energy else 1, sharey=True, squeeze=False)[0]
         places, ticks = _bar_places(bars, boards)
         colors = [f"C{boards.index(row['hardware']) % 10}" for _, row in bars]
-        p50 = [row["p50_ms"] for _, row in bars]
-        p90 = [max(row["p90_ms"], row["p50_ms"]) for _, row in bars]
-        whiskers = [[0.0] * len(bars), [high - low for low, high in zip(p50, p90, strict=True)]]
-        axes[0].barh(places, p50, xerr=whiskers, height=0.8, color=colors, ecolor="0.3", capsize=2)
-        _bar_texts(axes[0], places, p90, [f"{value:.1f}" for value in p50])
-        axes[0].set_xlabel("latency p50 (bar) and p90 (whisker), ms per tile")
-        axes[0].margins(x=0.12)
-        if max(p50) / min(p50) > _WIDE_RANGE:
-            axes[0].set_xscale("log")
-            axes[0].set_xlim(left=min(p50) / 2)
-            axes[0].xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        _latency_bars(axes[0], places, [row for _, row in bars], colors)
         if energy:
-            joules = [row.get("joules_per_decision") for _, row in bars]
-            known = [(p, 1e3 * j, c) for p, j, c in zip(places, joules, colors, strict=True) if j is not None]
-            heights = [value for _, value, _ in known]
-            axes[1].barh([p for p, _, _ in known], heights, height=0.8, color=[c for _, _, c in known])
-            _bar_texts(axes[1], [p for p, _, _ in known], [max(0.0, v) for v in heights], [f"{v:.1f}" for v in heights])
-            axes[1].set_xlabel("energy above idle, mJ per decision")
-            axes[1].margins(x=0.12)
+            _energy_bars(axes[1], places, [row for _, row in bars], colors)
         axes[0].set_yticks(ticks, names, fontsize=8)
         axes[0].set_ylim(max(places) + 1, min(places) - 1)
         for axis in axes:
@@ -138,6 +122,31 @@ def report_plot(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
             axis.set_axisbelow(True)
         keys = [axes[0].barh([0], [0], color=f"C{number % 10}") for number in range(len(boards))]
         figure.legend(keys, [labels[board] for board in boards], loc="outside lower center", ncols=2, fontsize=8)
+
+
+def _latency_bars(axis: Any, places: list[float], rows: list[Mapping[str, Any]], colors: list[str]) -> None:
+    p50 = [row["p50_ms"] for row in rows]
+    p90 = [max(row["p90_ms"], row["p50_ms"]) for row in rows]
+    whiskers = [[0.0] * len(rows), [high - low for low, high in zip(p50, p90, strict=True)]]
+    axis.barh(places, p50, xerr=whiskers, height=0.8, color=colors, ecolor="0.3", capsize=2)
+    _bar_texts(axis, places, p90, [f"{value:.1f}" for value in p50])
+    axis.set_xlabel("latency p50 (bar) and p90 (whisker), ms per tile")
+    axis.margins(x=0.12)
+    if max(p50) / min(p50) > _WIDE_RANGE:
+        axis.set_xscale("log")
+        axis.set_xlim(left=min(p50) / 2)
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def _energy_bars(axis: Any, places: list[float], rows: list[Mapping[str, Any]], colors: list[str]) -> None:
+    """For those rows that have it measured."""
+    joules = [row.get("joules_per_decision") for row in rows]
+    known = [(p, 1e3 * j, c) for p, j, c in zip(places, joules, colors, strict=True) if j is not None]
+    at, heights = [p for p, _, _ in known], [value for _, value, _ in known]
+    axis.barh(at, heights, height=0.8, color=[c for _, _, c in known])
+    _bar_texts(axis, at, [max(0.0, v) for v in heights], [f"{v:.1f}" for v in heights])
+    axis.set_xlabel("energy above idle, mJ per decision")
+    axis.margins(x=0.12)
 
 
 @contextmanager
