@@ -168,7 +168,7 @@ def segment(
 
     def drawn(part: np.ndarray, window: Tile, where: np.ndarray | None, told: Progress | None) -> np.ndarray:
         share = _share(window, segmenter, overlap)
-        return stitch(part, segmenter.probabilities, window, share, margin, "cosine", BATCH, where, told)
+        return stitch(part, segmenter.probabilities, window, share, margin, BATCH, where, told)
 
     step = getattr(segmenter, "window_step", None)
     parts = None

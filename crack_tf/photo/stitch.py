@@ -1,4 +1,4 @@
-"""A photograph of any size through a model that takes tiles: overlapping tiles, blended seams, bounded memory.
+"""A photograph of any size through a model that takes tiles: overlapping tiles, blended seams.
 
 Knows nothing of cracks or models: a function is given tiles and gives back one map per tile.
 
@@ -14,9 +14,8 @@ The weights are products of a row and a column profile, so nothing of the photog
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -25,7 +24,6 @@ from tflite.errors import CrackError
 
 Predict = Callable[[np.ndarray], np.ndarray]
 Progress = Callable[[int, int], None]
-Blend = Literal["cosine", "linear"]
 
 Tile = int | tuple[int, int]  # side of squares, or height and width, in pixels
 
@@ -59,11 +57,9 @@ def stitch(
     tile: Tile = TILE,
     overlap: float = OVERLAP,
     margin: int = 0,
-    blend: Blend = "cosine",
     batch: int = 8,
     foreground: np.ndarray | None = None,
     progress: Progress | None = None,
-    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Run a photograph through `predict` tile by tile and put the maps together.
 
@@ -73,46 +69,17 @@ def stitch(
         tile: side in pixels, or (height, width). A smaller photograph is padded by reflection and the padding cut off again.
         overlap: least share of a tile's shorter side that its neighbour repeats, in [0, 0.9].
         margin: pixels at a tile's inner edges whose values are thrown away, since the model lacks their surroundings. With
-            the model's receptive radius as margin the result is that of the whole photograph at once.
-        blend: how weights rise between margin and tile's middle: as a raised cosine or linearly.
+            the model's receptive radius as margin the result is that of the whole photograph at once. Between margin and tile's
+            middle, weights rise as a raised cosine.
         batch: tiles per call of `predict`, at most.
         foreground: bool (height, width); tiles without any where they count are skipped, and everything outside is 0. None takes all.
         progress: called with (tiles done, tiles in all) after every call of `predict` and every row of tiles.
-        out: float (height, width) to write into, such as a memory-mapped array; by default a new float32 array.
 
     Returns:
-        float32 (height, width), or `out`.
+        float32 (height, width).
 
     Raises:
         CrackError: if an argument is out of range, `margin` leaves too little overlap, or `predict` gives another shape.
-    """
-    shape = _check_photo(photo)
-    if out is None:
-        out = np.empty(shape, np.float32)
-    elif out.shape != shape or out.dtype.kind != "f":
-        raise CrackError(
-            f"out is {out.dtype} {out.shape}: give a float array of the photograph's height and width {shape}."
-        )
-    for row, band in stitch_bands(photo, predict, tile, overlap, margin, blend, batch, foreground, progress):
-        out[row : row + len(band)] = band
-    return out
-
-
-def stitch_bands(
-    photo: np.ndarray,
-    predict: Predict,
-    tile: Tile = TILE,
-    overlap: float = OVERLAP,
-    margin: int = 0,
-    blend: Blend = "cosine",
-    batch: int = 8,
-    foreground: np.ndarray | None = None,
-    progress: Progress | None = None,
-) -> Iterator[tuple[int, np.ndarray]]:
-    """`stitch` in bands from top to bottom, each given as soon as it is final; memory is that of one row of tiles.
-
-    Yields:
-        First row of the band, and float32 (rows, width). Together the bands are the photograph.
     """
     height, width = _check_photo(photo)
     tile_height, tile_width = _sides(tile)
@@ -127,10 +94,11 @@ def stitch_bands(
     top, left = (tall - height) // 2, (wide - width) // 2
     rows, columns = _grid(tall, wide, (tile_height, tile_width), overlap)
     total = len(rows) * len(columns)
-    row_weights = _weights(rows, tile_height, margin, blend)
-    column_weights = _weights(columns, tile_width, margin, blend)
+    row_weights = _weights(rows, tile_height, margin)
+    column_weights = _weights(columns, tile_width, margin)
     size = tile_height, tile_width
 
+    found = np.empty((height, width), np.float32)
     done = 0
     above = np.zeros((0, wide), np.float32)  # sums that this row of tiles still adds to
     for number, y in enumerate(rows):
@@ -158,10 +126,10 @@ def stitch_bands(
         above = band[final:]
         start, stop = max(y, top), min(y + final, top + height)
         if start < stop:
-            result = band[start - y : stop - y, left : left + width]
-            if foreground is not None:
-                result = np.where(foreground[start - top : stop - top], result, np.float32(0))
-            yield start - top, result
+            found[start - top : stop - top] = band[start - y : stop - y, left : left + width]
+    if foreground is not None:
+        found[~foreground] = 0
+    return found
 
 
 def seam_steps(values: np.ndarray, tile: Tile = TILE, overlap: float = OVERLAP) -> SeamSteps:
@@ -215,10 +183,8 @@ def _check_photo(photo: np.ndarray) -> tuple[int, int]:
     return photo.shape[0], photo.shape[1]
 
 
-def _weights(starts: list[int], tile: int, margin: int, blend: Blend) -> list[np.ndarray]:
+def _weights(starts: list[int], tile: int, margin: int) -> list[np.ndarray]:
     """Each tile's profile along one axis, float32 (tile,); at every pixel the profiles of all tiles add up to one."""
-    if blend not in ("cosine", "linear"):
-        raise CrackError(f"blend must be cosine or linear, got {blend!r}.")
     if margin < 0:
         raise CrackError(f"margin must be at least 0 pixels, got {margin}.")
     profiles = [np.ones(tile) for _ in starts]
@@ -230,9 +196,7 @@ def _weights(starts: list[int], tile: int, margin: int, blend: Blend) -> list[np
                 f"margin {margin} needs tiles that overlap by {2 * margin} pixels; these overlap by {shared}. "
                 f"Raise overlap to {min(1.0, 2 * margin / tile):.2f} or more, take larger tiles, or a smaller margin."
             )
-        rise = (np.arange(ramp) + 0.5) / max(ramp, 1)
-        if blend == "cosine":
-            rise = 0.5 - 0.5 * np.cos(np.pi * rise)
+        rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(ramp) + 0.5) / max(ramp, 1))
         edge = np.concatenate([np.zeros(margin), rise])
         profiles[number + 1][: len(edge)] *= edge
         profiles[number][tile - len(edge) :] *= edge[::-1]

@@ -1,4 +1,4 @@
-"""Stitched maps equal those of the whole photograph, seams do not show, memory stays that of a row of tiles."""
+"""Stitched maps equal those of the whole photograph, seams do not show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from crack_tf.photo.stitch import Blend, seam_steps, stitch, stitch_bands
+from crack_tf.photo.stitch import seam_steps, stitch
 from tflite.errors import CrackError
 
 RADIUS = 3
@@ -29,16 +29,15 @@ def pointwise(tiles: np.ndarray) -> np.ndarray:
     return tiles.astype(np.float32).mean(axis=-1)
 
 
-@pytest.mark.parametrize("blend", ["cosine", "linear"])
 @pytest.mark.parametrize(
     ("height", "width"),
     [(64, 96), (65, 97), (33, 200), (32, 32), (33, 32), (70, 121)],
     ids=["multiples", "one pixel more", "flat", "one tile", "one row more", "odd"],
 )
-def test_a_local_operator_gives_what_it_gives_on_the_whole_photograph(height: int, width: int, blend: Blend) -> None:
+def test_a_local_operator_gives_what_it_gives_on_the_whole_photograph(height: int, width: int) -> None:
     photo = photograph(height, width)
     whole = local(photo[np.newaxis])[0]
-    stitched = stitch(photo, local, tile=32, overlap=0.25, margin=RADIUS, blend=blend)
+    stitched = stitch(photo, local, tile=32, overlap=0.25, margin=RADIUS)
     assert stitched.dtype == np.float32
     np.testing.assert_allclose(stitched, whole, atol=1e-4)
 
@@ -81,15 +80,10 @@ def test_photographs_smaller_than_a_tile_are_padded_by_reflection_and_cut_back(h
     width=st.integers(1, 90),
     tile=st.integers(1, 40),
     overlap=st.floats(0, 0.9),
-    blend=st.sampled_from(["cosine", "linear"]),
     batch=st.integers(1, 5),
 )
-def test_weights_add_up_to_one_everywhere(
-    height: int, width: int, tile: int, overlap: float, blend: Blend, batch: int
-) -> None:
-    result = stitch(
-        np.zeros((height, width)), lambda tiles: np.ones(tiles.shape), tile, overlap, blend=blend, batch=batch
-    )
+def test_weights_add_up_to_one_everywhere(height: int, width: int, tile: int, overlap: float, batch: int) -> None:
+    result = stitch(np.zeros((height, width)), lambda tiles: np.ones(tiles.shape), tile, overlap, batch=batch)
     np.testing.assert_allclose(result, 1, atol=1e-5)
 
 
@@ -117,30 +111,6 @@ def test_seam_steps_find_a_seam_and_find_none_in_noise() -> None:
     assert seam_steps(np.zeros((64, 128)), 64, 0.0).ratio == 1
     with pytest.raises(CrackError, match="no seam"):
         seam_steps(np.zeros((64, 64)), 64)
-
-
-def test_bands_come_from_top_to_bottom_and_hold_at_most_a_row_of_tiles() -> None:
-    photo = photograph(200, 90)
-    bands = list(stitch_bands(photo, pointwise, tile=32))
-    assert all(len(band) <= 32 for _, band in bands)
-    assert [row for row, _ in bands] == list(np.cumsum([0] + [len(band) for _, band in bands])[:-1])
-    np.testing.assert_allclose(np.concatenate([band for _, band in bands]), photo.mean(axis=-1), atol=1e-3)
-
-
-def test_memory_does_not_grow_with_the_height(tmp_path) -> None:
-    import tracemalloc
-
-    def peak(height: int) -> int:
-        shape = (height, 512)
-        photo = np.lib.format.open_memmap(tmp_path / f"{height}.npy", mode="w+", dtype=np.uint8, shape=(*shape, 3))
-        out = np.lib.format.open_memmap(tmp_path / f"out{height}.npy", mode="w+", dtype=np.float32, shape=shape)
-        tracemalloc.start()
-        assert stitch(photo, pointwise, tile=128, out=out) is out
-        result = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return result
-
-    assert peak(4096) < 1.2 * peak(512)
 
 
 def test_tiles_without_foreground_are_skipped_and_outside_is_zero() -> None:
@@ -220,11 +190,8 @@ def test_progress_rises_to_the_number_of_tiles_and_batches_are_kept() -> None:
         ({"overlap": 0.95}, "overlap must lie"),
         ({"margin": 10}, "margin 10 needs tiles that overlap by 20"),
         ({"margin": -1}, "margin must be"),
-        ({"blend": "round"}, "blend must be"),
         ({"foreground": np.ones((3, 3), bool)}, "foreground is"),
         ({"foreground": np.ones((64, 64), np.uint8)}, "foreground is uint8"),
-        ({"out": np.zeros((3, 3))}, "out is"),
-        ({"out": np.zeros((64, 64), np.uint8)}, "give a float array"),
         ({"predict": lambda tiles: tiles}, "predict gave an array of shape"),
         ({"photo": np.zeros((0, 5, 3), np.uint8)}, "photo has shape"),
         ({"photo": np.zeros(5, np.uint8)}, "photo has shape"),
