@@ -328,8 +328,6 @@ def measure_cracks(
     mask: np.ndarray,
     mm_per_pixel: float | None = None,
     min_area: int = MIN_AREA,
-    min_length: float = 0.0,
-    spur_ratio: float = SPUR_RATIO,
     photo: np.ndarray | None = None,
     scale_error: float = 0.0,
     unknown: np.ndarray | None = None,
@@ -340,8 +338,6 @@ def measure_cracks(
         mask: (height, width), bool or 0 and 255; True is crack.
         mm_per_pixel: ground sampling distance (see `crack_tf.photo.gsd`), or None for pixels only.
         min_area: smaller spots are left out, in pixels.
-        min_length: shorter cracks are left out, in pixels.
-        spur_ratio: how far a side branch must stand out to count, in widths of the crack (see `prune_spurs`).
         photo: uint8 (height, width, 3) that the mask was drawn on, to measure widths in; None for the mask's own.
         scale_error: see `Crack`.
         unknown: bool (height, width), where nothing is known: what reaches it runs out of sight, as at the photograph's border.
@@ -364,21 +360,17 @@ def measure_cracks(
     mask = check_crack_mask(mask)
     if mm_per_pixel is not None and not (0 < mm_per_pixel < math.inf):
         raise CrackError(f"mm_per_pixel must be a number above 0, got {mm_per_pixel}.")
-    for name, value in (
-        *(("min_area", min_area), ("min_length", min_length)),
-        *(("spur_ratio", spur_ratio), ("scale_error", scale_error)),
-    ):
+    for name, value in (("min_area", min_area), ("scale_error", scale_error)):
         if not 0 <= value < math.inf:
             raise CrackError(f"{name} must be at least 0, got {value}.")
     grey = None if photo is None else _grey(photo, mask.shape)
     labels, _ = ndimage.label(mask, structure=np.ones((3, 3), bool))
     areas = np.bincount(labels.ravel())
-    cracks = []
-    for label, place in enumerate(ndimage.find_objects(labels), start=1):
-        if areas[label] >= max(1, min_area):
-            crack = _measure(labels[place] == label, place, mask.shape, spur_ratio, mm_per_pixel, grey, unknown)
-            if crack["length_px"] >= min_length:
-                cracks.append(crack)
+    cracks = [
+        _measure(labels[place] == label, place, mask.shape, mm_per_pixel, grey, unknown)
+        for label, place in enumerate(ndimage.find_objects(labels), start=1)
+        if areas[label] >= max(1, min_area)
+    ]
     cracks.sort(key=lambda crack: (-crack["length_px"], crack["box"]))
     return [Crack(number=number, scale_error=scale_error, **crack) for number, crack in enumerate(cracks, start=1)]
 
@@ -404,7 +396,6 @@ def _measure(
     crop: np.ndarray,
     place: tuple[slice, slice],
     shape: tuple[int, ...],
-    spur_ratio: float,
     mm_per_pixel: float | None,
     grey: np.ndarray | None,
     unknown: np.ndarray | None,
@@ -419,7 +410,7 @@ def _measure(
     # A pixel at the edge has half a pixel of crack on its outer side, and the transform counts to the next pixel's centre.
     radius = ndimage.distance_transform_edt(solid) - 0.5
     graph = skeleton_graph(_skeleton(solid))
-    prune_spurs(graph, radius, spur_ratio)
+    prune_spurs(graph, radius, SPUR_RATIO)
     paths = [_centreline(branch, graph, solid, radius) for branch in graph.branches] or [_longest_axis(solid)]
     lengths = [path_length(path) for path in paths]
     stretches = _widths(paths, graph, solid, radius)
