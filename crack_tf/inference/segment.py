@@ -41,7 +41,7 @@ from crack_tf.photo.ends import with_ends
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.gsd import ScaleRefusedError, photo_size, too_coarse
-from crack_tf.photo.limits import ANSWERS, column, tell
+from crack_tf.photo.limits import ANSWERS, CANNOT_TELL, Untold, column, tell, untold
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
 from crack_tf.photo.overlay import ABOUT, ABOUT_WORDS
@@ -220,6 +220,7 @@ def work(
     jobs = config.jobs or int(describe()["cores"])
     rows: list[dict[str, Any]] = []
     answers: dict[float, list[str]] = {limit: [] for limit in config.measure.limits}
+    why: dict[float, list[Untold]] = {limit: [] for limit in answers}
     done_before, marks_unclear, doubtful = 0, 0, False
     with SegmenterPool(segmenter, jobs) as pool:
         for number, place in enumerate(places, 1):
@@ -235,6 +236,7 @@ def work(
             marks_unclear += len(others)
             for limit, told in answers.items():
                 told += [mark[column(limit)] for mark in cracks]
+                why[limit] += [_untold(limit, mark) for mark in cracks if mark[column(limit)] == CANNOT_TELL]
             # After every photograph: a run that is stopped leaves the table of what is done.
             lock.check(SETTINGS)
             write_csv(out / PHOTOS, rows, COLUMNS)
@@ -242,7 +244,7 @@ def work(
     cracked = sum(bool(row["cracks"]) for row in rows)
     print("; ".join(_told_of_all(rows, cracked, unreadable, done_before, skipped, config.measure)))
     for limit, told in answers.items():
-        print(tell(limit, told, marks_unclear))
+        print(tell(limit, told, marks_unclear, why=why[limit]))
     scales = [row["mm_per_pixel"] for row in rows if row["mm_per_pixel"] is not None]
     if answers and (note := too_coarse(scales, min(answers), len(rows))):
         print(f"note: {note}")
@@ -430,6 +432,18 @@ def handle(
     mask = mask if plausible else np.zeros_like(mask)
     write_cracks(place.folder, mask, scale, config.measure, record, pixels, left_out, by_model=True, unknown=unknown)
     return read_json(place.folder / RECORD)
+
+
+def _untold(limit: float, mark: dict[str, Any]) -> Untold:
+    """Why nobody can tell about a crack of a record."""
+    low, high = mark.get("max_width_low_mm"), mark.get("max_width_high_mm")
+    return untold(
+        limit,
+        None if low is None or high is None else (low, high),
+        mean_width_px=mark.get("mean_width_px"),
+        mm_per_pixel=mark.get("mm_per_pixel"),
+        width_from=mark.get("width_from"),
+    )
 
 
 def _is_whole(record: dict[str, Any], limits: Collection[float]) -> bool:

@@ -28,7 +28,7 @@ import numpy as np
 from crack_tf.photo.doubt import stout, too_wide
 from crack_tf.photo.ends import is_cut_off
 from crack_tf.photo.gsd import MIN_PIXELS
-from crack_tf.photo.limits import judge
+from crack_tf.photo.limits import CANNOT_TELL, Untold, judge, untold
 from crack_tf.photo.masks import check_crack_mask
 from crack_tf.photo.patterns import direction_deg
 from crack_tf.photo.ranges import (
@@ -249,9 +249,25 @@ class Crack:
 
         What may be no crack exceeds none.
         """
+        return judge(limit_mm, self._max_width_mm, self.width_trusted and self.note is None)
+
+    def untold(self, limit_mm: float) -> Untold | None:
+        """Why nobody can tell whether it exceeds a limit; None where `judged` tells."""
+        if self.judged(limit_mm) != CANNOT_TELL:
+            return None
+        return untold(
+            limit_mm,
+            self._max_width_mm,
+            mean_width_px=self.mean_width_px,
+            mm_per_pixel=self.mm_per_pixel,
+            width_from=self.width_from,
+        )
+
+    @property
+    def _max_width_mm(self) -> tuple[float, float] | None:
+        """Least and greatest maximum width that the measurement leaves possible."""
         found = self.ranges_mm
-        width = None if found is None else (found[2].low, found[2].high)
-        return judge(limit_mm, width, self.width_trusted and self.note is None)
+        return None if found is None else (found[2].low, found[2].high)
 
     def _mm(self, pixels: float, across: int | None = None) -> float | None:
         """Millimetres of pixels along it, or across all of it (0) or its widest place (1)."""

@@ -22,8 +22,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.ranges import WIDTH_DIGITS
 from tflite.arguments import is_number, short_repr
 from tflite.errors import CrackError
@@ -34,6 +36,10 @@ Limits = str | float | Sequence[str | float] | None  # as a configuration takes 
 EXCEEDS, BELOW, CANNOT_TELL = "exceeds", "below", "cannot tell"
 ANSWERS = (EXCEEDS, BELOW, CANNOT_TELL)
 PRESETS = {"ec2": (0.2, 0.3, 0.4), "aci224": (0.1, 0.15, 0.18, 0.3, 0.41)}
+# Why nobody can tell, after a number of cracks or by itself.
+NO_SCALE, NOT_DRAWN, RANGE = "without a scale", "not drawn", "with the limit in the range of the width"
+TOO_FINE, UNCLEAR_LINE = f"too fine, below {MIN_PIXELS:g} pixels", "not clear enough in the photograph"
+STOUT, NO_CRACK = "short or wide for a crack", "may be no crack"
 MAX_LIMITS = 12
 HELP = f"widths, or tables by name ({', '.join(PRESETS)}): of each crack whether it exceeds them, is below, or nobody can tell"
 _WIDEST_MM = 100.0
@@ -135,24 +141,83 @@ def judge(limit_mm: float, width_mm: tuple[float, float] | None, trusted: bool =
     return BELOW if high < limit_mm else CANNOT_TELL
 
 
+@dataclass(frozen=True)
+class Untold:
+    """Why nobody can tell whether a crack exceeds a limit.
+
+    Attributes:
+        reason: one of RANGE, TOO_FINE and such, which go on after a number of cracks.
+        mm_per_pixel: at which its width would be one to trust; None where no finer photograph settles it.
+    """
+
+    reason: str
+    mm_per_pixel: float | None = None
+
+    def describe(self) -> str:
+        """With what would do: "too fine: 0.13 mm per pixel would do"."""
+        return self.reason + _would_do(self.mm_per_pixel)
+
+
+def untold(
+    limit_mm: float,
+    width_mm: tuple[float, float] | None,
+    *,
+    mean_width_px: float | None,
+    mm_per_pixel: float | None,
+    width_from: str | None,
+) -> Untold:
+    """Why a crack's answer to a limit is CANNOT_TELL.
+
+    Args:
+        limit_mm, width_mm: as for `judge`.
+        mean_width_px, mm_per_pixel, width_from: as a table of cracks has them.
+    """
+    if mean_width_px is None:
+        return Untold(NOT_DRAWN)
+    if width_mm is None or mm_per_pixel is None:
+        return Untold(NO_SCALE)
+    if round(width_mm[0], WIDTH_DIGITS) <= limit_mm:
+        return Untold(RANGE)
+    if mean_width_px < MIN_PIXELS:
+        return Untold(TOO_FINE, mm_per_pixel * mean_width_px / MIN_PIXELS)
+    return Untold(UNCLEAR_LINE if width_from == "mask" else STOUT)
+
+
 def column(limit_mm: float) -> str:
     """Name of a table's column with the answers to a limit: `limit_0.3_mm`."""
     return f"limit_{limit_mm:g}_mm"
 
 
-def tell(limit_mm: float, answers: Collection[str], others: int = 0, kind: str = "unclear") -> str:
-    """A line about a limit: `limit 0.3 mm: of 7 cracks 2 exceed it, 0 are below, 5 cannot be told; 3 unclear not counted`.
+def tell(
+    limit_mm: float, answers: Collection[str], others: int = 0, kind: str = "unclear", why: Collection[Untold] = ()
+) -> str:
+    """A line about a limit: `limit 0.3 mm: of 7 cracks 2 exceed it, 0 are below, 5 cannot be told (5 too fine); 3 unclear not counted`.
 
     Args:
         limit_mm: which.
         answers: of the cracks, as a table has them.
         others: rows of the table that are not counted, since they may be no cracks, and
         kind: what these are.
+        why: those cannot be told that cannot, each.
     """
     counts = Counter(answers)
     exceed, are, rest = counts[EXCEEDS], counts[BELOW], counts[CANNOT_TELL]
+    reasons = [
+        f"{count:,} {reason}"
+        + _would_do(min((one.mm_per_pixel for one in why if one.reason == reason and one.mm_per_pixel), default=None))
+        for reason, count in Counter(one.reason for one in why).most_common()
+    ]
     return (
         f"limit {limit_mm:g} mm: of {counted(len(answers), 'crack')} {exceed} {'exceeds' if exceed == 1 else 'exceed'} it, "
         f"{are} {'is' if are == 1 else 'are'} below, {rest} cannot be told"
+        + (f" ({'; '.join(reasons)})" if reasons else "")
         + (f"; {others} {kind} not counted" if others else "")
     )
+
+
+def _would_do(mm_per_pixel: float | None) -> str:
+    """The scale that a photograph must have, rounded down: at a coarser one the width would still be too fine."""
+    if mm_per_pixel is None or mm_per_pixel <= 0:
+        return ""
+    step = 10.0 ** (math.floor(math.log10(mm_per_pixel)) - 1)
+    return f": {math.floor(mm_per_pixel / step * (1 + 1e-9)) * step:.2g} mm per pixel would do"

@@ -98,7 +98,13 @@ class MeasuredMask:
         total = counted(len(self.cracks), "crack") + others(Counter(crack.note for crack in self.unclear), self.short)
         every = (*self.cracks, *self.unclear)
         limits = [
-            tell(limit, [crack.judged(limit) for crack in self.cracks], len(self.unclear)) for limit in self.limit_mm
+            tell(
+                limit,
+                [crack.judged(limit) for crack in self.cracks],
+                len(self.unclear),
+                why=[untold for crack in self.cracks if (untold := crack.untold(limit))],
+            )
+            for limit in self.limit_mm
         ]
         tilde = "" if all(crack.width_trusted for crack in every) else f"; {ABOUT_WORDS}"
         return [*told, *limits, f"{total} (length, mean / maximum width{tilde}), written to {self.folder}"]

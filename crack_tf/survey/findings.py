@@ -18,7 +18,8 @@ from typing import Annotated, Any
 
 from crack_tf.models.shipped import RESEARCH, research_note
 from crack_tf.photo.gsd import MIN_PIXELS
-from crack_tf.photo.limits import check_limits, judge
+from crack_tf.photo.limits import CANNOT_TELL as CANNOT_TELL_LIMIT
+from crack_tf.photo.limits import NO_CRACK, NO_SCALE, NOT_DRAWN, RANGE, Untold, check_limits, judge, untold
 from crack_tf.photo.patterns import ORIENTATIONS, PATTERNS
 from tflite.checked import (
     Between,
@@ -218,6 +219,20 @@ class Finding:
         What may be no crack exceeds none.
         """
         return judge(limit_mm, self.max_width_range_mm, self.has_trusted_width and self.validation == CONFIRMED)
+
+    def untold(self, limit_mm: float) -> Untold | None:
+        """Why nobody can tell whether it exceeds a limit; None where `judged` tells."""
+        if self.judged(limit_mm) != CANNOT_TELL_LIMIT:
+            return None
+        why = untold(
+            limit_mm,
+            self.max_width_range_mm,
+            mean_width_px=self.mean_width_px,
+            mm_per_pixel=self.mm_per_pixel,
+            width_from=self.width_from,
+        )
+        above = why.reason not in (NOT_DRAWN, NO_SCALE, RANGE)
+        return Untold(NO_CRACK) if above and self.validation != CONFIRMED else why
 
     def as_json(self) -> dict[str, Any]:
         """JSON values, in the order of the attributes. Not copied: an outline has thousands of points."""

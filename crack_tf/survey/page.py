@@ -174,7 +174,10 @@ def _measured(out: Path, finding: Finding, limits: Sequence[float], points: int)
     lines = None if finding.profile is None else read_lines(out, finding.profile, points)
     return {
         "profile": None if lines is None else {"unit": lines[0], "lines": lines[1]},
-        "limits": [[limit, finding.judged(limit)] for limit in limits],
+        "limits": [
+            [limit, finding.judged(limit), None if (why := finding.untold(limit)) is None else why.describe()]
+            for limit in limits
+        ],
     }
 
 

@@ -44,7 +44,13 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
     cracks = [finding for finding in survey.findings if finding.validation == CONFIRMED]
     others = len(survey.findings) - len(cracks)
     lines += [
-        tell_limit(limit, [finding.judged(limit) for finding in cracks], others, "unclear or refuted")
+        tell_limit(
+            limit,
+            [finding.judged(limit) for finding in cracks],
+            others,
+            "unclear or refuted",
+            [why for finding in cracks if (why := finding.untold(limit))],
+        )
         for limit in limits_of(survey)
     ]
     lines += _conditions(found)

@@ -136,12 +136,18 @@
     return mm === null || error === null ? text : `${text} (± ${error.toFixed(digits)} by the scale)`;
   }
 
-  // "exceeds 0.2, 0.3 mm" and "cannot tell 0.4 mm".
+  // "exceeds 0.2, 0.3 mm" and "cannot tell 0.4 mm (too fine, below 3 pixels: 0.1 mm per pixel would do)".
   function limitTexts(finding) {
-    return ["exceeds", "below", "cannot tell"]
-      .map((answer) => [answer, finding.limits.filter(([, found]) => found === answer).map(([limit]) => limit)])
-      .filter(([, limits]) => limits.length)
-      .map(([answer, limits]) => `${answer} ${limits.join(", ")} mm`);
+    const found = new Map();
+    for (const answer of ["exceeds", "below", "cannot tell"])
+      for (const [limit, , why] of finding.limits.filter(([, told]) => told === answer)) {
+        const key = JSON.stringify([answer, why]);
+        found.set(key, [...(found.get(key) ?? []), limit]);
+      }
+    return [...found].map(([key, limits]) => {
+      const [answer, why] = JSON.parse(key);
+      return `${answer} ${limits.join(", ")} mm${why === null ? "" : ` (${why})`}`;
+    });
   }
 
   function percent(value) {

@@ -16,10 +16,14 @@ from crack_tf.photo.limits import (
     CANNOT_TELL,
     EXCEEDS,
     PRESETS,
+    RANGE,
+    Untold,
     column,
     judge,
     parse_limits,
     read_limits,
+    tell,
+    untold,
 )
 from crack_tf.photo.measure_config import MeasureConfig
 from crack_tf.survey.surveying import SurveyConfig
@@ -109,6 +113,27 @@ def test_a_higher_limit_is_never_exceeded_sooner(limit: float, low: float, more:
     answers = [judge(value, (low, low + more)) for value in (limit, limit * factor)]
     assert set(answers) <= set(ANSWERS)
     assert order.index(answers[1]) <= order.index(answers[0])
+
+
+def why(limit: float, ends: tuple[float, float] | None, mean_px: float | None = 4.0, source: str = "photograph") -> str:
+    return untold(limit, ends, mean_width_px=mean_px, mm_per_pixel=0.136, width_from=source).describe()
+
+
+def test_an_answer_that_nobody_can_give_has_its_reason_and_the_scale_that_would_do() -> None:
+    assert why(0.3, (0.32, 0.56), 2.94) == "too fine, below 3 pixels: 0.13 mm per pixel would do"
+    assert why(0.4, (0.32, 0.56), 2.94) == "with the limit in the range of the width"
+    assert why(0.3, (0.32, 0.56), source="mask") == "not clear enough in the photograph"
+    assert why(0.3, (0.32, 0.56)) == "short or wide for a crack"
+    assert why(0.3, None) == "without a scale"
+    assert why(0.3, None, None) == "not drawn"
+
+
+def test_a_line_about_a_limit_counts_the_reasons_and_asks_for_the_finest_scale() -> None:
+    fine = [untold(0.3, (0.31, 0.5), mean_width_px=px, mm_per_pixel=0.2, width_from="photograph") for px in (2.0, 1.0)]
+    assert tell(0.3, [EXCEEDS, *[CANNOT_TELL] * 3], why=[*fine, Untold(RANGE)]) == (
+        "limit 0.3 mm: of 4 cracks 1 exceeds it, 0 are below, 3 cannot be told (2 too fine, below 3 pixels: 0.066 mm per pixel would do; "
+        "1 with the limit in the range of the width)"
+    )
 
 
 def test_columns_have_the_limit_in_their_name() -> None:

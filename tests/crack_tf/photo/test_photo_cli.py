@@ -194,7 +194,10 @@ def test_limits_are_answered_and_without_a_scale_nobody_can_tell(
     assert run(*call, "--out", folder / "unscaled") == 0
     (row,) = rows(folder / "unscaled" / "cracks.csv")
     assert {row[f"limit_{limit}_mm"] for limit in ("0.1", "0.2", "0.3", "0.4")} == {"cannot tell"}
-    assert "limit 0.4 mm: of 1 crack 0 exceed it, 0 are below, 1 cannot be told" in capsys.readouterr().out
+    assert (
+        "limit 0.4 mm: of 1 crack 0 exceed it, 0 are below, 1 cannot be told (1 without a scale)"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_limit_that_is_none_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

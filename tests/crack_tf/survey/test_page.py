@@ -189,8 +189,11 @@ def test_a_finding_has_its_ranges_widths_and_limits(tmp_path: Path) -> None:
         assert entry["max_width_low_mm"] < entry["max_width_mm"] < entry["max_width_high_mm"]
         assert entry["profile"]["unit"] == "mm"
         assert len(entry["profile"]["lines"]) == 2
-        assert {answer for _, answer in entry["limits"]} <= {"exceeds", "below", "cannot tell"}
-    assert all(entry["limits"] == [[0.3, "cannot tell"], [0.8, "cannot tell"]] for entry in others)
+        assert {answer for _, answer, _ in entry["limits"]} <= {"exceeds", "below", "cannot tell"}
+        assert all((why is not None) == (answer == "cannot tell") for _, answer, why in entry["limits"])
+    assert all(
+        entry["limits"] == [[0.3, "cannot tell", "not drawn"], [0.8, "cannot tell", "not drawn"]] for entry in others
+    )
     assert all(entry["profile"] is None for entry in others)
     assert "--limit-mm" not in page(tmp_path, drawn_survey(tmp_path / "other", 2)).text
 

@@ -35,7 +35,10 @@ def test_limits_are_counted_as_the_table_says_them_of_confirmed_findings(survey:
     cracks = [row["limit_0.3_mm"] for row in rows if row["validation"] == CONFIRMED]
     assert 0 < cracks.count("exceeds") < len(cracks) < len(rows)
     (line,) = (text for text in told(survey, tmp_path) if text.startswith("limit 0.3 mm"))
-    numbers = [int(number) for number in re.findall(r"\b\d+\b(?! mm)", line.partition(": ")[2])]
+    start, bracket, end = re.fullmatch(r"(.*) \((.*)\)(.*)", line).groups()  # type: ignore[union-attr]
+    assert sum(int(reason.partition(" ")[0]) for reason in bracket.split("; ")) == cracks.count("cannot tell")
+    counted = start + end
+    numbers = [int(number) for number in re.findall(r"\b\d+\b(?! mm)", counted.partition(": ")[2])]
     asked = [cracks.count(answer) for answer in ("exceeds", "below", "cannot tell")]
     assert numbers == [len(cracks), *asked, len(rows) - len(cracks)]
 
