@@ -24,6 +24,7 @@ from typing import Any
 from crack_tf.common.version import __version__
 from crack_tf.photo.cracks import RANGE_COLUMNS
 from crack_tf.photo.gsd import MIN_PIXELS
+from crack_tf.photo.limits import ANSWERS
 from crack_tf.survey.certificate import Certificate, read_certificate
 from crack_tf.survey.condition import PROPOSAL, describe_doubts, table_of
 from crack_tf.survey.findings import MEANINGS, REFUTED, VALIDATIONS, Finding, Survey, limits_of, research_of
@@ -36,9 +37,9 @@ from crack_tf.survey.page_since import growth_words, since_section
 from crack_tf.survey.patterning import describe_pattern
 from crack_tf.survey.profiles import plotted, read_lines
 from crack_tf.survey.review import FORMAT as REVIEW_FORMAT
-from crack_tf.survey.review import Review, kept_review, survey_id
+from crack_tf.survey.review import Review, cracks_of, describe_decisions, kept_review, not_rejected, survey_id
 from crack_tf.survey.scales import describe_scales
-from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, DISCLAIMER, RULE, in_order
+from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, DISCLAIMER, RULE, VALIDATION_WEIGHTS, in_order
 from crack_tf.survey.since import Since, read_since
 from tflite.files import write_bytes
 from tflite.words import counted
@@ -91,7 +92,7 @@ def write_page(
         created=escape(_when(survey.created)),
         version=__version__,
         survey_id=survey_id(survey),
-        numbers=_numbers(survey),
+        numbers=_numbers(survey, kept),
         disclaimer=escape(DISCLAIMER.partition(". ")[2]),
         warnings=_warnings(survey, note, shelf.missing),
         flight=_flight(survey, ranks),
@@ -99,7 +100,7 @@ def write_page(
         coverage=coverage_section(coverage or coverage_of(survey))
         + certificate_section(certificate or read_certificate(out, survey)),
         gaps=_gaps(survey),
-        method=_method(survey),
+        method=_method(survey, kept),
         embedding=_embedding(entries, one_file),
     )
     path = out / FILE_NAME
@@ -184,25 +185,40 @@ def _measured(out: Path, finding: Finding, limits: Sequence[float], points: int)
 # ------------------------------------------------------------------------------------------------ parts of the page
 
 
-def _numbers(survey: Survey) -> str:
-    states = Counter(finding.validation for finding in survey.findings)
+def _numbers(survey: Survey, review: Review | None) -> str:
+    standing = not_rejected(survey.findings, review)
+    states = Counter(finding.validation for finding in standing)
     reasons = Counter(gap.reason for gap in survey.gaps)
     located = sum(photo.latitude is not None for photo in survey.photos)
     megapixels = sum(photo.width * photo.height for photo in survey.photos) / 1e6
-    cracked = len({name for finding in survey.findings if finding.validation != REFUTED for name in finding.seen_on})
+    doubted = {finding.id for finding in standing if finding.validation == REFUTED}
+    doubted -= {finding.id for finding in cracks_of(standing, review)}
+    cracked = len({name for finding in standing if finding.id not in doubted for name in finding.seen_on})
+    decided = (
+        "" if review is None else f"{len(survey.findings):,} in all: {describe_decisions(survey.findings, review)}"
+    )
+    # The page's script counts those with an id again as soon as somebody decides.
     cells = [
-        ("Photographs searched", len(survey.photos), f"{megapixels:,.0f} megapixels, {located:,} with a position"),
-        ("Findings", len(survey.findings), ", ".join(f"{states[name]:,} {name}" for name in VALIDATIONS)),
-        ("Photographs with findings", cracked, "refuted ones not counted"),
+        (
+            "Photographs searched",
+            len(survey.photos),
+            f"{megapixels:,.0f} megapixels, {located:,} with a position",
+            "searched",
+        ),
+        ("Findings", len(standing), ", ".join(f"{states[name]:,} {name}" for name in VALIDATION_WEIGHTS), "standing"),
+        ("Photographs with findings", cracked, "refuted ones not counted", "cracked"),
         (
             "Gaps in coverage",
             len(survey.gaps),
             ", ".join(f"{n:,} {name}" for name, n in reasons.items()) or "none known",
+            "gaps",
         ),
     ]
+    told = {"standing": f'<dd class="more" id="decided">{decided}</dd>'}
     return "".join(
-        f'<div><dt>{name}</dt><dd class="value">{value:,}</dd><dd class="more">{escape(more)}</dd></div>'
-        for name, value, more in cells
+        f'<div><dt>{name}</dt><dd class="value" id="{key}">{value:,}</dd>'
+        f'<dd class="more" id="{key}-more">{escape(more)}</dd>{told.get(key, "")}</div>'
+        for name, value, more, key in cells
     )
 
 
@@ -258,7 +274,7 @@ def _gaps(survey: Survey) -> str:
     return intro + table
 
 
-def _method(survey: Survey) -> str:
+def _method(survey: Survey, review: Review | None) -> str:
     models = [
         (role, ", ".join(f"{name} {value}" for name, value in _flatten(model))) for role, model in survey.models.items()
     ]
@@ -279,36 +295,51 @@ def _method(survey: Survey) -> str:
         f"<p>Widths below {MIN_PIXELS:g} pixels, and those of a mask where the photograph shows no clear line, are shown with the word "
         "about: they are not to be trusted. The range behind a length or "
         "a width holds 95 % of what the photograph and its scale leave open; it takes the drawn line for a crack.</p>"
-        f"{_about_limits(survey)}{_condition(survey)}"
+        f"{_about_limits(survey, review)}{_condition(survey, review)}"
         f"<h3>Models</h3>{f'<p>{escape(research)}.</p>' if research else ''}{_pairs(models)}<h3>Settings</h3>{_pairs(settings)}"
     )
 
 
-def _condition(survey: Survey) -> str:
+def _condition(survey: Survey, review: Review | None) -> str:
     """The table of conditions and what it proposes, or nothing."""
     table = table_of(survey.settings)
     if table is None:
         return ""
-    counts = Counter(finding.condition for finding in survey.findings if finding.condition_rule is not None)
+    standing = not_rejected(survey.findings, review)
+    counts = Counter(finding.condition for finding in standing if finding.condition_rule is not None)
     rows = [(state, f"{counts[state]:,}") for state in table.states] + [("no proposal", f"{counts[None]:,}")]
     rules = "".join(f"<li>{escape(rule.describe())}</li>" for rule in table.rule)
-    doubts = describe_doubts(table, survey.findings)
+    doubts = describe_doubts(table, standing)
     doubtful = f'<p class="note">{escape(doubts[:1].upper() + doubts[1:])}.</p>' if doubts else ""
     more = " ".join(text for text in (f"Numbers: {table.source}." if table.source else "", table.note) if text)
     return (
         f"<h3>Proposed condition: {escape(table.name)}</h3><p>{escape(PROPOSAL)} The first rule that holds decides:</p><ol>{rules}</ol>"
-        f"<p>{escape(more)}</p>{_table(('Proposed', 'Findings with a drawn crack'), rows)}{doubtful}"
+        f"<p>{escape(more)}</p>{_table(('Proposed', 'Findings with a drawn crack'), rows)}{_reviewed(review)}{doubtful}"
     )
 
 
-def _about_limits(survey: Survey) -> str:
+def _reviewed(review: Review | None) -> str:
+    """What a table of counts says where some findings are rejected."""
+    if review is None:
+        return ""
+    return '<p class="muted">Without the findings that were rejected when this page was made.</p>'
+
+
+def _about_limits(survey: Survey, review: Review | None) -> str:
     limits = limits_of(survey)
     if not limits:
         return ""
     widths = ", ".join(f"{limit:g}" for limit in limits)
+    cracks = cracks_of(survey.findings, review)
+    rows = []
+    for limit in limits:
+        answers = Counter(finding.judged(limit) for finding in cracks)
+        rows.append((f"{limit:g} mm", *(f"{answers[answer]:,}" for answer in ANSWERS)))
+    counts = _table(("Limit", *(f"{answer[0].upper()}{answer[1:]}" for answer in ANSWERS)), rows)
     return (
         f"<p>Limits of {widths} mm were stated with --limit-mm. A crack exceeds one where the whole range of its maximum width lies "
-        "above it and the width is trusted, and is below where the whole range lies below; else, and without a scale, nobody can tell.</p>"
+        "above it and the width is trusted, and is below where the whole range lies below; else, and without a scale, nobody can tell. "
+        f"Of {counted(len(cracks), 'crack')}, confirmed or accepted:</p>{counts}{_reviewed(review)}"
     )
 
 

@@ -12,13 +12,14 @@ The survey's folder keeps it as `review.json`. Whatever writes tables or a repor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from crack_tf.survey.findings import Finding, FindingId, Survey
+from crack_tf.survey.findings import CONFIRMED, Finding, FindingId, Survey
 from tflite.checked import CheckError, OneOf, Text, checked, shown
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_bytes, write_json
@@ -156,6 +157,21 @@ def kept_review(out: Path, survey: Survey) -> tuple[Review | None, str]:
 def not_rejected(findings: Iterable[Finding], review: Review | None) -> list[Finding]:
     """What a survey's totals, limits and conditions count."""
     return [finding for finding in findings if review is None or review.verdict(finding) != REJECTED]
+
+
+def cracks_of(findings: Iterable[Finding], review: Review | None) -> list[Finding]:
+    """What counts as a crack before a limit: what a person accepted, and what the second opinion confirmed and nobody rejected."""
+    return [
+        finding
+        for finding in not_rejected(findings, review)
+        if finding.validation == CONFIRMED or (review is not None and review.verdict(finding) == ACCEPTED)
+    ]
+
+
+def describe_decisions(findings: Sequence[Finding], review: Review) -> str:
+    """How far a review has come: "60 accepted, 30 rejected, 3 open"."""
+    verdicts = Counter(review.verdict(finding) for finding in findings)
+    return f"{verdicts[ACCEPTED]:,} accepted, {verdicts[REJECTED]:,} rejected, {verdicts[UNDECIDED]:,} open"
 
 
 def survey_id(survey: Survey) -> str:

@@ -6,7 +6,8 @@ from collections import Counter
 
 from crack_tf.photo.limits import tell as tell_limit
 from crack_tf.survey.condition import describe_doubts, table_of
-from crack_tf.survey.findings import CONFIRMED, MEANINGS, VALIDATIONS, limits_of, research_of
+from crack_tf.survey.findings import MEANINGS, VALIDATIONS, limits_of, research_of
+from crack_tf.survey.review import cracks_of, describe_decisions, not_rejected
 from crack_tf.survey.scales import describe_scales, describe_tiles
 from crack_tf.survey.severity import DISCLAIMER, RULE
 from crack_tf.survey.surveying import SurveyResult
@@ -24,6 +25,9 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
     """
     survey = found.survey
     lines = [_counts(found), *_verdicts(found)]
+    if found.review is not None:
+        reviewer = f" by {found.review.reviewer}" if found.review.reviewer else ""
+        lines.append(f"review{reviewer}: {describe_decisions(survey.findings, found.review)}")
     lines += [f"GAP  {gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps[:_LISTED_GAPS]]
     if len(survey.gaps) > _LISTED_GAPS:
         lines.append(f"GAP  ... and {len(survey.gaps) - _LISTED_GAPS} more, see coverage.geojson")
@@ -40,15 +44,16 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
     else:
         lines.append(f"coverage: {found.coverage.describe()}")
         lines += [f"fly next: {hole.describe()}" for hole in found.coverage.holes[:_LISTED_HOLES]]
-    # Only confirmed ones count as cracks: refuted findings have no width, and all of them would be cracks that nobody can tell about.
-    cracks = [finding for finding in survey.findings if finding.validation == CONFIRMED]
+    # Refuted findings have no width, and all of them would be cracks that nobody can tell about.
+    cracks = cracks_of(survey.findings, found.review)
     others = len(survey.findings) - len(cracks)
+    kind = "unclear or refuted" if found.review is None else "unclear, refuted or rejected"
     lines += [
         tell_limit(
             limit,
             [finding.judged(limit) for finding in cracks],
             others,
-            "unclear or refuted",
+            kind,
             [why for finding in cracks if (why := finding.untold(limit))],
         )
         for limit in limits_of(survey)
@@ -96,10 +101,11 @@ def _conditions(found: SurveyResult) -> list[str]:
     table = table_of(found.survey.settings)
     if table is None:
         return []
-    counts = Counter(finding.condition for finding in found.survey.findings if finding.condition_rule is not None)
+    standing = not_rejected(found.survey.findings, found.review)
+    counts = Counter(finding.condition for finding in standing if finding.condition_rule is not None)
     told = [f"{counts[state]} {state}" for state in table.states if counts[state]]
     told += [f"{counts[None]} without a proposal"] if counts[None] else []
-    doubts = describe_doubts(table, found.survey.findings)
+    doubts = describe_doubts(table, standing)
     told = [", ".join(told) or "no crack was drawn", *([doubts] if doubts else [])]
     return [f"proposed condition ({table.name}): {'; '.join(told)}"]
 

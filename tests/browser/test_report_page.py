@@ -357,6 +357,29 @@ def test_a_report_made_with_a_review_starts_with_it(report_of: ReportOf, open_pa
     assert fresh.texts("#progress") == ["2 of 12 decided: 1 accepted, 1 rejected"]
 
 
+def test_the_totals_follow_the_decisions_and_a_rejected_cards_verdict_is_struck(
+    report_of: ReportOf, open_page: OpenPage
+) -> None:
+    report = report_of(12)
+    tab = open_page(report.path)
+    assert (tab.texts("#standing"), tab.texts("#decided")) == (["12"], [""])
+    states, cracked = tab.texts("#standing-more"), tab.texts("#cracked")
+    tab.click(".card .open >> nth=0")
+    tab.keyboard.press("r")
+    tab.keyboard.press("Escape")
+    assert tab.texts("#decided") == ["12 in all: 0 accepted, 1 rejected, 11 open"]
+    assert tab.texts("#standing") == ["11"]
+    confirmed = sum(finding.validation == "confirmed" for finding in report.survey.findings)
+    assert states[0].startswith(f"{confirmed} confirmed")
+    assert tab.texts("#standing-more")[0].startswith(f"{confirmed - 1} confirmed")
+    style = "getComputedStyle(document.querySelector('.card.rejected .chip')).textDecorationLine"
+    assert tab.evaluate(style) == "line-through"
+    tab.click(".card .open >> nth=0")
+    tab.keyboard.press("r")
+    tab.keyboard.press("Escape")
+    assert (tab.texts("#standing"), tab.texts("#decided"), tab.texts("#cracked")) == (["12"], [""], cracked)
+
+
 def test_a_browser_that_keeps_nothing_says_so_and_still_exports(
     report_of: ReportOf, open_page: OpenPage, tmp_path: Path
 ) -> None:

@@ -105,6 +105,21 @@
     const accepted = entries.filter((decision) => decision === "accepted").length;
     const rejected = entries.filter((decision) => decision === "rejected").length;
     $("progress").textContent = `${accepted + rejected} of ${data.findings.length} decided: ${accepted} accepted, ${rejected} rejected`;
+    showTotals(accepted, rejected);
+  }
+
+  // The numbers at the head count what was not rejected.
+  function showTotals(accepted, rejected) {
+    const number = (count) => count.toLocaleString("en-US");
+    const standing = data.findings.filter((finding) => entryOf(finding.id).decision !== "rejected");
+    const cracked = standing.filter((finding) => finding.validation !== "refuted" || entryOf(finding.id).decision);
+    const states = ["confirmed", "unclear", "refuted"].map((name) => [standing.filter(({ validation }) => validation === name).length, name]);
+    $("standing").textContent = number(standing.length);
+    $("standing-more").textContent = states.map(([count, name]) => `${number(count)} ${name}`).join(", ");
+    $("cracked").textContent = number(new Set(cracked.flatMap((finding) => finding.seen_on)).size);
+    const open = data.findings.length - accepted - rejected;
+    const decided = `${number(data.findings.length)} in all: ${number(accepted)} accepted, ${number(rejected)} rejected, ${number(open)} open`;
+    $("decided").textContent = accepted + rejected ? decided : "";
   }
 
   function say(text) {
@@ -247,6 +262,7 @@
     verdict.hidden = !decision && !comment;
     verdict.className = `verdict ${decision}`;
     verdict.textContent = [{ accepted: "✓ Accepted", rejected: "✗ Rejected" }[decision], comment].filter(Boolean).join(": ");
+    cards.get(id).classList.toggle("rejected", decision === "rejected");
   }
 
   const sortKeys = {

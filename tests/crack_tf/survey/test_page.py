@@ -21,12 +21,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from crack_tf.survey.findings import Finding, Survey
+from crack_tf.survey.condition import read_condition
+from crack_tf.survey.findings import CONFIRMED, Finding, Survey
 from crack_tf.survey.page import _script_json, write_page
 from crack_tf.survey.page_map import flight_figures, nice_length
 from crack_tf.survey.page_pictures import DETAIL_SIDE, PictureShelf
+from crack_tf.survey.review import Decision, Review, survey_id
 from crack_tf.survey.severity import DISCLAIMER, RULE
 from tests.crack_tf.survey.drawn_surveys import drawn_survey, with_names
+from tflite.words import counted
 
 VOID = {"meta", "link", "img", "input", "br"}
 
@@ -83,6 +86,36 @@ def test_the_page_tells_what_was_searched_and_what_is_not_known(tmp_path: Path, 
     assert "Not a safety assessment" in text
     assert ("The pictures lie beside this file" in text) == (findings > 0)
     assert "All pictures are inside this file." in page(tmp_path, survey, one_file=True).text
+
+
+def test_rejected_findings_are_not_in_the_totals(tmp_path: Path) -> None:
+    table = read_condition("mbei-1130")
+    survey = drawn_survey(tmp_path, 12, limits=(0.3,))
+    cracks = [
+        replace(finding, condition=table.states[1], condition_rule="a rule", width_trusted=True)
+        for finding in survey.findings
+        if finding.validation == CONFIRMED
+    ]
+    asked = {**survey.settings, "condition": table.as_json()}
+    survey = replace(survey, findings=tuple(cracks), settings=asked)
+    decided = {cracks[0].id: Decision("rejected"), cracks[1].id: Decision("accepted")}
+    review = Review(survey_id(survey), survey.source, "A. Engineer", "", decided)
+
+    count = len(cracks)
+    before, after = (" ".join(page(tmp_path, survey, review=given).text.split()) for given in (None, review))
+    assert f"Findings{count}{count} confirmed, 0 unclear, 0 refutedPhotographs with" in before
+    head = f"{count - 1} confirmed, 0 unclear, 0 refuted{count} in all: 1 accepted, 1 rejected, {count - 2} open"
+    assert f"Findings{count - 1}{head}Photographs with" in after
+    for text, left in ((before, count), (after, count - 1)):
+        assert f"Of {counted(left, 'crack')}, confirmed or accepted" in text
+        assert f"{table.states[1]}{left}{table.states[2]}0" in text
+    assert (
+        before.count("Without the findings that were rejected"),
+        after.count("Without the findings that were rejected"),
+    ) == (
+        0,
+        2,
+    )
 
 
 @pytest.mark.parametrize("one_file", [False, True])

@@ -12,13 +12,14 @@ import pytest
 from crack_tf.survey.condition import describe_doubts, read_condition
 from crack_tf.survey.findings import CONFIRMED, MEANINGS, REFUTED, Survey
 from crack_tf.survey.geojson import write_tables
+from crack_tf.survey.review import Decision, Review
 from crack_tf.survey.surveying import SurveyResult
 from crack_tf.survey.told import tell
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 
 
-def told(survey: Survey, folder: Path) -> list[str]:
-    return tell(SurveyResult(folder, survey, {}, 0, len(survey.photos), None), auto=False)
+def told(survey: Survey, folder: Path, review: Review | None = None) -> list[str]:
+    return tell(SurveyResult(folder, survey, {}, 0, len(survey.photos), None, review=review), auto=False)
 
 
 @pytest.fixture
@@ -70,6 +71,23 @@ def test_verdicts_that_were_given_are_explained(survey: Survey, tmp_path: Path) 
     assert not any(
         meaning in text for text in told(replace(survey, findings=()), tmp_path)[1:3] for meaning in MEANINGS.values()
     )
+
+
+def test_rejected_findings_are_in_no_count_and_accepted_ones_are_cracks(survey: Survey, tmp_path: Path) -> None:
+    table = read_condition("mbei-1130")
+    findings = [replace(finding, condition=table.states[1], condition_rule="a rule") for finding in survey.findings]
+    survey = replace(survey, findings=tuple(findings), settings={**survey.settings, "condition": table.as_json()})
+    confirmed = [finding for finding in findings if finding.validation == CONFIRMED]
+    others = [finding for finding in findings if finding.validation != CONFIRMED]
+    verdicts = {confirmed[0].id: "rejected", others[0].id: "accepted", others[1].id: "accepted"}
+    review = Review("", "", "A. Engineer", "", {name: Decision(verdict) for name, verdict in verdicts.items()})
+    lines = told(survey, tmp_path, review)
+    assert f"review by A. Engineer: 2 accepted, 1 rejected, {len(findings) - 3} open" in lines
+    (limit,) = (line for line in lines if line.startswith("limit 0.3 mm"))
+    assert f"of {len(confirmed) + 1} cracks" in limit
+    assert f"{len(others) - 1} unclear, refuted or rejected not counted" in limit
+    (condition,) = (line for line in lines if line.startswith("proposed condition"))
+    assert f": {len(findings) - 1} {table.states[1]}" in condition
 
 
 def test_models_for_research_only_are_told(survey: Survey, tmp_path: Path) -> None:
