@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crack_tf.models.speeds import ModelSpeed, board_speeds
+from crack_tf.models.speeds import RECOMMENDED, ModelSpeed, board_speeds
 from crack_tf.photo.faces import CYLINDER, Face, read_faces
 from crack_tf.photo.gsd import MIN_PIXELS, STATED_RANGES, needed_mm_per_pixel
 from crack_tf.photo.lenses import Lens, find_lens
@@ -122,9 +122,17 @@ class ModelPlan:
     needed_per_s: float
 
     @property
-    def keeps_up(self) -> bool:
-        """Whether it answers as fast as photographs come."""
-        return self.speed.tiles_per_s >= self.needed_per_s
+    def keeps_up(self) -> bool | None:
+        """Whether it answers as fast as photographs come; None where it does so in some of the rounds that were measured."""
+        if self.speed.least >= self.needed_per_s:
+            return True
+        return None if self.speed.most >= self.needed_per_s else False
+
+    @property
+    def rank(self) -> int:
+        """Its place among `RECOMMENDED`; after all of them where it is none."""
+        name = self.speed.name
+        return RECOMMENDED.index(name) if name in RECOMMENDED else len(RECOMMENDED)
 
 
 @dataclass(frozen=True)
@@ -142,7 +150,7 @@ class FlightPlan:
         speed_m_s: that is planned with.
         interval_s: from one photograph to the next at that speed.
         faces: of the structure, in the order of the file.
-        models: the shipped ones, the fastest first.
+        models: the shipped ones: those that keep up first, of these the recommended ones in their order, then the fastest.
         speeds_source: where their speeds are from, for a person.
     """
 
@@ -196,7 +204,7 @@ def plan_flight(
         speed_m_s=speed,
         interval_s=interval,
         faces=tuple(plan_face(face, lens, distance, config.overlap, wanted) for face in faces),
-        models=tuple(sorted(models, key=lambda model: model.tiles / model.speed.tiles_per_s)),
+        models=tuple(sorted(models, key=_order)),
         speeds_source=source,
     )
 
@@ -268,6 +276,12 @@ def _model(speed: ModelSpeed, lens: Lens, interval: float) -> ModelPlan:
     return ModelPlan(speed, tiles, tiles / interval)
 
 
+def _order(model: ModelPlan) -> tuple[int, int, float]:
+    """Of what does not keep up the fastest is nearest to it, whatever is recommended."""
+    verdict = (True, None, False).index(model.keeps_up)
+    return verdict, model.rank if model.keeps_up is not False else 0, model.tiles / model.speed.tiles_per_s
+
+
 def describe_plan(plan: FlightPlan, config: PlanConfig) -> list[str]:
     """The plan in words, a line each."""
     lens, (width, height) = plan.lens, plan.footprint_m
@@ -297,13 +311,29 @@ def describe_plan(plan: FlightPlan, config: PlanConfig) -> list[str]:
     if len(plan.faces) > 1:
         lines.append(f"            {counted(sum(face.photos for face in plan.faces), 'photograph')} in all")
     lines.append(f"board       {config.board}: a photograph every {plan.interval_s:.2g} s; {plan.speeds_source}")
-    for model in plan.models:
-        verdict = "keeps up" if model.keeps_up else "does not keep up"
+    if plan.models and not any(model.keeps_up and model.rank < len(RECOMMENDED) for model in plan.models):
         lines.append(
-            f"            {model.speed.name}: {model.tiles} tiles a photograph, {_rate(model.needed_per_s)} a second needed, "
-            f"{_rate(model.speed.tiles_per_s)} a second there: {verdict}"
+            "            no recommended model surely keeps up: fly slower (--speed-m-s), or search the photographs afterwards"
+        )
+    for model in plan.models:
+        name = f"{model.speed.name}{', recommended' if model.rank < len(RECOMMENDED) else ''}"
+        lines.append(
+            f"            {name}: {model.tiles} tiles a photograph, {_rate(model.needed_per_s)} a second needed, "
+            f"{_rates(model.speed)} a second there: {_verdict(model)}"
         )
     return lines
+
+
+def _verdict(model: ModelPlan) -> str:
+    if model.keeps_up is not None:
+        return "keeps up" if model.keeps_up else "does not keep up"
+    enough = sum(rate >= model.needed_per_s for rate in model.speed.rounds)
+    return f"nobody can tell, it keeps up in {enough} of {len(model.speed.rounds)} rounds"
+
+
+def _rates(speed: ModelSpeed) -> str:
+    least, most = _rate(speed.least), _rate(speed.most)
+    return _rate(speed.tiles_per_s) + ("" if least == most else f" ({least} to {most})")
 
 
 def _rate(per_second: float) -> str:

@@ -8,12 +8,12 @@ import pytest
 
 from crack_tf import plan
 from crack_tf.models import speeds
-from crack_tf.models.speeds import ModelSpeed
+from crack_tf.models.speeds import Measured
 
 
 @pytest.fixture(autouse=True)
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speeds, "measure_here", lambda: ([ModelSpeed("nano", 227, 1000.0)], 10.0))
+    monkeypatch.setattr(speeds, "measure_here", lambda: Measured((("nano", 227, (1.0, 1.0)),), (10.0, 10.0)))
 
 
 def test_a_plan_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from crack_tf.models import speeds as module
 from crack_tf.models.shipped import read_zoo
-from crack_tf.models.speeds import PI4_MOBILENET_MS, ModelSpeed, board_speeds
+from crack_tf.models.speeds import PI4_MOBILENET_MS, RECOMMENDED, Measured, board_speeds
 from tflite.errors import CrackError
 from tflite.files import write_csv
 
+HERE = Measured((("quick", 227, (1.0, 2.0, 4.0)), ("slow", 227, (20.0, 20.0, 20.0))), (8.5, 17.0, 34.0))
+
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> list[ModelSpeed]:
-    """This machine, on which MobileNetV2 takes 8.5 ms."""
-    found = [ModelSpeed("quick", 227, 600.0), ModelSpeed("slow", 227, 60.0)]
-    monkeypatch.setattr(module, "measure_here", lambda: (found, 8.5))
-    return found
+def here(monkeypatch: pytest.MonkeyPatch) -> Measured:
+    """This machine, on which MobileNetV2 takes 17 ms, and something else works more and more."""
+    monkeypatch.setattr(module, "measure_here", lambda: HERE)
+    return HERE
 
 
-def test_this_machine_is_measured(here: list[ModelSpeed]) -> None:
-    found, source = board_speeds("x86")
-    assert found == here
-    assert "measured now on this machine" in source
+def test_this_machine_is_measured_with_its_spread(here: Measured) -> None:
+    (quick, slow), source = board_speeds("x86")
+    assert (quick.least, quick.tiles_per_s, quick.most) == (250.0, 500.0, 1000.0)
+    assert (slow.least, slow.tiles_per_s, slow.most) == (50.0, 50.0, 50.0)
+    assert "measured now on this machine in 3 rounds" in source
 
 
 @pytest.mark.parametrize("board", ["pi4", "pi5"])
-def test_a_board_is_projected_by_the_published_time_and_says_so(here: list[ModelSpeed], board: str) -> None:
-    found, source = board_speeds(board)
-    assert [model.tiles_per_s for model in found] == [model.tiles_per_s * 8.5 / PI4_MOBILENET_MS for model in here]
-    assert "PROJECTED, not measured: MobileNetV2 takes 8.5 ms on this machine" in source
+def test_a_board_is_projected_round_by_round_by_the_published_time_and_says_so(here: Measured, board: str) -> None:
+    (quick, slow), source = board_speeds(board)
+    assert PI4_MOBILENET_MS == 17
+    assert quick.rounds == (500.0, 500.0, 500.0)  # whatever slowed one slowed the other
+    assert slow.rounds == (25.0, 50.0, 100.0)
+    assert "PROJECTED, not measured: MobileNetV2 takes 17.0 ms on this machine" in source
     assert ("of a Pi 5 no published one was found" in source) == (board == "pi5")
+
+
+def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for load, busy in ((0.0, False), (400.0, True), (None, False)):
+        monkeypatch.setattr(module, "measure_here", lambda load=load: replace(HERE, load=load))
+        assert all(("This machine was busy" in board_speeds(board)[1]) == busy for board in ("x86", "pi4"))
+
+
+def test_the_models_are_asked_in_turn_and_the_recommended_ones_are_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ROUNDS", 2)
+    monkeypatch.setattr(module, "_RUNS", 1)
+    found = module.measure_here()
+    names = [name for name, _, _ in found.models]
+    assert set(RECOMMENDED) < set(names)
+    assert all(len(times) == 2 and min(times) > 0 for _, _, times in found.models)
+    assert len(found.reference) == 2
+    default = next(model.name for model in read_zoo()[1].values() if model.default and model.task == "classify")
+    assert RECOMMENDED[0] == default
 
 
 def test_a_table_measured_on_the_board_goes_before_a_projection(tmp_path: Path) -> None:

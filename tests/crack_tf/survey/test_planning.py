@@ -130,6 +130,29 @@ def test_the_numbers_are_those_of_the_geometry(tmp_path: Path) -> None:
         assert words in told
 
 
+def test_the_recommended_model_that_keeps_up_comes_first_and_a_verdict_that_hangs_on_the_rounds_is_none() -> None:
+    config = PlanConfig(0.3, "pi-camera-3")
+    sure, best = "mobilenet_v2_104_real", "mobilenet_v2_real"
+    speeds = [
+        ModelSpeed("opnet_lite_nano", 227, 1000.0),
+        ModelSpeed("opnet", 227, 10.0, (9.0, 10.0, 11.0)),
+        ModelSpeed(best, 256, 62.0, (55.0, 62.0, 70.0)),
+        ModelSpeed("mobilenet_v2_035_64_real", 256, 800.0),
+        ModelSpeed(sure, 256, 300.0, (250.0, 300.0, 350.0)),
+    ]
+    plan = plan_flight(config, lambda board, table: (speeds, "a test"))
+    names = [model.speed.name for model in plan.models]
+    assert names == [sure, "mobilenet_v2_035_64_real", "opnet_lite_nano", best, "opnet"]
+    assert [model.keeps_up for model in plan.models] == [True, True, True, None, False]
+    told = [line.strip() for line in describe_plan(plan, config)][-5:]
+    assert told[0].startswith(
+        f"{sure}, recommended: 198 tiles a photograph, 61 a second needed, 300 (250 to 350) a second there: keeps up"
+    )
+    assert told[3].endswith("62 (55 to 70) a second there: nobody can tell, it keeps up in 2 of 3 rounds")
+    without = plan_flight(config, lambda board, table: (speeds[:3], "a test"))
+    assert any("no recommended model surely keeps up" in line for line in describe_plan(without, config))
+
+
 def test_flying_faster_than_the_blur_allows_is_said() -> None:
     config = PlanConfig(0.3, "pi-camera-3", speed_m_s=1.0)
     plan = plan_flight(config, no_models)
