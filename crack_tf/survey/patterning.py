@@ -51,8 +51,8 @@ def describe_pattern(finding: Finding) -> str | None:
         return None
     parts = [finding.pattern]
     if finding.orientation_deg is not None:
-        of = "the member" if finding.orientation_to == "member" else "the photograph's sides (roll is not known)"
-        parts.append(f"{finding.orientation} to {of}, {finding.orientation_deg:.0f}° from horizontal")
+        seen = "" if finding.orientation_to == "member" else " on the photograph (the camera's roll is not known)"
+        parts.append(f"{finding.orientation}{seen}, {slope_words(finding.orientation_deg)}")
     if finding.spacing_px is not None:
         told = f"{finding.spacing_px:.0f} px" if finding.spacing_mm is None else f"{finding.spacing_mm:.0f} mm"
         parts.append(f"{told} {'between cracks' if finding.pattern == PARALLEL else 'across its fields'}")
@@ -61,6 +61,20 @@ def describe_pattern(finding: Finding) -> str | None:
     elif finding.density_px is not None:
         parts.append(f"{finding.density_px:.0f} px of crack per megapixel of the photograph's concrete")
     return "; ".join(parts)
+
+
+def slope_words(degrees: float) -> str:
+    """A direction as a person says it: at most 90 degrees, and which way it leans.
+
+    Args:
+        degrees: 0 is horizontal, 90 vertical, counted anticlockwise as seen, in [0, 180].
+
+    Example:
+        "17° from horizontal, falling to the right"
+    """
+    steep = round(min(degrees, 180 - degrees))
+    leaning = "" if steep in (0, 90) else f", {'rising' if degrees < 90 else 'falling'} to the right"
+    return f"{steep}° from horizontal{leaning}"
 
 
 def _concrete(photo: PhotoRecord) -> float:

@@ -14,7 +14,7 @@ from crack_tf.photo.__main__ import main as measure
 from crack_tf.survey.condition import read_condition, with_conditions
 from crack_tf.survey.geojson import finding_row
 from crack_tf.survey.page import write_page
-from crack_tf.survey.patterning import describe_pattern, with_patterns
+from crack_tf.survey.patterning import describe_pattern, slope_words, with_patterns
 from tests.crack_tf.survey.known_surveys import drawn_finding, line_mask, photo_record, tile_finding, write_found
 from tflite.device.tiles import Box
 from tflite.files import read_json
@@ -69,6 +69,21 @@ def test_a_crack_has_one_direction_on_its_photograph_and_in_a_survey(
     if degrees:
         (crack,) = read_json(tmp_path / "out/cracks.json")["cracks"]
         assert crack["orientation_deg"] == found.orientation_deg
+
+
+def test_a_direction_is_said_as_a_person_does() -> None:
+    assert slope_words(163.2) == "17° from horizontal, falling to the right"
+    assert slope_words(17.0) == "17° from horizontal, rising to the right"
+    assert [slope_words(degrees) for degrees in (0.2, 90.3, 180.0)] == [
+        f"{steep}° from horizontal" for steep in (0, 90, 0)
+    ]
+    photo = photo_record("a.png")
+    down = line_mask([(40, 40), (200, 200)], 5)
+    (rolled,), (plain,) = (
+        with_patterns(shot, [drawn_finding(shot, down)]) for shot in (replace(photo, roll_deg=0.0), photo)
+    )
+    assert "; diagonal, 45° from horizontal, falling to the right;" in str(describe_pattern(rolled))
+    assert "diagonal on the photograph (the camera's roll is not known), 45°" in str(describe_pattern(plain))
 
 
 def test_without_a_scale_there_are_no_millimetres() -> None:
