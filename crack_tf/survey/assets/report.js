@@ -426,7 +426,7 @@
     }
     showPictures(complete);
     $("compare").style.setProperty("--ratio", complete ? finding.width / finding.height : 1.5);
-    reveal(50);
+    reveal(100);
     $("facts").replaceChildren(...facts(finding).flatMap(([name, value]) => [textElement("dt", name), textElement("dd", value)]));
     $("files").replaceChildren(...finding.links.filter(Boolean).map(fileLink));
     showProfile(finding);
