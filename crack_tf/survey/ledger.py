@@ -35,6 +35,7 @@ STATES = (
     "not concrete",
     "not seen",
 )
+UNKNOWN = "not known, since no photograph says where it was taken from and what it looks at"
 MAX_CELLS = 1_000_000  # of a face
 _FINE = 40  # cells across the shorter side of a footprint
 _MIN_HOLE_CELLS = 6

@@ -82,6 +82,7 @@ def write_page(
     entries = [
         _entry(finding, ranks[finding.id], shelf) | _measured(out, finding, limits, points) for finding in findings
     ]
+    seen = coverage or coverage_of(survey)
     style, script, page = (_asset(name) for name in ("report.css", "report.js", "report.html"))
     html = Template(page).substitute(
         policy=_policy(style, script),
@@ -92,13 +93,12 @@ def write_page(
         created=escape(_when(survey.created)),
         version=__version__,
         survey_id=survey_id(survey),
-        numbers=_numbers(survey, kept),
+        numbers=_numbers(survey, kept, seen),
         disclaimer=escape(DISCLAIMER.partition(". ")[2]),
         warnings=_warnings(survey, note, shelf.missing),
         flight=_flight(survey, ranks),
         since=since_section(since or read_since(out, survey), survey, ranks, shelf),
-        coverage=coverage_section(coverage or coverage_of(survey))
-        + certificate_section(certificate or read_certificate(out, survey)),
+        coverage=coverage_section(seen) + certificate_section(certificate or read_certificate(out, survey)),
         gaps=_gaps(survey),
         method=_method(survey, kept),
         embedding=_embedding(entries, one_file),
@@ -185,7 +185,7 @@ def _measured(out: Path, finding: Finding, limits: Sequence[float], points: int)
 # ------------------------------------------------------------------------------------------------ parts of the page
 
 
-def _numbers(survey: Survey, review: Review | None) -> str:
+def _numbers(survey: Survey, review: Review | None, seen: Coverage | None) -> str:
     standing = not_rejected(survey.findings, review)
     states = Counter(finding.validation for finding in standing)
     reasons = Counter(gap.reason for gap in survey.gaps)
@@ -208,9 +208,10 @@ def _numbers(survey: Survey, review: Review | None) -> str:
         ("Findings", len(standing), ", ".join(f"{states[name]:,} {name}" for name in VALIDATION_WEIGHTS), "standing"),
         ("Photographs with findings", cracked, "refuted ones not counted", "cracked"),
         (
-            "Gaps in coverage",
+            "Files not read",
             len(survey.gaps),
-            ", ".join(f"{n:,} {name}" for name, n in reasons.items()) or "none known",
+            (", ".join(f"{n:,} {name}" for name, n in reasons.items()) or "every file was read")
+            + ("" if seen is not None and seen.faces else "; coverage: not known"),
             "gaps",
         ),
     ]
@@ -257,13 +258,13 @@ def _flight(survey: Survey, ranks: Mapping[str, int]) -> str:
 _LEGEND = (
     *((f'<circle class="finding {name}" cx="8" cy="8" r="6"/>', f"{name}: {MEANINGS[name]}") for name in VALIDATIONS),
     ('<path class="photos" d="M8 8h0"/>', "photograph"),
-    ('<g class="gap"><path d="M3 3l10 10m0 -10l-10 10"/></g>', "gap in coverage"),
+    ('<g class="gap"><path d="M3 3l10 10m0 -10l-10 10"/></g>', "file that was not read"),
 )
 
 
 def _gaps(survey: Survey) -> str:
     if not survey.gaps:
-        return '<p class="muted">None known: every photograph was searched.</p>'
+        return '<p class="muted">None: every file was read.</p>'
     rows = [
         (gap.photo, gap.reason, gap.detail, _place(gap.latitude, gap.longitude), _when(gap.time)) for gap in survey.gaps
     ]

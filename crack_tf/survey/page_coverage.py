@@ -16,6 +16,7 @@ from crack_tf.survey.ledger import (
     FOUND,
     OBLIQUE,
     STATES,
+    UNKNOWN,
     UNSEEN,
     Coverage,
     FaceCoverage,
@@ -33,9 +34,10 @@ _NONE = 255
 
 
 def coverage_section(coverage: Coverage | None) -> str:
-    """HTML of the section; empty where nothing is known of it."""
+    """HTML of the section; where nothing is known of it, it says so."""
+    head = '<section class="coverage" aria-labelledby="coverage-title"><h2 id="coverage-title">What was seen</h2>'
     if coverage is None or not coverage.faces:
-        return ""
+        return f'{head}<p class="note warn">Coverage is {UNKNOWN}. What no photograph shows is not known to be clean.</p></section>'
     figures = [_figure(face) for face in coverage.faces]
     plots = f'<div class="plots">{"".join(figures[:_SHOWN_FACES])}</div>'
     if len(figures) > _SHOWN_FACES:
@@ -50,8 +52,7 @@ def coverage_section(coverage: Coverage | None) -> str:
         for number in used
     )
     return (
-        '<section class="coverage" aria-labelledby="coverage-title"><h2 id="coverage-title">What was seen</h2>'
-        f'<p class="note">{escape(_sentence(coverage))}</p>{plots}<ul class="legend">{key}</ul>'
+        f'{head}<p class="note">{escape(_sentence(coverage))}</p>{plots}<ul class="legend">{key}</ul>'
         f"{_next(coverage.holes)}</section>"
     )
 

@@ -7,6 +7,7 @@ from collections import Counter
 from crack_tf.photo.limits import tell as tell_limit
 from crack_tf.survey.condition import describe_doubts, table_of
 from crack_tf.survey.findings import MEANINGS, VALIDATIONS, limits_of, research_of
+from crack_tf.survey.ledger import UNKNOWN
 from crack_tf.survey.review import cracks_of, describe_decisions, not_rejected
 from crack_tf.survey.scales import describe_scales, describe_tiles
 from crack_tf.survey.severity import DISCLAIMER, RULE
@@ -40,7 +41,7 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
         known = tile_mm if isinstance(tile_mm, (int, float)) else None
         lines.append(f"tiles: {describe_tiles(side, survey.photos, known, auto)}")
     if found.coverage is None:
-        lines.append("coverage: not known, since no photograph says where it was taken from and what it looks at")
+        lines.append(f"coverage: {UNKNOWN}")
     else:
         lines.append(f"coverage: {found.coverage.describe()}")
         lines += [f"fly next: {hole.describe()}" for hole in found.coverage.holes[:_LISTED_HOLES]]

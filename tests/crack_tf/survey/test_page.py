@@ -118,6 +118,15 @@ def test_rejected_findings_are_not_in_the_totals(tmp_path: Path) -> None:
     )
 
 
+def test_files_that_were_read_are_not_called_coverage(tmp_path: Path) -> None:
+    known = page(tmp_path, drawn_survey(tmp_path, 3, gaps=0)).text
+    assert "Files not read0every file was read\n" in known
+    assert "Coverage is not known" not in known
+    unknown = page(tmp_path, drawn_survey(tmp_path, 3, gaps=0, located=False)).text
+    assert "Files not read0every file was read; coverage: not known\n" in unknown
+    assert "Coverage is not known, since no photograph says where it was taken from" in unknown
+
+
 @pytest.mark.parametrize("one_file", [False, True])
 def test_nothing_is_loaded_from_anywhere(tmp_path: Path, one_file: bool) -> None:
     found = page(tmp_path, drawn_survey(tmp_path, 12), one_file=one_file)
@@ -197,7 +206,7 @@ def test_many_gaps_are_folded_away_and_all_listed(tmp_path: Path) -> None:
     assert "List of 40 gaps" in found.text
     assert all(gap.photo in found.text for gap in survey.gaps)
     none = page(tmp_path, replace(survey, gaps=()))
-    assert "None known" in none.text
+    assert "None: every file was read." in none.text
 
 
 def test_an_empty_survey_has_a_page(tmp_path: Path) -> None:
