@@ -1,4 +1,4 @@
-"""The survey's tables: findings.csv, findings.geojson and coverage.geojson (RFC 7946: WGS84, longitude first)."""
+"""The survey's tables: findings.csv, photos.csv, findings.geojson and coverage.geojson (RFC 7946: WGS84, longitude first)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from crack_tf.photo.faces import RECTANGLE, Face, Frame, spots_on
 from crack_tf.photo.limits import column
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, limits_of
 from crack_tf.survey.ledger import Coverage, coverage_of
+from crack_tf.survey.photo_list import FILE_NAME as PHOTOS_CSV
+from crack_tf.survey.photo_list import photo_columns, photo_rows
 from crack_tf.survey.review import COLUMNS as REVIEW_COLUMNS
 from crack_tf.survey.review import Review, kept_review, review_columns
 from tflite.files import write_csv, write_json
@@ -36,7 +38,7 @@ NOTE = "Opinions of neural networks about photographs, not a safety assessment."
 
 
 def write_tables(out: Path, survey: Survey, coverage: Coverage | None = None) -> None:
-    """Write all three files into the survey's folder, each atomically.
+    """Write all four files into the survey's folder, each atomically.
 
     Args:
         out: the folder. A review that it keeps is in them.
@@ -47,6 +49,7 @@ def write_tables(out: Path, survey: Survey, coverage: Coverage | None = None) ->
     review, _ = kept_review(out, survey)
     rows = [finding_row(finding, limits, review) for finding in survey.findings]
     write_csv(out / FINDINGS_CSV, rows, table_columns(limits, review))
+    write_csv(out / PHOTOS_CSV, photo_rows(survey, review), photo_columns(review))
     write_json(out / FINDINGS, findings_geojson(survey.findings, limits, review))
     write_json(out / COVERAGE, coverage_geojson(survey.photos, survey.gaps, coverage or coverage_of(survey)))
 

@@ -35,9 +35,17 @@ from crack_tf.survey.page_map import flight_figures
 from crack_tf.survey.page_pictures import EMBED_BYTES, PictureShelf
 from crack_tf.survey.page_since import growth_words, since_section
 from crack_tf.survey.patterning import describe_pattern
+from crack_tf.survey.photo_list import COUNTS, REVIEW_COLUMNS, photo_rows
 from crack_tf.survey.profiles import plotted, read_lines
 from crack_tf.survey.review import FORMAT as REVIEW_FORMAT
-from crack_tf.survey.review import Review, cracks_of, describe_decisions, kept_review, not_rejected, survey_id
+from crack_tf.survey.review import (
+    Review,
+    cracks_of,
+    describe_decisions,
+    kept_review,
+    not_rejected,
+    survey_id,
+)
 from crack_tf.survey.scales import describe_scales
 from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, DISCLAIMER, RULE, VALIDATION_WEIGHTS, in_order
 from crack_tf.survey.since import Since, read_since
@@ -100,6 +108,7 @@ def write_page(
         since=since_section(since or read_since(out, survey), survey, ranks, shelf),
         coverage=coverage_section(seen) + certificate_section(certificate or read_certificate(out, survey)),
         gaps=_gaps(survey),
+        photographs=_photographs(survey, kept),
         method=_method(survey, kept),
         embedding=_embedding(entries, one_file),
     )
@@ -273,6 +282,27 @@ def _gaps(survey: Survey) -> str:
     if len(rows) > _LISTED_GAPS:
         table = f"<details><summary>List of {counted(len(rows), 'gap')}</summary>{table}</details>"
     return intro + table
+
+
+def _photographs(survey: Survey, review: Review | None) -> str:
+    """What was looked at, file by file, folded away."""
+    told = []
+    for row in photo_rows(survey, review):
+        found, decided = (
+            ", ".join(f"{row[name]:,} {name}" for name in names if row.get(name)) for names in (COUNTS, REVIEW_COLUMNS)
+        )
+        text = found + (f" ({decided})" if decided else "")
+        if row["tiles"] is None:
+            text = f"not read: {row['gap']}, {row['detail']}"
+        told.append((row["photo"], "" if row["tiles"] is None else f"{row['tiles']:,}", text or "nothing found"))
+    read = len(survey.photos)
+    kinds = (
+        f"{counted(read, 'photograph')} that {'was' if read == 1 else 'were'} searched, {len(told) - read:,} not read"
+    )
+    return (
+        f"<details><summary>All {counted(len(told), 'file')}: {kinds}</summary>"
+        f"{_table(('Photograph', 'Tiles looked at', 'Findings'), told)}</details>"
+    )
 
 
 def _method(survey: Survey, review: Review | None) -> str:

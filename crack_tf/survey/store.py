@@ -29,6 +29,7 @@ import numpy as np
 
 from crack_tf.survey.certificate import FILES as CERTIFICATE
 from crack_tf.survey.findings import FILE_NAME, FORMAT, Finding, Gap, Moment, PhotoName, PhotoRecord
+from crack_tf.survey.photo_list import FILE_NAME as PHOTOS_CSV
 from crack_tf.survey.review import FILE_NAME as REVIEW
 from tflite.checked import Between, CheckError, OneOf, checked
 from tflite.errors import CrackError
@@ -47,6 +48,7 @@ RESULTS = (
     *SINCE_FILES,
     FILE_NAME,
     "findings.csv",
+    PHOTOS_CSV,
     "findings.geojson",
     "coverage.geojson",
     "report.html",

@@ -74,7 +74,7 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
     lines += [f"note: {warning}" for warning in notes]
     if found.handled:
         lines.append(_speed(found))
-    results = "report.html, findings.csv, findings.geojson, coverage.geojson"
+    results = "report.html, findings.csv, photos.csv, findings.geojson, coverage.geojson"
     return [*lines, RULE, DISCLAIMER, f"results in {found.folder}: {results}"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import glob
 import hashlib
 import io
@@ -10,6 +11,7 @@ import json
 import math
 import re
 import tomllib
+from collections import Counter
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
@@ -22,10 +24,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crack_tf.survey.condition import read_condition
-from crack_tf.survey.findings import CONFIRMED, Finding, Survey
+from crack_tf.survey.findings import CONFIRMED, VALIDATIONS, Finding, Survey
+from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.page import _script_json, write_page
 from crack_tf.survey.page_map import flight_figures, nice_length
 from crack_tf.survey.page_pictures import DETAIL_SIDE, PictureShelf
+from crack_tf.survey.photo_list import photo_rows
 from crack_tf.survey.review import Decision, Review, survey_id
 from crack_tf.survey.severity import DISCLAIMER, RULE
 from tests.crack_tf.survey.drawn_surveys import drawn_survey, with_names
@@ -207,6 +211,35 @@ def test_many_gaps_are_folded_away_and_all_listed(tmp_path: Path) -> None:
     assert all(gap.photo in found.text for gap in survey.gaps)
     none = page(tmp_path, replace(survey, gaps=()))
     assert "None: every file was read." in none.text
+
+
+def test_every_file_is_listed_with_what_was_found_on_it(tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 6, photos=6, gaps=3)
+    shown = Counter(name for finding in survey.findings for name in finding.seen_on)
+    clean = [photo.name for photo in survey.photos if not shown[photo.name]]
+    assert clean
+    decided = {finding.id: Decision("rejected") for finding in survey.findings}
+    review = Review(survey_id(survey), "", "", "", decided)
+    text = " ".join(page(tmp_path, survey, review=review).text.split())
+    assert "All 9 files: 6 photographs that were searched, 3 not read" in text
+    for name in clean:
+        assert f"{name}432nothing found" in text
+    assert f" ({max(shown[photo.name] for photo in survey.photos)} rejected)" in text
+    assert "DCIM/DJI_902.JPGnot read: unreadable, is damaged or truncated" in text
+    write_tables(tmp_path, survey)
+    with (tmp_path / "photos.csv").open(encoding="utf-8", newline="") as stream:
+        rows = {row["photo"]: row for row in csv.DictReader(stream)}
+    assert len(rows) == len(survey.photos) + len(survey.gaps)
+    for photo in survey.photos:
+        row = rows[photo.name]
+        assert sum(int(row[name]) for name in VALIDATIONS) == shown[photo.name]
+        assert (row["tiles"], row["gap"]) == (str(photo.tiles), "")
+    for gap in survey.gaps:
+        assert [rows[gap.photo][name] for name in ("confirmed", "tiles", "gap")] == ["", "", gap.reason]
+    rejected = {row["photo"]: row["rejected"] for row in photo_rows(survey, review)}
+    assert {name: rejected[name] for name in shown if name in rejected} == {
+        name: count for name, count in shown.items() if name in rejected
+    }
 
 
 def test_an_empty_survey_has_a_page(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from crack_tf.photo import measure
 from crack_tf.photo.limits import column
 from crack_tf.photo.measure_config import PROFILES
 from crack_tf.photo.measure_config import TABLE as CRACKS
-from crack_tf.survey import geojson, profiles, review, since_files
+from crack_tf.survey import geojson, photo_list, profiles, review, since_files
 from crack_tf.survey.certificate import TABLE as CERTIFICATE
 from crack_tf.survey.certificate import Certificate, Trial
 from crack_tf.survey.findings import Finding
@@ -40,6 +40,9 @@ def certificate_columns() -> tuple[str, ...]:
 FINDINGS = Table("findings.md", "", (*geojson.COLUMNS, column(0.3)))
 TABLES = {
     "findings.csv": FINDINGS,
+    photo_list.FILE_NAME: Table(
+        "findings.md", "A row per photograph", (*photo_list.COLUMNS, *photo_list.REVIEW_COLUMNS)
+    ),
     "since.csv": Table("since.md", "What is written", since_files.COLUMNS),
     "profiles/ID.csv": Table("findings.md", "Widths along a crack", profiles.COLUMNS),
     CERTIFICATE: Table("certificate.md", "", certificate_columns()),

@@ -1,0 +1,42 @@
+"""A row for each file that a survey was given: a photograph with what was found on it, or a gap. What can be shown as looked at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Survey
+from crack_tf.survey.review import ACCEPTED, REJECTED, Review
+
+FILE_NAME = "photos.csv"
+COUNTS = (CONFIRMED, UNCLEAR, REFUTED)  # of findings, by the second opinion
+COLUMNS = ("photo", *COUNTS, "tiles", "gap", "detail")
+REVIEW_COLUMNS = (ACCEPTED, REJECTED)
+
+
+def photo_columns(review: Review | None) -> tuple[str, ...]:
+    """Columns of the table: those of a review where there is one."""
+    return COLUMNS if review is None else (*COLUMNS, *REVIEW_COLUMNS)
+
+
+def photo_rows(survey: Survey, review: Review | None) -> list[dict[str, Any]]:
+    """The rows, by `photo_columns`, in order of the files' names.
+
+    A finding on several photographs is counted on each. What was not searched has empty counts, never 0.
+    """
+    counts: dict[str, Counter[str]] = {photo.name: Counter() for photo in survey.photos}
+    for finding in survey.findings:
+        for name in finding.seen_on:
+            if name in counts:
+                counts[name].update([finding.validation, *([review.verdict(finding)] if review is not None else [])])
+    verdicts = COUNTS if review is None else (*COUNTS, *REVIEW_COLUMNS)
+    empty = dict.fromkeys(photo_columns(review))
+    rows = {
+        photo.name: {**empty, "photo": photo.name, "tiles": photo.tiles}
+        | {name: counts[photo.name][name] for name in verdicts}
+        for photo in survey.photos
+    }
+    for gap in survey.gaps:
+        row = rows.setdefault(gap.photo, {**empty, "photo": gap.photo})
+        row |= {"gap": gap.reason, "detail": gap.detail}
+    return [rows[name] for name in sorted(rows)]
