@@ -146,7 +146,8 @@ def test_places_are_optional_and_told_in_one_line(tmp_path, models, capsys):
     folder = tmp_path / "phone"
     folder.mkdir()
     for number in range(12):
-        wall(number).save(folder / f"{number}.png", exif=exif(number, latitude=None))
+        crack = [[(20, 30), (200, 60)]] if number < 2 else []
+        wall(number, crack).save(folder / f"{number}.png", exif=exif(number, latitude=None))
     assert survey(folder, tmp_path / "out", models) == 0
     out = capsys.readouterr().out
     assert "GAP" not in out
@@ -155,6 +156,7 @@ def test_places_are_optional_and_told_in_one_line(tmp_path, models, capsys):
         "note: 0 of 12 photographs have a position (12: its own data hold no position, and there is no"
     )
     assert "give --flight-log" in line
+    assert "a crack on two of them counts twice" in line
     found = read_survey(tmp_path / "out")
     assert (len(found.photos), found.gaps) == (12, ())
     # Where others have one, something is missing on the map.
