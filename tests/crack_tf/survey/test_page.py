@@ -88,6 +88,7 @@ def test_the_page_tells_what_was_searched_and_what_is_not_known(tmp_path: Path, 
         assert expected in text
     assert DISCLAIMER.partition(". ")[2] in text
     assert "Not a safety assessment" in text
+    assert "Cracks only. Spalling, rust, efflorescence, leakage and other damage are not looked for" in text
     assert ("The pictures lie beside this file" in text) == (findings > 0)
     assert "All pictures are inside this file." in page(tmp_path, survey, one_file=True).text
 
