@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from crack_tf.photo.cracks import Crack, Point
-from crack_tf.photo.key import Colour, draw_key
+from crack_tf.photo.key import Colour, with_key_below
 from crack_tf.photo.masks import check_mask
 from tflite.drawn import marked
 from tflite.errors import CrackError
@@ -20,8 +20,8 @@ from tflite.errors import CrackError
 _MASK, _LINE, _WIDEST, _UNCLEAR = (213, 94, 0), (240, 228, 66), (0, 158, 255), (0, 114, 178)
 _MASK_WEIGHT = 0.35
 _FARTHER = (0.0, 2.0, 5.0, 9.0)  # heights of a label between it and the widest place, besides the circle around that
-ABOUT = "~"
-ABOUT_WORDS = f"{ABOUT} before a width that is not to be trusted"
+ABOUT = "about "
+ABOUT_WORDS = "about: the width is not to be trusted"
 
 Rectangle = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -31,8 +31,8 @@ def draw_cracks(
 ) -> Image.Image:
     """Draw mask, centrelines and the place of the maximum width, with number, length and widths beside each crack, and a key.
 
-    A shape that may be no crack (it has a note) has its outline drawn instead. The key to colours and numbers is in a free corner of
-    pictures that are large enough.
+    A shape that may be no crack (it has a note) has its outline drawn instead. The key to colours and numbers is a strip below the
+    photograph, which hides nothing of it, where that is wide enough.
 
     Args:
         photo: uint8 (height, width, 3).
@@ -40,10 +40,11 @@ def draw_cracks(
         mask: (height, width), tinted, or None.
         labels: whether to write numbers and the key; without, only lines are drawn. The longest cracks come first; a label lies where it
             covers no crack, if there is room, and one that would cover another label, or its line cross one, is left out: that crack's
-            numbers are in the table.
+            numbers are in the table, and the key says how many there are.
 
     Returns:
-        A Pillow RGB image of the photograph's size; of a whole multiple where a label would not fit into a tiny photograph.
+        A Pillow RGB image of the photograph's size, with the key below it; of a whole multiple where a label would not fit into a tiny
+        photograph.
 
     Raises:
         CrackError: if photograph and mask are none or differ in size.
@@ -89,16 +90,14 @@ def draw_cracks(
             if label.leader is not None:
                 draw.line(label.leader, fill=_WIDEST, width=unit)
         for label in written:  # on top of all lines
-            left, top, right, bottom = label.box
             draw.rectangle(label.box, fill=(0, 0, 0))
             draw.text(label.at, label.text, fill=(255, 255, 255), font=font)
-            busy[math.floor(top) : math.ceil(bottom), math.floor(left) : math.ceil(right)] = True
-        draw_key(image, _key(cracks, mask), busy, font)
+        image = with_key_below(image, _key(cracks, mask, len(cracks) - len(written)), font)
     return marked(image)
 
 
-def _key(cracks: Sequence[Crack], mask: np.ndarray | None) -> list[tuple[Colour | None, str]]:
-    """What stands for what in a picture of these."""
+def _key(cracks: Sequence[Crack], mask: np.ndarray | None, unlabelled: int) -> list[tuple[Colour | None, str]]:
+    """What stands for what in a picture of these, of which some found no room for a label."""
     key: list[tuple[Colour | None, str]] = [(None, "number: length, mean / maximum width")]
     if mask is not None:
         key.append((_MASK, "drawn as crack"))
@@ -107,7 +106,9 @@ def _key(cracks: Sequence[Crack], mask: np.ndarray | None) -> list[tuple[Colour 
     if any(crack.note is not None for crack in cracks):
         key.append((_UNCLEAR, "unclear: may be no crack"))
     if not all(crack.width_trusted for crack in cracks):
-        key.append((None, f"{ABOUT} width not to be trusted"))
+        key.append((None, ABOUT_WORDS))
+    if unlabelled:
+        key.append((None, f"{unlabelled} without a label: see the table"))
     return key
 
 
@@ -118,12 +119,12 @@ def _there(point: Point, times: int) -> Point:
 
 def caption(crack: Crack) -> str:
     """Number, length and widths in one line, in millimetres when they are known; `unclear` says that it may be no crack, and ABOUT
-    stands before widths that are not to be trusted."""
+    stands before both widths where they are not to be trusted."""
     name = f"{crack.number}: " + ("" if crack.note is None else "unclear, ")
     about = "" if crack.width_trusted else ABOUT
     if crack.mm_per_pixel is None:
-        return f"{name}{crack.length_px:.0f} px, {about}{crack.mean_width_px:.1f} / {about}{crack.max_width_px:.1f} px"
-    return f"{name}{crack.length_mm:.0f} mm, {about}{crack.mean_width_mm:.2f} / {about}{crack.max_width_mm:.2f} mm"
+        return f"{name}{crack.length_px:.0f} px, {about}{crack.mean_width_px:.1f} / {crack.max_width_px:.1f} px"
+    return f"{name}{crack.length_mm:.0f} mm, {about}{crack.mean_width_mm:.2f} / {crack.max_width_mm:.2f} mm"
 
 
 @dataclass(frozen=True)
