@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from crack_tf.survey.findings import Finding, Survey
+from crack_tf.survey.findings import Finding, Polygon, Survey
 from crack_tf.survey.page_pictures import Pictures, PictureShelf
 from crack_tf.survey.since import TWO_RANGES, Change, Since
 
@@ -24,7 +24,10 @@ def since_section(since: Since | None, survey: Survey, ranks: Mapping[str, int],
     if since is None:
         return ""
     findings = {finding.id: finding for finding in survey.findings}
-    figures = [_figure(number, change, findings, ranks, shelf) for number, change in enumerate(since.changes, 1)]
+    figures = [
+        _figure(number, change, findings, ranks, shelf, since.outlines)
+        for number, change in enumerate(since.changes, 1)
+    ]
     shown = f'<div class="changes">{"".join(figures[:_SHOWN])}</div>'
     if len(figures) > _SHOWN:
         shown += (
@@ -41,8 +44,9 @@ def since_section(since: Since | None, survey: Survey, ranks: Mapping[str, int],
         f'<p class="note">{escape(text[0].upper() + text[1:])}.</p>{warnings}'
         f'<table class="sizes"><thead><tr><th scope="col">Crack</th><th scope="col">Number</th></tr></thead><tbody>{rows}</tbody></table>'
         f"{shown}"
-        '<p class="muted">Left the earlier photograph, right this survey&#x27;s, one laid onto the other. Grown: the whole 95 % range of '
-        "the growth, in mean width or in length, lies above 0. Not shown to have grown: it may have grown by as much as the upper end. "
+        '<p class="muted">Left the earlier photograph, right this survey&#x27;s, one laid onto the other, each with the outline of what '
+        "its survey drew; grey is what the earlier survey kept no picture of. Grown: the whole 95 % range of the growth, in mean width or "
+        "in length, lies above 0. Not shown to have grown: it may have grown by as much as the upper end. "
         "Where both photographs show a crack clearly, it is compared with itself at the same places. <code>since.csv</code> has all "
         "numbers.</p></section>"
     )
@@ -61,7 +65,12 @@ def growth_words(entry: Finding | Change) -> str | None:
 
 
 def _figure(
-    number: int, change: Change, findings: Mapping[str, Finding], ranks: Mapping[str, int], shelf: PictureShelf
+    number: int,
+    change: Change,
+    findings: Mapping[str, Finding],
+    ranks: Mapping[str, int],
+    shelf: PictureShelf,
+    outlines: Mapping[str, tuple[Polygon, ...]],
 ) -> str:
     new = findings.get(change.new[0]) if change.new else None
     name = "a crack of the earlier survey" if new is None else f"finding {ranks[new.id]}"
@@ -72,21 +81,28 @@ def _figure(
     old, later = change.picture, change.new_picture if new is None else new.picture
     pictures = shelf.pictures(old or later or "", later or old or "")
     images = [
-        _image(pictures, place, f"{name}, {when}")
+        _image(pictures, place, f"{name}, {when}", outlines.get(there, ()))
         for place, when, there in ((0, "earlier photograph", old), (1, "this photograph", later))
         if there is not None
     ]
     blink = ""
     if all(images) and len(images) == 2:
         blink = f'<input type="checkbox" class="blink" id="blink-{number}"><label for="blink-{number}">Blink</label>'
+    if any(outlines.get(there) for there in (old, later) if there is not None):
+        blink += f'<input type="checkbox" class="outlines" id="outlines-{number}" checked><label for="outlines-{number}">Outline</label>'
     return (
         f"<figure><figcaption>{title}<br>{escape('; '.join(told))}</figcaption>{blink}"
         f'<div class="both">{"".join(images)}</div></figure>'
     )
 
 
-def _image(pictures: Pictures, place: int, words: str) -> str:
+def _image(pictures: Pictures, place: int, words: str, outline: tuple[Polygon, ...]) -> str:
     source = (pictures.before, pictures.after)[place] or pictures.links[place]
     if not source:
         return ""
-    return f'<img src="{escape(source, quote=True)}" alt="{escape(words)}" loading="lazy" decoding="async">'
+    image = f'<img src="{escape(source, quote=True)}" alt="{escape(words)}" loading="lazy" decoding="async">'
+    path = "".join(f"M{' '.join(f'{x:g} {y:g}' for x, y in ring)}Z" for ring in outline if len(ring) > 1)
+    drawn = (
+        f'<svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true"><path d="{path}"/></svg>' if path else ""
+    )
+    return f'<span class="shot">{image}{drawn}</span>'

@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -56,6 +56,7 @@ from crack_tf.survey.findings import (
     Finding,
     FindingId,
     PhotoName,
+    Polygon,
     Survey,
     read_survey,
 )
@@ -133,6 +134,8 @@ class Since:
         photos, paired: photographs of the later survey, and those that show what an earlier one shows.
         changes: a row per crack, in order of VERDICTS.
         warnings: for a person.
+        outlines: by file of a picture, polygons of the crack in it, in shares of the picture's width and height; none in surveys from
+            before 2026-12.
     """
 
     survey: FindingId
@@ -143,6 +146,7 @@ class Since:
     paired: Count
     changes: tuple[Change, ...]
     warnings: tuple[str, ...] = ()
+    outlines: Mapping[str, tuple[Polygon, ...]] = field(default_factory=dict)
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.survey.epochs import PhotoPair
-from crack_tf.survey.findings import Finding, Survey
+from crack_tf.survey.findings import Finding, Polygon, Survey
 from crack_tf.survey.pictures import as_jpeg
 from crack_tf.survey.review_tiles import picture_region
 from crack_tf.survey.since import FILE_NAME, FORMAT, Change, Earlier, Since
@@ -67,6 +67,12 @@ def write_since(
     written = set(_write_later(out, since.changes, by_id, sizes[0], seen_on, photographs))
     kept = (change if change.new_picture in written else replace(change, new_picture=None) for change in since.changes)
     since = replace(since, changes=tuple(kept))
+    outlines: dict[str, tuple[Polygon, ...]] = {}
+    for change in since.changes:
+        outlines |= _outlines(
+            out, change, by_id, sizes, None if change.picture is None else seen_on.get(change.picture)
+        )
+    since = replace(since, outlines=outlines)
     rows = [
         asdict(change) | {side: "; ".join(getattr(change, side)) for side in ("old", "new")} for change in since.changes
     ]
@@ -112,6 +118,45 @@ def _earlier_picture(
         laid = cv2.warpPerspective(image, into @ back, size, flags=cv2.INTER_AREA)
         shown[there > 0] = laid[there > 0]
     return as_jpeg(shown)
+
+
+def _outlines(
+    out: Path,
+    change: Change,
+    findings: Mapping[str, Finding],
+    sizes: Sequence[Mapping[str, tuple[int, int]]],
+    pair: PhotoPair | None,
+) -> dict[str, tuple[Polygon, ...]]:
+    """What each survey drew, on its own picture of a crack; what only the earlier one drew on the later picture, too."""
+    olds = [findings[number] for number in change.old]
+    news = [findings[number] for number in change.new[:1]]
+    whole = (1, 1)
+    into_new = [_to_picture(new, sizes[1][new.photo], whole) for new in news]
+    found = {new.picture: _moved([new], into) for new, into in zip(news, into_new, strict=True)}
+    if change.picture is not None and (out / change.picture).is_file() and olds:
+        if pair is not None and news:
+            laid = into_new[0] @ np.array(pair.homography)
+            found[change.picture] = _moved([old for old in olds if old.photo == pair.old], laid)
+        else:
+            found[change.picture] = _moved(olds[:1], _to_picture(olds[0], sizes[0][olds[0].photo], whole))
+        if change.new_picture is not None:
+            found[change.new_picture] = found[change.picture]
+    return found
+
+
+def _moved(findings: Sequence[Finding], into: np.ndarray) -> tuple[Polygon, ...]:
+    """Outlines as shares of a picture, cut off at its border.
+
+    Args:
+        findings: that they are of.
+        into: (3, 3), pixels of their photograph to those of the picture as one pixel, whose middle is 0.
+    """
+    polygons = []
+    for ring in (ring for finding in findings for ring in finding.outline):
+        points = np.c_[np.array(ring, float), np.ones(len(ring))] @ into.T
+        shares = (points[:, :2] / points[:, 2:] + 0.5).clip(0, 1).round(4)
+        polygons.append(tuple((float(x), float(y)) for x, y in shares))
+    return tuple(polygons)
 
 
 def _write_later(

@@ -138,6 +138,32 @@ def test_the_report_shows_both_photographs_that_lie_on_each_other(epochs: Epochs
     assert (out / gone.picture).is_file()
 
 
+def test_the_pictures_have_the_outlines_of_what_each_survey_drew(epochs: Epochs) -> None:
+    out = epochs.folder / "found-new"
+    survey = read_survey(out)
+    since = read_since(out, survey)
+    assert since is not None
+    (kept,) = (change for change in since.changes if change.verdict == "not shown to have grown")
+    (gone,) = (change for change in since.changes if change.verdict == "no longer seen")
+    finding = next(found for found in survey.findings if found.id in kept.new)
+    assert kept.picture is not None
+    height, width = np.asarray(Image.open(out / finding.picture)).shape[:2]
+    for name in (finding.picture, kept.picture):
+        # Within its outline the crack is dark, on the earlier photograph as on this one.
+        inside = Image.new("L", (width, height))
+        for ring in since.outlines[name]:
+            ImageDraw.Draw(inside).polygon([(x * width, y * height) for x, y in ring], fill=1)
+        picture = np.asarray(Image.open(out / name).convert("L"), float)
+        assert picture[np.asarray(inside) > 0].mean() < picture.mean() - 40
+    assert gone.picture is not None
+    assert gone.new_picture is not None
+    assert since.outlines[gone.picture] == since.outlines[gone.new_picture] != ()
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert page.count('class="outlines"') == len(since.changes)
+    drawn = sum(bool(rings) for rings in since.outlines.values())
+    assert page.count('<svg viewBox="0 0 1 1"') == drawn
+
+
 def test_of_a_crack_that_is_gone_the_report_shows_what_is_there_now_and_why_that_is_said(epochs: Epochs) -> None:
     out = epochs.folder / "found-new"
     since = read_since(out, read_survey(out))
