@@ -205,7 +205,12 @@ def test_the_widths_along_a_crack_are_drawn_where_there_are_any(report_of: Repor
     assert report.survey.findings[0].profile is not None
     assert tab.evaluate("document.querySelectorAll('#profile-plot .line').length") == 2  # its crack has a fork
     assert "NaN" not in tab.evaluate("document.getElementById('profile-plot').innerHTML")
-    assert tab.texts("#profile-caption") == ["Width along the crack in mm, and its range"]
+    (caption,) = tab.texts("#profile-caption")
+    assert caption.startswith("Width along the crack in mm, and its range, 2 branches one after the other")
+    assert tab.evaluate("document.querySelectorAll('#profile-plot .branch').length") == 1
+    assert tab.evaluate(
+        "[...document.querySelectorAll('#profile-plot text')].some((text) => text.textContent.endsWith(' mm'))"
+    )
     for finding in report.survey.findings[1:]:
         tab.keyboard.press("ArrowRight")
         assert tab.evaluate("document.getElementById('profile').hidden") == (finding.profile is None)

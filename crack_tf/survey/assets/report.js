@@ -460,17 +460,26 @@
     for (const share of [0, 0.5, 1]) {
       parts.push(drawn("path", { class: "grid", d: `M${left} ${y(share * top)}H${right}` }));
       parts.push(drawn("text", { x: left - 8, y: y(share * top) + 5, "text-anchor": "end" }, `${Number((share * top).toPrecision(3))}`));
-      parts.push(drawn("text", { x: x(share * end), y: lower + 20, "text-anchor": "middle" }, `${Number((share * end).toPrecision(3))}`));
+      const unit = share === 1 ? ` ${profile.unit}` : "";
+      parts.push(drawn("text", { x: x(share * end), y: lower + 20, "text-anchor": "middle" }, `${Number((share * end).toPrecision(3))}${unit}`));
     }
-    let free = lower; // labels that would cover each other are left out
+    for (const line of profile.lines.slice(1)) {
+      parts.push(drawn("path", { class: "branch", d: `M${x(line[0][0]).toFixed(1)} ${upper}V${lower}` }));
+    }
+    let free = Infinity; // labels that would cover each other move up, to a line of their own
     for (const limit of limits.filter((limit) => limit <= top)) {
       parts.push(drawn("path", { class: "limit", d: `M${left} ${y(limit)}H${right}` }));
-      if (y(limit) > free - 13 && limit !== limits[0]) continue;
-      parts.push(drawn("text", { x: right + 4, y: y(limit) + 5 }, `${limit}`));
-      free = y(limit);
+      const at = Math.min(y(limit), free - 13);
+      if (at < 5) continue;
+      parts.push(drawn("path", { class: "limit", d: `M${right} ${y(limit)}L${right + 5} ${at}` }));
+      parts.push(drawn("text", { x: right + 8, y: at + 5 }, `${limit}`));
+      free = at;
     }
     for (const line of profile.lines) parts.push(drawn("path", { class: "line", d: path(line) }));
-    $("profile-caption").textContent = `Width along the crack in ${profile.unit}, and its range`;
+    const length = finding[`length_${profile.unit}`];
+    const whole = length !== null && length - end > 0.02 * length ? `; measured on ${end.toFixed(0)} of its ${length.toFixed(0)} ${profile.unit}` : "";
+    const branches = profile.lines.length > 1 ? `, ${profile.lines.length} branches one after the other` : "";
+    $("profile-caption").textContent = `Width along the crack in ${profile.unit}, and its range${branches}${whole}`;
     $("profile-plot").replaceChildren(...parts);
     const text = `Width along the crack in ${profile.unit}, by the distance from its end in ${profile.unit}: from ${Math.min(...points.map(([, width]) => width)).toFixed(2)} to ${Math.max(...points.map(([, width]) => width)).toFixed(2)} ${profile.unit}`;
     $("profile-plot").setAttribute("aria-label", text);
