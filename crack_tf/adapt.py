@@ -4,8 +4,8 @@
     crack-tf survey next-flight --model adapted --out found-2
 
 SOURCE is the folder of a finished survey, of tiles in crack/ and no_crack/, or of photographs that nobody has looked at. Candidates are
-tried cheap to dear: another threshold, other normalisation statistics, another last layer, one that sees finer features too, and, if
-asked for, other last blocks. The first that is better on photographs that it has not seen, and has lost nothing on other
+tried cheap to dear: another threshold, other normalisation statistics, another last layer, one that sees finer features too, and other
+last blocks. The first that is better on photographs that it has not seen, and has lost nothing on other
 structures, is written as an int8 model; if none is, none is written.
 """
 
@@ -18,7 +18,7 @@ from dataclasses import fields
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from crack_tf.adaptation.config import CANDIDATES, CHEAP, SCHEMES, AdaptConfig
+from crack_tf.adaptation.config import CANDIDATES, SCHEMES, AdaptConfig
 from crack_tf.common.called_module import make_callable
 from tflite.cli import EXIT_GAPS, fraction, named_path, non_negative_int, positive_int, run_main
 from tflite.errors import CrackError
@@ -60,7 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--candidates",
         type=_names,
         metavar="A,B",
-        help=f"which of {','.join(CANDIDATES)} are tried (default: {','.join(CHEAP)})",
+        help=f"which of {','.join(CANDIDATES)} are tried (default: all)",
     )
     add("--target-recall", type=fraction, help="share of the cracks here that is to be found (default: 0.98)")
     add("--scheme", choices=SCHEMES, help="of the int8 model; qat fine-tunes, and takes longer (default: int8-ptq)")
@@ -76,8 +76,8 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--tile-side", type=positive_int, metavar="PX", help="side of tiles cut from photographs (default: the model's)"
     )
-    add("--blocks", type=positive_int, metavar="N", help="last blocks that the candidate blocks trains (default: 4)")
-    add("--epochs", type=positive_int, metavar="N", help="of that training (default: 3)")
+    add("--blocks", type=positive_int, metavar="N", help="last blocks that the candidate blocks trains (default: 13)")
+    add("--steps", type=positive_int, metavar="N", help="batches of each of its trainings (default: 100)")
     add(
         "--suggest",
         type=positive_int,
@@ -134,7 +134,7 @@ def tell(result: Adapted) -> int:
         return EXIT_GAPS
     row = next(row for row in result.here if row.candidate == result.candidate)
     for reason in result.why_not:
-        print(f"not better: {reason}")
+        print(f"not shown to be better: {reason}")
     print(f"{result.model}: made by the candidate {row.candidate}" + (f" ({row.choice})." if row.choice else "."))
     crack, clean = ("crack", "clean tile") if result.labelled else ("laid-in crack", "tile")
     print(

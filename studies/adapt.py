@@ -4,13 +4,16 @@ What it makes: results/adapt/runs.csv (a row per set, seed, number of labels and
 intervals by photograph), guard.csv (how often the guard accepts what helps, and what does not) and adapt.png. Half of a set's photographs,
 drawn anew for each seed, give the labels, half of them cracks; the other half is the test, and tells whether a candidate truly helps. Of
 the shipped model's float weights: features are computed once and kept, so that a seed costs seconds. Candidates are those of
-`crack_tf.adaptation.candidates`, without the last blocks: shipped; threshold; normalisation (half of the statistics the set's, no labels
+`crack_tf.adaptation.candidates`: shipped; threshold; normalisation (half of the statistics the set's, no labels
 looked at); head; fine; nothing (a head without labels: tiles that the model is sure are clean, a tenth of the unlabelled ones being
 cracked, and their twins with cracks laid in).
 Cost: half an hour on one core for 300 tiles of each of six sets; stopped, the same command goes on. MORE=n stops after n more
 parts of pairs of set and seed; those without labels come first, at a few seconds each.
 Expected: docs/adapt.md.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.adapt
+The last blocks, which take five minutes a draw, beside the candidates of as many labels, in results/adapt/blocks:
+python -m studies.adapt --parts labels --parts blocks --sets brick --sets cssc --sets "crack500 tiles" --sets "conglomerate tiles"
+--seeds 2 --out results/adapt/blocks --work runs/adapt-blocks
 What the default learned from can be left out by models that learned less, which stand in for trainings without each set:
 python -m studies.adapt --model mobilenet_v2 --sets "sdnet2018 reviewed" --sets "drone concrete" --seeds 3 --out results/adapt/left-out
 --work runs/adapt-left-out
@@ -26,13 +29,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from crack_tf.adaptation.base import Base, find_base
 from crack_tf.adaptation.bench import Bench, Seen
-from crack_tf.adaptation.candidates import SHARE, Trial, fine_fit, head_fit
+from crack_tf.adaptation.candidates import SHARE, Trial, blocks_trial, fine_fit, head_fit
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.elsewhere import Elsewhere, find_elsewhere
 from crack_tf.adaptation.features import (
@@ -54,6 +58,7 @@ from crack_tf.evaluation.suite.sets import DOMAINS, Chosen, manifest_of
 from crack_tf.evaluation.thresholds import specificity_at_recall
 from crack_tf.models import get_model
 from crack_tf.models.backend import use_tensorflow
+from crack_tf.models.keras_models import predict_logits
 from tflite.cli import named_path, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import cell_value, read_csv, read_json, write_csv, write_json
@@ -69,9 +74,11 @@ MOST_CLEAN = 100
 DRAWS = 200
 ELSEWHERE = 160  # tiles of each set of other structures
 HELPS = 0.02  # by which missed and called shares together fall on the test of what helps
-# A head without labels; candidates of labels; those with other statistics, which ask about all tiles anew.
-UNLABELLED_HEAD, LABELLED, STATISTICS = "nothing", "labels", "statistics"
-PARTS = (UNLABELLED_HEAD, LABELLED, STATISTICS)
+# A head without labels; candidates of labels; those with other statistics, and with other blocks, which ask about all tiles anew.
+UNLABELLED_HEAD, LABELLED, STATISTICS, BLOCKS = "nothing", "labels", "statistics", "blocks"
+PARTS = (UNLABELLED_HEAD, LABELLED, STATISTICS, BLOCKS)
+# The last blocks take minutes a draw: fewer numbers of labels, and fewer draws.
+BLOCKS_LABELS, BLOCKS_SEEDS = (40,), 2
 OUT, WORK = Path("results/adapt"), Path("runs/adapt")
 Row = dict[str, Any]
 COLUMNS = (
@@ -113,18 +120,32 @@ class Answer:
     seconds: float | None = None
 
 
-def load_set(chosen: Chosen, size: int, limit: int | None) -> SiteTiles:
-    """At most `limit` tiles of a set at the model's size, all if None, with their photographs."""
+def load_set(chosen: Chosen, size: int, limit: int | None, least: float = 0.0) -> SiteTiles:
+    """At most `limit` tiles of a set at the model's size, all if None, with their photographs.
+
+    Args:
+        chosen: the set; tiles that are cut from photographs with masks are cracked where a pixel is.
+        size: side of the model's input.
+        limit: tiles at most.
+        least: of those that are cut, cracked ones are left out where what they have of a crack is shorter than this share of their side.
+    """
     manifest = manifest_of(chosen)
     if manifest.task == "segment":
         patches = load_patches(manifest, chosen.split, chosen.side, limit=limit)
-        images = np.stack([resize_rgb(np.asarray(image), size) for image in patches.images])
-        labels, items = patches.labels, patches.items
+        kept = [place for place, mask in enumerate(patches.masks) if extent(mask) >= least or not mask.any()]
+        images = np.stack([resize_rgb(np.asarray(patches.images[place]), size) for place in kept])
+        labels, items = patches.labels[kept], [patches.items[place] for place in kept]
     else:
         tiles = load_split(manifest, chosen.split, size, limit=limit)
         images, labels, items = np.asarray(tiles.images), tiles.labels, tiles.items
     names = tuple(f"{number}" for number in range(len(items)))
     return SiteTiles(images, labels, tuple(item.group for item in items), names, (PERSON,) * len(items))
+
+
+def extent(mask: np.ndarray) -> float:
+    """How long what a mask (s, s) has of a crack is from corner to corner, as a share of the mask's side."""
+    rows, columns = np.nonzero(mask)
+    return float(np.hypot(np.ptp(rows), np.ptp(columns))) / len(mask) if len(rows) else 0.0
 
 
 class SetStudy:
@@ -216,6 +237,8 @@ class SetStudy:
             chosen = np.concatenate([drawn[0][:half], drawn[1][:half]])
             if part == UNLABELLED_HEAD:
                 found = {} if half else self.nothing(drawn, seed)
+            elif part == BLOCKS:
+                found = self.blocks(chosen, seed) if count in BLOCKS_LABELS else {}
             elif part == STATISTICS:
                 found = self.renormalised(chosen, seed) if half else self.normalised(drawn, seed)
             else:
@@ -288,6 +311,20 @@ class SetStudy:
         trial = Trial("normalisation", here[chosen], here[chosen], elsewhere, None)
         return {"normalisation": _judged(bench, trial, here)}
 
+    def blocks(self, chosen: np.ndarray, seed: int) -> dict[str, Answer]:
+        """The last blocks trained on so many labels."""
+        bench = self.of_labels(chosen, seed)
+        if bench.folds.min() < 0:
+            return {}
+        started = time.process_time()
+        with TemporaryDirectory() as work:
+            trial = blocks_trial(bench, Path(work))
+            assert trial.build is not None
+            model = trial.build()
+            logits = predict_logits(model, np.asarray(self.tiles.images), second_view=self.base.device.second_view)
+        answer = _judged(bench, trial, logits)
+        return {"blocks": replace(answer, seconds=time.process_time() - started)}
+
     def unlabelled(self, drawn: dict[int, np.ndarray], seed: int) -> tuple[StudyBench, SiteTiles, np.ndarray] | None:
         """What no label allows, the tiles that were made for it, and places of the clean ones; None where no crack can be laid in."""
         places = np.concatenate([drawn[0], drawn[1][: round(len(drawn[0]) * CRACKED_SHARE)]])
@@ -340,6 +377,7 @@ def measure(
     seeds: int,
     more: int | None,
     sets: Sequence[str] = SETS,
+    parts: Sequence[str] = PARTS,
 ) -> None:
     """Measure what is missing, a pair of set and seed at a time.
 
@@ -366,9 +404,9 @@ def measure(
     size = base.sidecar.image_size
     units = [
         (name, seed, part)
-        for part in PARTS
+        for part in parts
         for name in sets
-        for seed in range(seeds)
+        for seed in range(min(seeds, BLOCKS_SEEDS) if part == BLOCKS else seeds)
         if not _unit(work, name, seed, part).is_file()
     ]
     if not units:
@@ -433,7 +471,7 @@ def collect(out: Path, work: Path) -> None:
     write_csv(out / "summary.csv", found)
     write_csv(out / "guard.csv", guard_rows(rows))
     draw(found, out / "adapt.png")
-    print("\n\n".join([*tables(found), guard_table(guard_rows(rows))]))
+    print("\n\n".join([*tables(found), guard_table(guard_rows(rows)), blocks_table(rows)]))
 
 
 def summary(rows: Sequence[Row], answers: dict[tuple[str, int, int, str], Any]) -> list[Row]:
@@ -597,6 +635,29 @@ def tables(rows: Sequence[Row]) -> list[str]:
     return [*made, "\n".join(lines)]
 
 
+def blocks_table(runs: Sequence[Row]) -> str:
+    """In Markdown, means over draws: what as many labels bring by `fine` and by the last blocks, and how often the guard accepts it."""
+    lines = [
+        "| set | candidate | AUC | specificity at recall 0.98 | at 0.9 | accepted | recall | specificity |",
+        "|---" * 8 + "|",
+    ]
+    for name in _sets_of(runs):
+        for count, candidate in (
+            (0, "shipped"),
+            *((count, some) for count in BLOCKS_LABELS for some in ("fine", "blocks")),
+        ):
+            mine = [
+                row for row in runs if (row["set"], int(row["labels"]), row["candidate"]) == (name, count, candidate)
+            ]
+            if mine:
+                means = [f"{np.mean([float(row[figure]) for row in mine]):.2f}" for figure in _FIGURES]
+                rates = [f"{np.mean([float(row[rate]) for row in mine]):.2f}" for rate in ("recall", "specificity")]
+                taken = f"{sum(int(row['accepted']) for row in mine)} of {len(mine)}" if count else "-"
+                title = f"{candidate}, {count}" if count else candidate
+                lines.append(f"| {' | '.join([name, title, *means, taken, *rates])} |")
+    return "\n".join(lines)
+
+
 def draw(rows: Sequence[Row], path: Path) -> None:
     """Area under the curve over the number of labels, a panel per set."""
     names = _sets_of(rows)
@@ -607,6 +668,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     colours = {
         "head": "#D55E00",
         "fine": "#E69F00",
+        "blocks": "#009E73",
         "normalisation": "#0072B2",
         "nothing": "#CC79A7",
     }
@@ -651,11 +713,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--sets", action="append", metavar="SET", help="of the suite, that the model did not learn from (default: six)"
     )
+    parser.add_argument("--parts", action="append", choices=PARTS, help="candidates that are tried (default: all)")
     args = parser.parse_args(argv)
 
     def body() -> None:
-        more = os.environ.get("MORE")
-        measure(args.work, args.model, args.limit, args.seeds, int(more) if more else None, args.sets or SETS)
+        more = int(os.environ["MORE"]) if os.environ.get("MORE") else None
+        measure(args.work, args.model, args.limit, args.seeds, more, args.sets or SETS, args.parts or PARTS)
         collect(args.out, args.work)
 
     return run_main(body, interrupted="Run the same command again to go on.")

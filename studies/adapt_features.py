@@ -5,7 +5,7 @@ clean tiles called) at recall 0.98 and 0.9, area under the curve, and by how muc
 site's photographs, drawn anew for each seed, give the labels, half of them cracks; the other half is the test. Sites are sets, or parts
 of sets, that the default was not trained on, at sides of tiles that give clean ones; brick, cssc, crack500 and conglomerate, by which
 adaptation is judged, are not among them. Each tile's features are computed once.
-Cost: two minutes on one core for the features, five for the candidates.
+Cost: two minutes on one core for the features, five for the candidates; a minute on two cores for every draw of the last blocks.
 Expected: docs/decisions.md.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.adapt_features
 """
@@ -23,13 +23,16 @@ from typing import Any
 import numpy as np
 
 from crack_tf.adaptation.base import Base, find_base
+from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.elsewhere import find_elsewhere
 from crack_tf.adaptation.features import FINE_BLOCK, Network, seen_by, shipped_looks
 from crack_tf.adaptation.folds import fold_numbers
 from crack_tf.adaptation.head import FINE_STRENGTHS, Head, Replay, Space, View, find_space, fit_by_photograph, fit_head
+from crack_tf.adaptation.tuning_blocks import Lesson, tune_blocks
 from crack_tf.evaluation.suite.sets import Chosen
 from crack_tf.evaluation.thresholds import specificity_at_recall
 from crack_tf.models.backend import use_tensorflow
+from crack_tf.models.keras_models import load_keras, predict_logits
 from studies.adapt import ELSEWHERE, SEEDS, TARGET, load_set
 from tflite.cli import named_path, positive_int, run_main
 from tflite.files import atomic_path, read_csv, write_csv
@@ -49,6 +52,8 @@ SITES = {
 }
 COUNTS = (20, 40, 100)
 MOST = 150  # tiles of each kind
+# Of a tile's side: what is shorter of a crack, corner to corner, nobody sees in a tile, and the next tile has the crack.
+LEAST = 1 / 8
 BLOCKS = (3, 6, 10, 13, 16)  # whose expansions are pooled
 POOLS = ("mean", "max")
 HEADS, NEIGHBOURS = 10, 10
@@ -64,6 +69,7 @@ class Known:
 
     Attributes:
         labels: int (n,), 1 is cracked.
+        images: uint8 (n, s, s, 3).
         photos: (n,) names; of other structures, the sets'.
         learned: bool (n,): of other structures, tiles to learn from.
         features: by name, float32 (n, c), the mean over the looks.
@@ -71,6 +77,7 @@ class Known:
     """
 
     labels: np.ndarray
+    images: np.ndarray
     photos: np.ndarray
     learned: np.ndarray
     features: dict[str, np.ndarray]
@@ -89,7 +96,7 @@ class Known:
         """But for the tiles of one set."""
         kept = self.photos != name
         features = {key: values[kept] for key, values in self.features.items()}
-        return Known(self.labels[kept], self.photos[kept], self.learned[kept], features, self.head)
+        return Known(self.labels[kept], self.images[kept], self.photos[kept], self.learned[kept], features, self.head)
 
 
 class Pools:
@@ -143,6 +150,7 @@ def know(path: Path, base: Base, pools: dict[int, Pools], load: Callable[[], tup
             arrays: dict[str, Any] = {f"of {name}": values for name, values in found.items()}
             arrays |= {
                 "labels": labels,
+                "images": images,
                 "photos": photos,
                 "learned": learned,
                 "weights": head.weights,
@@ -152,14 +160,13 @@ def know(path: Path, base: Base, pools: dict[int, Pools], load: Callable[[], tup
         print(f"{path.stem}: {len(labels)} tiles of {len(set(photos))} photographs", flush=True)
     with np.load(path) as kept:
         features = {name[3:]: kept[name] for name in kept.files if name.startswith("of ")}
-        return Known(
-            kept["labels"], kept["photos"], kept["learned"], features, Head(kept["weights"], float(kept["bias"]))
-        )
+        head = Head(kept["weights"], float(kept["bias"]))
+        return Known(kept["labels"], kept["images"], kept["photos"], kept["learned"], features, head)
 
 
 def load_site(parts: Sequence[Chosen], size: int) -> tuple[np.ndarray, ...]:
     """At most `MOST` tiles of each kind, of as many photographs as there are."""
-    sets = [load_set(chosen, size, None) for chosen in parts]
+    sets = [load_set(chosen, size, None, LEAST) for chosen in parts]
     images, labels = (np.concatenate([getattr(one, name) for one in sets]) for name in ("images", "labels"))
     photos = np.concatenate([np.array(one.photos) for one in sets])
     rng, kept = np.random.default_rng(3), list[int]()
@@ -365,10 +372,26 @@ def pooled_otherwise(name: str, share: float) -> Candidate:
     return candidate
 
 
+def last_blocks(draw: Draw) -> Answers:
+    """The last blocks trained on, as `crack-tf adapt` does; the other candidates freeze them."""
+    base, config, learned = find_base(), AdaptConfig("study"), draw.others.learned
+    replayed = draw.others.images[learned]
+    told = predict_logits(load_keras(base.keras), replayed)
+    lesson = Lesson(draw.here.images[draw.chosen], draw.labels, replayed, told)
+    model = tune_blocks(base.keras, base.sidecar, lesson, config.blocks, config.steps, config.seed, "blocks")
+    here, others = (
+        predict_logits(model, np.asarray(known.images), second_view=base.device.second_view)
+        for known in (draw.here, draw.others)
+    )
+    return here, others
+
+
 FINE, MIDDLE = of(FINE_BLOCK), of(13)
 ALL = (*of(*BLOCKS), LATE_MAX)
+BLOCKS_COUNT = 40  # labels: it takes a minute a draw
 CANDIDATES: dict[str, Candidate] = {
     "shipped": lambda draw: (draw.here.shipped, draw.others.shipped),
+    "last blocks": last_blocks,
     "fine, as chosen": by_photograph(FINE),
     "all blocks, as chosen": by_photograph(ALL),
     "highest of the map": pooled_otherwise(MAP, 1.0),
@@ -400,7 +423,8 @@ CANDIDATES: dict[str, Candidate] = {
     "all blocks, propagated": neighbours(ALL, spread=0.9),
 }
 SHOWN = (
-    *("shipped", "fine, as chosen", "all blocks, as chosen", "highest of the map", "late max, 10", "block 3, 10", "block 6, 100"),
+    *("shipped", "last blocks", "fine, as chosen", "all blocks, as chosen", "highest of the map"),
+    *("late max, 10", "block 3, 10", "block 6, 100"),
     *("block 13, 100", "block 13, max, 100", "6 and 13, 100", "all blocks, 10", "all blocks, averaged", "block 13, whitened"),
     *("all blocks, neighbours", "all blocks, propagated"),
 )  # fmt: skip
@@ -439,6 +463,8 @@ def measure(site: str, here: Known, others: Known, seeds: int, candidates: dict[
                 continue
             draw = Draw(here, others, np.concatenate([drawn[0][:half], drawn[1][:half]]), flight, known)
             for name, candidate in candidates.items():
+                if candidate is last_blocks and count != BLOCKS_COUNT:
+                    continue
                 found.setdefault((count, name), []).append(figures(draw, candidate(draw), test))
     return [
         {"site": site, "labels": count, "candidate": name, "draws": len(values)}

@@ -270,7 +270,7 @@ def _impossible(bench: Bench, name: str, reason: str) -> SiteRow:
 
 
 def _line(row: SiteRow, told: bool) -> str:
-    verdict = "better" if row.passed else "not better"  # the last words say why: several candidates share a reason
+    verdict = "better" if row.passed else "not shown to be better"
     crack, clean = ("crack", "clean tile") if told else ("laid-in crack", "tile")
     return (
         f"{row.candidate}: finds {row.found_after} of {counted(row.cracks, crack)} (before {row.found_before}), calls "

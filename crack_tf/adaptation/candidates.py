@@ -14,12 +14,11 @@ import numpy as np
 from crack_tf.adaptation.bench import Bench, Seen
 from crack_tf.adaptation.features import EARLY, FINE_BLOCK, renormalised, seen_by, shipped_smoothing
 from crack_tf.adaptation.head import FINE_STRENGTHS, STRENGTHS, Fitted, Head, View, fit_by_photograph
-from crack_tf.adaptation.training_tiles import write_training_tiles
+from crack_tf.adaptation.tuning_blocks import Lesson, tune_blocks
 from crack_tf.models import get_model
-from crack_tf.models.keras_models import load_keras, predict_logits
-from crack_tf.training.config import TrainConfig
-from crack_tf.training.loop import train
+from crack_tf.models.keras_models import MODEL_FILE, load_keras, predict_logits
 from tflite.errors import CrackError
+from tflite.files import atomic_path
 
 SHARE = 0.5  # of the structure in the normalisation statistics
 BLOCKS_FOLDS = 3  # trainings to hold photographs out, before the one on all
@@ -122,52 +121,40 @@ def _in_words(strength: float) -> str:
 
 
 def blocks_trial(bench: Bench, work: Path) -> Trial:
-    """The last blocks trained on, by `crack_tf.training.loop.train`, among tiles of other structures."""
+    """The last blocks trained on; see `crack_tf.adaptation.tuning_blocks`."""
     spec = get_model(bench.base.sidecar.model)
     if spec.set_trainable is None:
         raise CrackError(f"{spec.name} has no blocks to train apart from the others")
-    folds = bench.folds % BLOCKS_FOLDS
+    folds, parts = bench.folds % BLOCKS_FOLDS, sorted(set((bench.folds % BLOCKS_FOLDS).tolist()))
+    none = np.zeros((0, *bench.tiles.images.shape[1:]), np.uint8)
+    replayed = np.concatenate([none, *(np.asarray(one.images)[~one.test] for one in bench.others)])
+    told = predict_logits(load_keras(bench.base.keras), replayed)
+
+    def trained(used: np.ndarray, file: Path, title: str) -> Any:
+        """Trained on some of the structure's tiles, now or before."""
+        if not file.is_file():
+            used = used & bench.fitted
+            lesson = Lesson(bench.tiles.images[used], bench.truth[used], replayed, told)
+            config, sidecar = bench.config, bench.base.sidecar
+            blocks = min(config.blocks, spec.blocks)
+            model = tune_blocks(bench.base.keras, sidecar, lesson, blocks, config.steps, config.seed, title)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(file) as temporary:
+                model.save(temporary)
+        return load_keras(file)
 
     def answers(model: Any, images: np.ndarray) -> np.ndarray:
         return predict_logits(model, np.asarray(images), second_view=bench.base.device.second_view)
 
     held_out = np.zeros(len(bench.tiles), np.float32)
-    for fold in sorted(set(folds.tolist())):
+    for number, fold in enumerate(parts, 1):
         out = folds == fold
-        model = load_keras(_trained(bench, work / f"blocks-{fold}", ~out))
+        model = trained(~out, work / f"blocks-{fold}" / MODEL_FILE, f"blocks {number}/{len(parts) + 1}")
         held_out[out] = answers(model, bench.tiles.images[out])
-    final = _trained(bench, work / "blocks-all", np.ones(len(bench.tiles), bool))
-    model = load_keras(final)
+    final = work / "blocks-all" / MODEL_FILE
+    model = trained(np.ones(len(bench.tiles), bool), final, f"blocks {len(parts) + 1}/{len(parts) + 1}")
     elsewhere = [answers(model, one.images) for one in bench.others]
-    here = answers(model, bench.tiles.images)
-    return Trial("blocks", held_out, here, elsewhere, partial(load_keras, final))
-
-
-def _trained(bench: Bench, run: Path, used: np.ndarray) -> Path:
-    """The model of a training on some of the structure's tiles, made now or before."""
-    config, base = bench.config, bench.base
-    done = run / "model.keras"
-    if done.is_file():
-        return done
-    manifest = write_training_tiles(run.parent / "tiles" / run.name, bench, used)
-    blocks = min(config.blocks, get_model(base.sidecar.model).blocks)
-    settings = TrainConfig(
-        model=base.sidecar.model,
-        data=str(manifest.source),
-        image_size=base.sidecar.image_size,
-        hyperparameters=base.sidecar.hyperparameters,
-        init_from=str(base.keras),
-        epochs=config.epochs,
-        batch=32,
-        learning_rate=1e-4,
-        balance=0.5,
-        unfreeze_blocks=blocks,
-        patience=0,
-        target_recall=config.target_recall,
-        seed=config.seed,
-    )
-    train(settings, run, resume=(run / "config.json").is_file())
-    return done
+    return Trial("blocks", held_out, answers(model, bench.tiles.images), elsewhere, partial(load_keras, final))
 
 
 TRIALS: dict[str, Callable[[Bench, Path], Trial]] = {

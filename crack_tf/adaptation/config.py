@@ -10,11 +10,7 @@ from tflite.errors import CrackError
 from tflite.outputs import Output, json_with
 
 # Cheap to dear; the first that passes the guard is taken.
-CHEAP = ("threshold", "normalisation", "head", "fine")
-CANDIDATES = (
-    *CHEAP,
-    "blocks",
-)  # the last takes half an hour and told cracks no better where it was measured: only where it is named
+CANDIDATES = ("threshold", "normalisation", "head", "fine", "blocks")
 SCHEMES = ("int8-ptq", "int8-qat")
 REPORT = "adapt.json"
 FORMAT = "crack_tf.adapted/1"
@@ -28,12 +24,12 @@ OUTPUT = Output(
         *(REPORT, "candidates.csv", "regression.csv", "labels.csv", "config.json"),
         *("model.keras", "model.keras.json", "export/*-int8-*", "tiles/*/*.png", "tiles/tiles.csv"),
         *("suggested.csv", "suggested.json", "suggested/*.png", "suggested/review.csv", "suggested/manifest.csv"),
-        *("work/*.json", "work/review/*/*.png", "work/tiles/*/*/*.png", "work/tiles/*/tiles.csv"),
-        *("work/built/*", "work/built/export/*", "work/blocks-*/*", "work/blocks-*/checkpoints/*"),
+        *("work/*.json", "work/review/*/*.png"),
+        *("work/built/*", "work/built/export/*", "work/blocks-*/*"),
     ),
     REPORT,
 )
-_COUNTS = {"tile_side": 16, "regression_limit": 20, "blocks": 1, "epochs": 1, "suggest": 1}  # least values
+_COUNTS = {"tile_side": 16, "regression_limit": 20, "blocks": 1, "steps": 1, "suggest": 1}  # least values
 _OPTIONAL = ("tile_side", "suggest")
 
 
@@ -47,7 +43,7 @@ class AdaptConfig:
         photos: folder that was surveyed: clean tiles around the findings are cut from its photographs; or "".
         model: what is adapted: a shipped model, a run folder, a .keras file, or a .tflite file with its model.keras beside it; empty for
             the default.
-        candidates: some of `CANDIDATES`, tried in their own order, cheap to dear; all but the dearest if not told.
+        candidates: some of `CANDIDATES`, tried in their own order, cheap to dear.
         target_recall: share of this structure's cracks that the threshold is chosen to find, above 0 and at most 1.
         scheme: "int8-ptq", or "int8-qat", which fine-tunes with quantisation and takes longer.
         shapes: manifests of photographs with masks whose cracks are laid into clean tiles where there are no labels; none for drawn
@@ -55,7 +51,7 @@ class AdaptConfig:
         regression_limit: tiles of each regression set, from 20.
         tile_side: side in pixels of the tiles cut from photographs; None for the model's.
         blocks: backbone blocks that the last candidate trains.
-        epochs: how many that training has.
+        steps: batches that each of its trainings has.
         suggest: write so many tiles or findings worth labelling, and adapt nothing; or None.
         seed: for all draws.
 
@@ -67,14 +63,14 @@ class AdaptConfig:
     review: str = ""
     photos: str = ""
     model: str = ""
-    candidates: tuple[str, ...] = CHEAP
+    candidates: tuple[str, ...] = CANDIDATES
     target_recall: float = 0.98
     scheme: str = "int8-ptq"
     shapes: tuple[str, ...] = ()
     regression_limit: int = 300
     tile_side: int | None = None
-    blocks: int = 4
-    epochs: int = 3
+    blocks: int = 13
+    steps: int = 100
     suggest: int | None = None
     seed: int = 0
 

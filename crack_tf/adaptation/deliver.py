@@ -184,7 +184,7 @@ def _exported(
     name: str,
 ) -> tuple[Path, Sidecar]:
     """A run folder of the Keras model, and its int8 file made by the ordinary export, with the sidecar as export wrote it."""
-    manifest = write_training_tiles(tiles, bench, bench.fitted, whole=True)
+    manifest = write_training_tiles(tiles, bench)
     path, before = folder / MODEL_FILE, bench.base.sidecar
     with atomic_path(path) as temporary:
         model.save(temporary)

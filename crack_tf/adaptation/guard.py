@@ -209,8 +209,11 @@ def compare_here(
     if low <= 0 and not (told and gain_low > 0 and fall >= 0):
         ordered = f", nor are cracks told better (the area under the curve changes by {gain:+z.3f}, perhaps by {gain_low:+z.3f})"
         kept = f"; fewer than {FEW_CRACKS} cracks raise no threshold" if told and are_few(labels) else ""
+        fewer = (
+            f"fewer, but on {counted(len(set(photos)), 'photograph')} that may be chance" if fall > 0 else "not fewer"
+        )
         reasons.append(
-            f"its errors here are not fewer beyond chance (the shares missed and falsely called change by {-fall:+z.3f} "
+            f"its errors here are {fewer} (the shares missed and falsely called change by {-fall:+z.3f} "
             f"together, with other photographs like these perhaps by {-low:+z.3f})"
             f"{ordered if told and gain_low <= 0 else ''}{kept}"
         )

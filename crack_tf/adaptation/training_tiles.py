@@ -8,42 +8,34 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.adaptation.bench import Bench
-from crack_tf.adaptation.folds import fold_numbers
 from crack_tf.data.folders import portable_root
 from tflite.files import atomic_path, sha256_file
 from tflite.manifest import Item, Manifest, write_manifest
 
 MANIFEST = "tiles.csv"
 SITE = "site"  # the structure's name among the data sets of a model's sidecar
-_VALIDATION_FOLDS = 4
 
 
-def write_training_tiles(folder: Path, bench: Bench, used: np.ndarray, whole: bool = False) -> Manifest:
+def write_training_tiles(folder: Path, bench: Bench) -> Manifest:
     """Write `folder`/train, val and test, and a manifest beside them; what is there from before stays.
+
+    All of the structure's tiles train; other structures alone validate and test.
 
     Args:
         folder: for the tiles, at the model's input size.
         bench: where they are from.
-        used: bool (n,): the structure's tiles that may be learned from.
-        whole: whether all of them train, and other structures alone validate and test; else a quarter of the photographs validate.
 
     Returns:
         The manifest, which names its file.
     """
     items = []
-    own = np.flatnonzero(used & bench.fitted)
-    photos = [bench.tiles.photos[place] for place in own]
-    folds = fold_numbers(bench.truth[own], photos, _VALIDATION_FOLDS) if not whole else np.full(len(own), -1)
-    for place, photo, fold in zip(own, photos, folds, strict=True):
-        split = "val" if fold == 0 else "train"
-        label = int(bench.truth[place])
-        items.append(_write(folder, f"{split}/{SITE}-{place:05d}.png", bench.tiles.images[place], label, photo, split))
+    for place in np.flatnonzero(bench.fitted):
+        photo, label = bench.tiles.photos[place], int(bench.truth[place])
+        items.append(_write(folder, f"train/{SITE}-{place:05d}.png", bench.tiles.images[place], label, photo, "train"))
     for one in bench.others:
         name = one.name.replace(" ", "-")
         seen = {0: 0, 1: 0}
         for number, (image, label, test) in enumerate(zip(one.images, one.labels.tolist(), one.test, strict=True)):
-            if test and not whole:
-                continue
             split = "test" if test else ("train", "val")[seen[label] % 2]
             seen[label] += not test
             group = f"{name}-{number}"

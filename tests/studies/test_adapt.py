@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studies.adapt import SETS, collect, guard_rows, guard_table, summary
+from studies.adapt import SETS, blocks_table, collect, extent, guard_rows, guard_table, summary
 from tflite.files import read_csv, write_csv, write_json
 
 
@@ -86,3 +86,30 @@ def test_the_guard_is_counted_by_what_helps_and_what_is_handed_over_first() -> N
     assert counts == {"threshold": (0, 0, 1, 2), "head": (1, 2, 0, 0), "fine": (1, 1, 0, 0), "first": (1, 1, 1, 1)}
     assert found["first"]["recall"] == pytest.approx((0.9 + 0.75) / 2)
     assert "| 20 | head | 1 of 2 | 0 of 0 | 0.80 -> 0.90 | 0.80 -> 0.80 |" in guard_table(guard_rows(rows))
+
+
+def test_how_long_a_crack_is_in_a_tile() -> None:
+    mask = np.zeros((40, 40), bool)
+    assert extent(mask) == 0
+    mask[5, 5] = True
+    assert extent(mask) == 0  # a single pixel
+    mask[35, 5] = True
+    assert extent(mask) == pytest.approx(0.75)
+    mask[35, 39] = True
+    assert extent(mask) == pytest.approx(np.hypot(30, 34) / 40)
+
+
+def test_the_last_blocks_stand_beside_as_many_labels() -> None:
+    row = {
+        "set": SETS[0],
+        "labels": 40,
+        "candidate": "blocks",
+        "auc": 0.9,
+        "specificity_at_recall": 0.5,
+        "specificity_at_90": 0.75,
+    }
+    row |= {"recall": 1.0, "specificity": 0.25, "accepted": 1}
+    shipped = row | {"labels": 0, "candidate": "shipped", "auc": 0.8, "accepted": ""}
+    table = blocks_table([shipped, row, row | {"auc": 0.8, "accepted": 0}])
+    assert f"| {SETS[0]} | shipped | 0.80 | 0.50 | 0.75 | - | 1.00 | 0.25 |" in table
+    assert f"| {SETS[0]} | blocks, 40 | 0.85 | 0.50 | 0.75 | 1 of 2 | 1.00 | 0.25 |" in table

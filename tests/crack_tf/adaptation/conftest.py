@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from tflite.files import sha256_file
 from tflite.manifest import LABELS
+from tflite.sidecar import Sidecar, read_sidecar, write_sidecar
+
+SIDE = 32
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, SIDE, SIDE, 3), np.uint8)
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +53,23 @@ def write_site(folder: Path, photos: int = 6, each: int = 3) -> Path:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """18 cracked and 18 clean tiles of six photographs."""
     return write_site(tmp_path_factory.mktemp("site") / "bridge")
+
+
+@pytest.fixture(scope="session")
+def sharp(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sidecar]:
+    """An untrained small MobileNetV2 with a sidecar that knows no smoothing, as those of older files."""
+    import keras
+
+    from crack_tf.models import build_model
+
+    path = tmp_path_factory.mktemp("sharp") / "model.keras"
+    keras.utils.set_random_seed(1)
+    model = build_model("mobilenet_v2", keras, image_size=SIDE, alpha=0.35, bn_momentum=0.0)
+    model(IMAGES.astype(np.float32), training=True)  # without statistics, untrained features fade away
+    model.save(path)
+    like = read_sidecar(tiny_run / "model.keras")
+    sidecar = replace(
+        like, model="mobilenet_v2", file=path.name, sha256=sha256_file(path), hyperparameters={"alpha": 0.35}
+    )
+    write_sidecar(path, sidecar)
+    return path, sidecar

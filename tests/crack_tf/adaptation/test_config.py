@@ -20,7 +20,7 @@ from tflite.errors import CrackError
         ({"target_recall": float("nan")}, "--target-recall nan"),
         ({"regression_limit": 3}, "--regression-limit 3: give a whole number from 20"),
         ({"tile_side": 4}, "--tile-side 4: give a whole number from 16"),
-        ({"epochs": True}, "--epochs True: give a whole number"),
+        ({"steps": True}, "--steps True: give a whole number"),
         ({"suggest": 0}, "--suggest 0: give a whole number from 1"),
         ({"seed": -1}, "--seed -1"),
     ],

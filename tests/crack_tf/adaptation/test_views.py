@@ -21,32 +21,10 @@ from crack_tf.adaptation.features import FINE_BLOCK, Network, shipped_looks
 from crack_tf.adaptation.guard import Answers, as_rows, compare_here
 from crack_tf.adaptation.tiles import COMPOSED, PERSON, SiteTiles
 from crack_tf.inference.predictor import load_predictor
-from crack_tf.models import build_model
+from tests.crack_tf.adaptation.conftest import IMAGES, SIDE
 from tflite.errors import CrackError
-from tflite.files import sha256_file
 from tflite.metrics import roc_auc
-from tflite.sidecar import Sidecar, read_sidecar, write_sidecar
-
-SIDE = 32
-IMAGES = np.random.default_rng(0).integers(0, 256, (5, SIDE, SIDE, 3), np.uint8)
-
-
-@pytest.fixture(scope="module")
-def sharp(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sidecar]:
-    """An untrained small MobileNetV2 with a sidecar that knows no smoothing, as those of older files."""
-    import keras
-
-    path = tmp_path_factory.mktemp("sharp") / "model.keras"
-    keras.utils.set_random_seed(1)
-    model = build_model("mobilenet_v2", keras, image_size=SIDE, alpha=0.35, bn_momentum=0.0)
-    model(IMAGES.astype(np.float32), training=True)  # without statistics, untrained features fade away
-    model.save(path)
-    like = read_sidecar(tiny_run / "model.keras")
-    sidecar = replace(
-        like, model="mobilenet_v2", file=path.name, sha256=sha256_file(path), hyperparameters={"alpha": 0.35}
-    )
-    write_sidecar(path, sidecar)
-    return path, sidecar
+from tflite.sidecar import Sidecar, read_sidecar
 
 
 @pytest.mark.parametrize("smooth", [2, 3])
