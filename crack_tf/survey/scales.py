@@ -147,7 +147,7 @@ def describe_tiles(side: int, photos: Sequence[PhotoRecord], tile_mm: float | No
         unknown = len(photos) - len(scales)
         rest = f"; {side} pixels on {_photographs(unknown)} without a scale" if unknown else ""
         return f"{tile_mm:g} mm of the surface, as in the model's training{pixels}{rest}"
-    why = ", as in the model's training, of which the scale is not known" if auto else ""
+    why = "; the model does not say how many millimetres its tiles had in training" if auto else ""
     sides = [side * photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]
     return f"{side} pixels" + (f", {_range(sides, '{:.0f}')} mm of the surface" if sides else "") + why
 

@@ -37,6 +37,12 @@ DISCLAIMER = (
     "has to judge on site."
 )
 
+# For the terminal; the report has RULE and DISCLAIMER.
+CAUTION = (
+    "This is not a safety assessment: cracks are missed, and some findings are none. Order and severity only say what to look at first, "
+    "see the report."
+)
+
 
 def severity(
     box: Box,

@@ -10,7 +10,7 @@ from crack_tf.survey.findings import MEANINGS, VALIDATIONS, limits_of, research_
 from crack_tf.survey.ledger import UNKNOWN
 from crack_tf.survey.review import cracks_of, describe_decisions, not_rejected
 from crack_tf.survey.scales import describe_scales, describe_tiles
-from crack_tf.survey.severity import DISCLAIMER, RULE
+from crack_tf.survey.severity import CAUTION, VALIDATION_WEIGHTS
 from crack_tf.survey.surveying import SurveyResult
 from tflite.words import counted
 
@@ -75,12 +75,12 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
     if found.handled:
         lines.append(_speed(found))
     results = "report.html, findings.csv, photos.csv, findings.geojson, coverage.geojson"
-    return [*lines, RULE, DISCLAIMER, f"results in {found.folder}: {results}"]
+    return [*lines, CAUTION, f"results in {found.folder}: {results}"]
 
 
 def _counts(found: SurveyResult) -> str:
     survey = found.survey
-    counts = {name: sum(finding.validation == name for finding in survey.findings) for name in VALIDATIONS}
+    counts = {name: sum(finding.validation == name for finding in survey.findings) for name in VALIDATION_WEIGHTS}
     several = sum(len(finding.seen_on) > 1 for finding in survey.findings)
     before = counted(found.done_before, "photograph was", "photographs were")
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -86,7 +87,10 @@ def count_unplaced(
     missing = sum(counted.values())
     if not missing:
         return None
-    told = "; ".join(f"{count}: {reason}" for reason, count in counted.most_common())
+    told = "; ".join(
+        f"{count}: {reason if count == 1 else re.sub('^its ', 'their ', reason)}"
+        for reason, count in counted.most_common()
+    )
     text = f"{placed} of {placed + missing} {what} {'has' if placed == 1 else 'have'} a position ({told})"
     if span is not None and moments:
         text += f": {pictures} of {_range(min(moments), max(moments))}, flight log of {_range(*span)}"

@@ -47,7 +47,7 @@ def test_tiles_are_told_in_millimetres_where_they_are_known():
     )
     assert describe_tiles(200, [PHOTO]) == "200 pixels"
     assert describe_tiles(200, [PHOTO], auto=True) == (
-        "200 pixels, as in the model's training, of which the scale is not known"
+        "200 pixels; the model does not say how many millimetres its tiles had in training"
     )
     assert describe_tiles(200, [known(0.1, "laser"), known(0.2, "given"), PHOTO], 40.0, True) == (
         "40 mm of the surface, as in the model's training: 200 to 400 pixels; 200 pixels on 1 photograph without a scale"

@@ -63,7 +63,7 @@ def test_cracks_are_found_confirmed_and_measured(photos, tmp_path, models, capsy
         ):
             assert before.size == after.size
     said = capsys.readouterr().out
-    assert "6 confirmed, 0 refuted" in said
+    assert "6 confirmed, 0 unclear, 0 refuted" in said
     lines = {line.split()[-1]: line for line in said.splitlines() if " tiles  " in line}
     assert lines["001.png"].startswith("1 confirmed  ")
     assert lines["002.png"].startswith("2 confirmed  ")
@@ -153,7 +153,7 @@ def test_places_are_optional_and_told_in_one_line(tmp_path, models, capsys):
     assert "GAP" not in out
     (line,) = (text for text in out.splitlines() if "have a position" in text)
     assert line.startswith(
-        "note: 0 of 12 photographs have a position (12: its own data hold no position, and there is no"
+        "note: 0 of 12 photographs have a position (12: their own data hold no position, and there is no"
     )
     assert "give --flight-log" in line
     assert "a crack on two of them counts twice" in line

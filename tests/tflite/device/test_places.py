@@ -89,7 +89,7 @@ def test_null_island_and_void_fixes_are_no_position_and_xmp_is_one(
     assert found[:2] == [None, None]
     assert [(gps["lat"], gps["source"]) for gps in found[2:]] == [(-33.86, "exif"), (48.2, "xmp")]
     told = capsys.readouterr().err
-    assert "2 of 4 positives have a position (2: its own data hold no position)" in told
+    assert "2 of 4 positives have a position (2: their own data hold no position)" in told
     assert (
         "some photographs state what cannot be, and that was left out. The first is 0.jpg: EXIF: the position" in told
     )
