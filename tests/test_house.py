@@ -78,7 +78,7 @@ FILE_CONTENT = {
     ),
     *("crack_tf.training.runs.flatten", "crack_tf.training.runs.read_history", "tflite.device.bundle.sealed"),
     *("tflite.files.csv_rows", "tflite.files.read_json", "tflite.files.stream_csv", "tflite.outputs.read_mark"),
-    *("tflite.hardware.board", "tflite.hardware.describe", "tflite.measure.compare", "tflite.measure.measure"),
+    *("tflite.hardware.board", "tflite.hardware.describe", "tflite.measure.compare"),
     "tuning.space.search_space",  # and what is held: a model's hyperparameters
 }
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from tqdm import tqdm
 
+from crack_tf.data.augment import Augment, Augmentation
 from crack_tf.models import get_model
 from crack_tf.models.keras_models import load_keras
 from tflite.metrics import sigmoid
@@ -59,8 +61,6 @@ def tune_blocks(path: Path, sidecar: Sidecar, lesson: Lesson, blocks: int, steps
     Returns:
         The Keras model half-way between the shipped one and the trained one.
     """
-    import keras
-
     keras.utils.set_random_seed(seed)
     model: Any = load_keras(path)
     shipped = model.get_weights()
@@ -83,8 +83,6 @@ def tune_blocks(path: Path, sidecar: Sidecar, lesson: Lesson, blocks: int, steps
 
 def _batches(lesson: Lesson, size: int, steps: int, seed: int) -> Iterator[tuple[Any, np.ndarray]]:
     """(float32 pixels (b, s, s, 3), float32 targets (b, 1)) of every step, augmented as tiles are in training."""
-    from crack_tf.data.augment import Augment, Augmentation
-
     rng, augment, augmentation = np.random.default_rng(seed), Augment(), Augmentation()
     kinds = [np.flatnonzero(np.asarray(lesson.labels) == label) for label in (0, 1)]
     soft = sigmoid(lesson.answers.astype(np.float64))

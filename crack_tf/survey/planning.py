@@ -277,7 +277,7 @@ def _model(speed: ModelSpeed, lens: Lens, interval: float) -> ModelPlan:
 
 
 def _order(model: ModelPlan) -> tuple[int, int, float]:
-    """Of what does not keep up the fastest is nearest to it, whatever is recommended."""
+    """Where a model stands in the list: of those that do not keep up the fastest comes first, whatever is recommended."""
     verdict = (True, None, False).index(model.keeps_up)
     return verdict, model.rank if model.keeps_up is not False else 0, model.tiles / model.speed.tiles_per_s
 
