@@ -12,8 +12,8 @@ parts of pairs of set and seed; those without labels come first, at a few second
 Expected: docs/adapt.md.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.adapt
 The last blocks, which take five minutes a draw, beside the candidates of as many labels, in results/adapt/blocks:
-python -m studies.adapt --parts labels --parts blocks --sets brick --sets cssc --sets "crack500 tiles" --sets "conglomerate tiles"
---seeds 2 --out results/adapt/blocks --work runs/adapt-blocks
+python -m studies.adapt --parts labels --parts blocks --sets brick --sets cssc --sets "crack500 tiles" --seeds 1 --out results/adapt/blocks
+--work runs/adapt-blocks
 What the default learned from can be left out by models that learned less, which stand in for trainings without each set:
 python -m studies.adapt --model mobilenet_v2 --sets "sdnet2018 reviewed" --sets "drone concrete" --seeds 3 --out results/adapt/left-out
 --work runs/adapt-left-out
@@ -663,8 +663,9 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     names = _sets_of(rows)
     if not names:
         return
-    picture = new_figure(10, 6)
-    panels = np.atleast_1d(picture.subplots(2, 3, sharex=True, sharey=True)).ravel()
+    lines = -(-len(names) // 3)
+    picture = new_figure(10, 3 * lines)
+    panels = np.atleast_1d(picture.subplots(lines, 3, sharex=True, sharey=True)).ravel()
     colours = {
         "head": "#D55E00",
         "fine": "#E69F00",
