@@ -34,7 +34,7 @@ class Lesson:
     """What is learned from.
 
     Attributes:
-        images: uint8 (n, s, s, 3), of the structure, both kinds of them.
+        images: uint8 (n, s, s, 3), of the structure; where a fold leaves one kind alone, others teach what the other is.
         labels: (n,), 1 is cracked.
         others: uint8 (m, s, s, 3), of other structures; m may be 0.
         answers: float32 (m,), the shipped model's logits on these.
@@ -52,7 +52,7 @@ def tune_blocks(path: Path, sidecar: Sidecar, lesson: Lesson, blocks: int, steps
     Args:
         path: of the shipped .keras file.
         sidecar: the file's.
-        lesson: with at least a tile of each kind.
+        lesson: with at least one tile.
         blocks: how many train, see the registry.
         steps: batches.
         seed: of batches and augmentation.
@@ -84,10 +84,11 @@ def tune_blocks(path: Path, sidecar: Sidecar, lesson: Lesson, blocks: int, steps
 def _batches(lesson: Lesson, size: int, steps: int, seed: int) -> Iterator[tuple[Any, np.ndarray]]:
     """(float32 pixels (b, s, s, 3), float32 targets (b, 1)) of every step, augmented as tiles are in training."""
     rng, augment, augmentation = np.random.default_rng(seed), Augment(), Augmentation()
-    kinds = [np.flatnonzero(np.asarray(lesson.labels) == label) for label in (0, 1)]
+    found = (np.flatnonzero(np.asarray(lesson.labels) == label) for label in (0, 1))
+    kinds = [places for places in found if len(places)]
     soft = sigmoid(lesson.answers.astype(np.float64))
     for _ in range(steps):
-        own = np.concatenate([rng.choice(places, BATCH // 4) for places in kinds])
+        own = np.concatenate([rng.choice(places, BATCH // 2 // len(kinds)) for places in kinds])
         other = rng.choice(len(soft), BATCH // 2) if len(soft) else np.zeros(0, int)
         pixels = np.concatenate([lesson.images[own], lesson.others[other]])
         targets = np.concatenate([lesson.labels[own] == 1, soft[other]]).astype(np.float32)

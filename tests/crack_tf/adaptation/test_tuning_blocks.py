@@ -76,6 +76,15 @@ def test_batches_are_half_this_structure_with_both_kinds_and_half_others_as_they
         assert set(np.round(targets[half:, 0].astype(np.float64), 5)) <= soft
 
 
+@pytest.mark.parametrize("kind", [0, 1])
+def test_a_fold_that_leaves_one_kind_alone_is_trained_on(kind: int) -> None:
+    only = TILES[LABELS == kind]
+    lesson = Lesson(only, np.full(len(only), kind, np.int8), NONE, np.zeros(0, np.float32))
+    ((pixels, targets),) = tuning_blocks._batches(lesson, SIDE, 1, 0)
+    assert len(pixels) == len(targets) == tuning_blocks.BATCH // 2
+    assert set(targets[:, 0].tolist()) == {float(kind)}
+
+
 def test_a_fold_is_answered_by_a_training_without_it_and_what_is_trained_is_kept(
     sharp: tuple[Path, Sidecar], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
