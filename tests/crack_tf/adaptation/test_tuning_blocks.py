@@ -78,7 +78,7 @@ def test_batches_are_half_this_structure_with_both_kinds_and_half_others_as_they
 
 @pytest.mark.parametrize("kind", [0, 1])
 def test_a_fold_that_leaves_one_kind_alone_is_trained_on(kind: int) -> None:
-    only = TILES[LABELS == kind]
+    only = TILES[kind == LABELS]
     lesson = Lesson(only, np.full(len(only), kind, np.int8), NONE, np.zeros(0, np.float32))
     ((pixels, targets),) = tuning_blocks._batches(lesson, SIDE, 1, 0)
     assert len(pixels) == len(targets) == tuning_blocks.BATCH // 2
