@@ -28,7 +28,9 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
     lines = [_counts(found), *_verdicts(found)]
     if found.review is not None:
         reviewer = f" by {found.review.reviewer}" if found.review.reviewer else ""
-        lines.append(f"review{reviewer}: {describe_decisions(survey.findings, found.review)}")
+        lines.append(
+            f"review of {counted(len(survey.findings), 'finding')}{reviewer}: {describe_decisions(survey.findings, found.review)}"
+        )
     lines += [f"GAP  {gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps[:_LISTED_GAPS]]
     if len(survey.gaps) > _LISTED_GAPS:
         lines.append(f"GAP  ... and {len(survey.gaps) - _LISTED_GAPS} more, see coverage.geojson")
@@ -79,12 +81,14 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
 
 
 def _counts(found: SurveyResult) -> str:
+    """As the report's head counts: what was not rejected."""
     survey = found.survey
-    counts = {name: sum(finding.validation == name for finding in survey.findings) for name in VALIDATION_WEIGHTS}
-    several = sum(len(finding.seen_on) > 1 for finding in survey.findings)
+    standing = not_rejected(survey.findings, found.review)
+    counts = {name: sum(finding.validation == name for finding in standing) for name in VALIDATION_WEIGHTS}
+    several = sum(len(finding.seen_on) > 1 for finding in standing)
     before = counted(found.done_before, "photograph was", "photographs were")
     return (
-        f"{counted(len(survey.photos), 'photograph')} searched: {counted(len(survey.findings), 'finding')} ("
+        f"{counted(len(survey.photos), 'photograph')} searched: {counted(len(standing), 'finding')} ("
         + ", ".join(f"{count} {name}" for name, count in counts.items())
         + f"), {several} of them seen on several photographs; {counted(len(survey.gaps), 'gap')}"
         + (f"; {before} done before" if found.done_before else "")
@@ -93,7 +97,7 @@ def _counts(found: SurveyResult) -> str:
 
 def _verdicts(found: SurveyResult) -> list[str]:
     """What the verdicts mean that there are."""
-    given = {finding.validation for finding in found.survey.findings}
+    given = {finding.validation for finding in not_rejected(found.survey.findings, found.review)}
     return ["; ".join(f"{name}: {MEANINGS[name]}" for name in VALIDATIONS if name in given)] if given else []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,7 +83,13 @@ def test_rejected_findings_are_in_no_count_and_accepted_ones_are_cracks(survey: 
     verdicts = {confirmed[0].id: "rejected", others[0].id: "accepted", others[1].id: "accepted"}
     review = Review("", "", "A. Engineer", "", {name: Decision(verdict) for name, verdict in verdicts.items()})
     lines = told(survey, tmp_path, review)
-    assert f"review by A. Engineer: 2 accepted, 1 rejected, {len(findings) - 3} open" in lines
+    # The first line counts as the report's head does.
+    states = Counter(finding.validation for finding in findings if finding is not confirmed[0])
+    assert f": {len(findings) - 1} findings (" in lines[0]
+    assert all(f"{count} {name}" in lines[0] for name, count in states.items())
+    assert (
+        f"review of {len(findings)} findings by A. Engineer: 2 accepted, 1 rejected, {len(findings) - 3} open" in lines
+    )
     (limit,) = (line for line in lines if line.startswith("limit 0.3 mm"))
     assert f"of {len(confirmed) + 1} cracks" in limit
     assert f"{len(others) - 1} unclear, refuted or rejected not counted" in limit
