@@ -74,11 +74,6 @@ class Review:
         """One of DECISIONS."""
         return self.decisions[finding.id].decision if finding.id in self.decisions else UNDECIDED
 
-    def counts(self) -> dict[str, int]:
-        """How many findings were accepted, rejected, and only commented on."""
-        names = [entry.decision for entry in self.decisions.values()]
-        return {"accepted": names.count(ACCEPTED), "rejected": names.count(REJECTED), "comment only": names.count("")}
-
 
 def keep_review(out: Path, review: Review) -> None:
     """Put a review into the survey's folder, instead of an earlier one."""
@@ -169,7 +164,7 @@ def cracks_of(findings: Iterable[Finding], review: Review | None) -> list[Findin
 
 
 def describe_decisions(findings: Sequence[Finding], review: Review) -> str:
-    """How far a review has come: "60 accepted, 30 rejected, 3 open"."""
+    """How far a review has come: "60 accepted, 30 rejected, 3 open". What has a comment only is open."""
     verdicts = Counter(review.verdict(finding) for finding in findings)
     return f"{verdicts[ACCEPTED]:,} accepted, {verdicts[REJECTED]:,} rejected, {verdicts[UNDECIDED]:,} open"
 

@@ -8,7 +8,7 @@ from crack_tf.survey.findings import read_survey
 from crack_tf.survey.geojson import FINDINGS, FINDINGS_CSV, write_tables
 from crack_tf.survey.ledger import coverage_of
 from crack_tf.survey.page import write_page
-from crack_tf.survey.review import FILE_NAME, keep_review, read_review
+from crack_tf.survey.review import FILE_NAME, describe_decisions, keep_review, read_review
 from crack_tf.survey.review_tiles import export_tiles
 from crack_tf.survey.severity import ranked
 from tflite.device.tiles import MIN_SIDE
@@ -58,9 +58,9 @@ def apply_review(
     coverage = coverage_of(survey)
     write_tables(out, survey, coverage)
     write_page(out, survey, one_file=one_file, coverage=coverage)
-    counts = ", ".join(f"{count} {name}" for name, count in review.counts().items())
     lines.insert(
         0,
-        f"{counted(len(survey.findings), 'finding')}: {counts}. {FINDINGS_CSV}, {FINDINGS} and report.html have it; {FILE_NAME} keeps it.",
+        f"{counted(len(survey.findings), 'finding')}: {describe_decisions(survey.findings, review)}. "
+        f"{FINDINGS_CSV}, {FINDINGS} and report.html have it; {FILE_NAME} keeps it.",
     )
     return "\n".join(lines)

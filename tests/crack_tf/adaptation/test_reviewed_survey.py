@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from crack_tf.adaptation.sources import REVIEW, kind_of, read_site
 from crack_tf.adaptation.suggesting import most_different
 from crack_tf.adaptation.tiles import ASSUMED, PERSON
 from crack_tf.survey.findings import Survey
-from crack_tf.survey.review import FORMAT, read_review, survey_id
+from crack_tf.survey.review import ACCEPTED, FORMAT, REJECTED, UNDECIDED, read_review, survey_id
 from tests.crack_tf.survey.drawn_surveys import TILE_SIDE, drawn_survey
 from tflite.errors import CrackError
 from tflite.files import read_csv, write_json
@@ -94,7 +95,11 @@ def test_suggestions_are_open_findings_in_a_review_that_the_survey_reads(
     assert 0 < len(rows) <= 3
     assert set(named) <= {finding.id for finding in survey.findings[2:]}
     made = read_review(out / "suggested.json", survey)
-    assert made.counts() == {"accepted": 1, "rejected": 1, "comment only": len(named)}
+    assert Counter(entry.decision for entry in made.decisions.values()) == {
+        ACCEPTED: 1,
+        REJECTED: 1,
+        UNDECIDED: len(named),
+    }
     assert "look at this" in made.decisions[named[0]].comment
     assert "crack-tf survey --review" in capsys.readouterr().out
     assert main([str(found), "--suggest", "3", "--out", str(out)]) == 2

@@ -28,6 +28,7 @@ from crack_tf.survey.review import (
     DECISIONS,
     FORMAT,
     Decision,
+    describe_decisions,
     kept_review,
     read_review,
     survey_id,
@@ -75,7 +76,7 @@ def write_review(folder: Path, value: dict[str, Any]) -> Path:
 
 def test_a_review_is_read_with_its_decisions(tmp_path: Path, survey: Survey) -> None:
     review = read_review(write_review(tmp_path, content(survey, "accepted", "rejected", "")), survey)
-    assert review.counts() == {"accepted": 1, "rejected": 1, "comment only": 1}
+    assert describe_decisions(survey.findings, review) == "1 accepted, 1 rejected, 4 open"
     assert review.reviewer == "A. Engineer"
     first = review.decisions[survey.findings[0].id]
     assert (first.decision, first.comment, first.time) == ("accepted", "about 0", "2025-06-02T08:00:00Z")
@@ -170,13 +171,13 @@ def test_any_json_is_a_review_or_one_clear_error(
 
 def test_decisions_are_added_to_tables_and_report(tmp_path: Path, survey: Survey) -> None:
     out = tmp_path / "found"
-    said = apply_review(out, write_review(tmp_path, content(survey, "accepted", "rejected")))
-    assert said.startswith("6 findings: 1 accepted, 1 rejected, 0 comment only.")
+    said = apply_review(out, write_review(tmp_path, content(survey, "accepted", "rejected", "")))
+    assert said.startswith("6 findings: 1 accepted, 1 rejected, 4 open.")
     with (out / "findings.csv").open(encoding="utf-8", newline="") as stream:
         rows = {row["id"]: row for row in csv.DictReader(stream)}
     first, second, third = (rows[finding.id] for finding in survey.findings[:3])
     assert [first[name] for name in COLUMNS] == ["accepted", "about 0", "A. Engineer", "2025-06-02T08:00:00Z"]
-    assert (second["decision"], third["decision"], third["reviewer"]) == ("rejected", "", "")
+    assert (second["decision"], third["decision"], third["comment"]) == ("rejected", "", "about 2")
     assert first["photo"] == survey.findings[0].photo
     features = {entry["properties"]["id"]: entry for entry in read_json(out / "findings.geojson")["features"]}
     assert features[survey.findings[1].id]["properties"]["decision"] == "rejected"
@@ -448,4 +449,4 @@ def test_the_documented_review_is_a_review(survey: Survey, tmp_path: Path) -> No
     assert re.findall(r"(\w+):", entry[1]) == list(decision)
     # What may be missing.
     left = {"format": FORMAT, "survey": survey_id(survey), "decisions": {survey.findings[0].id: {"decision": ""}}}
-    assert read_review(write_review(tmp_path, left), survey).counts()["comment only"] == 1
+    assert read_review(write_review(tmp_path, left), survey).decisions == {survey.findings[0].id: Decision("")}
