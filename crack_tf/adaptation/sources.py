@@ -19,7 +19,7 @@ from crack_tf.data.registry import DATASETS, locate
 from crack_tf.data.split import group_heads
 from crack_tf.inference.tiles import photo_boxes
 from crack_tf.survey.findings import FILE_NAME, Survey, read_survey
-from crack_tf.survey.review import read_review
+from crack_tf.survey.review import carried, read_review
 from crack_tf.survey.review_tiles import export_tiles
 from tflite.device.tiles import MIN_SIDE, Box, tile_boxes
 from tflite.errors import CrackError, ImageError
@@ -159,12 +159,13 @@ def _reviewed(config: AdaptConfig, size: int, tile_side: int, work: Path) -> Sit
             f"{folder} is a survey: name the review that its report.html exports with --review FILE. Which findings to look at first: "
             "--suggest 20"
         )
-    review = read_review(config.review, survey)
+    review, left = carried(read_review(config.review, survey), survey)
     stated = survey.settings.get("tile_side")
     side = config.tile_side or (stated if isinstance(stated, int) and stated >= MIN_SIDE else tile_side)
     exported = export_tiles(folder, survey, review, work, side, overwrite=True)
     photo_of = {finding.id: finding.photo for finding in survey.findings}
-    notes = [f"no tile of finding {name}: {reason}" for name, reason in exported.skipped.items()]
+    notes = [f"of the review, {left}"] if left else []
+    notes += [f"no tile of finding {name}: {reason}" for name, reason in exported.skipped.items()]
     images, labels, photos, names = [], [], [], []
     for label, name in enumerate(LABELS):
         for path in sorted((work / name).glob("*.png")):

@@ -28,7 +28,7 @@ from crack_tf.data.reviews import draw_sheets
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.survey.findings import CONFIRMED, Finding, Survey, read_survey
-from crack_tf.survey.review import ACCEPTED, REJECTED, Decision, Review, read_review, survey_id
+from crack_tf.survey.review import ACCEPTED, REJECTED, Decision, Review, carried, read_review, survey_id
 from tflite.arguments import check_path
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_file, write_csv, write_json
@@ -119,7 +119,7 @@ def suggest(
 def _of_survey(config: AdaptConfig, base: Base, count: int, folder: Path) -> list[Suggestion]:
     """Findings nobody has decided on, and photographs without any."""
     survey = read_survey(config.source)
-    review = read_review(config.review, survey) if config.review else None
+    review = carried(read_review(config.review, survey), survey)[0] if config.review else None
     decided = set()
     if review is not None:
         decided = {name for name, entry in review.decisions.items() if entry.decision in (ACCEPTED, REJECTED)}

@@ -341,6 +341,8 @@ class Survey:
         findings: in the order of `crack_tf.survey.severity`.
         gaps: in order of their photographs' names.
         warnings: for a person, about the survey as a whole.
+        former: ids (`crack_tf.survey.review.survey_id`) that the survey in this folder had before photographs or findings changed, the
+            first one first. Reviews of those are reviews of it.
     """
 
     source: str
@@ -352,6 +354,7 @@ class Survey:
     findings: tuple[Finding, ...]
     gaps: tuple[Gap, ...]
     warnings: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         counts = ((self.photos, "photograph"), (self.findings, "finding"), (self.gaps, "gap"))

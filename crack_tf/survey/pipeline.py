@@ -21,14 +21,14 @@ from crack_tf.survey.camera import NO_SCALE
 from crack_tf.survey.condition import table_of, with_conditions
 from crack_tf.survey.crew import Crew
 from crack_tf.survey.curved import holding_both, radii_of, warn_of_curves
-from crack_tf.survey.findings import FILE_NAME, Finding, Gap, PhotoRecord, Survey, unplaced, write_survey
+from crack_tf.survey.findings import FILE_NAME, Finding, Gap, PhotoRecord, Survey, read_survey, unplaced, write_survey
 from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.ledger import NEEDED_MM, Coverage, coverage_of
 from crack_tf.survey.merge import merge_findings
 from crack_tf.survey.page import write_page
 from crack_tf.survey.patterning import with_patterns
 from crack_tf.survey.profiles import rescale
-from crack_tf.survey.review import keep_review, read_kept
+from crack_tf.survey.review import keep_review, read_kept, survey_id
 from crack_tf.survey.rounds import changed_views, on_cylinders
 from crack_tf.survey.scales import warn_of_scales, warn_of_unscaled
 from crack_tf.survey.search import Searched, Stopwatch
@@ -139,8 +139,10 @@ class Run:
                 self._rescale_profiles(survey, before, now)
                 raise
             self.since = write_since(out, self.since, survey, self.earlier, seen_on, self._photographs)
+        survey = replace(survey, former=self._former(survey))
         if (review := read_kept(out)) is not None:
-            keep_review(out, review)  # an earlier version kept it in the tables, which are written now
+            # An earlier version kept it in the tables, which are written now.
+            keep_review(out, replace(review, survey=survey_id(survey)))
         write_tables(out, survey, self.coverage)
         write_survey(out, survey)
         write_page(out, survey, one_file=one_file, coverage=self.coverage, since=self.since)
@@ -152,6 +154,14 @@ class Run:
         """The faces that were declared in the last call; none in the first one."""
         with suppress(CrackError, KeyError, TypeError):
             return faces_of(read_json(self.store.folder / FILE_NAME)["settings"])
+        return ()
+
+    def _former(self, survey: Survey) -> tuple[str, ...]:
+        """Ids that the survey in this folder had in earlier calls, if they were others."""
+        with suppress(CrackError):
+            before = read_survey(self.store.folder)
+            ids = dict.fromkeys((*before.former, survey_id(before)))
+            return tuple(name for name in ids if name != survey_id(survey))
         return ()
 
     def _rescale_profiles(self, survey: Survey, now: Sequence[Face], before: Sequence[Face]) -> None:

@@ -109,11 +109,8 @@ def _from_table(out: Path) -> Review | None:
 def kept_review(out: Path, survey: Survey) -> tuple[Review | None, str]:
     """What the review that a survey's folder keeps says about the survey as it is now.
 
-    Findings keep their ids when a survey goes on or is asked again. One that has become part of another gives its decision to that one.
-
     Returns:
-        The review with decisions on the survey's findings only, or None where there is none; and what could not be carried over, in words,
-        "" where all was.
+        The review as `carried` has it, or None where there is none; and what could not be carried over, in words, "" where all was.
 
     Raises:
         CrackError: if the review is damaged.
@@ -121,19 +118,19 @@ def kept_review(out: Path, survey: Survey) -> tuple[Review | None, str]:
     given = read_kept(out)
     if given is None:
         return None, ""
-    carried: dict[FindingId, Decision] = {}
-    used: set[FindingId] = set()
-    torn: list[FindingId] = []
-    for finding in survey.findings:
-        of_it = {name: given.decisions[name] for name in (finding.id, *finding.merged) if name in given.decisions}
-        used |= set(of_it)
-        if len({entry.decision for entry in of_it.values()} - {UNDECIDED}) > 1:
-            torn.append(finding.id)
-        elif of_it:
-            carried[finding.id] = next(
-                (entry for entry in of_it.values() if entry.decision), next(iter(of_it.values()))
-            )
-    lost = sorted(set(given.decisions) - used)
+    found, left = carried(given, survey)
+    return found, f"of the review in {FILE_NAME}, {left}. The file keeps these." if left else ""
+
+
+def carried(review: Review, survey: Survey) -> tuple[Review, str]:
+    """What a review says about a survey that has changed since.
+
+    Findings keep their ids when a survey goes on or is asked again. One that has become part of another gives its decision to that one.
+
+    Returns:
+        The review with decisions on the survey's findings only; and what could not be carried over, in words, "" where all was.
+    """
+    now, lost, torn = _carried(review, survey)
     notes = []
     if lost:
         notes.append(
@@ -143,10 +140,34 @@ def kept_review(out: Path, survey: Survey) -> tuple[Review | None, str]:
     if torn:
         notes.append(
             f"{counted(len(torn), 'finding is', 'findings are')} open again, since what became one was decided differently "
-            f"({', '.join(torn[:3])}{', ...' if len(torn) > 3 else ''})"
+            f"({', '.join([*torn][:3])}{', ...' if len(torn) > 3 else ''})"
         )
-    told = f"of the review in {FILE_NAME}, {' and '.join(notes)}. The file keeps these." if notes else ""
-    return replace(given, decisions=carried), told
+    return replace(review, decisions=now), " and ".join(notes)
+
+
+def with_left(review: Review, kept: Review, survey: Survey) -> Review:
+    """A review, and those decisions of the one that was kept before that the survey's report could not show."""
+    _, lost, torn = _carried(kept, survey)
+    left = {*lost, *(name for names in torn.values() if not names & set(review.decisions) for name in names)}
+    before = {name: entry for name, entry in kept.decisions.items() if name in left}
+    return replace(review, decisions=before | dict(review.decisions))
+
+
+def _carried(
+    review: Review, survey: Survey
+) -> tuple[dict[FindingId, Decision], list[FindingId], dict[FindingId, set[FindingId]]]:
+    """Decisions on the survey's findings; those on none, by id; and of findings that became one, but were decided differently, theirs."""
+    now: dict[FindingId, Decision] = {}
+    used: set[FindingId] = set()
+    torn: dict[FindingId, set[FindingId]] = {}
+    for finding in survey.findings:
+        of_it = {name: review.decisions[name] for name in (finding.id, *finding.merged) if name in review.decisions}
+        used |= set(of_it)
+        if len({entry.decision for entry in of_it.values()} - {UNDECIDED}) > 1:
+            torn[finding.id] = set(of_it)
+        elif of_it:
+            now[finding.id] = next((entry for entry in of_it.values() if entry.decision), next(iter(of_it.values())))
+    return now, sorted(set(review.decisions) - used), torn
 
 
 def not_rejected(findings: Iterable[Finding], review: Review | None) -> list[Finding]:
@@ -181,7 +202,7 @@ def read_review(path: str | Path, survey: Survey | None = None) -> Review:
 
     Args:
         path: of the JSON file.
-        survey: that it must belong to, or None.
+        survey: that it must belong to, as it is now or as it was before it changed in its folder; or None.
 
     Raises:
         CrackError: if the file is missing, is no review, holds a bad decision, or belongs to another survey.
@@ -208,13 +229,15 @@ def check_review(review: Review, survey: Survey, path: str | Path) -> None:
         CrackError: if it is of another survey, or names findings that the survey does not have.
     """
     expected = survey_id(survey)
-    if review.survey != expected:
+    if review.survey not in (expected, *survey.former):
         raise CrackError(
             f"review {path} belongs to survey {review.survey!r} of {review.source!r}, this one is {expected!r} of "
-            f"{survey.source!r}. Give the folder that the reviewed report.html lies in."
+            f"{survey.source!r}. Give the folder that the reviewed report.html lies in. If it is this one, the survey has changed since: "
+            "export the review again from today's report.html."
         )
-    unknown = sorted(set(review.decisions) - {finding.id for finding in survey.findings})
-    if unknown:
+    known = {name for finding in survey.findings for name in (finding.id, *finding.merged)}
+    unknown = sorted(set(review.decisions) - known)
+    if unknown and not survey.former:  # of a survey that has changed, it may have had them
         raise CrackError(
             f"review {path} decides on {counted(len(unknown), 'finding')} that the survey does not have ({', '.join(unknown[:3])}). "
             "Export it again from the report.html in this folder."

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from crack_tf.survey.findings import read_survey
 from crack_tf.survey.geojson import FINDINGS, FINDINGS_CSV, write_tables
 from crack_tf.survey.ledger import coverage_of
 from crack_tf.survey.page import write_page
-from crack_tf.survey.review import FILE_NAME, describe_decisions, keep_review, read_review
+from crack_tf.survey.review import (
+    FILE_NAME,
+    carried,
+    describe_decisions,
+    keep_review,
+    read_kept,
+    read_review,
+    survey_id,
+    with_left,
+)
 from crack_tf.survey.review_tiles import export_tiles
 from crack_tf.survey.severity import ranked
 from tflite.device.tiles import MIN_SIDE
@@ -43,8 +54,12 @@ def apply_review(
         CrackError: see `read_review` and `export_tiles`.
     """
     survey = ranked(read_survey(out))
-    review = read_review(path, survey)
-    lines = []
+    given = replace(read_review(path, survey), survey=survey_id(survey))
+    with suppress(CrackError):  # a damaged one is replaced
+        kept = read_kept(out)
+        given = given if kept is None else with_left(given, kept, survey)
+    review, left = carried(given, survey)
+    lines = [f"of the review, {left}. {FILE_NAME} keeps these."] if left else []
     if export_folder is not None:
         side = side or survey.settings.get("tile_side")
         if not isinstance(side, int) or side < MIN_SIDE:
@@ -54,7 +69,7 @@ def apply_review(
             f"{counted(tiles.crack, 'tile')} in {export_folder / 'crack'}, {tiles.no_crack} in {export_folder / 'no_crack'}"
         )
         lines += [f"no tile of finding {name}: {reason}" for name, reason in tiles.skipped.items()]
-    keep_review(out, review)
+    keep_review(out, given)
     coverage = coverage_of(survey)
     write_tables(out, survey, coverage)
     write_page(out, survey, one_file=one_file, coverage=coverage)

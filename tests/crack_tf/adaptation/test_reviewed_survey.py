@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.sources import REVIEW, kind_of, read_site
 from crack_tf.adaptation.suggesting import most_different
 from crack_tf.adaptation.tiles import ASSUMED, PERSON
-from crack_tf.survey.findings import Survey
+from crack_tf.survey.findings import Survey, write_survey
 from crack_tf.survey.review import ACCEPTED, FORMAT, REJECTED, UNDECIDED, read_review, survey_id
 from tests.crack_tf.survey.drawn_surveys import TILE_SIDE, drawn_survey
 from tflite.errors import CrackError
@@ -75,6 +76,15 @@ def test_a_review_that_does_not_do_is_refused(
     with pytest.raises(CrackError) as error:
         read_site(AdaptConfig(str(tmp_path / "found"), review=str(review)), 32, TILE_SIDE, tmp_path / "work")
     assert told in str(error.value)
+
+
+def test_a_review_from_before_the_survey_went_on_gives_labels(survey: Survey, tmp_path: Path) -> None:
+    review = write_review(tmp_path / "r.json", survey, ["accepted", "rejected"] * 3)
+    first, second, *rest = survey.findings
+    merged = replace(rest[0], merged=(first.id,))
+    write_survey(tmp_path / "found", replace(survey, findings=(merged, *rest[1:]), former=(survey_id(survey),)))
+    site = read_site(AdaptConfig(str(tmp_path / "found"), review=str(review)), 32, TILE_SIDE, tmp_path / "work")
+    assert f"of the review, 1 decision is on findings that the survey no longer has ({second.id})" in site.notes
 
 
 def test_a_survey_without_a_review_has_no_labels(survey: Survey, tmp_path: Path) -> None:

@@ -268,6 +268,49 @@ def test_a_decision_goes_where_its_finding_went(tmp_path: Path, survey: Survey) 
     )
 
 
+def test_a_later_review_leaves_what_the_file_keeps(tmp_path: Path, survey: Survey) -> None:
+    out = tmp_path / "found"
+    apply_review(out, write_review(tmp_path, content(survey, "accepted", "rejected", "accepted", "rejected")))
+    first, second, third, fourth, *rest = survey.findings
+    later = replace(survey, findings=(first, replace(third, merged=(fourth.id,)), *rest), former=(survey_id(survey),))
+    write_survey(out, later)
+    # As today's report has it: the first decided anew, the finding made of the third and the fourth left open.
+    said = apply_review(out, write_review(tmp_path, content(later, "rejected")))
+    assert "1 rejected" in said
+    assert f"1 decision is on findings that the survey no longer has ({second.id}) and 1 finding is open again" in said
+    kept = read_review(out / "review.json", later)
+    expected = {first.id: "rejected", second.id: "rejected", third.id: "accepted", fourth.id: "rejected"}
+    assert {number: entry.decision for number, entry in kept.decisions.items()} == expected
+    # What is decided anew is settled.
+    apply_review(out, write_review(tmp_path, content(later, "rejected", "rejected")))
+    kept = read_review(out / "review.json", later)
+    expected = {first.id: "rejected", second.id: "rejected", third.id: "rejected"}
+    assert {number: entry.decision for number, entry in kept.decisions.items()} == expected
+
+
+def test_a_review_from_before_the_survey_changed_is_a_review_of_it(tmp_path: Path, survey: Survey) -> None:
+    out, path = tmp_path / "found", write_review(tmp_path, content(survey, "accepted", "rejected", "", "rejected"))
+    first, second, third, fourth, *rest = survey.findings
+    grown = replace(survey, findings=(first, replace(third, merged=(fourth.id,)), *rest))
+    write_survey(out, grown)
+    with pytest.raises(CrackError, match=r"export the review again from today's report\.html"):
+        apply_review(out, path)
+    write_survey(out, replace(grown, former=("0123456789ab", survey_id(survey))))
+    said = apply_review(out, path, tmp_path / "tiles")
+    assert said.startswith("4 findings: 1 accepted, 1 rejected, 2 open.")
+    assert f"on findings that the survey no longer has ({second.id})" in said
+    assert tiles_of(tmp_path / "tiles", third)["no_crack"]
+    # The file that the folder keeps is one of today's survey, and can be given again.
+    assert read_review(out / "review.json").survey == survey_id(grown)
+    assert apply_review(out, out / "review.json").startswith("4 findings: 1 accepted, 1 rejected, 2 open.")
+
+
+def test_a_damaged_kept_review_is_replaced(tmp_path: Path, survey: Survey) -> None:
+    (tmp_path / "found" / "review.json").write_text("{")
+    apply_review(tmp_path / "found", write_review(tmp_path, content(survey, "accepted")))
+    assert len(read_review(tmp_path / "found" / "review.json").decisions) == 1
+
+
 # ------------------------------------------------------------------------------------------------------- tiles
 
 

@@ -351,8 +351,14 @@ def test_a_review_stays_when_the_survey_is_asked_again(photos, tmp_path, models,
     note = f"1 decision is on findings that the survey no longer has ({number})"
     assert note in capsys.readouterr().out
     assert note in (out / "report.html").read_text(encoding="utf-8")
+    # Both are still reviews of this survey.
+    for earlier in (path, out / "review.json"):
+        assert main(["--review", str(earlier), "--out", str(out)]) == 0
+        assert note in capsys.readouterr().out
     survey(photos, out, models, "--overwrite")
     assert "note: the review in this folder is gone" in capsys.readouterr().out
+    assert main(["--review", str(path), "--out", str(out)]) == 2
+    assert "export the review again from today's report.html" in capsys.readouterr().err
     assert "decision" not in (out / "findings.csv").read_text(encoding="utf-8")
 
 
