@@ -349,6 +349,7 @@ def test_a_review_is_loaded_in_another_browser_and_a_wrong_one_is_refused(
         (tmp_path / name).write_text(text)
         other.set_input_files("#import-file", tmp_path / name)
         other.until(f"document.getElementById('message').textContent.startsWith('{name} is not a')")
+    assert "crack-tf survey --review" in other.texts("#message")[0]  # which takes one from before the survey went on
     assert other.texts("#progress") == ["2 of 12 decided: 1 accepted, 1 rejected"]
 
 

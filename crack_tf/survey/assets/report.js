@@ -75,7 +75,9 @@
       return say(`${file.name} is not a JSON file.`);
     }
     if (loaded?.format !== data.review_format || loaded.survey !== data.survey || !loaded.decisions) {
-      return say(`${file.name} is not a review of this survey.`);
+      return say(
+        `${file.name} is not a review of this survey as it is now. One from before the survey went on: crack-tf survey --review.`,
+      );
     }
     let count = 0;
     for (const [id, entry] of Object.entries(loaded.decisions)) {
