@@ -320,7 +320,11 @@ def test_a_stitched_panorama_has_no_scale_in_any_verb(tmp_path: Path, capsys: py
     command = ["measure", str(folder / "mask.png"), "--photo", panorama, "--distance-m", "2"]
     assert photo([*command, "--out", str(tmp_path / "measured")]) == 2
     assert "stitched panorama by its own data" in capsys.readouterr().err
-    found = surveyed(Path(panorama), tmp_path / "survey", "--distance-m", "2")
+    options = ["--model", MODEL, "--segmenter", "none", "--out", str(tmp_path / "refused"), "--distance-m", "2"]
+    assert survey([panorama, *options]) == 2
+    assert "stitched panorama" in capsys.readouterr().err
+    assert not (tmp_path / "refused").exists()
+    found = surveyed(Path(panorama), tmp_path / "survey")
     assert found.photos[0].mm_per_pixel is None
     assert any("stitched panorama" in note for note in found.photos[0].notes)
 

@@ -118,7 +118,7 @@ def test_the_report_and_the_table_say_pattern_rule_and_that_it_is_a_proposal(tmp
     assert "Proposed condition: OSIM crack widths" in page
     assert "not a rating" in page
     assert "proposal by OSIM crack widths: Fair" in page
-    assert "parallel set; horizontal to" in page
+    assert "parallel set; horizontal on the photograph" in page
     row = finding_row(findings[0])
     assert row["condition"] == "Fair"
     assert row["pattern"] == "parallel set"
