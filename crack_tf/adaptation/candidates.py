@@ -125,23 +125,26 @@ def blocks_trial(bench: Bench, work: Path) -> Trial:
     spec = get_model(bench.base.sidecar.model)
     if spec.set_trainable is None:
         raise CrackError(f"{spec.name} has no blocks to train apart from the others")
-    folds, parts = bench.folds % BLOCKS_FOLDS, sorted(set((bench.folds % BLOCKS_FOLDS).tolist()))
+    folds = bench.folds % BLOCKS_FOLDS
+    parts = sorted(set(folds.tolist()))
     none = np.zeros((0, *bench.tiles.images.shape[1:]), np.uint8)
     replayed = np.concatenate([none, *(np.asarray(one.images)[~one.test] for one in bench.others)])
     told = predict_logits(load_keras(bench.base.keras), replayed)
 
     def trained(used: np.ndarray, file: Path, title: str) -> Any:
         """Trained on some of the structure's tiles, now or before."""
-        if not file.is_file():
-            used = used & bench.fitted
-            lesson = Lesson(bench.tiles.images[used], bench.truth[used], replayed, told)
-            config, sidecar = bench.config, bench.base.sidecar
-            blocks = min(config.blocks, spec.blocks)
-            model = tune_blocks(bench.base.keras, sidecar, lesson, blocks, config.steps, config.seed, title)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(file) as temporary:
-                model.save(temporary)
-        return load_keras(file)
+        if file.is_file():
+            return load_keras(file)
+        used = used & bench.fitted
+        lesson = Lesson(bench.tiles.images[used], bench.truth[used], replayed, told)
+        config = bench.config
+        model = tune_blocks(
+            bench.base.keras, bench.base.sidecar, lesson, config.blocks, config.steps, config.seed, title
+        )
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(file) as temporary:
+            model.save(temporary)
+        return model
 
     def answers(model: Any, images: np.ndarray) -> np.ndarray:
         return predict_logits(model, np.asarray(images), second_view=bench.base.device.second_view)

@@ -53,7 +53,7 @@ def tune_blocks(path: Path, sidecar: Sidecar, lesson: Lesson, blocks: int, steps
         path: of the shipped .keras file.
         sidecar: the file's.
         lesson: with at least one tile.
-        blocks: how many train, see the registry.
+        blocks: how many train, see the registry; all of a network that has fewer.
         steps: batches.
         seed: of batches and augmentation.
         title: of the progress bar.
@@ -66,7 +66,7 @@ def tune_blocks(path: Path, sidecar: Sidecar, lesson: Lesson, blocks: int, steps
     shipped = model.get_weights()
     spec = get_model(sidecar.model)
     if spec.set_trainable is not None:
-        spec.set_trainable(model, blocks)
+        spec.set_trainable(model, min(blocks, spec.blocks))
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False  # a few dozen tiles say too little of means and variances
