@@ -51,7 +51,7 @@ def write_tables(out: Path, survey: Survey, coverage: Coverage | None = None) ->
     write_csv(out / FINDINGS_CSV, rows, table_columns(limits, review))
     write_csv(out / PHOTOS_CSV, photo_rows(survey, review), photo_columns(review))
     write_json(out / FINDINGS, findings_geojson(survey.findings, limits, review))
-    write_json(out / COVERAGE, coverage_geojson(survey.photos, survey.gaps, coverage or coverage_of(survey)))
+    write_json(out / COVERAGE, coverage_geojson(survey.photos, survey.gaps, coverage or coverage_of(survey, review)))
 
 
 def table_columns(limits: Sequence[float] = (), review: Review | None = None) -> tuple[str, ...]:

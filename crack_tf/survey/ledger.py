@@ -16,9 +16,10 @@ import numpy as np
 from crack_tf.photo.faces import Face, Frame, spots_on, where_on
 from crack_tf.photo.gsd import needed_mm_per_pixel
 from crack_tf.photo.view import MAX_OBLIQUE_DEG
-from crack_tf.survey.findings import REFUTED, Finding, PhotoRecord, Survey
+from crack_tf.survey.findings import Finding, PhotoRecord, Survey
 from crack_tf.survey.footprint import Camera, Seen, see
 from crack_tf.survey.quality import BLURRED, LIT_BADLY, NOT_CONCRETE, patch_codes
+from crack_tf.survey.review import Review, standing
 from crack_tf.survey.views import NEEDED_MM as NEEDED_MM
 from crack_tf.survey.views import POSITION_ERROR_M as POSITION_ERROR_M
 from crack_tf.survey.views import asked_of, views_of
@@ -147,14 +148,19 @@ class Coverage:
         return "; ".join(parts)
 
 
-def coverage_of(survey: Survey) -> Coverage | None:
+def coverage_of(survey: Survey, review: Review | None) -> Coverage | None:
     """What a survey saw, by the faces and the width of crack that its settings state; see `measure_coverage`.
+
+    Args:
+        survey: whose findings count that are neither refuted nor rejected.
+        review: of it, or None.
 
     Raises:
         CrackError: if its settings are damaged.
     """
     asked = asked_of(survey)
-    return measure_coverage(survey.photos, survey.findings, asked.faces, asked.needs_mm, asked.position_error_m)
+    findings = standing(survey.findings, review)
+    return measure_coverage(survey.photos, findings, asked.faces, asked.needs_mm, asked.position_error_m)
 
 
 def measure_coverage(
@@ -168,7 +174,7 @@ def measure_coverage(
 
     Args:
         photos: of a survey.
-        findings: on them; refuted ones do not count.
+        findings: on them that count.
         faces: declared; none takes the walls that the flight looked at.
         needs_mm: width of crack that must be measurable.
         position_error_m: of the cameras.
@@ -181,8 +187,7 @@ def measure_coverage(
         return None
     by_photo: dict[str, list[Finding]] = {}
     for finding in findings:
-        if finding.validation != REFUTED:
-            by_photo.setdefault(finding.photo, []).append(finding)
+        by_photo.setdefault(finding.photo, []).append(finding)
     placed: set[str] = set()
     measured = []
     for face, looking in views.faces:

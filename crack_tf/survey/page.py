@@ -27,7 +27,7 @@ from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.limits import ANSWERS
 from crack_tf.survey.certificate import Certificate, read_certificate
 from crack_tf.survey.condition import PROPOSAL, describe_doubts, table_of
-from crack_tf.survey.findings import MEANINGS, REFUTED, VALIDATIONS, Finding, Survey, limits_of, research_of
+from crack_tf.survey.findings import MEANINGS, VALIDATIONS, Finding, Survey, limits_of, research_of
 from crack_tf.survey.ledger import Coverage, coverage_of
 from crack_tf.survey.page_certificate import certificate_section
 from crack_tf.survey.page_coverage import coverage_section
@@ -44,6 +44,7 @@ from crack_tf.survey.review import (
     describe_decisions,
     kept_review,
     not_rejected,
+    standing,
     survey_id,
 )
 from crack_tf.survey.scales import describe_scales
@@ -90,7 +91,7 @@ def write_page(
     entries = [
         _entry(finding, ranks[finding.id], shelf) | _measured(out, finding, limits, points) for finding in findings
     ]
-    seen = coverage or coverage_of(survey)
+    seen = coverage or coverage_of(survey, kept)
     style, script, page = (_asset(name) for name in ("report.css", "report.js", "report.html"))
     html = Template(page).substitute(
         policy=_policy(style, script),
@@ -106,7 +107,8 @@ def write_page(
         warnings=_warnings(survey, note, shelf.missing),
         flight=_flight(survey, ranks),
         since=since_section(since or read_since(out, survey), survey, ranks, shelf),
-        coverage=coverage_section(seen) + certificate_section(certificate or read_certificate(out, survey)),
+        coverage=coverage_section(seen, _reviewed(kept))
+        + certificate_section(certificate or read_certificate(out, survey)),
         gaps=_gaps(survey),
         photographs=_photographs(survey, kept),
         method=_method(survey, kept),
@@ -195,14 +197,12 @@ def _measured(out: Path, finding: Finding, limits: Sequence[float], points: int)
 
 
 def _numbers(survey: Survey, review: Review | None, seen: Coverage | None) -> str:
-    standing = not_rejected(survey.findings, review)
-    states = Counter(finding.validation for finding in standing)
+    kept = not_rejected(survey.findings, review)
+    states = Counter(finding.validation for finding in kept)
     reasons = Counter(gap.reason for gap in survey.gaps)
     located = sum(photo.latitude is not None for photo in survey.photos)
     megapixels = sum(photo.width * photo.height for photo in survey.photos) / 1e6
-    doubted = {finding.id for finding in standing if finding.validation == REFUTED}
-    doubted -= {finding.id for finding in cracks_of(standing, review)}
-    cracked = len({name for finding in standing if finding.id not in doubted for name in finding.seen_on})
+    cracked = len({name for finding in standing(survey.findings, review) for name in finding.seen_on})
     decided = (
         "" if review is None else f"{len(survey.findings):,} in all: {describe_decisions(survey.findings, review)}"
     )
@@ -214,7 +214,7 @@ def _numbers(survey: Survey, review: Review | None, seen: Coverage | None) -> st
             f"{megapixels:,.0f} megapixels, {located:,} with a position",
             "searched",
         ),
-        ("Findings", len(standing), ", ".join(f"{states[name]:,} {name}" for name in VALIDATION_WEIGHTS), "standing"),
+        ("Findings", len(kept), ", ".join(f"{states[name]:,} {name}" for name in VALIDATION_WEIGHTS), "standing"),
         ("Photographs with findings", cracked, "refuted ones not counted", "cracked"),
         (
             "Files not read",
@@ -336,11 +336,11 @@ def _condition(survey: Survey, review: Review | None) -> str:
     table = table_of(survey.settings)
     if table is None:
         return ""
-    standing = not_rejected(survey.findings, review)
-    counts = Counter(finding.condition for finding in standing if finding.condition_rule is not None)
+    kept = not_rejected(survey.findings, review)
+    counts = Counter(finding.condition for finding in kept if finding.condition_rule is not None)
     rows = [(state, f"{counts[state]:,}") for state in table.states] + [("no proposal", f"{counts[None]:,}")]
     rules = "".join(f"<li>{escape(rule.describe())}</li>" for rule in table.rule)
-    doubts = describe_doubts(table, standing)
+    doubts = describe_doubts(table, kept)
     doubtful = f'<p class="note">{escape(doubts[:1].upper() + doubts[1:])}.</p>' if doubts else ""
     more = " ".join(text for text in (f"Numbers: {table.source}." if table.source else "", table.note) if text)
     return (

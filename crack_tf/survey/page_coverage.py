@@ -33,8 +33,13 @@ _BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:mm|m|s)\b|m²|%|degrees)")
 _NONE = 255
 
 
-def coverage_section(coverage: Coverage | None) -> str:
-    """HTML of the section; where nothing is known of it, it says so."""
+def coverage_section(coverage: Coverage | None, reviewed: str = "") -> str:
+    """HTML of the section; where nothing is known of it, it says so.
+
+    Args:
+        coverage: of the survey.
+        reviewed: what tables of a reviewed survey say, as HTML.
+    """
     head = '<section class="coverage" aria-labelledby="coverage-title"><h2 id="coverage-title">What was seen</h2>'
     if coverage is None or not coverage.faces:
         return f'{head}<p class="note warn">Coverage is {UNKNOWN}. What no photograph shows is not known to be clean.</p></section>'
@@ -52,7 +57,7 @@ def coverage_section(coverage: Coverage | None) -> str:
         for number in used
     )
     return (
-        f'{head}<p class="note">{escape(_sentence(coverage))}</p>{plots}<ul class="legend">{key}</ul>'
+        f'{head}<p class="note">{escape(_sentence(coverage))}</p>{plots}<ul class="legend">{key}</ul>{reviewed}'
         f"{_next(coverage.holes)}</section>"
     )
 

@@ -28,7 +28,7 @@ from crack_tf.survey.merge import merge_findings
 from crack_tf.survey.page import write_page
 from crack_tf.survey.patterning import with_patterns
 from crack_tf.survey.profiles import rescale
-from crack_tf.survey.review import keep_review, read_kept, survey_id
+from crack_tf.survey.review import keep_review, kept_review, read_kept, survey_id
 from crack_tf.survey.rounds import changed_views, on_cylinders
 from crack_tf.survey.scales import warn_of_scales, warn_of_unscaled
 from crack_tf.survey.search import Searched, Stopwatch
@@ -125,7 +125,7 @@ class Run:
         """
         started = time.monotonic()
         survey = self._assembled(models, settings)
-        self.coverage = coverage_of(survey)
+        self.coverage = coverage_of(survey, kept_review(self.store.folder, survey)[0])
         self._performance["merge_seconds"] = round(time.monotonic() - started, 2)
         out = self.store.folder
         before, now = self._faces_before(), faces_of(survey.settings)

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from crack_tf.survey.findings import CONFIRMED, Finding, FindingId, Survey
+from crack_tf.survey.findings import CONFIRMED, REFUTED, Finding, FindingId, Survey
 from tflite.checked import CheckError, OneOf, Text, checked, shown
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_bytes, write_json
@@ -173,6 +173,15 @@ def _carried(
 def not_rejected(findings: Iterable[Finding], review: Review | None) -> list[Finding]:
     """What a survey's totals, limits and conditions count."""
     return [finding for finding in findings if review is None or review.verdict(finding) != REJECTED]
+
+
+def standing(findings: Iterable[Finding], review: Review | None) -> list[Finding]:
+    """What is a crack or may be one: what was not rejected, of the refuted ones what a person accepted."""
+    return [
+        finding
+        for finding in not_rejected(findings, review)
+        if finding.validation != REFUTED or (review is not None and review.verdict(finding) == ACCEPTED)
+    ]
 
 
 def cracks_of(findings: Iterable[Finding], review: Review | None) -> list[Finding]:

@@ -70,7 +70,7 @@ def apply_review(
         )
         lines += [f"no tile of finding {name}: {reason}" for name, reason in tiles.skipped.items()]
     keep_review(out, given)
-    coverage = coverage_of(survey)
+    coverage = coverage_of(survey, review)
     write_tables(out, survey, coverage)
     write_page(out, survey, one_file=one_file, coverage=coverage)
     lines.insert(

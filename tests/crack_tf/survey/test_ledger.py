@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ import pytest
 from crack_tf.photo.faces import Face, read_faces, where_on
 from crack_tf.photo.gsd import needed_mm_per_pixel
 from crack_tf.photo.view import MAX_OBLIQUE_DEG
-from crack_tf.survey.findings import Finding, PhotoRecord
-from crack_tf.survey.ledger import STATES, Coverage, measure_coverage
+from crack_tf.survey.findings import Finding, PhotoRecord, Survey
+from crack_tf.survey.ledger import STATES, Coverage, coverage_of, measure_coverage
 from crack_tf.survey.page_coverage import COLOURS, coverage_section
+from crack_tf.survey.review import Decision, Review
 from tests.crack_tf.survey.geometric_flight import (
     Pose,
     before_wall,
@@ -159,7 +160,7 @@ def test_walls_are_found_where_nobody_declared_them_and_enclosed_holes_with_them
     assert "m2 that the photographs span" in coverage.describe()
 
 
-def test_a_finding_counts_once_and_a_refuted_one_not_at_all(finding: Finding):
+def test_a_finding_counts_once_and_a_refuted_or_rejected_one_not_at_all(finding: Finding):
     rng = np.random.default_rng(0)
     face = wall_face(0.0, 1.0, 0.75)
     poses = [before_wall(0.0, 0.5, 0.375, 2.0)] * 2
@@ -169,9 +170,20 @@ def test_a_finding_counts_once_and_a_refuted_one_not_at_all(finding: Finding):
     assert found is not None
     assert found.areas_m2["findings"] == pytest.approx(0.75 / 4, rel=0.05)
     assert found.areas_m2["clean"] == pytest.approx(0.75 * 3 / 4, rel=0.05)
-    refuted = measure_coverage(photos, [replace(there, validation="refuted")], (face,), NEEDS)
-    assert refuted is not None
-    assert refuted.areas_m2["findings"] == 0
+    settings = {"needs_mm": NEEDS, "faces": [asdict(face)]}
+    for validation, decision, counts in (
+        ("refuted", "", False),
+        ("refuted", "accepted", True),
+        ("confirmed", "accepted", True),
+        ("confirmed", "rejected", False),
+    ):
+        told = replace(there, validation=validation)
+        survey = Survey("s", "2026-11-29T10:00:00Z", {}, settings, tuple(photos), (told,), ())
+        review = Review("", "", "", "", {there.id: Decision(decision)})
+        reviewed = coverage_of(survey, review)
+        assert reviewed is not None
+        assert reviewed.areas_m2["findings"] == (found.areas_m2["findings"] if counts else 0)
+        assert reviewed.areas_m2["clean"] == pytest.approx(0.75 * (3 / 4 if counts else 1), rel=0.05)
 
 
 @pytest.fixture

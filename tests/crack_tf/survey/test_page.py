@@ -119,7 +119,7 @@ def test_rejected_findings_are_not_in_the_totals(tmp_path: Path) -> None:
         after.count("Without the findings that were rejected"),
     ) == (
         0,
-        2,
+        3,
     )
 
 
