@@ -106,7 +106,7 @@ def write_page(
         disclaimer=escape(DISCLAIMER.partition(". ")[2]),
         warnings=_warnings(survey, note, shelf.missing),
         flight=_flight(survey, ranks),
-        since=since_section(since or read_since(out, survey), survey, ranks, shelf),
+        since=since_section(since or read_since(out, survey), survey, kept, ranks, shelf),
         coverage=coverage_section(seen, _reviewed(kept))
         + certificate_section(certificate or read_certificate(out, survey)),
         gaps=_gaps(survey),

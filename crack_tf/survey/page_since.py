@@ -7,22 +7,27 @@ from html import escape
 
 from crack_tf.survey.findings import Finding, Polygon, Survey
 from crack_tf.survey.page_pictures import Pictures, PictureShelf
-from crack_tf.survey.since import TWO_RANGES, Change, Since
+from crack_tf.survey.review import Review
+from crack_tf.survey.since import TWO_RANGES, Change, Since, without_rejected
 
 _SHOWN = 12  # more are folded away
 
 
-def since_section(since: Since | None, survey: Survey, ranks: Mapping[str, int], shelf: PictureShelf) -> str:
+def since_section(
+    since: Since | None, survey: Survey, review: Review | None, ranks: Mapping[str, int], shelf: PictureShelf
+) -> str:
     """HTML of the section; empty where nothing was compared.
 
     Args:
         since: the comparison.
         survey: the later one.
+        review: of it, or None.
         ranks: of its findings.
         shelf: for pictures.
     """
     if since is None:
         return ""
+    since = without_rejected(since, review, 1)
     findings = {finding.id: finding for finding in survey.findings}
     figures = [
         _figure(number, change, findings, ranks, shelf, since.outlines)

@@ -125,7 +125,8 @@ class Run:
         """
         started = time.monotonic()
         survey = self._assembled(models, settings)
-        self.coverage = coverage_of(survey, kept_review(self.store.folder, survey)[0])
+        review, _ = kept_review(self.store.folder, survey)
+        self.coverage = coverage_of(survey, review)
         self._performance["merge_seconds"] = round(time.monotonic() - started, 2)
         out = self.store.folder
         before, now = self._faces_before(), faces_of(survey.settings)
@@ -138,11 +139,11 @@ class Run:
             except CrackError:
                 self._rescale_profiles(survey, before, now)
                 raise
-            self.since = write_since(out, self.since, survey, self.earlier, seen_on, self._photographs)
+            self.since = write_since(out, self.since, survey, self.earlier, seen_on, self._photographs, review)
         survey = replace(survey, former=self._former(survey))
-        if (review := read_kept(out)) is not None:
+        if (kept := read_kept(out)) is not None:
             # An earlier version kept it in the tables, which are written now.
-            keep_review(out, replace(review, survey=survey_id(survey)))
+            keep_review(out, replace(kept, survey=survey_id(survey)))
         write_tables(out, survey, self.coverage)
         write_survey(out, survey)
         write_page(out, survey, one_file=one_file, coverage=self.coverage, since=self.since)

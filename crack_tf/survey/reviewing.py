@@ -22,6 +22,8 @@ from crack_tf.survey.review import (
 )
 from crack_tf.survey.review_tiles import export_tiles
 from crack_tf.survey.severity import ranked
+from crack_tf.survey.since import read_since, without_rejected
+from crack_tf.survey.since_files import write_changes
 from tflite.device.tiles import MIN_SIDE
 from tflite.errors import CrackError
 from tflite.words import counted
@@ -72,6 +74,8 @@ def apply_review(
     keep_review(out, given)
     coverage = coverage_of(survey, review)
     write_tables(out, survey, coverage)
+    if (since := read_since(out, survey)) is not None:
+        write_changes(out, without_rejected(since, review, 1))
     write_page(out, survey, one_file=one_file, coverage=coverage)
     lines.insert(
         0,

@@ -13,8 +13,9 @@ longer one is):
 * *not shown to have grown*: anything else. It may have grown by as much as the upper end of the range.
 
 A confirmed crack that only the later survey drew is *new*, and one that only the earlier survey drew is *no longer seen*, where a
-photograph of the other survey shows its place well enough for a crack of its width to be found; else nobody can tell. Refuted findings
-are no cracks.
+photograph of the other survey shows its place well enough for a crack of its width to be found; else nobody can tell. A finding that a
+person accepted is as good as a confirmed one; refuted and rejected ones are no cracks, and of a crack that one survey drew and the other's
+review rejected nobody can tell.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ from crack_tf.survey.findings import (
 )
 from crack_tf.survey.growth import Compared, Growth, compare_places, difference, length_growth, width_growth
 from crack_tf.survey.profiles import read_profile
-from crack_tf.survey.review import survey_id
+from crack_tf.survey.review import ACCEPTED, REJECTED, Review, kept_review, survey_id
 from crack_tf.survey.store import SINCE, read_points
 from crack_tf.survey.views import asked_of
 from tflite.checked import CheckError, Count, OneOf, RelativeName, Text, checked
@@ -165,10 +166,11 @@ class Since:
 
 @dataclass(frozen=True)
 class Earlier:
-    """An earlier survey and its folder."""
+    """An earlier survey, its folder, and what a person decided on its findings."""
 
     folder: Path
     survey: Survey
+    review: Review | None
 
     def as_json(self) -> dict[str, Any]:
         """What a later survey's settings say of it."""
@@ -192,7 +194,8 @@ def open_earlier(folder: Path, out: Path) -> Earlier:
     if folder.resolve() == out.resolve():
         raise CrackError(f"--since {folder} is the folder of this survey itself: name that of an earlier one.")
     try:
-        return Earlier(folder, read_survey(folder))
+        survey = read_survey(folder)
+        return Earlier(folder, survey, kept_review(folder, survey)[0])
     except CrackError as error:
         raise CrackError(f"--since {folder}: {error}") from None
 
@@ -232,7 +235,6 @@ def compare_surveys(
     comparison = _Comparison(earlier, survey, folder, pairs)
     matched = match_cracks(pairs, old.findings, survey.findings, old.photos, survey.photos)
     changes, seen_on = comparison.changes(matched)
-    verdicts = {number: change for change in changes for number in change.new}
     since = Since(
         survey=survey_id(survey),
         old_survey=survey_id(old),
@@ -243,6 +245,8 @@ def compare_surveys(
         changes=tuple(changes),
         warnings=comparison.warnings(),
     )
+    since = without_rejected(since, earlier.review, 0)
+    verdicts = {number: change for change in since.changes for number in change.new}
     findings = tuple(
         _told(finding, verdicts[finding.id]) if finding.id in verdicts else finding for finding in survey.findings
     )
@@ -266,6 +270,41 @@ def read_since(folder: Path, survey: Survey) -> Since | None:
     except CheckError as error:
         raise CrackError(f"{path} is damaged: {error}. Make the survey again.") from None
     return since if since.survey == survey_id(survey) else None
+
+
+def without_rejected(since: Since, review: Review | None, side: int) -> Since:
+    """What is left of a comparison without the findings that a person rejected.
+
+    Args:
+        since: the comparison.
+        review: of the earlier survey or of the later one; or None.
+        side: 0 for the earlier survey, 1 for the later one.
+    """
+    if review is None:
+        return since
+    which, survey = (("old", "the earlier survey"), ("new", "this survey"))[side]
+    rejected = {number for number, entry in review.decisions.items() if entry.decision == REJECTED}
+    changes = []
+    for change in since.changes:
+        drawn = getattr(change, which)
+        ids = {"old": change.old, "new": change.new, which: tuple(number for number in drawn if number not in rejected)}
+        if ids[which] == drawn:
+            changes.append(change)
+        elif ids["old"] or ids["new"]:
+            part = "part of what" if ids[which] else "what"
+            changes.append(
+                Change(
+                    CANNOT_TELL,
+                    old=ids["old"],
+                    new=ids["new"],
+                    old_photo=change.old_photo,
+                    new_photo=change.new_photo,
+                    note=f"the review of {survey} rejected {part} it drew there",
+                    picture=change.picture if ids["old"] else None,
+                    new_picture=change.new_picture,
+                )
+            )
+    return replace(since, changes=tuple(sorted(changes, key=lambda change: VERDICTS.index(change.verdict))))
 
 
 def _compared(survey: Survey) -> dict[str, dict[str, Any]]:
@@ -293,6 +332,16 @@ class _Comparison:
         self._by_photos = {(pair.old, pair.new): pair for pair in pairs}
         self._photos = tuple({photo.name: photo for photo in found.photos} for found in self._surveys)
         self._findings = tuple({finding.id: finding for finding in found.findings} for found in self._surveys)
+        # Of either survey, by its findings' ids.
+        self._verdicts = tuple(
+            {
+                finding.id: CONFIRMED
+                if review is not None and review.verdict(finding) == ACCEPTED
+                else finding.validation
+                for finding in found.findings
+            }
+            for found, review in zip(self._surveys, (earlier.review, kept_review(folder, survey)[0]), strict=True)
+        )
         self._needs_mm = asked_of(survey).needs_mm
         self._scales: list[
             tuple[float, float]
@@ -303,7 +352,7 @@ class _Comparison:
         found: list[tuple[Change, PhotoPair | None]] = []
         for group in _groups(matched.pairs):
             olds, news = ([self._findings[side][number] for number in group[side]] for side in (0, 1))
-            if all(finding.validation == REFUTED for finding in (*olds, *news)):
+            if all(self._verdicts[side][number] == REFUTED for side in (0, 1) for number in group[side]):
                 continue
             found.append(self._same(olds, news, [pair for pair in matched.pairs if pair.old in group[0]]))
         for numbers, seen, side in (
@@ -314,7 +363,7 @@ class _Comparison:
         ):
             for number in numbers:
                 finding = self._findings[side][number]
-                if finding.validation != REFUTED:
+                if self._verdicts[side][number] != REFUTED:
                     found.append(self._alone(finding, side, seen))
         found.sort(key=lambda entry: (VERDICTS.index(entry[0].verdict), -(entry[0].width_growth_mm or 0.0)))
         changes, seen_on = [], {}
@@ -361,7 +410,7 @@ class _Comparison:
         verdict = CANNOT_TELL
         if pair is None or view is None:
             note = f"no photograph of {other} is known to show its place"
-        elif finding.validation != CONFIRMED:
+        elif self._verdicts[side][finding.id] != CONFIRMED:
             note = f"{other} drew no crack there, and this finding is {finding.validation}"
         elif self._surveys[1 - side].models.get("segmenter") is None:
             note = f"{other} drew no cracks at all: it was made without a segmentation model"

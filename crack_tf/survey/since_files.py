@@ -17,8 +17,9 @@ from PIL import Image
 from crack_tf.survey.epochs import PhotoPair
 from crack_tf.survey.findings import Finding, Polygon, Survey
 from crack_tf.survey.pictures import as_jpeg
+from crack_tf.survey.review import Review
 from crack_tf.survey.review_tiles import picture_region
-from crack_tf.survey.since import FILE_NAME, FORMAT, Change, Earlier, Since
+from crack_tf.survey.since import FILE_NAME, FORMAT, Change, Earlier, Since, without_rejected
 from crack_tf.survey.store import SINCE, SINCE_FILES
 from tflite.checked import file_inside
 from tflite.errors import CrackError
@@ -41,6 +42,7 @@ def write_since(
     earlier: Earlier,
     seen_on: Mapping[str, PhotoPair],
     photographs: Photographs,
+    review: Review | None = None,
 ) -> Since:
     """Write the table, the pictures and, last, what the report reads.
 
@@ -50,9 +52,10 @@ def write_since(
         survey, earlier: the later and the earlier survey.
         seen_on: the photographs of each picture that lies on another one.
         photographs: reads those of the later survey.
+        review: of the later survey, which the table goes by; or None.
 
     Returns:
-        The same, without the later pictures whose photographs could not be read.
+        The same, without what was rejected, and without the later pictures whose photographs could not be read.
     """
     remove_since(out)
     by_id = {finding.id: finding for found in (survey, earlier.survey) for finding in found.findings}
@@ -73,12 +76,19 @@ def write_since(
             out, change, by_id, sizes, None if change.picture is None else seen_on.get(change.picture)
         )
     since = replace(since, outlines=outlines)
+    standing = without_rejected(since, review, 1)
+    write_changes(out, standing)
+    # With what was rejected, which another review may accept.
+    write_json(out / FILE_NAME, {"format": FORMAT, **asdict(since)})
+    return standing
+
+
+def write_changes(out: Path, since: Since) -> None:
+    """Write the table of changes into a survey's folder."""
     rows = [
         asdict(change) | {side: "; ".join(getattr(change, side)) for side in ("old", "new")} for change in since.changes
     ]
     write_csv(out / TABLE, rows, COLUMNS)
-    write_json(out / FILE_NAME, {"format": FORMAT, **asdict(since)})
-    return since
 
 
 def remove_since(out: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,11 +19,14 @@ from PIL import Image, ImageDraw
 import crack_tf
 from crack_tf.survey.__main__ import main
 from crack_tf.survey.findings import read_survey
+from crack_tf.survey.review import Decision, Review, keep_review, survey_id
 from crack_tf.survey.review_tiles import picture_region
-from crack_tf.survey.since import compare_surveys, open_earlier, read_since
+from crack_tf.survey.reviewing import apply_review
+from crack_tf.survey.since import Change, compare_surveys, open_earlier, read_since
 from crack_tf.survey.since_files import write_since
 from tests.crack_tf.survey.small_flight import Models, exif, wall, write_models
 from tflite.errors import CrackError
+from tflite.files import write_json
 
 SIZE = (480, 360)
 # Far from pointing at each other, which would make them one crack.
@@ -200,6 +204,60 @@ def test_a_later_photograph_that_is_lost_leaves_the_earlier_one_alone(epochs: Ep
     assert [change.new_picture for change in left.changes] == [None] * 4
     assert not list((out / "since").glob("*-now.jpg"))
     assert read_since(out, survey) == left
+
+
+def verdicts(changes: Sequence[Change]) -> list[tuple[str, int, int]]:
+    return [(change.verdict, len(change.old), len(change.new)) for change in changes]
+
+
+def test_what_the_earlier_surveys_review_rejected_is_no_crack_of_it(epochs: Epochs, tmp_path: Path) -> None:
+    old, out = tmp_path / "old", epochs.folder / "found-new"
+    shutil.copytree(epochs.folder / "found-old", old)
+    by = {
+        change.verdict: change
+        for change in compare_surveys(open_earlier(old, out), read_survey(out), out, 3.0)[1].changes
+    }
+    decisions = {by[verdict].old[0]: Decision("rejected") for verdict in ("grown", "no longer seen")}
+    keep_review(old, Review(survey_id(read_survey(old)), "", "", "", decisions))
+    found, since, _ = compare_surveys(open_earlier(old, out), read_survey(out), out, 3.0)
+    assert verdicts(since.changes) == [("not shown to have grown", 1, 1), ("cannot tell", 0, 1), ("new", 0, 1)]
+    assert since.changes[1].note == "the review of the earlier survey rejected what it drew there"
+    told = {finding.id: finding.since for finding in found.findings}
+    assert told[by["grown"].new[0]] == "cannot tell"
+
+
+def test_what_this_surveys_review_rejected_goes_from_the_comparison_and_comes_back(
+    epochs: Epochs, tmp_path: Path
+) -> None:
+    out = tmp_path / "found"
+    shutil.copytree(epochs.folder / "found-new", out)
+    survey = read_survey(out)
+    before = read_since(out, survey)
+    assert before is not None
+    by = {change.verdict: change for change in before.changes}
+    for decision, left in (
+        ("rejected", {"not shown to have grown": 1, "cannot tell": 1, "no longer seen": 1}),
+        ("accepted", {"grown": 1, "not shown to have grown": 1, "new": 1, "no longer seen": 1}),
+    ):
+        decisions = {by[verdict].new[0]: Decision(decision) for verdict in ("grown", "new")}
+        write_json(tmp_path / "review.json", Review(survey_id(survey), "", "", "", decisions).as_json())
+        apply_review(out, tmp_path / "review.json")
+        table = rows(out / "since.csv")
+        assert Counter(row["verdict"] for row in table) == left
+        page = (out / "report.html").read_text(encoding="utf-8")
+        assert ("the review of this survey rejected what it drew there" in page) == (decision == "rejected")
+        assert page.count("<figcaption><strong") == len(table)
+
+
+def test_a_finding_that_a_person_accepted_is_as_good_as_a_confirmed_one(epochs: Epochs, tmp_path: Path) -> None:
+    out = tmp_path / "found"
+    shutil.copytree(epochs.folder / "found-new", out)
+    survey, earlier = read_survey(out), open_earlier(epochs.folder / "found-old", out)
+    survey = replace(survey, findings=tuple(replace(found, validation="unclear") for found in survey.findings))
+    assert compare_surveys(earlier, survey, out, 3.0)[1].counts["new"] == 0
+    accepted = {found.id: Decision("accepted") for found in survey.findings}
+    keep_review(out, Review(survey_id(survey), "", "", "", accepted))
+    assert compare_surveys(earlier, survey, out, 3.0)[1].counts["new"] == 1
 
 
 def test_a_finished_survey_answers_without_being_searched_again_and_forgets_when_asked_no_more(
