@@ -294,14 +294,16 @@ def _photographs(survey: Survey, review: Review | None) -> str:
         text = found + (f" ({decided})" if decided else "")
         if row["tiles"] is None:
             text = f"not read: {row['gap']}, {row['detail']}"
-        told.append((row["photo"], "" if row["tiles"] is None else f"{row['tiles']:,}", text or "nothing found"))
+        unseen = f"{row['unseen']:.0%}" if row["unseen"] else ""
+        tiles = "" if row["tiles"] is None else f"{row['tiles']:,}"
+        told.append((row["photo"], tiles, unseen, text or "nothing found"))
     read = len(survey.photos)
     kinds = (
         f"{counted(read, 'photograph')} that {'was' if read == 1 else 'were'} searched, {len(told) - read:,} not read"
     )
     return (
         f"<details><summary>All {counted(len(told), 'file')}: {kinds}</summary>"
-        f"{_table(('Photograph', 'Tiles looked at', 'Findings'), told)}</details>"
+        f"{_table(('Photograph', 'Tiles looked at', 'Blurred, too dark or burnt out', 'Findings'), told)}</details>"
     )
 
 

@@ -6,11 +6,12 @@ from collections import Counter
 from typing import Any
 
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Survey
+from crack_tf.survey.quality import unseen_share
 from crack_tf.survey.review import ACCEPTED, REJECTED, Review
 
 FILE_NAME = "photos.csv"
 COUNTS = (CONFIRMED, UNCLEAR, REFUTED)  # of findings, by the second opinion
-COLUMNS = ("photo", *COUNTS, "tiles", "gap", "detail")
+COLUMNS = ("photo", *COUNTS, "tiles", "unseen", "gap", "detail")
 REVIEW_COLUMNS = (ACCEPTED, REJECTED)
 
 
@@ -32,7 +33,12 @@ def photo_rows(survey: Survey, review: Review | None) -> list[dict[str, Any]]:
     verdicts = COUNTS if review is None else (*COUNTS, *REVIEW_COLUMNS)
     empty = dict.fromkeys(photo_columns(review))
     rows = {
-        photo.name: {**empty, "photo": photo.name, "tiles": photo.tiles}
+        photo.name: {
+            **empty,
+            "photo": photo.name,
+            "tiles": photo.tiles,
+            "unseen": _rounded(unseen_share(photo.patches)),
+        }
         | {name: counts[photo.name][name] for name in verdicts}
         for photo in survey.photos
     }
@@ -40,3 +46,7 @@ def photo_rows(survey: Survey, review: Review | None) -> list[dict[str, Any]]:
         row = rows.setdefault(gap.photo, {**empty, "photo": gap.photo})
         row |= {"gap": gap.reason, "detail": gap.detail}
     return [rows[name] for name in sorted(rows)]
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 3)

@@ -28,6 +28,7 @@ from crack_tf.survey.merge import merge_findings
 from crack_tf.survey.page import write_page
 from crack_tf.survey.patterning import with_patterns
 from crack_tf.survey.profiles import rescale
+from crack_tf.survey.quality import warn_of_unseen
 from crack_tf.survey.review import keep_review, kept_review, read_kept, survey_id
 from crack_tf.survey.rounds import changed_views, on_cylinders
 from crack_tf.survey.scales import warn_of_scales, warn_of_unscaled
@@ -314,6 +315,7 @@ class Run:
                 "where nothing was taken for concrete: unclear findings, see the column note. Where that is concrete in shade, moss or "
                 "water, survey these photographs with --foreground none, in another --out."
             )
+        found += warn_of_unseen(photos)
         scales = [photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]
         if coarse := too_coarse(scales, self.needs_mm, len(photos)):
             found.append(coarse)

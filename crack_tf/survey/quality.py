@@ -7,7 +7,12 @@ is lost later (`studies/tile_quality.py` measures it; results/tile-quality has t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from crack_tf.survey.findings import PhotoRecord
+from tflite.words import counted
 
 PATCH_PX = 256
 GOOD, BLURRED, LIT_BADLY, NOT_CONCRETE = "g", "b", "d", "n"
@@ -17,6 +22,7 @@ MIN_BRIGHTNESS = 7.0  # grey levels, mean; down to 8 no crack was missed, darker
 MAX_BURNT = 0.95  # share of pixels of 250 and more; beyond, recall fell below 0.95
 _TEXTURE = 3.0  # grey levels; what is smoother has nothing to be sharp
 _REACH = 8  # pixels
+_MOST_UNSEEN = 1 / 3  # of a photograph; more is worth a word
 
 
 def patches_of(image: np.ndarray, concrete: np.ndarray | None = None) -> str:
@@ -102,6 +108,31 @@ def patch_codes(patches: str | None, across: np.ndarray, down: np.ndarray) -> np
     rows = (down * table.shape[0]).astype(int).clip(0, table.shape[0] - 1)
     columns = (across * table.shape[1]).astype(int).clip(0, table.shape[1] - 1)
     return np.asarray(table[rows, columns])
+
+
+def unseen_share(patches: str | None) -> float | None:
+    """Share of a photograph's parts, without those that are not concrete, that are blurred, too dark or burnt out.
+
+    Args:
+        patches: see `patches_of`.
+
+    Returns:
+        0 to 1; None where nothing was measured, or nothing is concrete.
+    """
+    letters = (patches or "").replace("/", "").replace(NOT_CONCRETE, "")
+    return 1 - letters.count(GOOD) / len(letters) if letters else None
+
+
+def warn_of_unseen(photos: Sequence[PhotoRecord]) -> list[str]:
+    """What a person is told where photographs were searched on which much cannot be seen."""
+    lost = [photo.name for photo in photos if (unseen_share(photo.patches) or 0) > _MOST_UNSEEN]
+    if not lost:
+        return []
+    told = counted(len(lost), "photograph is", "photographs are")
+    return [
+        f"{told} blurred, too dark or burnt out in more than a third: a crack there may be missed. The first is {lost[0]}; "
+        "see the column unseen of photos.csv."
+    ]
 
 
 def _means(values: np.ndarray, rows: int, columns: int) -> np.ndarray:

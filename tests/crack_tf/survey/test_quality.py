@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from crack_tf.survey.quality import PATCH_PX, patch_codes, patches_of
+from crack_tf.survey.quality import PATCH_PX, patch_codes, patches_of, unseen_share
 from tests.crack_tf.survey.small_flight import wall
 
 SIDE = 2 * PATCH_PX
@@ -52,6 +52,13 @@ def test_what_is_no_concrete_is_told_before_all(sharp: np.ndarray):
     concrete = np.zeros(sharp.shape[:2], bool)
     concrete[:, LEFT] = True
     assert patches_of(sharp, concrete) == "gn/gn"
+
+
+@pytest.mark.parametrize(
+    ("patches", "share"), [("gg/gg", 0), ("gb/dg", 0.5), ("gn/dn", 0.5), ("nn/nn", None), (None, None)]
+)
+def test_what_cannot_be_seen_is_a_share_of_the_concrete(patches: str | None, share: float | None):
+    assert unseen_share(patches) == share
 
 
 def test_a_smooth_wall_is_not_called_blurred():

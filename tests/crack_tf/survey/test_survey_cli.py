@@ -83,6 +83,21 @@ def test_tables_and_report_are_written(photos, tmp_path, models):
     assert sum(stage["share"] for stage in speed["stages"].values()) == pytest.approx(1, abs=0.01)
 
 
+def test_photographs_that_show_little_are_counted_without_positions(photos, tmp_path, models, capsys):
+    for number, gain in ((0, 0.01), (3, 9)):
+        dark_or_burnt = (np.asarray(wall(number), np.float32) * gain).clip(0, 255).astype(np.uint8)
+        Image.fromarray(dark_or_burnt).save(photos / f"{number:03d}.png")
+    survey(photos, tmp_path / "out", models)
+    told = "2 photographs are blurred, too dark or burnt out in more than a third: a crack there may be missed. The first is 000.png"
+    assert f"note: {told}" in capsys.readouterr().out
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert told in page
+    assert page.count("<td>100%</td>") == 2
+    with (tmp_path / "out/photos.csv").open(encoding="utf-8") as stream:
+        unseen = {row["photo"]: float(row["unseen"]) for row in csv.DictReader(stream)}
+    assert unseen == {f"{number:03d}.png": float(number in (0, 3)) for number in range(6)}
+
+
 def test_a_survey_and_drawn_photographs_say_the_same_threshold(photos, tmp_path, models):
     survey(photos, tmp_path / "out", models)
     drawn = ["segment", str(photos / "001.png"), "--model", str(models.segmenter), "--out", str(tmp_path / "drawn")]
