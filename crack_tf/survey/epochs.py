@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crack_tf.photo.gsd import MIN_PIXELS
+from crack_tf.photo.ranges import AT_BORDER_PX
 from crack_tf.photo.skeleton import resample
 from crack_tf.survey.findings import Finding, PhotoRecord
 from crack_tf.survey.merge import (
@@ -74,13 +75,29 @@ class View:
 
     Attributes:
         shown: share of its line that lies on the photograph.
-        width_px: that the crack's greatest width would have there, in pixels.
+        width_px: that the crack's greatest width would have there, in pixels; the mean one, where part of it is not shown.
         well: whether the crack would be found there: the place is sharp and lit, and the crack wide enough to be measured.
     """
 
     shown: float
     width_px: float
     well: bool
+
+
+@dataclass(frozen=True)
+class SharedPart:
+    """The part of a crack's line that two photographs show.
+
+    Attributes:
+        own, other: its length in pixels of the crack's own photograph, and of the other one.
+        beside: share of it that lies on cracks drawn on the other photograph.
+        cut: whether the line goes on beyond; as elsewhere, what comes near a photograph's border runs out of it.
+    """
+
+    own: float
+    other: float
+    beside: float
+    cut: bool
 
 
 @dataclass(frozen=True)
@@ -206,21 +223,42 @@ def view_of(photo: PhotoRecord, finding: Finding, homography: np.ndarray) -> Vie
     codes = patch_codes(photo.patches, there[:, 0] / photo.width, there[:, 1] / photo.height)
     weights = line[shown] @ homography[2, :2] + homography[2, 2]
     enlarged = float(np.median(np.sqrt(np.abs(np.linalg.det(homography) / weights**3))))
-    width = enlarged * (finding.max_width_px or 0.0)
+    # Where it is widest may be what the photograph does not show.
+    width = enlarged * ((finding.max_width_px if shown.all() else finding.mean_width_px) or 0.0)
     well = bool((codes == GOOD).mean() >= _MIN_GOOD and width >= MIN_PIXELS)
     return View(float(shown.mean()), width, well)
 
 
-def shared_lengths(finding: Finding, homography: np.ndarray, photo: PhotoRecord) -> tuple[float, float]:
-    """Length of a crack's line as far as another photograph shows it: in pixels of its own photograph, and of the other one."""
-    own = other = 0.0
+def shared_part(
+    finding: Finding, photo: PhotoRecord, homography: np.ndarray, other: PhotoRecord, beside: Sequence[Finding]
+) -> SharedPart:
+    """The part of a crack's line that its own and another photograph show, cut off where either ends.
+
+    Args:
+        finding: a drawn crack.
+        photo: its own.
+        homography: from there to the other one.
+        other: of the other survey.
+        beside: cracks drawn on the other photograph.
+    """
+    from scipy.spatial import cKDTree
+
+    reach = TOLERANCE * max(other.width, other.height)
+    near = cKDTree(np.concatenate([_line(found) for found in beside])) if beside else None
+    lengths, cut = np.zeros(3), False
     for branch in finding.centreline:
         points = resample(np.array(branch, float), _SPACING)
-        shown = _shown(points, homography, photo)
+        there = _moved(points, homography)
+        shown = _within(points, photo, AT_BORDER_PX) & _within(there, other, AT_BORDER_PX)
         both = shown[1:] & shown[:-1]
-        own += float(np.hypot(*np.diff(points, axis=0).T)[both].sum())
-        other += float(np.hypot(*np.diff(_moved(points, homography), axis=0).T)[both].sum())
-    return own, other
+        own, moved = (np.hypot(*np.diff(places, axis=0).T)[both] for places in (points, there))
+        on = np.zeros(len(points), bool)
+        if near is not None:
+            on[shown] = np.isfinite(near.query(there[shown], distance_upper_bound=reach)[0])
+        lengths += own.sum(), moved.sum(), own[(on[1:] & on[:-1])[both]].sum()
+        cut |= not shown.all()
+    own_px, other_px, beside_px = (float(length) for length in lengths)
+    return SharedPart(own_px, other_px, beside_px / own_px if own_px else 0.0, cut)
 
 
 _NONE = CrackPair("", "", ("", ""), 0.0)
@@ -302,9 +340,13 @@ def _moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 def _shown(points: np.ndarray, matrix: np.ndarray, photo: PhotoRecord) -> np.ndarray:
     """Whether points (n, 2) lie on a photograph after a homography, bool (n,)."""
-    there = _moved(points, matrix)
+    return _within(_moved(points, matrix), photo)
+
+
+def _within(points: np.ndarray, photo: PhotoRecord, margin: float = 0.0) -> np.ndarray:
+    """Whether points (n, 2) lie on a photograph, farther than a margin from its border, bool (n,)."""
     with np.errstate(invalid="ignore"):
-        return np.asarray(((there >= 0) & (there < (photo.width, photo.height))).all(axis=1))
+        return np.asarray(((points >= margin) & (points < (photo.width - margin, photo.height - margin))).all(axis=1))
 
 
 def _line(finding: Finding) -> np.ndarray:

@@ -37,10 +37,11 @@ from crack_tf.survey.epochs import (
     CrackPair,
     Matched,
     PhotoPair,
+    SharedPart,
     View,
     match_cracks,
     pair_photographs,
-    shared_lengths,
+    shared_part,
     view_of,
 )
 from crack_tf.survey.findings import (
@@ -449,11 +450,17 @@ class _Comparison:
         best, pair = max(compared, key=lambda entry: (entry[0].places if entry[0] else 0, entry[1].cover))
         old, new = self._findings[0][pair.old], self._findings[1][pair.new]
         photos = self._by_photos[pair.photos]
-        width, by, told = self._width(old, new, best)
-        lengths = self._lengths(olds, news, photos, best)
+        parts = self._parts(olds, news, photos)
+        whole = parts is not None and not any(part.cut for side in parts for part in side)
+        width, by, width_verdict = self._width(old, new, best, whole)
+        lengths = None if parts is None else self._lengths(olds[0], news[0], parts, best)
         length = None if lengths is None else lengths[2]
-        width_verdict = told
-        length_verdict = CANNOT_TELL if length is None or lengths is None else _verdict(length, lengths[0])
+        length_verdict = CANNOT_TELL
+        # Where the two are not known to be clear at the same places, a line may be longer for the network's sake.
+        if best is not None and lengths is not None and length is not None:
+            length_verdict = _verdict(length, lengths[0])
+            if length_verdict == NOT_SHOWN and not whole:
+                length_verdict = CANNOT_TELL  # beyond what both show it may have grown
         verdict = GROWN if GROWN in (width_verdict, length_verdict) else width_verdict
         return (
             Change(
@@ -471,7 +478,7 @@ class _Comparison:
                 places=0 if best is None else best.places,
                 old_length_mm=None if lengths is None else round(lengths[0], 1),
                 new_length_mm=None if lengths is None else round(lengths[1], 1),
-                note=self._why(verdict, width, best),
+                note=self._why(verdict, width, best, whole),
                 **_columns("width", width),
                 **_columns("length", length),
             ),
@@ -490,8 +497,16 @@ class _Comparison:
         homography = np.array(self._by_photos[pair.photos].homography)
         return compare_places(old, new, homography, TOLERANCE * max(photo.width, photo.height))
 
-    def _width(self, old: Finding, new: Finding, compared: Compared | None) -> tuple[Growth | None, str | None, str]:
-        """How much wider in millimetres, by what, and the verdict; the first is None where no scale is known."""
+    def _width(
+        self, old: Finding, new: Finding, compared: Compared | None, whole: bool
+    ) -> tuple[Growth | None, str | None, str]:
+        """How much wider in millimetres, by what, and the verdict; the first is None where no scale is known.
+
+        Args:
+            old, new: the crack.
+            compared: place by place, or None.
+            whole: whether both photographs show all of it: else two mean widths are not of one part.
+        """
         shares = _shares(old), _shares(new)
         if compared is not None and shares[0] is not None and shares[1] is not None:
             errors = _scale_error(old), _scale_error(new)
@@ -505,28 +520,51 @@ class _Comparison:
             return growth, SAME_PLACES, _verdict(growth, self._needs_mm)
         ends = (old.mean_width_mm, old.mean_width_low_mm, old.mean_width_high_mm)
         later = (new.mean_width_mm, new.mean_width_low_mm, new.mean_width_high_mm)
-        if None in (*ends, *later):
+        if None in (*ends, *later) or not whole:
             return None, None, CANNOT_TELL
         growth = difference(ends[0], Range(*ends[1:]), later[0], Range(*later[1:]))  # type: ignore[arg-type]
         growth = growth.rounded(_WIDTH_DIGITS)
         return growth, TWO_RANGES, _verdict(growth, self._needs_mm)
 
-    def _lengths(
-        self, olds: Sequence[Finding], news: Sequence[Finding], photos: PhotoPair, compared: Compared | None
-    ) -> tuple[float, float, Growth] | None:
-        """Lengths of what both photographs show, and the growth, in millimetres; None without a scale or over several photographs."""
-        if any(finding.photo != photos.old for finding in olds) or any(finding.photo != photos.new for finding in news):
+    def _parts(
+        self, olds: Sequence[Finding], news: Sequence[Finding], photos: PhotoPair
+    ) -> tuple[list[SharedPart], list[SharedPart]] | None:
+        """What both photographs show of a crack's pieces in either survey; None where these lie on several photographs."""
+        names, matrix = (photos.old, photos.new), np.array(photos.homography)
+        groups = olds, news
+        if any(finding.photo != name for group, name in zip(groups, names, strict=True) for finding in group):
             return None
-        matrix = np.array(photos.homography)
-        before = np.array([shared_lengths(finding, matrix, self._photos[1][photos.new]) for finding in olds])
-        now = np.array(
-            [shared_lengths(finding, np.linalg.inv(matrix), self._photos[0][photos.old]) for finding in news]
+        own, other = (self._photos[side][name] for side, name in enumerate(names))
+        beside = [
+            [found for found in survey.findings if found.photo == name and found.centreline and found not in group]
+            for survey, name, group in zip(self._surveys, names, groups, strict=True)
+        ]
+        return (
+            [shared_part(finding, own, matrix, other, beside[1]) for finding in olds],
+            [shared_part(finding, other, np.linalg.inv(matrix), own, beside[0]) for finding in news],
         )
-        # Both in pixels of the later photograph.
-        old, new = float(before[:, 1].sum()), float(now[:, 0].sum())
+
+    def _lengths(
+        self,
+        first_old: Finding,
+        first_new: Finding,
+        parts: tuple[Sequence[SharedPart], Sequence[SharedPart]],
+        compared: Compared | None,
+    ) -> tuple[float, float, Growth] | None:
+        """Lengths of what both photographs show, and the growth, in millimetres; None without a scale.
+
+        What the other survey drew as part of another crack is no growth: it counts on both sides.
+        """
+        before, now = parts
+        # All in pixels of the later photograph.
+        laid = sum(part.other for part in before)
+        old = laid + sum(part.own * part.beside for part in now)
+        new = sum(part.own for part in now) + sum(part.other * part.beside for part in before)
         scales = [
-            _mm_per_px(news[0]),
-            None if (own := _mm_per_px(olds[0])) is None or not old else own * float(before[:, 0].sum()) / old,
+            _mm_per_px(first_new),
+            None
+            if (own := _mm_per_px(first_old)) is None or not laid
+            else own * sum(part.own for part in before) / laid,
         ]
         scale = next((found for found in scales if found is not None), None)
         if scale is None or not old or not new:
@@ -534,13 +572,18 @@ class _Comparison:
         growth = length_growth(old, new, 0.0 if compared is None else min(compared.missing_light))
         return old * scale, new * scale, growth.times(scale).rounded(_LENGTH_DIGITS)
 
-    def _why(self, verdict: str, width: Growth | None, compared: Compared | None) -> str | None:
+    def _why(self, verdict: str, width: Growth | None, compared: Compared | None, whole: bool) -> str | None:
+        notes = []
         if verdict != CANNOT_TELL:
-            return None if width else "no scale is known: growth has no millimetres, and lengths are not compared"
-        if compared is None:
+            notes += [] if width else ["no scale is known: growth has no millimetres, and lengths are not compared"]
+        elif compared is None:
             shown = "the photographs do not show it clearly at the same places"
-            return shown if width else f"{shown}, and its width is not known in both surveys"
-        return f"it may have grown by {self._needs_mm:g} mm unnoticed"
+            notes += [shown if width or not whole else f"{shown}, and its width is not known in both surveys"]
+        else:
+            notes += [f"it may have grown by {self._needs_mm:g} mm unnoticed"]
+        if not whole:
+            notes += ["it leaves what both photographs show: beyond, nobody can tell whether it has grown"]
+        return "; ".join(notes) or None
 
 
 def _verdict(growth: Growth, unnoticed: float) -> str:

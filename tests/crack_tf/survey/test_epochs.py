@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from crack_tf.survey.epochs import Matched, PhotoPair, match_cracks, pair_photographs
+from crack_tf.photo.ranges import AT_BORDER_PX
+from crack_tf.survey.epochs import Matched, PhotoPair, match_cracks, pair_photographs, shared_part, view_of
 from crack_tf.survey.findings import Finding, PhotoRecord
 from crack_tf.survey.merge import find_points
 from crack_tf.synthetic.wall import Wall
@@ -126,6 +127,42 @@ def test_cracks_side_by_side_are_two(epochs: Epochs) -> None:
         epochs, [crack(1, "old", line(250, 300, 450, 340))], [crack(2, "new", later(line(250, 330, 450, 370)))]
     )
     assert found.pairs == ()
+
+
+def test_a_line_is_cut_off_where_either_photograph_ends(epochs: Epochs) -> None:
+    old, new = record("old"), record("new")
+    away = np.array([[1.0, 0, -300], [0, 1, 0], [0, 0, 1]])  # the later photograph begins 300 pixels farther right
+    across = np.c_[np.linspace(200, 899, 100), np.full(100, 350.0)]
+    inside = shared_part(crack(1, "old", across[40:80]), old, away, new, [])
+    assert (inside.cut, inside.beside) == (False, 0.0)
+    assert inside.own == pytest.approx(np.ptp(across[40:80, 0]), abs=0.1)
+    before = shared_part(crack(1, "old", across), old, away, new, [])
+    now = shared_part(crack(2, "new", np.c_[np.linspace(0, 800, 100), across[:, 1]]), new, np.linalg.inv(away), old, [])
+    assert before.cut
+    assert now.cut
+    assert before.own == pytest.approx(600 - 2 * AT_BORDER_PX, abs=8)  # places are four pixels apart
+    assert now.own == pytest.approx(before.own, abs=8)
+
+
+def test_what_the_other_survey_drew_as_part_of_another_crack_is_counted(epochs: Epochs) -> None:
+    same = np.eye(3)
+    long = np.c_[np.linspace(200, 600, 100), np.full(100, 350.0)]
+    found = shared_part(
+        crack(1, "new", long), record("new"), same, record("old"), [crack(2, "old", long[:25] + np.array([0, 2]))]
+    )
+    assert found.beside == pytest.approx(0.25, abs=0.02)
+    away = shared_part(
+        crack(1, "new", long), record("new"), same, record("old"), [crack(2, "old", long[:25] + np.array([0, 20]))]
+    )
+    assert away.beside == 0
+
+
+def test_a_crack_that_is_shown_in_part_counts_with_its_mean_width(epochs: Epochs) -> None:
+    long, photo = np.c_[np.linspace(200, 880, 100), np.full(100, 350.0)], record("new")
+    for shift, width in ((0, 4.0), (200, 3.0)):
+        view = view_of(photo, crack(1, "old", long), np.array([[1.0, 0, shift], [0, 1, 0], [0, 0, 1]]))
+        assert view is not None
+        assert view.width_px == pytest.approx(width)
 
 
 def test_findings_without_a_drawn_crack_are_left_out(epochs: Epochs) -> None:

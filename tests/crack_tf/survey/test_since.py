@@ -308,6 +308,57 @@ def test_without_a_scale_on_one_side_the_other_one_counts_and_that_is_said(
     assert grown["width_growth_mm"] == ""
 
 
+@pytest.fixture(scope="module")
+def frames(epochs: Epochs) -> tuple[Path, Path]:
+    """Surveys of one wall by two frames that overlap in part: a crack that leaves both and is wider beyond the first; one that has grown
+    inside both; one that has grown out of the first frame."""
+    whole, grown, runs_out = [(30, 60), (450, 75)], [(140, 170), (270, 180)], [(140, 280), (270, 270)]
+    drawn = {
+        "left": [(whole, 5), ([(140, 170), (200, 175)], 5), ([(140, 280), (200, 276)], 5)],
+        "right": [(whole, 5), (grown, 5), (runs_out, 5), ([(270, 270), (440, 260)], 5)],
+    }
+    for name, x in (("left", 0), ("right", 120)):
+        path = epochs.folder / name / "photo.png"
+        photograph(path, [*drawn[name], ([(340, 70), (450, 75)], 11)], later=False)
+        image = Image.open(path)
+        image.crop((x, 0, x + 340, SIZE[1])).save(path, exif=image.getexif())
+    old, new = epochs.folder / "found-left", epochs.folder / "found-right"
+    scale = ("--mm-per-pixel", "0.1")
+    assert epochs.survey(epochs.folder / "left", old.name, *scale) == 0
+    assert epochs.survey(epochs.folder / "right", new.name, *scale, "--since", str(old)) == 0
+    return old, new
+
+
+def test_growth_is_claimed_only_inside_what_both_photographs_show(frames: tuple[Path, Path]) -> None:
+    new = {found.id: found for found in read_survey(frames[1]).findings}
+    told = {new[row["new"]].box.y // 100: row for row in rows(frames[1] / "since.csv") if row["new"]}
+    whole, grown, runs_out = (told[number] for number in (0, 1, 2))
+    assert (whole["verdict"], whole["length_verdict"]) == ("not shown to have grown", "cannot tell")
+    assert whole["note"] == "it leaves what both photographs show: beyond, nobody can tell whether it has grown"
+    assert float(whole["old_length_mm"]) == pytest.approx(float(whole["new_length_mm"]), abs=0.5)
+    assert float(whole["new_length_mm"]) == pytest.approx(21.2, abs=0.5)  # of 36 mm on the later photograph
+    assert (grown["verdict"], grown["length_verdict"], grown["note"]) == ("grown", "grown", "")
+    assert float(grown["length_growth_mm"]) == pytest.approx(7.0, abs=1)
+    assert runs_out["length_verdict"] == "grown"
+    assert float(runs_out["length_growth_mm"]) == pytest.approx(13.6, abs=1)  # of 24 mm
+    assert runs_out["note"].startswith("it leaves what both photographs show")
+
+
+def test_without_clear_places_no_growth_is_claimed_of_other_parts_or_longer_lines(frames: tuple[Path, Path]) -> None:
+    unclear = []
+    for folder in frames:
+        survey = read_survey(folder)
+        unclear.append(replace(survey, findings=tuple(replace(found, profile=None) for found in survey.findings)))
+    earlier = replace(open_earlier(*frames), survey=unclear[0])
+    changes = compare_surveys(earlier, unclear[1], frames[1], 3.0)[1].changes
+    assert [change for change in changes if change.verdict == "grown"] == []
+    boxes = {found.id: found.box for found in unclear[1].findings}
+    told = {boxes[change.new[0]].y // 100: change for change in changes if change.new}
+    assert (told[0].verdict, told[0].width_by) == ("cannot tell", None)
+    assert "the photographs do not show it clearly at the same places; it leaves" in (told[0].note or "")
+    assert (told[1].width_by, told[1].length_verdict) == ("two ranges", "cannot tell")
+
+
 def test_scales_that_contradict_each_other_are_told(epochs: Epochs, capsys: pytest.CaptureFixture[str]) -> None:
     old = ["--since", str(epochs.folder / "found-old")]
     assert epochs.survey(epochs.new, "contradicting", "--mm-per-pixel", "0.2", *old) == 0
