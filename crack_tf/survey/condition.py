@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
@@ -220,7 +221,7 @@ def with_conditions(table: ConditionTable, findings: Sequence[Finding]) -> list[
 
 def _with_condition(table: ConditionTable, finding: Finding) -> Finding:
     if finding.length_px is None or finding.validation == REFUTED:
-        return replace(finding, condition=None, condition_rule=None)
+        return replace(finding, condition=None, condition_rule=None, condition_sure=None)
     has_spacing = finding.pattern in (PARALLEL, MAP) and finding.spacing_px is not None
     found = propose(table, finding.max_width_mm, finding.pattern, finding.spacing_mm, has_spacing)
     doubt = ""
@@ -234,7 +235,21 @@ def _with_condition(table: ConditionTable, finding: Finding) -> Finding:
             doubt += (
                 f"; the range of the width, {ends[0]:.2f} to {ends[1]:.2f} mm, reaches from {reach[0]} to {reach[1]}"
             )
-    return replace(finding, condition=found.state, condition_rule=f"proposal by {found.rule}{doubt}")
+    sure = None if found.state is None else not doubt
+    return replace(
+        finding, condition=found.state, condition_rule=f"proposal by {found.rule}{doubt}", condition_sure=sure
+    )
+
+
+def count_states(table: ConditionTable, findings: Sequence[Finding]) -> tuple[Counter[str | None], Counter[str | None]]:
+    """How many cracks each state is proposed for, None for no proposal: those of a sure width, and those in doubt."""
+    sure, doubtful = Counter[str | None](), Counter[str | None]()
+    for finding in findings:
+        if finding.condition_rule is not None:
+            (doubtful if finding.condition is not None and _is_in_doubt(table, finding) else sure)[
+                finding.condition
+            ] += 1
+    return sure, doubtful
 
 
 def describe_doubts(table: ConditionTable, findings: Sequence[Finding]) -> str | None:
@@ -264,6 +279,10 @@ def _reach(table: ConditionTable, finding: Finding) -> tuple[str, str] | None:
         for end in finding.max_width_range_mm
     )
     return (low, high) if low != high else None
+
+
+def _is_in_doubt(table: ConditionTable, finding: Finding) -> bool:
+    return _is_untrusted(finding) or _reach(table, finding) is not None
 
 
 def _is_untrusted(finding: Finding) -> bool:

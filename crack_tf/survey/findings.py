@@ -131,6 +131,7 @@ class Finding:
         width_growth_mm, width_growth_low_mm, width_growth_high_mm: of the mean width since then, and the range that holds 95 %; None
             where it could not be measured.
         length_growth_mm, length_growth_low_mm, length_growth_high_mm: of the part that photographs of both surveys show; None likewise.
+        condition_sure: whether `condition` rests on a width that is to be trusted, with a range that stays in that state; None likewise.
         merged: ids of the same place's findings on the other photographs, in whose name it speaks; none in surveys from before 2026-12.
     """
 
@@ -197,6 +198,7 @@ class Finding:
     length_growth_mm: Difference | None = None
     length_growth_low_mm: Difference | None = None
     length_growth_high_mm: Difference | None = None
+    condition_sure: bool | None = None
     merged: tuple[FindingId, ...] = ()
 
     @property

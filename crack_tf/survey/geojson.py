@@ -32,7 +32,7 @@ COLUMNS = (
     *RANGE_COLUMNS,
     *("profile", "since", "since_old"),
     *(f"{name}_growth{end}_mm" for name in ("width", "length") for end in ("", "_low", "_high")),
-    "touches_border",
+    *("touches_border", "condition_sure"),
 )
 NOTE = "Opinions of neural networks about photographs, not a safety assessment."
 

@@ -48,7 +48,8 @@ _PHOTO_COLUMNS = (
     *("tiles", "positives", "findings"),
 )
 _GAP_COLUMNS = ("photo", "reason", "detail", "time")
-_WHOLE = {"width_trusted", "touches_border", "tiles", "x", "y", "w", "h", "width", "height", "positives", "findings"}
+_WHOLE = {"width_trusted", "touches_border", "condition_sure", "tiles", "x", "y", "w", "h", "width", "height"}
+_WHOLE |= {"positives", "findings"}
 _TEXT = {"id", "photo", "seen_on", "time", "width_from", "note", "name", "scale_source", "reason", "detail", "face"}
 _TEXT |= {
     "pattern",

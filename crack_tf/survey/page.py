@@ -26,7 +26,7 @@ from crack_tf.photo.cracks import RANGE_COLUMNS
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.limits import ANSWERS
 from crack_tf.survey.certificate import Certificate, read_certificate
-from crack_tf.survey.condition import PROPOSAL, describe_doubts, table_of
+from crack_tf.survey.condition import PROPOSAL, count_states, describe_doubts, table_of
 from crack_tf.survey.findings import MEANINGS, VALIDATIONS, Finding, Survey, limits_of, research_of
 from crack_tf.survey.ledger import Coverage, coverage_of
 from crack_tf.survey.page_certificate import certificate_section
@@ -339,15 +339,16 @@ def _condition(survey: Survey, review: Review | None) -> str:
     if table is None:
         return ""
     kept = not_rejected(survey.findings, review)
-    counts = Counter(finding.condition for finding in kept if finding.condition_rule is not None)
-    rows = [(state, f"{counts[state]:,}") for state in table.states] + [("no proposal", f"{counts[None]:,}")]
+    sure, in_doubt = count_states(table, kept)
+    rows = [(state, f"{sure[state]:,}", f"{in_doubt[state]:,}") for state in table.states]
+    rows += [("no proposal", f"{sure[None]:,}", "")]
     rules = "".join(f"<li>{escape(rule.describe())}</li>" for rule in table.rule)
     doubts = describe_doubts(table, kept)
-    doubtful = f'<p class="note">{escape(doubts[:1].upper() + doubts[1:])}.</p>' if doubts else ""
+    doubtful = f'<p class="note">In doubt: {escape(doubts)}.</p>' if doubts else ""
     more = " ".join(text for text in (f"Numbers: {table.source}." if table.source else "", table.note) if text)
     return (
         f"<h3>Proposed condition: {escape(table.name)}</h3><p>{escape(PROPOSAL)} The first rule that holds decides:</p><ol>{rules}</ol>"
-        f"<p>{escape(more)}</p>{_table(('Proposed', 'Findings with a drawn crack'), rows)}{_reviewed(review)}{doubtful}"
+        f"<p>{escape(more)}</p>{_table(('Proposed', 'Drawn cracks', 'In doubt'), rows)}{_reviewed(review)}{doubtful}"
     )
 
 

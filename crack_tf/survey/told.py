@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from crack_tf.photo.limits import tell as tell_limit
-from crack_tf.survey.condition import describe_doubts, table_of
+from crack_tf.survey.condition import count_states, describe_doubts, table_of
 from crack_tf.survey.findings import MEANINGS, VALIDATIONS, limits_of, research_of
 from crack_tf.survey.ledger import UNKNOWN
 from crack_tf.survey.review import cracks_of, describe_decisions, not_rejected
@@ -107,12 +105,13 @@ def _conditions(found: SurveyResult) -> list[str]:
     if table is None:
         return []
     standing = not_rejected(found.survey.findings, found.review)
-    counts = Counter(finding.condition for finding in standing if finding.condition_rule is not None)
-    told = [f"{counts[state]} {state}" for state in table.states if counts[state]]
-    told += [f"{counts[None]} without a proposal"] if counts[None] else []
-    doubts = describe_doubts(table, standing)
-    told = [", ".join(told) or "no crack was drawn", *([doubts] if doubts else [])]
-    return [f"proposed condition ({table.name}): {'; '.join(told)}"]
+    sure, doubtful = (
+        [f"{counts[state]} {state or 'without a proposal'}" for state in (*table.states, None) if counts[state]]
+        for counts in count_states(table, standing)
+    )
+    told = ", ".join(sure) or ("none is sure" if doubtful else "no crack was drawn")
+    told += f"; in doubt {', '.join(doubtful)}: {describe_doubts(table, standing)}" if doubtful else ""
+    return [f"proposed condition ({table.name}): {told}"]
 
 
 def _speed(found: SurveyResult) -> str:

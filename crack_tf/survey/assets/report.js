@@ -204,7 +204,7 @@
       ["Limits", limitTexts(finding).join("\n") || null],
       ["Widths measured", WIDTHS_FROM[finding.width_from] || null],
       ["Pattern", finding.pattern_words],
-      ["Proposed condition", finding.condition_rule === null ? null : `${finding.condition || "none"}\n${finding.condition_rule}`],
+      ["Proposed condition", finding.condition_rule === null ? null : `${finding.condition || "none"}${finding.condition_sure === false ? ", in doubt" : ""}\n${finding.condition_rule}`],
       ["Since last time", finding.since_words ?? null],
       ["Note", finding.note],
       ["Scale", finding.mm_per_pixel === null ? "not known" : `${finding.mm_per_pixel.toFixed(3)} mm per pixel`],

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crack_tf.photo.patterns import MAP, PARALLEL, SINGLE
-from crack_tf.survey.condition import PRESETS, describe_doubts, propose, read_condition, with_conditions
+from crack_tf.survey.condition import PRESETS, count_states, describe_doubts, propose, read_condition, with_conditions
 from tests.crack_tf.survey.known_surveys import drawn_finding, line_mask, photo_record
 from tflite.errors import CrackError
 
@@ -107,6 +107,16 @@ def test_how_many_proposals_are_in_doubt_is_told_with_both_reasons() -> None:
         "of 2 the width is not to be trusted and of 1 more the range of the width reaches into another state"
     )
     assert describe_doubts(table, found[:1]) is None
+    assert [finding.condition_sure for finding in found] == [True, False, False, False]
+    assert count_states(table, found) == ({"Fair": 1}, {"Fair": 3})
+
+
+def test_where_nothing_is_proposed_nothing_is_in_doubt() -> None:
+    unscaled = replace(drawn_finding(photo_record("a.png"), LINE), width_trusted=False)
+    unscaled = replace(unscaled, max_width_mm=None, max_width_low_mm=None)
+    (found,) = with_conditions(read_condition("osim"), [unscaled])
+    assert (found.condition, found.condition_sure) == (None, None)
+    assert count_states(read_condition("osim"), [found]) == ({None: 1}, {})
 
 
 def test_a_table_of_ones_own_is_read(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_every_column_is_explained_with_its_unit(name: str) -> None:
 
 def test_yes_is_told_as_the_table_writes_it(tmp_path: Path) -> None:
     yes_or_no = [entry.name for entry in fields(Finding) if entry.type == "bool | None"]
-    assert set(yes_or_no) == {"width_trusted", "touches_border"}
+    assert set(yes_or_no) == {"width_trusted", "touches_border", "condition_sure"}
     write_csv(tmp_path / "findings.csv", [dict.fromkeys(yes_or_no, True)])
     written = (tmp_path / "findings.csv").read_text().splitlines()[1].split(",")[0]
     for name in yes_or_no:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from crack_tf.survey.condition import describe_doubts, read_condition
+from crack_tf.survey.condition import count_states, describe_doubts, read_condition
 from crack_tf.survey.findings import CONFIRMED, MEANINGS, REFUTED, Survey
 from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.review import Decision, Review
@@ -56,11 +56,15 @@ def test_what_is_proposed_is_told_and_without_a_table_nothing_is(survey: Survey,
     ]
     asked = replace(survey, findings=tuple(cracks), settings={**survey.settings, "condition": table.as_json()})
     (line,) = (text for text in told(asked, tmp_path) if text.startswith("proposed condition"))
-    counts = f"{len(cracks) - 1} {table.states[0]}, 1 without a proposal"
+    sure, doubtful = count_states(table, cracks)
+    assert 0 < doubtful[table.states[0]] < len(cracks) - 1
+    counts = f"{sure[table.states[0]]} {table.states[0]}, 1 without a proposal"
     doubts = describe_doubts(table, cracks)
-    assert line == f"proposed condition ({table.name}): {counts}; {doubts}"
+    assert line == f"proposed condition ({table.name}): {counts}; in doubt {doubtful[table.states[0]]} CS1: {doubts}"
     assert doubts is not None
     assert "not to be trusted" in doubts
+    asked = replace(asked, findings=tuple(finding for finding in cracks if finding.width_trusted is False))
+    assert f"{table.name}): none is sure; in doubt 1 CS1: of 1 the width" in "\n".join(told(asked, tmp_path))
 
 
 def test_verdicts_that_were_given_are_explained(survey: Survey, tmp_path: Path) -> None:
@@ -94,7 +98,7 @@ def test_rejected_findings_are_in_no_count_and_accepted_ones_are_cracks(survey: 
     assert f"of {len(confirmed) + 1} cracks" in limit
     assert f"{len(others) - 1} unclear, refuted or rejected not counted" in limit
     (condition,) = (line for line in lines if line.startswith("proposed condition"))
-    assert f": {len(findings) - 1} {table.states[1]}" in condition
+    assert sum(int(count) for count in re.findall(rf"(\d+) {table.states[1]}", condition)) == len(findings) - 1
 
 
 def test_models_for_research_only_are_told(survey: Survey, tmp_path: Path) -> None:
