@@ -14,6 +14,8 @@ Command: CRACK_TF_DATA=/path/to/data python -m studies.adapt
 The last blocks, which take five minutes a draw, beside the candidates of as many labels, in results/adapt/blocks:
 python -m studies.adapt --parts labels --parts blocks --sets brick --sets cssc --sets "crack500 tiles" --seeds 1 --out results/adapt/blocks
 --work runs/adapt-blocks
+What they bring by the number of labels, without the guard, in results/adapt/blocks-by-labels (an hour and a half on one core):
+python -m studies.adapt --parts unjudged --out results/adapt/blocks-by-labels --work runs/adapt-by-labels
 What the default learned from can be left out by models that learned less, which stand in for trainings without each set:
 python -m studies.adapt --model mobilenet_v2 --sets "sdnet2018 reviewed" --sets "drone concrete" --seeds 3 --out results/adapt/left-out
 --work runs/adapt-left-out
@@ -36,7 +38,7 @@ import numpy as np
 
 from crack_tf.adaptation.base import Base, find_base
 from crack_tf.adaptation.bench import Bench, Seen
-from crack_tf.adaptation.candidates import SHARE, Trial, blocks_trial, fine_fit, head_fit
+from crack_tf.adaptation.candidates import SHARE, Trial, blocks_trial, fine_fit, head_fit, tuned_blocks
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.elsewhere import Elsewhere, find_elsewhere
 from crack_tf.adaptation.features import (
@@ -75,10 +77,12 @@ DRAWS = 200
 ELSEWHERE = 160  # tiles of each set of other structures
 HELPS = 0.02  # by which missed and called shares together fall on the test of what helps
 # A head without labels; candidates of labels; those with other statistics, and with other blocks, which ask about all tiles anew.
-UNLABELLED_HEAD, LABELLED, STATISTICS, BLOCKS = "nothing", "labels", "statistics", "blocks"
-PARTS = (UNLABELLED_HEAD, LABELLED, STATISTICS, BLOCKS)
-# The last blocks take minutes a draw: fewer numbers of labels, and fewer draws.
+# Last: other blocks without the guard, whose cross-validation is three quarters of the time.
+UNLABELLED_HEAD, LABELLED, STATISTICS, BLOCKS, UNJUDGED = "nothing", "labels", "statistics", "blocks", "unjudged"
+PARTS = (UNLABELLED_HEAD, LABELLED, STATISTICS, BLOCKS, UNJUDGED)
+# The last blocks take minutes a draw: fewer numbers of labels with the guard, and fewer draws, by the number of labels without it.
 BLOCKS_LABELS, BLOCKS_SEEDS = (40,), 2
+UNJUDGED_SEEDS = {0: 3, 10: 1, 20: 2, 40: 3, 100: 1}
 OUT, WORK = Path("results/adapt"), Path("runs/adapt")
 Row = dict[str, Any]
 COLUMNS = (
@@ -239,6 +243,8 @@ class SetStudy:
                 found = {} if half else self.nothing(drawn, seed)
             elif part == BLOCKS:
                 found = self.blocks(chosen, seed) if count in BLOCKS_LABELS else {}
+            elif part == UNJUDGED:
+                found = self.unjudged(chosen, seed) if seed < UNJUDGED_SEEDS.get(count, 0) else {}
             elif part == STATISTICS:
                 found = self.renormalised(chosen, seed) if half else self.normalised(drawn, seed)
             else:
@@ -325,6 +331,19 @@ class SetStudy:
         answer = _judged(bench, trial, logits)
         return {"blocks": replace(answer, seconds=time.process_time() - started)}
 
+    def unjudged(self, chosen: np.ndarray, seed: int) -> dict[str, Answer]:
+        """The last blocks trained on so many labels, at the shipped threshold; the shipped model without any."""
+        if not len(chosen):
+            return {"shipped": self.unchanged}
+        started = time.process_time()
+        model = tuned_blocks(self.of_labels(chosen, seed))
+
+        def answers(images: np.ndarray) -> np.ndarray:
+            return predict_logits(model, np.asarray(images), second_view=self.base.device.second_view)
+
+        here, elsewhere = answers(self.tiles.images), [answers(one.images) for one in self.others]
+        return {"blocks": Answer(here, elsewhere, self.threshold, seconds=time.process_time() - started)}
+
     def unlabelled(self, drawn: dict[int, np.ndarray], seed: int) -> tuple[StudyBench, SiteTiles, np.ndarray] | None:
         """What no label allows, the tiles that were made for it, and places of the clean ones; None where no crack can be laid in."""
         places = np.concatenate([drawn[0], drawn[1][: round(len(drawn[0]) * CRACKED_SHARE)]])
@@ -405,8 +424,8 @@ def measure(
     units = [
         (name, seed, part)
         for part in parts
-        for name in sets
         for seed in range(min(seeds, BLOCKS_SEEDS) if part == BLOCKS else seeds)
+        for name in sets
         if not _unit(work, name, seed, part).is_file()
     ]
     if not units:
@@ -420,17 +439,20 @@ def measure(
         return {window: Network(base.keras, base.sidecar, smooth=window, early=FINE_BLOCK) for window in looks}
 
     fine = finely if EARLY in get_model(base.sidecar.model).hyperparameters else None
-    study, current = None, ""
+
+    def study_of(name: str) -> SetStudy:
+        tiles = load_set(next(one for one in DOMAINS if one.label == name), size, limit)
+
+        def here() -> dict[int, Network]:
+            return {window: renormalised(networks[looks[0]], tiles.images, SHARE, 0, window) for window in looks}
+
+        return SetStudy(tiles, base, networks, here, others, shapes, fine)
+
+    studies: dict[str, SetStudy] = {}
     for name, seed, part in units[:more]:
-        if name != current:
-            tiles = load_set(next(one for one in DOMAINS if one.label == name), size, limit)
-
-            def here(images: np.ndarray = tiles.images) -> dict[int, Network]:
-                return {window: renormalised(networks[looks[0]], images, SHARE, 0, window) for window in looks}
-
-            study, current = SetStudy(tiles, base, networks, here, others, shapes, fine), name
-        assert study is not None
-        write_unit(study, work, name, seed, part)
+        if name not in studies:
+            studies[name] = study_of(name)
+        write_unit(studies[name], work, name, seed, part)
 
 
 def write_unit(study: SetStudy, work: Path, name: str, seed: int, part: str) -> None:
@@ -596,6 +618,7 @@ def guard_table(rows: Sequence[Row]) -> str:
 SHOWN = (
     *((0, "shipped"), (0, "normalisation"), (0, "nothing")),
     *((40, "head"), (100, "head"), (20, "fine"), (40, "fine"), (100, "fine")),
+    *((count, "blocks") for count in LABELS if count),
 )
 
 

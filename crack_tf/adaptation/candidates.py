@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -122,25 +122,17 @@ def _in_words(strength: float) -> str:
 
 def blocks_trial(bench: Bench, work: Path) -> Trial:
     """The last blocks trained on; see `crack_tf.adaptation.tuning_blocks`."""
-    spec = get_model(bench.base.sidecar.model)
-    if spec.set_trainable is None:
-        raise CrackError(f"{spec.name} has no blocks to train apart from the others")
+    if get_model(bench.base.sidecar.model).set_trainable is None:
+        raise CrackError(f"{bench.base.sidecar.model} has no blocks to train apart from the others")
     folds = bench.folds % BLOCKS_FOLDS
     parts = sorted(set(folds.tolist()))
-    none = np.zeros((0, *bench.tiles.images.shape[1:]), np.uint8)
-    replayed = np.concatenate([none, *(np.asarray(one.images)[~one.test] for one in bench.others)])
-    told = predict_logits(load_keras(bench.base.keras), replayed)
+    lesson = _lesson(bench)
 
-    def trained(used: np.ndarray, file: Path, title: str) -> Any:
+    def trained(used: np.ndarray, file: Path, number: int) -> Any:
         """Trained on some of the structure's tiles, now or before."""
         if file.is_file():
             return load_keras(file)
-        used = used & bench.fitted
-        lesson = Lesson(bench.tiles.images[used], bench.truth[used], replayed, told)
-        config = bench.config
-        model = tune_blocks(
-            bench.base.keras, bench.base.sidecar, lesson, config.blocks, config.steps, config.seed, title
-        )
+        model = _tuned(bench, _part(lesson, used[bench.fitted]), f"blocks {number}/{len(parts) + 1}")
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(file) as temporary:
             model.save(temporary)
@@ -152,12 +144,36 @@ def blocks_trial(bench: Bench, work: Path) -> Trial:
     held_out = np.zeros(len(bench.tiles), np.float32)
     for number, fold in enumerate(parts, 1):
         out = folds == fold
-        model = trained(~out, work / f"blocks-{fold}" / MODEL_FILE, f"blocks {number}/{len(parts) + 1}")
+        model = trained(~out, work / f"blocks-{fold}" / MODEL_FILE, number)
         held_out[out] = answers(model, bench.tiles.images[out])
     final = work / "blocks-all" / MODEL_FILE
-    model = trained(np.ones(len(bench.tiles), bool), final, f"blocks {len(parts) + 1}/{len(parts) + 1}")
+    model = trained(np.ones(len(bench.tiles), bool), final, len(parts) + 1)
     elsewhere = [answers(model, one.images) for one in bench.others]
     return Trial("blocks", held_out, answers(model, bench.tiles.images), elsewhere, partial(load_keras, final))
+
+
+def tuned_blocks(bench: Bench) -> Any:
+    """The model that `blocks_trial` would hand over, without asking whether it is better."""
+    return _tuned(bench, _lesson(bench), "blocks")
+
+
+def _tuned(bench: Bench, lesson: Lesson, title: str) -> Any:
+    config, base = bench.config, bench.base
+    return tune_blocks(base.keras, base.sidecar, lesson, config.blocks, config.steps, config.seed, title)
+
+
+def _lesson(bench: Bench) -> Lesson:
+    """All that may be learned from here, among the tiles of other structures that are not tested on."""
+    used = bench.fitted
+    none = np.zeros((0, *bench.tiles.images.shape[1:]), np.uint8)
+    replayed = np.concatenate([none, *(np.asarray(one.images)[~one.test] for one in bench.others)])
+    return Lesson(
+        bench.tiles.images[used], bench.truth[used], replayed, predict_logits(load_keras(bench.base.keras), replayed)
+    )
+
+
+def _part(lesson: Lesson, used: np.ndarray) -> Lesson:
+    return replace(lesson, images=lesson.images[used], labels=lesson.labels[used])
 
 
 TRIALS: dict[str, Callable[[Bench, Path], Trial]] = {
