@@ -28,7 +28,7 @@ from crack_tf.photo.gsd import needed_mm_per_pixel
 from crack_tf.photo.view import MAX_OBLIQUE_DEG, View
 from crack_tf.survey.camera import Shot
 from crack_tf.survey.certificate import TRIALS, Certificate, Trial, survey_key
-from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Finding, PhotoRecord, Survey
+from crack_tf.survey.findings import CONFIRMED, REFUTED, VALIDATIONS, Finding, PhotoRecord, Survey
 from crack_tf.survey.quality import BLURRED, GOOD, LIT_BADLY, NOT_CONCRETE, patch_codes
 from crack_tf.survey.search import Searcher
 from crack_tf.survey.source import Item, Source
@@ -514,9 +514,6 @@ def _try_crack(ready: _Ready, place: np.ndarray, visit: _Visit, number: int, sea
     )
 
 
-_VERDICTS = (CONFIRMED, UNCLEAR, REFUTED)
-
-
 def search_for(
     crack: WallCrack,
     seed: int,
@@ -564,7 +561,7 @@ def verdict_on(candidates: Sequence[Candidate], crack: WallCrack) -> str | None:
         for candidate in candidates
         if lies_on(candidate.outline, candidate.length_px is not None, crack.points, widest)
     ]
-    return min(hits, key=_VERDICTS.index, default=None)
+    return min(hits, key=VALIDATIONS.index, default=None)
 
 
 def lay(pixels: np.ndarray, crack: WallCrack, seed: int) -> tuple[np.ndarray, np.ndarray]:

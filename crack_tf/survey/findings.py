@@ -42,8 +42,8 @@ from tflite.words import counted
 
 FORMAT = "crack_tf.survey/1"
 FILE_NAME = "survey.json"
-CONFIRMED, REFUTED, UNCLEAR = "confirmed", "refuted", "unclear"
-VALIDATIONS = (CONFIRMED, REFUTED, UNCLEAR)
+CONFIRMED, UNCLEAR, REFUTED = "confirmed", "unclear", "refuted"
+VALIDATIONS = (CONFIRMED, UNCLEAR, REFUTED)  # in this order wherever people see them, the best first
 MEANINGS = {
     CONFIRMED: "a crack is drawn there, and the classifier agrees",
     UNCLEAR: "nothing settles whether there is a crack, and the note says why",

@@ -287,7 +287,7 @@ def _merged(group: Sequence[Finding], photos: Mapping[str, PhotoRecord], registe
     def merit(finding: Finding) -> tuple[Any, ...]:
         extent = finding.length_px if finding.length_px is not None else math.hypot(finding.box.w, finding.box.h)
         length = extent if finding.mm_per_pixel is None else extent * finding.mm_per_pixel
-        return -_STRENGTH[finding.validation], -length, -finding.probability, finding.photo, finding.box
+        return VALIDATIONS.index(finding.validation), -length, -finding.probability, finding.photo, finding.box
 
     best = min(group, key=merit)
     others = sorted({finding.photo for finding in group} - {best.photo})
@@ -329,10 +329,6 @@ def _beyond(
             around |= cv2.warpAffine(drawn, moved, (3 * width, 3 * height), flags=cv2.INTER_NEAREST)
     around[height : 2 * height, width : 2 * width] = 0
     return float(around.sum() / _draw(best, photo, (width, height)).sum())
-
-
-# Confirmed before unclear before refuted.
-_STRENGTH = dict(zip(VALIDATIONS, (2, 0, 1), strict=True))
 
 
 def footprint_m(photo: PhotoRecord) -> float:

@@ -35,7 +35,7 @@ from crack_tf.survey.page_map import flight_figures
 from crack_tf.survey.page_pictures import EMBED_BYTES, PictureShelf
 from crack_tf.survey.page_since import growth_words, since_section
 from crack_tf.survey.patterning import describe_pattern
-from crack_tf.survey.photo_list import COUNTS, REVIEW_COLUMNS, photo_rows
+from crack_tf.survey.photo_list import REVIEW_COLUMNS, photo_rows
 from crack_tf.survey.profiles import plotted, read_lines
 from crack_tf.survey.review import FORMAT as REVIEW_FORMAT
 from crack_tf.survey.review import (
@@ -48,7 +48,7 @@ from crack_tf.survey.review import (
     survey_id,
 )
 from crack_tf.survey.scales import describe_scales
-from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, DISCLAIMER, RULE, VALIDATION_WEIGHTS, in_order
+from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, DISCLAIMER, RULE, in_order
 from crack_tf.survey.since import Since, read_since
 from tflite.files import write_bytes
 from tflite.words import counted
@@ -214,7 +214,7 @@ def _numbers(survey: Survey, review: Review | None, seen: Coverage | None) -> st
             f"{megapixels:,.0f} megapixels, {located:,} with a position",
             "searched",
         ),
-        ("Findings", len(kept), ", ".join(f"{states[name]:,} {name}" for name in VALIDATION_WEIGHTS), "standing"),
+        ("Findings", len(kept), ", ".join(f"{states[name]:,} {name}" for name in VALIDATIONS), "standing"),
         ("Photographs with findings", cracked, "refuted ones not counted", "cracked"),
         (
             "Files not read",
@@ -289,7 +289,8 @@ def _photographs(survey: Survey, review: Review | None) -> str:
     told = []
     for row in photo_rows(survey, review):
         found, decided = (
-            ", ".join(f"{row[name]:,} {name}" for name in names if row.get(name)) for names in (COUNTS, REVIEW_COLUMNS)
+            ", ".join(f"{row[name]:,} {name}" for name in names if row.get(name))
+            for names in (VALIDATIONS, REVIEW_COLUMNS)
         )
         text = found + (f" ({decided})" if decided else "")
         if row["tiles"] is None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Survey
+from crack_tf.survey.findings import VALIDATIONS, Survey
 from crack_tf.survey.quality import unseen_share
 from crack_tf.survey.review import ACCEPTED, REJECTED, Review
 
 FILE_NAME = "photos.csv"
-COUNTS = (CONFIRMED, UNCLEAR, REFUTED)  # of findings, by the second opinion
-COLUMNS = ("photo", *COUNTS, "tiles", "unseen", "gap", "detail")
+COLUMNS = ("photo", *VALIDATIONS, "tiles", "unseen", "gap", "detail")
 REVIEW_COLUMNS = (ACCEPTED, REJECTED)
 
 
@@ -30,7 +29,7 @@ def photo_rows(survey: Survey, review: Review | None) -> list[dict[str, Any]]:
         for name in finding.seen_on:
             if name in counts:
                 counts[name].update([finding.validation, *([review.verdict(finding)] if review is not None else [])])
-    verdicts = COUNTS if review is None else (*COUNTS, *REVIEW_COLUMNS)
+    verdicts = VALIDATIONS if review is None else (*VALIDATIONS, *REVIEW_COLUMNS)
     empty = dict.fromkeys(photo_columns(review))
     rows = {
         photo.name: {

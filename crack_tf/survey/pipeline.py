@@ -21,7 +21,17 @@ from crack_tf.survey.camera import NO_SCALE
 from crack_tf.survey.condition import table_of, with_conditions
 from crack_tf.survey.crew import Crew
 from crack_tf.survey.curved import holding_both, radii_of, warn_of_curves
-from crack_tf.survey.findings import FILE_NAME, Finding, Gap, PhotoRecord, Survey, read_survey, unplaced, write_survey
+from crack_tf.survey.findings import (
+    FILE_NAME,
+    VALIDATIONS,
+    Finding,
+    Gap,
+    PhotoRecord,
+    Survey,
+    read_survey,
+    unplaced,
+    write_survey,
+)
 from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.ledger import NEEDED_MM, Coverage, coverage_of
 from crack_tf.survey.merge import merge_findings
@@ -33,7 +43,7 @@ from crack_tf.survey.review import keep_review, kept_review, read_kept, survey_i
 from crack_tf.survey.rounds import changed_views, on_cylinders
 from crack_tf.survey.scales import warn_of_scales, warn_of_unscaled
 from crack_tf.survey.search import Searched, Stopwatch
-from crack_tf.survey.severity import VALIDATION_WEIGHTS, in_order, severity_of
+from crack_tf.survey.severity import in_order, severity_of
 from crack_tf.survey.since import Earlier, Since, compare_surveys
 from crack_tf.survey.since_files import remove_since, write_since
 from crack_tf.survey.source import UNREADABLE, Source
@@ -203,7 +213,7 @@ class Run:
                 self.store.add_picture(name, jpeg)
             self.store.add_photo(searched.size, photo, list(searched.findings), searched.points, searched.file)
         verdicts = Counter(finding.validation for finding in searched.findings)
-        what = ", ".join(f"{verdicts[name]} {name}" for name in VALIDATION_WEIGHTS if verdicts[name]) or "nothing found"
+        what = ", ".join(f"{verdicts[name]} {name}" for name in VALIDATIONS if verdicts[name]) or "nothing found"
         return (
             f"{what:<24} {photo.positives:>4}/{photo.tiles} tiles  {searched.name}",
             photo.width * photo.height,

@@ -8,7 +8,7 @@ from crack_tf.survey.findings import MEANINGS, VALIDATIONS, limits_of, research_
 from crack_tf.survey.ledger import UNKNOWN
 from crack_tf.survey.review import cracks_of, describe_decisions, not_rejected
 from crack_tf.survey.scales import describe_scales, describe_tiles
-from crack_tf.survey.severity import CAUTION, VALIDATION_WEIGHTS
+from crack_tf.survey.severity import CAUTION
 from crack_tf.survey.surveying import SurveyResult
 from tflite.words import counted
 
@@ -82,7 +82,7 @@ def _counts(found: SurveyResult) -> str:
     """As the report's head counts: what was not rejected."""
     survey = found.survey
     standing = not_rejected(survey.findings, found.review)
-    counts = {name: sum(finding.validation == name for finding in standing) for name in VALIDATION_WEIGHTS}
+    counts = {name: sum(finding.validation == name for finding in standing) for name in VALIDATIONS}
     several = sum(len(finding.seen_on) > 1 for finding in standing)
     before = counted(found.done_before, "photograph was", "photographs were")
     return (

@@ -115,7 +115,7 @@
     const number = (count) => count.toLocaleString("en-US");
     const standing = data.findings.filter((finding) => entryOf(finding.id).decision !== "rejected");
     const cracked = standing.filter((finding) => finding.validation !== "refuted" || entryOf(finding.id).decision);
-    const states = ["confirmed", "unclear", "refuted"].map((name) => [standing.filter(({ validation }) => validation === name).length, name]);
+    const states = Object.keys(data.meanings).map((name) => [standing.filter(({ validation }) => validation === name).length, name]);
     $("standing").textContent = number(standing.length);
     $("standing-more").textContent = states.map(([count, name]) => `${number(count)} ${name}`).join(", ");
     $("cracked").textContent = number(new Set(cracked.flatMap((finding) => finding.seen_on)).size);

@@ -129,7 +129,7 @@ def _finding(out: Path, photo: PhotoRecord, rng: np.random.Generator, scaled: bo
     box = Box(int(rng.integers(PHOTO_SIZE[1] - height)), int(rng.integers(PHOTO_SIZE[0] - width)), height, width)
     number = finding_id(photo.name, box)
     if like is None:
-        validation = str(rng.choice(VALIDATIONS, p=(0.6, 0.25, 0.15)))
+        validation = str(rng.choice(VALIDATIONS, p=(0.6, 0.15, 0.25)))
         outline = _draw(out, number, rng, box, validation)
     else:
         validation, outline = like.validation, like.outline[0]

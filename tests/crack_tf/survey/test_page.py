@@ -93,6 +93,17 @@ def test_the_page_tells_what_was_searched_and_what_is_not_known(tmp_path: Path, 
     assert "All pictures are inside this file." in page(tmp_path, survey, one_file=True).text
 
 
+def test_validations_stand_in_one_order_everywhere(tmp_path: Path) -> None:
+    text = write_page(tmp_path, drawn_survey(tmp_path, 12)).read_text(encoding="utf-8")
+    for pattern in (
+        r"[>(;\s](confirmed|unclear|refuted): ",
+        r'name="validation" value="(\w+)"',
+        r"[\d,]+ (confirmed|unclear|refuted)\b",
+    ):
+        told = tuple(re.findall(pattern, text.partition("<details><summary>All")[0]))
+        assert told == VALIDATIONS * (len(told) // 3) != ()
+
+
 def test_rejected_findings_are_not_in_the_totals(tmp_path: Path) -> None:
     table = read_condition("mbei-1130")
     survey = drawn_survey(tmp_path, 12, limits=(0.3,))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crack_tf.survey.findings import VALIDATIONS
+from crack_tf.survey.findings import MEANINGS, VALIDATIONS
 from crack_tf.survey.severity import (
     ASSUMED_MM_PER_PIXEL,
     DISCLAIMER,
@@ -93,7 +93,7 @@ def test_nonsense_is_refused_by_name(changes: dict[str, Any], message: str) -> N
 
 
 def test_the_printed_rule_names_every_number_that_it_uses() -> None:
-    assert set(VALIDATION_WEIGHTS) == set(VALIDATIONS)
+    assert tuple(VALIDATION_WEIGHTS) == tuple(MEANINGS) == VALIDATIONS
     for name, weight in VALIDATION_WEIGHTS.items():
         assert f"{weight:g} ({name})" in RULE
     assert f"{ASSUMED_MM_PER_PIXEL:g} mm per pixel" in RULE
