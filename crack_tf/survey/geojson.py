@@ -17,7 +17,7 @@ from crack_tf.survey.ledger import Coverage, coverage_of
 from crack_tf.survey.photo_list import FILE_NAME as PHOTOS_CSV
 from crack_tf.survey.photo_list import photo_columns, photo_rows
 from crack_tf.survey.review import COLUMNS as REVIEW_COLUMNS
-from crack_tf.survey.review import Review, kept_review, review_columns
+from crack_tf.survey.review import Kept, Review, kept_review, review_columns
 from tflite.files import write_csv, write_json
 
 FINDINGS_CSV, FINDINGS, COVERAGE = "findings.csv", "findings.geojson", "coverage.geojson"
@@ -37,16 +37,17 @@ COLUMNS = (
 NOTE = "Opinions of neural networks about photographs, not a safety assessment."
 
 
-def write_tables(out: Path, survey: Survey, coverage: Coverage | None = None) -> None:
+def write_tables(out: Path, survey: Survey, coverage: Coverage | None = None, kept: Kept | None = None) -> None:
     """Write all four files into the survey's folder, each atomically.
 
     Args:
-        out: the folder. A review that it keeps is in them.
+        out: the folder.
         survey: to write.
         coverage: of it; None measures it.
+        kept: review of it, which is in them; None takes the one that the folder keeps.
     """
     limits = limits_of(survey)
-    review, _ = kept_review(out, survey)
+    review, _ = kept or kept_review(out, survey)
     rows = [finding_row(finding, limits, review) for finding in survey.findings]
     write_csv(out / FINDINGS_CSV, rows, table_columns(limits, review))
     write_csv(out / PHOTOS_CSV, photo_rows(survey, review), photo_columns(review))

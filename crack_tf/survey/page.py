@@ -39,6 +39,7 @@ from crack_tf.survey.photo_list import REVIEW_COLUMNS, photo_rows
 from crack_tf.survey.profiles import plotted, read_lines
 from crack_tf.survey.review import FORMAT as REVIEW_FORMAT
 from crack_tf.survey.review import (
+    Kept,
     Review,
     cracks_of,
     describe_decisions,
@@ -61,7 +62,7 @@ def write_page(
     out: Path,
     survey: Survey,
     *,
-    review: Review | None = None,
+    kept: Kept | None = None,
     one_file: bool = False,
     embed_bytes: int = EMBED_BYTES,
     coverage: Coverage | None = None,
@@ -73,7 +74,7 @@ def write_page(
     Args:
         out: the survey's folder, with the pictures that the findings name. A picture that is missing is shown as missing.
         survey: to report on.
-        review: of it, to start with in a browser that has no decisions of its own; None takes the one that the folder keeps.
+        kept: review of it, to start with in a browser that has no decisions of its own; None takes the one that the folder keeps.
         one_file: whether pictures go into the page, so that it can be handed on alone.
         coverage: of the survey; None measures it.
         certificate: of the survey; None takes the one in its folder, if it is of this survey.
@@ -83,7 +84,7 @@ def write_page(
     Returns:
         The file's path.
     """
-    kept, note = kept_review(out, survey) if review is None else (review, "")
+    review, note = kept or kept_review(out, survey)
     findings = in_order(survey.findings)
     ranks = {finding.id: number for number, finding in enumerate(findings, 1)}
     shelf = PictureShelf(out, one_file=one_file, embed_bytes=embed_bytes)
@@ -91,27 +92,27 @@ def write_page(
     entries = [
         _entry(finding, ranks[finding.id], shelf) | _measured(out, finding, limits, points) for finding in findings
     ]
-    seen = coverage or coverage_of(survey, kept)
+    seen = coverage or coverage_of(survey, review)
     style, script, page = (_asset(name) for name in ("report.css", "report.js", "report.html"))
     html = Template(page).substitute(
         policy=_policy(style, script),
         style=style,
         script=script,
-        data=_script_json(_data(survey, entries, kept)),
+        data=_script_json(_data(survey, entries, review)),
         source=escape(survey.source),
         created=escape(_when(survey.created)),
         version=__version__,
         survey_id=survey_id(survey),
-        numbers=_numbers(survey, kept, seen),
+        numbers=_numbers(survey, review, seen),
         disclaimer=escape(DISCLAIMER.partition(". ")[2]),
         warnings=_warnings(survey, note, shelf.missing),
         flight=_flight(survey, ranks),
-        since=since_section(since or read_since(out, survey), survey, kept, ranks, shelf),
-        coverage=coverage_section(seen, _reviewed(kept))
+        since=since_section(since or read_since(out, survey), survey, review, ranks, shelf),
+        coverage=coverage_section(seen, _reviewed(review))
         + certificate_section(certificate or read_certificate(out, survey)),
         gaps=_gaps(survey),
-        photographs=_photographs(survey, kept),
-        method=_method(survey, kept),
+        photographs=_photographs(survey, review),
+        method=_method(survey, review),
         embedding=_embedding(entries, one_file),
     )
     path = out / FILE_NAME

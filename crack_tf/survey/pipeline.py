@@ -39,7 +39,7 @@ from crack_tf.survey.page import write_page
 from crack_tf.survey.patterning import with_patterns
 from crack_tf.survey.profiles import rescale
 from crack_tf.survey.quality import warn_of_unseen
-from crack_tf.survey.review import keep_review, kept_review, read_kept, survey_id
+from crack_tf.survey.review import Kept, as_kept, keep_review, read_kept, survey_id
 from crack_tf.survey.rounds import changed_views, on_cylinders
 from crack_tf.survey.scales import warn_of_scales, warn_of_unscaled
 from crack_tf.survey.search import Searched, Stopwatch
@@ -81,6 +81,7 @@ class Run:
         earlier: survey to compare with, or None.
         coverage: what was seen, once `finish` is done; None where that is not known.
         since: what became of its cracks since the earlier survey, likewise; None without one.
+        kept: review of it, and what of that is not in this survey, likewise.
     """
 
     source: Source
@@ -95,6 +96,7 @@ class Run:
     earlier: Earlier | None = None
     coverage: Coverage | None = None
     since: Since | None = None
+    kept: Kept = (None, "")
 
     def __post_init__(self) -> None:
         self.watch = Stopwatch()
@@ -136,7 +138,9 @@ class Run:
         """
         started = time.monotonic()
         survey = self._assembled(models, settings)
-        review, _ = kept_review(self.store.folder, survey)
+        given = read_kept(self.store.folder)
+        self.kept = (None, "") if given is None else as_kept(given, survey)
+        review = self.kept[0]
         self.coverage = coverage_of(survey, review)
         self._performance["merge_seconds"] = round(time.monotonic() - started, 2)
         out = self.store.folder
@@ -152,12 +156,12 @@ class Run:
                 raise
             self.since = write_since(out, self.since, survey, self.earlier, seen_on, self._photographs, review)
         survey = replace(survey, former=self._former(survey))
-        if (kept := read_kept(out)) is not None:
+        if given is not None:
             # An earlier version kept it in the tables, which are written now.
-            keep_review(out, replace(kept, survey=survey_id(survey)))
-        write_tables(out, survey, self.coverage)
+            keep_review(out, replace(given, survey=survey_id(survey)))
+        write_tables(out, survey, self.coverage, self.kept)
         write_survey(out, survey)
-        write_page(out, survey, one_file=one_file, coverage=self.coverage, since=self.since)
+        write_page(out, survey, kept=self.kept, one_file=one_file, coverage=self.coverage, since=self.since)
         self._performance["peak_memory_mb"] = round(peak_rss_mb())
         write_json(out / PERFORMANCE, self._performance)
         return survey, self._performance

@@ -75,6 +75,10 @@ class Review:
         return self.decisions[finding.id].decision if finding.id in self.decisions else UNDECIDED
 
 
+# A review as `carried` has it, or None where there is none; and what could not be carried over, in words, "" where all was.
+Kept = tuple[Review | None, str]
+
+
 def keep_review(out: Path, review: Review) -> None:
     """Put a review into the survey's folder, instead of an earlier one."""
     write_json(out / FILE_NAME, review.as_json())
@@ -106,18 +110,18 @@ def _from_table(out: Path) -> Review | None:
     return None
 
 
-def kept_review(out: Path, survey: Survey) -> tuple[Review | None, str]:
+def kept_review(out: Path, survey: Survey) -> Kept:
     """What the review that a survey's folder keeps says about the survey as it is now.
-
-    Returns:
-        The review as `carried` has it, or None where there is none; and what could not be carried over, in words, "" where all was.
 
     Raises:
         CrackError: if the review is damaged.
     """
     given = read_kept(out)
-    if given is None:
-        return None, ""
+    return (None, "") if given is None else as_kept(given, survey)
+
+
+def as_kept(given: Review, survey: Survey) -> tuple[Review, str]:
+    """The same of a review that the folder keeps, or is about to keep."""
     found, left = carried(given, survey)
     return found, f"of the review in {FILE_NAME}, {left}. The file keeps these." if left else ""
 

@@ -12,7 +12,7 @@ from crack_tf.survey.ledger import coverage_of
 from crack_tf.survey.page import write_page
 from crack_tf.survey.review import (
     FILE_NAME,
-    carried,
+    as_kept,
     describe_decisions,
     keep_review,
     read_kept,
@@ -60,8 +60,8 @@ def apply_review(
     with suppress(CrackError):  # a damaged one is replaced
         kept = read_kept(out)
         given = given if kept is None else with_left(given, kept, survey)
-    review, left = carried(given, survey)
-    lines = [f"of the review, {left}. {FILE_NAME} keeps these."] if left else []
+    review, left = as_kept(given, survey)
+    lines = [left] if left else []
     if export_folder is not None:
         side = side or survey.settings.get("tile_side")
         if not isinstance(side, int) or side < MIN_SIDE:
@@ -73,10 +73,10 @@ def apply_review(
         lines += [f"no tile of finding {name}: {reason}" for name, reason in tiles.skipped.items()]
     keep_review(out, given)
     coverage = coverage_of(survey, review)
-    write_tables(out, survey, coverage)
+    write_tables(out, survey, coverage, (review, left))
     if (since := read_since(out, survey)) is not None:
         write_changes(out, without_rejected(since, review, 1))
-    write_page(out, survey, one_file=one_file, coverage=coverage)
+    write_page(out, survey, kept=(review, left), one_file=one_file, coverage=coverage)
     lines.insert(
         0,
         f"{counted(len(survey.findings), 'finding')}: {describe_decisions(survey.findings, review)}. "

@@ -30,7 +30,7 @@ from crack_tf.survey.page import write_page
 from crack_tf.survey.pipeline import Run
 from crack_tf.survey.position_ranges import SETTING, PositionRanges, lens_locator, ranges_of
 from crack_tf.survey.review import FILE_NAME as REVIEW
-from crack_tf.survey.review import Review, kept_review, read_kept
+from crack_tf.survey.review import Review, read_kept
 from crack_tf.survey.scales import ask_for_lens
 from crack_tf.survey.search import Plan, Searcher
 from crack_tf.survey.since import Earlier, Since, open_earlier
@@ -364,15 +364,21 @@ def survey(
             )
             certificate = certify(order, pictures, searcher, folder, jobs, say, store.check)
             write_certificate(folder, certificate)
-            seen = {"coverage": work.coverage, "certificate": certificate, "since": work.since}
-            write_page(folder, made, one_file=one_file, **seen)  # type: ignore[arg-type]
+            write_page(
+                folder,
+                made,
+                kept=work.kept,
+                one_file=one_file,
+                coverage=work.coverage,
+                certificate=certificate,
+                since=work.since,
+            )
     comparison = None
     if known is not None:
         comparison = compare(made, known)
         write_json(folder / "comparison.json", comparison.as_json())
-    review, lost = kept_review(folder, made)
     return SurveyResult(
-        folder, made, speed, handled, before, comparison, work.coverage, certificate, work.since, review, lost
+        folder, made, speed, handled, before, comparison, work.coverage, certificate, work.since, *work.kept
     )
 
 

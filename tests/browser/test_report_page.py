@@ -359,7 +359,7 @@ def test_a_report_made_with_a_review_starts_with_it(report_of: ReportOf, open_pa
     decide(tab)
     review = read_review(export(tab, tmp_path))
     survey = drawn_survey(tmp_path / "again", 12)
-    fresh = open_page(write_page(tmp_path / "again", survey, review=review))
+    fresh = open_page(write_page(tmp_path / "again", survey, kept=(review, "")))
     assert fresh.texts("#progress") == ["2 of 12 decided: 1 accepted, 1 rejected"]
 
 

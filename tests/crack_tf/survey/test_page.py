@@ -118,7 +118,7 @@ def test_rejected_findings_are_not_in_the_totals(tmp_path: Path) -> None:
     review = Review(survey_id(survey), survey.source, "A. Engineer", "", decided)
 
     count = len(cracks)
-    before, after = (" ".join(page(tmp_path, survey, review=given).text.split()) for given in (None, review))
+    before, after = (" ".join(page(tmp_path, survey, kept=(given, "")).text.split()) for given in (None, review))
     assert f"Findings{count}{count} confirmed, 0 unclear, 0 refutedPhotographs with" in before
     head = f"{count - 1} confirmed, 0 unclear, 0 refuted{count} in all: 1 accepted, 1 rejected, {count - 2} open"
     assert f"Findings{count - 1}{head}Photographs with" in after
@@ -234,7 +234,7 @@ def test_every_file_is_listed_with_what_was_found_on_it(tmp_path: Path) -> None:
     assert clean
     decided = {finding.id: Decision("rejected") for finding in survey.findings}
     review = Review(survey_id(survey), "", "", "", decided)
-    text = " ".join(page(tmp_path, survey, review=review).text.split())
+    text = " ".join(page(tmp_path, survey, kept=(review, "")).text.split())
     assert "All 9 files: 6 photographs that were searched, 3 not read" in text
     for name in clean:
         assert f"{name}432nothing found" in text

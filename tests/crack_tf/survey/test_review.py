@@ -241,6 +241,12 @@ def test_the_folder_keeps_the_review_for_whatever_is_written_later(tmp_path: Pat
         kept_review(out, survey)
 
 
+def test_the_kept_review_is_read_once(tmp_path: Path, survey: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_review(tmp_path, content(survey, "accepted"))
+    monkeypatch.setattr("crack_tf.survey.review.read_kept", None)  # tables and report take what was just read
+    assert "1 accepted" in apply_review(tmp_path / "found", path)
+
+
 def test_a_review_of_an_earlier_version_is_taken_from_the_table(tmp_path: Path, survey: Survey) -> None:
     out = tmp_path / "found"
     path = write_review(tmp_path, content(survey, "accepted", "rejected"))
