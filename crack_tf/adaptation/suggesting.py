@@ -154,8 +154,10 @@ def _write_comments(path: Path, survey: Survey, review: Review | None, found: Se
     decisions = dict(review.decisions) if review is not None else {}
     for row in found:
         if row.kind == "finding":
-            decisions[row.name] = Decision("", f"look at this, number {row.rank}: {row.why}", created())
-    made = Review(survey_id(survey), survey.source, review.reviewer if review else "", created(), decisions)
+            decisions[row.name] = Decision(
+                "", f"look at this, number {row.rank}: {row.why}", created(), "crack-tf adapt --suggest"
+            )
+    made = Review(survey_id(survey), survey.source, "", created(), decisions)
     write_json(path, made.as_json())
 
 

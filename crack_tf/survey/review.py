@@ -5,7 +5,7 @@
 `report.html` exports a review as JSON:
 
     format "crack_tf.review/1", survey (see `survey_id`), source, reviewer, exported (time),
-    decisions {id of a finding: {decision "accepted", "rejected" or "" (a comment only), comment, time}}
+    decisions {id of a finding: {decision "accepted", "rejected" or "" (a comment only), comment, time, reviewer}}
 
 The survey's folder keeps it as `review.json`. Whatever writes tables or a report there later takes the decisions from it.
 """
@@ -41,11 +41,13 @@ class Decision:
         decision: one of DECISIONS.
         comment: free text, may be empty.
         time: when, ISO 8601, or "" where it is not known.
+        reviewer: who decided, as they wrote it; may be empty.
     """
 
     decision: Annotated[str, OneOf(DECISIONS)]
     comment: Annotated[str, Text(_MAX_COMMENT)] = ""
     time: Annotated[str, Text(64)] = ""
+    reviewer: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Review:
     Attributes:
         survey: id of the survey that it belongs to.
         source: name of that survey's source.
-        reviewer: who decided, as they wrote it; may be empty.
+        reviewer: who made the file; may be empty. Decisions that name nobody are theirs.
         exported: when the file was made, ISO 8601, or "".
         decisions: finding id -> decision; findings that nobody looked at are missing.
     """
@@ -65,6 +67,18 @@ class Review:
     reviewer: str
     exported: str
     decisions: Mapping[FindingId, Decision]
+
+    def __post_init__(self) -> None:
+        named = {
+            name: entry if entry.reviewer else replace(entry, reviewer=self.reviewer)
+            for name, entry in self.decisions.items()
+        }
+        object.__setattr__(self, "decisions", named)
+
+    @property
+    def reviewers(self) -> str:
+        """Names of all who decided, "" where none is known."""
+        return ", ".join(sorted({entry.reviewer for entry in self.decisions.values() if entry.decision} - {""}))
 
     def as_json(self) -> dict[str, Any]:
         """As in the file."""
@@ -99,12 +113,16 @@ def _from_table(out: Path) -> Review | None:
     with suppress(CrackError, CheckError, KeyError, TypeError):
         rows = [feature["properties"] for feature in read_json(out / "findings.geojson")["features"]]
         decided = {
-            row["id"]: {"decision": row["decision"], "comment": row["comment"], "time": row["reviewed"]}
+            row["id"]: {
+                "decision": row["decision"],
+                "comment": row["comment"],
+                "time": row["reviewed"],
+                "reviewer": row["reviewer"],
+            }
             for row in rows
             if row["decision"] or row["comment"]
         }
-        reviewer = next((row["reviewer"] for row in rows if row["id"] in decided), "")
-        texts = {"survey": "", "source": "", "reviewer": reviewer, "exported": ""}
+        texts = dict.fromkeys(("survey", "source", "reviewer", "exported"), "")
         review: Review = checked(Review, texts | {"decisions": decided})
         return review if decided else None
     return None
@@ -262,5 +280,5 @@ def review_columns(review: Review, finding_id: str) -> dict[str, str]:
     entry = review.decisions.get(finding_id)
     if entry is None:
         return dict.fromkeys(COLUMNS, "")
-    values = (entry.decision, entry.comment, review.reviewer, entry.time)
+    values = (entry.decision, entry.comment, entry.reviewer, entry.time)
     return dict(zip(COLUMNS, values, strict=True))

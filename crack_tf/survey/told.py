@@ -25,7 +25,7 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
     survey = found.survey
     lines = [_counts(found), *_verdicts(found)]
     if found.review is not None:
-        reviewer = f" by {found.review.reviewer}" if found.review.reviewer else ""
+        reviewer = f" by {found.review.reviewers}" if found.review.reviewers else ""
         lines.append(
             f"review of {counted(len(survey.findings), 'finding')}{reviewer}: {describe_decisions(survey.findings, found.review)}"
         )

@@ -14,7 +14,7 @@ import pytest
 
 from crack_tf.survey.findings import CONFIRMED, MEANINGS, Finding
 from crack_tf.survey.page import write_page
-from crack_tf.survey.review import read_review, survey_id
+from crack_tf.survey.review import Decision, Review, read_review, survey_id
 from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, VALIDATION_WEIGHTS
 from crack_tf.survey.severity import in_order as as_listed
 from tests.browser.conftest import FRAME, PHONE, WIDE, Report, Tab
@@ -361,6 +361,29 @@ def test_a_report_made_with_a_review_starts_with_it(report_of: ReportOf, open_pa
     survey = drawn_survey(tmp_path / "again", 12)
     fresh = open_page(write_page(tmp_path / "again", survey, kept=(review, "")))
     assert fresh.texts("#progress") == ["2 of 12 decided: 1 accepted, 1 rejected"]
+
+
+def test_a_later_reviewers_decisions_have_their_own_name(open_page: OpenPage, tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 3)
+    first, second, third = ids(survey.findings)
+    entries = {name: Decision("accepted", "", "2026-01-02T03:04:05Z") for name in (first, second)}
+    review = Review(survey_id(survey), survey.source, "A. Engineer", "", entries)
+    tab = open_page(write_page(tmp_path, survey, kept=(review, "")))
+    assert tab.input_value("#reviewer") == ""  # nobody decides in another one's name
+    tab.fill("#reviewer", "B. Engineer")
+    tab.click(".open >> nth=0")
+    assert tab.texts("#decided-by") == ["A. Engineer, 2026-01-02 03:04 UTC"]
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("r")
+    assert tab.texts("#decided-by")[0].startswith("B. Engineer, 20")
+    tab.keyboard.press("ArrowRight")
+    assert tab.texts("#decided-by") == [""]
+    tab.keyboard.press("a")
+    tab.keyboard.press("Escape")
+    found = read_review(export(tab, tmp_path), survey).decisions
+    names = {first: "A. Engineer", second: "B. Engineer", third: "B. Engineer"}
+    assert {name: entry.reviewer for name, entry in found.items()} == names
+    assert found[first] == replace(entries[first], reviewer="A. Engineer")
 
 
 def test_the_totals_follow_the_decisions_and_a_rejected_cards_verdict_is_struck(

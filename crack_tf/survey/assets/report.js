@@ -18,7 +18,7 @@
   // ------------------------------------------------------------------------------------------------ the review
 
   const storageKey = `crack_tf.review/${data.survey}`;
-  let review = { reviewer: data.review?.reviewer || "", decisions: data.review?.decisions || {} };
+  let review = { reviewer: "", decisions: data.review?.decisions || {} }; // the reviewer is who decides in this browser
 
   function loadReview() {
     try {
@@ -38,11 +38,11 @@
   }
 
   function entryOf(id) {
-    return review.decisions[id] || { decision: "", comment: "", time: "" };
+    return review.decisions[id] || { decision: "", comment: "", time: "", reviewer: "" };
   }
 
   function decide(id, change) {
-    const entry = { ...entryOf(id), ...change, time: new Date().toISOString() };
+    const entry = { ...entryOf(id), ...change, time: new Date().toISOString(), reviewer: review.reviewer };
     if (entry.decision || entry.comment) review.decisions[id] = entry;
     else delete review.decisions[id];
     storeReview();
@@ -86,10 +86,10 @@
         decision: entry.decision,
         comment: String(entry.comment || ""),
         time: String(entry.time || ""),
+        reviewer: String(entry.reviewer || loaded.reviewer || ""),
       };
       count += 1;
     }
-    review.reviewer = review.reviewer || String(loaded.reviewer || "");
     storeReview();
     showReview();
     say(`Loaded ${plural(count, "decision")} from ${file.name}.`);
@@ -518,11 +518,12 @@
   }
 
   function showDecision() {
-    const { decision, comment } = entryOf(current.id);
+    const { decision, comment, time, reviewer } = entryOf(current.id);
     for (const button of document.querySelectorAll(".decision")) {
       button.setAttribute("aria-pressed", String(button.value === decision));
     }
     if ($("comment").value !== comment) $("comment").value = comment;
+    $("decided-by").textContent = [reviewer || (time && review.reviewer), time.replace("T", " ").replace(/:\d\d(\.\d+)?Z$/, " UTC")].filter(Boolean).join(", ");
   }
 
   function step(by) {

@@ -80,7 +80,11 @@ def test_a_review_is_read_with_its_decisions(tmp_path: Path, survey: Survey) -> 
     assert review.reviewer == "A. Engineer"
     first = review.decisions[survey.findings[0].id]
     assert (first.decision, first.comment, first.time) == ("accepted", "about 0", "2025-06-02T08:00:00Z")
-    assert review.as_json() == content(survey, "accepted", "rejected", "")
+    expected = content(survey, "accepted", "rejected", "")
+    expected["decisions"] = {
+        name: {**entry, "reviewer": "A. Engineer"} for name, entry in expected["decisions"].items()
+    }
+    assert review.as_json() == expected
 
 
 def test_the_id_of_a_survey_changes_with_photographs_and_findings_only(survey: Survey) -> None:
@@ -241,6 +245,26 @@ def test_the_folder_keeps_the_review_for_whatever_is_written_later(tmp_path: Pat
         kept_review(out, survey)
 
 
+def test_each_decision_keeps_who_made_it_and_when(tmp_path: Path, survey: Survey) -> None:
+    out = tmp_path / "found"
+    apply_review(out, write_review(tmp_path, content(survey, "accepted", "rejected")))
+    kept = read_json(out / "review.json")["decisions"]
+    # What another reviewer exports of the report that has these, with a decision of their own.
+    third = {"decision": "accepted", "comment": "", "time": "2026-01-01T08:00:00Z", "reviewer": ""}
+    value = content(survey) | {"reviewer": "B. Engineer", "decisions": {**kept, survey.findings[2].id: third}}
+    apply_review(out, write_review(tmp_path, value))
+    for _ in range(2):
+        with (out / "findings.csv").open(encoding="utf-8", newline="") as stream:
+            rows = {row["id"]: (row["reviewer"], row["reviewed"]) for row in csv.DictReader(stream)}
+        first, second, other, nobody, *_ = (rows[finding.id] for finding in survey.findings)
+        assert first == second == ("A. Engineer", "2025-06-02T08:00:00Z")
+        assert (other, nobody) == (("B. Engineer", "2026-01-01T08:00:00Z"), ("", ""))
+        apply_review(out, out / "review.json")
+    review, _ = kept_review(out, survey)
+    assert review is not None
+    assert review.reviewers == "A. Engineer, B. Engineer"
+
+
 def test_the_kept_review_is_read_once(tmp_path: Path, survey: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_review(tmp_path, content(survey, "accepted"))
     monkeypatch.setattr("crack_tf.survey.review.read_kept", None)  # tables and report take what was just read
@@ -254,7 +278,7 @@ def test_a_review_of_an_earlier_version_is_taken_from_the_table(tmp_path: Path, 
     (out / "review.json").unlink()
     found, note = kept_review(out, survey)
     assert found is not None
-    assert (found.decisions, found.reviewer, note) == (read_review(path).decisions, "A. Engineer", "")
+    assert (found.decisions, found.reviewers, note) == (read_review(path).decisions, "A. Engineer", "")
 
 
 def test_a_decision_goes_where_its_finding_went(tmp_path: Path, survey: Survey) -> None:
