@@ -232,14 +232,14 @@ class Run:
     def _assembled(self, models: dict[str, dict[str, Any]], settings: dict[str, Any]) -> Survey:
         photos: list[PhotoRecord] = []
         findings: list[Finding] = []
-        gaps = list(self.source.gaps)
+        gaps, no_more = list(self.source.gaps), list[Gap]()
         recorded: set[str] = set()
         for photo, found, gap in self.store.records():
             recorded |= {entry.name for entry in (photo,) if entry is not None} | {
                 entry.photo for entry in (gap,) if entry is not None
             }
             if gap is not None:
-                gaps.append(gap)
+                (gaps if gap.photo in self._names else no_more).append(gap)
             if photo is not None:
                 photos.append(photo)
                 findings += with_patterns(photo, found)
@@ -265,7 +265,7 @@ class Run:
             gaps=tuple(sorted(gaps, key=lambda gap: (gap.photo, gap.reason))),
             warnings=(
                 *self.source.warnings,
-                *self._warnings(photos),
+                *self._warnings(photos, no_more),
                 *warn_of_curves(radii),
                 *self._unplaced(photos, merged),
             ),
@@ -314,13 +314,19 @@ class Run:
                 found.append(f"{before} {noted[0][0]}: {'; '.join(noted[0][1])}{more}.")
         return found
 
-    def _warnings(self, photos: list[PhotoRecord]) -> list[str]:
+    def _warnings(self, photos: list[PhotoRecord], no_more: Sequence[Gap]) -> list[str]:
         found = []
         gone = sorted(photo.name for photo in photos if photo.name not in self._names)
         if gone:
             found.append(
                 f"{counted(len(gone), 'photograph was searched and is', 'photographs were searched and are')} gone from the source "
                 f"since, the first {gone[0]}."
+            )
+        if no_more:  # photographs and gaps are the files that are there
+            found.append(
+                f"{counted(len(no_more), 'file that could not be read is', 'files that could not be read are')} gone from the source "
+                f"since, the first {no_more[0].photo}: nothing is known of what {'it' if len(no_more) == 1 else 'they'} showed, and "
+                f"{'it is no gap' if len(no_more) == 1 else 'they are no gaps'} any more."
             )
         left_out = [photo for photo in photos if photo.left_out]
         if left_out:

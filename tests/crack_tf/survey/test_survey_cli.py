@@ -203,6 +203,18 @@ def test_findings_of_a_photograph_that_is_gone_stay(photos, tmp_path, models, ca
     assert any("gone from the source" in warning for warning in after.warnings)
 
 
+def test_a_bad_file_that_was_deleted_is_no_gap_any_more_and_that_is_said(photos, tmp_path, models, capsys):
+    (photos / "001.png").write_bytes(b"no picture")
+    assert survey(photos, tmp_path / "out", models) == 1
+    (photos / "001.png").unlink()
+    assert survey(photos, tmp_path / "out", models) == 0
+    after = read_survey(tmp_path / "out")
+    assert ({photo.name for photo in after.photos}, after.gaps) == ({path.name for path in photos.iterdir()}, ())
+    told = "1 file that could not be read is gone from the source since, the first 001.png"
+    assert [warning for warning in after.warnings if warning.startswith(told)]
+    assert f"note: {told}" in capsys.readouterr().out
+
+
 def test_what_could_not_be_read_is_tried_again(photos, tmp_path, models):
     whole = (photos / "001.png").read_bytes()
     (photos / "001.png").write_bytes(whole[:3000])
