@@ -145,6 +145,9 @@ def _data(survey: Survey, entries: Sequence[Mapping[str, Any]], review: Review |
     unit = "mm" if any(entry["max_width_mm"] is not None for entry in entries) or not entries else "px"
     return {
         "survey": survey_id(survey),
+        # Decisions of those, in the browser's keeping or in a file, are decisions on today's findings.
+        "former": survey.former,
+        "merged": {one.id: one.merged for one in survey.findings if one.merged} if survey.former else {},
         "source": survey.source,
         "review_format": REVIEW_FORMAT,
         "meanings": MEANINGS,

@@ -349,7 +349,6 @@ def test_a_review_is_loaded_in_another_browser_and_a_wrong_one_is_refused(
         (tmp_path / name).write_text(text)
         other.set_input_files("#import-file", tmp_path / name)
         other.until(f"document.getElementById('message').textContent.startsWith('{name} is not a')")
-    assert "crack-tf survey --review" in other.texts("#message")[0]  # which takes one from before the survey went on
     assert other.texts("#progress") == ["2 of 12 decided: 1 accepted, 1 rejected"]
 
 
@@ -361,6 +360,38 @@ def test_a_report_made_with_a_review_starts_with_it(report_of: ReportOf, open_pa
     survey = drawn_survey(tmp_path / "again", 12)
     fresh = open_page(write_page(tmp_path / "again", survey, kept=(review, "")))
     assert fresh.texts("#progress") == ["2 of 12 decided: 1 accepted, 1 rejected"]
+
+
+def test_decisions_survive_when_the_survey_goes_on(open_page: OpenPage, tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 6)
+    tab = open_page(write_page(tmp_path, survey))
+    decide(tab)
+    path = export(tab, tmp_path)
+    before = read_review(path).decisions
+    first, _, third, fourth, *rest = survey.findings
+    # The first one's decision goes to what it has become part of, the second one's finding is gone, the third one's stands.
+    grown = replace(
+        survey, findings=(third, replace(fourth, merged=(first.id,)), *rest), former=("0123456789ab", survey_id(survey))
+    )
+    tab.goto(write_page(tmp_path, grown).as_uri())
+    for _ in range(2):  # asked again, it has them under its own name
+        assert tab.texts("#progress") == ["1 of 4 decided: 1 accepted, 0 rejected"]
+        assert tab.input_value("#reviewer") == "A. Engineer"
+        review = read_review(export(tab, tmp_path), replace(grown, former=()))
+        assert review.decisions == {third.id: before[third.id], fourth.id: before[first.id]}
+        tab.reload()
+    # What the page starts with is later, and counts.
+    kept = Review(survey_id(grown), "", "B.", "", {fourth.id: Decision("rejected", "", "2999-01-01T00:00:00Z")})
+    later = replace(grown, findings=grown.findings[1:], former=(survey_id(survey), survey_id(grown)))
+    tab.goto(write_page(tmp_path, later, kept=(kept, "")).as_uri())
+    assert tab.texts("#progress") == ["1 of 3 decided: 0 accepted, 1 rejected"]
+    (message,) = tab.texts("#message")
+    assert message.endswith("kept 1 decision on findings that are still here, and 1 that could not be taken over.")
+    # A file from before is taken, too.
+    other = open_page(write_page(tmp_path, grown))
+    other.set_input_files("#import-file", path)
+    other.wait_for_selector("#message:not([hidden])")
+    assert other.texts("#message") == [f"Loaded 2 decisions from {path.name}; 1 could not be taken over."]
 
 
 def test_a_later_reviewers_decisions_have_their_own_name(open_page: OpenPage, tmp_path: Path) -> None:

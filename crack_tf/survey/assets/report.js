@@ -17,16 +17,49 @@
 
   // ------------------------------------------------------------------------------------------------ the review
 
-  const storageKey = `crack_tf.review/${data.survey}`;
+  const keyOf = (survey) => `crack_tf.review/${survey}`;
+  const storageKey = keyOf(data.survey);
   let review = { reviewer: "", decisions: data.review?.decisions || {} }; // the reviewer is who decides in this browser
 
   function loadReview() {
     try {
       const stored = JSON.parse(localStorage.getItem(storageKey));
       if (stored?.decisions) review = { reviewer: "", ...stored };
+      else takeFormer();
     } catch {
       say("This browser does not keep decisions between visits. Export your review before you close the page.");
     }
+  }
+
+  // Decisions that this browser kept before the survey went on. Of these and the page's own, the later one counts.
+  function takeFormer() {
+    const stored = [...data.former].reverse().map((survey) => JSON.parse(localStorage.getItem(keyOf(survey))));
+    const before = stored.find((entry) => entry?.decisions);
+    if (!before) return;
+    const { now, left } = carried(before);
+    for (const [id, entry] of Object.entries(now)) {
+      if (!(review.decisions[id]?.time > entry.time)) review.decisions[id] = entry;
+    }
+    review.reviewer = before.reviewer || "";
+    storeReview();
+    const count = Object.keys(now).length;
+    say(`From before the survey went on, this browser kept ${plural(count, "decision")} on findings that are still here${left ? `, and ${left} that could not be taken over` : ""}.`);
+  }
+
+  // A review's decisions on today's findings, as crack_tf/survey/review.py has it: one that has become part of another gives its decision
+  // to that one, unless they differ; and how many are left.
+  function carried({ decisions, reviewer }) {
+    const now = {};
+    let left = Object.keys(decisions).length;
+    for (const { id } of data.findings) {
+      const entries = [id, ...(data.merged[id] ?? [])].map((name) => decisions[name]).filter((entry) => ["accepted", "rejected", ""].includes(entry?.decision));
+      const decided = entries.filter((entry) => entry.decision);
+      if (!entries.length || new Set(decided.map((entry) => entry.decision)).size > 1) continue;
+      const { decision, comment, time, reviewer: by } = decided[0] ?? entries[0];
+      now[id] = { decision, comment: String(comment || ""), time: String(time || ""), reviewer: String(by || reviewer || "") };
+      left -= entries.length;
+    }
+    return { now, left };
   }
 
   function storeReview() {
@@ -74,25 +107,14 @@
     } catch {
       return say(`${file.name} is not a JSON file.`);
     }
-    if (loaded?.format !== data.review_format || loaded.survey !== data.survey || !loaded.decisions) {
-      return say(
-        `${file.name} is not a review of this survey as it is now. One from before the survey went on: crack-tf survey --review.`,
-      );
+    if (loaded?.format !== data.review_format || ![data.survey, ...data.former].includes(loaded.survey) || !loaded.decisions) {
+      return say(`${file.name} is not a review of this survey.`);
     }
-    let count = 0;
-    for (const [id, entry] of Object.entries(loaded.decisions)) {
-      if (!byId.has(id) || !["accepted", "rejected", ""].includes(entry?.decision)) continue;
-      review.decisions[id] = {
-        decision: entry.decision,
-        comment: String(entry.comment || ""),
-        time: String(entry.time || ""),
-        reviewer: String(entry.reviewer || loaded.reviewer || ""),
-      };
-      count += 1;
-    }
+    const { now, left } = carried(loaded);
+    Object.assign(review.decisions, now);
     storeReview();
     showReview();
-    say(`Loaded ${plural(count, "decision")} from ${file.name}.`);
+    say(`Loaded ${plural(Object.keys(now).length, "decision")} from ${file.name}${left ? `; ${left} could not be taken over` : ""}.`);
   }
 
   function showReview() {
