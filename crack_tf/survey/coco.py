@@ -3,11 +3,12 @@
     {"info": ..., "images": [...], "annotations": [...], "categories": [{"id": 1, "name": "crack"}, {"id": 2, "name": "unclear"}]}
 
 Every photograph that was read is an image, those without cracks too. Its cracks are those of its own record, not of the merged findings:
-a crack that three photographs show is annotated on all three. Refuted findings are left out. Findings without a drawn crack, which
-nobody has settled, are the tiles of category "unclear": to be replaced by a crack, or deleted.
+a crack that three photographs show is annotated on all three. Refuted findings are left out. What nobody has settled has the category
+"unclear", and the attribute "drawn" says whether its outline is that of a drawn crack, which may become one, or of tiles: to be replaced
+by a crack, or deleted. So who takes the category "crack" takes no doubted mask for one.
 
-What a person decided goes before that: rejected findings are left out, and accepted ones without a drawn crack, whatever the second opinion
-says of them, have the category "crack to draw" (3, in a file that has any). Their outline is that of tiles: as a mask to train on it would
+What a person decided goes before that: rejected findings are left out, accepted ones are cracks, and those without a drawn crack, whatever
+the second opinion says of them, have the category "crack to draw" (3, in a file that has any). Their outline is that of tiles: as a mask to train on it would
 teach that all of a tile is crack, so `crack-tf data convert` asks which classes are cracks as long as there is one.
 
 `crack-tf data convert` reads the file back, as every export of CVAT or Label Studio in this format.
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.common.version import __version__
-from crack_tf.survey.findings import REFUTED, Finding, PhotoRecord, Survey
+from crack_tf.survey.findings import CONFIRMED, REFUTED, Finding, PhotoRecord, Survey
 from crack_tf.survey.outlines import annotation_rings, paint_outline
 from crack_tf.survey.review import ACCEPTED, REJECTED, UNDECIDED, Review
 from tflite.files import read_json, write_json
@@ -137,9 +138,10 @@ def _annotation(finding: Finding, photo: PhotoRecord, masks: str, decision: str)
         rings = annotation_rings(finding.outline, finding.holes)
         size = photo.width, photo.height
         segmentation = [[round(float(value), 2) for value in ring.clip(0, size).ravel()] for ring in rings]
-    undrawn = TO_DRAW if decision == ACCEPTED else UNCLEAR
+    drawn, accepted = finding.length_px is not None, decision == ACCEPTED
+    settled = accepted or finding.validation == CONFIRMED
     return {
-        "category_id": undrawn if finding.length_px is None else CRACK,
+        "category_id": CRACK if drawn and settled else TO_DRAW if accepted else UNCLEAR,
         "segmentation": segmentation,
         "area": int(mask.sum()),
         "bbox": [int(value) for value in box],
@@ -148,6 +150,7 @@ def _annotation(finding: Finding, photo: PhotoRecord, masks: str, decision: str)
         "attributes": {
             "finding": finding.id,
             "validation": finding.validation,
+            "drawn": drawn,
             **({"decision": decision} if decision else {}),
         },
     }

@@ -148,7 +148,7 @@ def _to_coco(found: Path, survey: Survey, review: Review | None, out: Path, conf
     written = coco.write_coco(out, survey, records, config.masks, review)
     told = f"{counted(written.images, 'photograph')} with {counted(written.cracks, 'crack')}"
     if written.unclear:
-        told += f", and {counted(written.unclear, 'place')} of category unclear that nobody has settled: draw their crack, or delete them"
+        told += f", and {counted(written.unclear, 'place')} of category unclear that nobody has settled: make them cracks, or delete them"
     if written.to_draw:
         told += f", and {counted(written.to_draw, 'accepted place')} without a drawn crack, category {coco.TO_DRAW_NAME}: draw it"
     if written.rejected:

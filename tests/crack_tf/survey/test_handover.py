@@ -158,7 +158,7 @@ def review_all(folder: Path, decide: Callable[[Finding], str]) -> None:
 def test_accepted_places_are_cracks_to_draw_and_rejected_ones_are_left_out(found: Path, tmp_path: Path) -> None:
     before = hand_over(found, tmp_path / "before.json", HandoverConfig("coco"))
     assert before.told == (
-        "3 photographs with 2 cracks, and 1 place of category unclear that nobody has settled: draw their crack, or delete them"
+        "3 photographs with 2 cracks, and 1 place of category unclear that nobody has settled: make them cracks, or delete them"
     )
     assert len(json.loads(before.path.read_text())["categories"]) == 2
     # The crack of a.png is none, and the three of b.png are all cracks, whatever the second opinion was.
@@ -176,6 +176,19 @@ def test_accepted_places_are_cracks_to_draw_and_rejected_ones_are_left_out(found
     # A tile is no mask to learn from.
     with pytest.raises(CrackError, match="which classes are cracks"):
         convert(done.path, tmp_path / "pairs")
+
+
+def test_a_doubted_drawn_crack_is_no_crack_until_somebody_accepts_it(tmp_path: Path) -> None:
+    a = photo_record("a.png")
+    doubted = replace(drawn_finding(a, LINE), validation="unclear")
+    write_found(tmp_path / "found", [(a, [doubted, tile_finding(a, Box(100, 200, 64, 64), "unclear")])])
+    path = hand_over(tmp_path / "found", tmp_path / "before.json", HandoverConfig("coco")).path
+    assert set(read_coco_masks(path)["a.png"]) == {"unclear"}
+    drawn = [entry["attributes"]["drawn"] for entry in json.loads(path.read_text())["annotations"]]
+    assert drawn == [True, False]
+    review_all(tmp_path / "found", lambda finding: "accepted" if finding.id == doubted.id else "")
+    path = hand_over(tmp_path / "found", tmp_path / "after.json", HandoverConfig("coco")).path
+    assert set(read_coco_masks(path)["a.png"]) == {"crack", "unclear"}
 
 
 def test_a_decision_holds_on_every_photograph_that_shows_the_finding(tmp_path: Path) -> None:
