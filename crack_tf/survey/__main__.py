@@ -38,7 +38,7 @@ a position although --flight-log or others have some; 2 nothing could be done as
 
 
 # Answered from what was searched.
-_ASKED_AFTERWARDS = ("since", "condition", "limit_mm", "faces")
+_ASKED_AFTERWARDS = ("since", "condition", "limit_mm", "faces", "title")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -72,6 +72,11 @@ def make_parser() -> argparse.ArgumentParser:
         "--one-file",
         action="store_true",
         help="pictures inside report.html instead of beside it; of a finished survey, without PHOTOS: the report only",
+    )
+    parser.add_argument(
+        "--title",
+        metavar="TEXT",
+        help="name of the structure or the inspection, at the head of report and exports (default: the name of PHOTOS)",
     )
 
     models = parser.add_argument_group("models")

@@ -8,8 +8,8 @@ a crack that three photographs show is annotated on all three. Refuted findings 
 by a crack, or deleted. So who takes the category "crack" takes no doubted mask for one.
 
 What a person decided goes before that: rejected findings are left out, accepted ones are cracks, and those without a drawn crack, whatever
-the second opinion says of them, have the category "crack to draw" (3, in a file that has any). Their outline is that of tiles: as a mask to train on it would
-teach that all of a tile is crack, so `crack-tf data convert` asks which classes are cracks as long as there is one.
+the second opinion says of them, have the category "crack to draw" (3, in a file that has any). Their outline is that of tiles: as a mask
+to train on it would teach that all of a tile is crack, so `crack-tf data convert` asks which classes are cracks as long as there is one.
 
 `crack-tf data convert` reads the file back, as every export of CVAT or Label Studio in this format.
 """
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.common.version import __version__
-from crack_tf.survey.findings import CONFIRMED, REFUTED, Finding, PhotoRecord, Survey
+from crack_tf.survey.findings import CONFIRMED, REFUTED, Finding, PhotoRecord, Survey, title_of
 from crack_tf.survey.outlines import annotation_rings, paint_outline
 from crack_tf.survey.review import ACCEPTED, REJECTED, UNDECIDED, Review
 from tflite.files import read_json, write_json
@@ -107,7 +107,7 @@ def write_coco(
                     {"id": len(annotations) + 1, "image_id": number, **_annotation(finding, photo, masks, decision)}
                 )
     info = {
-        "description": f"cracks of the survey {survey.source}: opinions of neural networks, to be corrected",
+        "description": f"cracks of the survey {title_of(survey)}: opinions of neural networks, to be corrected",
         "contributor": MADE_BY,
         "version": __version__,
         "date_created": survey.created,

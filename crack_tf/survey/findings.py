@@ -368,6 +368,18 @@ def unplaced(photos: Sequence[PhotoRecord]) -> list[PhotoRecord]:
     return [photo for photo in photos if photo.latitude is None]
 
 
+def title_of(survey: Survey) -> str:
+    """What the survey is called: as somebody named it, else by its source."""
+    given = survey.settings.get("title")
+    return given if isinstance(given, str) else survey.source
+
+
+def flown(photos: Sequence[PhotoRecord]) -> str:
+    """Days on which photographs were taken: "2025-06-01", or the first and the last."""
+    days = sorted({photo.time[:10] for photo in photos if photo.time})
+    return "not known" if not days else days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
 def research_of(survey: Survey) -> str:
     """What is told where a survey's models are for research only; "" where none is."""
     return research_note([str(model.get("name")) for model in survey.models.values() if model.get("use") == RESEARCH])

@@ -12,7 +12,7 @@ import numpy as np
 from crack_tf.photo.cracks import RANGE_COLUMNS
 from crack_tf.photo.faces import RECTANGLE, Face, Frame, spots_on
 from crack_tf.photo.limits import column
-from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, limits_of
+from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, limits_of, title_of
 from crack_tf.survey.ledger import Coverage, coverage_of
 from crack_tf.survey.photo_list import FILE_NAME as PHOTOS_CSV
 from crack_tf.survey.photo_list import photo_columns, photo_rows
@@ -51,8 +51,10 @@ def write_tables(out: Path, survey: Survey, coverage: Coverage | None = None, ke
     rows = [finding_row(finding, limits, review) for finding in survey.findings]
     write_csv(out / FINDINGS_CSV, rows, table_columns(limits, review))
     write_csv(out / PHOTOS_CSV, photo_rows(survey, review), photo_columns(review))
-    write_json(out / FINDINGS, findings_geojson(survey.findings, limits, review))
-    write_json(out / COVERAGE, coverage_geojson(survey.photos, survey.gaps, coverage or coverage_of(survey, review)))
+    title = {"title": title_of(survey)}
+    write_json(out / FINDINGS, findings_geojson(survey.findings, limits, review) | title)
+    seen = coverage or coverage_of(survey, review)
+    write_json(out / COVERAGE, coverage_geojson(survey.photos, survey.gaps, seen) | title)
 
 
 def table_columns(limits: Sequence[float] = (), review: Review | None = None) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.survey.crs import Projection, projection
-from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, limits_of
+from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, limits_of, title_of
 from crack_tf.survey.geojson import NOTE, finding_row, table_columns
 from crack_tf.survey.placing import Placed, PlacedCrack, place_cracks
 from crack_tf.survey.review import COLUMNS as REVIEW_COLUMNS
@@ -187,7 +187,7 @@ def _layers(survey: Survey, placed: Placed, there: Projection, review: Review | 
         _Layer(
             FINDINGS,
             _POINT,
-            f"Findings of the survey {survey.source}, columns as in findings.csv; {height}",
+            f"Findings of the survey {title_of(survey)}, columns as in findings.csv; {height}",
             list(numbers.values()),
             [_point(finding.longitude, finding.latitude, there) for finding in survey.findings],
             columns,

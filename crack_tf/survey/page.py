@@ -27,7 +27,16 @@ from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.limits import ANSWERS
 from crack_tf.survey.certificate import Certificate, read_certificate
 from crack_tf.survey.condition import PROPOSAL, count_states, describe_doubts, table_of
-from crack_tf.survey.findings import MEANINGS, VALIDATIONS, Finding, Survey, limits_of, research_of
+from crack_tf.survey.findings import (
+    MEANINGS,
+    VALIDATIONS,
+    Finding,
+    Survey,
+    flown,
+    limits_of,
+    research_of,
+    title_of,
+)
 from crack_tf.survey.ledger import Coverage, coverage_of
 from crack_tf.survey.page_certificate import certificate_section
 from crack_tf.survey.page_coverage import coverage_section
@@ -99,7 +108,12 @@ def write_page(
         style=style,
         script=script,
         data=_script_json(_data(survey, entries, review)),
+        title=escape(title_of(survey)),
         source=escape(survey.source),
+        flown=flown(survey.photos),
+        reviewed=f" Reviewed by <bdi>{escape(review.reviewers)}</bdi>."
+        if review is not None and review.reviewers
+        else "",
         created=escape(_when(survey.created)),
         version=__version__,
         survey_id=survey_id(survey),
@@ -317,7 +331,7 @@ def _method(survey: Survey, review: Review | None) -> str:
         (role, ", ".join(f"{name} {value}" for name, value in _flatten(model))) for role, model in survey.models.items()
     ]
     # Tables of faces and rules are told elsewhere on the page.
-    told = {"models", "condition", "since"}
+    told = {"title", "models", "condition", "since"}
     settings = _flatten({name: value for name, value in survey.settings.items() if name not in told})
     scales = sorted(photo.mm_per_pixel for photo in survey.photos if photo.mm_per_pixel is not None)
     if scales:

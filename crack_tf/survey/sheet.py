@@ -17,7 +17,7 @@ import numpy as np
 
 from crack_tf.photo.faces import Face
 from crack_tf.survey.alignment import aligned
-from crack_tf.survey.findings import Survey
+from crack_tf.survey.findings import Survey, flown, title_of
 from crack_tf.survey.merge import Points
 from crack_tf.survey.mosaic import Mosaic, draw_mosaic
 from crack_tf.survey.placing import Placed, PlacedCrack, place_cracks
@@ -106,7 +106,8 @@ def write_sheets(out: Path, survey: Survey, drawing: tuple[Views, Placed], photo
             gaps += [f"not in the mosaic of {face.name}: {text}" for text in mosaic.lost]
         layout = layout_of(face, cracks, _title(survey, face, position_error_m, mosaic, count, len(views.faces)))
         index.append(_write(out, f"sheet-{count:03d}", face, layout, mosaic))
-    write_json(out / INDEX, {"format": FORMAT, "source": survey.source, "created": survey.created, "sheets": index})
+    about = {"title": title_of(survey), "source": survey.source, "created": survey.created}
+    write_json(out / INDEX, {"format": FORMAT, **about, "sheets": index})
     return Sheets(len(index), number, tuple(gaps))
 
 
@@ -127,7 +128,6 @@ def _on_sheet(crack: PlacedCrack, number: int) -> SheetCrack:
 def _title(
     survey: Survey, face: Face, position_error_m: float, mosaic: Mosaic | None, number: int, count: int
 ) -> Title:
-    dates = sorted({photo.time[:10] for photo in survey.photos if photo.time})
     notes = [
         f"Positions are good to about {position_error_m:g} m across the face; cracks are placed from one photograph each."
     ]
@@ -137,8 +137,8 @@ def _title(
         )
     return Title(
         face=face.name,
-        source=survey.source,
-        flown=dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}" if dates else "not known",
+        survey=title_of(survey),
+        flown=flown(survey.photos),
         surveyed=survey.created[:10],
         sheet=f"{number} of {count}",
         notes=(*notes, "Opinions of neural networks about photographs, not a safety assessment."),

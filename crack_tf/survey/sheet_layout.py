@@ -62,7 +62,7 @@ class Title:
     """What the title block says."""
 
     face: str
-    source: str
+    survey: str
     flown: str
     surveyed: str
     sheet: str
@@ -99,7 +99,7 @@ class Layout:
         known = [crack.length_mm for crack in self.cracks if crack.length_mm is not None]
         return [
             f"{self.title.face}",
-            f"Survey of {self.title.source}, flown {self.title.flown}, surveyed {self.title.surveyed}",
+            f"Survey of {self.title.survey}, flown {self.title.flown}, surveyed {self.title.surveyed}",
             f"Scale 1:{self.scale} (A3), face {self.size_mm[0] / 1000:.2f} x {self.size_mm[1] / 1000:.2f} m, sheet {self.title.sheet}",
             f"{counted(len(self.cracks), 'crack')}, {sum(known) / 1000:.2f} m together; numbers as in sheets.json",
             *self.title.notes,

@@ -52,6 +52,7 @@ from tflite.sidecar import Sidecar, read_sidecar
 from tflite.words import counted
 
 FOREGROUNDS = ("auto", "none")
+_MAX_TITLE = 200  # characters
 # Least and most. Wider than any flight, and what a survey's files hold: what they refuse would fail after the search, not before it.
 _RANGES = {
     "position_error_m": (1e-6, 1e6),
@@ -83,6 +84,7 @@ class SurveyConfig:
         clock_offset: seconds to add to the times of the camera's clock.
         position_error_m: how wrong positions may be; farther apart, photographs are never compared for the same crack.
         needs_mm: width of crack that must be measurable where a surface counts as seen.
+        title: name of the structure or the inspection, for the report's head and for exports; None for the source's name.
         limit_mm: widths that tables and report say of each crack whether it exceeds them: millimetres, a preset of `crack_tf.photo.limits`
             such as "ec2", text with commas between, or a list of these; `limits` has them in millimetres.
         faces: file of the structure's faces, see `crack_tf.photo.faces`; None takes the walls that the flight looked at.
@@ -131,6 +133,7 @@ class SurveyConfig:
     jobs: int | None = None
     scheduler: str | None = None
     limit_mm: Limits = ()
+    title: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limit_mm", read_limits(self.limit_mm))
@@ -162,6 +165,10 @@ class SurveyConfig:
                     f"--distance-from-positions needs --position-error-m of at most {MOST_POSITION_ERROR_M:g} (now "
                     f"{self.position_error_m:g}): only positions by RTK or the like tell how far photographs are apart."
                 )
+        if self.title is not None and not (
+            self.title.strip() and len(self.title) <= _MAX_TITLE and self.title.isprintable()
+        ):
+            raise CrackError(f"--title {self.title!r}: give one line of at most {_MAX_TITLE} characters.")
         if self.certify_seed < 0:
             raise CrackError(f"--certify-seed {self.certify_seed}: give 0 or more.")
         if not 0 <= self.overlap <= MAX_OVERLAP:
@@ -401,6 +408,7 @@ def _asked(config: SurveyConfig, faces: Sequence[Face], earlier: Earlier | None)
         **({} if config.condition is None else {"condition": read_condition(config.condition).as_json()}),
         **({"limits_mm": list(config.limits)} if config.limits else {}),
         **({} if earlier is None else {"since": earlier.as_json()}),
+        **({} if config.title is None else {"title": config.title}),
     }
 
 

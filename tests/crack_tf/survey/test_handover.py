@@ -18,7 +18,7 @@ from PIL import Image
 from crack_tf.data.convert import convert
 from crack_tf.data.shapes import coco_counts, paint_polygon, paint_runs
 from crack_tf.survey.findings import Finding, Gap, read_survey, write_survey
-from crack_tf.survey.geojson import COLUMNS
+from crack_tf.survey.geojson import COLUMNS, write_tables
 from crack_tf.survey.handover import HandoverConfig, hand_over
 from crack_tf.survey.review import COLUMNS as REVIEW_COLUMNS
 from crack_tf.survey.review import Decision, Review, keep_review
@@ -189,6 +189,20 @@ def test_a_doubted_drawn_crack_is_no_crack_until_somebody_accepts_it(tmp_path: P
     review_all(tmp_path / "found", lambda finding: "accepted" if finding.id == doubted.id else "")
     path = hand_over(tmp_path / "found", tmp_path / "after.json", HandoverConfig("coco")).path
     assert set(read_coco_masks(path)["a.png"]) == {"crack", "unclear"}
+
+
+def test_a_surveys_title_goes_with_its_exports(found: Path, tmp_path: Path) -> None:
+    survey = read_survey(found)
+    write_survey(found, replace(survey, settings={**survey.settings, "title": "Bridge 12"}))
+    done = hand_over(found, tmp_path / "cracks.json", HandoverConfig("coco"))
+    assert "survey Bridge 12:" in json.loads(done.path.read_text())["info"]["description"]
+    write_tables(found, read_survey(found))
+    for name in ("findings.geojson", "coverage.geojson"):
+        assert json.loads((found / name).read_text())["title"] == "Bridge 12"
+    if is_installed("ezdxf"):
+        sheets = hand_over(found, tmp_path / "sheets", HandoverConfig("sheet")).path
+        assert json.loads((sheets / "sheets.json").read_text())["title"] == "Bridge 12"
+        assert "Survey of Bridge 12, flown " in (sheets / "sheet-001.svg").read_text()
 
 
 def test_a_decision_holds_on_every_photograph_that_shows_the_finding(tmp_path: Path) -> None:

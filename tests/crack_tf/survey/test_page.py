@@ -93,6 +93,23 @@ def test_the_page_tells_what_was_searched_and_what_is_not_known(tmp_path: Path, 
     assert "All pictures are inside this file." in page(tmp_path, survey, one_file=True).text
 
 
+def test_the_head_names_what_was_surveyed_when_and_who_reviewed_it(tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 2)
+    days = sorted({photo.time[:10] for photo in survey.photos if photo.time})
+    first, second = (finding.id for finding in survey.findings)
+    names = {
+        first: Decision("accepted", reviewer="B. <Engineer>"),
+        second: Decision("rejected", reviewer="A. Engineer"),
+    }
+    named = replace(survey, settings={**survey.settings, "title": "Bridge 12 <east>, 2026"})
+    plain, full = page(tmp_path, survey), page(tmp_path, named, kept=(Review("", "", "", "", names), ""))
+    head, whole = (" ".join(found.text.partition("Findings")[0].split()) for found in (plain, full))
+    assert f"Crack survey Pier 7 east Photographs: Pier 7 east, flown: {days[0]}" in head
+    assert "Reviewed by" not in head
+    assert "Crack survey Bridge 12 <east>, 2026 Photographs: Pier 7 east, flown: " in whole
+    assert "Reviewed by A. Engineer, B. <Engineer>. Made" in whole
+
+
 def test_validations_stand_in_one_order_everywhere(tmp_path: Path) -> None:
     text = write_page(tmp_path, drawn_survey(tmp_path, 12)).read_text(encoding="utf-8")
     for pattern in (

@@ -28,6 +28,8 @@ from tflite.errors import CrackError
         ({"foreground": "mask.png"}, "--foreground 'mask.png': choose one of auto, none"),
         ({"distance_m": 0}, "--distance-m 0: give metres from 0.01 to 5000."),
         ({"every_s": float("nan")}, "--every-s nan: give a number above 0"),
+        ({"title": " "}, "--title ' ': give one line of at most 200 characters"),
+        ({"title": "two\nlines"}, r"--title 'two\nlines': give one line"),
         ({"needs_mm": 1e300}, "--needs-mm 1e+300: give a number from 0.001 to 1000"),
         ({"needs_mm": 1e-9}, "--needs-mm 1e-09: give a number from 0.001 to 1000"),
         ({"position_error_m": 1e300}, "--position-error-m 1e+300: give a number from"),
