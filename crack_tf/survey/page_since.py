@@ -50,7 +50,7 @@ def since_section(
         f'<table class="sizes"><thead><tr><th scope="col">Crack</th><th scope="col">Number</th></tr></thead><tbody>{rows}</tbody></table>'
         f"{shown}"
         '<p class="muted">Left the earlier photograph, right this survey&#x27;s, one laid onto the other, each with the outline of what '
-        "its survey drew; grey is what the earlier survey kept no picture of. Grown: the whole 95 % range of the growth, in mean width or "
+        "its survey drew, cut to what is known of both. Grown: the whole 95 % range of the growth, in mean width or "
         "in length, lies above 0. Not shown to have grown: it may have grown by as much as the upper end. "
         "Where both photographs show a crack clearly, it is compared with itself at the same places. <code>since.csv</code> has all "
         "numbers.</p></section>"
@@ -83,7 +83,7 @@ def _figure(
     told = [text for text in (growth_words(change), change.note) if text]
     if change.width_by == TWO_RANGES:
         told.append("by two independent measurements")
-    old, later = change.picture, change.new_picture if new is None else new.picture
+    old, later = change.picture, change.new_picture or (None if new is None else new.picture)
     pictures = shelf.pictures(old or later or "", later or old or "")
     images = [
         _image(pictures, place, f"{name}, {when}", outlines.get(there, ()))

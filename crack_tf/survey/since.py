@@ -77,7 +77,7 @@ FORMAT = "crack_tf.since/1"
 FILE_NAME = "since.json"
 SAME_PLACES, TWO_RANGES = "same places", "two ranges"
 _WIDTH_DIGITS, _LENGTH_DIGITS = 3, 1  # of millimetres
-_LATER = "-now.jpg"  # after the id: the later photograph of what only the earlier survey drew
+LATER = "-now.jpg"  # after the id: the later picture, where it is not the finding's own
 _CACHED = 64  # photographs whose points are in memory
 _DISAGREE = 0.15  # by which two surveys' scales may differ beyond what both leave open, before that is told
 
@@ -99,7 +99,8 @@ class Change:
         length_growth_mm, length_growth_low_mm, length_growth_high_mm: likewise.
         note: why nobody can tell, why a crack is new or gone, or what else is to be known.
         picture: the earlier photograph of the place, laid onto the later one's picture where there is one; relative to the folder.
-        new_picture: of a crack that only the earlier survey drew, the later photograph of its place, laid onto the earlier picture.
+        new_picture: of a crack that only the earlier survey drew, the later photograph of its place, laid onto the earlier picture; of
+            other cracks the part of the finding's picture that `picture` shows, where that is less.
     """
 
     verdict: Annotated[str, OneOf(VERDICTS)]
@@ -371,7 +372,7 @@ class _Comparison:
         for change, pair in found:
             name = f"{SINCE}/{(change.new or change.old)[0]}"
             picture = f"{name}.jpg" if change.old else None
-            later = f"{name}{_LATER}" if pair is not None and not change.new else None
+            later = f"{name}{LATER}" if pair is not None and not change.new else None
             changes.append(replace(change, picture=picture, new_picture=later))
             laid = later or picture
             if laid is not None and pair is not None:

@@ -2,12 +2,13 @@
 
 Of a crack that the later survey drew, the earlier picture is laid onto the later one's. Of one that only the earlier survey drew, the
 later photograph of its place is laid onto the earlier picture, so that a person sees what is there now: that photograph is read again.
+Both are cut to what both show.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from crack_tf.survey.findings import Finding, Polygon, Survey
 from crack_tf.survey.pictures import as_jpeg
 from crack_tf.survey.review import Review
 from crack_tf.survey.review_tiles import picture_region
-from crack_tf.survey.since import FILE_NAME, FORMAT, Change, Earlier, Since, without_rejected
+from crack_tf.survey.since import FILE_NAME, FORMAT, LATER, Change, Earlier, Since, without_rejected
 from crack_tf.survey.store import SINCE, SINCE_FILES
 from tflite.checked import file_inside
 from tflite.errors import CrackError
@@ -29,6 +30,9 @@ from tflite.images import load_rgb
 TABLE = "since.csv"
 COLUMNS = tuple(entry.name for entry in fields(Change))
 _BESIDE = 128  # grey level of what the earlier picture does not show
+# Of a picture, in shares of its width and height: left, top, right, bottom.
+Part = tuple[float, float, float, float]
+_WHOLE: Part = (0.0, 0.0, 1.0, 1.0)
 
 
 # Names of photographs of the later survey, to these with their pixels, uint8 (height, width, 3), in any order; without those that are lost
@@ -61,21 +65,23 @@ def write_since(
     by_id = {finding.id: finding for found in (survey, earlier.survey) for finding in found.findings}
     sizes = [{photo.name: (photo.width, photo.height) for photo in found.photos} for found in (earlier.survey, survey)]
     (out / SINCE).mkdir(exist_ok=True)
-    for change in since.changes:
-        if change.picture is None:
-            continue
-        picture = _earlier_picture(out, earlier, change, by_id, sizes, seen_on.get(change.picture))
-        if picture is not None:
-            write_bytes(out / change.picture, picture)
-    written = set(_write_later(out, since.changes, by_id, sizes[0], seen_on, photographs))
-    kept = (change if change.new_picture in written else replace(change, new_picture=None) for change in since.changes)
-    since = replace(since, changes=tuple(kept))
+    pairs = [None if change.picture is None else seen_on.get(change.picture) for change in since.changes]
+    parts: dict[str, Part] = {}
+    changes = [
+        _write_earlier(out, earlier, change, by_id, sizes, pair, parts)
+        for change, pair in zip(since.changes, pairs, strict=True)
+    ]
+    _write_later(out, changes, by_id, sizes[0], seen_on, photographs, parts)
+    changes = [
+        change
+        if change.new_picture is None or (out / change.new_picture).is_file()
+        else replace(change, new_picture=None)
+        for change in changes
+    ]
     outlines: dict[str, tuple[Polygon, ...]] = {}
-    for change in since.changes:
-        outlines |= _outlines(
-            out, change, by_id, sizes, None if change.picture is None else seen_on.get(change.picture)
-        )
-    since = replace(since, outlines=outlines)
+    for change, pair in zip(changes, pairs, strict=True):
+        outlines |= _outlines(out, change, by_id, sizes, pair, parts)
+    since = replace(since, changes=tuple(changes), outlines=outlines)
     standing = without_rejected(since, review, 1)
     write_changes(out, standing)
     # With what was rejected, which another review may accept.
@@ -97,26 +103,36 @@ def remove_since(out: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _earlier_picture(
+def _write_earlier(
     out: Path,
     earlier: Earlier,
     change: Change,
     findings: Mapping[str, Finding],
     sizes: Sequence[Mapping[str, tuple[int, int]]],
     pair: PhotoPair | None,
-) -> bytes | None:
-    """The earlier pictures of a crack laid onto the later one's, as JPEG; as they are where there is none. None for what is missing."""
+    parts: dict[str, Part],
+) -> Change:
+    """Write the earlier pictures of a crack, laid onto the later one's where there is one, and both cut to what they show.
+
+    Returns:
+        The change, with the later picture where that was cut, and without a picture that is missing.
+    """
     import cv2
 
+    if change.picture is None:
+        return change
     olds = [findings[number] for number in change.old]
     if pair is None or not change.new:
         image = _read(earlier.folder, olds[0].picture)
-        return None if image is None else as_jpeg(image)
+        if image is None:
+            return replace(change, picture=None)
+        write_bytes(out / change.picture, as_jpeg(image))
+        return change
     new = findings[change.new[0]]
     later = _read(out, new.picture)
     if later is None:
-        return None
-    shown = np.full_like(later, _BESIDE)
+        return replace(change, picture=None)
+    shown, known = np.full_like(later, _BESIDE), np.zeros(later.shape[:2], bool)
     size = later.shape[1], later.shape[0]
     into = _to_picture(new, sizes[1][new.photo], size) @ np.array(pair.homography)
     for old in olds:
@@ -124,10 +140,26 @@ def _earlier_picture(
         if image is None:
             continue
         back = np.linalg.inv(_to_picture(old, sizes[0][old.photo], (image.shape[1], image.shape[0])))
-        there = cv2.warpPerspective(np.ones(image.shape[:2], np.uint8), into @ back, size, flags=cv2.INTER_NEAREST)
+        there = cv2.warpPerspective(np.ones(image.shape[:2], np.uint8), into @ back, size, flags=cv2.INTER_NEAREST) > 0
         laid = cv2.warpPerspective(image, into @ back, size, flags=cv2.INTER_AREA)
-        shown[there > 0] = laid[there > 0]
-    return as_jpeg(shown)
+        shown[there], known = laid[there], known | there
+    if not known.any():
+        return replace(change, picture=None)
+    place, parts[change.picture] = _part(known)
+    write_bytes(out / change.picture, as_jpeg(shown[place]))
+    if known[place].size == known.size:
+        return change
+    name = f"{SINCE}/{new.id}{LATER}"
+    write_bytes(out / name, as_jpeg(later[place]))
+    return replace(change, new_picture=name)
+
+
+def _part(known: np.ndarray) -> tuple[tuple[slice, slice], Part]:
+    """The rectangle around what is known of a picture, bool (height, width): rows and columns, and in shares."""
+    rows, columns = (np.flatnonzero(known.any(axis=axis)) for axis in (1, 0))
+    place = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    height, width = known.shape
+    return place, (place[1].start / width, place[0].start / height, place[1].stop / width, place[0].stop / height)
 
 
 def _outlines(
@@ -136,35 +168,41 @@ def _outlines(
     findings: Mapping[str, Finding],
     sizes: Sequence[Mapping[str, tuple[int, int]]],
     pair: PhotoPair | None,
+    parts: Mapping[str, Part],
 ) -> dict[str, tuple[Polygon, ...]]:
     """What each survey drew, on its own picture of a crack; what only the earlier one drew on the later picture, too."""
     olds = [findings[number] for number in change.old]
     news = [findings[number] for number in change.new[:1]]
     whole = (1, 1)
     into_new = [_to_picture(new, sizes[1][new.photo], whole) for new in news]
-    found = {new.picture: _moved([new], into) for new, into in zip(news, into_new, strict=True)}
-    if change.picture is not None and (out / change.picture).is_file() and olds:
+    part = parts.get(change.picture or "", _WHOLE)
+    found = {
+        change.new_picture or new.picture: _moved([new], into, part) for new, into in zip(news, into_new, strict=True)
+    }
+    if change.picture is not None and olds:
         if pair is not None and news:
             laid = into_new[0] @ np.array(pair.homography)
-            found[change.picture] = _moved([old for old in olds if old.photo == pair.old], laid)
+            found[change.picture] = _moved([old for old in olds if old.photo == pair.old], laid, part)
         else:
-            found[change.picture] = _moved(olds[:1], _to_picture(olds[0], sizes[0][olds[0].photo], whole))
-        if change.new_picture is not None:
-            found[change.new_picture] = found[change.picture]
+            found[change.picture] = _moved(olds[:1], _to_picture(olds[0], sizes[0][olds[0].photo], whole), part)
+            if change.new_picture is not None:
+                found[change.new_picture] = found[change.picture]
     return found
 
 
-def _moved(findings: Sequence[Finding], into: np.ndarray) -> tuple[Polygon, ...]:
-    """Outlines as shares of a picture, cut off at its border.
+def _moved(findings: Sequence[Finding], into: np.ndarray, part: Part) -> tuple[Polygon, ...]:
+    """Outlines as shares of a part of a picture; what lies outside goes on below 0 and above 1.
 
     Args:
         findings: that they are of.
         into: (3, 3), pixels of their photograph to those of the picture as one pixel, whose middle is 0.
+        part: of the picture.
     """
     polygons = []
     for ring in (ring for finding in findings for ring in finding.outline):
         points = np.c_[np.array(ring, float), np.ones(len(ring))] @ into.T
-        shares = (points[:, :2] / points[:, 2:] + 0.5).clip(0, 1).round(4)
+        start, end = np.array(part[:2]), np.array(part[2:])
+        shares = ((points[:, :2] / points[:, 2:] + 0.5 - start) / (end - start)).round(4)
         polygons.append(tuple((float(x), float(y)) for x, y in shares))
     return tuple(polygons)
 
@@ -176,12 +214,13 @@ def _write_later(
     sizes: Mapping[str, tuple[int, int]],
     seen_on: Mapping[str, PhotoPair],
     photographs: Photographs,
-) -> Iterator[str]:
-    """Write the later photographs of cracks that only the earlier survey drew, a photograph at a time; the names of those written."""
+    parts: dict[str, Part],
+) -> None:
+    """Write the later photographs of cracks that only the earlier survey drew, a photograph at a time, both cut to what they show."""
     wanted: dict[str, list[tuple[str, str, Change]]] = {}
     for change in changes:
         name, below = change.new_picture, change.picture
-        if name in seen_on and name is not None and below is not None and (out / below).is_file():
+        if name in seen_on and name is not None and below is not None:
             wanted.setdefault(seen_on[name].new, []).append((name, below, change))
     for photo, pixels in photographs(wanted.keys()) if wanted else ():
         for name, below, change in wanted.get(photo, ()):
@@ -189,8 +228,11 @@ def _write_later(
             if shown is not None:
                 size = shown.shape[1], shown.shape[0]
                 into = _to_picture(old, sizes[old.photo], size) @ np.linalg.inv(np.array(seen_on[name].homography))
-                write_bytes(out / name, as_jpeg(_laid(pixels, into, size)))
-                yield name
+                known = _laid(np.full_like(pixels, 255), into, size)[..., 0] == 255
+                if known.any():
+                    place, parts[below] = _part(known)
+                    write_bytes(out / name, as_jpeg(_laid(pixels, into, size)[place]))
+                    write_bytes(out / below, as_jpeg(shown[place]))
 
 
 def _laid(pixels: np.ndarray, into: np.ndarray, size: tuple[int, int]) -> np.ndarray:

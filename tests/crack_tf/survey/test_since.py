@@ -192,7 +192,6 @@ def test_of_a_crack_that_is_gone_the_report_shows_what_is_there_now_and_why_that
     assert (dark & ~here).sum() > 200
     assert now[dark & here].mean() > 150  # repaired
     assert now[dark & ~here].mean() < 90  # the cracks beside it are still there, and at the same places
-    assert all(change.new_picture is None for change in since.changes if change is not gone)
 
 
 def test_a_later_photograph_that_is_lost_leaves_the_earlier_one_alone(epochs: Epochs, tmp_path: Path) -> None:
@@ -342,6 +341,33 @@ def test_growth_is_claimed_only_inside_what_both_photographs_show(frames: tuple[
     assert runs_out["length_verdict"] == "grown"
     assert float(runs_out["length_growth_mm"]) == pytest.approx(13.6, abs=1)  # of 24 mm
     assert runs_out["note"].startswith("it leaves what both photographs show")
+
+
+def test_the_pictures_are_cut_to_what_both_photographs_show(frames: tuple[Path, Path]) -> None:
+    out = frames[1]
+    survey = read_survey(out)
+    since = read_since(out, survey)
+    assert since is not None
+    pictures = {found.id: found.picture for found in survey.findings}
+    whole = next(change for change in since.changes if change.note and change.length_verdict == "cannot tell")
+    assert whole.picture is not None
+    assert whole.new_picture is not None
+    before, now, full = (
+        np.asarray(Image.open(out / name).convert("L"), float)
+        for name in (whole.picture, whole.new_picture, pictures[whole.new[0]])
+    )
+    assert before.shape == now.shape
+    assert before.shape[1] == pytest.approx(220, abs=3)  # of 340 pixels
+    assert full.shape[1] == 340
+    assert np.corrcoef(before.ravel(), now.ravel())[0, 1] > 0.7  # cracks differ
+    assert before[:, -1].std() > 5  # not grey
+    for name, picture in ((whole.picture, before), (whole.new_picture, now)):
+        inside = Image.new("L", picture.shape[::-1])
+        for ring in since.outlines[name]:
+            ImageDraw.Draw(inside).polygon([(x * picture.shape[1], y * picture.shape[0]) for x, y in ring], fill=1)
+        assert picture[np.asarray(inside) > 0].mean() < picture.mean() - 40
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert whole.new_picture in page
 
 
 def test_without_clear_places_no_growth_is_claimed_of_other_parts_or_longer_lines(frames: tuple[Path, Path]) -> None:
