@@ -23,7 +23,7 @@ import contextlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -45,6 +45,7 @@ from crack_tf.photo.limits import ANSWERS, CANNOT_TELL, Untold, column, tell, un
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
 from crack_tf.photo.overlay import ABOUT, ABOUT_WORDS
+from crack_tf.photo.ranges import is_hole
 from tflite.arguments import check_types
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.drawn import marked
@@ -232,7 +233,7 @@ def work(
                 print(report_line(record), flush=True)
             rows.append(row_of(record, place.folder.relative_to(out)))
             cracks, others = record.get("cracks", ()), record.get("unclear", ())
-            doubtful |= not all(mark["width_trusted"] for mark in (*cracks, *others))
+            doubtful |= not all(map(_is_sure, (*cracks, *others)))
             marks_unclear += len(others)
             for limit, told in answers.items():
                 told += [mark[column(limit)] for mark in cracks]
@@ -513,7 +514,7 @@ def report_line(record: dict[str, Any]) -> str:
         unit = "mm" if record["mm_per_pixel"] else "px"
         digits = 2 if unit == "mm" else 1
         widest = max(cracks, key=lambda crack: crack[f"max_width_{unit}"])
-        about = "" if widest["width_trusted"] else ABOUT
+        about = "" if _is_sure(widest) else ABOUT
         text += f", longest {cracks[0][f'length_{unit}']:.0f} {unit}, widest {about}{widest[f'max_width_{unit}']:.{digits}f} {unit}"
     text += others(Counter(mark["note"] for mark in record["unclear"]), record["short"])
     if record["reason"]:
@@ -522,6 +523,11 @@ def report_line(record: dict[str, Any]) -> str:
     seam = "" if ratio is None else f", seams {ratio:.2f}"
     note = f"\nnote: {record['note']}" if record.get("note") else ""
     return f"{record['photo']}: {text} ({record['seconds']:.1f} s{seam}){note}"
+
+
+def _is_sure(crack: Mapping[str, Any]) -> bool:
+    """Whether the maximum width of a crack of a record is to be trusted."""
+    return bool(crack["width_trusted"]) and not is_hole(crack["mean_width_px"], crack["max_width_px"])
 
 
 class _Progress:

@@ -15,7 +15,7 @@ from crack_tf.photo.limits import tell
 from crack_tf.photo.masks import check_crack_mask, lay_on_photo, read_mask
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
-from crack_tf.photo.overlay import ABOUT_WORDS, caption
+from crack_tf.photo.overlay import ABOUT, ABOUT_WORDS, caption
 from tflite.arguments import check_path, check_types
 from tflite.errors import CrackError
 from tflite.formats import is_drawn
@@ -106,7 +106,7 @@ class MeasuredMask:
             )
             for limit in self.limit_mm
         ]
-        tilde = "" if all(crack.width_trusted for crack in every) else f"; {ABOUT_WORDS}"
+        tilde = f"; {ABOUT_WORDS}" if any(ABOUT in caption(crack) for crack in every) else ""
         return [*told, *limits, f"{total} (length, mean / maximum width{tilde}), written to {self.folder}"]
 
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from crack_tf.photo.cracks import Crack, Point
 from crack_tf.photo.key import Colour, with_key_below
 from crack_tf.photo.masks import check_mask
+from crack_tf.photo.ranges import is_hole
 from tflite.drawn import marked
 from tflite.errors import CrackError
 
@@ -105,7 +106,7 @@ def _key(cracks: Sequence[Crack], mask: np.ndarray | None, unlabelled: int) -> l
         key += [(_LINE, "middle of a crack"), (_WIDEST, "where it is widest")]
     if any(crack.note is not None for crack in cracks):
         key.append((_UNCLEAR, "unclear: may be no crack"))
-    if not all(crack.width_trusted for crack in cracks):
+    if any(ABOUT in caption(crack) for crack in cracks):
         key.append((None, ABOUT_WORDS))
     if unlabelled:
         key.append((None, f"{unlabelled} without a label: see the table"))
@@ -119,12 +120,13 @@ def _there(point: Point, times: int) -> Point:
 
 def caption(crack: Crack) -> str:
     """Number, length and widths in one line, in millimetres when they are known; `unclear` says that it may be no crack, and ABOUT
-    stands before both widths where they are not to be trusted."""
+    stands before both widths where they are not to be trusted, before the maximum where a hole in the crack's way has it."""
     name = f"{crack.number}: " + ("" if crack.note is None else "unclear, ")
     about = "" if crack.width_trusted else ABOUT
+    hole = ABOUT if crack.width_trusted and is_hole(crack.mean_width_px, crack.max_width_px) else ""
     if crack.mm_per_pixel is None:
-        return f"{name}{crack.length_px:.0f} px, {about}{crack.mean_width_px:.1f} / {crack.max_width_px:.1f} px"
-    return f"{name}{crack.length_mm:.0f} mm, {about}{crack.mean_width_mm:.2f} / {crack.max_width_mm:.2f} mm"
+        return f"{name}{crack.length_px:.0f} px, {about}{crack.mean_width_px:.1f} / {hole}{crack.max_width_px:.1f} px"
+    return f"{name}{crack.length_mm:.0f} mm, {about}{crack.mean_width_mm:.2f} / {hole}{crack.max_width_mm:.2f} mm"
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,11 @@ def either(one: Range, other: Range) -> Range:
     return Range(min(one.low, other.low), max(one.high, other.high))
 
 
+def is_hole(mean_width: float, max_width: float) -> bool:
+    """Whether a maximum width is that of a hole or a spall in the crack's way more often than the crack's."""
+    return max_width > HOLE * mean_width
+
+
 def past_holes(most: Range, mean: Range, mean_width: float, max_width: float) -> Range:
     """Range of a maximum width that may be that of a hole or a spall in the crack's way.
 
@@ -111,7 +116,7 @@ def past_holes(most: Range, mean: Range, mean_width: float, max_width: float) ->
         most, mean: ranges of maximum and mean width.
         mean_width, max_width: as stated.
     """
-    return Range(min(most.low, mean.low), most.high) if max_width > HOLE * mean_width else most
+    return Range(min(most.low, mean.low), most.high) if is_hole(mean_width, max_width) else most
 
 
 def length_on_mask(length: float) -> Range:

@@ -25,6 +25,7 @@ from crack_tf.common.version import __version__
 from crack_tf.photo.cracks import RANGE_COLUMNS
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.limits import ANSWERS
+from crack_tf.photo.ranges import is_hole
 from crack_tf.survey.certificate import Certificate, read_certificate
 from crack_tf.survey.condition import PROPOSAL, count_states, describe_doubts, table_of
 from crack_tf.survey.findings import (
@@ -191,6 +192,7 @@ def _entry(finding: Finding, rank: int, shelf: PictureShelf) -> dict[str, Any]:
         "width_key": None if finding.max_width_px is None else finding.max_width_px * scale,
         "length_key": None if finding.length_px is None else finding.length_px * scale,
         "width_trusted": finding.has_trusted_width,
+        "hole": is_hole(finding.mean_width_px or 0, finding.max_width_px or 0),
     }
 
 

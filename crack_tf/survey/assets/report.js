@@ -196,7 +196,7 @@
 
   function measures(finding) {
     if (finding.length_px === null) return ["not measured"];
-    const about = finding.width_trusted ? "" : "about ";
+    const about = finding.width_trusted && !finding.hole ? "" : "about ";
     return [`${about}${withRange(finding, "max_width", 2)} wide`, `${quantity(finding.length_mm, finding.length_px, 0)} long`];
   }
 
@@ -214,7 +214,8 @@
 
   function facts(finding) {
     const why = finding.width_from === "mask" ? "the photograph does not show it clearly" : "below 3 pixels";
-    const about = finding.width_trusted ? "" : ` (${why}: not to be trusted)`;
+    const hole = finding.hole ? " (a hole or a spall in its way more often: not to be trusted)" : "";
+    const about = finding.width_trusted ? hole : ` (${why}: not to be trusted)`;
     const others = finding.seen_on.slice(1);
     return [
       ["Second opinion", `${finding.validation}: ${data.meanings[finding.validation]}`],

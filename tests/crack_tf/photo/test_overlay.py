@@ -41,6 +41,17 @@ def test_widths_that_are_not_to_be_trusted_are_marked(mask: np.ndarray) -> None:
     assert caption(measure_cracks(mask)[0]) == "1: 100 px, about 2.0 / 2.0 px"
 
 
+def test_a_maximum_that_is_a_hole_in_the_cracks_way_is_marked_alone(mask: np.ndarray) -> None:
+    (crack,) = measure_cracks(mask)
+    holed = replace(crack, max_width_px=20.0)
+    assert caption(holed) == "1: 100 px, 6.0 / about 20.0 px"
+    assert caption(replace(holed, mean_width_px=6.0, max_width_px=18.0)) == "1: 100 px, 6.0 / 18.0 px"
+    assert caption(replace(holed, mean_width_px=2.0)) == "1: 100 px, about 2.0 / 20.0 px"
+    photo = np.full((80, 120, 3), 128, np.uint8)
+    heights = [draw_cracks(photo, [one]).height for one in (crack, holed)]
+    assert heights[0] < heights[1]  # the key says what about is
+
+
 def test_a_shape_that_may_be_no_crack_is_drawn_by_its_outline_alone(mask: np.ndarray) -> None:
     photo = np.full((80, 120, 3), 128, np.uint8)
     (crack,) = measure_cracks(mask)
