@@ -5,7 +5,7 @@ axes are (doubled angles; Mardia and Jupp, Directional Statistics, 2000). The ru
 
 * "map": a mesh. The crack encloses two fields of concrete or more (islands of less than four widths across are none), or runs in no
   direction with three junctions or more, or has two others near it that cross its direction, and all of them together run in none; and
-  what crosses a part of a mesh that it is near to.
+  what crosses a part of a mesh that it is near to. What is shorter than a quarter of another crack makes no mesh of that.
 * "along a joint or edge": as straight as people make things: on average off a straight line by 0.4 % of its length at most (and a pixel).
   Concrete cracks around its grains; a line that straight follows formwork, a joint or an edge. Nothing but straightness decides.
 * "parallel set": three cracks or more side by side, within 15 degrees and not farther apart than they are long.
@@ -31,6 +31,7 @@ NO_DIRECTION = 0.45  # mean axis of its pieces: 1 on a straight line, 0 on a squ
 NO_COMMON_DIRECTION = 0.6  # the same of a crack and what is near it: a piece of a mesh has a direction of its own
 ALONG_DEG, ACROSS_DEG = 15.0, 30.0
 MIN_SET = 3
+CRUMB = 0.25  # of another's extent: what is shorter than that makes no mesh of it
 FIELD_WIDTHS = 4.0  # of the crack, that a field is across at least
 MIN_SHARED = 0.4  # of the shorter one's extent that two parallel cracks run side by side
 STRAIGHT, STRAIGHT_PX, MIN_STRAIGHT_PX = 0.004, 1.0, 80.0
@@ -244,7 +245,7 @@ def _meshes(shapes: Sequence[_Shape], near: Sequence[Sequence[int]]) -> set[int]
     for number, shape in enumerate(shapes):
         around = [shapes[other] for other in near[number]]
         together = abs(sum(other.axis for other in around)) / max(1e-9, sum(other.length for other in around))
-        crossing = sum(_crosses(shape, other) for other in around if other is not shape)
+        crossing = sum(_crosses(shape, other) and _comparable(shape, other) for other in around if other is not shape)
         alone = shape.coherence < NO_DIRECTION and shape.junctions >= 3
         if shape.fields >= 2 or alone or (together < NO_COMMON_DIRECTION and crossing >= 2):
             found.add(number)
@@ -262,6 +263,11 @@ def _meshes(shapes: Sequence[_Shape], near: Sequence[Sequence[int]]) -> set[int]
 def _crosses(one: _Shape, other: _Shape) -> bool:
     """Whether two cracks run in different directions, or the other in none."""
     return other.coherence < NO_DIRECTION or _turned(one, other) >= ACROSS_DEG
+
+
+def _comparable(one: _Shape, other: _Shape) -> bool:
+    """Whether neither of two cracks is a crumb beside the other."""
+    return min(one.extent, other.extent) >= CRUMB * max(one.extent, other.extent)
 
 
 def _degrees(angle: float) -> float:

@@ -90,6 +90,19 @@ def test_two_cracks_that_cross_and_a_fork_are_no_mesh() -> None:
     assert patterns_of([Lines([trunk, arm])])[0].name == SINGLE
 
 
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 1000), st.floats(0, 179), st.floats(20, 60), st.floats(0, 300))
+def test_a_crumb_changes_no_pattern_of_longer_cracks(seed: int, degrees: float, length: float, aside: float) -> None:
+    cross = [walk(seed, 300, 500, 0), walk(seed + 1, 600, 800, 90)]
+    crumb = walk(seed + 2, 500 + aside, 500 - aside, degrees, length)
+    assert patterns_of([*cross, crumb])[:2] == patterns_of(cross)
+
+
+def test_a_third_crack_of_their_length_makes_a_mesh_of_two_that_cross() -> None:
+    cracks = [walk(1, 300, 500, 0), walk(2, 600, 800, 90), walk(3, 650, 700, 60, 250)]
+    assert {found.name for found in patterns_of(cracks)} == {MAP}
+
+
 def test_a_line_as_straight_as_formwork_is_at_a_joint() -> None:
     (found,) = patterns_of([line(0, 300, 1, 900)])
     assert (found.name, found.orientation) == (JOINT, "horizontal")
