@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from crack_tf.adaptation.config import CANDIDATES, SCHEMES, AdaptConfig
 from crack_tf.common.called_module import make_callable
+from crack_tf.common.progress import say_now
 from tflite.cli import EXIT_GAPS, fraction, named_path, non_negative_int, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.extras import require
@@ -111,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
     from crack_tf.adaptation.places import check_out
 
     check_out(args.out, config, args.resume, args.overwrite)
+    say_now(f"reading {config.source}")
 
     from crack_tf.adaptation.adapting import adapt  # after the check: importing Keras takes seconds
 

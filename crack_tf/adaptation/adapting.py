@@ -135,8 +135,16 @@ def _run(
 ) -> Adapted:
     """Try candidates in a folder that is this process's."""
     work = folder / WORK
+    names = [name for name in CANDIDATES if name in config.candidates]
+    cracks = (
+        counted(site.tiles.counts()[LABELS[1]], "with a crack", "with cracks")
+        if site.kind != FLIGHT
+        else "none labelled"
+    )
+    say(f"{_tiles_and_photographs(site.tiles)}, {cracks}; candidates: {', '.join(names)}")
     if few := note_on_few(site.tiles):
         say(few)
+    say("the shipped model is tested first, on these and on tiles of other structures, which no candidate may forget")
     others = find_elsewhere(base.sidecar.image_size, config.regression_limit, Path(config.source), say)
     only_drawn = all(one.name == SYNTHETIC for one in others.sets)
     missing = (*others.missing, *((ONLY_DRAWN,) if only_drawn else ()))
@@ -146,11 +154,8 @@ def _run(
     shapes: list[str] = []
     if site.kind == FLIGHT:
         tiles, here, shapes = _compose(config, base, site.tiles)
-    counts = tiles.counts()
-    names = ", ".join(one.name for one in others.sets)
-    say(
-        f"{counted(len(tiles), 'tile')} of {counted(counts['photographs'], 'photograph')} here; of other structures: {names}"
-    )
+    elsewhere_tiles = sum(len(one.images) for one in others.sets)
+    say(f"testing the shipped model: {_tiles_and_photographs(tiles)} here, {elsewhere_tiles:,} of other structures")
     bench = make_bench(config, base, tiles, others.sets, here)
     if bench.folds.min() < 0:
         raise CrackError(
@@ -159,7 +164,7 @@ def _run(
     here_rows: list[SiteRow] = []
     elsewhere: list[ElsewhereRow] = []
     model = None
-    for name in (name for name in CANDIDATES if name in config.candidates):
+    for name in names:
         if name == "threshold" and not bench.told:
             continue  # where nobody labelled a tile, lower is always better
         trial, found, outside = _tried(bench, name, work, say)
@@ -176,6 +181,10 @@ def _run(
     _report(folder, record, bench, here_rows, elsewhere, passed, reasons, gaps)
     remove_below(folder, WORK, *(() if model else (TILES,)))
     return Adapted(folder, passed, tuple(here_rows), tuple(elsewhere), reasons, tuple(gaps), model, bench.told)
+
+
+def _tiles_and_photographs(tiles: SiteTiles) -> str:
+    return f"{counted(len(tiles), 'tile')} of {counted(tiles.counts()['photographs'], 'photograph')}"
 
 
 def _tried(

@@ -71,7 +71,7 @@ def find_elsewhere(size: int, limit: int, source: Path | None = None, say: Calla
         elif source is not None and _nested(source, place):
             missing.append(f"{chosen.label}: it is what the model is adapted to")
         else:
-            say(f"reading {chosen.label}")
+            say(f"reading tiles of other structures: {chosen.label}")
             try:
                 sets.append(_load(chosen, size, limit, replay))
             except CrackError as error:

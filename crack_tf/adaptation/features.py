@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from crack_tf.adaptation.head import Head
-from crack_tf.common.progress import say_now
 from crack_tf.data.cache import cache_folder
 from crack_tf.models import build_model
 from crack_tf.models.keras_models import load_keras
@@ -90,7 +89,7 @@ class Network:
         """The layer's name, or those of its parts."""
         return [f"{layer}_{part}" if part else layer for part in self._parts]
 
-    def features(self, images: np.ndarray, say: Callable[[str], None] = say_now) -> np.ndarray:
+    def features(self, images: np.ndarray) -> np.ndarray:
         """Pooled features of raw tiles, uint8 (n, s, s, 3) to float32 (n, c); from the cache where they were computed before."""
         text = f"{_VERSION} {self.sidecar.sha256} {self.tag} {images.shape} "
         path = (

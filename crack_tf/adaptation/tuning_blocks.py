@@ -18,11 +18,13 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from crack_tf.common.progress import say_now
 from crack_tf.data.augment import Augment, Augmentation
 from crack_tf.models import get_model
 from crack_tf.models.keras_models import load_keras
 from tflite.metrics import sigmoid
 from tflite.sidecar import Sidecar
+from tflite.words import counted
 
 BATCH = 32  # half of it the structure's
 RATE, LAST_RATE = 3e-4, 0.05  # Adam's at the first step, and the share of it that is left at the last
@@ -56,7 +58,7 @@ def tune_blocks(path: Path, sidecar: Sidecar, lesson: Lesson, blocks: int, steps
         blocks: how many train, see the registry; all of a network that has fewer.
         steps: batches.
         seed: of batches and augmentation.
-        title: of the progress bar.
+        title: of the line that is told, and of the progress bar.
 
     Returns:
         The Keras model half-way between the shipped one and the trained one.
@@ -73,7 +75,7 @@ def tune_blocks(path: Path, sidecar: Sidecar, lesson: Lesson, blocks: int, steps
     rate = keras.optimizers.schedules.CosineDecay(RATE, steps, alpha=LAST_RATE)
     model.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
     batches = _batches(lesson, sidecar.image_size, steps, seed)
-    # disable=None: no bar where the output is a log file
+    say_now(f"{title}: {counted(steps, 'batch', 'batches')}")  # a log file has no bar
     for pixels, targets in tqdm(batches, title, steps, unit="batch", leave=False, disable=None):
         model.train_on_batch(pixels, targets)
     trained = model.get_weights()

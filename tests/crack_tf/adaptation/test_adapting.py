@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -130,7 +131,7 @@ def test_where_none_is_better_a_report_says_why_and_no_model_is_left(
     assert json.loads((out / "adapt.json").read_text())["candidate"] is None
 
 
-def test_few_labels_are_told_first_and_a_shared_reason_once(
+def test_what_was_read_and_few_labels_are_told_before_any_test_and_a_shared_reason_once(
     tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def impossible(*_: object) -> None:
@@ -140,9 +141,15 @@ def test_few_labels_are_told_first_and_a_shared_reason_once(
     few = write_site(tmp_path / "few", photos=3, each=1)
     asked = [str(few), "--model", str(tiny_base), "--out", str(tmp_path / "out"), "--regression-limit", "20"]
     assert main([*asked, "--candidates", "threshold,normalisation,head"]) == 1
-    first, *others = capsys.readouterr().out.splitlines()
-    assert first.startswith(
+    reading, read, labels, next_step, *others = capsys.readouterr().out.splitlines()
+    assert reading == f"reading {few}"
+    assert read == "6 tiles of 3 photographs, 3 with cracks; candidates: threshold, normalisation, head"
+    assert labels.startswith(
         "6 labels (3 no_crack, 3 crack): most likely too few to show that anything is better; label 40"
+    )
+    assert "shipped model is tested first" in next_step
+    assert any(
+        re.match(r"testing the shipped model: 6 tiles of 3 photographs here, \d+ of other", line) for line in others
     )
     told = [line.strip() for line in others if "it cannot be told here" in line]
     assert told == ["threshold, normalisation, head: it cannot be told here"]
