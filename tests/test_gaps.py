@@ -180,7 +180,7 @@ def test_the_edge_of_an_orthomosaic_is_no_crack_to_a_shipped_model(capsys: pytes
     tiles = [str(folder / "ortho_tile.png"), str(folder / "same-without-hole.png")]
     assert predict.main([*tiles, "--model", "mobilenet_v2_mixed"]) == 0
     first, second = capsys.readouterr().out.splitlines()[:2]
-    assert first.startswith("no crack")
+    assert first.startswith("1 of 2  no crack")
     assert "0/11 tiles" in first
     assert "1 transparent tiles left out" in first
     assert "0/12 tiles" in second
@@ -195,7 +195,7 @@ def test_a_folder_of_odd_suffixes_is_read_but_for_its_heic(capsys: pytest.Captur
         "d.MPO",
         "e.jfif",
     ]
-    assert any(line.startswith("NOT READ") and "IMG_0007.HEIC" in line for line in lines)
+    assert any("  NOT READ" in line and "IMG_0007.HEIC" in line for line in lines)
     assert "1 other file passed over" in "".join(lines)
 
 
@@ -204,6 +204,6 @@ def test_cracks_behind_a_preview_are_found_and_pages_are_refused(capsys: pytest.
     photographs = [str(folder / "DJI_0001.DNG"), str(folder / "two_pages.tif")]
     assert predict.main([*photographs, "--model", "mobilenet_v2_mixed"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("crack")
+    assert lines[0].startswith("1 of 2  crack")
     assert "/108 tiles" in lines[0]
-    assert lines[1].startswith("NOT READ")
+    assert lines[1].startswith("2 of 2  NOT READ")

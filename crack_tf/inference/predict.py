@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from crack_tf.common.progress import numbered
 from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.overlay import draw_overlay
 from crack_tf.inference.predictions import BARELY, CLASSIFIED, UNREADABLE, Predictions, is_barely
@@ -168,13 +169,14 @@ class Session:
         # These threads decode and draw, and wait while the classifier's own threads run the model.
         drivers = ThreadPoolExecutor(min(jobs, len(photos)), thread_name_prefix="photographs")
         try:
-            for record in drivers.map(lambda photo: self._handle(photo, advance), photos):
+            for number, record in enumerate(drivers.map(lambda photo: self._handle(photo, advance), photos), 1):
                 if self._predictions is not None:
                     self._predictions.add(record)
                 self.counts[record.get("decision", record["status"])] += 1
                 self.counts["tiles"] += len(record.get("tiles", ()))
                 self.counts["barely"] += is_barely(record)
-                tell(report_line(record))
+                line = report_line(record)
+                tell(numbered(number, len(photos), line) if bar is None else line)
                 if bar is not None and advance is None:
                     bar.update()
         except BaseException:

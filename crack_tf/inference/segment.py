@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from crack_tf.common.progress import numbered, say_now
 from crack_tf.inference.maps import SegmenterPool, photo_seams
 from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.scales import segment_at_scales
@@ -230,7 +231,7 @@ def work(
             if record is None:
                 title = f"{number}/{len(places)} {place.photo.path.name}"
                 record = handle(place, config, segmenter, pool, title, settings, lock)
-                print(report_line(record), flush=True)
+                say_now(numbered(number, len(places), report_line(record)))
             rows.append(row_of(record, place.folder.relative_to(out)))
             cracks, others = record.get("cracks", ()), record.get("unclear", ())
             doubtful |= not all(map(_is_sure, (*cracks, *others)))
@@ -244,11 +245,11 @@ def work(
     unreadable = sum(row["status"] == UNREADABLE for row in rows)
     cracked = sum(bool(row["cracks"]) for row in rows)
     print("; ".join(_told_of_all(rows, cracked, unreadable, done_before, skipped, config.measure)))
-    for limit, told in answers.items():
-        print(tell(limit, told, marks_unclear, why=why[limit]))
     scales = [row["mm_per_pixel"] for row in rows if row["mm_per_pixel"] is not None]
     if answers and (note := too_coarse(scales, min(answers), len(rows))):
         print(f"note: {note}")
+    for limit, told in answers.items():
+        print(tell(limit, told, marks_unclear, why=why[limit]))
     if doubtful:
         print(ABOUT_WORDS)
     if is_research_only(segmenter.sidecar):

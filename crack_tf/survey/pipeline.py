@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from crack_tf.common.progress import numbered
 from crack_tf.photo.faces import Face
 from crack_tf.photo.gsd import SIZE, too_coarse
 from crack_tf.survey.camera import NO_SCALE
@@ -46,7 +47,7 @@ from crack_tf.survey.search import Searched, Stopwatch
 from crack_tf.survey.severity import in_order, severity_of
 from crack_tf.survey.since import Earlier, Since, compare_surveys
 from crack_tf.survey.since_files import remove_since, write_since
-from crack_tf.survey.source import UNREADABLE, Source
+from crack_tf.survey.source import UNREADABLE, Item, Source
 from crack_tf.survey.store import PERFORMANCE, Store
 from crack_tf.survey.views import faces_of
 from tflite.errors import CrackError, ImageError
@@ -111,10 +112,17 @@ class Run:
         Raises:
             CrackError: if the survey's folder was removed or emptied meanwhile.
         """
-        handled, pixels = 0, 0
-        for line, size in self.crew.work(self.source.items(self._is_wanted, self.store.file_of), self._keep):
+        handled, pixels, known = 0, 0, 0
+        items: Iterable[Item] = self.source.items(self._is_wanted, self.store.file_of)
+        counts = self.source.kind != "video"  # whose frames are decoded one after the other
+        if counts:
+            items = list(items)
+            known = len(self._names) - len(items)
+        if known:
+            self.tell(f"{known:,} of {counted(len(self._names), 'photograph')} known already")
+        for line, size in self.crew.work(items, self._keep):
             handled, pixels = handled + 1, pixels + size
-            self.tell(line)
+            self.tell(numbered(known + handled, len(self._names), line) if counts else line)
         self._performance = self.watch.report(handled, pixels / 1e6, self.crew.jobs)
         self._performance["search_seconds"] = round(
             self.store.search_seconds + (self._performance["seconds"] if handled else 0), 2
@@ -150,6 +158,7 @@ class Run:
             remove_since(out)
         else:
             try:
+                self.tell(f"comparing with {self.earlier.folder}")
                 survey, self.since, seen_on = compare_surveys(self.earlier, survey, out, self.position_error_m)
             except CrackError:
                 self._rescale_profiles(survey, before, now)

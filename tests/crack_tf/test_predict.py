@@ -93,7 +93,8 @@ def test_a_photograph_that_is_barely_cracked_is_told_from_one_that_surely_is(
     assert main([str(tmp_path / "wall"), "--model", str(model), "--out", str(tmp_path / "out")]) == 0
     assert [row["barely"] for row in rows(tmp_path / "out/photos.csv")] == ["True", "False", "False"]
     *lines, counts, threshold, _, _ = capsys.readouterr().out.splitlines()
-    assert [line.split()[2] for line in lines] == ["barely", "1/1", "0.321"]
+    assert [line.split("  ")[0] for line in lines] == ["1 of 3", "2 of 3", "3 of 3"]
+    assert [line.split()[5] for line in lines] == ["barely", "1/1", "0.321"]
     assert counts == "3 photographs: 2 crack (1 barely), 1 no crack, 0 NOT READ"
     assert threshold.startswith("a tile is called cracked from a probability of 0.500 on; barely: ")
 
@@ -103,7 +104,7 @@ def test_a_folder_is_classified_in_order_and_what_cannot_be_read_is_no_clean_pho
 ) -> None:
     assert main([str(photos), "--model", str(model), "--jobs", "3"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[:4]] == ["crack", "no", "crack", "NOT"]
+    assert [line.split()[3] for line in lines[:4]] == ["crack", "no", "crack", "NOT"]
     assert "damaged or truncated" in lines[3]
     assert lines[4] == "4 photographs: 2 crack, 1 no crack, 1 NOT READ; 1 other file passed over"
 

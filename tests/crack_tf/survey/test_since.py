@@ -427,11 +427,14 @@ def test_other_models_are_told_by_their_hash_not_by_their_name(epochs: Epochs, t
     assert "(ffffffff)" in warning
 
 
-def test_a_place_that_was_clean_is_known_again_and_a_crack_there_is_new(epochs: Epochs) -> None:
+def test_a_place_that_was_clean_is_known_again_and_a_crack_there_is_new(
+    epochs: Epochs, capsys: pytest.CaptureFixture[str]
+) -> None:
     photograph(epochs.folder / "clean/a.png", [], later=False)
     assert epochs.survey(epochs.folder / "clean", "found-clean") == 0
     assert read_survey(epochs.folder / "found-clean").findings == ()
     assert epochs.survey(epochs.new, "since-clean", "--since", str(epochs.folder / "found-clean")) == 0
+    assert f"comparing with {epochs.folder / 'found-clean'}\n" in capsys.readouterr().out
     table = rows(epochs.folder / "since-clean/since.csv")
     assert [row["verdict"] for row in table] == ["new", "new", "new"]
 
