@@ -15,6 +15,7 @@ MAX_WIDTH = 0.3
 SLENDER = 15.0
 TOO_WIDE = "what is drawn here is too wide for its length to be a crack: a stain, a hole or a shadow more often"
 
+UNCLEAR_WORDS = "unclear: may be no crack"  # in the keys of pictures
 # Notes of a table of cracks, each with the words that count its rows.
 WIDE_NOTE, OUTSIDE_NOTE = f"unclear: {TOO_WIDE}", "unclear: hardly anything here was taken for concrete"
 REASONS = {WIDE_NOTE: "too wide for a crack", OUTSIDE_NOTE: "where nothing was taken for concrete"}

@@ -16,12 +16,12 @@ class Marks:
     Attributes:
         cracks: longest first, numbered from 1.
         unclear: shapes that may be no cracks, each with a `Crack.note` that says why; longest first, numbered on.
-        short: how many are left out since they are shorter than asked for.
+        short: those that are left out since they are shorter than asked for.
     """
 
     cracks: tuple[Crack, ...]
     unclear: tuple[Crack, ...]
-    short: int = 0
+    short: tuple[Crack, ...] = ()
 
 
 def tell_apart(found: Sequence[Crack], min_length: float = MIN_LENGTH_PX, outside: Sequence[Crack] = ()) -> Marks:
@@ -38,4 +38,5 @@ def tell_apart(found: Sequence[Crack], min_length: float = MIN_LENGTH_PX, outsid
     doubted += [replace(crack, note=OUTSIDE_NOTE) for crack in outside]
     doubted.sort(key=lambda crack: (-crack.length_px, crack.box))
     numbered = [replace(crack, number=number) for number, crack in enumerate((*clear, *doubted), start=1)]
-    return Marks(tuple(numbered[: len(clear)]), tuple(numbered[len(clear) :]), len(found) - len(long))
+    short = tuple(crack for crack in found if crack.length_px < min_length)
+    return Marks(tuple(numbered[: len(clear)]), tuple(numbered[len(clear) :]), short)

@@ -118,7 +118,7 @@ def write_cracks(
     if photo is not None:
         drawn = mask if left_out is None else mask | left_out
         with atomic_path(out / OVERLAY) as temporary:
-            draw_cracks(photo, [*marks.cracks, *marks.unclear], drawn).save(temporary)
+            draw_cracks(photo, [*marks.cracks, *marks.unclear], drawn, short=marks.short).save(temporary)
     write_json(
         out / RECORD,
         {
@@ -128,7 +128,7 @@ def write_cracks(
             "scale": None if scale is None else scale.describe(),
             "cracks": [_row(crack, limits, geometry=True) for crack in marks.cracks],
             "unclear": [_row(crack, limits, geometry=True) for crack in marks.unclear],
-            "short": marks.short,
+            "short": len(marks.short),
         },
     )
     return marks

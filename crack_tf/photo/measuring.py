@@ -157,4 +157,6 @@ def measure_mask(
     record = {"mask": path.name, "photo": None if photo is None else photo.name}
     with making(folder, OUTPUT):
         marks = write_cracks(folder, drawn, scale, config.measure, record, pixels, by_model=by_model, unknown=unknown)
-    return MeasuredMask(folder, marks.cracks, scale, tuple(notes), marks.unclear, marks.short, config.measure.limits)
+    return MeasuredMask(
+        folder, marks.cracks, scale, tuple(notes), marks.unclear, len(marks.short), config.measure.limits
+    )

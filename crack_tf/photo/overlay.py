@@ -11,14 +11,14 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from crack_tf.photo.cracks import Crack, Point
-from crack_tf.photo.key import Colour, with_key_below
+from crack_tf.photo.doubt import UNCLEAR_WORDS
+from crack_tf.photo.key import BLUE, GREEN, GREY, VERMILION, YELLOW, Colour, with_key_below
 from crack_tf.photo.masks import check_mask
 from crack_tf.photo.ranges import is_hole
 from tflite.drawn import marked
 from tflite.errors import CrackError
 
-# Of the palette of Okabe and Ito, which most colour-blind people can tell apart.
-_MASK, _LINE, _WIDEST, _UNCLEAR = (213, 94, 0), (240, 228, 66), (0, 158, 255), (0, 114, 178)
+_MASK, _LINE, _WIDEST, _UNCLEAR, _SHORT = VERMILION, YELLOW, GREEN, BLUE, GREY
 _MASK_WEIGHT = 0.35
 _FARTHER = (0.0, 2.0, 5.0, 9.0)  # heights of a label between it and the widest place, besides the circle around that
 ABOUT = "about "
@@ -28,7 +28,11 @@ Rectangle = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def draw_cracks(
-    photo: np.ndarray, cracks: Sequence[Crack], mask: np.ndarray | None = None, labels: bool = True
+    photo: np.ndarray,
+    cracks: Sequence[Crack],
+    mask: np.ndarray | None = None,
+    labels: bool = True,
+    short: Sequence[Crack] = (),
 ) -> Image.Image:
     """Draw mask, centrelines and the place of the maximum width, with number, length and widths beside each crack, and a key.
 
@@ -42,6 +46,7 @@ def draw_cracks(
         labels: whether to write numbers and the key; without, only lines are drawn. The longest cracks come first; a label lies where it
             covers no crack, if there is room, and one that would cover another label, or its line cross one, is left out: that crack's
             numbers are in the table, and the key says how many there are.
+        short: marks that were left out, thinly outlined.
 
     Returns:
         A Pillow RGB image of the photograph's size, with the key below it; of a whole multiple where a label would not fit into a tiny
@@ -67,6 +72,9 @@ def draw_cracks(
     tinted = pixels.repeat(times, 0).repeat(times, 1)
     image = Image.fromarray(tinted)
     draw = ImageDraw.Draw(image)
+    for mark in short:
+        for ring in mark.outline:
+            draw.line([_there(point, times) for point in ring], fill=_SHORT, width=max(1, unit // 2))
     for crack in cracks:
         if crack.note is not None:
             for ring in crack.outline:
@@ -79,7 +87,7 @@ def draw_cracks(
         x, y = _there(crack.max_width_at, times)
         around = times * crack.max_width_px / 2 + 3 * unit
         draw.ellipse((x - around, y - around, x + around, y + around), outline=_WIDEST, width=unit)
-    if labels and cracks:
+    if labels and (cracks or short):
         busy = (np.asarray(image) != tinted).any(axis=2)
         if mask is not None:
             busy |= inside.repeat(times, 0).repeat(times, 1)
@@ -93,19 +101,23 @@ def draw_cracks(
         for label in written:  # on top of all lines
             draw.rectangle(label.box, fill=(0, 0, 0))
             draw.text(label.at, label.text, fill=(255, 255, 255), font=font)
-        image = with_key_below(image, _key(cracks, mask, len(cracks) - len(written)), font)
+        image = with_key_below(image, _key(cracks, mask, len(cracks) - len(written), short), font)
     return marked(image)
 
 
-def _key(cracks: Sequence[Crack], mask: np.ndarray | None, unlabelled: int) -> list[tuple[Colour | None, str]]:
+def _key(
+    cracks: Sequence[Crack], mask: np.ndarray | None, unlabelled: int, short: Sequence[Crack]
+) -> list[tuple[Colour | None, str]]:
     """What stands for what in a picture of these, of which some found no room for a label."""
-    key: list[tuple[Colour | None, str]] = [(None, "number: length, mean / maximum width")]
+    key: list[tuple[Colour | None, str]] = [(None, "number: length, mean / maximum width")] if cracks else []
     if mask is not None:
         key.append((_MASK, "drawn as crack"))
     if any(crack.note is None for crack in cracks):
         key += [(_LINE, "middle of a crack"), (_WIDEST, "where it is widest")]
     if any(crack.note is not None for crack in cracks):
-        key.append((_UNCLEAR, "unclear: may be no crack"))
+        key.append((_UNCLEAR, UNCLEAR_WORDS))
+    if short:
+        key.append((_SHORT, "too short, left out"))
     if any(ABOUT in caption(crack) for crack in cracks):
         key.append((None, ABOUT_WORDS))
     if unlabelled:

@@ -7,21 +7,20 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from crack_tf.photo.key import draw_key
+from crack_tf.photo.doubt import UNCLEAR_WORDS
+from crack_tf.photo.key import BLUE, GREY, VERMILION, with_key_below
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Polygon
 from tflite.device.tiles import Box
 
 MARGIN = 0.2  # of the finding's longer side
 MIN_SIDE, MAX_SIDE = 320, 900  # pixels: enough surroundings to find the place, small enough for a page of hundreds
-# Of the palette of Okabe and Ito: vermilion, as cracks are in all pictures of the project; blue and grey for the others.
-_COLOURS = {CONFIRMED: (213, 94, 0), REFUTED: (130, 130, 130)}
-_UNCLEAR = (0, 114, 178)
+_COLOURS = {CONFIRMED: VERMILION, UNCLEAR: BLUE, REFUTED: GREY}
 _MEANINGS = {
     CONFIRMED: "confirmed: the crack's outline",
-    UNCLEAR: "unclear: where a crack may be",
+    UNCLEAR: UNCLEAR_WORDS,
     REFUTED: "refuted: where the classifier saw one",
 }
-_TEXT = 13  # pixels, as a picture is reduced in the report's gallery
+_TEXT = 0.04  # of a picture's width: also to be read where the report's gallery shows it small
 _QUALITY = 88  # of JPEG
 
 
@@ -37,7 +36,7 @@ def draw_finding(
         validation: decides the colour.
 
     Returns:
-        Two pictures of one size, uint8 (h, w, 3): without and with the outline, and what that means in a free corner.
+        Two pictures, uint8 (h, w, 3): without, and with the outline and a strip below that says what it means.
     """
     height, width = image.shape[:2]
     side = max(MIN_SIDE, round(max(box.w, box.h) * (1 + 2 * MARGIN)))
@@ -49,14 +48,13 @@ def draw_finding(
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
         picture = picture.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
     drawn = picture.copy()
-    pen, colour = ImageDraw.Draw(drawn), _COLOURS.get(validation, _UNCLEAR)
+    pen, colour = ImageDraw.Draw(drawn), _COLOURS[validation]
     for polygon in outline:
         points = [((x - left + 0.5) * scale, (y - top + 0.5) * scale) for x, y in polygon]
         if len(points) > 1:
             pen.line([*points, points[0]], fill=colour, width=2)
-    busy = (np.asarray(drawn) != np.asarray(picture)).any(axis=2)
-    draw_key(drawn, [(colour, _MEANINGS[validation])], busy, ImageFont.load_default(_TEXT))
-    return np.asarray(picture), np.asarray(drawn)
+    font = ImageFont.load_default(round(_TEXT * drawn.width))
+    return np.asarray(picture), np.asarray(with_key_below(drawn, [(colour, _MEANINGS[validation])], font))
 
 
 def as_jpeg(pixels: np.ndarray) -> bytes:

@@ -31,7 +31,7 @@ def test_a_shape_that_is_wide_for_its_length_is_no_crack_and_exceeds_nothing() -
 def test_marks_that_are_shorter_than_asked_for_are_counted_and_left_out() -> None:
     found = measured((20, 5, 100), (100, 5, 30), (150, 5, 25))
     assert [len(tell_apart(found, least).cracks) for least in (0, 28, MIN_LENGTH_PX)] == [3, 2, 1]
-    assert [tell_apart(found, least).short for least in (0, 28, MIN_LENGTH_PX)] == [0, 1, 2]
+    assert [len(tell_apart(found, least).short) for least in (0, 28, MIN_LENGTH_PX)] == [0, 1, 2]
 
 
 def test_marks_off_the_concrete_are_unclear_whatever_their_shape_and_are_numbered_on_by_length() -> None:

@@ -64,6 +64,17 @@ def test_a_shape_that_may_be_no_crack_is_drawn_by_its_outline_alone(mask: np.nda
     assert not blue[43, 20:100].any()
 
 
+def test_marks_that_are_left_out_are_thinly_outlined_in_a_colour_that_the_key_names(mask: np.ndarray) -> None:
+    photo = np.full((240, 360, 3), 128, np.uint8)
+    (left_out,) = measure_cracks(mask)
+    plain, image = (np.asarray(draw_cracks(photo, [], short=short)) for short in ((), (left_out,)))
+    assert plain.shape == photo.shape
+    grey = (image == (130, 130, 130)).all(axis=2)
+    assert grey[:240].any()
+    assert not grey[43, 20:100].any()
+    assert grey[240:].any()
+
+
 def test_labels_at_the_border_and_no_cracks_are_drawn_too(mask: np.ndarray) -> None:
     edge = np.zeros((30, 60), bool)
     edge[27:30, 20:60] = True
@@ -102,12 +113,12 @@ def test_no_line_to_a_label_runs_through_another_label() -> None:
         top, left = 12 + 20 * (number // 5), 20 + 95 * (number % 5)
         mask[top : top + 4, left : left + 60] = True
     image = np.asarray(draw_cracks(np.full((*mask.shape, 3), 128, np.uint8), measure_cracks(mask), mask))[:340]
-    blue = (image == (0, 158, 255)).all(axis=2)
-    assert blue.any()
+    green = (image == (0, 158, 115)).all(axis=2)
+    assert green.any()
     boxes = written(image)
     assert len(boxes) > 15
     for rows, columns in boxes:
-        assert not blue[rows.start + 1 : rows.stop - 1, columns.start + 1 : columns.stop - 1].any()
+        assert not green[rows.start + 1 : rows.stop - 1, columns.start + 1 : columns.stop - 1].any()
 
 
 @pytest.mark.parametrize("width", [448, 800])
@@ -121,7 +132,7 @@ def test_a_key_says_what_stands_for_what_and_hides_nothing(width: int) -> None:
     key = image[width:]
     assert 0 < len(key) < width / 6
     shown = {tuple(colour) for colour in key.reshape(-1, 3).tolist()}
-    assert shown >= {(213, 94, 0), (240, 228, 66), (0, 158, 255), (255, 255, 255)}
+    assert shown >= {(213, 94, 0), (240, 228, 66), (0, 158, 115), (255, 255, 255)}
     assert (0, 114, 178) not in shown  # nothing is unclear here
     labels = sum(box[0].stop - box[0].start > 8 for box in written(image[:width]))
     assert labels < len(measure_cracks(mask))
