@@ -17,7 +17,7 @@ from crack_tf.survey.ledger import Coverage, coverage_of
 from crack_tf.survey.photo_list import FILE_NAME as PHOTOS_CSV
 from crack_tf.survey.photo_list import photo_columns, photo_rows
 from crack_tf.survey.review import COLUMNS as REVIEW_COLUMNS
-from crack_tf.survey.review import Kept, Review, kept_review, review_columns
+from crack_tf.survey.review import Kept, Review, cracks_of, kept_review, review_columns
 from tflite.files import write_csv, write_json
 
 FINDINGS_CSV, FINDINGS, COVERAGE = "findings.csv", "findings.geojson", "coverage.geojson"
@@ -133,10 +133,14 @@ def _base(face: Face) -> dict[str, Any]:
 
 
 def finding_row(finding: Finding, limits: Sequence[float] = (), review: Review | None = None) -> dict[str, Any]:
-    """A finding as a row of findings.csv: by COLUMNS, the answers to limits in millimetres, and what a review says, where there is one."""
+    """A finding as a row of findings.csv: by COLUMNS, the answers to limits in millimetres, and what a review says, where there is one.
+
+    What is no crack by its verdict, and not drawn either, has no answers.
+    """
     lists = {"seen_on": "; ".join(finding.seen_on), "since_old": "; ".join(finding.since_old)}
     values = {**vars(finding), **finding.box.as_json(), **lists}
-    answers = {column(limit): finding.judged(limit) for limit in limits}
+    asked = finding.mean_width_px is not None or bool(cracks_of([finding], review))
+    answers = {column(limit): finding.judged(limit) if asked else None for limit in limits}
     decided = {} if review is None else review_columns(review, finding.id)
     return {name: values[name] for name in COLUMNS} | answers | decided
 

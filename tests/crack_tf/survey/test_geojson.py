@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from crack_tf.photo.cracks import measure_cracks, range_row
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey
-from crack_tf.survey.geojson import COLUMNS, coverage_geojson, findings_geojson, write_tables
+from crack_tf.survey.geojson import COLUMNS, coverage_geojson, finding_row, findings_geojson, write_tables
+from crack_tf.survey.review import Decision, Review
 from tests.crack_tf.survey.some_finding import some_finding
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
@@ -173,6 +174,16 @@ def test_limits_have_columns_and_say_no_more_than_the_range_does(tmp_path: Path)
     collection = json.loads((tmp_path / "findings.geojson").read_text())
     check(collection)
     assert collection["features"][0]["properties"]["limit_0.3_mm"] == "exceeds"
+
+
+def test_what_is_no_crack_and_not_drawn_has_no_answer_unless_a_person_accepts_it() -> None:
+    drawn = replace(measured(0.31, 0.5), validation="unclear", mean_width_px=5.0)
+    undrawn = replace(measured(None, None), validation="unclear", mean_width_px=None)
+    refuted = replace(undrawn, validation="refuted")
+    answers = [finding_row(one, (0.3,))["limit_0.3_mm"] for one in (drawn, undrawn, refuted)]
+    assert answers == ["cannot tell", None, None]
+    accepted = Review("", "", "", "", {undrawn.id: Decision("accepted")})
+    assert finding_row(undrawn, (0.3,), accepted)["limit_0.3_mm"] == "cannot tell"
 
 
 def test_a_limit_is_answered_as_in_photo_segment() -> None:
