@@ -12,3 +12,8 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
         plural: several of them, as "photographs are"; None for the noun with an s.
     """
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def rate(per_time: float) -> str:
+    """How many in a time, with two digits where they are few: "0.021", "4.2", "1,204"."""
+    return f"{per_time:,.0f}" if per_time >= 99.5 else f"{per_time:.2g}"

@@ -19,11 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
+from crack_tf.common.progress import say_now
 from crack_tf.models.shipped import read_zoo
 from tflite.errors import CrackError
 from tflite.files import read_csv
 from tflite.images import resize_rgb
 from tflite.measure import Job, load_runner
+from tflite.words import counted
 
 BOARDS = ("pi4", "pi5", "x86")
 # INT8 MobileNet v2 1.0X, all four cores, 64 bit. Source: README of github.com/google/XNNPACK, section Raspberry Pi.
@@ -129,6 +131,7 @@ def measure_here() -> Measured:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     models = [model for model in read_zoo()[1].values() if model.task == "classify"]
     threads = os.cpu_count() or 1
+    say_now(f"measuring {counted(len(models), 'model')} on this machine")
     runners = [
         load_runner(Job(model.tflite, model.name, threads, "xnnpack", _RUNS, _WARM_UP, None)) for model in models
     ]

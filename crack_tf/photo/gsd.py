@@ -59,9 +59,11 @@ _MAX_DISTANCE_M = 1000.0
 _FAR_M = 100.0  # so far away a lens is focused at its focal length
 _SAME_ASPECT = 0.01
 _GIVE_LENS = (
-    "Give the focal length and the sensor's width from the camera's data sheet, or the millimetres per pixel directly."
+    "Give the focal length (--focal-mm) and the sensor's width (--sensor-width-mm) from the camera's data sheet, or the millimetres per "
+    "pixel directly (--mm-per-pixel)."
 )
 _SMALLEST_CAMERA_PX = 1_000_000  # no camera that surveys takes fewer pixels
+TOO_COARSE = "too coarse for cracks"  # in a sentence about photographs
 SIZE = "it has "  # begins a note about a picture that may not have the size it was taken in
 # DJI states 0.2 m + 0.15 % for its laser range finders, taken for two standard deviations.
 _LASER_ERROR_M, _LASER_ERROR = 0.1, 0.00075
@@ -143,7 +145,7 @@ def too_coarse(scales: Sequence[float], width_mm: float, photographs: int) -> st
     if not coarse:
         return None
     return (
-        f"{len(coarse)} of {counted(photographs, 'photograph')} {'is' if len(coarse) == 1 else 'are'} too coarse for cracks "
+        f"{len(coarse)} of {counted(photographs, 'photograph')} {'is' if len(coarse) == 1 else 'are'} {TOO_COARSE} "
         f"of {width_mm:g} mm: at {max(coarse):.3g} mm per pixel, widths are trusted from {MIN_PIXELS * max(coarse):.2g} mm on "
         f"({MIN_PIXELS:g} pixels), and finer cracks may be missed. Fly nearer or zoom in."
     )
@@ -303,7 +305,7 @@ def from_photo(
     if zoom is not None and zoom > 1:
         raise ScaleRefusedError(
             f"{name} was taken with digital zoom {zoom:g}, and cameras do not agree on whether the focal length includes it. "
-            "Give the millimetres per pixel directly."
+            "Give the millimetres per pixel directly (--mm-per-pixel)."
         )
     stored = _stored(taken)
     exposure = read_exposure(data)
@@ -317,7 +319,9 @@ def from_photo(
         distance_m, origin, known = _number(taken, _SUBJECT_DISTANCE), "EXIF distance", EXIF_DISTANCE
         if distance_m is None or not 0 < distance_m < _MAX_DISTANCE_M:
             found = "no subject distance" if distance_m is None else f"an unusable subject distance ({distance_m:g} m)"
-            raise CrackError(f"{name} has {found} in its EXIF data. Give the distance to the surface in metres.")
+            raise CrackError(
+                f"{name} has {found} in its EXIF data. Give the distance to the surface in metres (--distance-m)."
+            )
     assert distance_m is not None
     focal, focal_35mm = _number(taken, _FOCAL_LENGTH), _number(taken, _FOCAL_LENGTH_35MM)
     focal_35mm = focal_35mm if focal_35mm is not None and 0 < focal_35mm < _MAX_FOCAL_35MM else None
@@ -333,7 +337,8 @@ def from_photo(
         raise NoLensError(f"{name} has no focal length in its EXIF data. {_GIVE_LENS}")
     elif focal is not None and focal > 0:
         raise NoLensError(
-            f"{name} has a focal length ({focal:g} mm) but no usable 35 mm equivalent. Give the sensor's width in millimetres.",
+            f"{name} has a focal length ({focal:g} mm) but no usable 35 mm equivalent. Give the sensor's width in millimetres "
+            "(--sensor-width-mm).",
             focal,
         )
     else:
@@ -460,7 +465,7 @@ def _refuse_other(name: str, taken: dict[int, Any], size: tuple[int, int], data:
         if abs(now / then - 1) > _SAME_ASPECT:
             raise ScaleRefusedError(
                 f"{name} has {size[0]}x{size[1]} pixels, and {stored[0]:g}x{stored[1]:g} when it was taken: it was cropped. "
-                "Take the original file, or give the millimetres per pixel directly."
+                "Take the original file, or give the millimetres per pixel directly (--mm-per-pixel)."
             )
     if _PANORAMA in data or _number(taken, _CUSTOM_RENDERED) == _APPLE_PANORAMA:
         why = "is a stitched panorama by its own data"
@@ -470,7 +475,7 @@ def _refuse_other(name: str, taken: dict[int, Any], size: tuple[int, int], data:
         return
     raise ScaleRefusedError(
         f"{name} {why}. The focal length in its EXIF data says nothing of its scale. Take a single photograph, or give the "
-        "millimetres per pixel directly, measured on the wall where the crack is."
+        "millimetres per pixel directly (--mm-per-pixel), measured on the wall where the crack is."
     )
 
 

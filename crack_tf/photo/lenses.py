@@ -76,7 +76,7 @@ def _named(camera: str, focal_mm: float | None) -> Lens:
     known = CAMERAS[camera]
     focal = known.focal_mm if focal_mm is None else focal_mm
     if focal is None:
-        raise CrackError(f"--camera {camera} takes any lens. Give that of yours: --focal-mm 16.")
+        raise CrackError(f"--camera {camera} takes any lens. Give that of yours, such as --focal-mm 16.")
     source = f"sensor {known.sensor_mm:g} mm, focal length {focal:g} mm; {known.source}"
     return Lens(camera, focal * known.width / known.sensor_mm, known.width, known.height, source)
 
@@ -100,8 +100,8 @@ def _of_photo(camera: str, focal_mm: float | None, sensor_width_mm: float | None
             )
             need = "--focal-mm 8.8 and --sensor-width-mm 13.2" if error.focal_mm is None else "--sensor-width-mm 13.2"
             raise CrackError(
-                f"--camera {camera} has {told}. Give {need}, with the camera's own numbers from its data sheet, or a photograph as "
-                "the camera wrote it."
+                f"--camera {camera} has {told}. Give the camera's own numbers from its data sheet, such as {need}, or a photograph "
+                "as the camera wrote it."
             ) from None
         if focal_mm is not None and error.focal_mm is not None:
             raise CrackError(f"--focal-mm {focal_mm:g}: the photograph {camera} tells its own. Leave it out.") from None

@@ -58,7 +58,7 @@ from crack_tf.survey.review import (
     standing,
     survey_id,
 )
-from crack_tf.survey.scales import describe_scales
+from crack_tf.survey.scales import describe_scales, span
 from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, DISCLAIMER, RULE, in_order
 from crack_tf.survey.since import Since, read_since
 from tflite.files import write_bytes
@@ -337,7 +337,7 @@ def _method(survey: Survey, review: Review | None) -> str:
     settings = _flatten({name: value for name, value in survey.settings.items() if name not in told})
     scales = sorted(photo.mm_per_pixel for photo in survey.photos if photo.mm_per_pixel is not None)
     if scales:
-        text = f"{scales[0]:.3f} to {scales[-1]:.3f} mm per pixel, known for {len(scales):,} of {counted(len(survey.photos), 'photograph')}"
+        text = f"{span(scales, '{:.3f}')} mm per pixel, known for {len(scales):,} of {counted(len(survey.photos), 'photograph')}"
         origin = ("where it comes from", describe_scales(survey.photos) or "")
         settings = [("scale of the photographs", text), origin, *settings]
     meanings = "; ".join(f"{name}: {MEANINGS[name]}" for name in VALIDATIONS)

@@ -25,7 +25,7 @@ from crack_tf.survey.ledger import NEARER
 from tflite.arguments import check_types, option_of
 from tflite.device.tiles import tile_boxes
 from tflite.errors import CrackError
-from tflite.words import counted
+from tflite.words import counted, rate
 
 MAX_OVERLAP = 0.9
 MAX_PHOTOS = 1_000_000
@@ -318,7 +318,7 @@ def describe_plan(plan: FlightPlan, config: PlanConfig) -> list[str]:
     for model in plan.models:
         name = f"{model.speed.name}{', recommended' if model.rank < len(RECOMMENDED) else ''}"
         lines.append(
-            f"            {name}: {model.tiles} tiles a photograph, {_rate(model.needed_per_s)} a second needed, "
+            f"            {name}: {model.tiles} tiles a photograph, {rate(model.needed_per_s)} a second needed, "
             f"{_rates(model.speed)} a second there: {_verdict(model)}"
         )
     return lines
@@ -332,12 +332,8 @@ def _verdict(model: ModelPlan) -> str:
 
 
 def _rates(speed: ModelSpeed) -> str:
-    least, most = _rate(speed.least), _rate(speed.most)
-    return _rate(speed.tiles_per_s) + ("" if least == most else f" ({least} to {most})")
-
-
-def _rate(per_second: float) -> str:
-    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.2g}"
+    least, most = rate(speed.least), rate(speed.most)
+    return rate(speed.tiles_per_s) + ("" if least == most else f" ({least} to {most})")
 
 
 def _exposure(seconds: float) -> str:

@@ -83,7 +83,7 @@ def ask_for_lens(source: Source, scale: Scale) -> None:
         ]
         told = f"of {counted(len(files), 'photograph')} of {source.name}, {', '.join(filter(None, parts))}"
     if refused:
-        give = f"{refused[0]} " + (f"For those without a lens {lens}" if lacking else "Or give --mm-per-pixel")
+        give = f"{refused[0]} For those without a lens {lens}" if lacking else str(refused[0]).removesuffix(".")
     raise CrackError(
         f"--distance-m {scale.distance_m:g}: {told}, so nothing can be measured by it. {give}; or leave --distance-m out for lengths and "
         "widths in pixels."
@@ -116,9 +116,9 @@ def describe_scales(photos: Sequence[PhotoRecord]) -> str | None:
         found = [photo for photo in photos if photo.mm_per_pixel is not None and photo.scale_source == source]
         if not found:
             continue
-        scales = _range([photo.mm_per_pixel for photo in found if photo.mm_per_pixel is not None], "{:.3f}")
+        scales = span([photo.mm_per_pixel for photo in found if photo.mm_per_pixel is not None], "{:.3f}")
         errors = [100 * photo.scale_error for photo in found if photo.scale_error is not None]
-        sure = f", 95 % within {_range(errors, '{:.0f}')} %" if errors else ""
+        sure = f", 95 % within {span(errors, '{:.0f}')} %" if errors else ""
         parts.append(f"{_photographs(len(found))} by {words} ({scales} mm per pixel{sure})")
     unknown = sum(photo.mm_per_pixel is None for photo in photos)
     if unknown:
@@ -141,15 +141,13 @@ def describe_tiles(side: int, photos: Sequence[PhotoRecord], tile_mm: float | No
     """
     if tile_mm is not None:
         scales = [photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]
-        pixels = (
-            f": {_range([scaled_side(tile_mm, scale, side) for scale in scales], '{:.0f}')} pixels" if scales else ""
-        )
+        pixels = f": {span([scaled_side(tile_mm, scale, side) for scale in scales], '{:.0f}')} pixels" if scales else ""
         unknown = len(photos) - len(scales)
         rest = f"; {side} pixels on {_photographs(unknown)} without a scale" if unknown else ""
         return f"{tile_mm:g} mm of the surface, as in the model's training{pixels}{rest}"
     why = "; the model does not say how many millimetres its tiles had in training" if auto else ""
     sides = [side * photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]
-    return f"{side} pixels" + (f", {_range(sides, '{:.0f}')} mm of the surface" if sides else "") + why
+    return f"{side} pixels" + (f", {span(sides, '{:.0f}')} mm of the surface" if sides else "") + why
 
 
 def warn_of_unscaled(photos: Sequence[PhotoRecord]) -> list[str]:
@@ -201,6 +199,7 @@ def _photographs(count: int) -> str:
     return f"{count:,} photograph{'' if count == 1 else 's'}"
 
 
-def _range(values: Sequence[float], form: str) -> str:
+def span(values: Sequence[float], form: str) -> str:
+    """Least and greatest of some numbers, each in a form such as "{:.3f}"; once where that is the same: "0.120 to 0.180"."""
     low, high = form.format(min(values)), form.format(max(values))
     return low if low == high else f"{low} to {high}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crack_tf.photo.gsd import TOO_COARSE
 from crack_tf.photo.limits import tell as tell_limit
 from crack_tf.survey.condition import count_states, describe_doubts, table_of
 from crack_tf.survey.findings import MEANINGS, VALIDATIONS, limits_of, research_of
@@ -10,7 +11,7 @@ from crack_tf.survey.review import cracks_of, describe_decisions, not_rejected
 from crack_tf.survey.scales import describe_scales, describe_tiles
 from crack_tf.survey.severity import CAUTION
 from crack_tf.survey.surveying import SurveyResult
-from tflite.words import counted
+from tflite.words import counted, rate
 
 _LISTED_GAPS, _LISTED_HOLES = 10, 3
 
@@ -49,6 +50,9 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
     cracks = cracks_of(survey.findings, found.review)
     others = len(survey.findings) - len(cracks)
     kind = "unclear or refuted" if found.review is None else "unclear, refuted or rejected"
+    # First: it makes limits void.
+    coarse = [warning for warning in survey.warnings if TOO_COARSE in warning]
+    lines += [f"note: {warning}" for warning in coarse]
     lines += [
         tell_limit(
             limit,
@@ -66,7 +70,7 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
         lines.append(f"certificate: {found.certificate.describe()}")
     research = research_of(survey)
     notes = (
-        *survey.warnings,
+        *(warning for warning in survey.warnings if warning not in coarse),
         *((found.not_carried,) if found.not_carried else ()),
         *((research,) if research else ()),
         *(() if found.since is None else found.since.warnings),
@@ -118,6 +122,6 @@ def _speed(found: SurveyResult) -> str:
     speed = found.speed
     stages = ", ".join(f"{name} {stage['share']:.0%}" for name, stage in speed["stages"].items())
     return (
-        f"{speed['photos_per_minute']:.1f} photographs a minute, {speed['megapixels_per_second']:.1f} megapixels a second on "
+        f"{rate(speed['photos_per_minute'])} photographs a minute, {rate(speed['megapixels_per_second'])} megapixels a second on "
         f"{counted(speed['jobs'], 'thread')} ({stages}); merging {speed['merge_seconds']:.1f} s; {speed['peak_memory_mb']} MB at most"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tflite.words import counted
+from tflite.words import counted, rate
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,7 @@ def test_a_noun_follows_its_number(count: int, words: str) -> None:
 def test_verbs_and_odd_plurals_are_given() -> None:
     assert counted(1, "picture is", "pictures are") == "1 picture is"
     assert counted(3, "picture is", "pictures are") == "3 pictures are"
+
+
+def test_a_slow_rate_is_not_rounded_to_nothing() -> None:
+    assert [rate(value) for value in (0.0214, 4.21, 99.4, 99.7, 1204.0)] == ["0.021", "4.2", "99", "100", "1,204"]

@@ -46,11 +46,14 @@ def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         assert all(("This machine was busy" in board_speeds(board)[1]) == busy for board in ("x86", "pi4"))
 
 
-def test_the_models_are_asked_in_turn_and_the_recommended_ones_are_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_models_are_asked_in_turn_and_the_recommended_ones_are_shipped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(module, "ROUNDS", 2)
     monkeypatch.setattr(module, "_RUNS", 1)
     found = module.measure_here()
     names = [name for name, _, _ in found.models]
+    assert capsys.readouterr().out == f"measuring {len(names)} models on this machine\n"
     assert set(RECOMMENDED) < set(names)
     assert all(len(times) == 2 and min(times) > 0 for _, _, times in found.models)
     assert len(found.reference) == 2

@@ -16,6 +16,7 @@ from PIL.TiffImagePlugin import IFDRational
 from crack_tf.photo.gsd import (
     SIZE,
     GroundSampling,
+    NoLensError,
     ScaleRefusedError,
     check_whole,
     from_camera,
@@ -109,6 +110,18 @@ def test_a_resized_photograph_is_fine_and_a_cropped_one_is_refused() -> None:
         from_photo(photograph(tags, (400, 200)))
     with pytest.raises(ScaleRefusedError, match="it was cropped"):
         check_whole(photograph(tags, (400, 200)))  # whoever states the lens
+
+
+def test_what_is_missing_is_asked_for_by_the_option_that_gives_it() -> None:
+    for tags, options in (
+        ({}, ["--focal-mm", "--sensor-width-mm", "--mm-per-pixel"]),
+        ({FOCAL: 8}, ["--sensor-width-mm"]),
+    ):
+        with pytest.raises(NoLensError) as error:
+            from_photo(photograph(tags), 2)
+        assert [option for option in options if option in str(error.value)] == options
+    with pytest.raises(CrackError, match="--distance-m"):
+        from_photo(photograph({FOCAL_35MM: 24}))
 
 
 def test_a_smaller_picture_of_the_same_shape_may_be_a_part_and_the_scale_says_so() -> None:

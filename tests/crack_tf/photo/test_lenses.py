@@ -60,15 +60,15 @@ def test_what_tells_no_lens_is_refused(tmp_path: Path) -> None:
 
 def test_a_photograph_that_does_not_tell_its_lens_says_what_to_give_and_takes_it(tmp_path: Path) -> None:
     bare = photo(tmp_path / "a.jpg")
-    with pytest.raises(CrackError, match=r"Give --focal-mm 8\.8 and --sensor-width-mm 13\.2"):
+    with pytest.raises(CrackError, match=r"such as --focal-mm 8\.8 and --sensor-width-mm 13\.2"):
         find_lens(bare, focal_mm=8.8)
-    with pytest.raises(CrackError, match=r"Give --focal-mm 8\.8 and --sensor-width-mm 13\.2"):
+    with pytest.raises(CrackError, match=r"such as --focal-mm 8\.8 and --sensor-width-mm 13\.2"):
         find_lens(bare, sensor_width_mm=13.2)
     lens = find_lens(bare, focal_mm=8.8, sensor_width_mm=13.2)
     assert lens.focal_px == pytest.approx(8.8 / 13.2 * 400)
     assert (lens.width, lens.height) == (400, 300)
     half = photo(tmp_path / "b.jpg", x920A=8.8)
-    with pytest.raises(CrackError, match=r"has a focal length \(8.8 mm\), .* Give --sensor-width-mm 13.2"):
+    with pytest.raises(CrackError, match=r"has a focal length \(8.8 mm\), .* such as --sensor-width-mm 13.2"):
         find_lens(half)
 
 

@@ -85,7 +85,8 @@ def test_a_folder_that_a_distance_cannot_measure_is_refused_with_all_its_reasons
     for number in range(3):
         photograph(tmp_path / f"EX/P{number}.jpg", xA405=24, xA002=5280, xA003=2000)
     with pytest.raises(
-        CrackError, match=r"of 3 photographs of EX, 3 are not what their lens drew, so.* Or give --mm-per-pixel"
+        CrackError,
+        match=r"of 3 photographs of EX, 3 are not what their lens drew, so.* \(--mm-per-pixel\)\S*; or leave",
     ):
         crack_tf.survey(tmp_path / "EX", tmp_path / "found", distance_m=0.5)
     photograph(tmp_path / "EX/none.jpg")
@@ -93,7 +94,7 @@ def test_a_folder_that_a_distance_cannot_measure_is_refused_with_all_its_reasons
     message = (
         r"--distance-m 0.5: of 5 photographs of EX, 3 are not what their lens drew, 1 tells no lens, 1 cannot be read, so nothing can be "
         r"measured by it. .*P0.jpg has 400x300 pixels, and 5280x2000 when it was taken: it was cropped. Take the original file, or give "
-        r"the millimetres per pixel directly. For those without a lens give --focal-mm and "
+        r"the millimetres per pixel directly \(--mm-per-pixel\)\. For those without a lens give --focal-mm and "
     )
     with pytest.raises(CrackError, match=message):
         crack_tf.survey(tmp_path / "EX", tmp_path / "found", distance_m=0.5)

@@ -45,6 +45,15 @@ def test_limits_are_counted_as_the_table_says_them_of_confirmed_findings(survey:
     assert numbers == [len(cracks), *asked, len(rows) - len(cracks)]
 
 
+def test_what_makes_a_limit_void_is_told_before_it(survey: Survey, tmp_path: Path) -> None:
+    coarse = "12 of 12 photographs are too coarse for cracks of 0.3 mm: fly nearer"
+    lines = told(replace(survey, warnings=("another", coarse)), tmp_path)
+    (limit,) = (number for number, text in enumerate(lines) if text.startswith("limit 0.3 mm"))
+    assert lines[limit - 1] == f"note: {coarse}"
+    assert lines.count(f"note: {coarse}") == 1
+    assert lines.index("note: another") > limit
+
+
 def test_what_is_proposed_is_told_and_without_a_table_nothing_is(survey: Survey, tmp_path: Path) -> None:
     assert not any(text.startswith("proposed condition") for text in told(survey, tmp_path))
     table = read_condition("mbei-1130")
