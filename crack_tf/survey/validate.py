@@ -60,6 +60,7 @@ SPECKS = "only specks are drawn here, and the classifier is not sure"
 NOTHING = "no crack is drawn here"
 NEARLY = "the classifier only nearly calls its tiles cracked: the segmentation model draws this crack"
 AGREED = ", and the classifier calls it one when it looks again"
+UNCOUNTED = "; {:,.0f} pixels of it are drawn, which photo segment counts and a survey does not"
 UNCERTAIN_LOGITS = 2.0  # below the threshold
 # Above the threshold. Chosen on training and validation photographs with masks, and on scenes without a crack, where they cost nothing.
 LIKELY_LOGITS, SURE_LOGITS = 0.5, 2.0
@@ -248,7 +249,8 @@ def _shapes(
             found.append(shape)
             continue
         if not certain:
-            found.append(replace(shape, note=DOUBTED if called else NEARLY_DOUBTED))
+            doubt = DOUBTED if called else NEARLY_DOUBTED
+            found.append(replace(shape, note=doubt + UNCOUNTED.format(whole.length_px)))
             continue
         whole = as_drawn(whole, image.shape[:2])
         found.append(

@@ -22,6 +22,7 @@ from crack_tf.survey.validate import (
     SHORT,
     SPECKS,
     UNCERTAIN_LOGITS,
+    UNCOUNTED,
     UNSEEN,
     find_candidates,
     touching,
@@ -183,12 +184,12 @@ def test_a_crack_that_the_classifier_doubts_when_it_looks_again_is_unclear_and_s
     found = find_candidates(IMAGE, tiles, None, sees(LINE, far), verify=verify)
     assert [(one.box.x, one.validation, one.note) for one in found] == [
         (300, "refuted", NOTHING),
-        (110, "unclear", DOUBTED),
+        (110, "unclear", DOUBTED + UNCOUNTED.format(80)),
         (310, "confirmed", None),
     ]
     assert len(asked) == 2
     doubted = found[1]
-    # It says where the crack is drawn, but not how long and wide it is.
+    # It says where the crack is drawn, but only its note how long that is.
     assert (doubted.box, doubted.tiles, doubted.length_px) == (Box(148, 110, 5, 80), 1, None)
     assert len(doubted.outline) == 1
     assert {one.marks for one in found} == {()}
@@ -200,7 +201,7 @@ def doubts(*_: object) -> bool:
 
 def test_a_doubted_crack_in_tiles_that_are_only_nearly_cracked_is_unclear_too():
     (found,) = find_candidates(IMAGE, [tile(100, 100, crack=False)], None, sees(LINE), verify=doubts)
-    assert (found.validation, found.note, found.tiles) == ("unclear", NEARLY_DOUBTED, 0)
+    assert (found.validation, found.note, found.tiles) == ("unclear", NEARLY_DOUBTED + UNCOUNTED.format(80), 0)
     assert found.box == Box(148, 110, 5, 80)
     assert found.validation_score == pytest.approx(0.8, abs=1e-3)
 
