@@ -19,9 +19,10 @@ import numpy as np
 
 from crack_tf.inference.photographs import ClassifiedPhoto, DrawnPhoto, UnreadPhoto
 from crack_tf.photo.cracks import Crack
-from crack_tf.survey.findings import REFUTED, Finding, Polygon
+from crack_tf.survey.findings import Finding, Polygon
 from crack_tf.survey.handover import COCO, HandoverConfig, hand_over
 from crack_tf.survey.outlines import annotation_rings, paint_outline
+from crack_tf.survey.review import standing
 from crack_tf.survey.surveying import SurveyResult
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
@@ -55,8 +56,8 @@ def to_detections(answer: ClassifiedPhoto | DrawnPhoto | SurveyResult, *, masks:
         masks: whether `mask`, bool (n, height, width), is made of drawn cracks; it takes a byte per pixel and crack.
 
     Returns:
-        Of a photograph its detections; of a survey those of each photograph by its name, empty where nothing was found. Refuted
-        findings are left out.
+        Of a photograph its detections; of a survey those of each photograph by its name, empty where nothing was found. What the
+        second opinion refuted or a person rejected is left out, what a person accepted is in.
 
     Raises:
         CrackError: if supervision is not installed, or the answer is none of these.
@@ -74,9 +75,8 @@ def to_detections(answer: ClassifiedPhoto | DrawnPhoto | SurveyResult, *, masks:
         return _detections([crack.box for crack in answer.cracks], scores, [CRACK] * len(drawn), stacked)
     if isinstance(answer, SurveyResult):
         by_photo: dict[str, list[Finding]] = {photo.name: [] for photo in answer.survey.photos}
-        for finding in answer.findings:
-            if finding.validation != REFUTED:
-                by_photo.setdefault(finding.photo, []).append(finding)
+        for finding in standing(answer.findings, answer.review):
+            by_photo.setdefault(finding.photo, []).append(finding)
         sizes = {photo.name: (photo.height, photo.width) for photo in answer.survey.photos}
         return {name: _of_findings(some, sizes.get(name) if masks else None) for name, some in by_photo.items()}
     raise CrackError(f"answer is {type(answer).__name__}: give what a model predicted, or a survey.")

@@ -23,6 +23,7 @@ from crack_tf.inference.photographs import ClassifiedPhoto, DrawnPhoto
 from crack_tf.inference.tiles import Tile
 from crack_tf.reporting.annotations import CRACK, NAMES, TILE, crack_masks
 from crack_tf.survey.findings import REFUTED, Survey
+from crack_tf.survey.review import ACCEPTED, REJECTED, Decision, Review
 from crack_tf.survey.surveying import SurveyResult
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tflite.device.tiles import Box
@@ -172,6 +173,17 @@ def test_a_survey_gives_detections_by_photograph_and_coco(tmp_path: Path) -> Non
     assert all(some.mask is None or some.mask.shape[0] == len(some) for some in masked.values())
     content = crack_tf.to_coco(result)
     assert len(content["annotations"]) == len(kept)
+    first, second, *others = survey.findings
+    refuted = replace(first, validation=REFUTED)
+    decisions = {refuted.id: Decision(ACCEPTED), second.id: Decision(REJECTED)}
+    decided = replace(
+        result,
+        survey=replace(survey, findings=(refuted, second, *others)),
+        review=Review("", "", "", "", decisions),
+    )
+    shown = [box for some in crack_tf.to_detections(decided, masks=False).values() for box in some.xyxy.tolist()]
+    expected = [[f.box.x, f.box.y, f.box.x + f.box.w, f.box.y + f.box.h] for f in (first, *others)]
+    assert sorted(shown) == sorted(expected)
 
 
 def test_what_is_no_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
