@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from crack_tf.adaptation.head import Head
+from crack_tf.common.arrays import write_npy
 from crack_tf.data.cache import cache_folder
 from crack_tf.models import build_model
 from crack_tf.models.keras_models import load_keras
 from tflite.convert import VIEW_WEIGHTS
 from tflite.errors import CrackError
-from tflite.files import atomic_path, sha256_bytes
+from tflite.files import sha256_bytes
 from tflite.sidecar import Sidecar
 
 _VERSION = 1  # raise when features change
@@ -114,8 +115,7 @@ class Network:
             raise CrackError(
                 f"{self.path} gives features that are not finite: its training failed. Choose another --model."
             )
-        with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.save(stream, found)
+        write_npy(path, found)
         return found
 
     def with_head(self, head: Head) -> Any:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crack_tf.common.arrays import write_npy
 from crack_tf.data.cache import cache_folder, load_split
 from tflite.errors import CrackError
-from tflite.files import atomic_path, sha256_bytes, sha256_file
+from tflite.files import sha256_bytes, sha256_file
 from tflite.manifest import Item, Manifest
 
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ class TrainingTiles:
             starts = range(0, len(self.items), _CHUNK)
             bar = tqdm(starts, "features of training tiles", unit_scale=_CHUNK, unit="tile", leave=False, disable=None)
             features = np.concatenate([network.pooled(self.images[start : start + _CHUNK]) for start in bar])
-            with atomic_path(path) as temporary:
-                np.save(temporary, features)
+            write_npy(path, features)
         try:
             found: np.ndarray = np.load(path)
         except (ValueError, OSError, EOFError) as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from crack_tf.common.arrays import write_npy
 from crack_tf.photo.alignment import LOW_CONTRAST, place_mask
 from tflite.errors import CrackError, ImageError, first_line
 from tflite.files import atomic_path
@@ -119,8 +120,7 @@ def write_mask(path: str | Path, mask: np.ndarray, overwrite: bool = False) -> t
     about.add_text("Software", _MADE_BY)
     with atomic_path(png) as temporary:
         Image.fromarray(mask.astype(np.uint8) * 255).save(temporary, pnginfo=about)
-    with atomic_path(npy) as temporary:
-        np.save(temporary, mask)
+    write_npy(npy, mask)
     return png, npy
 
 

@@ -27,13 +27,14 @@ from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
+from crack_tf.common.arrays import write_npy
 from crack_tf.survey.certificate import FILES as CERTIFICATE
 from crack_tf.survey.findings import FILE_NAME, FORMAT, Finding, Gap, Moment, PhotoName, PhotoRecord
 from crack_tf.survey.photo_list import FILE_NAME as PHOTOS_CSV
 from crack_tf.survey.review import FILE_NAME as REVIEW
 from tflite.checked import Between, CheckError, OneOf, checked
 from tflite.errors import CrackError
-from tflite.files import atomic_path, read_json, sha256_bytes, write_bytes, write_json
+from tflite.files import read_json, sha256_bytes, write_bytes, write_json
 from tflite.locks import FolderLock
 from tflite.outputs import Inputs, Output, check_folder, clear_folder, json_with, remove_leftovers
 from tflite.sameness import FileState, changed
@@ -203,8 +204,7 @@ class Store:
         if points is None:  # those of a file that was replaced
             path.with_suffix(_POINTS).unlink(missing_ok=True)
         else:
-            with atomic_path(path.with_suffix(_POINTS)) as temporary:
-                np.save(temporary, points)
+            write_npy(path.with_suffix(_POINTS), points)
         record: dict[str, Any] = {
             "bytes": size,
             "photo": vars(photo),

@@ -29,8 +29,8 @@ from crack_tf.synthetic.tiles import render_tile
 from crack_tf.zoo.rounded import round_keras
 from tflite.device.tiles import training_side
 from tflite.errors import CrackError
-from tflite.files import sha256_file, write_text
-from tflite.outputs import Output, check_folder, partial_folder, remove_files
+from tflite.files import sha256_file, write_bytes, write_text
+from tflite.outputs import Output, check_folder, making, partial_folder, remove_files
 from tflite.segmenter import load_model
 from tflite.sidecar import Sidecar, made_from, read_sidecar, sidecar_path, verify_file, write_sidecar
 
@@ -53,6 +53,7 @@ LICENCES = frozenset(
     }
 )
 _MODELS = ("keras", "tflite")  # roles of files with a sidecar
+_RENEWED = ".renewed"  # folder of a zoo: all that a renewal changes, whole before anything is replaced
 _SEED = 20_260_101  # of the golden tiles; nothing is trained on this set
 
 
@@ -92,10 +93,11 @@ def add(
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
         raise CrackError(f"--name {name!r}: use lower-case letters, digits, dots, hyphens and underscores.")
-    zoo.mkdir(parents=True, exist_ok=True)
+    _put_renewed(zoo)
     version, models = read_zoo(zoo) if (zoo / MANIFEST).is_file() else (0, {})
     target = zoo / name
-    check_folder(target, Output("crack-tf zoo add", _is_model), overwrite, inputs=(run, tflite))
+    hint = "Choose another --name, or add --overwrite."
+    check_folder(target, _ADDED, overwrite, inputs=(run, tflite), hint=hint)
     sources = find_files(run, tflite)
     sidecar = read_sidecar(sources["tflite"])
     _check_origin(sources, sidecar)
@@ -110,7 +112,8 @@ def add(
             _round(sources["keras"], partial / sources["keras"].name)
         side = tile_side or training_side(sidecar)
         for role in _MODELS:
-            _state_side(partial / sources[role].name, side)
+            path = partial / sources[role].name
+            _state_side(path, side, path)
         golden = write_golden_tiles(partial / sources["tflite"].name, partial)
         names = {role: source.name for role, source in sources.items()} | {role: f"{role}.png" for role in GOLDEN}
         model = ZooModel(
@@ -149,7 +152,7 @@ def add(
 def renew(zoo: Path) -> list[str]:
     """State in all sidecars the tile side that the manifest knows, and make the heads of all model cards anew, as `add` does today.
 
-    The models themselves stay as they are; the manifest lists the new hashes.
+    The models themselves stay as they are; the manifest lists the new hashes. A renewal that was killed is finished first.
 
     Returns:
         Names of the models of which a file changed.
@@ -157,22 +160,43 @@ def renew(zoo: Path) -> list[str]:
     Raises:
         CrackError: if a file is not what the manifest says.
     """
+    finished = _put_renewed(zoo)
     version, models = read_zoo(zoo)
     renewed = []
-    for model in models.values():
-        files = {role: zoo / file.path for role, file in model.files.items()}
-        check(model)
-        for role in _MODELS:
-            _state_side(files[role], model.tile_side)
-        card = files["card"].read_text(encoding="utf-8")
-        write_text(files["card"], with_front_matter(card, read_sidecar(files["tflite"])))
-        changed = {
-            role: _describe(files[role], model.name) for role in ("card", *(f"{role}_sidecar" for role in _MODELS))
-        }
-        renewed.append(replace(model, files={**model.files, **changed}))
-    if renewed != list(models.values()):
-        write_zoo(zoo, version + 1, renewed)
-    return [new.name for new, old in zip(renewed, models.values(), strict=True) if new != old]
+    with partial_folder(zoo / _RENEWED) as partial:
+        for model in models.values():
+            check(model)
+            made = {role: partial / file.path for role, file in model.files.items()}
+            for role in _MODELS:
+                _state_side(model.path(role), model.tile_side, made[role])
+            card = model.card.read_text(encoding="utf-8")
+            write_text(made["card"], with_front_matter(card, read_sidecar(made["tflite"])))
+            changed = {
+                role: _describe(made[role], model.name) for role in ("card", *(f"{role}_sidecar" for role in _MODELS))
+            }
+            renewed.append(replace(model, files={**model.files, **changed}))
+            if renewed[-1] == model:
+                shutil.rmtree(partial / model.name)
+        if renewed == list(models.values()):
+            return finished
+        write_zoo(partial, version + 1, renewed)
+        os.replace(partial, zoo / _RENEWED)
+    _put_renewed(zoo)
+    return [*finished, *(model.name for model in renewed if model != models[model.name])]
+
+
+def _put_renewed(zoo: Path) -> list[str]:
+    """Put what a renewal changes in place, the manifest last, also where the one that made it was killed meanwhile.
+
+    Returns:
+        Names of the models.
+    """
+    whole = zoo / _RENEWED
+    files = sorted((path for path in whole.rglob("*") if path.is_file()), key=lambda path: path.name == MANIFEST)
+    for path in files:
+        os.replace(path, zoo / path.relative_to(whole))
+    shutil.rmtree(whole, ignore_errors=True)
+    return sorted({path.parent.name for path in files if path.name != MANIFEST})
 
 
 def _is_model(folder: Path) -> bool:
@@ -180,13 +204,16 @@ def _is_model(folder: Path) -> bool:
     return all((folder / f"{role}.png").is_file() for role in GOLDEN) and len(list(folder.glob("*.tflite.json"))) == 1
 
 
+_ADDED = Output("crack-tf zoo add", _is_model)
+
+
 def _put_in_place(partial: Path, target: Path, earlier: set[Path]) -> None:
     """Make the files of a whole folder those of the model, in place of the earlier ones; what else lies there stays."""
-    target.mkdir(exist_ok=True)
     made = {target / path.name: path for path in sorted(partial.iterdir())}
-    for place, path in made.items():
-        os.replace(path, place)
-    remove_files(target, earlier - {*made})
+    with making(target, _ADDED, clear=False):
+        for place, path in made.items():
+            os.replace(path, place)
+        remove_files(target, earlier - {*made})
 
 
 def find_files(run: Path, tflite: Path | None) -> dict[str, Path]:
@@ -261,11 +288,15 @@ def _round(source: Path, target: Path) -> None:
     write_sidecar(target, replace(sidecar, sha256=sha256_file(target), training=training))
 
 
-def _state_side(path: Path, side: int) -> None:
-    """Write the side of the training tiles into a model's sidecar: on a board the data set's name would be all there is to go by."""
+def _state_side(path: Path, side: int, target: Path) -> None:
+    """Write the side of the training tiles into a model's sidecar, or into that of `target`: on a board the data set's name would be
+    all there is to go by.
+    """
     sidecar = read_sidecar(path)
     if sidecar.training.get("tile_side") != side:
-        write_sidecar(path, replace(sidecar, training={**sidecar.training, "tile_side": side}))
+        write_sidecar(target, replace(sidecar, training={**sidecar.training, "tile_side": side}))
+    elif target != path:
+        write_bytes(sidecar_path(target), sidecar_path(path).read_bytes())
 
 
 def _check_origin(sources: dict[str, Path], sidecar: Sidecar) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from crack_tf.common.arrays import write_npy
 from crack_tf.data.cache import cache_folder
 from crack_tf.evaluation.suite.corruptions import corrupt
 from crack_tf.inference.predictor import Predictor, TflitePredictor, load_predictor
 from tflite.errors import CrackError
-from tflite.files import atomic_path, sha256_bytes
+from tflite.files import sha256_bytes
 from tflite.images import resize_rgb
 
 _VERSION = 1  # raise when a corruption or the resizing changes
@@ -99,8 +100,7 @@ class Answers:
         answers = np.concatenate([logits for _, logits in sorted(parts, key=lambda part: part[0])])
         if not np.isfinite(answers).all():
             raise CrackError(f"{model} answers with {int((~np.isfinite(answers)).sum())} numbers that are not finite.")
-        with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.save(stream, answers.astype(np.float32))
+        write_npy(path, answers.astype(np.float32))
         return answers
 
     def threshold(self, model: Path) -> float:

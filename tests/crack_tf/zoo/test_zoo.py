@@ -6,6 +6,7 @@ zoo as a whole (its size, no stray files) is tested all the same.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -166,6 +167,78 @@ def test_a_zoo_of_an_earlier_version_is_renewed_without_its_models_changing(
     version, models = read_zoo(small_zoo)
     assert version == 3
     check(models["two"])
+
+
+class Killed(BaseException):
+    """Stands for a kill."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, number: int, below: Path) -> None:
+    """Stop when, after so many, the next file gets its name below a folder."""
+    real, left = os.replace, [number]
+
+    def replace_or_die(source: Path, target: Path) -> None:
+        if below in Path(target).parents:
+            if not left[0]:
+                raise Killed
+            left[0] -= 1
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_or_die)
+
+
+@pytest.mark.slow
+def test_a_renewal_that_is_killed_anywhere_is_finished_by_the_next(small_zoo: Path, run: Path, tmp_path: Path) -> None:
+    record = read_json(small_zoo / "zoo.json")
+    for entry in record["models"]:
+        entry["tile_side"] = 100
+    write_json(small_zoo / "zoo.json", record)
+    killed, number = True, 0
+    while killed:
+        zoo = tmp_path / f"zoo-{number}"
+        shutil.copytree(small_zoo, zoo)
+        with pytest.MonkeyPatch.context() as patch:
+            kill_at(patch, number, zoo)
+            try:
+                main(["--zoo", str(zoo), "renew"])
+                killed = False
+            except Killed:
+                number += 1
+        if number == 9:  # an addition goes by what was about to be put in place, too
+            assert add(zoo, run, "three") == 0
+        assert main(["--zoo", str(zoo), "renew"]) == 0
+        models = read_zoo(zoo)[1]
+        assert [training_side(read_sidecar(models[name].tflite)) for name in ("one", "two")] == [100, 100]
+        for model in models.values():
+            check(model)
+        assert not list(zoo.glob(".*"))
+    assert number > 12  # six files, each made and put in place
+
+
+@pytest.mark.slow
+def test_an_addition_that_is_killed_anywhere_is_made_again(small_zoo: Path, tmp_path: Path) -> None:
+    other = make_run(tmp_path / "other", "other-int8-ptq")  # whose files have other names
+    killed, number = True, 0
+    while killed:
+        zoo = tmp_path / f"zoo-{number}"
+        shutil.copytree(small_zoo, zoo)
+        with pytest.MonkeyPatch.context() as patch:
+            kill_at(patch, number, zoo / "one")
+            try:
+                add(zoo, other, "one", "--overwrite")
+                killed = False
+            except Killed:
+                number += 1
+        assert add(zoo, other, "one", "--overwrite") == 0
+        for model in read_zoo(zoo)[1].values():
+            check(model)
+        assert len(list((zoo / "one").iterdir())) == len(ROLES)
+    assert number == len(ROLES) + 1  # its files, and the mark that it is being made
+
+
+def test_a_refused_addition_makes_no_zoo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert add(tmp_path / "zoo", tmp_path / "nothing", "one") == 2
+    assert not (tmp_path / "zoo").exists()
 
 
 def test_the_version_rises_and_there_is_one_default(small_zoo: Path, run: Path) -> None:
