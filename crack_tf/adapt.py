@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from crack_tf.adaptation.config import CANDIDATES, SCHEMES, AdaptConfig
 from crack_tf.common.called_module import make_callable
 from crack_tf.common.progress import say_now
-from tflite.cli import EXIT_GAPS, fraction, named_path, non_negative_int, positive_int, run_main
+from tflite.cli import EXIT_GAPS, fraction, named_path, named_text, non_negative_int, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.extras import require
 from tflite.metrics import sigmoid
@@ -42,6 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add(
         "source",
+        type=named_text,
         metavar="SOURCE",
         help="a finished survey, a folder with crack/ and no_crack/, or a folder of photographs",
     )
@@ -52,11 +53,18 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder for the report and the model; give it as --model",
     )
-    add("--review", metavar="FILE", help="of a survey: the review that its report.html exported")
+    add("--review", type=named_text, metavar="FILE", help="of a survey: the review that its report.html exported")
     add(
-        "--photos", metavar="DIR", help="of a survey: the folder that was surveyed, for clean tiles around the findings"
+        "--photos",
+        type=named_text,
+        metavar="DIR",
+        help="of a survey: the folder that was surveyed, for clean tiles around the findings",
     )
-    add("--model", help="what is adapted: a shipped model, a run folder or a .keras file (default: the default)")
+    add(
+        "--model",
+        type=named_text,
+        help="what is adapted: a shipped model, a run folder or a .keras file (default: the default)",
+    )
     add(
         "--candidates",
         type=_names,
@@ -67,6 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--scheme", choices=SCHEMES, help="of the int8 model; qat fine-tunes, and takes longer (default: int8-ptq)")
     add(
         "--shapes",
+        type=named_text,
         action="append",
         metavar="MANIFEST",
         help="without labels: cracks to lay into clean tiles, photographs with masks (default: drawn ones, and uav_concrete's)",

@@ -89,6 +89,12 @@ def named_path(text: str) -> Path:
     return Path(text)
 
 
+def named_text(text: str) -> str:
+    """argparse type: the same as it was written, where ./NAME is a file and NAME may be something else."""
+    named_path(text)
+    return text
+
+
 def positive_int(text: str) -> int:
     """argparse type: an integer of at least 1."""
     value = _number(text, int)

@@ -31,6 +31,7 @@ from crack_tf.common.provenance import created, environment
 from crack_tf.data.folders import DATA_VARIABLE
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models.backend import use_tensorflow
+from crack_tf.synthetic.transplant import Shape
 from tflite.arguments import check_path
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_bytes, write_csv, write_json
@@ -93,6 +94,7 @@ def adapt(
         try:
             side = config.tile_side or base.tile_side
             site = read_site(config, base.sidecar.image_size, side, folder / WORK / "review")
+            shapes = crack_shapes(config.shapes) if site.kind == FLIGHT else ([], [])
         except CrackError:
             if not begun:  # nothing of a bad input stays
                 remove_below(folder, WORK)
@@ -101,17 +103,18 @@ def adapt(
                 if not existed:
                     folder.rmdir()
             raise
-        if not resume:
-            clear_folder(folder, OUTPUT)
-        else:
-            remove_leftovers(folder, OUTPUT)
         record["tiles_sha256"] = _hash(site.tiles)
         if resume and before.get("tiles_sha256") not in (None, record["tiles_sha256"]):
             raise CrackError(
                 f"--resume: the tiles of {config.source} are others than when {folder} was begun. Add --overwrite instead."
             )
+        # Before the earlier result goes: a report that is finished has its files.
         write_json(folder / REPORT, record | environment())
-        return _run(config, base, site, folder, record, say)
+        if resume:
+            remove_leftovers(folder, OUTPUT)
+        else:
+            clear_folder(folder, OUTPUT)
+        return _run(config, base, site, shapes, folder, record, say)
 
 
 def _check_same(folder: Path, before: dict[str, Any], asked: dict[str, Any]) -> None:
@@ -129,6 +132,7 @@ def _run(
     config: AdaptConfig,
     base: Base,
     site: Site,
+    shapes: tuple[list[Shape], list[str]],
     folder: Path,
     record: dict[str, Any],
     say: Callable[[str], None],
@@ -151,9 +155,9 @@ def _run(
     gaps = [*site.notes, *(f"NOT CHECKED  {line}" for line in missing)]
     tiles = site.tiles
     here: np.ndarray | None = None
-    shapes: list[str] = []
+    cracks, sources = shapes
     if site.kind == FLIGHT:
-        tiles, here, shapes = _compose(config, base, site.tiles)
+        tiles, here = _compose(config, base, site.tiles, cracks)
     elsewhere_tiles = sum(len(one.images) for one in others.sets)
     say(f"testing the shipped model: {_tiles_and_photographs(tiles)} here, {elsewhere_tiles:,} of other structures")
     bench = make_bench(config, base, tiles, others.sets, here)
@@ -170,7 +174,7 @@ def _run(
         trial, found, outside = _tried(bench, name, work, say)
         if found.passed:
             trial = trial or TRIALS[name](bench, work)
-            found, outside, model = _hand_over(bench, trial, found, outside, site, shapes, missing, folder)
+            found, outside, model = _hand_over(bench, trial, found, outside, site, sources, missing, folder)
         here_rows.append(found)
         elsewhere += outside
         say(_line(found, bench.told))
@@ -248,11 +252,13 @@ def _as_int8(rows: Sequence[ElsewhereRow]) -> list[ElsewhereRow]:
     return [replace(row, candidate=f"{row.candidate}, int8") for row in rows]
 
 
-def _compose(config: AdaptConfig, base: Base, tiles: SiteTiles) -> tuple[SiteTiles, np.ndarray, list[str]]:
+def _compose(
+    config: AdaptConfig, base: Base, tiles: SiteTiles, cracks: Sequence[Shape]
+) -> tuple[SiteTiles, np.ndarray]:
     """Labels that nobody gave: the photographs' tiles as they are, those that are sure to be clean, and twins of these with cracks.
 
     Returns:
-        All tiles, the shipped int8 model's logits on them, and what the cracks are from.
+        All tiles, and the shipped int8 model's logits on them.
     """
     predictor = load_predictor(base.tflite)
     logits = ask(predictor, tiles.images)
@@ -262,12 +268,11 @@ def _compose(config: AdaptConfig, base: Base, tiles: SiteTiles) -> tuple[SiteTil
             f"{config.source}: the model is sure of no tile there that it is clean, so no crack can be laid into any. Label some: "
             "--suggest 40"
         )
-    shapes, sources = crack_shapes(config.shapes)
-    made = with_cracks(clean, shapes, config.seed)
+    made = with_cracks(clean, cracks, config.seed)
     if not made.with_origin(COMPOSED).any():
         raise CrackError(f"{config.source}: no crack can be seen on any tile there. Label some: --suggest 40")
     both = join([tiles, made])
-    return both, np.concatenate([logits, ask(predictor, made.images)]), sources
+    return both, np.concatenate([logits, ask(predictor, made.images)])
 
 
 def _impossible(bench: Bench, name: str, reason: str) -> SiteRow:

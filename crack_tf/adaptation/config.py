@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tflite.arguments import check_types, is_number, option_of
+from tflite.arguments import check_path, check_types, is_number, option_of
 from tflite.errors import CrackError
 from tflite.outputs import Output, json_with
 
@@ -76,6 +76,7 @@ class AdaptConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
+        check_path("source", self.source, "a finished survey, or a folder of tiles or photographs")
         for name in ("source", "review", "photos", "model"):
             object.__setattr__(self, name, str(getattr(self, name)))
         for name in ("candidates", "shapes"):

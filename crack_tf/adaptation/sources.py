@@ -97,6 +97,11 @@ def read_site(config: AdaptConfig, size: int, tile_side: int, work: Path) -> Sit
         )
     if kind != REVIEW and config.photos:
         raise CrackError(f"--photos {config.photos}: only the photographs of a survey are looked at. Leave it out.")
+    if kind != FLIGHT and config.shapes:
+        raise CrackError(
+            f"--shapes {config.shapes[0]}: cracks are laid into photographs without labels only, and {config.source} has labels. Leave "
+            "it out."
+        )
     if kind == REVIEW:
         site = _reviewed(config, size, tile_side, work)
     elif kind == TILES:

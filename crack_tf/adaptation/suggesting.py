@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ from tflite.files import atomic_path, sha256_file, write_csv, write_json
 from tflite.locks import FolderLock
 from tflite.manifest import Item, Manifest, write_manifest
 from tflite.metrics import logit, sigmoid
-from tflite.outputs import clear_folder
+from tflite.outputs import making
 
 _CLEAN_SHARE = 0.25  # of the suggestions: whole photographs that look clean
 _CHOICE = 6  # times as many uncertain tiles as are wanted, among which the most different ones are taken
@@ -103,21 +104,26 @@ def suggest(
     check_out(folder, config, overwrite=overwrite)
     base = find_base(config.model)
     with FolderLock(folder, f"another process is writing to {folder}. Wait for it, or choose another --out."):
-        clear_folder(folder, OUTPUT)
-        record = {"format": FORMAT, "source": config.source, "config": config.as_dict(), "created": created()}
-        write_json(folder / REPORT, record | {"finished": False})
         gaps: tuple[str, ...] = ()
-        if kind == REVIEW:
-            found = _of_survey(config, base, count, folder)
-        else:
-            found, gaps = _of_photographs(config, base, count, folder, say)
-        write_csv(folder / "suggested.csv", map(asdict, found), [field.name for field in fields(Suggestion)])
-        write_json(folder / REPORT, record | {"finished": True, "candidate": None, "suggested": len(found)})
+        try:
+            if kind == REVIEW:
+                found, write = _of_survey(config, base, count)
+            else:
+                found, write, gaps = _of_photographs(config, base, count, say)
+        except CrackError:  # an earlier result stays, and nothing is made
+            if not any(folder.iterdir()):
+                folder.rmdir()
+            raise
+        record = {"format": FORMAT, "source": config.source, "config": config.as_dict(), "created": created()}
+        with making(folder, OUTPUT):
+            write(folder)
+            write_csv(folder / "suggested.csv", map(asdict, found), [field.name for field in fields(Suggestion)])
+            write_json(folder / REPORT, record | {"finished": True, "candidate": None, "suggested": len(found)})
     return Suggested(folder, tuple(found), tuple(gaps))
 
 
-def _of_survey(config: AdaptConfig, base: Base, count: int, folder: Path) -> list[Suggestion]:
-    """Findings nobody has decided on, and photographs without any."""
+def _of_survey(config: AdaptConfig, base: Base, count: int) -> tuple[list[Suggestion], Callable[[Path], object]]:
+    """Findings nobody has decided on, and photographs without any; and what writes a folder's files about them."""
     survey = read_survey(config.source)
     review = carried(read_review(config.review, survey), survey)[0] if config.review else None
     decided = set()
@@ -145,11 +151,10 @@ def _of_survey(config: AdaptConfig, base: Base, count: int, folder: Path) -> lis
         for finding in chosen
     ]
     found = [replace(row, rank=rank) for rank, row in enumerate(found[:count], 1)]
-    _write_comments(folder / "suggested.json", survey, review, found)
-    return found
+    return found, partial(_write_comments, survey, review, found)
 
 
-def _write_comments(path: Path, survey: Survey, review: Review | None, found: Sequence[Suggestion]) -> None:
+def _write_comments(survey: Survey, review: Review | None, found: Sequence[Suggestion], folder: Path) -> None:
     """The suggestions as comments of a review, which the survey's page shows; decisions stay as they are."""
     decisions = dict(review.decisions) if review is not None else {}
     for row in found:
@@ -158,13 +163,13 @@ def _write_comments(path: Path, survey: Survey, review: Review | None, found: Se
                 "", f"look at this, number {row.rank}: {row.why}", created(), "crack-tf adapt --suggest"
             )
     made = Review(survey_id(survey), survey.source, "", created(), decisions)
-    write_json(path, made.as_json())
+    write_json(folder / "suggested.json", made.as_json())
 
 
 def _of_photographs(
-    config: AdaptConfig, base: Base, count: int, folder: Path, say: Callable[[str], None]
-) -> tuple[list[Suggestion], tuple[str, ...]]:
-    """Uncertain tiles that differ from each other, and photographs on which nothing is called."""
+    config: AdaptConfig, base: Base, count: int, say: Callable[[str], None]
+) -> tuple[list[Suggestion], Callable[[Path], object], tuple[str, ...]]:
+    """Uncertain tiles that differ from each other, and photographs on which nothing is called; what writes their files, and gaps."""
     use_tensorflow()
     site = flight(config.source, base.sidecar.image_size, config.tile_side or base.tile_side, config.seed)
     say(f"asking the model about {len(site.tiles)} tiles")
@@ -187,12 +192,13 @@ def _of_photographs(
         )
         for rank, name in enumerate(clean, 1)
     ]
-    names = _write_sheets(folder / SUGGESTED, site.tiles.take(places))
-    for place, name in zip(places, names, strict=True):
+    for number, place in enumerate(places):
         probability = float(sigmoid(float(logits[place])))
         why = "the model is not sure, and has few like it"
-        rows.append(Suggestion(len(rows) + 1, "tile", site.tiles.photos[int(place)], name, probability, why))
-    return rows, site.notes
+        rows.append(
+            Suggestion(len(rows) + 1, "tile", site.tiles.photos[int(place)], _tile_name(number), probability, why)
+        )
+    return rows, partial(_write_sheets, site.tiles.take(places)), site.notes
 
 
 def most_different(features: np.ndarray, count: int) -> np.ndarray:
@@ -215,11 +221,15 @@ def most_different(features: np.ndarray, count: int) -> np.ndarray:
     return np.array(chosen, np.int64)
 
 
-def _write_sheets(folder: Path, tiles: SiteTiles) -> list[str]:
+def _tile_name(number: int) -> str:
+    return f"tile-{number:04d}.png"
+
+
+def _write_sheets(tiles: SiteTiles, out: Path) -> None:
     """Tiles, a manifest that takes them for clean until somebody says otherwise, and sheets with a table to fill in."""
-    items = []
+    folder, items = out / SUGGESTED, []
     for number, (image, photo) in enumerate(zip(tiles.images, tiles.photos, strict=True)):
-        name = f"tile-{number:04d}.png"
+        name = _tile_name(number)
         with atomic_path(folder / name) as temporary:
             Image.fromarray(np.asarray(image)).save(temporary, format="PNG")
         items.append(Item(name, sha256_file(folder / name), 0, photo, "train"))
@@ -227,7 +237,6 @@ def _write_sheets(folder: Path, tiles: SiteTiles) -> list[str]:
     manifest = Manifest("suggested", "grouped", 0, root, "not stated", tuple(items), folder / "manifest.csv")
     write_manifest(folder / "manifest.csv", manifest, overwrite=True)
     draw_sheets(manifest, "train", folder)
-    return [item.path for item in items]
 
 
 def _spread(findings: Sequence[Finding], photos: Sequence[str]) -> list[Finding]:

@@ -324,10 +324,12 @@ def from_photo(
             )
     assert distance_m is not None
     focal, focal_35mm = _number(taken, _FOCAL_LENGTH), _number(taken, _FOCAL_LENGTH_35MM)
+    least, most, _ = STATED_RANGES["focal_mm"]
+    focal = focal if focal is not None and least <= focal <= most else None
     focal_35mm = focal_35mm if focal_35mm is not None and 0 < focal_35mm < _MAX_FOCAL_35MM else None
     grown = 1.0 if stored is None else max(width, height) / max(stored)
     calibrated, note = _calibrated(exposure.focal_px, grown, focal_35mm, (width, height))
-    if sensor_width_mm is not None and focal is not None and focal > 0:
+    if sensor_width_mm is not None and focal is not None:
         result, note = from_camera(focal, distance_m, sensor_width_mm, max(width, height), known), None
     elif sensor_width_mm is None and calibrated is not None:
         result = from_calibration(calibrated, distance_m, known)
@@ -335,7 +337,7 @@ def from_photo(
         result = from_equivalent_focal(focal_35mm, distance_m, width, height, known)
     elif sensor_width_mm is not None:
         raise NoLensError(f"{name} has no focal length in its EXIF data. {_GIVE_LENS}")
-    elif focal is not None and focal > 0:
+    elif focal is not None:
         raise NoLensError(
             f"{name} has a focal length ({focal:g} mm) but no usable 35 mm equivalent. Give the sensor's width in millimetres "
             "(--sensor-width-mm).",

@@ -62,6 +62,10 @@ def find_lens(camera: str, focal_mm: float | None = None, sensor_width_mm: float
     Raises:
         CrackError: if there is no such camera or photograph, or a number is missing; the message says which.
     """
+    if camera in CAMERAS and sensor_width_mm is not None:
+        raise CrackError(
+            f"--sensor-width-mm {sensor_width_mm:g}: that of {camera} is known, {CAMERAS[camera].sensor_mm:g} mm. Leave it out."
+        )
     lens = _named(camera, focal_mm) if camera in CAMERAS else _of_photo(camera, focal_mm, sensor_width_mm)
     low, high = (share * lens.width for share in _FOCAL_SHARES)
     if not low <= lens.focal_px <= high:

@@ -15,7 +15,7 @@ pytest.importorskip("tensorflow")
 from crack_tf.adapt import main
 from crack_tf.adaptation import adapting, from_nothing
 from crack_tf.adaptation.candidates import TRIALS
-from crack_tf.adaptation.config import AdaptConfig
+from crack_tf.adaptation.config import FORMAT, AdaptConfig
 from crack_tf.adaptation.deliver import build
 from crack_tf.adaptation.elsewhere import Elsewhere, Found
 from crack_tf.adaptation.sources import read_site
@@ -27,7 +27,7 @@ from crack_tf.zoo.adoption import golden_tile
 from tests.conftest import draw_tile
 from tests.crack_tf.adaptation.conftest import draw_site_tile, write_site
 from tflite.errors import CrackError
-from tflite.files import read_csv, read_json, write_csv
+from tflite.files import read_csv, read_json, write_csv, write_json, write_text
 from tflite.sidecar import made_from, read_sidecar, verify_file, write_sidecar
 
 FEW = ["--regression-limit", "20", "--candidates", "head"]
@@ -171,10 +171,64 @@ def test_bad_input_leaves_nothing(
         (site, ["--model", "unet_mobile"], "only classifiers are adapted"),
         (site, ["--model", str(tiny_base), "--suggest", "5"], "have labels"),
         (site, ["--model", str(tiny_base), "--resume"], "there is no run"),
+        (site, ["--model", str(tiny_base), "--shapes", "masks.csv"], "has labels. Leave it out"),
     ):
         assert main([str(source), "--out", str(out), *more]) == 2
         assert told in capsys.readouterr().err
         assert not out.exists()
+
+
+@pytest.mark.parametrize("option", ["source", "--review", "--photos", "--model", "--shapes"])
+def test_empty_text_as_of_a_variable_that_is_not_set_is_refused(
+    option: str, site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [""] if option == "source" else [str(site), f"{option}="]
+    with pytest.raises(SystemExit, match="2"):
+        main([*given, "--out", str(tmp_path / "out")])
+    assert f"{option}: is empty text" in capsys.readouterr().err.replace("SOURCE", "source")
+    with pytest.raises(CrackError, match="source is ''"):
+        AdaptConfig("")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--shapes", "nothing.csv"], "nothing.csv"),
+        (["--suggest", "5"], "fewer than two photographs"),
+    ],
+)
+def test_an_earlier_result_stays_where_the_new_input_does_not_do(
+    more: list[str], told: str, tiny_base: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "DCIM"
+    for name in ("IMG_0.png", "IMG_1.png")[: 2 - ("--suggest" in more)]:
+        source.mkdir(exist_ok=True)
+        shutil.copyfile(photographs / name, source / name)
+    asked = [str(source), "--model", str(tiny_base), "--tile-side", "64", *more]
+    out = tmp_path / "out"
+    assert main([*asked, "--out", str(out)]) == 2
+    assert not out.exists()
+    write_json(out / "adapt.json", {"format": FORMAT, "source": "x", "finished": True})
+    for name in ("candidates.csv", "model.keras", "export/a-int8-ptq.tflite"):
+        write_text(out / name, "earlier")
+    before = {name: (out / name).read_bytes() for name in files(out)}
+    assert main([*asked, "--out", str(out), "--overwrite"]) == 2
+    assert told in capsys.readouterr().err
+    assert {name: (out / name).read_bytes() for name in files(out)} == before
+
+
+def test_killed_while_an_earlier_result_goes_no_report_calls_it_finished(
+    tiny_base: Path, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    write_json(out / "adapt.json", {"format": FORMAT, "source": "x", "finished": True})
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(adapting, "clear_folder", killed)
+    assert main(options(site, tiny_base, out, "--overwrite")) == 130
+    assert not read_json(out / "adapt.json")["finished"]
 
 
 def test_the_library_takes_a_configuration_only(tmp_path: Path) -> None:

@@ -52,6 +52,11 @@ def test_what_tells_no_lens_is_refused(tmp_path: Path) -> None:
         find_lens(photo(tmp_path / "b.jpg", size=(900, 300), xA405=24))
     with pytest.raises(CrackError, match="--focal-mm 16: the photograph"):
         find_lens(photo(tmp_path / "c.jpg", xA405=24), focal_mm=16.0)
+    for absurd in (4e9, 1e-9):  # no lens is so long or short: it was never read
+        with pytest.raises(CrackError, match="no focal length in its EXIF data"):
+            find_lens(photo(tmp_path / "e.jpg", x920A=absurd), sensor_width_mm=13.2)
+    with pytest.raises(CrackError, match=r"--sensor-width-mm 13\.2: that of pi-camera-3 is known, 6\.45 mm"):
+        find_lens("pi-camera-3", sensor_width_mm=13.2)
     (tmp_path / "d.jpg").write_bytes(b"no photograph")
     with pytest.raises(CrackError, match=r"d\.jpg is not an image in a supported format \(JPEG") as told:
         find_lens(str(tmp_path / "d.jpg"))
