@@ -155,9 +155,9 @@ def _run(
     gaps = [*site.notes, *(f"NOT CHECKED  {line}" for line in missing)]
     tiles = site.tiles
     here: np.ndarray | None = None
-    cracks, sources = shapes
+    laid_in, sources = shapes
     if site.kind == FLIGHT:
-        tiles, here = _compose(config, base, site.tiles, cracks)
+        tiles, here = _compose(config, base, site.tiles, laid_in)
     elsewhere_tiles = sum(len(one.images) for one in others.sets)
     say(f"testing the shipped model: {_tiles_and_photographs(tiles)} here, {elsewhere_tiles:,} of other structures")
     bench = make_bench(config, base, tiles, others.sets, here)
