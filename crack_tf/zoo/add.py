@@ -176,7 +176,8 @@ def renew(zoo: Path) -> list[str]:
             }
             renewed.append(replace(model, files={**model.files, **changed}))
             if renewed[-1] == model:
-                shutil.rmtree(partial / model.name)
+                for path in made.values():
+                    path.unlink(missing_ok=True)
         if renewed == list(models.values()):
             return finished
         write_zoo(partial, version + 1, renewed)
@@ -195,7 +196,9 @@ def _put_renewed(zoo: Path) -> list[str]:
     files = sorted((path for path in whole.rglob("*") if path.is_file()), key=lambda path: path.name == MANIFEST)
     for path in files:
         os.replace(path, zoo / path.relative_to(whole))
-    shutil.rmtree(whole, ignore_errors=True)
+    if whole.is_dir():
+        for folder in (*whole.iterdir(), whole):
+            folder.rmdir()
     return sorted({path.parent.name for path in files if path.name != MANIFEST})
 
 
