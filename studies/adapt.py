@@ -14,8 +14,8 @@ Command: CRACK_TF_DATA=/path/to/data python -m studies.adapt
 The last blocks, which take five minutes a draw, beside the candidates of as many labels, in results/adapt/blocks:
 python -m studies.adapt --parts labels --parts blocks --sets brick --sets cssc --sets "crack500 tiles" --seeds 1 --out results/adapt/blocks
 --work runs/adapt-blocks
-What they bring by the number of labels, without the guard, in results/adapt/blocks-by-labels (an hour and a half on one core):
-python -m studies.adapt --parts unjudged --out results/adapt/blocks-by-labels --work runs/adapt-by-labels
+What they bring by the number of labels, without the guard, in results/adapt/blocks-by-labels (an hour on one core for a draw of six sets):
+python -m studies.adapt --parts unjudged --seeds 1 --out results/adapt/blocks-by-labels --work runs/adapt-by-labels
 What the default learned from can be left out by models that learned less, which stand in for trainings without each set:
 python -m studies.adapt --model mobilenet_v2 --sets "sdnet2018 reviewed" --sets "drone concrete" --seeds 3 --out results/adapt/left-out
 --work runs/adapt-left-out
@@ -80,9 +80,9 @@ HELPS = 0.02  # by which missed and called shares together fall on the test of w
 # Last: other blocks without the guard, whose cross-validation is three quarters of the time.
 UNLABELLED_HEAD, LABELLED, STATISTICS, BLOCKS, UNJUDGED = "nothing", "labels", "statistics", "blocks", "unjudged"
 PARTS = (UNLABELLED_HEAD, LABELLED, STATISTICS, BLOCKS, UNJUDGED)
-# The last blocks take minutes a draw: fewer numbers of labels with the guard, and fewer draws, by the number of labels without it.
+# The last blocks take minutes a draw: fewer numbers of labels.
 BLOCKS_LABELS, BLOCKS_SEEDS = (40,), 2
-UNJUDGED_SEEDS = {0: 3, 10: 1, 20: 2, 40: 3, 100: 1}
+UNJUDGED_LABELS = (0, 10, 20, 40, 100)
 OUT, WORK = Path("results/adapt"), Path("runs/adapt")
 Row = dict[str, Any]
 COLUMNS = (
@@ -244,7 +244,7 @@ class SetStudy:
             elif part == BLOCKS:
                 found = self.blocks(chosen, seed) if count in BLOCKS_LABELS else {}
             elif part == UNJUDGED:
-                found = self.unjudged(chosen, seed) if seed < UNJUDGED_SEEDS.get(count, 0) else {}
+                found = self.unjudged(chosen, seed) if count in UNJUDGED_LABELS else {}
             elif part == STATISTICS:
                 found = self.renormalised(chosen, seed) if half else self.normalised(drawn, seed)
             else:
@@ -491,9 +491,10 @@ def collect(out: Path, work: Path) -> None:
     write_json(out / "study.json", read_json(work / "study.json"))
     found = summary(rows, answers)
     write_csv(out / "summary.csv", found)
-    write_csv(out / "guard.csv", guard_rows(rows))
+    if judged := guard_rows(rows):
+        write_csv(out / "guard.csv", judged)
     draw(found, out / "adapt.png")
-    print("\n\n".join([*tables(found), guard_table(guard_rows(rows)), blocks_table(rows)]))
+    print("\n\n".join([*tables(found), guard_table(judged), blocks_table(rows), labels_table(found)]))
 
 
 def summary(rows: Sequence[Row], answers: dict[tuple[str, int, int, str], Any]) -> list[Row]:
@@ -618,7 +619,6 @@ def guard_table(rows: Sequence[Row]) -> str:
 SHOWN = (
     *((0, "shipped"), (0, "normalisation"), (0, "nothing")),
     *((40, "head"), (100, "head"), (20, "fine"), (40, "fine"), (100, "fine")),
-    *((count, "blocks") for count in LABELS if count),
 )
 
 
@@ -659,7 +659,9 @@ def tables(rows: Sequence[Row]) -> list[str]:
 
 
 def blocks_table(runs: Sequence[Row]) -> str:
-    """In Markdown, means over draws: what as many labels bring by `fine` and by the last blocks, and how often the guard accepts it."""
+    """In Markdown, means over draws: what as many labels bring by `fine` and by the last blocks, and how often the guard accepts it,
+    where it was asked."""
+    runs = [row for row in runs if row["candidate"] == "shipped" or row["accepted"] not in ("", None)]
     lines = [
         "| set | candidate | AUC | specificity at recall 0.98 | at 0.9 | accepted | recall | specificity |",
         "|---" * 8 + "|",
@@ -678,6 +680,36 @@ def blocks_table(runs: Sequence[Row]) -> str:
                 taken = f"{sum(int(row['accepted']) for row in mine)} of {len(mine)}" if count else "-"
                 title = f"{candidate}, {count}" if count else candidate
                 lines.append(f"| {' | '.join([name, title, *means, taken, *rates])} |")
+    return "\n".join(lines)
+
+
+def labels_table(rows: Sequence[Row]) -> str:
+    """In Markdown: what the last blocks bring by the number of labels: area under the curve, and recall and specificity at the shipped
+    threshold where no guard was asked."""
+    found = {(row["set"], int(row["labels"])): row for row in rows if row["candidate"] in ("shipped", "blocks")}
+    figures = ("auc", "recall", "specificity")
+
+    def cell(some: Sequence[Row]) -> str:
+        auc, *rates = (f"{np.mean([float(row[figure]) for row in some]):.2f}" for figure in figures)
+        return f"{auc}: {', '.join(rates)}"
+
+    lines = [
+        f"| set | {' | '.join(str(count) if count else 'shipped' for count in UNJUDGED_LABELS)} |",
+        "|---" * (1 + len(UNJUDGED_LABELS)) + "|",
+    ]
+    names = _sets_of(rows)
+    for name in names:
+        mine = [found.get((name, count)) for count in UNJUDGED_LABELS]
+        lines.append(f"| {name} | {' | '.join(cell([row]) if row else '-' for row in mine)} |")
+    for title, those in (
+        ("mean", names),
+        ("mean of those with 40 labels", [name for name in names if (name, 40) in found]),
+    ):
+        cells = []
+        for count in UNJUDGED_LABELS:
+            there = [found[name, count] for name in those if (name, count) in found]
+            cells.append(cell(there) if there and len(there) == len(those) else "-")
+        lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from studies import readme_table
-from studies.adapt import blocks_table, guard_table
+from studies.adapt import blocks_table, guard_table, labels_table
 from studies.adapt import tables as adaptation_tables
 from studies.adapt_bridge import table as bridge_table
 from studies.adapt_features import SHOWN as SHOWN_FEATURES
@@ -421,6 +421,7 @@ def test_the_page_of_adaptation_quotes_its_study() -> None:
         *adaptation_tables(rows(found / "summary.csv")),
         guard_table(rows(found / "guard.csv")),
         blocks_table(rows(found / "blocks" / "runs.csv")),
+        labels_table(rows(found / "blocks-by-labels" / "summary.csv")),
         bridge_table(rows(found / "bridge.csv")),
         features_table(rows(found / "features.csv"), 40, SHOWN_FEATURES),
     ]

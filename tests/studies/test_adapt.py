@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studies.adapt import SETS, blocks_table, collect, extent, guard_rows, guard_table, summary
+from studies.adapt import SETS, blocks_table, collect, extent, guard_rows, guard_table, labels_table, summary
 from tflite.files import read_csv, write_csv, write_json
 
 
@@ -54,7 +54,7 @@ def test_means_over_seeds_have_intervals_by_photograph_and_a_plot(tmp_path: Path
     assert float(row["worst_margin_elsewhere"]) == 0.01
     assert len(read_csv(tmp_path / "runs.csv")) == 2
     assert (tmp_path / "adapt.png").stat().st_size > 1000
-    assert read_csv(tmp_path / "guard.csv") == []
+    assert not (tmp_path / "guard.csv").exists()  # no guard was asked
 
 
 def test_nothing_measured_is_an_empty_summary() -> None:
@@ -113,3 +113,14 @@ def test_the_last_blocks_stand_beside_as_many_labels() -> None:
     table = blocks_table([shipped, row, row | {"auc": 0.8, "accepted": 0}])
     assert f"| {SETS[0]} | shipped | 0.80 | 0.50 | 0.75 | - | 1.00 | 0.25 |" in table
     assert f"| {SETS[0]} | blocks, 40 | 0.85 | 0.50 | 0.75 | 1 of 2 | 1.00 | 0.25 |" in table
+    unjudged = row | {"auc": 0.5, "accepted": ""}
+    assert blocks_table([shipped, row, row | {"auc": 0.8, "accepted": 0}, unjudged]) == table
+
+
+def test_a_mean_over_sets_is_one_of_the_same_sets() -> None:
+    """Where a number of labels lacks on one set, the mean of all would be one of others."""
+    shipped = {"set": SETS[0], "labels": 0, "candidate": "shipped", "auc": 0.8, "recall": 0.5, "specificity": 0.25}
+    there = [shipped, shipped | {"set": SETS[1], "auc": 0.6}, shipped | {"labels": 40, "candidate": "blocks"}]
+    *_, mean, mean_of_some = labels_table(there).splitlines()
+    assert mean == "| mean | 0.70: 0.50, 0.25 | - | - | - | - |"
+    assert mean_of_some == "| mean of those with 40 labels | 0.80: 0.50, 0.25 | - | - | 0.80: 0.50, 0.25 | - |"
