@@ -104,9 +104,9 @@ def test_the_head_names_what_was_surveyed_when_and_who_reviewed_it(tmp_path: Pat
     named = replace(survey, settings={**survey.settings, "title": "Bridge 12 <east>, 2026"})
     plain, full = page(tmp_path, survey), page(tmp_path, named, kept=(Review("", "", "", "", names), ""))
     head, whole = (" ".join(found.text.partition("Findings")[0].split()) for found in (plain, full))
-    assert f"Crack survey Pier 7 east Photographs: Pier 7 east, flown: {days[0]}" in head
+    assert f"Crack survey Pier 7 east Photographs: Pier 7 east, taken: {days[0]}" in head
     assert "Reviewed by" not in head
-    assert "Crack survey Bridge 12 <east>, 2026 Photographs: Pier 7 east, flown: " in whole
+    assert "Crack survey Bridge 12 <east>, 2026 Photographs: Pier 7 east, taken: " in whole
     assert "Reviewed by A. Engineer, B. <Engineer>. Made" in whole
 
 
