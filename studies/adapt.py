@@ -81,7 +81,7 @@ HELPS = 0.02  # by which missed and called shares together fall on the test of w
 UNLABELLED_HEAD, LABELLED, STATISTICS, BLOCKS, UNJUDGED = "nothing", "labels", "statistics", "blocks", "unjudged"
 PARTS = (UNLABELLED_HEAD, LABELLED, STATISTICS, BLOCKS, UNJUDGED)
 # The last blocks take minutes a draw: fewer numbers of labels.
-BLOCKS_LABELS, BLOCKS_SEEDS = (40,), 2
+BLOCKS_LABELS, BLOCKS_SEEDS = (20, 40), 2
 UNJUDGED_LABELS = (0, 10, 20, 40, 100)
 OUT, WORK = Path("results/adapt"), Path("runs/adapt")
 Row = dict[str, Any]

@@ -127,10 +127,16 @@ class Bench:
             for one, logits, floor in zip(self.others, elsewhere, self.floors, strict=True)
         ]
         if self.others and (not self.told or are_few(self.truth[self.tested])):
-            known = np.concatenate([~one.test for one in self.others])
-            before, after = (np.concatenate(answers)[known] for answers in (self.elsewhere, elsewhere))
-            allowed.append(same_place(before, after, self.threshold))
+            allowed.append(self.unchanged(elsewhere))
         return min(allowed, default=math.inf)
+
+    def unchanged(self, elsewhere: Sequence[np.ndarray]) -> float:
+        """Where the shipped threshold lies, by rank among tiles of other structures to learn from, on a model that answers them so."""
+        if not self.others:
+            return self.threshold
+        known = np.concatenate([~one.test for one in self.others])
+        before, after = (np.concatenate(answers)[known] for answers in (self.elsewhere, elsewhere))
+        return same_place(before, after, self.threshold)
 
     def target(self, kept: np.ndarray, asked: float) -> float:
         """The recall that a threshold is to reach on some of the tiles, bool (n,): what is asked for; where the shipped model reaches that
@@ -138,19 +144,23 @@ class Bench:
         return reachable(self.here[kept] >= self.threshold, self.truth[kept], asked)
 
     def thresholds(
-        self, held_out: np.ndarray, elsewhere: Sequence[np.ndarray], asked: float
+        self, held_out: np.ndarray, elsewhere: Sequence[np.ndarray], asked: float | None
     ) -> tuple[np.ndarray, float]:
         """Thresholds chosen on held-out answers: for each tile without its fold's tiles, and one on all.
 
         Args:
             held_out: (n,), logits of each tile by a model that has not seen its photograph.
             elsewhere: its answers to `others`.
-            asked: recall here; 0 for that of the shipped model.
+            asked: recall here; 0 for that of the shipped model; None where the threshold is to lie as high as the shipped one, or as
+                other structures allow.
 
         Returns:
             float (n,), and the one that is handed over.
         """
         ceiling, labels = self.ceiling(elsewhere), self.truth
+        if asked is None:
+            final = min(self.unchanged(elsewhere), ceiling)
+            return np.full(len(labels), final), final
         each = np.full(len(labels), math.nan)
         for fold in range(int(self.folds.max()) + 1):
             kept = self.tested & (self.folds != fold)

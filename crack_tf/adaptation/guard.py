@@ -49,7 +49,8 @@ class SiteRow:
         miss_bound_before, miss_bound_after: share of further cracks that is missed on average, at most: (missed + 1) / (cracks + 1).
         threshold: logit from which it says crack.
         seconds: that it took.
-        asked_recall: what the threshold was to reach here; 0 for as many cracks as the shipped model finds.
+        asked_recall: what the threshold was to reach here; 0 for as many cracks as the shipped model finds; None where it lies as high
+            as the shipped one.
         choice: what the candidate chose by itself, for people.
         order_gain, order_gain_low: by how much the area under the curve grows, and the lower end of that as above.
     """
@@ -71,7 +72,7 @@ class SiteRow:
     miss_bound_after: float
     threshold: float
     seconds: float
-    asked_recall: float = 0.0
+    asked_recall: float | None = 0.0
     choice: str = ""
     order_gain: float = 0.0
     order_gain_low: float = 0.0

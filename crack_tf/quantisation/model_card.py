@@ -322,6 +322,8 @@ def _adapted(sidecar: Sidecar) -> str:
         lines.append(
             "- Its threshold finds as many cracks there as the shipped model does, with fewer false alarms; no more was to be had."
         )
+    if here.get("asked_recall", 0) is None:
+        lines.append("- Its threshold lies as high as the shipped one, by rank among tiles of other structures.")
     if record["shapes"]:
         shapes = ", ".join(record["shapes"])
         lines.append(

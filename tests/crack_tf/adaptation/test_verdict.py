@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ from crack_tf.adaptation.candidates import Trial
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.elsewhere import Elsewhere
 from crack_tf.adaptation.tiles import COMPOSED, PERSON, UNLABELLED, SiteTiles
-from crack_tf.adaptation.verdict import AS_SHIPPED, verdict
+from crack_tf.adaptation.verdict import AS_SHIPPED, UNCHANGED, verdict
 
 COUNT = 120
 
@@ -62,6 +63,34 @@ def test_what_is_asked_for_comes_first() -> None:
     assert row.passed
     assert row.asked_recall == 1.0
     assert row.found_after > row.found_before
+
+
+def test_one_that_is_better_where_the_threshold_lies_today_passes() -> None:
+    """One crack more lies below all clean tiles: to find as many as today would call them all, while today's threshold calls none."""
+    here = np.where(LABELS == 1, 2.0, np.where(np.arange(COUNT) % 4 == 0, 1.0, -1.0)).astype(np.float32)
+    here[np.flatnonzero(LABELS == 1)[:2]] = -5
+    better = np.where(LABELS == 1, 2.0, -1.0).astype(np.float32)
+    better[np.flatnonzero(LABELS == 1)[1:4]] = -5
+    row, _ = verdict(bench(here, LABELS), trial(better))
+    assert row.passed
+    assert row.asked_recall is UNCHANGED
+    assert row.threshold == 0.0
+    assert (row.found_before - row.found_after, row.alarms_after) == (1, 0)
+
+
+def test_today_s_threshold_is_found_by_rank_elsewhere_and_lies_no_higher_than_cracks_there_allow() -> None:
+    known = np.linspace(-1, 3, 200).astype(np.float32)
+    here = np.where(LABELS == 1, 1.0, -1.0).astype(np.float32)
+    made = bench(here, LABELS, known)
+    for scale in (1.0, 3.0):
+        each, final = made.thresholds(here * scale, [known * scale + 0.5 * scale], UNCHANGED)
+        assert np.isclose(final, 0.5 * scale, atol=0.02 * scale)
+        assert np.all(each == final)
+    # Ten cracks there change places with ten clean tiles.
+    walls = replace(made.others[0], labels=(known > 0).astype(np.int8))
+    moved = np.where(np.abs(known) < 0.2, np.sign(-known) * 4, known).astype(np.float32)
+    mixed = replace(made, others=(walls,))
+    assert mixed.thresholds(here, [moved], UNCHANGED)[1] == mixed.ceiling([moved]) == -4 < mixed.unchanged([moved])
 
 
 def test_one_that_is_better_at_neither_is_told_at_what_was_asked_for() -> None:

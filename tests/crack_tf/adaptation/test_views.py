@@ -20,6 +20,7 @@ from crack_tf.adaptation.elsewhere import Elsewhere
 from crack_tf.adaptation.features import FINE_BLOCK, Network, shipped_looks
 from crack_tf.adaptation.guard import Answers, as_rows, compare_here
 from crack_tf.adaptation.tiles import COMPOSED, PERSON, SiteTiles
+from crack_tf.adaptation.verdict import UNCHANGED
 from crack_tf.inference.predictor import load_predictor
 from tests.crack_tf.adaptation.conftest import IMAGES, SIDE
 from tflite.errors import CrackError
@@ -71,7 +72,7 @@ def test_an_adapted_file_looks_as_the_shipped_one_and_tells_its_own_threshold(
     assert np.allclose(bench.head.logits(bench.seen.here), logits, atol=0.01)
     trial = Trial("head", logits, logits, [logits], lambda: once.model, note="fitted")
     answers = Answers(logits, border)
-    row = compare_here("head", labels, photos, answers, answers, border, 1.0)
+    row = replace(compare_here("head", labels, photos, answers, answers, border, 1.0), asked_recall=UNCHANGED)
     record: dict[str, Any] = {
         "to": "walls",
         "from": "sharp",
@@ -89,6 +90,8 @@ def test_an_adapted_file_looks_as_the_shipped_one_and_tells_its_own_threshold(
     assert built.threshold == found.threshold.logit == found.training["adapted"]["here"]["threshold"]
     card = built.file.with_name(built.file.name.replace(".tflite", ".md")).read_text(encoding="utf-8")
     assert "by the candidate *head* (fitted)." in card
+    assert "Its threshold lies as high as the shipped one" in card
+    assert "no more was to be had" not in card
     told = capfd.readouterr()
     assert "threshold" not in told.out  # of a file that is not finished
     assert "fully_quantize" not in told.err
