@@ -359,7 +359,9 @@ def _check_readable(path: Path) -> None:
         with path.open("rb") as stream:
             empty = not stream.read(1)
     except OSError as error:
-        raise ModelFileError(f"cannot read model {path}: {error.strerror}.") from None
+        beside = sorted(file.name for file in path.parent.glob("*.tflite"))
+        there = f" In {path.parent}: {', '.join(beside)}." if beside and not path.exists() else ""
+        raise ModelFileError(f"cannot read model {path}: {error.strerror}.{there}") from None
     if empty:
         raise ModelFileError(f"model {path} is empty (0 bytes). Copy it again.")
 

@@ -340,8 +340,9 @@ def _print(record: Mapping[str, Any]) -> None:
         }
     elif any(row["manifest"] is not None for row in rows):
         columns |= {
-            "recall": lambda row: number(row["recall"], 4),
-            "specificity": lambda row: number(row["specificity"], 4),
+            "tiles": lambda row: str(row["tiles"]),
+            "recall (95 %)": lambda row: _share(row, "recall", "tp", "fn"),
+            "specificity (95 %)": lambda row: _share(row, "specificity", "tn", "fp"),
             "AUC": lambda row: number(row["auc"], 4),
             "JPEG->decision p50 ms": lambda row: number(row["total_p50_ms"]),
         }
@@ -366,6 +367,14 @@ def _print(record: Mapping[str, Any]) -> None:
                 },
             )
         )
+
+
+def _share(row: Mapping[str, Any], name: str, right: str, wrong: str) -> str:
+    """A share of tiles with their number and its interval: few tiles say little, however well they went."""
+    if row[name] is None:
+        return number(None)
+    interval = f"{row[f'{name}_low']:.2f} to {row[f'{name}_high']:.2f}"
+    return f"{row[name]:.4f}, {row[right]:,} of {row[right] + row[wrong]:,} ({interval})"
 
 
 def _load_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Callable[[Mapping[str, Any]], str]]:

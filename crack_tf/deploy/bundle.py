@@ -48,6 +48,7 @@ from tflite.sidecar import Sidecar, golden_input, made_from, read_sidecar, sidec
 from tflite.words import counted
 
 REQUIREMENTS = "requirements-device.txt"
+GOLDEN_TILES = "golden-tiles"  # the data set of the models' own golden tiles
 SHIPPED = Path(__file__).parents[1] / "shipped"  # links in a checkout
 # Of tflite/: what needs TensorFlow or tfmot stays on the workstation.
 HOST_MODULES = ("compare.py", "convert.py", "qat.py")
@@ -75,7 +76,7 @@ class Packed:
             other form is known, `twin`.
         source_sidecar: beside that.
         twin: the file that a model for the Edge TPU was compiled from, which runs on this machine; else `path` itself.
-        name: of the file in the bundle: that of `path`, with its run's in front where two models have one.
+        name: of the file in the bundle, see `file_name`; with its run's in front where two models have one.
     """
 
     path: Path
@@ -231,6 +232,12 @@ def _named(models: list[Packed]) -> list[Packed]:
     return named
 
 
+def file_name(path: Path, sidecar: Sidecar) -> str:
+    """What a .tflite file is called in a bundle: a shipped one by the model's name, since several shipped files have one name."""
+    ours = any(model.tflite.resolve() == path.resolve() for model in read_zoo()[1].values())
+    return f"{model_name(sidecar)}.tflite" if ours else path.name
+
+
 def shipped_golden(model: Packed) -> dict[str, Path]:
     """A shipped model's golden tiles by role; nothing for another model."""
     for ours in read_zoo()[1].values():
@@ -258,7 +265,7 @@ def golden_manifest(models: Sequence[Packed]) -> Iterator[Manifest]:
                 items[name] = Item(name, sha256_bytes(data), int(crack), name, "test")
         chosen = tuple(items[name] for name in sorted(items))
         drawn = all(shipped_golden(model) for model in models)  # by crack_tf.synthetic
-        yield Manifest("golden-tiles", "plain", 0, folder, "CC0-1.0" if drawn else "not stated", chosen)
+        yield Manifest(GOLDEN_TILES, "plain", 0, folder, "CC0-1.0" if drawn else "not stated", chosen)
 
 
 def common_manifest(models: Sequence[Packed]) -> Manifest:
@@ -295,7 +302,7 @@ def choose_tiles(manifest: Manifest, split: str, count: int, seed: int) -> list[
                 f"split {split!r} of {manifest.name} has no {name} tile. Choose another --split or --data."
             )
         drawn = subset(of_class, count // 2, seed)
-        if len(drawn) < count // 2:
+        if len(drawn) < count // 2 and manifest.dataset != GOLDEN_TILES:  # there are no more of those
             found = counted(len(drawn), f"{name} tile")
             print(f"note: only {found} in split {split!r} of {manifest.name}", file=sys.stderr)
         chosen += drawn
@@ -321,7 +328,8 @@ def refuse_trained(models: Sequence[Packed], manifest: Manifest, items: Sequence
                 f"{origin.trained} of the {len(items)} tiles trained {source}: accuracy on the board would be flattered. "
                 "Choose another --split or --data."
             )
-        for note in notes(model_name(sidecar), sidecar, manifest, origin):
+        # Golden tiles come with the models: where they are from is nobody's question.
+        for note in notes(model_name(sidecar), sidecar, manifest, origin) if manifest.dataset != GOLDEN_TILES else ():
             print(f"note: {note}", file=sys.stderr)
 
 
@@ -566,7 +574,7 @@ def _packed(path: Path, originals: Sequence[Path]) -> Packed:
             raise CrackError(f"{path} was compiled from {twin.name}, which is not beside it. Copy that there again.")
         verify_file(twin, read_sidecar(twin))
     if sidecar.adopted:
-        return Packed(path, sidecar, twin, sidecar, twin, path.name)
+        return Packed(path, sidecar, twin, sidecar, twin, file_name(path, sidecar))
     name = Path(str(sidecar.training.get("source"))).name
     around = [folder / name for folder in (path.parent, path.parent.parent)]
     for source in [*originals, *around]:
@@ -574,7 +582,7 @@ def _packed(path: Path, originals: Sequence[Path]) -> Packed:
             found = read_sidecar(source)
             if made_from(sidecar, found):
                 verify_file(source, found)
-                return Packed(path, sidecar, source, found, twin, path.name)
+                return Packed(path, sidecar, source, found, twin, file_name(path, sidecar))
     raise CrackError(
         f"the float model {name} that {path} was made from is not in {path.parent.parent}. "
         "Name the .keras file, with its sidecar beside it: --float-model FILE."

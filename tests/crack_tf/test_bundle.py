@@ -212,15 +212,24 @@ def test_fewer_tiles_than_asked_for_are_taken_with_a_note(
     assert "only 1 crack tile in" in capsys.readouterr().err
 
 
-def test_a_shipped_model_is_packed_by_its_name_with_its_golden_tiles() -> None:
+def test_a_shipped_model_is_packed_by_its_name_with_its_golden_tiles(capsys: pytest.CaptureFixture[str]) -> None:
     (model,) = packing.find_models([Path("opnet_lite_nano")], [])
     assert model.path == read_zoo()[1]["opnet_lite_nano"].tflite
+    assert model.name == "opnet_lite_nano-int8-qat.tflite"  # the file in the zoo is called as several are
+    files = packing.model_files([model])
+    assert sorted(files) == [f"models/{model.name}", f"models/{model.name}.json"]
+    assert json.loads(files[f"models/{model.name}.json"])["file"] == model.name
     with packing.golden_manifest([model]) as manifest:
         assert sorted(item.label for item in manifest.items) == [0, 1]
+        assert {item.path for item in manifest.items} == {f"{model.name}.{role}.png" for role in ("crack", "clean")}
         tiles = {item.label: load_rgb(manifest.read(item)) for item in manifest.items}
         told = packing.readme([model], manifest, manifest.items)
+        packing.choose_tiles(manifest, "test", 64, 0)
+        packing.refuse_trained([model], manifest, manifest.items)
+    assert capsys.readouterr().err == ""  # nobody can do anything about there being two
     assert model.sidecar.licence == "CC-BY-4.0"
     assert "opnet_lite_nano" in told.partition("Licence: CC-BY-4.0")[0].splitlines()[-2]
+    assert f"  models/{model.name}  (" in told
     assert "Licence of the tiles: CC0-1.0" in told
     clean, cracked = (load_predictor(model.path).logits(tiles[label][None])[0] for label in (0, 1))
     assert clean < model.sidecar.threshold.logit <= cracked

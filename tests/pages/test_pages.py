@@ -124,7 +124,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     ),
     "python3 -m venv .venv": ("tests/crack_tf/deploy/test_ssh.py", "venv"),
     ".venv/bin/pip install -r requirements-device.txt": ("tests/emulated_pi/userland.py", "requirements-device.txt"),
-    "python -m tflite.device run --source ../DCIM --model models/mobilenet_v2-int8-ptq.tflite --out flight2 --follow --gps "
+    "python -m tflite.device run --source ../DCIM --model models/mobilenet_v2_104_real-int8-ptq.tflite --out flight2 --follow --gps "
     "gpsd://localhost:2947": ("tests/tflite/device/test_gps.py", "gpsd://127.0.0.1"),
     "python -m tflite.edgetpu compile opnet-int8-qat.tflite --out coral": (
         "tests/tflite/test_edgetpu.py",

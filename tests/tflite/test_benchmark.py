@@ -142,6 +142,18 @@ def test_without_manifest_the_accuracy_columns_are_empty(
     assert str(result_path(tmp_path, ".csv")) in printed
 
 
+def test_shares_of_few_tiles_are_printed_with_their_number_and_interval(
+    models: dict[str, Path], tiny_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--manifest", tiny_manifest.source, "--runs", 50, "--warmup", 0, "--out", tmp_path)
+    assert run(models["uint8"], *options) == 0
+    _, (row,) = results(tmp_path)
+    told = f"{float(row['recall']):.4f}, {row['tp']} of 4 ({float(row['recall_low']):.2f} to {float(row['recall_high']):.2f})"
+    printed = capsys.readouterr().out
+    assert told in printed
+    assert f", {row['tn']} of 4 (" in printed
+
+
 def test_too_few_runs_are_refused(models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(models["uint8"], "--runs", 10, "--out", tmp_path) == 2
     assert "--runs 10: at least 50" in capsys.readouterr().err

@@ -118,6 +118,12 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
         Classifier(tmp_path / "absent.tflite")
     with pytest.raises(ModelFileError, match="cannot read model"):
         Classifier(tmp_path)
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.tflite").touch()
+    with pytest.raises(
+        ModelFileError, match=r"absent\.tflite: No such file or directory\. In .*: a\.tflite, b\.tflite\."
+    ):
+        Classifier(tmp_path / "absent.tflite")
 
 
 def test_an_empty_model_is_refused(copied: Copy) -> None:

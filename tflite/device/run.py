@@ -1,6 +1,6 @@
 """`python -m tflite.device run`: frames -> tiles -> decisions, every crack journalled with time and place. No TensorFlow.
 
-    python -m tflite.device run --source DCIM --model models/mobilenet_v2-int8-ptq.tflite --out flight1 --gps exif
+    python -m tflite.device run --source DCIM --model models/mobilenet_v2_104_real-int8-ptq.tflite --out flight1 --gps exif
 
 One process, one model, one frame at a time in memory and, from a live source, one that waits. `tflite.device.journal`
 describes what is written and what survives a power cut. The same command again goes on where the last one stopped.
