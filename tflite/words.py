@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """A number and what it counts: "1 photograph", "2 photographs", "1,204 findings".
@@ -12,6 +14,12 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
         plural: several of them, as "photographs are"; None for the noun with an s.
     """
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def a_few(names: Sequence[str], shown: int = 3) -> str:
+    """The first names, and how many more there are: "a.jpg, b.jpg, c.jpg and 1,201 more"."""
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def rate(per_time: float) -> str:

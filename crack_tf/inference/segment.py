@@ -491,8 +491,8 @@ def row_of(record: dict[str, Any], folder: Path) -> dict[str, Any]:
         return row
     cracks = record["cracks"]
     largest = {
-        f"{name}_{unit}": max((crack[f"{what}_{unit}"] for crack in cracks), default=None)
-        for name, what in (("longest", "length"), ("widest", "max_width"))
+        f"{name}_{unit}": max((crack[f"{what}_{unit}"] for crack in some), default=None)
+        for name, what, some in (("longest", "length", cracks), ("widest", "max_width", _wide(cracks)))
         for unit in (("px", "mm") if record["mm_per_pixel"] else ("px",))
     }
     seam_ratio = record["seams"] and record["seams"]["ratio"]
@@ -514,9 +514,10 @@ def report_line(record: dict[str, Any]) -> str:
     if cracks:
         unit = "mm" if record["mm_per_pixel"] else "px"
         digits = 2 if unit == "mm" else 1
-        widest = max(cracks, key=lambda crack: crack[f"max_width_{unit}"])
-        about = "" if _is_sure(widest) else ABOUT
-        text += f", longest {cracks[0][f'length_{unit}']:.0f} {unit}, widest {about}{widest[f'max_width_{unit}']:.{digits}f} {unit}"
+        width, doubted = (max(crack[f"max_width_{unit}"] for crack in some) for some in (_wide(cracks), cracks))
+        about = "" if any(map(_is_sure, cracks)) else ABOUT
+        text += f", longest {cracks[0][f'length_{unit}']:.0f} {unit}, widest {about}{width:.{digits}f} {unit}"
+        text += f" (in doubt: {ABOUT}{doubted:.{digits}f} {unit})" if doubted > width else ""
     text += others(Counter(mark["note"] for mark in record["unclear"]), record["short"])
     if record["reason"]:
         text = f"NOT MEASURED, {record['reason']}"
@@ -524,6 +525,11 @@ def report_line(record: dict[str, Any]) -> str:
     seam = "" if ratio is None else f", seams {ratio:.2f}"
     note = f"\nnote: {record['note']}" if record.get("note") else ""
     return f"{record['photo']}: {text} ({record['seconds']:.1f} s{seam}){note}"
+
+
+def _wide(cracks: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The cracks among which the widest is: those whose maximum width is to be trusted, where there are some."""
+    return [crack for crack in cracks if _is_sure(crack)] or cracks
 
 
 def _is_sure(crack: Mapping[str, Any]) -> bool:

@@ -12,13 +12,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from crack_tf.photo.cracks import Crack, Point
 from crack_tf.photo.doubt import UNCLEAR_WORDS
-from crack_tf.photo.key import BLUE, GREEN, GREY, VERMILION, YELLOW, Colour, with_key_below
+from crack_tf.photo.key import BLUE, GREEN, VERMILION, WHITE, YELLOW, Colour, with_key_below
 from crack_tf.photo.masks import check_mask
 from crack_tf.photo.ranges import is_hole
 from tflite.drawn import marked
 from tflite.errors import CrackError
 
-_MASK, _LINE, _WIDEST, _UNCLEAR, _SHORT = VERMILION, YELLOW, GREEN, BLUE, GREY
+_MASK, _LINE, _WIDEST, _UNCLEAR, _SHORT = VERMILION, YELLOW, GREEN, BLUE, WHITE
 _MASK_WEIGHT = 0.35
 _FARTHER = (0.0, 2.0, 5.0, 9.0)  # heights of a label between it and the widest place, besides the circle around that
 ABOUT = "about "
@@ -46,7 +46,7 @@ def draw_cracks(
         labels: whether to write numbers and the key; without, only lines are drawn. The longest cracks come first; a label lies where it
             covers no crack, if there is room, and one that would cover another label, or its line cross one, is left out: that crack's
             numbers are in the table, and the key says how many there are.
-        short: marks that were left out, thinly outlined.
+        short: marks that were left out, outlined and not tinted.
 
     Returns:
         A Pillow RGB image of the photograph's size, with the key below it; of a whole multiple where a label would not fit into a tiny
@@ -62,7 +62,7 @@ def draw_cracks(
         raise CrackError(f"photo is {photo.dtype} {photo.shape}: give uint8 RGB of shape (height, width, 3).")
     pixels = photo.copy()
     if mask is not None:
-        inside = check_mask(mask, (photo.shape[0], photo.shape[1]))
+        inside = check_mask(mask, (photo.shape[0], photo.shape[1])) & ~_filled(short, (photo.shape[0], photo.shape[1]))
         colours = (1 - _MASK_WEIGHT) * pixels[inside] + _MASK_WEIGHT * np.array(_MASK)
         pixels[inside] = colours.round().astype(np.uint8)
     unit = max(1, round(max(photo.shape[:2]) / 700))  # line width: visible when the whole photograph is on a screen
@@ -74,7 +74,7 @@ def draw_cracks(
     draw = ImageDraw.Draw(image)
     for mark in short:
         for ring in mark.outline:
-            draw.line([_there(point, times) for point in ring], fill=_SHORT, width=max(1, unit // 2))
+            draw.line([_there(point, times) for point in ring], fill=_SHORT, width=unit)
     for crack in cracks:
         if crack.note is not None:
             for ring in crack.outline:
@@ -125,15 +125,27 @@ def _key(
     return key
 
 
+def _filled(marks: Sequence[Crack], size: tuple[int, int]) -> np.ndarray:
+    """Where marks lie, with their outlines, bool of that (height, width)."""
+    image = Image.new("1", (size[1], size[0]))
+    pen = ImageDraw.Draw(image)
+    for ring in (ring for mark in marks for ring in mark.outline[: mark.parts]):
+        pen.polygon(ring, fill=1, outline=1)
+    return np.asarray(image)
+
+
 def _there(point: Point, times: int) -> Point:
     """A place in a picture that is so many times as large; a pixel's centre is at whole numbers."""
     return times * (point[0] + 0.5) - 0.5, times * (point[1] + 0.5) - 0.5
 
 
 def caption(crack: Crack) -> str:
-    """Number, length and widths in one line, in millimetres when they are known; `unclear` says that it may be no crack, and ABOUT
-    stands before both widths where they are not to be trusted, before the maximum where a hole in the crack's way has it."""
-    name = f"{crack.number}: " + ("" if crack.note is None else "unclear, ")
+    """Number, length and widths in one line, in millimetres when they are known; ABOUT stands before both widths where they are not to be
+    trusted, before the maximum where a hole in the crack's way has it. What may be no crack is `unclear`, and its widths are no crack's."""
+    if crack.note is not None:
+        long = f"{crack.length_px:.0f} px" if crack.mm_per_pixel is None else f"{crack.length_mm:.0f} mm"
+        return f"{crack.number}: unclear, {long}"
+    name = f"{crack.number}: "
     about = "" if crack.width_trusted else ABOUT
     hole = ABOUT if crack.width_trusted and is_hole(crack.mean_width_px, crack.max_width_px) else ""
     if crack.mm_per_pixel is None:

@@ -90,7 +90,8 @@ class Finding:
         probability: the classifier's highest over its tiles; not calibrated.
         tiles: of which the classifier says crack; 0 where it was uncertain about all of them.
         validation: one of VALIDATIONS; `crack_tf.survey.validate` states the rule. Refuted ones stay in all tables.
-        validation_score: the segmentation model's, in [0, 1]; None where none was asked.
+        validation_score: the segmentation model's mean over what it drew, or its highest in the tiles where that is hardly anything, in
+            [0, 1]; None where none was asked.
         mm_per_pixel: ground sampling distance at the finding, along the crack where one was drawn; None if it is not known.
         length_px, mean_width_px, max_width_px: of the segmented crack; None where none was segmented. The length holds what other
             photographs show of it beyond the border of this one.

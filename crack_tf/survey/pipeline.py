@@ -55,7 +55,7 @@ from tflite.files import read_json, write_json
 from tflite.measure import peak_rss_mb
 from tflite.place.clock import parse_time
 from tflite.place.missing import IMPOSSIBLE, NO_TIME, count_unplaced
-from tflite.words import counted
+from tflite.words import a_few, counted
 
 # What to do where nothing is known of when the pictures of a source were taken.
 _TIMELESS = {
@@ -341,8 +341,8 @@ class Run:
         if left_out:
             found.append(
                 f"{counted(sum(photo.left_out for photo in left_out), 'positive tile')} on {counted(len(left_out), 'photograph')} "
-                "where nothing was taken for concrete: unclear findings, see the column note. Where that is concrete in shade, moss or "
-                "water, survey these photographs with --foreground none, in another --out."
+                f"where nothing was taken for concrete ({a_few([photo.name for photo in left_out])}): unclear findings, whose note says "
+                "so. Where that is concrete in shade, moss or water, survey these photographs with --foreground none, in another --out."
             )
         found += warn_of_unseen(photos)
         scales = [photo.mm_per_pixel for photo in photos if photo.mm_per_pixel is not None]

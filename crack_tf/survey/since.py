@@ -61,6 +61,7 @@ from crack_tf.survey.findings import (
     Polygon,
     Survey,
     read_survey,
+    title_of,
 )
 from crack_tf.survey.growth import Compared, Growth, compare_places, difference, length_growth, width_growth
 from crack_tf.survey.profiles import read_profile
@@ -76,6 +77,8 @@ from tflite.words import counted
 FORMAT = "crack_tf.since/1"
 FILE_NAME = "since.json"
 SAME_PLACES, TWO_RANGES = "same places", "two ranges"
+_NAMES = "the earlier survey", "this survey"
+_UNSHOWN = tuple(f"no photograph of {name} is known to show its place" for name in _NAMES)
 _WIDTH_DIGITS, _LENGTH_DIGITS = 3, 1  # of millimetres
 LATER = "-now.jpg"  # after the id: the later picture, where it is not the finding's own
 _CACHED = 64  # photographs whose points are in memory
@@ -134,6 +137,7 @@ class Since:
     Attributes:
         survey: id of the later one, see `crack_tf.survey.review.survey_id`.
         old_survey, old_source, old_created: of the earlier one.
+        old_title: of it, where it was given one.
         photos, paired: photographs of the later survey, and those that show what an earlier one shows.
         changes: a row per crack, in order of VERDICTS.
         warnings: for a person.
@@ -150,6 +154,7 @@ class Since:
     changes: tuple[Change, ...]
     warnings: tuple[str, ...] = ()
     outlines: Mapping[str, tuple[Polygon, ...]] = field(default_factory=dict)
+    old_title: Annotated[str, Text(1000)] | None = None
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -159,10 +164,13 @@ class Since:
 
     def describe(self) -> str:
         """One sentence, such as "4 of 6 photographs show what the survey of DCIM (2025-06-01) shows; cracks: 2 grown, 1 new"."""
-        told = ", ".join(f"{count} {verdict}" for verdict, count in self.counts.items() if count)
+        unshown = sum(change.note in _UNSHOWN for change in self.changes if change.verdict == CANNOT_TELL)
+        more = {CANNOT_TELL: f" ({unshown} of them since no photograph is known to show the place)" if unshown else ""}
+        told = ", ".join(f"{count} {verdict}{more.get(verdict, '')}" for verdict, count in self.counts.items() if count)
+        named = f"of {self.old_source}" if self.old_title is None else self.old_title
         return (
-            f"{self.paired} of {counted(self.photos, 'photograph')} {'shows' if self.paired == 1 else 'show'} what the survey of "
-            f"{self.old_source} ({self.old_created[:10]}) shows; cracks: {told or 'none in either'}"
+            f"{self.paired} of {counted(self.photos, 'photograph')} {'shows' if self.paired == 1 else 'show'} what the survey "
+            f"{named} ({self.old_created[:10]}) shows; cracks: {told or 'none in either'}"
         )
 
 
@@ -242,6 +250,7 @@ def compare_surveys(
         old_survey=survey_id(old),
         old_source=old.source,
         old_created=old.created,
+        old_title=None if title_of(old) == old.source else title_of(old),
         photos=len(survey.photos),
         paired=len({pair.new for pair in pairs}),
         changes=tuple(changes),
@@ -284,7 +293,7 @@ def without_rejected(since: Since, review: Review | None, side: int) -> Since:
     """
     if review is None:
         return since
-    which, survey = (("old", "the earlier survey"), ("new", "this survey"))[side]
+    which, survey = ("old", "new")[side], _NAMES[side]
     rejected = {number for number, entry in review.decisions.items() if entry.decision == REJECTED}
     changes = []
     for change in since.changes:
@@ -382,7 +391,7 @@ class _Comparison:
     def warnings(self) -> tuple[str, ...]:
         """What limits the comparison."""
         found = []
-        for survey, which in zip(self._surveys, ("the earlier survey", "this survey"), strict=True):
+        for survey, which in zip(self._surveys, _NAMES, strict=True):
             without = sum(photo.mm_per_pixel is None for photo in survey.photos)
             if without:
                 found.append(
@@ -406,12 +415,12 @@ class _Comparison:
 
     def _alone(self, finding: Finding, side: int, seen: bool) -> tuple[Change, PhotoPair | None]:
         """A crack of one survey, and the pair of photographs by which the other one shows its place best."""
-        sides, other = ("old", "new"), ("the earlier survey", "this survey")[1 - side]
+        sides, other = ("old", "new"), _NAMES[1 - side]
         views = self._views(finding, side) if seen else []
         pair, view = max(views, key=lambda entry: (entry[1].well, entry[1].shown), default=(None, None))
         verdict = CANNOT_TELL
         if pair is None or view is None:
-            note = f"no photograph of {other} is known to show its place"
+            note = _UNSHOWN[1 - side]
         elif self._verdicts[side][finding.id] != CONFIRMED:
             note = f"{other} drew no crack there, and this finding is {finding.validation}"
         elif self._surveys[1 - side].models.get("segmenter") is None:

@@ -184,6 +184,7 @@ def test_a_finding_opens_with_its_facts_and_both_pictures(report_of: ReportOf, o
     facts = dict(zip(tab.texts("#facts dt"), tab.texts("#facts dd"), strict=True))
     assert facts["Photograph"] == finding.photo
     assert facts["Second opinion"] == f"{finding.validation}: {MEANINGS[finding.validation]}"
+    assert facts["Its score"] == f"{finding.validation_score:.2f} (on average of the drawn crack)"
     assert facts["Maximum width"].startswith(f"{finding.max_width_mm:.2f} mm")
     assert (
         facts["Length"] == f"{finding.length_mm:.0f} mm ({finding.length_low_mm:.0f} to {finding.length_high_mm:.0f})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tflite.words import counted, rate
+from tflite.words import a_few, counted, rate
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,7 @@ def test_verbs_and_odd_plurals_are_given() -> None:
 
 def test_a_slow_rate_is_not_rounded_to_nothing() -> None:
     assert [rate(value) for value in (0.0214, 4.21, 99.4, 99.7, 1204.0)] == ["0.021", "4.2", "99", "100", "1,204"]
+
+
+def test_of_many_names_the_first_are_told_and_how_many_more() -> None:
+    assert [a_few(["a", "b", "c", "d"][:count]) for count in (1, 3, 4)] == ["a", "a, b, c", "a, b, c and 1 more"]

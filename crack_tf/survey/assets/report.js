@@ -212,6 +212,11 @@
     mask: "on the drawn outline, which is often wider than the crack",
   };
 
+  const SCORE_OF = {
+    crack: "on average of the drawn crack",
+    tiles: "on average of what is drawn, or the highest of any pixel where hardly anything is",
+  };
+
   function facts(finding) {
     const why = finding.width_from === "mask" ? "the photograph does not show it clearly" : "below 3 pixels";
     const hole = finding.hole ? " (a hole or a spall in its way more often: not to be trusted)" : "";
@@ -219,7 +224,7 @@
     const others = finding.seen_on.slice(1);
     return [
       ["Second opinion", `${finding.validation}: ${data.meanings[finding.validation]}`],
-      ["Its score", finding.validation_score === null ? null : finding.validation_score.toFixed(2)],
+      ["Its score", finding.validation_score === null ? null : `${finding.validation_score.toFixed(2)} (${SCORE_OF[finding.length_px === null ? "tiles" : "crack"]})`],
       ["Classifier", `${percent(finding.probability)} on its highest tile, ${plural(finding.tiles, "tile")} called cracked`],
       ["Length", withRange(finding, "length", 0)],
       ["Maximum width", withRange(finding, "max_width", 2) + (finding.max_width_px === null ? "" : about)],

@@ -206,6 +206,27 @@ def test_a_width_that_is_not_to_be_trusted_is_marked(
     assert ", widest about " in capsys.readouterr().out
 
 
+def test_the_width_of_a_photograph_is_a_trusted_one_where_there_is_one(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.full((HEIGHT, WIDTH, 3), 140, np.uint8)
+    pixels[30:34, 0:200] = 0
+    pixels[70:76, 60:120] = 0  # wider, and short for its width
+    Image.fromarray(pixels).save(tmp_path / "pier.png")
+    options = ("--model", model, "--out", tmp_path / "out", "--threshold", 0.4, "--mm-per-pixel", 0.1)
+    assert call(tmp_path / "pier.png", *options) == 0
+    with (tmp_path / "out" / "pier.png" / "cracks.csv").open() as stream:
+        sure, doubted = csv.DictReader(stream)
+    assert (sure["width_trusted"], doubted["width_trusted"]) == ("True", "False")
+    assert float(sure["max_width_mm"]) < float(doubted["max_width_mm"])
+    (row,) = rows(tmp_path / "out")
+    assert (row["widest_px"], row["widest_mm"]) == (sure["max_width_px"], sure["max_width_mm"])
+    told = [f"{float(crack['max_width_mm']):.2f} mm" for crack in (sure, doubted)]
+    said = capsys.readouterr().out
+    assert f", widest {told[0]} (in doubt: about {told[1]}) (" in said
+    assert "\nabout: the width" in said
+
+
 def test_a_run_that_counted_stains_as_cracks_is_not_gone_on_with(
     model: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

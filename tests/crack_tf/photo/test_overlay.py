@@ -56,7 +56,8 @@ def test_a_shape_that_may_be_no_crack_is_drawn_by_its_outline_alone(mask: np.nda
     photo = np.full((80, 120, 3), 128, np.uint8)
     (crack,) = measure_cracks(mask)
     doubted = replace(crack, note="unclear")
-    assert caption(doubted) == "1: unclear, 100 px, 6.0 / 6.0 px"
+    assert caption(doubted) == "1: unclear, 100 px"  # its widths are no crack's
+    assert caption(replace(doubted, mm_per_pixel=0.1)) == "1: unclear, 10 mm"
     image = np.asarray(draw_cracks(photo, [doubted], labels=False))
     blue = (image == (0, 114, 178)).all(axis=2)
     assert blue.any()
@@ -64,15 +65,20 @@ def test_a_shape_that_may_be_no_crack_is_drawn_by_its_outline_alone(mask: np.nda
     assert not blue[43, 20:100].any()
 
 
-def test_marks_that_are_left_out_are_thinly_outlined_in_a_colour_that_the_key_names(mask: np.ndarray) -> None:
+def test_marks_that_are_left_out_are_outlined_without_a_tint_in_a_colour_that_the_key_names() -> None:
     photo = np.full((240, 360, 3), 128, np.uint8)
-    (left_out,) = measure_cracks(mask)
-    plain, image = (np.asarray(draw_cracks(photo, [], short=short)) for short in ((), (left_out,)))
+    mask = np.zeros((240, 360), bool)
+    mask[40:46, 10:110] = mask[100:106, 10:110] = True
+    crack, left_out = measure_cracks(mask)
+    plain, image = (np.asarray(draw_cracks(photo, [], mask, short=short)) for short in ((), (left_out,)))
     assert plain.shape == photo.shape
-    grey = (image == (130, 130, 130)).all(axis=2)
-    assert grey[:240].any()
-    assert not grey[43, 20:100].any()
-    assert grey[240:].any()
+    top, left = left_out.box.y, left_out.box.x
+    inner = image[top + 2, left + 5 : left + 95]
+    assert (inner == 128).all()
+    assert (image[crack.box.y + 2, left + 5 : left + 95] != 128).any(axis=1).all()
+    white = (image == 255).all(axis=2)
+    assert white[top - 2 : top + 8, left + 5 : left + 95].any(axis=0).all()
+    assert white[240:].any()
 
 
 def test_labels_at_the_border_and_no_cracks_are_drawn_too(mask: np.ndarray) -> None:

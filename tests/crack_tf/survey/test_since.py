@@ -403,6 +403,22 @@ def test_a_place_that_was_not_seen_well_tells_nothing(epochs: Epochs, tmp_path: 
     assert "no photograph shows the place well enough" in unknown.note
 
 
+def test_the_line_names_the_earlier_survey_and_parts_what_no_photograph_shows(epochs: Epochs, tmp_path: Path) -> None:
+    out = epochs.folder / "found-new"
+    survey, earlier = read_survey(out), open_earlier(epochs.folder / "found-old", tmp_path)
+    since = compare_surveys(earlier, survey, out, 3.0)[1]
+    day = earlier.survey.created[:10]
+    assert f"shows what the survey of old ({day}) shows; cracks: 1 grown," in since.describe()
+    titled = replace(
+        earlier, survey=replace(earlier.survey, settings={**earlier.survey.settings, "title": "Pier 3, west"})
+    )
+    since = compare_surveys(titled, survey, out, 3.0)[1]
+    unshown = Change("cannot tell", note="no photograph of this survey is known to show its place")
+    since = replace(since, changes=(unshown, unshown, Change("cannot tell", note="too blurred")))
+    told = "3 cannot tell (2 of them since no photograph is known to show the place)"
+    assert since.describe() == f"1 of 1 photograph shows what the survey Pier 3, west ({day}) shows; cracks: {told}"
+
+
 def test_other_models_are_told_by_their_hash_not_by_their_name(epochs: Epochs, tmp_path: Path) -> None:
     from crack_tf.survey.since import compare_surveys, open_earlier
 

@@ -20,7 +20,10 @@ def test_positive_tiles_on_moss_are_never_nothing_found(tmp_path: Path, capsys: 
     assert main([str(tmp_path / "DCIM"), "--out", str(tmp_path / "out"), "--mm-per-pixel", "0.2"]) == 0
     said = capsys.readouterr().out
     assert "nothing found" not in said
-    assert "on 1 photograph where nothing was taken for concrete" in said
+    assert (
+        "on 1 photograph where nothing was taken for concrete (left_mossy.jpg): unclear findings, whose note says so."
+        in said
+    )
     survey = read_survey(tmp_path / "out")
     (photo,) = survey.photos
     left_out = [finding for finding in survey.findings if "taken for concrete" in (finding.note or "")]
