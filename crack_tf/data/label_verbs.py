@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import Any
 
 from tflite.cli import EXIT_GAPS, named_path, non_negative_int, positive_int
@@ -65,8 +66,9 @@ def _mine(options: argparse.Namespace) -> int:
     found = mine_with(options.model, options.clean, options.out, options.per_photo, options.jobs)
     listed = f"{options.out}/no_crack, listed in {options.out}/mined.csv"
     print(f"{counted(len(found.mistakes), 'tile')} in {listed}; {counted(len(found.unread), 'photograph')} not read")
-    split = f"crack-tf data split {options.out} --clean --out mined.csv"
-    print(f"next: {split}, and `data mix` it into your training set")
+    if found.mistakes:
+        split = f"crack-tf data split {shlex.quote(str(options.out))} --clean --out mined.csv"
+        print(f"next: {split}, and `data mix` it into your training set")
     return EXIT_GAPS if found.unread else 0
 
 

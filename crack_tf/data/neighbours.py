@@ -99,6 +99,8 @@ cssc_photographs = folder_rule(r"\D*(\d{3}).*")
 uav_concrete_stretches = number_blocks(100)
 # Scenes: number within the source, photograph, then scale and place of the crop, or that it is whole. The source is the folder.
 scene_photographs = folder_rule(r"\d+_(.+?)_(?:s\d+_\d+_\d+|whole)")
+# Tiles of `crack-tf data mine`: photograph with a hash of its path, then the tile's place; neighbours overlap.
+mined_photographs = crop_rule(r"(.+_[0-9a-f]{8})_\d+_\d+_\d+")
 
 METU_BLOCK = 100  # file numbers per block, see `metu_blocks`
 METU_REACH = (

@@ -15,6 +15,7 @@ from crack_tf.data.audit import audit
 from crack_tf.data.cache import cache_folder
 from crack_tf.data.folders import (
     DATA_VARIABLE,
+    MINED,
     CleanSource,
     Source,
     has_class_folders,
@@ -30,6 +31,7 @@ from crack_tf.data.neighbours import (
     cssc_photographs,
     deepcrack_photographs,
     metu_blocks,
+    mined_photographs,
     photograph_keys,
     scene_photographs,
     uav_asphalt_photographs,
@@ -282,7 +284,8 @@ def locate(source: str, root: str | None = None, threshold_masks: bool = False, 
         # A path to the local copy of a known data set must not lose that set's neighbour rule.
         entry = next((known for known in DATASETS.values() if _same(known.local_copy(), folder)), None)
     drawn = (folder / SETTINGS).is_file()  # by this program's own generator, wherever it was told to put the set
-    name, licence, neighbours = folder.name, "CC0-1.0" if drawn else "not stated", None
+    name, licence = folder.name, "CC0-1.0" if drawn else "not stated"
+    neighbours = mined_photographs if (folder / MINED).is_file() else None
     if entry is not None:
         name, licence, neighbours = entry.name, entry.licence, entry.neighbours
         segment = entry.task == "segment"

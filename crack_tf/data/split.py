@@ -211,9 +211,14 @@ def _check(
                         f"the folders of data set {dataset} hold no usable {label_name} image for {split_name}. "
                         "Add some there, or draw the split anew with --policy grouped."
                     )
+                plain = (
+                    ", or choose --policy plain, which parts them"
+                    if policy == "grouped" and len(set(heads)) < len(heads)
+                    else ""
+                )
                 raise CrackError(
                     f"data set {dataset} with --policy {policy} leaves no {label_name} image for {split_name}: "
-                    f"it has too few images or too few groups ({len(set(heads))}). Add images."
+                    f"it has too few images or too few groups ({len(set(heads))}). Add images{plain}."
                 )
     if policy == "grouped":
         sides: dict[int, set[str]] = defaultdict(set)

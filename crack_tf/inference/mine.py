@@ -9,7 +9,6 @@ structure is the cheapest label there is. (Bootstrapping of false alarms: Sung a
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from crack_tf.common.progress import numbered, say_now
 from crack_tf.inference.scales import segment_at_scales
 from crack_tf.inference.tiles import PhotoClassifier
 from crack_tf.models.shipped import find_model, read_zoo
@@ -133,11 +133,12 @@ def mine(
     clean: Path,
     out: Path,
     per_photo: int = PER_PHOTO,
-    tell: Callable[[str], None] = print,
+    tell: Callable[[str], None] = say_now,
 ) -> tuple[list[Mistake], list[str]]:
     """Write `out`/no_crack and `out`/mined.csv; stopped, the same call goes on after the last whole photograph.
 
-    Tiles of photographs that are no more in the folder, or are other ones now, are removed: somebody may have seen a crack on them.
+    Tiles of photographs that are no more in the folder, or are other ones now, are removed: somebody may have seen a crack on them. A
+    tile that somebody removed stays away.
 
     Args:
         find: what the model calls cracked, see `classifier_finder`.
@@ -151,8 +152,13 @@ def mine(
         All mistakes, and a line for every photograph that could not be read.
 
     Raises:
-        CrackError: if there is no photograph, `out` holds anything else, or another process writes to it.
+        CrackError: if there is no photograph, `out` holds anything else or lies in `clean`, or another process writes to it.
     """
+    if not clean.is_dir():
+        what = "is a file" if clean.exists() else "does not exist"
+        raise CrackError(f"--clean {clean} {what}: give a folder of crack-free photographs.")
+    if clean.resolve() in (out.resolve(), *out.resolve().parents):
+        raise CrackError(f"--out {out} lies in {clean}: its tiles would become photographs. Choose another folder.")
     listing = list_photographs(clean)
     if not listing.photographs and not listing.troubles:
         raise CrackError(f"--clean {clean} holds no photograph. Give a folder of crack-free photographs.")
@@ -182,7 +188,7 @@ def _mine(
     for trouble in listing.troubles:
         name = _name(trouble.path, clean)
         leave_out(name, f"{name} {trouble.reason}.")
-    for photo in listing.photographs:
+    for number, photo in enumerate(listing.photographs, 1):
         name = _name(photo, clean)
         try:
             data, _ = read_file(photo)
@@ -194,7 +200,7 @@ def _mine(
         before = _recorded(record) if record in done else None
         done.discard(record)
         if before is not None:
-            mistakes += before
+            mistakes += (mistake for mistake in before if (out / mistake.file).is_file())
             continue
         try:
             picture = decode_picture(data, name)
@@ -205,7 +211,8 @@ def _mine(
         kept = [_write(out, name, picture.pixels, box, score) for box, score in found[:per_photo]]
         write_json(record, {"mistakes": [asdict(mistake) for mistake in kept]})
         mistakes += kept
-        tell(f"{len(found):>4} tiles called cracked, {len(kept):>3} kept  {name}")
+        line = f"{len(found):>4} tiles called cracked, {len(kept):>3} kept  {name}"
+        tell(numbered(number, len(listing.photographs), line))
     _forget(out, done, {mistake.file for mistake in mistakes})
     write_csv(out / TABLE, map(asdict, mistakes), [field.name for field in fields(Mistake)])
     return mistakes, unread
@@ -225,8 +232,14 @@ def _begin(out: Path, settings: dict[str, object]) -> set[Path]:
     """Claim the folder; the records of photographs done before."""
     path = out / SETTINGS
     if path.is_file():
-        if json.loads(json.dumps(settings)) != read_json(path):
-            raise CrackError(f"--out {out} was mined with another model or --per-photo. Choose another folder.")
+        before = read_json(path)
+        if before != settings:
+            other = (
+                "another model"
+                if before.get("model_sha256") != settings["model_sha256"]
+                else f"--per-photo {before.get('per_photo')}"
+            )
+            raise CrackError(f"--out {out} was mined with {other}. Choose another folder, or do as before.")
         remove_leftovers(out, OUTPUT)
         return set((out / RECORDS).glob("*.json"))
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from crack_tf.data.__main__ import main
+from crack_tf.data.audit import audit
 from crack_tf.data.registry import locate
+from crack_tf.data.split import split
 from crack_tf.inference.mine import mine
 from tests.dark_model import write_dark_model
 from tflite.device.tiles import Box, tile_boxes
@@ -77,6 +79,8 @@ def test_another_model_or_a_foreign_folder_is_refused_and_left_alone(photos: Pat
     mine(dark_tiles, "a" * 64, photos, tmp_path / "out", tell=lambda line: None)
     with pytest.raises(CrackError, match="another model"):
         mine(dark_tiles, "b" * 64, photos, tmp_path / "out", tell=lambda line: None)
+    with pytest.raises(CrackError, match="mined with --per-photo 20"):
+        mine(dark_tiles, "a" * 64, photos, tmp_path / "out", per_photo=3, tell=lambda line: None)
     foreign = tmp_path / "holidays"
     foreign.mkdir()
     (foreign / "beach.txt").write_text("mine")
@@ -128,6 +132,15 @@ def test_tiles_of_a_photograph_that_was_taken_away_are_removed_and_nothing_else(
     assert names == {Path(mistake.file).name for mistake in second} | {"mine.png"}
 
 
+def test_a_tile_that_somebody_removed_stays_away_and_is_not_listed(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first, _ = mine(dark_tiles, "a" * 64, photos, out, tell=lambda line: None)
+    (out / first[0].file).unlink()
+    second, _ = mine(dark_tiles, "a" * 64, photos, out, tell=lambda line: None)
+    assert second == first[1:]
+    assert [row["file"] for row in read_csv(out / "mined.csv")] == [mistake.file for mistake in second]
+
+
 def test_transparent_parts_are_no_tiles_to_train_on(tmp_path: Path) -> None:
     rgba = np.full((96, 192, 4), 60, np.uint8)
     rgba[..., 3] = 255
@@ -144,6 +157,35 @@ def test_mined_tiles_are_a_crack_free_set(photos: Path, tmp_path: Path) -> None:
     assert {label for _, label in place.files()} == {0}
     with pytest.raises(CrackError, match="only one class"):
         locate(str(tmp_path / "out")).files()
+
+
+def test_mined_tiles_of_a_photograph_stay_on_one_side_of_a_split(tmp_path: Path) -> None:
+    (tmp_path / "clean").mkdir()
+    draw = np.random.default_rng(0)
+    for number in range(8):
+        pixels = draw.integers(0, 100, (2 * SIDE, 2 * SIDE, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"clean/wall{number}.png")
+    mine(dark_tiles, "a" * 64, tmp_path / "clean", tmp_path / "out", tell=lambda line: None)
+    manifest = split(audit(locate(str(tmp_path / "out"), clean=True)))
+    sides = {item.path.rpartition("/")[2][: len("wall0")]: item.split for item in manifest.items}
+    assert len(manifest.items) > len(sides) == 8
+    assert all(sides[item.path.rpartition("/")[2][: len("wall0")]] == item.split for item in manifest.items)
+    for path in sorted((tmp_path / "out/no_crack").glob("wall[2-7]*")):
+        path.unlink()
+    with pytest.raises(CrackError, match=r"too few groups \(2\). Add images, or choose --policy plain"):
+        split(audit(locate(str(tmp_path / "out"), clean=True)))
+
+
+def test_photographs_must_be_a_folder_that_out_does_not_lie_in(photos: Path, tmp_path: Path) -> None:
+    file = photos / "bright.png"
+    for clean, why in ((tmp_path / "gone", "gone does not exist: give"), (file, "png is a file: give")):
+        with pytest.raises(CrackError, match=rf"--clean .*{why} a folder of crack-free photographs"):
+            mine(dark_tiles, "a" * 64, clean, tmp_path / "out")
+    for out in (photos, photos / "mined"):
+        with pytest.raises(CrackError, match=r"--out .* lies in .*: its tiles would become photographs"):
+            mine(dark_tiles, "a" * 64, photos, out)
+    assert not (tmp_path / "out").exists()
+    assert not (photos / "mined").exists()
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
