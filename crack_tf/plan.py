@@ -7,9 +7,11 @@ crack-tf plan --needs-mm 0.2 --camera DJI_0001.JPG --faces faces.json --exposure
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 
-from tflite.cli import named_path, positive_float, run_main
+from crack_tf.common.progress import say_now
+from tflite.cli import named_path, positive_float, run_main, share
 
 BOARDS = ("pi4", "pi5", "x86")
 
@@ -18,6 +20,8 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     parser = argparse.ArgumentParser("crack-tf plan", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    # Otherwise -1/2000 is taken for an option, and --exposure is said to have no value.
+    parser._negative_number_matcher = re.compile(r"-[\d.]")
     parser.add_argument(
         "--needs-mm", type=positive_float, required=True, metavar="MM", help="width of the finest crack to be measured"
     )
@@ -44,7 +48,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--faces", type=named_path, metavar="FILE", help="surfaces to be seen, as for a survey (docs/coverage.md)"
     )
     parser.add_argument(
-        "--overlap", type=float, default=0.3, metavar="SHARE", help="of neighbouring photographs (default: 0.3)"
+        "--overlap", type=share, default=0.3, metavar="SHARE", help="of neighbouring photographs (default: 0.3)"
     )
     parser.add_argument(
         "--exposure", type=exposure, default=0.001, metavar="S", help="shutter time in seconds (default: 1/1000)"
@@ -64,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         CrackError: if an argument, the photograph or a file is not usable.
     """
-    from crack_tf.survey.planning import PlanConfig, describe_plan, plan_flight
+    from crack_tf.survey.planning import PlanConfig, plan_flight
 
     config = PlanConfig(
         needs_mm=args.needs_mm,
@@ -79,13 +83,16 @@ def run(args: argparse.Namespace) -> None:
         sensor_width_mm=args.sensor_width_mm,
         speeds=args.speeds,
     )
-    print("\n".join(describe_plan(plan_flight(config), config)))
+    plan_flight(config, tell=say_now)
 
 
 def exposure(text: str) -> float:
     """argparse type: seconds such as 0.001 or 1/1000."""
     top, slash, bottom = text.partition("/")
-    return positive_float(top) / positive_float(bottom) if slash else positive_float(text)
+    try:
+        return positive_float(top) / positive_float(bottom) if slash else positive_float(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"must be seconds above 0 such as 0.001 or 1/1000, got {text!r}") from None
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tflite.cli import EXIT_GAPS, named_path, positive_int, resumed, run_main
+from tflite.cli import EXIT_GAPS, named_path, positive_int, resumed, run_main, share
 from tflite.device.tiles import MIN_SIDE
 
 EPILOG = """exit codes: 0 all photographs were read (cracked or not), 1 some could not be read: they are listed and recorded as
@@ -44,7 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--overlap",
-        type=float,
+        type=share,
         default=0.25,
         metavar="SHARE",
         help="least share of a tile that its neighbour repeats (default: 0.25)",

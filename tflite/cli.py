@@ -156,6 +156,14 @@ def fraction(text: str) -> float:
     return float(value)
 
 
+def share(text: str) -> float:
+    """argparse type: a part of a whole. Which ones are possible is for the verb's configuration to say."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a share such as 0.3, got {text!r}") from None
+
+
 def count_or_share(text: str) -> int | float:
     """argparse type: a whole number of at least 1, or a share between 0 and 1 (neither included)."""
     try:

@@ -19,6 +19,7 @@ from tflite.cli import (
     positive_int,
     resumed,
     run_main,
+    share,
 )
 from tflite.device.tiles import Box
 
@@ -76,7 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--bg", type=_point, action="append", default=[], metavar="X,Y", help="a point elsewhere; repeat")
     verb.add_argument(
-        "--overlap", type=float, default=0.25, help="least share of a tile that its neighbour repeats (default: 0.25)"
+        "--overlap", type=share, default=0.25, help="least share of a tile that its neighbour repeats (default: 0.25)"
     )
     verb.add_argument("--jobs", type=positive_int, metavar="N", help="threads (default: all cores)")
     _add_measure_arguments(verb, f"{MIN_LENGTH_PX:g}")

@@ -489,7 +489,8 @@ def _scale(focal_mm: float, distance_m: float, pitch_mm: float) -> float:
     distance = distance_m * 1000
     if distance <= focal_mm:
         raise CrackError(
-            f"distance_m {distance_m:g} is within the focal length ({focal_mm:g} mm). The distance is in metres."
+            f"a distance of {distance_m:g} m (--distance-m) is within the focal length of {focal_mm:g} mm (--focal-mm). Give the one in "
+            "metres, the other in millimetres."
         )
     return pitch_mm * (distance - focal_mm) / focal_mm
 

@@ -123,6 +123,8 @@ def _of_photo(camera: str, focal_mm: float | None, sensor_width_mm: float | None
         raise CrackError(
             f"--camera {reason}. Give another photograph of that camera, whole and as it wrote it."
         ) from None
+    except CrackError as error:
+        raise CrackError(f"--camera {error}") from None
     if focal_mm is not None:
         raise CrackError(f"--focal-mm {focal_mm:g}: the photograph {camera} tells its own. Leave it out.")
     return Lens(path.name, focal_px, max(width, height), min(width, height), source)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -164,18 +164,21 @@ class FlightPlan:
     speed_m_s: float
     interval_s: float
     faces: tuple[FacePlan, ...]
-    models: tuple[ModelPlan, ...]
-    speeds_source: str
+    models: tuple[ModelPlan, ...] = ()
+    speeds_source: str = ""
 
 
 def plan_flight(
-    config: PlanConfig, speeds: Callable[[str, Path | None], tuple[list[ModelSpeed], str]] = board_speeds
+    config: PlanConfig,
+    speeds: Callable[[str, Path | None], tuple[list[ModelSpeed], str]] = board_speeds,
+    tell: Callable[[str], None] | None = None,
 ) -> FlightPlan:
     """Plan a flight.
 
     Args:
         config: what is asked for.
         speeds: gives the models' speeds on a board and where they are from.
+        tell: called with each line of `describe_plan` as soon as it is known, those about the flight before models are measured.
 
     Raises:
         CrackError: if the camera is not known, a face is too large, or a file cannot be read.
@@ -191,9 +194,7 @@ def plan_flight(
     fastest = config.blur_px * flown / 1000 / config.exposure_s
     speed = fastest if config.speed_m_s is None else config.speed_m_s
     interval = spacing[0] / speed
-    found, source = speeds(config.board, config.speeds)
-    models = [_model(model, lens, interval) for model in found]
-    return FlightPlan(
+    plan = FlightPlan(
         lens=lens,
         mm_per_pixel=wanted,
         farthest_m=farthest,
@@ -204,9 +205,18 @@ def plan_flight(
         speed_m_s=speed,
         interval_s=interval,
         faces=tuple(plan_face(face, lens, distance, config.overlap, wanted) for face in faces),
-        models=tuple(sorted(models, key=_order)),
-        speeds_source=source,
     )
+    tell = tell or (lambda line: None)
+    # A table that is none is told before anything else.
+    measured = speeds(config.board, config.speeds) if config.speeds else None
+    for line in _describe_flight(plan, config):
+        tell(line)
+    found, source = measured or speeds(config.board, config.speeds)
+    models = sorted((_model(model, lens, interval) for model in found), key=_order)
+    plan = replace(plan, models=tuple(models), speeds_source=source)
+    for line in _describe_board(plan, config):
+        tell(line)
+    return plan
 
 
 def plan_face(face: Face, lens: Lens, distance_m: float, overlap: float, wanted: float) -> FacePlan:
@@ -284,6 +294,10 @@ def _order(model: ModelPlan) -> tuple[int, int, float]:
 
 def describe_plan(plan: FlightPlan, config: PlanConfig) -> list[str]:
     """The plan in words, a line each."""
+    return _describe_flight(plan, config) + _describe_board(plan, config)
+
+
+def _describe_flight(plan: FlightPlan, config: PlanConfig) -> list[str]:
     lens, (width, height) = plan.lens, plan.footprint_m
     near = plan.distance_m < NEAR_M
     lines = [
@@ -310,7 +324,11 @@ def describe_plan(plan: FlightPlan, config: PlanConfig) -> list[str]:
         )
     if len(plan.faces) > 1:
         lines.append(f"            {counted(sum(face.photos for face in plan.faces), 'photograph')} in all")
-    lines.append(f"board       {config.board}: a photograph every {plan.interval_s:.2g} s; {plan.speeds_source}")
+    return lines
+
+
+def _describe_board(plan: FlightPlan, config: PlanConfig) -> list[str]:
+    lines = [f"board       {config.board}: a photograph every {plan.interval_s:.2g} s; {plan.speeds_source}"]
     if plan.models and not any(model.keeps_up and model.rank < len(RECOMMENDED) for model in plan.models):
         lines.append(
             "            no recommended model surely keeps up: fly slower (--speed-m-s), or search the photographs afterwards"

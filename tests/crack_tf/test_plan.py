@@ -26,11 +26,30 @@ def test_a_plan_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nano: 252 tiles a photograph" in told
 
 
+def test_the_flight_is_told_before_models_are_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def stopped() -> Measured:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(speeds, "measure_here", stopped)
+    asked = ["--needs-mm", "0.3", "--camera", "pi-camera-3"]
+    assert plan.main(asked) == 130
+    told = capsys.readouterr().out
+    assert "speed       at most" in told
+    assert "board " not in told
+    assert plan.main([*asked, "--speeds", str(tmp_path)]) == 2  # before anything is told
+    assert capsys.readouterr() == ("", f"error: --speeds {tmp_path} cannot be read (Is a directory).\n")
+
+
 def test_a_wrong_argument_is_one_line_and_code_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert plan.main(["--needs-mm", "0.3", "--camera", str(tmp_path / "gone.jpg")]) == 2
     assert capsys.readouterr().err.startswith("error: --camera ")
     assert plan.main(["--needs-mm", "0.3", "--camera", ""]) == 2
     assert capsys.readouterr().err.startswith("error: --camera '' is no photograph")
+    (tmp_path / "empty.jpg").touch()
+    assert plan.main(["--needs-mm", "0.3", "--camera", str(tmp_path / "empty.jpg")]) == 2
+    assert capsys.readouterr().err.startswith(f"error: --camera {tmp_path / 'empty.jpg'} is not an image")
     for option in ("--faces", "--speeds"):
         gone = str(tmp_path / "gone.json")
         assert plan.main(["--needs-mm", "0.3", "--camera", "pi-camera-3", option, gone]) == 2
@@ -57,12 +76,18 @@ def test_an_absurd_number_is_refused_with_what_is_possible(
     assert capsys.readouterr().err == f"error: {option} {float(number):g}: give {told}.\n"
 
 
-@pytest.mark.parametrize("text", ["0", "1/0", "-1", "x", "1/2/3"])
+def test_an_overlap_in_percent_is_refused_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        plan.main(["--needs-mm", "0.3", "--camera", "pi-camera-3", "--overlap", "30%"])
+    assert "argument --overlap: must be a share such as 0.3, got '30%'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0", "1/0", "-1", "-1/2000", "x", "1/2/3"])
 def test_an_exposure_that_is_none_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         plan.main(["--needs-mm", "0.3", "--camera", "pi-camera-3", "--exposure", text])
     assert stop.value.code == 2
-    assert "--exposure" in capsys.readouterr().err
+    assert f"--exposure: must be seconds above 0 such as 0.001 or 1/1000, got '{text}'" in capsys.readouterr().err
 
 
 def test_the_boards_of_the_command_line_are_those_that_are_known() -> None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tflite.cli import EXIT_INTERRUPTED, clock_offset, moment, named_path, positive_float, positive_int, run_main
+from tflite.cli import EXIT_INTERRUPTED, clock_offset, moment, named_path, positive_float, positive_int, run_main, share
 from tflite.device.tiles import MIN_SIDE
 from tflite.errors import CrackError, ImageError
 from tflite.words import counted
@@ -284,7 +284,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--overlap",
-        type=float,
+        type=share,
         default=0.0,
         metavar="SHARE",
         help="least overlap of neighbouring tiles, 0 to 0.9 (default: 0)",

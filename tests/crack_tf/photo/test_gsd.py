@@ -233,7 +233,11 @@ def test_the_widest_sensors_are_no_panoramas() -> None:
             "no usable 35 mm equivalent",
         ),
         ({FOCAL_35MM: 24, DISTANCE: IFDRational(3, 1), ZOOM: IFDRational(2, 1)}, None, "digital zoom 2"),
-        ({FOCAL: IFDRational(88, 10), DISTANCE: IFDRational(1, 1000)}, 13.2, "within the focal length"),
+        (
+            {FOCAL: IFDRational(88, 10), DISTANCE: IFDRational(1, 1000)},
+            13.2,
+            r"0.001 m \(--distance-m\) is within the focal length of 8.8 mm",
+        ),
     ],
 )
 def test_missing_and_absurd_exif_data_says_what_to_give(tags, sensor, message: str) -> None:
