@@ -193,9 +193,9 @@ def csv_line(cells: Sequence[Any]) -> bytes:
     return f"{line}\n".encode("utf-8", "backslashreplace")
 
 
-def csv_rows(lines: Iterable[str]) -> Iterator[dict[Any, Any]]:
+def csv_rows(lines: Iterable[str], delimiter: str = ",") -> Iterator[dict[Any, Any]]:
     """Rows of CSV with a header as `csv.DictReader` has them, text as `csv_line` was given it."""
-    for row in csv.DictReader(lines):
+    for row in csv.DictReader(lines, delimiter=delimiter):
         yield {name: _without_guard(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
 
 
@@ -213,18 +213,22 @@ def _csv_cell(value: Any) -> str:
 
 
 def read_csv(path: str | Path) -> list[dict[str, str]]:
-    """Rows of a CSV file with a header, cells as text.
+    """Rows of a CSV file with a header, cells as text. A spreadsheet may have saved it: with a byte order mark, and with semicolons.
 
     Raises:
         CrackError: if the file is missing or unreadable, or is not CSV in UTF-8.
     """
     path = Path(path)
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            return list(csv_rows(stream))
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            header = stream.readline()
+            stream.seek(0)
+            return list(csv_rows(stream, ";" if header.count(";") > header.count(",") else ","))
     except FileNotFoundError:
         raise CrackError(f"{path} does not exist.") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise CrackError(f"{path} cannot be read ({error.strerror}).") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise CrackError(f"{path} cannot be read ({error}).") from None
 
 

@@ -83,15 +83,22 @@ def read_review(path: Path) -> dict[str, str]:
     """Verdict by sha256 of the tile.
 
     Raises:
-        CrackError: if the file cannot be read, is not a review, or a row has no verdict.
+        CrackError: if the file cannot be read, is not a review, or a row has no verdict, or another one than the same tile above.
     """
     rows = read_csv(path)
     if not rows or not {"sha256", "verdict"} <= set(rows[0]):
         raise CrackError(f"{path} is not a review: its columns must be {', '.join(COLUMNS)}.")
+    found: dict[str, str] = {}
     for number, row in enumerate(rows, start=2):
-        if row["verdict"] not in VERDICTS:
-            raise CrackError(f"{path}, line {number}: verdict {row['verdict']!r} must be one of {', '.join(VERDICTS)}.")
-    return {row["sha256"]: row["verdict"] for row in rows}
+        tile, verdict = row["sha256"], row["verdict"]
+        if verdict not in VERDICTS:
+            raise CrackError(f"{path}, line {number}: verdict {verdict!r} must be one of {', '.join(VERDICTS)}.")
+        if found.setdefault(tile, verdict) != verdict:
+            raise CrackError(
+                f"{path}, line {number}: verdict {verdict!r} of a tile that an earlier line calls {found[tile]!r} (same sha256). Decide "
+                "on one."
+            )
+    return found
 
 
 def apply_review(manifest: Manifest, review: dict[str, str]) -> Manifest:

@@ -232,6 +232,13 @@ def test_text_and_json_with_a_lone_surrogate_are_written(tmp_path: Path) -> None
     assert read_json(tmp_path / "a.json") == {"name": "\udcff"}
 
 
+def test_csv_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for text in ("\ufeffname,value\r\na,1\r\n", "\ufeffname;value\r\na;1\r\n", "name;value\na;1\n"):
+        path.write_bytes(text.encode())
+        assert read_csv(path) == [{"name": "a", "value": "1"}]
+
+
 def test_csv_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_bytes(b"a\n\xff\n")
     for path, reason in (

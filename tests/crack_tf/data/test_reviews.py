@@ -55,6 +55,10 @@ def test_masks_cannot_be_reviewed(tiny_manifest: Manifest, tmp_path: Path) -> No
         ("a,b\n1,2\n", "is not a review"),
         ("", "is not a review"),
         ("number,path,sha256,verdict\n0,a,00,crack\n1,b,01,\n", "line 3: verdict '' must be one of"),
+        (
+            "path,sha256,verdict\na,00,crack\nb,00,no_crack\n",
+            "line 3: verdict 'no_crack' of a tile that .* calls 'crack'",
+        ),
     ],
 )
 def test_a_table_that_is_no_filled_review_is_refused(tmp_path: Path, text: str, message: str) -> None:
