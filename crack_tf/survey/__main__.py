@@ -30,6 +30,7 @@ from tflite.cli import (
     positive_float,
     positive_int,
     run_main,
+    share,
 )
 from tflite.errors import CrackError
 
@@ -76,7 +77,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--title",
         metavar="TEXT",
-        help="name of the structure or the inspection, at the head of report and exports (default: the name of PHOTOS)",
+        help="name of the structure or the inspection, at the head of report and exports (default: as before, or the name "
+        "of PHOTOS)",
     )
 
     models = parser.add_argument_group("models")
@@ -95,7 +97,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="side of a tile; default: auto, as many millimetres as the model's training tiles, else as many pixels",
     )
     models.add_argument(
-        "--overlap", type=float, default=0.25, metavar="SHARE", help="of neighbouring tiles (default: 0.25)"
+        "--overlap", type=share, default=0.25, metavar="SHARE", help="of neighbouring tiles (default: 0.25)"
     )
     models.add_argument(
         "--foreground", choices=("auto", "none"), default="auto", help="leave out sky, leaves and water (default: auto)"

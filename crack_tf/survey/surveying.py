@@ -24,7 +24,7 @@ from crack_tf.survey.cluster import ClusterCrew
 from crack_tf.survey.condition import read_condition
 from crack_tf.survey.crew import Crew, ThreadCrew
 from crack_tf.survey.face_ranges import MOST_POSITION_ERROR_M, FaceRanges
-from crack_tf.survey.findings import Finding, Gap, Survey, unplaced
+from crack_tf.survey.findings import Finding, Gap, Survey, read_survey, unplaced
 from crack_tf.survey.ledger import NEEDED_MM, POSITION_ERROR_M, Coverage
 from crack_tf.survey.page import write_page
 from crack_tf.survey.pipeline import Run
@@ -290,7 +290,7 @@ def survey(
     known = None if truth is None else read_truth(truth)
     faces = () if config.faces is None else read_faces(config.faces)
     earlier = None if config.since is None else open_earlier(config.since, folder)
-    asked = _asked(config, faces, earlier)
+    asked = _asked(config, faces, earlier, None if overwrite else _former_title(folder))
     scale = Scale(config.mm_per_pixel, config.distance_m, config.focal_mm, config.sensor_width_mm)
     scale.check()
     clock = CameraClock(None if config.timezone is None else parse_timezone(config.timezone), config.clock_offset)
@@ -400,15 +400,27 @@ def _config_of(config: SurveyConfig | None, settings: dict[str, Any]) -> SurveyC
     return config or SurveyConfig(**settings)
 
 
-def _asked(config: SurveyConfig, faces: Sequence[Face], earlier: Earlier | None) -> dict[str, Any]:
+def _former_title(folder: Path) -> str | None:
+    """What an earlier call named a finished survey. A name is no question: it stays until another is given."""
+    try:
+        title = read_survey(folder).settings.get("title")
+    except CrackError:  # none is finished here, or it is damaged: told where it is used
+        return None
+    return title if isinstance(title, str) else None
+
+
+def _asked(
+    config: SurveyConfig, faces: Sequence[Face], earlier: Earlier | None, former_title: str | None
+) -> dict[str, Any]:
     """What is asked of the photographs afterwards: a finished survey answers other questions without being searched again."""
+    title = config.title or former_title
     return {
         "needs_mm": config.needs_mm,
         **({"faces": [asdict(face) for face in faces]} if faces else {}),
         **({} if config.condition is None else {"condition": read_condition(config.condition).as_json()}),
         **({"limits_mm": list(config.limits)} if config.limits else {}),
         **({} if earlier is None else {"since": earlier.as_json()}),
-        **({} if config.title is None else {"title": config.title}),
+        **({} if title is None else {"title": title}),
     }
 
 

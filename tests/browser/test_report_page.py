@@ -414,7 +414,9 @@ def test_a_later_reviewers_decisions_have_their_own_name(open_page: OpenPage, tm
     assert tab.input_value("#reviewer") == ""  # nobody decides in another one's name
     tab.fill("#reviewer", "B. Engineer")
     tab.click(".open >> nth=0")
+    tab.fill("#comment", "I agree")
     assert tab.texts("#decided-by") == ["A. Engineer, 2026-01-02 03:04 UTC"]
+    tab.focus("#next")
     tab.keyboard.press("ArrowRight")
     tab.keyboard.press("r")
     assert tab.texts("#decided-by")[0].startswith("B. Engineer, 20")
@@ -425,7 +427,7 @@ def test_a_later_reviewers_decisions_have_their_own_name(open_page: OpenPage, tm
     found = read_review(export(tab, tmp_path), survey).decisions
     names = {first: "A. Engineer", second: "B. Engineer", third: "B. Engineer"}
     assert {name: entry.reviewer for name, entry in found.items()} == names
-    assert found[first] == replace(entries[first], reviewer="A. Engineer")
+    assert found[first] == replace(entries[first], comment="I agree", reviewer="A. Engineer")
 
 
 def test_the_totals_follow_the_decisions_and_a_rejected_cards_verdict_is_struck(

@@ -75,7 +75,11 @@
   }
 
   function decide(id, change) {
-    const entry = { ...entryOf(id), ...change, time: new Date().toISOString(), reviewer: review.reviewer };
+    const before = entryOf(id);
+    // Whoever comments on a decision has not made it.
+    const stands = before.decision && before.reviewer && !("decision" in change);
+    const made = stands ? {} : { time: new Date().toISOString(), reviewer: review.reviewer };
+    const entry = { ...before, ...change, ...made };
     if (entry.decision || entry.comment) review.decisions[id] = entry;
     else delete review.decisions[id];
     storeReview();

@@ -17,7 +17,7 @@ from crack_tf.inference.tiles import photo_boxes
 from crack_tf.photo.__main__ import main as photo
 from crack_tf.survey import store as store_module
 from crack_tf.survey.__main__ import main
-from crack_tf.survey.findings import read_survey, write_survey
+from crack_tf.survey.findings import read_survey, title_of, write_survey
 from crack_tf.survey.severity import in_order, ranked
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tests.crack_tf.survey.small_flight import Models, exif, wall, write_flight, write_models
@@ -244,6 +244,19 @@ def test_a_damaged_record_is_made_again(photos, tmp_path, models):
         record.write_bytes(record.read_bytes()[:-40])
     survey(photos, tmp_path / "out", models)
     assert read_survey(tmp_path / "out") == before
+
+
+def test_a_title_stays_until_another_is_given_or_the_survey_starts_again(
+    photos: Path, models: Models, tmp_path: Path
+) -> None:
+    for more, title in (
+        (("--title", "Pier 3"), "Pier 3"),
+        ((), "Pier 3"),
+        (("--title", "Pier 4"), "Pier 4"),
+        (("--overwrite",), photos.name),
+    ):
+        survey(photos, tmp_path / "out", models, *more)
+        assert title_of(read_survey(tmp_path / "out")) == title
 
 
 def test_changed_settings_are_refused_with_what_changed(photos, tmp_path, models, capsys):
