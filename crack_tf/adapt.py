@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from crack_tf.adaptation.config import CANDIDATES, SCHEMES, AdaptConfig
 from crack_tf.common.called_module import make_callable
 from crack_tf.common.progress import say_now
-from tflite.cli import EXIT_GAPS, fraction, named_path, named_text, non_negative_int, positive_int, run_main
+from tflite.cli import EXIT_GAPS, fraction, named_path, named_text, non_negative_int, positive_int, resumed, run_main
 from tflite.errors import CrackError
 from tflite.extras import require
 from tflite.metrics import sigmoid
@@ -103,8 +103,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = make_parser().parse_args(argv)
-    again = "Go on with the same command and --resume."
-    return run_main(lambda: run(args), interrupted=again, needs=("keras", "tensorflow", "cv2"))
+    return run_main(lambda: run(args), interrupted=resumed(args.overwrite), needs=("keras", "tensorflow", "cv2"))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from crack_tf.adaptation.deliver import build, labels_record, put_in_place
 from crack_tf.adaptation.elsewhere import SYNTHETIC, find_elsewhere
 from crack_tf.adaptation.from_nothing import crack_shapes, sure_to_be_clean, with_cracks
 from crack_tf.adaptation.guard import Answers, ElsewhereRow, SiteRow, as_rows, compare_here, with_reasons
-from crack_tf.adaptation.places import BUILT, TILES, WORK, check_out, remove_below
+from crack_tf.adaptation.places import BEGUN, BUILT, TILES, WORK, begun, check_out, remove_below
 from crack_tf.adaptation.result import Adapted
 from crack_tf.adaptation.sources import FLIGHT, Site, note_on_few, read_site
 from crack_tf.adaptation.tiles import COMPOSED, PERSON, SiteTiles, join
@@ -37,7 +37,7 @@ from tflite.errors import CrackError
 from tflite.files import read_json, sha256_bytes, write_csv, write_json
 from tflite.locks import FolderLock
 from tflite.manifest import LABELS
-from tflite.outputs import clear_folder, remove_leftovers
+from tflite.outputs import MARK, clear_folder, remove_leftovers, write_mark
 from tflite.sameness import changed
 from tflite.words import counted
 
@@ -77,44 +77,45 @@ def adapt(
     check_out(folder, config, resume, overwrite)
     base = find_base(config.model)
     asked = {"config": config.as_dict(), "base": {"name": base.name, "sha256": base.device.sha256}}
-    before = read_json(folder / REPORT) if resume else {}
+    first = begun(folder) if resume else None  # it had not come far enough to be gone on with: it begins again
+    before = first or (read_json(folder / REPORT) if resume else {})
     if resume:
         _check_same(folder, before, asked)
     if before.get("finished"):
         return _read(folder, before)
     use_tensorflow()
     existed = folder.exists()
+    goes_on = resume and first is None
     with FolderLock(folder, f"another process is adapting in {folder}. Wait for it, end it, or choose another --out."):
         record = {"format": FORMAT, "source": config.source, **asked, "finished": False, "created": created()}
-        begun = (folder / REPORT).exists()
-        if not begun:  # so that a run that is killed while it reads is known again
-            write_json(folder / REPORT, record)
-        if not resume:
+        if not goes_on:
+            write_mark(folder, OUTPUT, **{BEGUN: asked})
             remove_below(folder, WORK)
         try:
             side = config.tile_side or base.tile_side
             site = read_site(config, base.sidecar.image_size, side, folder / WORK / "review")
-            shapes = crack_shapes(config.shapes) if site.kind == FLIGHT else ([], [])
+            record["tiles_sha256"] = _hash(site.tiles)
+            if goes_on and before.get("tiles_sha256") not in (None, record["tiles_sha256"]):
+                raise CrackError(
+                    f"--resume: the tiles of {config.source} are others than when {folder} was begun. Add --overwrite instead."
+                )
+            ready = _prepare(config, base, site, say)
         except CrackError:
-            if not begun:  # nothing of a bad input stays
+            if not goes_on:  # an earlier result stays, and nothing of a bad input
                 remove_below(folder, WORK)
-                (folder / REPORT).unlink(missing_ok=True)
+                (folder / MARK).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 if not existed:
                     folder.rmdir()
             raise
-        record["tiles_sha256"] = _hash(site.tiles)
-        if resume and before.get("tiles_sha256") not in (None, record["tiles_sha256"]):
-            raise CrackError(
-                f"--resume: the tiles of {config.source} are others than when {folder} was begun. Add --overwrite instead."
-            )
         # Before the earlier result goes: a report that is finished has its files.
         write_json(folder / REPORT, record | environment())
-        if resume:
+        if goes_on:
             remove_leftovers(folder, OUTPUT)
         else:
             clear_folder(folder, OUTPUT)
-        return _run(config, base, site, shapes, folder, record, say)
+            (folder / MARK).unlink()
+        return _run(ready, folder, record, say)
 
 
 def _check_same(folder: Path, before: dict[str, Any], asked: dict[str, Any]) -> None:
@@ -128,18 +129,35 @@ def _check_same(folder: Path, before: dict[str, Any], asked: dict[str, Any]) -> 
                 )
 
 
-def _run(
-    config: AdaptConfig,
-    base: Base,
-    site: Site,
-    shapes: tuple[list[Shape], list[str]],
-    folder: Path,
-    record: dict[str, Any],
-    say: Callable[[str], None],
-) -> Adapted:
-    """Try candidates in a folder that is this process's."""
-    work = folder / WORK
-    names = [name for name in CANDIDATES if name in config.candidates]
+@dataclass(frozen=True)
+class _Ready:
+    """What candidates are tried with, all of it read: from here on no input can be at fault.
+
+    Attributes:
+        site: as it was read.
+        bench: with the tiles that candidates are held to.
+        names: of the candidates, cheap to dear.
+        shapes: where cracks that were laid in are from.
+        missing: sets of other structures that nothing was asked about.
+        gaps: what could not be read or asked.
+    """
+
+    site: Site
+    bench: Bench
+    names: tuple[str, ...]
+    shapes: tuple[str, ...]
+    missing: tuple[str, ...]
+    gaps: tuple[str, ...]
+
+
+def _prepare(config: AdaptConfig, base: Base, site: Site, say: Callable[[str], None]) -> _Ready:
+    """Read what else is needed, and test the shipped model.
+
+    Raises:
+        CrackError: if the source, its labels or its photographs do not do.
+    """
+    laid_in, sources = crack_shapes(config.shapes) if site.kind == FLIGHT else ([], [])
+    names = tuple(name for name in CANDIDATES if name in config.candidates)
     cracks = (
         counted(site.tiles.counts()[LABELS[1]], "with a crack", "with cracks")
         if site.kind != FLIGHT
@@ -152,10 +170,9 @@ def _run(
     others = find_elsewhere(base.sidecar.image_size, config.regression_limit, Path(config.source), say)
     only_drawn = all(one.name == SYNTHETIC for one in others.sets)
     missing = (*others.missing, *((ONLY_DRAWN,) if only_drawn else ()))
-    gaps = [*site.notes, *(f"NOT CHECKED  {line}" for line in missing)]
+    gaps = (*site.notes, *(f"NOT CHECKED  {line}" for line in missing))
     tiles = site.tiles
     here: np.ndarray | None = None
-    laid_in, sources = shapes
     if site.kind == FLIGHT:
         tiles, here = _compose(config, base, site.tiles, laid_in)
     elsewhere_tiles = sum(len(one.images) for one in others.sets)
@@ -165,16 +182,22 @@ def _run(
         raise CrackError(
             f"{config.source}: no photograph can be held out with cracks and without. Give tiles of two photographs or more."
         )
+    return _Ready(site, bench, names, tuple(sources), missing, gaps)
+
+
+def _run(ready: _Ready, folder: Path, record: dict[str, Any], say: Callable[[str], None]) -> Adapted:
+    """Try candidates in a folder that is this process's."""
+    work, bench = folder / WORK, ready.bench
     here_rows: list[SiteRow] = []
     elsewhere: list[ElsewhereRow] = []
     model = None
-    for name in names:
+    for name in ready.names:
         if name == "threshold" and not bench.told:
             continue  # where nobody labelled a tile, lower is always better
         trial, found, outside = _tried(bench, name, work, say)
         if found.passed:
             trial = trial or TRIALS[name](bench, work)
-            found, outside, model = _hand_over(bench, trial, found, outside, site, sources, missing, folder)
+            found, outside, model = _hand_over(ready, trial, found, outside, folder)
         here_rows.append(found)
         elsewhere += outside
         say(_line(found, bench.told))
@@ -182,9 +205,9 @@ def _run(
             break
     passed = here_rows[-1].candidate if model is not None else None
     reasons = () if passed else tuple(f"{row.candidate}: {row.reason}" for row in here_rows)
-    _report(folder, record, bench, here_rows, elsewhere, passed, reasons, gaps)
+    _report(folder, record, bench, here_rows, elsewhere, passed, reasons, ready.gaps)
     remove_below(folder, WORK, *(() if model else (TILES,)))
-    return Adapted(folder, passed, tuple(here_rows), tuple(elsewhere), reasons, tuple(gaps), model, bench.told)
+    return Adapted(folder, passed, tuple(here_rows), tuple(elsewhere), reasons, ready.gaps, model, bench.told)
 
 
 def _tiles_and_photographs(tiles: SiteTiles) -> str:
@@ -214,29 +237,23 @@ def _tried(
 
 
 def _hand_over(
-    bench: Bench,
-    trial: Trial,
-    row: SiteRow,
-    outside: list[ElsewhereRow],
-    site: Site,
-    shapes: Sequence[str],
-    missing: Sequence[str],
-    folder: Path,
+    ready: _Ready, trial: Trial, row: SiteRow, outside: list[ElsewhereRow], folder: Path
 ) -> tuple[SiteRow, list[ElsewhereRow], Path | None]:
     """Make the files of a candidate that passed; its int8 file has to pass too."""
+    bench = ready.bench
     work = folder / WORK
     remove_below(folder, f"{WORK}/{BUILT}")  # of a run that was killed, or a candidate whose int8 file did not pass
     record = {
         "to": Path(bench.config.source).name,
-        "kind": site.kind,
+        "kind": ready.site.kind,
         "from": bench.base.name,
         "from_sha256": bench.base.device.sha256,
         "candidate": trial.name,
         "choice": trial.note,
         "labels": labels_record(bench),
         "here": as_rows([row])[0],
-        "shapes": list(shapes),
-        "not_checked": list(missing),
+        "shapes": list(ready.shapes),
+        "not_checked": list(ready.missing),
     }
     try:
         built = build(bench, trial, row, record, work / BUILT, folder / TILES, folder.resolve().name)

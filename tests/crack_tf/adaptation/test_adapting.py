@@ -5,6 +5,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from tests.conftest import draw_tile
 from tests.crack_tf.adaptation.conftest import draw_site_tile, write_site
 from tflite.errors import CrackError
 from tflite.files import read_csv, read_json, write_csv, write_json, write_text
+from tflite.outputs import MARK
 from tflite.sidecar import made_from, read_sidecar, verify_file, write_sidecar
 
 FEW = ["--regression-limit", "20", "--candidates", "head"]
@@ -215,6 +217,27 @@ def test_an_earlier_result_stays_where_the_new_input_does_not_do(
     assert main([*asked, "--out", str(out), "--overwrite"]) == 2
     assert told in capsys.readouterr().err
     assert {name: (out / name).read_bytes() for name in files(out)} == before
+
+
+def test_an_earlier_result_stays_until_all_is_read_and_the_stopped_run_is_the_one_that_goes_on(
+    adapted: Path, tiny_base: Path, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "bridge-model"
+    shutil.copytree(adapted, out)
+    before = {name: (out / name).read_bytes() for name in files(out)}
+    same = options(site, tiny_base, out)
+    for stopped, code in ((CrackError("no"), 2), (KeyboardInterrupt(), 130)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(adapting, "make_bench", Mock(side_effect=stopped))
+            assert main([*same, "--overwrite"]) == code
+        left = {name: (out / name).read_bytes() for name in files(out) if name != MARK}
+        assert left == before
+        assert (out / MARK).exists() is (code == 130)
+    assert main([*same, "--candidates", "threshold", "--resume"]) == 2  # begun with others
+    monkeypatch.setattr(adapting, "put_in_place", Mock(side_effect=KeyboardInterrupt()))
+    assert main([*same, "--resume"]) == 130
+    assert not read_json(out / "adapt.json")["finished"]
+    assert not (out / MARK).exists()
 
 
 def test_killed_while_an_earlier_result_goes_no_report_calls_it_finished(
