@@ -12,7 +12,16 @@ from dataclasses import fields
 from pathlib import Path
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
-from tflite.cli import count_or_share, fraction, named_path, non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import (
+    count_or_share,
+    fraction,
+    named_path,
+    named_text,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    run_main,
+)
 from tflite.errors import CrackError
 from tuning import ALGORITHMS, FIDELITIES, STUDIES
 from tuning.space import describe, search_space
@@ -34,7 +43,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--algorithm", default="hyperband", choices=ALGORITHMS)
     add("--study", default=None, choices=STUDIES, help="run the published study's experiments instead of a search")
-    add("--data", default=None, help="manifest .csv, data set name, or folder (default: synthetic, or synthetic_masks)")
+    add(
+        "--data",
+        type=named_text,
+        default=None,
+        help="manifest .csv, data set name, or folder (default: synthetic, or synthetic_masks)",
+    )
     add("--policy", choices=POLICIES, help=POLICY_HELP)
     add("--out", type=named_path, default=None, help="folder of the search (default: runs/tune)")
     space = parser.add_argument_group("search space")
@@ -73,12 +87,13 @@ def make_parser() -> argparse.ArgumentParser:
     goal.add_argument(
         "--left-out",
         nargs="+",
+        type=named_text,
         action="extend",
         default=[],
         metavar="DATA",
         help="data sets that nothing is trained on: maximise the mean area under the ROC curve over them",
     )
-    add("--teacher", default=None, help="trained .keras or run folder that teaches every trial")
+    add("--teacher", type=named_text, default=None, help="trained .keras or run folder that teaches every trial")
     add("--weights", default=None, help="imagenet, none, or a weights file (default: imagenet where Keras has it)")
     add("--finalists", type=non_negative_int, default=0, help="best trials to train on, quantise by QAT, and test")
     add("--final-epochs", type=non_negative_int, default=0, help="more epochs for the finalists, on all training tiles")

@@ -53,25 +53,29 @@ def open_left_out(
         tested: whether finalists will be asked about the test tiles.
 
     Raises:
-        CrackError: naming a set that is trained on, given twice, a mix of sets, or whose tiles are of one class.
+        CrackError: naming a set that is none, trained on, given twice, a mix of sets, or whose tiles are of one class.
     """
     known = dict.fromkeys(training.dataset.split("+"), "the trials are trained on it")
     for start in starts:
         for sidecar in sidecars_of((start,)):
             known |= dict.fromkeys(learned_sets(sidecar), f"{start} was trained on it, or learned from what was")
-    files = {item.sha256 for item in training.items}
+    files = dict.fromkeys((item.sha256 for item in training.items), "are trained on")
     found: list[LeftOut] = []
     for source in sources:
-        manifest = prepare(source)
+        try:
+            manifest = prepare(source)
+        except CrackError as error:
+            raise CrackError(f"--left-out {error}") from None
         refuse_mixed(manifest, "--left-out")
         if manifest.dataset in known:
             raise CrackError(
                 f"--left-out {source}: {known[manifest.dataset]}. Name a set that nothing here learned from."
             )
-        if same := sum(item.sha256 in files for item in manifest.items):
-            raise CrackError(f"--left-out {source}: {same} of its files are trained on. Leave one of the two out.")
         if manifest.dataset in {entry.name for entry in found}:
             raise CrackError(f"--left-out {source}: {manifest.dataset} is named twice.")
+        if same := [files[item.sha256] for item in manifest.items if item.sha256 in files]:
+            raise CrackError(f"--left-out {source}: {len(same)} of its files {same[0]}. Leave one of the two out.")
+        files |= dict.fromkeys((item.sha256 for item in manifest.items), f"are in {source}, too")
         assert manifest.source is not None
         entry = LeftOut(manifest.dataset, str(manifest.source), manifest.sha256)
         for test in (False, True)[: 1 + tested]:

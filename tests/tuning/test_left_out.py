@@ -44,6 +44,11 @@ def test_a_set_that_trials_are_trained_on_is_not_left_out(tiny_manifest: Manifes
         open_left_out([str(tiny_manifest.source)], other(tiny_manifest, "metu+tiny"), ())
     with pytest.raises(CrackError, match=r"--left-out .*: 48 of its files are trained on"):
         open_left_out([str(renamed("another"))], tiny_manifest, ())
+    twice = [str(renamed("one")), str(renamed("other"))]
+    with pytest.raises(CrackError, match=r"--left-out .*other.*: 48 of its files are in .*one.*, too"):
+        open_left_out(twice, other(tiny_manifest), ())
+    with pytest.raises(CrackError, match=r"--left-out .*nosuch does not exist"):
+        open_left_out(["./nosuch"], tiny_manifest, ())
 
 
 def test_a_set_that_taught_the_teacher_is_not_left_out(tiny_manifest: Manifest, tiny_run: Path) -> None:

@@ -448,8 +448,10 @@
     const number = shown.indexOf(finding);
     $("detail-title").textContent = `Finding ${finding.rank}`;
     $("position").textContent = number < 0 ? "" : `${number + 1} of ${shown.length} shown`;
+    const focused = document.activeElement;
     $("previous").disabled = number <= 0;
     $("next").disabled = number < 0 || number === shown.length - 1;
+    if (focused?.disabled) $("detail-title").focus(); // a button that is switched off hears no keys
     $("before").alt = `Place of finding ${finding.rank} as photographed`;
     $("after").alt = `The same place with the outline of the finding`;
     const pictures = { before: finding.before || finding.links[0], after: finding.after || finding.links[1] };
