@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+EVERY_S = 30.0  # between two lines in a log file
+
 
 def say_now(line: str) -> None:
     """Print a progress line at once, also into a log file."""
@@ -11,3 +19,27 @@ def say_now(line: str) -> None:
 def numbered(number: int, total: int, line: str) -> str:
     """A line about one of several photographs, with its place among them: "3 of 12  crack ..."; of a single one the line alone."""
     return line if total == 1 else f"{number:>{len(str(total))}} of {total}  {line}"
+
+
+def bar(items: Iterable[T], what: str, total: int, unit: str, *, each: int = 1, shown: bool = True) -> Iterator[T]:
+    """Items one after the other, with a bar on a terminal; where stderr is a log file, with a line now and then.
+
+    Args:
+        items: anything.
+        what: is done with them.
+        total: how many there are.
+        unit: an item, such as "tile".
+        each: units in an item, where it is a batch.
+        shown: False for neither.
+    """
+    if shown and sys.stderr.isatty():
+        from tqdm import tqdm  # where nobody looks, importing it would take time for nothing
+
+        yield from tqdm(items, what, total, unit=unit, unit_scale=each, leave=False)
+        return
+    told = time.monotonic()
+    for number, item in enumerate(items, 1):
+        yield item
+        if shown and time.monotonic() - told >= EVERY_S:
+            told = time.monotonic()
+            print(f"{what}: {number * each:,} of {total * each:,} {unit}s", file=sys.stderr, flush=True)

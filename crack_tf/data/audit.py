@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.common.progress import bar
 from crack_tf.data.duplicates import CORRELATION, DETAIL, FLAT, KINDS, THUMBNAIL, Copy, find_copies, groups
 from crack_tf.data.folders import Reader, Source, passed_over, troubles
 from crack_tf.data.pairs import PairSource, pair_summary, settle_orientations
@@ -64,17 +65,14 @@ def audit(source: Source, threads: int | None = None, progress: bool = True) -> 
     Args:
         source: data set or folder, see `crack_tf.data.registry.locate`.
         threads: that decode; None for one per core.
-        progress: show bars when stderr is a terminal.
+        progress: show how far it is, on stderr.
 
     Raises:
         CrackError: if the folder lacks images of both classes, or none of a class can be read; of pairs, if none can be used.
     """
-    from tqdm import tqdm
-
-    quiet = None if progress else True  # None: only when stderr is a terminal
     readers = source.readers()
     started = time.perf_counter()
-    records, thumbnails = _read_all(readers, threads, quiet)
+    records, thumbnails = _read_all(readers, threads, progress)
     if isinstance(source, PairSource):
         readable = [record.path for record in records if not record.error]
         records = settle_orientations(source, records)
@@ -90,10 +88,11 @@ def audit(source: Source, threads: int | None = None, progress: bool = True) -> 
     read = time.perf_counter()
     hashes = [record.sha256 for record in records if not record.error]
 
-    def bar(blocks: Iterable[int]) -> Iterable[int]:
-        return tqdm(list(blocks), desc="comparing", unit="block", disable=quiet)
+    def shown(blocks: Iterable[int]) -> Iterable[int]:
+        places = list(blocks)
+        return bar(places, "comparing", len(places), "block", shown=progress)
 
-    copies = find_copies(thumbnails, hashes, progress=bar)
+    copies = find_copies(thumbnails, hashes, progress=shown)
     seconds = {"read": round(read - started, 1), "compare": round(time.perf_counter() - read, 1)}
     return Audit(source, tuple(records), tuple(copies), seconds, passed_over(source), tuple(troubles(source)))
 
@@ -179,9 +178,7 @@ def _rounded(statistic: Callable[[list[float]], Any], values: list[float]) -> fl
     return round(float(statistic(values)), 1) if values else None
 
 
-def _read_all(readers: Sequence[Reader], threads: int | None, quiet: bool | None) -> tuple[list[Record], np.ndarray]:
-    from tqdm import tqdm
-
+def _read_all(readers: Sequence[Reader], threads: int | None, progress: bool) -> tuple[list[Record], np.ndarray]:
     records: list[Record] = []
     thumbnails = np.empty((len(readers), THUMBNAIL, THUMBNAIL), np.uint8)
     count = 0
@@ -189,7 +186,7 @@ def _read_all(readers: Sequence[Reader], threads: int | None, quiet: bool | None
     pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
     try:
         results = pool.map(lambda read: read(), readers)
-        for record, thumbnail in tqdm(results, desc="reading", total=len(readers), unit="file", disable=quiet):
+        for record, thumbnail in bar(results, "reading", len(readers), "file", shown=progress):
             records.append(record)
             if thumbnail is not None:
                 thumbnails[count] = thumbnail

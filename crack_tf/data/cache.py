@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
+from crack_tf.common.progress import bar
 from crack_tf.data.views import View, views_of
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_bytes
@@ -115,10 +115,7 @@ def _decode(manifest: Manifest, views: Sequence[View], image_size: int, path: Pa
         # Pillow releases the interpreter lock while it decodes, so threads use every core.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             tiles = pool.map(tile, views)
-            # disable=None: no bar where the output is a log file
-            for index, image in enumerate(
-                tqdm(tiles, f"decode {manifest.name}", len(views), unit="tile", leave=False, disable=None)
-            ):
+            for index, image in enumerate(bar(tiles, f"decode {manifest.name}", len(views), "tile")):
                 images[index] = image
         images.flush()
         del images

@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
+from crack_tf.common.progress import bar
 from crack_tf.data.annotations import (
     LABELMAP,
     Annotated,
@@ -124,8 +124,7 @@ def convert(
     placed, lost = _place(annotated, photographs, root)
     with partial_folder(out) as partial:
         crack_free = 0
-        # disable=None: no bar where the output is a log file
-        for entry in tqdm(placed, "converting", unit="photo", disable=None):
+        for entry in bar(placed, "converting", len(placed), "photo"):
             try:
                 crack_free += not _write(partial, entry, cracks, line_width)
             except (CrackError, ValueError) as error:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from crack_tf.common.plotting import new_figure, save_png
+from crack_tf.common.progress import bar
 from crack_tf.data.cache import Tiles, load_split
 from crack_tf.data.registry import prepare
 from crack_tf.data.reviews import keep_verdicts
@@ -174,16 +175,14 @@ def pooled_features(tiles: Tiles, weights: str, progress: bool = True) -> np.nda
         CrackError: if the weights cannot be had.
     """
     import keras
-    from tqdm import tqdm
 
     spec = get_model("mobilenet_v2")
     model = build_model(spec.name, keras, image_size=FEATURE_SIZE)
     assert spec.pretrained is not None
     spec.pretrained(keras, model, weights, image_size=FEATURE_SIZE)
     body = keras.Model(model.input, model.get_layer("features").output)
-    starts = tqdm(
-        range(0, len(tiles), _BATCH), "features", unit_scale=_BATCH, unit="tile", disable=not progress or None
-    )
+    places = range(0, len(tiles), _BATCH)
+    starts = bar(places, "features", len(places), "tile", each=_BATCH, shown=progress)
     return np.concatenate(
         [np.asarray(body.predict_on_batch(np.asarray(tiles.images[s : s + _BATCH], np.float32))) for s in starts]
     )

@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
+from crack_tf.common.progress import bar
 from crack_tf.data.duplicates import find_copies
 from crack_tf.data.folders import portable_root
 from crack_tf.data.records import grey_thumbnail
@@ -107,8 +107,7 @@ def _refuse_shared_pictures(manifests: Sequence[Manifest], threads: int | None) 
         )
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        # disable=None: no bar where the output is a log file
-        results = tqdm(pool.map(thumbnail, range(len(items))), "reading", len(items), unit="file", disable=None)
+        results = bar(pool.map(thumbnail, range(len(items))), "reading", len(items), "file")
         thumbnails = np.stack(list(results))
     copies = find_copies(thumbnails, [item.sha256 for item in items], owners=owners)
     shared = [copy for copy in copies if owners[copy.first] != owners[copy.second]]

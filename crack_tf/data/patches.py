@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from crack_tf.common.progress import bar
 from crack_tf.data.cache import cache_folder, file_name, subset
 from tflite.device.tiles import Box, tile_boxes
 from tflite.errors import CrackError
@@ -201,8 +201,7 @@ def _in_threads(work: Callable[[int], np.ndarray], indices: Iterable[int], title
     indices = list(indices)
     # Pillow releases the interpreter lock while it decodes, so threads use every core.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # disable=None: no bar where the output is a log file
-        yield from tqdm(pool.map(work, indices), title, len(indices), unit="photo", leave=False, disable=None)
+        yield from bar(pool.map(work, indices), title, len(indices), "photo")
 
 
 def _cached(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from crack_tf.common.progress import bar
 from crack_tf.data.folders import portable_root
 from crack_tf.data.split import SHARES
 from crack_tf.synthetic.grounds import GROUNDS
@@ -89,7 +89,7 @@ def _draw(
         rng = np.random.default_rng([seed, SPLITS.index(split)])
         lifted = lift_shapes(shapes, split)
         clean = [_clean(manifest, split) for manifest in onto]
-        for k in tqdm(range(number), f"transplants, {split}", unit="picture", disable=None):
+        for k in bar(range(number), f"transplants, {split}", number, "picture"):
             source = int(rng.integers(len(onto)))
             item = clean[source][int(rng.integers(len(clean[source])))]
             # Where it stays clean, no crack that was tried can be seen.

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from crack_tf.common.progress import bar
 from crack_tf.common.provenance import created, environment
 from crack_tf.data.cache import subset
 from crack_tf.data.patches import photographs
@@ -110,13 +111,11 @@ def evaluate_map(
     Raises:
         CrackError: if a photograph cannot be read.
     """
-    from tqdm import tqdm
-
     used = predictor.threshold_probability if threshold is None else threshold
     histogram, photos = LogitHistogram(), []
     total = len(subset(manifest.split(split), limit, 0))
     with _parallel(predictor, jobs) as maps:
-        found = tqdm(photographs(manifest, split, limit), name, total, unit="photo", leave=False, disable=None)
+        found = bar(photographs(manifest, split, limit), name, total, "photo")
         for item, photo, truth in found:
             started = time.perf_counter()
             probability = segment_at_scales(photo, maps, used)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from crack_tf.common.progress import bar
 from crack_tf.common.provenance import created, environment
 from crack_tf.data.cache import Tiles, load_split
 from crack_tf.evaluation import plots
@@ -109,7 +109,7 @@ def evaluate(
         CrackError: if the model answers with a number that is not finite.
     """
     starts = range(0, len(tiles), _CHUNK)
-    progress = tqdm(starts, name, unit_scale=_CHUNK, unit="tile", leave=False, disable=None)
+    progress = bar(starts, name, len(starts), "tile", each=_CHUNK)
     logits = np.concatenate([predictor.logits(tiles.images[start : start + _CHUNK]) for start in progress])
     used = predictor.sidecar.threshold.logit if threshold is None else threshold
     origin = origin or Lineage(None)

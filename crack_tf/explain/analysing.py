@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from crack_tf.common.progress import bar
 from crack_tf.data.cache import load_split
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation.lineage import find_training_manifest, lineage, notes
@@ -86,7 +86,7 @@ def analyse_errors(
 
 def _looks(tiles: Tiles) -> list[Look]:
     images = tiles.images(SIDE)
-    return [look_at(np.asarray(image)) for image in tqdm(images, "looking", unit="tile", leave=False, disable=None)]
+    return [look_at(np.asarray(image)) for image in bar(images, "looking", len(images), "tile")]
 
 
 def _errors_of(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crack_tf.common.arrays import write_npy
+from crack_tf.common.progress import bar
 from crack_tf.data.cache import cache_folder, load_split
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes, sha256_file
@@ -64,8 +65,6 @@ class TrainingTiles:
         return found
 
     def _load_features(self) -> np.ndarray:
-        from tqdm import tqdm
-
         network = self._explainer.network
         read = f"{sha256_file(self._explainer.network_path)}{self._explainer.sidecar.reading}"
         content = "\n".join([read, *(item.sha256 for item in self.items)])
@@ -73,8 +72,8 @@ class TrainingTiles:
         path = cache_folder() / "features" / name
         if not path.exists():
             starts = range(0, len(self.items), _CHUNK)
-            bar = tqdm(starts, "features of training tiles", unit_scale=_CHUNK, unit="tile", leave=False, disable=None)
-            features = np.concatenate([network.pooled(self.images[start : start + _CHUNK]) for start in bar])
+            shown = bar(starts, "features of training tiles", len(starts), "tile", each=_CHUNK)
+            features = np.concatenate([network.pooled(self.images[start : start + _CHUNK]) for start in shown])
             write_npy(path, features)
         try:
             found: np.ndarray = np.load(path)

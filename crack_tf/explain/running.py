@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from crack_tf.common.progress import bar
 from crack_tf.explain import faithfulness
 from crack_tf.explain.attribution import rank_correlation
 from crack_tf.explain.drawing import CLEAN, Panel, Row, completeness, draw_sheet, mask_panel, panels_of, score_lines
@@ -119,8 +120,6 @@ def explain_all(jobs: Sequence[Job], folder: RunFolder, measuring: Measuring | N
     Returns:
         All tiles, model after model.
     """
-    from tqdm import tqdm
-
     done = []
     for job in jobs:
         missing = []
@@ -129,7 +128,7 @@ def explain_all(jobs: Sequence[Job], folder: RunFolder, measuring: Measuring | N
             missing += [number] if found is None else []
             done += [] if found is None else [found]
         if missing:
-            done += _explain_job(job, folder, measuring, tqdm(missing, job.name, unit="tile", disable=None))
+            done += _explain_job(job, folder, measuring, bar(missing, job.name, len(missing), "tile"))
     order = {job.name: place for place, job in enumerate(jobs)}
     return sorted(done, key=lambda tile: (order[tile.model], tile.number))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.common.progress import bar
 from crack_tf.data.cache import Tiles
 from crack_tf.data.patches import Patches
 from crack_tf.evaluation.pixels import LogitHistogram
@@ -139,9 +140,8 @@ def golden_tolerance(scheme: str, answer: Golden, logits: np.ndarray) -> float:
 
 def _chunks(patches: Patches, what: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Images uint8 (n, s, s, 3) and masks bool (n, s, s), a few at a time."""
-    from tqdm import tqdm
-
-    for start in tqdm(range(0, len(patches), _CHUNK), what, unit_scale=_CHUNK, unit="tile", leave=False, disable=None):
+    starts = range(0, len(patches), _CHUNK)
+    for start in bar(starts, what, len(starts), "tile", each=_CHUNK):
         images = np.asarray(patches.images[start : start + _CHUNK])
         yield images, np.asarray(patches.masks[start : start + _CHUNK]) > 0
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from crack_tf.common.progress import bar
 from tflite.errors import CrackError, ImageError
 from tflite.files import read_json, write_bytes, write_json
 from tflite.images import load_rgb
@@ -125,7 +126,7 @@ def write_dataset(
         size: side in pixels, 32 to 1024.
         seed: of the set, at least 0.
         overwrite: replace a set made with other settings. Only files this function wrote are removed.
-        progress: show a progress bar when stderr is a terminal.
+        progress: show how far it is, on stderr.
 
     Returns:
         The folder with one sub-folder per class: `folder/images`.
@@ -172,7 +173,7 @@ def _write(folder: Path, count: int, size: int, seed: int, overwrite: bool, prog
     totals = {label: dict.fromkeys(CONFOUNDERS, 0) for label in LABELS}
     # Written first as incomplete, so that an interrupted set can be told from somebody else's folder and be resumed.
     write_json(folder / SETTINGS, settings | {"count": count, "complete": False})
-    for number in _with_progress(range(1, count + 1), progress):
+    for number in bar(range(1, count + 1), "synthetic tiles", count, "tile", shown=progress):
         label = number % 2
         images = folder / "images" / LABELS[label] if by_class else folder / "images"
         image_path = images / f"{number:05d}.png"
@@ -652,13 +653,6 @@ def _png(pixels: np.ndarray) -> bytes:
     # Sensor noise repeats nothing: coding bytes by their frequency alone is the fastest here and the smallest too.
     Image.fromarray(pixels).save(out, "PNG", compress_type=zlib.Z_HUFFMAN_ONLY)
     return out.getvalue()
-
-
-def _with_progress(numbers: range, progress: bool) -> Iterator[int]:
-    from tqdm import tqdm
-
-    # disable=None: silent unless stderr is a terminal.
-    yield from tqdm(numbers, desc="synthetic tiles", unit="tile", disable=None if progress else True)
 
 
 def _check_integer(name: str, value: int, low: int, high: int) -> None:
