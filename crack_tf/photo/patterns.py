@@ -4,8 +4,9 @@ Looked at are centrelines alone. Directions are those of pieces of a crack, not 
 axes are (doubled angles; Mardia and Jupp, Directional Statistics, 2000). The rules, in this order:
 
 * "map": a mesh. The crack encloses two fields of concrete or more (islands of less than four widths across are none), or runs in no
-  direction with three junctions or more, or has two others near it that cross its direction, and all of them together run in none; and
-  what crosses a part of a mesh that it is near to. What is shorter than a quarter of another crack makes no mesh of that.
+  direction with three junctions or more, or meets two others that cross its direction, and all that is near it runs in none together;
+  and what crosses a part of a mesh that it is near to. Two cracks meet that cross or nearly do: a network leaves gaps. What is shorter
+  than a quarter of another crack makes no mesh of that.
 * "along a joint or edge": as straight as people make things: on average off a straight line by 0.4 % of its length at most (and a pixel).
   Concrete cracks around its grains; a line that straight follows formwork, a joint or an edge. Nothing but straightness decides.
 * "parallel set": three cracks or more side by side, within 15 degrees and not farther apart than they are long.
@@ -35,6 +36,9 @@ CRUMB = 0.25  # of another's extent: what is shorter than that makes no mesh of 
 FIELD_WIDTHS = 4.0  # of the crack, that a field is across at least
 MIN_SHARED = 0.4  # of the shorter one's extent that two parallel cracks run side by side
 STRAIGHT, STRAIGHT_PX, MIN_STRAIGHT_PX = 0.004, 1.0, 80.0
+# Of the shorter one's extent, that two cracks which meet are apart at most. On 252 of people's masks of validation splits five photographs
+# have no mesh by it, of 31: four show none, the fifth one field. A third of that is as good on drawn meshes, 0.45 changes nothing.
+MEET = 0.35
 _NEAR = 0.5  # of the longer one's extent: what is nearer may belong to the same mesh
 _PIECES, _SHORTEST_PX, _LONGEST_PX = 20, 8.0, 64.0  # a crack's length in pieces, and how long these are
 _PLACES = 48  # of a crack that distances are measured between
@@ -245,7 +249,11 @@ def _meshes(shapes: Sequence[_Shape], near: Sequence[Sequence[int]]) -> set[int]
     for number, shape in enumerate(shapes):
         around = [shapes[other] for other in near[number]]
         together = abs(sum(other.axis for other in around)) / max(1e-9, sum(other.length for other in around))
-        crossing = sum(_crosses(shape, other) and _comparable(shape, other) for other in around if other is not shape)
+        crossing = sum(
+            _crosses(shape, other) and _comparable(shape, other) and _meet(shape, other)
+            for other in around
+            if other is not shape
+        )
         alone = shape.coherence < NO_DIRECTION and shape.junctions >= 3
         if shape.fields >= 2 or alone or (together < NO_COMMON_DIRECTION and crossing >= 2):
             found.add(number)
@@ -291,8 +299,16 @@ def _near(one: _Shape, other: _Shape) -> bool:
     """Whether two cracks may be pieces of one mesh: a short one is near to a long one as that is to it."""
     if one is other:
         return True
-    apart = float(np.sqrt(((one.places[:, None] - other.places[None]) ** 2).sum(axis=2)).min())
-    return apart <= _NEAR * max(one.extent, other.extent)
+    return _apart(one, other) <= _NEAR * max(one.extent, other.extent)
+
+
+def _meet(one: _Shape, other: _Shape) -> bool:
+    """Whether two cracks cross or end at each other, up to a gap."""
+    return _apart(one, other) <= MEET * min(one.extent, other.extent)
+
+
+def _apart(one: _Shape, other: _Shape) -> float:
+    return float(np.sqrt(((one.places[:, None] - other.places[None]) ** 2).sum(axis=2)).min())
 
 
 def _parallel_sets(shapes: Sequence[_Shape]) -> list[list[float]]:

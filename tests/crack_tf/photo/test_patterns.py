@@ -90,6 +90,12 @@ def test_two_cracks_that_cross_and_a_fork_are_no_mesh() -> None:
     assert patterns_of([Lines([trunk, arm])])[0].name == SINGLE
 
 
+def test_separate_lines_in_all_directions_enclose_nothing_and_are_no_mesh() -> None:
+    # As on a photograph of three hairlines that do not reach each other.
+    cracks = [walk(1, 100, 300, 10, 360), walk(2, 60, 210, 58, 147), walk(3, 260, 200, 88, 116)]
+    assert {found.name for found in patterns_of(cracks)} == {SINGLE}
+
+
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 1000), st.floats(0, 179), st.floats(20, 60), st.floats(0, 300))
 def test_a_crumb_changes_no_pattern_of_longer_cracks(seed: int, degrees: float, length: float, aside: float) -> None:
