@@ -9,7 +9,8 @@ Cracks are the same where the line of one, brought onto the other's photograph, 
 photographs show of the shorter one. A crack that is longer now is the same crack.
 
 That a crack is not there on the other photograph says something only where that shows its place well: as the coverage ledger has it,
-sharp and lit, and so near that a crack of that width is wide enough to be measured.
+sharp and lit, and so near that a crack of that width is wide enough to be measured. And only where the other survey called nothing there:
+what it drew as another shape, such as all of a strip beside the crack, has another line.
 
 How much a crack has grown is `crack_tf.survey.growth`'s to say.
 """
@@ -34,6 +35,7 @@ from crack_tf.survey.merge import (
     footprint_m,
     small_size,
 )
+from crack_tf.survey.outlines import paint_outline
 from crack_tf.survey.quality import GOOD, patch_codes
 
 NEIGHBOURS = 8  # older photographs that one is compared with, the nearest
@@ -229,6 +231,29 @@ def view_of(photo: PhotoRecord, finding: Finding, homography: np.ndarray) -> Vie
     return View(float(shown.mean()), width, well)
 
 
+def called_over(
+    finding: Finding, photo: PhotoRecord, homography: np.ndarray, other: PhotoRecord, called: Sequence[Finding]
+) -> bool:
+    """Whether another survey called something that lies over most of a crack's line, or under the crack: the same, as another shape.
+
+    Args:
+        finding: a drawn crack.
+        photo: its own.
+        homography: from there to the other one.
+        other: of the other survey.
+        called: findings of that on the other photograph, drawn or not.
+    """
+    own = _line(finding)
+    there = _moved(own, homography)[_shown(own, homography, other)]
+    over = np.zeros(len(there), bool)
+    for found in called:
+        over |= _inside(there, found)
+    back = np.linalg.inv(homography)
+    lines = [_line(found) for found in called if found.centreline]
+    under = [_inside(_moved(line, back)[_shown(line, back, photo)], finding) for line in lines]
+    return any(len(places) > 0 and bool(places.mean() >= MIN_COVER) for places in (over, *under))
+
+
 def shared_part(
     finding: Finding, photo: PhotoRecord, homography: np.ndarray, other: PhotoRecord, beside: Sequence[Finding]
 ) -> SharedPart:
@@ -352,6 +377,15 @@ def _within(points: np.ndarray, photo: PhotoRecord, margin: float = 0.0) -> np.n
 def _line(finding: Finding) -> np.ndarray:
     """Places along a crack, float (n, 2)."""
     return np.concatenate([resample(np.array(branch, float), _SPACING) for branch in finding.centreline])
+
+
+def _inside(points: np.ndarray, finding: Finding) -> np.ndarray:
+    """Whether points (n, 2) lie inside a finding's outline, bool (n,)."""
+    mask, left, top = paint_outline(finding.outline, finding.holes)
+    x, y = (points - (left, top)).round().astype(int).T
+    found = (x >= 0) & (y >= 0) & (x < mask.shape[1]) & (y < mask.shape[0])
+    found[found] = mask[y[found], x[found]]
+    return found
 
 
 def _cover(one: np.ndarray, other: np.ndarray, reach: float) -> float:

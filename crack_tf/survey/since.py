@@ -13,7 +13,8 @@ longer one is):
 * *not shown to have grown*: anything else. It may have grown by as much as the upper end of the range.
 
 A confirmed crack that only the later survey drew is *new*, and one that only the earlier survey drew is *no longer seen*, where a
-photograph of the other survey shows its place well enough for a crack of its width to be found; else nobody can tell. A finding that a
+photograph of the other survey shows its place well enough for a crack of its width to be found, and nothing was called over it there, as
+another shape; else nobody can tell. A finding that a
 person accepted is as good as a confirmed one; refuted and rejected ones are no cracks, and of a crack that one survey drew and the other's
 review rejected nobody can tell.
 """
@@ -39,6 +40,7 @@ from crack_tf.survey.epochs import (
     PhotoPair,
     SharedPart,
     View,
+    called_over,
     match_cracks,
     pair_photographs,
     shared_part,
@@ -76,6 +78,7 @@ from tflite.words import counted
 
 FORMAT = "crack_tf.since/1"
 FILE_NAME = "since.json"
+MEANS_ONLY = "mean widths and lengths are compared, maximum widths, by which limits and conditions go, are not"
 SAME_PLACES, TWO_RANGES = "same places", "two ranges"
 _NAMES = "the earlier survey", "this survey"
 _UNSHOWN = tuple(f"no photograph of {name} is known to show its place" for name in _NAMES)
@@ -421,6 +424,8 @@ class _Comparison:
         verdict = CANNOT_TELL
         if pair is None or view is None:
             note = _UNSHOWN[1 - side]
+        elif name := self._called_over(finding, side, [pair for pair, _ in views]):
+            note = f"{other} drew or called something else over its place, on {name}: whether it is the same nobody can tell"
         elif self._verdicts[side][finding.id] != CONFIRMED:
             note = f"{other} drew no crack there, and this finding is {finding.validation}"
         elif self._surveys[1 - side].models.get("segmenter") is None:
@@ -451,6 +456,21 @@ class _Comparison:
                 view = view_of(photo, finding, np.linalg.inv(matrix) if side else matrix)
                 found += [] if view is None else [(pair, view)]
         return found
+
+    def _called_over(self, finding: Finding, side: int, pairs: Sequence[PhotoPair]) -> str | None:
+        """A photograph of the other survey on which something was called over a crack's place; None where there is none."""
+        other = 1 - side
+        for pair in pairs:
+            name, matrix = (pair.old, pair.new)[other], np.array(pair.homography)
+            called = [
+                found
+                for found in self._surveys[other].findings
+                if found.photo == name and self._verdicts[other][found.id] != REFUTED
+            ]
+            there = np.linalg.inv(matrix) if side else matrix
+            if called_over(finding, self._photos[side][finding.photo], there, self._photos[other][name], called):
+                return name
+        return None
 
     def _same(
         self, olds: Sequence[Finding], news: Sequence[Finding], pairs: Sequence[CrackPair]

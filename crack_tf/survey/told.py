@@ -10,6 +10,7 @@ from crack_tf.survey.ledger import UNKNOWN
 from crack_tf.survey.review import cracks_of, describe_decisions, not_rejected
 from crack_tf.survey.scales import describe_scales, describe_tiles
 from crack_tf.survey.severity import CAUTION
+from crack_tf.survey.since import MEANS_ONLY
 from crack_tf.survey.surveying import SurveyResult
 from tflite.words import counted, rate
 
@@ -65,7 +66,7 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
     ]
     lines += _conditions(found)
     if found.since is not None:
-        lines.append(f"since last time: {found.since.describe()}")
+        lines.append(f"since last time: {found.since.describe()}; {MEANS_ONLY}")
     if found.certificate is not None:
         lines.append(f"certificate: {found.certificate.describe()}")
     research = research_of(survey)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crack_tf.photo.ranges import AT_BORDER_PX
-from crack_tf.survey.epochs import Matched, PhotoPair, match_cracks, pair_photographs, shared_part, view_of
+from crack_tf.survey.epochs import Matched, PhotoPair, called_over, match_cracks, pair_photographs, shared_part, view_of
 from crack_tf.survey.findings import Finding, PhotoRecord
 from crack_tf.survey.merge import find_points
 from crack_tf.synthetic.wall import Wall
@@ -20,6 +20,10 @@ SIZE = (900, 700)
 # The later photograph: turned, nearer, from the side.
 LATER = np.array([[1.12, -0.09, -30.0], [0.07, 1.08, -60.0], [4e-5, 2e-5, 1.0]])
 PLACE = (47.07, 15.44)
+
+
+_ROWS = tuple(tuple(float(value) for value in row) for row in LATER)
+PAIR = PhotoPair("old", "new", (_ROWS[0], _ROWS[1], _ROWS[2]), 99, 1.0, 1.0)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -168,3 +172,26 @@ def test_a_crack_that_is_shown_in_part_counts_with_its_mean_width(epochs: Epochs
 def test_findings_without_a_drawn_crack_are_left_out(epochs: Epochs) -> None:
     tiles = replace(crack(1, "old", line(250, 300, 450, 340)), centreline=())
     assert matched(epochs, [tiles], []) == Matched((), (), (), (), ())
+
+
+def around(points: np.ndarray, reach: float) -> tuple[tuple[float, float], ...]:
+    """A strip along a line that runs to the right."""
+    both = np.concatenate([points - (0, reach), points[::-1] + (0, reach)])
+    return tuple((float(x), float(y)) for x, y in both)
+
+
+def test_a_strip_over_a_crack_is_called_over_it_and_a_crack_beside_it_or_around_it_is_not() -> None:
+    own = line(250, 300, 600, 370)
+    thin = replace(crack(1, "old", own), outline=(around(own, 2),))
+    # As wide as the wet part of a wall along which the crack runs: its line is another.
+    strip = replace(crack(2, "new", later(own) + (0, 40)), outline=(around(later(own) + (0, 40), 60),))
+    back = np.linalg.inv(LATER)
+    assert match_cracks([PAIR], [thin], [strip], [record("old")], [record("new")]).pairs == ()
+    assert called_over(thin, record("old"), LATER, record("new"), [strip])
+    assert called_over(strip, record("new"), back, record("old"), [thin])
+    assert called_over(thin, record("old"), LATER, record("new"), [replace(strip, centreline=(), length_px=None)])
+    assert not called_over(thin, record("old"), LATER, record("new"), [])
+    beside = replace(strip, outline=(around(later(own) + (0, 90), 60),))
+    assert not called_over(thin, record("old"), LATER, record("new"), [beside])
+    field = replace(strip, holes=(around(later(own), 12),))
+    assert not called_over(thin, record("old"), LATER, record("new"), [field])

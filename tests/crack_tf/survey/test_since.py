@@ -419,6 +419,24 @@ def test_the_line_names_the_earlier_survey_and_parts_what_no_photograph_shows(ep
     assert since.describe() == f"1 of 1 photograph shows what the survey Pier 3, west ({day}) shows; cracks: {told}"
 
 
+def test_where_the_other_survey_called_something_over_a_place_nobody_can_tell(epochs: Epochs, tmp_path: Path) -> None:
+    out = epochs.folder / "found-new"
+    survey = read_survey(out)
+    earlier = open_earlier(epochs.folder / "found-old", tmp_path)
+    photo, first = survey.photos[0], survey.findings[0]
+    corners = ((0.0, 0.0), (photo.width - 1.0, 0.0), (photo.width - 1.0, photo.height - 1.0), (0.0, photo.height - 1.0))
+    doubted = replace(
+        first, id="f" * 12, outline=(corners,), centreline=(), length_px=None, validation="unclear", profile=None
+    )
+    for validation, verdict in (("unclear", "cannot tell"), ("refuted", "no longer seen")):
+        findings = (*survey.findings, replace(doubted, validation=validation))
+        changes = compare_surveys(earlier, replace(survey, findings=findings), out, 3.0)[1].changes
+        (gone,) = (change for change in changes if change.old and not change.new)
+        assert gone.verdict == verdict
+        assert gone.note is not None
+        assert ("drew or called something else over its place, on b.png" in gone.note) == (validation == "unclear")
+
+
 def test_other_models_are_told_by_their_hash_not_by_their_name(epochs: Epochs, tmp_path: Path) -> None:
     from crack_tf.survey.since import compare_surveys, open_earlier
 
