@@ -35,6 +35,7 @@ from crack_tf.photo.ranges import (
     LENGTH_DIGITS,
     WIDTH_DIGITS,
     Range,
+    either,
     length_on_mask,
     measures_in_millimetres,
     open_ended,
@@ -445,6 +446,10 @@ def _measure(
         if valleys is None
         else width_in_photo(valleys.possible, mean_width)
     )
+    max_range = widest_range(mean_range, mean_width, max_width)
+    if valleys is None:
+        # A gap may gape at its widest place only.
+        max_range = either(max_range, width_on_mask(max_width, seen=grey is not None))
     centreline = tuple(tuple(_xy(point) for point in _simplified(path + offset)) for path in paths)
     ends = _ends(paths, graph)
     length_range = length_on_mask(sum(lengths))
@@ -471,7 +476,7 @@ def _measure(
         "ranges": (
             open_ended(length_range) if touches else length_range,
             mean_range,
-            past_holes(widest_range(mean_range, mean_width, max_width), mean_range, mean_width, max_width),
+            past_holes(max_range, mean_range, mean_width, max_width),
         ),
         "missing_light": 0.0 if valleys is None else valleys.line.deficit,
         "profile": _profile(stretches, valleys, offset),

@@ -8,7 +8,7 @@ cracks (`studies.width_intervals`, which says on which and how often the ranges 
 * A width from a mask that no photograph was laid under is off by a pixel at most, as masks of whole pixels are. Where there is a
   photograph and it shows no dark line clearly, the crack is not wider than its mask, and finer by `_MASK_WIDER_PX` at most: nothing
   is known of a fine one, and most of a wide one. Of a gap from `GAPING_PX` on a network may draw a part only, so the crack may be
-  wider than its mask, too.
+  wider than its mask, too: on average where it gapes on average, at its widest place where it gapes there.
 * The maximum, of the widest stretch, has the same range in proportion, and a little more, since the widest of several readings is
   taken.
   Where it is more than `HOLE` times the mean, a hole or a spall lies in the crack's way more often: how wide the crack is there nobody

@@ -51,8 +51,8 @@ def since_section(
         f"{shown}"
         '<p class="muted">Left the earlier photograph, right this survey&#x27;s, one laid onto the other, each with the outline of what '
         "its survey drew, cut to what is known of both. Grown: the whole 95 % range of the growth, in mean width or "
-        "in length, lies above 0. "
-        f"{MEANS_ONLY[0].upper()}{MEANS_ONLY[1:]}: a widest place may have grown unnoticed. Not shown to have grown: it may have grown by as much as the upper end. "
+        "in length, lies above 0. Not shown to have grown: it may have grown by as much as the upper end. "
+        f"{MEANS_ONLY[0].upper()}{MEANS_ONLY[1:]}: a widest place may have grown unnoticed. "
         "Where both photographs show a crack clearly, it is compared with itself at the same places. <code>since.csv</code> has all "
         "numbers.</p></section>"
     )

@@ -72,6 +72,21 @@ def test_a_gaping_crack_that_only_its_mask_shows_is_wide_and_may_be_wider() -> N
     assert width_on_mask(60.0, seen=True) == Range(50.0, 90.0)
 
 
+def test_a_crack_that_gapes_in_one_place_may_be_wider_there() -> None:
+    mask = np.zeros((120, 400), bool)
+    mask[52:68, 20:380] = True
+    mask[42:78, 180:220] = True
+    flat = np.full((*mask.shape, 3), 150, np.uint8)  # which does not show it
+    (crack,) = measure_cracks(mask, photo=flat)
+    assert crack.mean_width_px < 22
+    assert crack.max_width_px > 30
+    _, mean, most = crack.ranges
+    assert mean.high < 23
+    assert most.high == pytest.approx(1.5 * crack.max_width_px)
+    (alone,) = measure_cracks(mask)
+    assert alone.ranges[2].high < 1.2 * alone.max_width_px
+
+
 lines = st.builds(
     Line,
     deficit=st.floats(0.05, 20),

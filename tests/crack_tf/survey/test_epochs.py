@@ -176,7 +176,8 @@ def test_findings_without_a_drawn_crack_are_left_out(epochs: Epochs) -> None:
 
 def around(points: np.ndarray, reach: float) -> tuple[tuple[float, float], ...]:
     """A strip along a line that runs to the right."""
-    both = np.concatenate([points - (0, reach), points[::-1] + (0, reach)])
+    aside = np.array([0.0, reach])
+    both = np.concatenate([points - aside, points[::-1] + aside])
     return tuple((float(x), float(y)) for x, y in both)
 
 
@@ -184,14 +185,15 @@ def test_a_strip_over_a_crack_is_called_over_it_and_a_crack_beside_it_or_around_
     own = line(250, 300, 600, 370)
     thin = replace(crack(1, "old", own), outline=(around(own, 2),))
     # As wide as the wet part of a wall along which the crack runs: its line is another.
-    strip = replace(crack(2, "new", later(own) + (0, 40)), outline=(around(later(own) + (0, 40), 60),))
+    other = later(own) + np.array([0.0, 40.0])
+    strip = replace(crack(2, "new", other), outline=(around(other, 60),))
     back = np.linalg.inv(LATER)
     assert match_cracks([PAIR], [thin], [strip], [record("old")], [record("new")]).pairs == ()
     assert called_over(thin, record("old"), LATER, record("new"), [strip])
     assert called_over(strip, record("new"), back, record("old"), [thin])
     assert called_over(thin, record("old"), LATER, record("new"), [replace(strip, centreline=(), length_px=None)])
     assert not called_over(thin, record("old"), LATER, record("new"), [])
-    beside = replace(strip, outline=(around(later(own) + (0, 90), 60),))
+    beside = replace(strip, outline=(around(other + np.array([0.0, 50.0]), 60),))
     assert not called_over(thin, record("old"), LATER, record("new"), [beside])
     field = replace(strip, holes=(around(later(own), 12),))
     assert not called_over(thin, record("old"), LATER, record("new"), [field])
