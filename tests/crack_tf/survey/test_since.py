@@ -22,8 +22,9 @@ from crack_tf.survey.findings import read_survey
 from crack_tf.survey.review import Decision, Review, keep_review, survey_id
 from crack_tf.survey.review_tiles import picture_region
 from crack_tf.survey.reviewing import apply_review
-from crack_tf.survey.since import Change, compare_surveys, open_earlier, read_since
+from crack_tf.survey.since import MEANS_ONLY, Change, compare_surveys, open_earlier, read_since
 from crack_tf.survey.since_files import write_since
+from crack_tf.survey.told import tell
 from tests.crack_tf.survey.small_flight import Models, exif, wall, write_models
 from tflite.errors import CrackError
 from tflite.files import write_json
@@ -126,6 +127,7 @@ def test_the_report_shows_both_photographs_that_lie_on_each_other(epochs: Epochs
     out = epochs.folder / "found-new"
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "since-title" in page
+    assert f"{MEANS_ONLY[1:]}: a widest place may have grown unnoticed." in page
     assert page.count('class="blink"') == 3  # the two cracks of both surveys, and the one that is gone
     since = read_since(out, read_survey(out))
     assert since is not None
@@ -282,6 +284,7 @@ def test_a_finished_survey_answers_without_being_searched_again_and_forgets_when
         "no longer seen": 1,
     }
     assert (again.since.paired, again.since.photos) == (1, 1)
+    assert any(line.startswith("since last time: ") and line.endswith(MEANS_ONLY) for line in tell(again, False))
     assert main(["--out", str(out), "--one-file"]) == 0
     assert "since-title" in (out / "report.html").read_text(encoding="utf-8")
     without = crack_tf.survey(epochs.new, out, **settings)
