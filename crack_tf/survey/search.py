@@ -281,7 +281,7 @@ class Searcher:
         if self._pool is None:
             return find_candidates(image, wanted, foreground, sharp=sharp, trimmed=trimmed)
         # A journal keeps no surroundings to look at again.
-        again = None if sharp else partial(self._verifier.agrees, side=side)
+        again = None if sharp else partial(self._verifier.above, side=side)
         segment, threshold = partial(self._segment, watch), self.classifier.sidecar.threshold.logit
         return find_candidates(image, wanted, foreground, segment, self._cut, sharp, again, trimmed, opaque, threshold)
 

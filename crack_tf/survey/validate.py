@@ -11,6 +11,8 @@ A crack's length counts the gaps between, and its widths are those of the photog
   runs through a positive or uncertain tile, and the classifier calls it a crack when it looks again (`crack_tf.survey.verify`).
 * unclear: such a crack that the classifier does not call one when it looks again, where a part of it is that long without a gap, since
   texture and leaves are drawn as chains of specks.
+* unclear: such a crack of which neither is sure: its score is below 0.75, and the classifier only just calls it one when it looks again
+  (less than 0.5 above the threshold).
 * unclear: a shape as a crack, but too wide for its length (`crack_tf.photo.doubt`): stains, holes and shadows are. One in uncertain
   tiles that the classifier does not call a crack when it looks again is no finding: nobody has called it one.
 * Positive tiles that none of these touches are findings too, tiles that touch each other and share a verdict and its reason being one:
@@ -36,6 +38,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from crack_tf.inference.second_look import BELOW
 from crack_tf.inference.tiles import Tile
 from crack_tf.photo.cracks import Crack, WidthAt, measure_cracks
 from crack_tf.photo.doubt import MIN_LENGTH_PX, TOO_WIDE
@@ -53,6 +56,7 @@ DOUBTED = "a crack is drawn here, but the classifier does not call it one when i
 NEARLY_DOUBTED = (
     "a crack is drawn here, but the classifier only nearly calls its tiles cracked, and does not when it looks again"
 )
+WEAK = "a faint crack is drawn here, and the classifier hardly calls it one when it looks again"
 SHORT = "only a short or faint mark is drawn here"
 CRUMBS = "the classifier calls this a crack, and hardly anything of one is drawn here"
 UNSEEN = "the classifier is sure of a crack here, and none is drawn"
@@ -67,6 +71,9 @@ LIKELY_LOGITS, SURE_LOGITS = 0.5, 2.0
 AROUND = 0.5  # of a tile's side: a crack goes on beyond the tiles that show it best
 # A part drawn with less is more often an edge or texture. On cracks of real photographs the means were 0.57 and above.
 MIN_SCORE = 0.5
+# Mean from which the map is sure of a crack that the classifier only just calls one when it looks again. Chosen on validation photographs,
+# where it costs no crack, and on validation scenes without one.
+SURE_SCORE = 0.75
 LINK_PX = 16  # specks nearer to each other are looked at together: each alone would be too small
 SHARP_EDGE_PX = 16  # at most, where the edge itself is known: what is beyond still changes what a model sees there
 MIN_AREA_PX = 30  # smaller spots have no measurable direction
@@ -74,8 +81,8 @@ MARGIN_PX = 24  # of the photograph around a crack that is measured
 
 # uint8 (h, w, 3) and bool (h, w), where to look, to float32 (h, w): probability of a crack, 0 elsewhere
 Segment = Callable[[np.ndarray, np.ndarray], np.ndarray]
-# uint8 (h, w, 3), bool (h', w') on the crack, and its x and y in the photograph, to whether it is one
-Verify = Callable[[np.ndarray, np.ndarray, int, int], bool]
+# uint8 (h, w, 3), bool (h', w') on the crack, and its x and y in the photograph, to logits above the classifier's threshold
+Verify = Callable[[np.ndarray, np.ndarray, int, int], float]
 
 
 @dataclass(frozen=True)
@@ -202,6 +209,10 @@ def touching(tiles: Sequence[Tile]) -> list[list[Tile]]:
 _Part = tuple[Box, np.ndarray]  # of the mask: where it lies, and bool (box.h, box.w)
 
 
+# And logits above the threshold, as the classifier looked again; infinite where it was not asked.
+_Asked = tuple[_Part, float]
+
+
 @dataclass(frozen=True)
 class _Piece:
     """A connected part of the mask, measured; `pixels` is where its box is crack, bool (box.h, box.w)."""
@@ -209,6 +220,7 @@ class _Piece:
     crack: Crack
     pixels: np.ndarray
     sum: float  # of the probability over its pixels
+    again: float  # of its cluster
 
 
 def _shapes(
@@ -236,20 +248,22 @@ def _shapes(
         if not touched or not (certain or _stands(whole, cracks, called)):
             continue
         explained += [tile for tile in touched if tile not in explained]
+        score = sum(piece.sum for piece in members) / int(drawn.sum())
         shape = Candidate(
             box=box,
             outline=tuple(_ring(crack.outline[0]) for crack in cracks),
             probability=max(tile.probability for tile in touched),
             tiles=called,
             validation=UNCLEAR,
-            validation_score=round(sum(piece.sum for piece in members) / int(drawn.sum()), 4),
+            validation_score=round(score, 4),
             note=TOO_WIDE,
         )
         if whole.too_wide:
             found.append(shape)
             continue
-        if not certain:
-            doubt = DOUBTED if called else NEARLY_DOUBTED
+        weak = score < SURE_SCORE and max(piece.again for piece in members) < LIKELY_LOGITS
+        if weak or not certain:
+            doubt = WEAK if certain else DOUBTED if called else NEARLY_DOUBTED
             found.append(replace(shape, note=doubt + UNCOUNTED.format(whole.length_px)))
             continue
         whole = as_drawn(whole, image.shape[:2])
@@ -316,7 +330,8 @@ def _pieces(
     labels, stats = _parts(cv2.dilate(_cut(mask, window).view(np.uint8), kernel))
     touching_tiles: list[_Part] = []
     others: list[_Part] = []
-    doubted: list[_Part] = []
+    agreed: list[_Asked] = []
+    doubted: list[_Asked] = []
     for number in range(1, len(stats)):
         x, y, w, h = (int(value) for value in stats[number, :4])
         # The cheap questions first: a textured background leaves hundreds of specks.
@@ -331,28 +346,28 @@ def _pieces(
         touched = any(_touches(cluster, tile.box, x, y) for tile in tiles)
         (touching_tiles if touched else others).append((Box(y, x, h, w), cluster))
 
-    def agreed(clusters: list[_Part]) -> list[_Part]:
-        kept: list[_Part] = []
+    def ask(clusters: Sequence[_Part]) -> None:
         for box, part in clusters:
-            (kept if verify is None or verify(image, part, box.x, box.y) else doubted).append((box, part))
-        return kept
+            again = math.inf if verify is None else verify(image, part, box.x, box.y)
+            (agreed if again >= -BELOW else doubted).append(((box, part), again))
 
-    kept = agreed(touching_tiles)
-    kept += agreed([(box, part) for box, part in others if any(_touch(_wider(box, FAR), there) for there, _ in kept)])
-    return _measured(image, probability, kept, unknown), _measured(image, probability, doubted, unknown)
+    ask(touching_tiles)
+    ask([other for other in others if any(_touch(_wider(other[0], FAR), there) for (there, _), _ in agreed)])
+    return _measured(image, probability, agreed, unknown), _measured(image, probability, doubted, unknown)
 
 
 def _measured(
-    image: np.ndarray, probability: np.ndarray, clusters: Sequence[_Part], unknown: np.ndarray | None
+    image: np.ndarray, probability: np.ndarray, clusters: Sequence[_Asked], unknown: np.ndarray | None
 ) -> list[_Piece]:
     """The connected parts of clusters, measured."""
-    return [piece for box, cluster in clusters for piece in _measured_parts(image, probability, box, cluster, unknown)]
+    return [piece for part, again in clusters for piece in _measured_parts(image, probability, part, again, unknown)]
 
 
 def _measured_parts(
-    image: np.ndarray, probability: np.ndarray, box: Box, cluster: np.ndarray, unknown: np.ndarray | None
+    image: np.ndarray, probability: np.ndarray, part: _Part, again: float, unknown: np.ndarray | None
 ) -> list[_Piece]:
-    """The connected parts of a cluster, which is bool (box.h, box.w), measured."""
+    """The connected parts of a cluster, measured."""
+    box, cluster = part
     # A mask that is mostly crack would pass for an inverted one, and widths are measured against the concrete around.
     margin = max(box.w, box.h, MARGIN_PX) if cluster.mean() > 0.25 else MARGIN_PX
     wide = Box(box.y - margin, box.x - margin, box.h + 2 * margin, box.w + 2 * margin)
@@ -365,7 +380,7 @@ def _measured_parts(
         x, y = crack.box.x - box.x, crack.box.y - box.y
         number = numbers[x, y, crack.box.w, crack.box.h, crack.area_px]
         pixels = _cut(labels, Box(y, x, crack.box.h, crack.box.w)) == number
-        pieces.append(_Piece(crack, pixels, float(_cut(probability, crack.box)[pixels].sum())))
+        pieces.append(_Piece(crack, pixels, float(_cut(probability, crack.box)[pixels].sum()), again))
     return pieces
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crack_tf.inference.second_look import BELOW, square
+from crack_tf.inference.second_look import square
 from crack_tf.inference.tiles import PhotoClassifier
 
 PLACES = 4  # along a crack
@@ -43,9 +43,9 @@ class Verifier:
         ]
         return float(np.mean([scored.logit for scored in self.classifier.score(image, boxes)]))
 
-    def agrees(self, image: np.ndarray, part: np.ndarray, x: int, y: int, side: int | None = None) -> bool:
-        """Whether the classifier, too, calls it a crack. Arguments as for `logit`."""
-        return self.logit(image, part, x, y, side) >= self.classifier.sidecar.threshold.logit - BELOW
+    def above(self, image: np.ndarray, part: np.ndarray, x: int, y: int, side: int | None = None) -> float:
+        """By how much that logit is above the classifier's threshold. Arguments as for `logit`."""
+        return self.logit(image, part, x, y, side) - self.classifier.sidecar.threshold.logit
 
 
 def places(part: np.ndarray, count: int = PLACES) -> list[tuple[int, int]]:

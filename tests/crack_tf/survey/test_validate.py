@@ -24,6 +24,7 @@ from crack_tf.survey.validate import (
     UNCERTAIN_LOGITS,
     UNCOUNTED,
     UNSEEN,
+    WEAK,
     find_candidates,
     touching,
     worth_a_look,
@@ -178,7 +179,7 @@ def test_a_crack_that_the_classifier_doubts_when_it_looks_again_is_unclear_and_s
 
     def verify(image, part, x, y):
         asked.append((x, y))
-        return x > 250
+        return 5.0 if x > 250 else -5.0
 
     tiles = [tile(100, 100), tile(300, 300), tile(300, 0)]
     found = find_candidates(IMAGE, tiles, None, sees(LINE, far), verify=verify)
@@ -195,8 +196,31 @@ def test_a_crack_that_the_classifier_doubts_when_it_looks_again_is_unclear_and_s
     assert {one.marks for one in found} == {()}
 
 
-def doubts(*_: object) -> bool:
-    return False
+def doubts(*_: object) -> float:
+    return -5.0
+
+
+@pytest.mark.parametrize(
+    ("probability", "again", "validation"),
+    [(0.7, 0.4, "unclear"), (0.7, 0.6, "confirmed"), (0.8, 0.4, "confirmed"), (0.8, -0.1, "confirmed")],
+)
+def test_a_crack_of_which_neither_the_map_nor_the_second_look_is_sure_is_unclear(probability, again, validation):
+    for called in (True, False):
+        place = tile(100, 100, crack=called)
+        (found,) = find_candidates(IMAGE, [place], None, sees(LINE, value=probability), verify=lambda *_: again)
+        assert found.validation == validation
+        if validation == "unclear":
+            assert (found.note, found.length_px) == (WEAK + UNCOUNTED.format(80), None)
+
+
+def test_a_faint_crack_is_sure_where_the_classifier_is_of_one_of_its_parts():
+    parts = tuple((slice(148, 153), slice(start, start + 60)) for start in (110, 200))
+    tiles = [tile(100, 100), tile(200, 100)]
+    (found,) = find_candidates(
+        IMAGE, tiles, None, sees(*parts, value=0.7), verify=lambda image, part, x, y: 0.0 if x < 150 else 3.0
+    )
+    assert found.validation == "confirmed"
+    assert found.length_px == pytest.approx(150, abs=3)
 
 
 def test_a_doubted_crack_in_tiles_that_are_only_nearly_cracked_is_unclear_too():
@@ -208,7 +232,9 @@ def test_a_doubted_crack_in_tiles_that_are_only_nearly_cracked_is_unclear_too():
 
 def test_a_doubted_crack_beside_a_confirmed_one_in_the_same_tile_is_not_lost():
     second = (slice(178, 183), slice(110, 190))
-    found = find_candidates(IMAGE, [tile(100, 100)], None, sees(LINE, second), verify=lambda image, part, x, y: y < 160)
+    found = find_candidates(
+        IMAGE, [tile(100, 100)], None, sees(LINE, second), verify=lambda image, part, x, y: 5.0 if y < 160 else -5.0
+    )
     assert [(one.box.y, one.validation) for one in found] == [(148, "confirmed"), (178, "unclear")]
 
 
@@ -257,7 +283,7 @@ def test_an_uncertain_tile_counts_only_with_a_drawn_crack():
     (found,) = find_candidates(IMAGE, [doubtful], None, sees(LINE))
     assert (found.validation, found.tiles, found.probability) == ("confirmed", 0, 0.3)
     assert found.note == NEARLY
-    (again,) = find_candidates(IMAGE, [doubtful], None, sees(LINE), verify=lambda *_: True)
+    (again,) = find_candidates(IMAGE, [doubtful], None, sees(LINE), verify=lambda *_: 5.0)
     assert again.note == NEARLY + AGREED
     (called,) = find_candidates(IMAGE, [doubtful, tile(160, 100)], None, sees(LINE))
     assert (called.validation, called.tiles, called.note) == ("confirmed", 1, None)

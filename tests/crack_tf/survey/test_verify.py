@@ -58,19 +58,19 @@ def test_the_classifier_is_asked_about_the_cracks_surroundings(tmp_path: Path) -
     line = np.ones((100, 2), bool)
     with PhotoClassifier(model, jobs=1, side=SIZE) as classifier:
         verifier = Verifier(classifier)
-        assert verifier.agrees(image, line, 60, 100)
-        assert not verifier.agrees(image, line, 300, 100)
+        assert verifier.above(image, line, 60, 100) > 0
+        assert verifier.above(image, line, 300, 100) < 0
         near, far = verifier.logit(image, line, 60, 100), verifier.logit(image, line, 300, 100)
     assert near > 0 > far
 
 
-@pytest.mark.parametrize(("agrees", "validation"), [(True, "confirmed"), (False, "unclear")])
-def test_a_drawn_crack_that_the_classifier_does_not_confirm_is_unclear_not_gone(agrees: bool, validation: str) -> None:
+@pytest.mark.parametrize(("again", "validation"), [(1.0, "confirmed"), (-1.0, "unclear")])
+def test_a_drawn_crack_that_the_classifier_does_not_confirm_is_unclear_not_gone(again: float, validation: str) -> None:
     asked = []
 
-    def verify(image: np.ndarray, part: np.ndarray, x: int, y: int) -> bool:
+    def verify(image: np.ndarray, part: np.ndarray, x: int, y: int) -> float:
         asked.append((image is IMAGE, int(part.sum()), x, y))
-        return agrees
+        return again
 
     (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(LINE), verify=verify)
     assert found.validation == validation
