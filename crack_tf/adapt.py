@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from dataclasses import fields
 from types import ModuleType
@@ -103,7 +104,13 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = make_parser().parse_args(argv)
-    return run_main(lambda: run(args), interrupted=resumed(args.overwrite), needs=("keras", "tensorflow", "cv2"))
+    before = signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # who is ended by a service is told how to go on, too
+    try:
+        return run_main(lambda: run(args), interrupted=resumed(args.overwrite), needs=("keras", "tensorflow", "cv2"))
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run(args: argparse.Namespace) -> int:

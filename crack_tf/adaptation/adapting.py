@@ -222,7 +222,7 @@ def _tried(
     if kept.is_file():
         before = read_json(kept)
         return None, SiteRow(**before["here"]), [ElsewhereRow(**row) for row in before["elsewhere"]]
-    say(f"trying {name}")
+    say(f"trying {name} on {len(bench.tiles) + sum(len(one.images) for one in bench.others):,} tiles")
     started = time.monotonic()
     try:
         trial = TRIALS[name](bench, work)

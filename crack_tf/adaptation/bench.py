@@ -27,6 +27,7 @@ from crack_tf.adaptation.guard import (
 )
 from crack_tf.adaptation.head import Head, Replay, View
 from crack_tf.adaptation.tiles import ASSUMED, COMPOSED, PERSON, UNLABELLED, SiteTiles
+from crack_tf.common.progress import bar
 from crack_tf.inference.predictor import Predictor, load_predictor
 
 _CHUNK = 64
@@ -235,6 +236,7 @@ def make_bench(
 def ask(predictor: Predictor, images: np.ndarray) -> np.ndarray:
     """Logits of raw tiles, uint8 (n, s, s, 3) to float32 (n,)."""
     parts = [np.zeros(0, np.float32)]
-    for start in range(0, len(images), _CHUNK):
+    starts = range(0, len(images), _CHUNK)
+    for start in bar(starts, "answers", len(starts), "tile", each=_CHUNK, units=len(images)):
         parts.append(predictor.logits(np.ascontiguousarray(images[start : start + _CHUNK])))
     return np.concatenate(parts)

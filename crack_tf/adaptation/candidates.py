@@ -139,7 +139,7 @@ def blocks_trial(bench: Bench, work: Path) -> Trial:
         return model
 
     def answers(model: Any, images: np.ndarray) -> np.ndarray:
-        return predict_logits(model, np.asarray(images), second_view=bench.base.device.second_view)
+        return predict_logits(model, np.asarray(images), second_view=bench.base.device.second_view, title="answers")
 
     held_out = np.zeros(len(bench.tiles), np.float32)
     for number, fold in enumerate(parts, 1):

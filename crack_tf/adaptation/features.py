@@ -10,6 +10,7 @@ import numpy as np
 
 from crack_tf.adaptation.head import Head
 from crack_tf.common.arrays import write_npy
+from crack_tf.common.progress import bar
 from crack_tf.data.cache import cache_folder
 from crack_tf.models import build_model
 from crack_tf.models.keras_models import load_keras
@@ -105,7 +106,8 @@ class Network:
         except (OSError, ValueError, EOFError):  # not there, or damaged: again
             pass
         parts = [np.zeros((0, len(self.head.weights)), np.float32)]
-        for start in range(0, len(images), _BATCH):
+        starts = range(0, len(images), _BATCH)
+        for start in bar(starts, "features", len(starts), "tile", each=_BATCH, units=len(images)):
             pixels = np.asarray(images[start : start + _BATCH], np.float32)
             # Always of one size: Keras takes seconds over every new one.
             filled = np.concatenate([pixels, np.zeros((_BATCH - len(pixels), *pixels.shape[1:]), np.float32)])
@@ -191,7 +193,7 @@ def renormalised(network: Network, images: np.ndarray, share: float, seed: int =
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     before = [layer.momentum for layer in layers]
     starts = [start for start in range(0, len(order), _BATCH) if start == 0 or len(order) - start >= _BATCH // 2]
-    for number, start in enumerate(starts):
+    for number, start in enumerate(bar(starts, "statistics", len(starts), "tile", each=_BATCH, units=len(images))):
         for layer in layers:
             layer.momentum = number / (number + 1)
         model(np.asarray(images[order[start : start + _BATCH]], np.float32), training=True)

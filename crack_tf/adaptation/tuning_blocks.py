@@ -16,9 +16,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
-from crack_tf.common.progress import say_now
+from crack_tf.common.progress import bar, say_now
 from crack_tf.data.augment import Augment, Augmentation
 from crack_tf.models import get_model
 from crack_tf.models.keras_models import load_keras
@@ -75,8 +74,8 @@ def tune_blocks(path: Path, sidecar: Sidecar, lesson: Lesson, blocks: int, steps
     rate = keras.optimizers.schedules.CosineDecay(RATE, steps, alpha=LAST_RATE)
     model.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
     batches = _batches(lesson, sidecar.image_size, steps, seed)
-    say_now(f"{title}: {counted(steps, 'batch', 'batches')}")  # a log file has no bar
-    for pixels, targets in tqdm(batches, title, steps, unit="batch", leave=False, disable=None):
+    say_now(f"{title}: {counted(steps, 'batch', 'batches')}")  # a log file hears of the first steps after half a minute
+    for pixels, targets in bar(batches, title, steps, "step"):
         model.train_on_batch(pixels, targets)
     trained = model.get_weights()
     model.set_weights([old + WAY * (new - old) for old, new in zip(shipped, trained, strict=True)])

@@ -21,7 +21,16 @@ def numbered(number: int, total: int, line: str) -> str:
     return line if total == 1 else f"{number:>{len(str(total))}} of {total}  {line}"
 
 
-def bar(items: Iterable[T], what: str, total: int, unit: str, *, each: int = 1, shown: bool = True) -> Iterator[T]:
+def bar(
+    items: Iterable[T],
+    what: str,
+    total: int,
+    unit: str,
+    *,
+    each: int = 1,
+    units: int | None = None,
+    shown: bool = True,
+) -> Iterator[T]:
     """Items one after the other, with a bar on a terminal; where stderr is a log file, with a line now and then.
 
     Args:
@@ -30,6 +39,7 @@ def bar(items: Iterable[T], what: str, total: int, unit: str, *, each: int = 1, 
         total: how many there are.
         unit: an item, such as "tile".
         each: units in an item, where it is a batch.
+        units: in all items together; None where the last one has as many as the others.
         shown: False for neither.
     """
     if shown and sys.stderr.isatty():
@@ -37,9 +47,9 @@ def bar(items: Iterable[T], what: str, total: int, unit: str, *, each: int = 1, 
 
         yield from tqdm(items, what, total, unit=unit, unit_scale=each, leave=False)
         return
-    told = time.monotonic()
+    told, most = time.monotonic(), total * each if units is None else units
     for number, item in enumerate(items, 1):
         yield item
         if shown and time.monotonic() - told >= EVERY_S:
             told = time.monotonic()
-            print(f"{what}: {number * each:,} of {total * each:,} {unit}s", file=sys.stderr, flush=True)
+            print(f"{what}: {min(number * each, most):,} of {most:,} {unit}s", file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.common.archives import check_zip
+from crack_tf.common.progress import bar
 from tflite.convert import GREY, VIEW_WEIGHTS
 from tflite.errors import ModelFileError
 
@@ -40,7 +41,9 @@ def load_keras(path: str | Path, compile: bool = False) -> Any:
         ) from None
 
 
-def predict_logits(model: Any, images: np.ndarray, batch: int = 64, second_view: int = 0) -> np.ndarray:
+def predict_logits(
+    model: Any, images: np.ndarray, batch: int = 64, second_view: int = 0, title: str | None = None
+) -> np.ndarray:
     """Logits of tiles, a batch at a time so that memory stays bounded.
 
     Args:
@@ -48,12 +51,14 @@ def predict_logits(model: Any, images: np.ndarray, batch: int = 64, second_view:
         images: uint8 (n, s, s, 3).
         batch: tiles at a time.
         second_view: side in pixels of the averaging window of a second look, as a file exported with one takes; 0 for none.
+        title: of the progress that is told; None for none.
 
     Returns:
         float32 (n,).
     """
     parts = []
-    for start in range(0, len(images), batch):
+    starts = range(0, len(images), batch)
+    for start in bar(starts, title or "", len(starts), "tile", each=batch, units=len(images), shown=title is not None):
         pixels = np.asarray(images[start : start + batch], dtype=np.float32)
         looks = [
             weight * np.asarray(model.predict_on_batch(np.asarray(view)), dtype=np.float32)[:, 0]

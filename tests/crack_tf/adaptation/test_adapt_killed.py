@@ -62,3 +62,12 @@ def test_killed_while_it_exports_no_model_is_there_and_the_same_command_makes_it
     assert made_from(sidecar, read_sidecar(out / "model.keras"))
     assert not (out / "work").exists()
     assert not [name for name in files(out) if Path(name).name.startswith(".")]
+
+
+def test_who_ends_it_is_told_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("crack_tf.adapt.run", lambda args: signal.raise_signal(signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["site", "--out", "adapted"]) == 130
+    assert "interrupted. " in (said := capsys.readouterr().err)
+    assert "--resume" in said
+    assert signal.getsignal(signal.SIGTERM) == before

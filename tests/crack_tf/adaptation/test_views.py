@@ -17,10 +17,11 @@ from crack_tf.adaptation.candidates import TRIALS, Trial
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.deliver import build, labels_record
 from crack_tf.adaptation.elsewhere import Elsewhere
-from crack_tf.adaptation.features import FINE_BLOCK, Network, shipped_looks
+from crack_tf.adaptation.features import FINE_BLOCK, Network, renormalised, shipped_looks
 from crack_tf.adaptation.guard import Answers, as_rows, compare_here
 from crack_tf.adaptation.tiles import COMPOSED, PERSON, SiteTiles
 from crack_tf.adaptation.verdict import UNCHANGED
+from crack_tf.common import progress
 from crack_tf.inference.predictor import load_predictor
 from tests.crack_tf.adaptation.conftest import IMAGES, SIDE
 from tflite.errors import CrackError
@@ -39,6 +40,28 @@ def test_a_smooth_look_is_the_same_weights_at_averaged_pixels(sharp: tuple[Path,
     expected = np.asarray(once.model.predict_on_batch(pixels))[:, 0]
     assert np.allclose(soft.head.logits(soft.features(IMAGES)), expected, atol=0.01)
     assert not np.allclose(once.head.logits(once.features(IMAGES)), expected, atol=0.1)
+
+
+class _Silent:
+    """Answers nothing."""
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        return np.zeros(len(images), np.float32)
+
+
+def test_who_waits_hears_how_many_tiles_are_seen(
+    sharp: tuple[Path, Sidecar], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(progress, "EVERY_S", 0)
+    monkeypatch.setenv("CRACK_TF_CACHE", str(tmp_path))  # nothing is known already
+    network = Network(*sharp)
+    network.features(np.concatenate([IMAGES] * 7))
+    assert capsys.readouterr().err == "features: 32 of 35 tiles\nfeatures: 35 of 35 tiles\n"
+    renormalised(network, np.concatenate([IMAGES] * 7), 0.5)
+    assert capsys.readouterr().err == "statistics: 32 of 35 tiles\n"  # three are too few for a batch
+    silent: Any = _Silent()
+    ask(silent, np.zeros((65, 1, 1, 3), np.uint8))
+    assert capsys.readouterr().err == "answers: 64 of 65 tiles\nanswers: 65 of 65 tiles\n"
 
 
 def test_a_file_looks_once_or_twice_as_its_sidecar_says(sharp: tuple[Path, Sidecar]) -> None:
