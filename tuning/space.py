@@ -116,9 +116,15 @@ def _parse(option: str, text: str, known: Iterable[str]) -> tuple[str, Any]:
         raise CrackError(f"{option} {text!r}: write NAME=VALUE.")
     _known(option, name, known)
     try:
-        return name, ast.literal_eval(value)
+        found = ast.literal_eval(value)
+        if name != "image_size" or all(
+            isinstance(each, int) for each in (found if isinstance(found, tuple) else [found])
+        ):
+            return name, found
     except (ValueError, SyntaxError):
         pass
+    if name == "image_size":
+        raise CrackError(f"{option} {text!r}: give whole numbers of pixels, such as 96.")
     # Bare words (adam, bce+dice) are strings: nobody likes to quote twice in a shell.
     words = tuple(word.strip() for word in value.split(","))
     if not all(part.isidentifier() for word in words for part in word.split("+")):

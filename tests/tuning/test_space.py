@@ -69,6 +69,8 @@ def test_a_value_outside_the_declared_ones_may_be_held() -> None:
 @pytest.mark.parametrize(
     ("fixed", "varied", "only", "words"),
     [
+        (["image_size=abc"], [], None, r"--fix 'image_size=abc': give whole numbers of pixels"),
+        ([], ["image_size=64,9.5"], None, r"--vary 'image_size=64,9.5': give whole numbers of pixels"),
         (["depth=3"], [], None, r"--fix 'depth' cannot be held.*width"),
         (["width"], [], None, "NAME=VALUE"),
         ([], ["width=8"], None, "two different values"),
