@@ -19,6 +19,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image, ImageDraw
 
+from crack_tf.common import progress
 from tests.wheels import Installer, installer_or_skip
 from tflite.files import sha256_file
 from tflite.manifest import LABELS, Item, Manifest, read_manifest, write_manifest
@@ -27,6 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # A loaded machine takes longer than hypothesis's 200 ms over a first call that imports scikit-learn.
 settings.register_profile("crack_tf", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("crack_tf")
+progress.EVERY_S = float("inf")  # nor does it say how far it is beside the lines that tests count
 
 
 # Starting TensorFlow alone takes seconds.
