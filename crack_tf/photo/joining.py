@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, WidthAt, straightness
-from crack_tf.photo.linking import crack_darkness, link_cracks
+from crack_tf.photo.linking import crack_darkness, link_cracks, marks_ahead
 from crack_tf.photo.patterns import direction_deg
 from crack_tf.photo.ranges import (
     AT_BORDER_PX,
@@ -49,9 +49,11 @@ def join_cracks(
         grey = np.asarray(Image.fromarray(photo).convert("L"))
         darkness = [crack_darkness(crack, grey) for crack in cracks]
     shape = shape if photo is None else photo.shape[:2]
+    groups = link_cracks(cracks, darkness, grey)
+    members = [[cracks[n] for n in group.parts] for group in groups]
     found = [
-        as_drawn(joined([cracks[n] for n in group.parts], group.gaps), shape)
-        for group in link_cracks(cracks, darkness, grey)
+        as_drawn(joined(parts, group.gaps), shape, ahead)
+        for parts, group, ahead in zip(members, groups, marks_ahead(members), strict=True)
     ]
     found = [crack for crack in found if crack.length_px >= min_length]
     found.sort(key=lambda crack: (-crack.length_px, crack.box))
@@ -108,18 +110,19 @@ def joined(parts: Sequence[Crack], gaps: Sequence[float] = ()) -> Crack:
     )
 
 
-def as_drawn(crack: Crack, shape: tuple[int, ...] | None = None) -> Crack:
+def as_drawn(crack: Crack, shape: tuple[int, ...] | None = None, ahead: bool = False) -> Crack:
     """The same with what a network may have left out of it, or drawn beside it, in its ranges.
 
     Args:
         crack: of a network's mask.
         shape: height and width of the photograph; None where that is not known.
+        ahead: whether another mark lies ahead of an end of it, see `marks_ahead`: how far it goes on is not known.
     """
     length, mean, most = crack.ranges
     light = crack.missing_light
     length = drawn_by_network(length, light)
     leaves = crack.touches_border or (shape is not None and _at_border(crack.box, shape))
-    if leaves:
+    if leaves or ahead:
         length = open_ended(length)
     elif shape is not None:
         length = inside(length, crack.length_px, math.hypot(crack.box.w, crack.box.h), math.hypot(*shape))

@@ -12,6 +12,8 @@ The rule, in pixels of the photograph:
   their directions. An end at the photograph's border goes on in none, either.
 * Where the photograph shows a line between them as dark as the crack (`crack_tf.photo.between`), which the model did not draw, neither
   width nor length nor a turn speaks against it. So an end goes on in the side of another stretch, too: a branch of its own.
+* Where neither joins them and a crack still points at another one within `FAR`, both may be one of which more was lost than a rule can
+  bridge. They stay two, and nobody knows how far either goes on (`marks_ahead`).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import numpy as np
 
 from crack_tf.photo.between import darkness_between
 from crack_tf.photo.cracks import Crack
+from crack_tf.photo.doubt import MIN_LENGTH_PX
 from crack_tf.photo.ranges import AT_BORDER_PX
 from crack_tf.photo.skeleton import resample
 
@@ -42,6 +45,7 @@ _STRETCH = 12.0, 48.0  # pixels before a tip that give its direction: as long as
 _BLIND = 6.0  # pixels; a shorter part has no direction
 _LONG_ENOUGH = 12.0  # pixels; a shorter part goes on in nothing that only the photograph shows
 _PARALLEL = math.cos(math.radians(BESIDE_ANGLE))
+_AHEAD = math.cos(math.radians(45.0))
 _SPACING = 2.0  # pixels between places of a centreline
 
 
@@ -116,6 +120,35 @@ def link_cracks(
     for link in _onward(stretches, grey):
         links.append(_Link(groups[link.one][0], groups[link.other][0], link.gap))
     return _grouped(len(cracks), links)
+
+
+def marks_ahead(groups: Sequence[Sequence[Crack]]) -> list[bool]:
+    """Whether another one lies ahead of each crack: within `FAR` of an end and 45 degrees off its direction there.
+
+    Args:
+        groups: the parts of each crack, all on one photograph. Texture is full of marks shorter than `MIN_LENGTH_PX`: none of them
+            lies ahead of anything.
+    """
+    from scipy.spatial import cKDTree
+
+    stretches = [_stretch(parts, []) for parts in groups]
+    long = [number for number, stretch in enumerate(stretches) if stretch.length >= MIN_LENGTH_PX]
+    if not long:
+        return [False] * len(groups)
+    owners = np.repeat(long, [len(stretches[number].places) for number in long])
+    places = np.concatenate([stretches[number].places for number in long])
+    tree = cKDTree(places)
+
+    def ahead(number: int, tip: np.ndarray) -> bool:
+        near = np.array(tree.query_ball_point(tip, FAR), int)
+        ways = places[near[owners[near] != number]] - tip
+        if not len(ways):
+            return False
+        gaps = np.maximum(np.hypot(*ways.T), _SPACING)
+        heading = stretches[number].heading(tip, float(gaps.min()))
+        return heading is not None and bool((ways @ heading >= _AHEAD * gaps).any())
+
+    return [any(ahead(number, tip) for tip in stretch.tips) for number, stretch in enumerate(stretches)]
 
 
 def crack_darkness(crack: Crack, grey: np.ndarray) -> float | None:

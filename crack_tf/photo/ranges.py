@@ -15,6 +15,7 @@ cracks (`studies.width_intervals`, which says on which and how often the ranges 
   can tell, and the lower end is that of the mean (`past_holes`).
 * A length is that of a smoothed line: kinks finer than the smoothing make a crack longer, and a mask's tips are off.
 * A crack that runs out of its photograph is longer than what that shows, nobody knows by how much: its length has no upper end (infinity).
+  Neither has that of a crack that a network drew, which ends before another mark (`crack_tf.photo.linking.marks_ahead`).
 * A network loses a crack where it is faint. So the upper end of the length of what it drew is that much higher as it drew too little,
   in 95 of 100 cracks that miss as much light (`drawn_by_network`): a third more, up to five times, below a pixel of quite black line.
   What is left of such a crack are few readings where it looks darkest, and the widest of them is too wide: so the lower end of its maximum
@@ -150,7 +151,7 @@ def inside(length: Range, drawn: float, extent: float, diagonal: float) -> Range
 
 
 def open_ended(length: Range) -> Range:
-    """Range of the length of a crack that runs out of its photograph."""
+    """Range of the length of a crack that runs out of its photograph, or goes on nobody knows how far."""
     return Range(length.low, math.inf)
 
 

@@ -122,7 +122,8 @@ class Finding:
         condition_rule: the rule that decided and the numbers that it used, or what is not known; None likewise.
         length_low_px, length_high_px, mean_width_low_px, mean_width_high_px, max_width_low_px, max_width_high_px: ends of the ranges
             that hold 95 % of what the photograph leaves open (`crack_tf.photo.ranges`); None where none was measured, in surveys
-            from before 2026-12, and for the upper end of a length where `touches_border`.
+            from before 2026-12, and for the upper end of a length where `touches_border` or
+            another mark lies ahead of an end (`crack_tf.photo.linking.marks_ahead`).
         length_low_mm, length_high_mm, mean_width_low_mm, mean_width_high_mm, max_width_low_mm, max_width_high_mm: the same in
             millimetres, with what the scale leaves open; None also where the scale is not known.
         profile: table of the widths along the crack, relative to the survey's folder, posix text; None where none was measured.

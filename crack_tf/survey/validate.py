@@ -44,7 +44,7 @@ from crack_tf.photo.cracks import Crack, WidthAt, measure_cracks
 from crack_tf.photo.doubt import MIN_LENGTH_PX, TOO_WIDE
 from crack_tf.photo.ends import EDGE, longest_end, with_ends
 from crack_tf.photo.joining import as_drawn, joined
-from crack_tf.photo.linking import FAR, crack_darkness, link_cracks
+from crack_tf.photo.linking import FAR, crack_darkness, link_cracks, marks_ahead
 from crack_tf.photo.ranges import Range
 from crack_tf.survey.findings import CONFIRMED, REFUTED, UNCLEAR, Polygon
 from tflite.device.tiles import Box
@@ -240,7 +240,8 @@ def _shapes(
     found: list[Candidate] = []
     explained: list[Tile] = []
     wholes = [(*whole, True) for whole in _wholes(agreed, grey)] + [(*whole, False) for whole in _wholes(doubted, grey)]
-    for whole, members, certain in wholes:
+    goes_on = marks_ahead([[piece.crack for piece in members] for _, members, _ in wholes])
+    for (whole, members, certain), ahead in zip(wholes, goes_on, strict=True):
         cracks = [piece.crack for piece in members]
         box, drawn = _together(members)
         touched = [tile for tile in tiles if _touches(drawn, tile.box, box.x, box.y)]
@@ -266,7 +267,7 @@ def _shapes(
             doubt = WEAK if certain else DOUBTED if called else NEARLY_DOUBTED
             found.append(replace(shape, note=doubt + UNCOUNTED.format(whole.length_px)))
             continue
-        whole = as_drawn(whole, image.shape[:2])
+        whole = as_drawn(whole, image.shape[:2], ahead)
         found.append(
             replace(
                 shape,

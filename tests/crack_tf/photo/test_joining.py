@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -90,3 +92,14 @@ def test_what_the_model_draws_up_to_the_border_runs_out_of_it_without_the_photog
     assert [crack.touches_border for crack in join_cracks(pieces)] == [False]
     (found,) = join_cracks(pieces, shape=(200, 400))
     assert found.touches_border
+
+
+def test_a_crack_that_ends_before_another_mark_has_no_greatest_length() -> None:
+    line = (20, 100), (80, 100)
+    # The gap is longer than the line, so that nothing bridges it.
+    others = {"ahead": ((160, 100), (380, 100)), "beside": ((20, 160), (80, 160)), "speck": ((160, 100), (185, 100))}
+    for name, other in others.items():
+        found = join_cracks(measured(drawn(line, other)), min_length=40, shape=(400, 600))
+        assert [crack.ranges[0].high == math.inf for crack in found] == [name == "ahead"] * len(found), name
+        assert len(found) == (1 if name == "speck" else 2)
+        assert not any(crack.touches_border for crack in found)

@@ -162,6 +162,15 @@ def test_a_crack_that_runs_out_of_its_photograph_has_no_greatest_length():
     assert kept.touches_border is True
 
 
+def test_a_crack_that_ends_before_another_mark_has_no_greatest_length():
+    further = (slice(188, 193), slice(240, 400))  # more to the side than a gap may be bridged
+    found = find_candidates(IMAGE, [tile(100, 100), tile(240, 140)], None, sees(LINE, further))
+    assert [one.validation for one in found] == ["confirmed", "confirmed"]
+    assert [one.touches_border for one in found] == [False, False]
+    assert found[0].ranges is not None
+    assert found[0].ranges[0].high == math.inf
+
+
 def test_a_mark_too_short_for_a_crack_is_unclear_and_shown():
     short = (slice(140, 145), slice(140, 165))
     (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(short))
