@@ -11,9 +11,8 @@ Cost: half an hour on one core for 300 tiles of each of six sets; stopped, the s
 parts of pairs of set and seed; those without labels come first, at a few seconds each.
 Expected: docs/adapt.md.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.adapt
-The last blocks, which take five minutes a draw, beside the candidates of as many labels, in results/adapt/blocks:
-python -m studies.adapt --parts labels --parts blocks --sets brick --sets cssc --sets "crack500 tiles" --seeds 1 --out results/adapt/blocks
---work runs/adapt-blocks
+The last blocks, which take five minutes a draw, beside the candidates of as many labels, in results/adapt/blocks (an hour on one core):
+python -m studies.adapt --parts labels --parts blocks --seeds 1 --out results/adapt/blocks --work runs/adapt-blocks
 What they bring by the number of labels, without the guard, in results/adapt/blocks-by-labels (an hour on one core for a draw of six sets):
 python -m studies.adapt --parts unjudged --seeds 1 --out results/adapt/blocks-by-labels --work runs/adapt-by-labels
 What the default learned from can be left out by models that learned less, which stand in for trainings without each set:

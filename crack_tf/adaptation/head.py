@@ -25,6 +25,9 @@ FINE_STRENGTHS = (math.inf, 100.0, 10.0)
 REPLAY_SHARE = 1.0  # weight of the answers elsewhere, against 1 for the labels here
 DIRECTIONS = 128  # in which the weights may move
 _STEPS, _TOLERANCE = 60, 1e-7
+# Of a tensor, over its range. A feature that varies by less than one of them is lost in an int8 file, whatever it tells in float: with a
+# weight of its own it would take all other weights' steps, too, since they share a scale.
+_STEPS_OF_INT8 = 255
 _LEAST_SCALE = 0.1  # of the shipped logit
 _STEADY = 1.0  # strength of the prior on that scale: labels that a logit tells apart say nothing of how steep it is
 
@@ -94,7 +97,7 @@ class Space:
     """Directions of features, those first in which they differ most.
 
     Attributes:
-        mean, spread: of each feature, float64 (c,).
+        mean, spread: of each feature, float64 (c,); the spread is no less than a step of an int8 tensor of them all.
         axes: float64 (c, d).
     """
 
@@ -109,7 +112,8 @@ class Space:
 
 def find_space(features: np.ndarray) -> Space:
     """The directions of float64 (n, c)."""
-    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
+    least = max(1e-6, float(np.abs(features).max(initial=0)) / _STEPS_OF_INT8)
+    mean, spread = features.mean(axis=0), np.maximum(features.std(axis=0), least)
     scaled = (features - mean) / spread
     # The longest axes of the smaller of two products: a tenth of the time of all of them.
     wide = len(scaled) < scaled.shape[1]

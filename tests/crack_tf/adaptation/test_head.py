@@ -38,6 +38,18 @@ def test_a_head_learns_what_the_shipped_one_did_not_look_at() -> None:
     assert START.weights.tolist() == [1, 0, 0, 0]
 
 
+def test_what_an_int8_file_cannot_see_weighs_next_to_nothing() -> None:
+    """The third feature tells cracks without an error, but varies by less than a step of the features' range."""
+    features, labels = tiles(40, 1)
+    features[:, 2] = 1e-4 * labels
+    head = fit_head(view(features), labels, START, 0.03)
+    step = float(np.abs(features).max()) / 255
+    rounded = np.round(features / step) * step
+    weights = np.round(head.weights / np.abs(head.weights).max() * 127) / 127 * np.abs(head.weights).max()
+    assert np.corrcoef(rounded @ weights, features @ head.weights)[0, 1] > 0.99
+    assert abs(float(head.weights[2])) < 10 * float(np.abs(head.weights).max(initial=0, where=np.arange(4) != 2))
+
+
 def test_a_strong_ridge_keeps_the_shipped_order_of_tiles() -> None:
     features, labels = tiles(40, 1)
     head = fit_head(view(features), labels, START, 1e6)
