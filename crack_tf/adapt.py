@@ -104,9 +104,8 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = make_parser().parse_args(argv)
-    before = signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # who is ended by a service is told how to go on, too
+    # Who is ended by a service is told how to go on, too.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run_main(lambda: run(args), interrupted=resumed(args.overwrite), needs=("keras", "tensorflow", "cv2"))
     finally:

@@ -22,7 +22,7 @@ from crack_tf.data.cache import subset
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation.lineage import lineage, notes
 from crack_tf.inference.predictor import load_predictor
-from crack_tf.models.shipped import load, model_name, read_zoo
+from crack_tf.models.shipped import ZooModel, load, model_name, read_zoo
 from crack_tf.quantisation.data import run_manifest
 from crack_tf.zoo.adoption import GOLDEN, golden_tile, has_golden_tiles
 from tflite.arguments import check_choice, check_counts, check_types
@@ -234,16 +234,18 @@ def _named(models: list[Packed]) -> list[Packed]:
 
 def file_name(path: Path, sidecar: Sidecar) -> str:
     """What a .tflite file is called in a bundle: a shipped one by the model's name, since several shipped files have one name."""
-    ours = any(model.tflite.resolve() == path.resolve() for model in read_zoo()[1].values())
-    return f"{model_name(sidecar)}.tflite" if ours else path.name
+    return path.name if _shipped_at(path) is None else f"{model_name(sidecar)}.tflite"
 
 
 def shipped_golden(model: Packed) -> dict[str, Path]:
     """A shipped model's golden tiles by role; nothing for another model."""
-    for ours in read_zoo()[1].values():
-        if ours.tflite.resolve() == model.twin.resolve():
-            return {"crack": ours.path("golden_crack"), "clean": ours.path("golden_no_crack")}
-    return {}
+    ours = _shipped_at(model.twin)
+    return {} if ours is None else {"crack": ours.path("golden_crack"), "clean": ours.path("golden_no_crack")}
+
+
+def _shipped_at(path: Path) -> ZooModel | None:
+    """The shipped model whose own file this is; None for a copy, which its owner named."""
+    return next((ours for ours in read_zoo()[1].values() if ours.tflite.resolve() == path.resolve()), None)
 
 
 @contextlib.contextmanager

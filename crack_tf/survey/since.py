@@ -60,6 +60,7 @@ from crack_tf.survey.findings import (
     Finding,
     FindingId,
     PhotoName,
+    PhotoRecord,
     Polygon,
     Survey,
     read_survey,
@@ -451,25 +452,28 @@ class _Comparison:
         found = []
         for pair in self._pairs:
             if (pair.old, pair.new)[side] == finding.photo:
-                matrix = np.array(pair.homography)
-                photo = self._photos[1 - side][(pair.old, pair.new)[1 - side]]
-                view = view_of(photo, finding, np.linalg.inv(matrix) if side else matrix)
+                photo, there = self._across(pair, side)
+                view = view_of(photo, finding, there)
                 found += [] if view is None else [(pair, view)]
         return found
+
+    def _across(self, pair: PhotoPair, side: int) -> tuple[PhotoRecord, np.ndarray]:
+        """The photograph of the other survey in a pair, and the homography from one's own to it."""
+        matrix = np.array(pair.homography)
+        return self._photos[1 - side][(pair.old, pair.new)[1 - side]], np.linalg.inv(matrix) if side else matrix
 
     def _called_over(self, finding: Finding, side: int, pairs: Sequence[PhotoPair]) -> str | None:
         """A photograph of the other survey on which something was called over a crack's place; None where there is none."""
         other = 1 - side
         for pair in pairs:
-            name, matrix = (pair.old, pair.new)[other], np.array(pair.homography)
+            photo, there = self._across(pair, side)
             called = [
                 found
                 for found in self._surveys[other].findings
-                if found.photo == name and self._verdicts[other][found.id] != REFUTED
+                if found.photo == photo.name and self._verdicts[other][found.id] != REFUTED
             ]
-            there = np.linalg.inv(matrix) if side else matrix
-            if called_over(finding, self._photos[side][finding.photo], there, self._photos[other][name], called):
-                return name
+            if called_over(finding, self._photos[side][finding.photo], there, photo, called):
+                return photo.name
         return None
 
     def _same(

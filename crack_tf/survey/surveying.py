@@ -290,7 +290,7 @@ def survey(
     known = None if truth is None else read_truth(truth)
     faces = () if config.faces is None else read_faces(config.faces)
     earlier = None if config.since is None else open_earlier(config.since, folder)
-    asked = _asked(config, faces, earlier, None if overwrite else _former_title(folder))
+    asked = _asked(config, faces, earlier, None if overwrite or config.title else _former_title(folder))
     scale = Scale(config.mm_per_pixel, config.distance_m, config.focal_mm, config.sensor_width_mm)
     scale.check()
     clock = CameraClock(None if config.timezone is None else parse_timezone(config.timezone), config.clock_offset)
