@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from crack_tf.models import get_model
+from crack_tf.models import ModelSpec, get_model
 from crack_tf.models.space import MASK_TRAINING, TRAINING, Choice, Range, Space
+from crack_tf.training.config import TrainConfig
 from tflite.errors import CrackError
 
 # Settings of a training that no space declares but --fix may hold. All others have an option of the search, or are a trial's own.
@@ -54,10 +55,13 @@ def search_space(
         options = values if isinstance(values, tuple) else (values,)
         if len(set(map(repr, options))) < 2:
             raise CrackError(f"--vary {text!r}: give at least two different values, or use --fix.")
+        for value in options:
+            _check("--vary", spec, name, value)
         default = space[name].default
         space[name] = Choice(options, default if default in options else options[0])
     for text in fixed:
         name, value = _parse("--fix", text, (*space, *(name for name in OTHERS if name not in space)))
+        _check("--fix", spec, name, value)
         held[name] = value
     if only is not None:
         wanted = [name.strip() for name in only.split(",") if name.strip()]
@@ -116,20 +120,23 @@ def _parse(option: str, text: str, known: Iterable[str]) -> tuple[str, Any]:
         raise CrackError(f"{option} {text!r}: write NAME=VALUE.")
     _known(option, name, known)
     try:
-        found = ast.literal_eval(value)
-        if name != "image_size" or all(
-            isinstance(each, int) for each in (found if isinstance(found, tuple) else [found])
-        ):
-            return name, found
+        return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
         pass
-    if name == "image_size":
-        raise CrackError(f"{option} {text!r}: give whole numbers of pixels, such as 96.")
     # Bare words (adam, bce+dice) are strings: nobody likes to quote twice in a shell.
     words = tuple(word.strip() for word in value.split(","))
     if not all(part.isidentifier() for word in words for part in word.split("+")):
         raise CrackError(f"{option} {text!r}: {value!r} is neither a number, a word, nor several with commas between.")
     return name, words if len(words) > 1 else words[0]
+
+
+def _check(option: str, spec: ModelSpec, name: str, value: Any) -> None:
+    """Refuse what no training takes, before the first trial does."""
+    own = name in spec.hyperparameters
+    try:
+        TrainConfig(model=spec.name, **({"hyperparameters": {name: value}} if own else {name: value}))
+    except CrackError as error:
+        raise CrackError(f"{option} {name}={value!r}: {str(error).partition(': ')[2]}") from None
 
 
 def _known(option: str, name: str, known: Iterable[str]) -> None:

@@ -40,7 +40,7 @@ _WEIGHTS_BYTES = 10**8  # more than the published weights in float32, several ti
 SPACE: Space = {
     "image_size": Choice((96, 128, 160, 224), 224),
     "unfreeze_blocks": Choice((0, 4, 8, BLOCKS), BLOCKS),
-    "dropout": Choice((0.0, 0.2, 0.5), 0.2),
+    "dropout": Choice((0.0, 0.2, 0.5), 0.2, below=1),
 }
 
 

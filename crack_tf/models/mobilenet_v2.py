@@ -23,7 +23,7 @@ SPACE: Space = {
     "image_size": Choice((96, 128, 160, 224), 224),
     "alpha": Choice((0.35, 0.5, 0.75, 1.0), 1.0),
     "unfreeze_blocks": Choice((0, 4, 8, BLOCKS), BLOCKS),
-    "dropout": Choice((0.0, 0.2, 0.5), 0.2),
+    "dropout": Choice((0.0, 0.2, 0.5), 0.2, below=1),
 }
 
 

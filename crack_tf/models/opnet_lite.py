@@ -17,12 +17,12 @@ WIDEST = 256  # OPNet's own last width; wider pointwise layers cost much and bri
 
 SPACE: Space = {
     "image_size": Choice((64, 96, 128, 160), 128),
-    "width": Choice((8, 12, 16, 24, 32), 16),
-    "blocks": Choice((3, 4, 5), 4),
-    "repeats": Choice((1, 2), 1),
+    "width": Choice((8, 12, 16, 24, 32), 16, least=1),
+    "blocks": Choice((3, 4, 5), 4, least=1),
+    "repeats": Choice((1, 2), 1, least=1),
     "separable": Choice((True, False), True),
-    "stem_stride": Choice((1, 2), 2),
-    "dropout": Choice((0.0, 0.2, 0.5), 0.2),
+    "stem_stride": Choice((1, 2), 2, least=1),
+    "dropout": Choice((0.0, 0.2, 0.5), 0.2, below=1),
 }
 
 # small and base won the search on METU (`make metu-tune`, results/tuning: trials 0018 and 0019). nano is the search's knee, trial 0010,

@@ -6,8 +6,10 @@ A search space is a dictionary from a name to a dimension. The name is a hyperpa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from tflite.arguments import is_list, is_number, is_whole
 
 
 @dataclass(frozen=True)
@@ -17,17 +19,41 @@ class Choice:
     Attributes:
         values: in the order in which a grid tries them; numbers, strings, booleans or tuples.
         default: the published or customary one, among the values.
+        least: smallest number that the model takes; of a tuple's numbers, too.
+        below: the model takes smaller numbers than this only; None for any.
+        closed: there are no words but the values.
     """
 
     values: tuple[Any, ...]
     default: Any
+    least: float = 0
+    below: float | None = None
+    closed: bool = False
 
     def __post_init__(self) -> None:
         assert self.default in self.values, f"default {self.default} is not among {self.values}"
 
     def with_default(self, value: Any) -> Choice:
         """The same choice with another default, which becomes one of the values if it is none yet."""
-        return Choice(self.values if value in self.values else (*self.values, value), value)
+        return replace(self, values=self.values if value in self.values else (*self.values, value), default=value)
+
+    def wanted(self, value: Any) -> str:
+        """What to give instead of a value, declared or not, that no model takes; "" for one that it may."""
+        if isinstance(self.default, bool):
+            return "" if isinstance(value, bool) else "True or False"
+        if isinstance(self.default, str):
+            if self.closed:
+                return "" if value in self.values else f"one of {', '.join(self.values)}"
+            return "" if isinstance(value, str) else "a word"
+        several = isinstance(self.default, tuple)
+        kind = is_whole if several or is_whole(self.default) else is_number
+        if (is_list(value) and len(value) > 0) if several else not is_list(value):
+            numbers = value if several else [value]
+            if all(kind(one) and one >= self.least and (self.below is None or one < self.below) for one in numbers):
+                return ""
+        what = "whole numbers" if several else "a whole number" if kind is is_whole else "a number"
+        what += f" from {self.least:g}" + ("" if self.below is None else f" to below {self.below:g}")
+        return what + (", with commas between" if several else "")
 
     def __str__(self) -> str:
         return " | ".join(f"[{v}]" if v == self.default else str(v) for v in self.values)

@@ -17,12 +17,12 @@ UPSAMPLING = ("nearest", "transposed")
 
 SPACE: Space = {
     "image_size": Choice((128, 256), 256),
-    "levels": Choice((5, 6, 7), 6),
-    "kernel": Choice((3, 5), 3),
+    "levels": Choice((5, 6, 7), 6, least=2),
+    "kernel": Choice((3, 5), 3, least=1),
     "initializer": Choice(("he_normal", "he_uniform"), "he_normal"),
-    "slope": Choice((0.0, 0.01, 0.1, 0.25, 0.375, 0.5), 0.375),
-    "upsampling": Choice(UPSAMPLING, "nearest"),
-    "width": Choice((4, 8, 12, 16), 16),
+    "slope": Choice((0.0, 0.01, 0.1, 0.25, 0.375, 0.5), 0.375, below=1),
+    "upsampling": Choice(UPSAMPLING, "nearest", closed=True),
+    "width": Choice((4, 8, 12, 16), 16, least=1),
 }
 
 

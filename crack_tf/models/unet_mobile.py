@@ -24,7 +24,7 @@ _DECODER = ("decoder", "detail", "logit")
 SPACE: Space = {
     "image_size": Choice((128, 192, 256), 256),
     "alpha": Choice((0.35, 0.5, 0.75, 1.0), 1.0),
-    "widths": Choice(((48, 32, 16, 8, 8), (96, 64, 32, 16, 8), (128, 96, 64, 32, 16)), (96, 64, 32, 16, 8)),
+    "widths": Choice(((48, 32, 16, 8, 8), (96, 64, 32, 16, 8), (128, 96, 64, 32, 16)), (96, 64, 32, 16, 8), least=1),
     "detail": Choice((0, 4, 8, 16), 8),
     "unfreeze_blocks": Choice((0, 4, 8, mobilenet_v2.BLOCKS), mobilenet_v2.BLOCKS),
 }

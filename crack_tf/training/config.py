@@ -8,6 +8,7 @@ from typing import Any
 
 from crack_tf.data.policies import POLICIES
 from crack_tf.models import ModelSpec, get_model
+from crack_tf.models.space import Choice
 from tflite.arguments import check_types, is_number, is_whole, option_of
 from tflite.errors import CrackError
 
@@ -110,7 +111,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_types(self, "model", "data", "weights", "hyperparameters", "init_from")
+        check_types(self, "model", "data", "weights", "loss", "hyperparameters", "init_from")
         spec = get_model(self.model)
         filled = {
             "data": str(self.data or DEFAULT_DATA[spec.task]),
@@ -129,8 +130,16 @@ class TrainConfig:
         unknown = sorted(set(self.hyperparameters) - set(spec.hyperparameters))
         if unknown:
             raise CrackError(f"--hp {unknown[0]!r}: {self.model} knows {', '.join(spec.hyperparameters)}.")
+        for name, value in self.hyperparameters.items():
+            dimension = spec.space.get(name)
+            if isinstance(dimension, Choice) and (wanted := dimension.wanted(value)):
+                raise CrackError(f"--hp {name}={value!r}: give {wanted}.")
         for names, holds, wanted in (
-            (("image_size",), lambda value: is_whole(value) and 1 <= value <= MAX_SIDE, f"pixels from 1 to {MAX_SIDE}"),
+            (
+                ("image_size",),
+                lambda value: is_whole(value) and spec.smallest <= value <= MAX_SIDE,
+                f"pixels from {spec.smallest} to {MAX_SIDE}",
+            ),
             (_COUNTS, lambda value: is_whole(value) and value >= 1, "a whole number from 1"),
             (_STEPS, lambda value: is_whole(value) and value >= 0, "a whole number from 0"),
             (_POSITIVE, lambda value: is_number(value) and 0 < value < float("inf"), "a number above 0"),

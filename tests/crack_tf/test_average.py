@@ -85,7 +85,7 @@ def test_models_of_two_sizes_are_averaged_only_at_a_stated_one(
     assert main(both) == 2
     assert f"looks at {size} pixels" in capsys.readouterr().err
     assert main([*both, "--image-size", "1000000"]) == 2
-    assert "--image-size 1000000: give pixels from 1 to 2048" in capsys.readouterr().err
+    assert "--image-size 1000000: give pixels from 16 to 2048" in capsys.readouterr().err
     assert not (tmp_path / "both").exists()
 
 

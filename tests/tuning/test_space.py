@@ -69,8 +69,16 @@ def test_a_value_outside_the_declared_ones_may_be_held() -> None:
 @pytest.mark.parametrize(
     ("fixed", "varied", "only", "words"),
     [
-        (["image_size=abc"], [], None, r"--fix 'image_size=abc': give whole numbers of pixels"),
-        ([], ["image_size=64,9.5"], None, r"--vary 'image_size=64,9.5': give whole numbers of pixels"),
+        (["image_size=abc"], [], None, "--fix image_size='abc': give pixels from 16 to 2048"),
+        ([], ["image_size=64,9.5"], None, r"--vary image_size=9\.5: give pixels from 16 to 2048"),
+        (["image_size=8"], [], None, "--fix image_size=8: give pixels from 16 to 2048"),
+        (["width=-1"], [], None, "--fix width=-1: give a whole number from 1"),
+        (["width=1.5"], [], None, r"--fix width=1\.5: give a whole number from 1"),
+        ([], ["width=8,0"], None, "--vary width=0: give a whole number from 1"),
+        (["separable=1"], [], None, "--fix separable=1: give True or False"),
+        (["dropout=1"], [], None, "--fix dropout=1: give a number from 0 to below 1"),
+        ([], ["batch=0,32"], None, "--vary batch=0: give a whole number from 1"),
+        (["loss=3"], [], None, "--fix loss=3: give a text"),
         (["depth=3"], [], None, r"--fix 'depth' cannot be held.*width"),
         (["width"], [], None, "NAME=VALUE"),
         ([], ["width=8"], None, "two different values"),
@@ -84,6 +92,20 @@ def test_a_value_outside_the_declared_ones_may_be_held() -> None:
 def test_a_space_that_cannot_be_is_named(fixed: list[str], varied: list[str], only: str | None, words: str) -> None:
     with pytest.raises(CrackError, match=words):
         search_space("opnet_lite", fixed, varied, only)
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "wanted"),
+    [
+        ("opnet", "widths=16", "give whole numbers from 1, with commas between"),
+        ("opnet", "widths=8,-16", "give whole numbers from 1, with commas between"),
+        ("unet", "upsampling=cubic", "give one of nearest, transposed"),
+        ("unet", "initializer=3", "give a word"),
+    ],
+)
+def test_a_value_that_the_model_cannot_take_is_refused_before_any_trial(model: str, text: str, wanted: str) -> None:
+    with pytest.raises(CrackError, match=f"^--fix {text.partition('=')[0]}=.*: {wanted}"):
+        search_space(model, [text])
 
 
 def test_dimensions_refuse_defaults_outside_themselves() -> None:

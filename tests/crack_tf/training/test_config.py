@@ -51,6 +51,7 @@ def test_a_configuration_cannot_be_changed() -> None:
         ({"policy": "random"}, "--policy 'random': choose one of grouped"),
         ({"limit": 1.5}, "--limit 1.5: give a number from 1, or a share"),
         ({"hyperparameters": {"depth": 3}}, "--hp 'depth': opnet knows"),
+        ({"hyperparameters": {"widths": (4, -8)}}, "--hp widths=(4, -8): give whole numbers from 1"),
         ({"model": "vgg"}, "'vgg' is unknown"),
         ({"model": "unet", "loss": "focal"}, "--loss 'focal': choose bce"),
         ({"loss": "dice"}, "classifies whole tiles"),
@@ -69,7 +70,7 @@ CONFIGS = st.fixed_dictionaries(
     optional={
         "data": st.sampled_from(("metu", "sets/my walls.csv")),
         "policy": st.sampled_from(("plain", "grouped")),
-        "image_size": st.integers(1, MAX_SIDE),
+        "image_size": st.integers(32, MAX_SIDE),
         "weights": st.sampled_from(("none", "backbone.h5")),
         "init_from": st.just("runs/old.keras"),
         "epochs": _COUNTS,
