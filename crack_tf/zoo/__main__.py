@@ -12,8 +12,9 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from crack_tf.models.shipped import FOLDER, ROLES, ZooModel, check, read_zoo
+from crack_tf.models.shipped import FOLDER, MANIFEST, ROLES, ZooModel, check, read_zoo
 from tflite.cli import named_path, positive_int, run_main
+from tflite.errors import CrackError
 from tflite.words import counted
 
 
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     """Do what the command line asks for.
 
     Raises:
-        CrackError: see `load`, `check` and `crack_tf.zoo.add.add`.
+        CrackError: if there is no zoo in the folder; see also `load`, `check` and `crack_tf.zoo.add.add`.
     """
     if args.command == "add":
         from crack_tf.zoo.add import add
@@ -81,6 +82,10 @@ def run(args: argparse.Namespace) -> None:
         )
         print(f"{model.name}: {model.size / 1000:,.0f} kB, {model.summary}")
         return
+    if not (args.zoo / MANIFEST).is_file():
+        raise CrackError(
+            f"--zoo {args.zoo}: no {MANIFEST} lies there. Name the folder of a zoo, or leave the option out."
+        )
     if args.command == "renew":
         from crack_tf.zoo.add import renew
 

@@ -280,6 +280,14 @@ def test_an_empty_zoo_says_what_to_do(tmp_path: Path) -> None:
     assert main(["--zoo", str(tmp_path), "check"]) == 0
 
 
+@pytest.mark.parametrize("command", ["list", "check", "renew"])
+def test_a_folder_without_a_zoo_is_named_with_its_option(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--zoo", str(tmp_path / "nosuch"), command]) == 2
+    assert f"--zoo {tmp_path / 'nosuch'}: no zoo.json" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_a_missing_or_changed_file_is_named(role: str, small_zoo: Path) -> None:
     path = read_zoo(small_zoo)[1]["one"].path(role)
