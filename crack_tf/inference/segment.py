@@ -453,9 +453,12 @@ def _is_whole(record: dict[str, Any], limits: Collection[float]) -> bool:
     try:
         row_of(record, Path())
         report_line(record)
-        marks = [*record["cracks"], *record["unclear"]]
-        trusted = all(isinstance(mark["width_trusted"], bool) for mark in marks)
-        return trusted and all(mark[column(limit)] in ANSWERS for limit in limits for mark in marks)
+        # Earlier versions gave what may be no crack sizes.
+        columns = ("width_trusted", *map(column, limits))
+        if any(mark[name] is not None for mark in record["unclear"] for name in columns):
+            return False
+        trusted = all(isinstance(crack["width_trusted"], bool) for crack in record["cracks"])
+        return trusted and all(crack[column(limit)] in ANSWERS for limit in limits for crack in record["cracks"])
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         return False
 

@@ -33,6 +33,7 @@ from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
 from tflite.place.exposure import read_exposure
 
+_OF_ANY_SHAPE = ("number", "mm_per_pixel", "x", "y", "w", "h", "parts", "note", "outline")
 TABLE_COLUMNS = (*COLUMNS, *PATTERN_COLUMNS, *RANGE_COLUMNS)  # of cracks.csv, and one more for each limit
 PROFILE_COLUMNS = ("crack", *WIDTH_COLUMNS, "along_mm", "width_mm")
 
@@ -113,7 +114,7 @@ def write_cracks(
     rows = [_row(crack, limits) | more for crack, more in zip(marks.cracks, patterns, strict=True)]
     rows += [_row(crack, limits) for crack in marks.unclear]
     write_csv(out / TABLE, rows, (*TABLE_COLUMNS, *map(column, limits)))
-    profiles = [row for crack in (*marks.cracks, *marks.unclear) for row in profile_rows(crack, view)]
+    profiles = [row for crack in marks.cracks for row in profile_rows(crack, view)]
     write_csv(out / PROFILES, profiles, PROFILE_COLUMNS)
     if photo is not None:
         drawn = mask if left_out is None else mask | left_out
@@ -187,7 +188,13 @@ def profile_rows(crack: Crack, view: View | None = None) -> list[dict[str, Any]]
 
 
 def _row(crack: Crack, limits: Sequence[float], geometry: bool = False) -> dict[str, Any]:
-    return crack.as_dict(geometry) | {column(limit): crack.judged(limit) for limit in limits}
+    """As tables and records have it: what may be no crack has a place and a note, but no sizes and answers, as in a survey."""
+    row = crack.as_dict(geometry) | {column(limit): crack.judged(limit) for limit in limits}
+    if crack.note is None:
+        return row
+    return {
+        name: value if name in _OF_ANY_SHAPE else [] if isinstance(value, list) else None for name, value in row.items()
+    }
 
 
 def without_specks(mask: np.ndarray, extent: float) -> np.ndarray:

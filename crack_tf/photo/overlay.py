@@ -141,10 +141,9 @@ def _there(point: Point, times: int) -> Point:
 
 def caption(crack: Crack) -> str:
     """Number, length and widths in one line, in millimetres when they are known; ABOUT stands before both widths where they are not to be
-    trusted, before the maximum where a hole in the crack's way has it. What may be no crack is `unclear`, and its widths are no crack's."""
+    trusted, before the maximum where a hole in the crack's way has it. What may be no crack is `unclear`: its sizes are no crack's."""
     if crack.note is not None:
-        long = f"{crack.length_px:.0f} px" if crack.mm_per_pixel is None else f"{crack.length_mm:.0f} mm"
-        return f"{crack.number}: unclear, {long}"
+        return f"{crack.number}: unclear"
     name = f"{crack.number}: "
     about = "" if crack.width_trusted else ABOUT
     hole = ABOUT if crack.width_trusted and is_hole(crack.mean_width_px, crack.max_width_px) else ""

@@ -115,7 +115,14 @@ def test_a_stain_and_a_speck_are_no_cracks_and_are_told(
     with (tmp_path / "out" / "pier.png" / "cracks.csv").open() as stream:
         crack, blot = csv.DictReader(stream)
     assert (crack["number"], crack["note"], crack["limit_0.1_mm"]) == ("1", "", "exceeds")
-    assert (blot["number"], blot["width_trusted"], blot["limit_0.1_mm"]) == ("2", "False", "cannot tell")
+    place = {"number": "2", "mm_per_pixel": "0.1", "x": "30", "y": "60", "w": "50", "h": "30", "parts": "1"}
+    assert {name: value for name, value in blot.items() if value and name != "note"} == place, (
+        "no sizes, as in a survey"
+    )
+    with (tmp_path / "out" / "pier.png" / "widths.csv").open() as stream:
+        assert {row["crack"] for row in csv.DictReader(stream)} == {"1"}
+    (unclear,) = read_json(tmp_path / "out" / "pier.png" / "cracks.json")["unclear"]
+    assert (unclear["length_px"], unclear["centreline"], len(unclear["outline"])) == (None, [], 1)
     assert blot["note"].startswith("unclear: what is drawn here is too wide for its length")
     (row,) = rows(tmp_path / "out")
     assert (row["cracks"], row["unclear"], row["short"], row["widest_px"]) == ("1", "1", "1", crack["max_width_px"])
@@ -175,7 +182,7 @@ def test_limits_are_counted_over_all_photographs_also_those_done_before(
     assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("limit ")] == told
 
 
-@pytest.mark.parametrize("damage", [None, "perhaps"])
+@pytest.mark.parametrize("damage", [None, "perhaps", False])
 @pytest.mark.parametrize("name", ["width_trusted", "limit_0.1_mm"])
 def test_a_photograph_whose_record_lacks_a_column_is_done_again(
     model: Path, tmp_path: Path, name: str, damage: str | None
