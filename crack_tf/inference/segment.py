@@ -46,7 +46,7 @@ from crack_tf.photo.limits import ANSWERS, CANNOT_TELL, Untold, column, tell, un
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
 from crack_tf.photo.overlay import ABOUT, ABOUT_WORDS
-from crack_tf.photo.ranges import is_hole
+from crack_tf.photo.ranges import is_hole, told_length
 from tflite.arguments import check_types
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.drawn import marked
@@ -234,7 +234,7 @@ def work(
                 say_now(numbered(number, len(places), report_line(record)))
             rows.append(row_of(record, place.folder.relative_to(out)))
             cracks, others = record.get("cracks", ()), record.get("unclear", ())
-            doubtful |= not all(map(_is_sure, (*cracks, *others)))
+            doubtful |= not all(map(_is_sure, cracks))
             marks_unclear += len(others)
             for limit, told in answers.items():
                 told += [mark[column(limit)] for mark in cracks]
@@ -519,7 +519,9 @@ def report_line(record: dict[str, Any]) -> str:
         digits = 2 if unit == "mm" else 1
         width, doubted = (max(crack[f"max_width_{unit}"] for crack in some) for some in (_wide(cracks), cracks))
         about = "" if any(map(_is_sure, cracks)) else ABOUT
-        text += f", longest {cracks[0][f'length_{unit}']:.0f} {unit}, widest {about}{width:.{digits}f} {unit}"
+        first = cracks[0]
+        long = first[f"length_{unit}"], first[f"length_low_{unit}"], first[f"length_high_{unit}"]
+        text += f", longest {told_length(*long, unit)}, widest {about}{width:.{digits}f} {unit}"
         text += f" (in doubt: {ABOUT}{doubted:.{digits}f} {unit})" if doubted > width else ""
     text += others(Counter(mark["note"] for mark in record["unclear"]), record["short"])
     if record["reason"]:

@@ -15,7 +15,7 @@ from crack_tf.photo.limits import tell
 from crack_tf.photo.masks import check_crack_mask, lay_on_photo, read_mask
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
-from crack_tf.photo.overlay import ABOUT, ABOUT_WORDS, caption
+from crack_tf.photo.overlay import caption, words_of
 from tflite.arguments import check_path, check_types
 from tflite.errors import CrackError
 from tflite.formats import is_drawn
@@ -96,7 +96,6 @@ class MeasuredMask:
             told.append(f"{caption(crack)}{doubt}")
         told += [f"{caption(crack)} ({(crack.note or '').removeprefix('unclear: ')})" for crack in self.unclear]
         total = counted(len(self.cracks), "crack") + others(Counter(crack.note for crack in self.unclear), self.short)
-        every = (*self.cracks, *self.unclear)
         limits = [
             tell(
                 limit,
@@ -106,8 +105,8 @@ class MeasuredMask:
             )
             for limit in self.limit_mm
         ]
-        tilde = f"; {ABOUT_WORDS}" if any(ABOUT in caption(crack) for crack in every) else ""
-        return [*told, *limits, f"{total} (length, mean / maximum width{tilde}), written to {self.folder}"]
+        meaning = "; ".join(["length, mean / maximum width", *words_of(map(caption, self.cracks))])
+        return [*told, *limits, f"{total} ({meaning}), written to {self.folder}"]
 
 
 def measure_mask(

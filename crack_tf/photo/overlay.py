@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from crack_tf.photo.cracks import Crack, Point
 from crack_tf.photo.doubt import UNCLEAR_WORDS
 from crack_tf.photo.key import BLUE, GREEN, VERMILION, WHITE, YELLOW, Colour, with_key_below
 from crack_tf.photo.masks import check_mask
-from crack_tf.photo.ranges import is_hole
+from crack_tf.photo.ranges import AT_LEAST, AT_LEAST_WORDS, is_hole, told_length
 from tflite.drawn import marked
 from tflite.errors import CrackError
 
@@ -118,8 +118,7 @@ def _key(
         key.append((_UNCLEAR, UNCLEAR_WORDS))
     if short:
         key.append((_SHORT, "too short, left out"))
-    if any(ABOUT in caption(crack) for crack in cracks):
-        key.append((None, ABOUT_WORDS))
+    key += [(None, words) for words in words_of(map(caption, cracks))]
     if unlabelled:
         key.append((None, f"{unlabelled} without a label: see the table"))
     return key
@@ -140,16 +139,28 @@ def _there(point: Point, times: int) -> Point:
 
 
 def caption(crack: Crack) -> str:
-    """Number, length and widths in one line, in millimetres when they are known; ABOUT stands before both widths where they are not to be
-    trusted, before the maximum where a hole in the crack's way has it. What may be no crack is `unclear`: its sizes are no crack's."""
+    """Number, length and widths in one line, in millimetres when they are known.
+
+    AT_LEAST stands before a length without an upper end; ABOUT before both widths where they are not to be trusted, before the maximum
+    where a hole in the crack's way has it. What may be no crack is `unclear`: its sizes are no crack's.
+    """
     if crack.note is not None:
         return f"{crack.number}: unclear"
     name = f"{crack.number}: "
     about = "" if crack.width_trusted else ABOUT
     hole = ABOUT if crack.width_trusted and is_hole(crack.mean_width_px, crack.max_width_px) else ""
-    if crack.mm_per_pixel is None:
-        return f"{name}{crack.length_px:.0f} px, {about}{crack.mean_width_px:.1f} / {hole}{crack.max_width_px:.1f} px"
-    return f"{name}{crack.length_mm:.0f} mm, {about}{crack.mean_width_mm:.2f} / {hole}{crack.max_width_mm:.2f} mm"
+    ranges, length = crack.ranges_mm, crack.length_mm
+    if ranges is None or length is None:
+        long = told_length(crack.length_px, crack.ranges[0].low, crack.ranges[0].high, "px")
+        return f"{name}{long}, {about}{crack.mean_width_px:.1f} / {hole}{crack.max_width_px:.1f} px"
+    long = told_length(length, ranges[0].low, ranges[0].high, "mm")
+    return f"{name}{long}, {about}{crack.mean_width_mm:.2f} / {hole}{crack.max_width_mm:.2f} mm"
+
+
+def words_of(captions: Iterable[str]) -> list[str]:
+    """What the words in captions mean that are there."""
+    told = "\n".join(captions)
+    return [meaning for word, meaning in ((AT_LEAST, AT_LEAST_WORDS), (ABOUT, ABOUT_WORDS)) if word in told]
 
 
 @dataclass(frozen=True)

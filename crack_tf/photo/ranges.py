@@ -35,6 +35,8 @@ import numpy as np
 from crack_tf.photo.slit import SlitWidths
 from crack_tf.photo.view import Scales
 
+AT_LEAST = "at least "
+AT_LEAST_WORDS = "at least: its end is not in sight"
 LENGTH_DIGITS, WIDTH_DIGITS = 2, 3  # decimals of a range's ends in tables
 _LOW, _HIGH, _HIGH_ONLY = 0.06, 0.85, 0.83  # shares of the posterior; the last where the lower end is 0
 FINEST_PX = 1.0  # likelier width below which the lower end is 0
@@ -153,6 +155,18 @@ def inside(length: Range, drawn: float, extent: float, diagonal: float) -> Range
 def open_ended(length: Range) -> Range:
     """Range of the length of a crack that runs out of its photograph, or goes on nobody knows how far."""
     return Range(length.low, math.inf)
+
+
+def told_length(length: float, low: float, high: float | None, unit: str) -> str:
+    """A length for a person: "300 mm", or "at least 264 mm" where nobody knows how far the crack goes on.
+
+    Args:
+        length: as stated.
+        low, high: its range; without an upper end None, as tables have it, or infinity.
+        unit: of all three.
+    """
+    goes_on = high is None or high == math.inf
+    return f"{AT_LEAST}{low:.0f} {unit}" if goes_on else f"{length:.0f} {unit}"
 
 
 def widest_by_network(most: Range, mean: Range, missing_light: float) -> Range:

@@ -199,6 +199,18 @@ def test_a_finding_opens_with_its_facts_and_both_pictures(report_of: ReportOf, o
     assert (report.path.parent / tab.get_attribute("#files a", "href")).is_file()
 
 
+def test_a_length_without_an_upper_end_reads_at_least(open_page: OpenPage, tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 2)
+    first = replace(survey.findings[0], touches_border=True, length_high_px=None, length_high_mm=None)
+    path = write_page(tmp_path, replace(survey, findings=(first, *survey.findings[1:])))
+    tab = open_page(path)
+    least = f"at least {first.length_low_mm:.0f} mm"
+    assert tab.texts(".card .measures span")[1] == f"{least} long"
+    tab.click(".card >> nth=0")
+    facts = dict(zip(tab.texts("#facts dt"), tab.texts("#facts dd"), strict=True))
+    assert facts["Length"] == f"{first.length_mm:.0f} mm ({least}: its end is not in sight)"
+
+
 def test_the_widths_along_a_crack_are_drawn_where_there_are_any(report_of: ReportOf, open_page: OpenPage) -> None:
     report = report_of(12)
     tab = open_page(report.path)

@@ -166,14 +166,22 @@
     return px === null ? "not measured" : `${px.toFixed(digits ? 1 : 0)} px`;
   }
 
-  // "0.42 mm (0.35 to 0.55)"; of a survey from before there were ranges "0.42 mm (± 0.03 by the scale)".
+  // The lower end of a range without an upper one, in the unit that `quantity` takes: "at least 264 mm"; else null.
+  function atLeast(finding, name, digits) {
+    const unit = finding[`${name}_mm`] === null ? "px" : "mm";
+    const [low, high] = [finding[`${name}_low_${unit}`], finding[`${name}_high_${unit}`]];
+    return typeof low === "number" && typeof high !== "number" ? `at least ${unit === "mm" ? quantity(low, null, digits) : quantity(null, low, digits)}` : null;
+  }
+
+  // "0.42 mm (0.35 to 0.55)", "300 mm (at least 264 mm: its end is not in sight)"; of a survey from before there were ranges "0.42 mm (± 0.03 by the scale)".
   function withRange(finding, name, digits) {
     const [mm, px] = [finding[`${name}_mm`], finding[`${name}_px`]];
     const unit = mm === null ? "px" : "mm";
     const [low, high] = [finding[`${name}_low_${unit}`], finding[`${name}_high_${unit}`]];
     const places = unit === "mm" ? digits : digits ? 1 : 0;
     const text = quantity(mm, px, digits);
-    if (typeof low === "number" && typeof high !== "number") return `${text} (at least ${low.toFixed(places)}: its end is not in sight)`;
+    const least = atLeast(finding, name, digits);
+    if (least !== null) return `${text} (${least}: its end is not in sight)`;
     if (typeof low === "number" && typeof high === "number") return `${text} (${low.toFixed(places)} to ${high.toFixed(places)})`;
     const error = finding[`${name}_error_mm`];
     return mm === null || error === null ? text : `${text} (± ${error.toFixed(digits)} by the scale)`;
@@ -201,7 +209,7 @@
   function measures(finding) {
     if (finding.length_px === null) return ["not measured"];
     const about = finding.width_trusted && !finding.hole ? "" : "about ";
-    return [`${about}${withRange(finding, "max_width", 2)} wide`, `${quantity(finding.length_mm, finding.length_px, 0)} long`];
+    return [`${about}${withRange(finding, "max_width", 2)} wide`, `${atLeast(finding, "length", 0) ?? quantity(finding.length_mm, finding.length_px, 0)} long`];
   }
 
   function place(finding) {

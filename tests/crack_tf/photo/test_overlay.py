@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from crack_tf.photo.cracks import measure_cracks
-from crack_tf.photo.overlay import caption, draw_cracks
+from crack_tf.photo.overlay import caption, draw_cracks, words_of
 from tflite.errors import CrackError
 
 
@@ -36,6 +36,15 @@ def test_captions_are_in_millimetres_when_the_scale_is_known(mask: np.ndarray) -
     assert caption(measure_cracks(mask, mm_per_pixel=0.1)[0]) == "1: 10 mm, 0.60 / 0.60 mm"
 
 
+def test_a_length_without_an_upper_end_is_told_by_its_lower_one(mask: np.ndarray) -> None:
+    mask[:, :60] |= mask[:, 60:61]  # from the photograph's left border on
+    (crack,) = measure_cracks(mask)
+    low = crack.ranges[0].low
+    assert caption(crack).startswith(f"1: at least {low:.0f} px, 6.0")
+    assert caption(replace(crack, mm_per_pixel=0.1)).startswith(f"1: at least {low / 10:.0f} mm, 0.60")
+    assert words_of([caption(crack)]) == ["at least: its end is not in sight"]
+
+
 def test_widths_that_are_not_to_be_trusted_are_marked(mask: np.ndarray) -> None:
     mask[42:] = False
     assert caption(measure_cracks(mask)[0]) == "1: 100 px, about 2.0 / 2.0 px"
@@ -56,6 +65,7 @@ def test_a_shape_that_may_be_no_crack_is_drawn_by_its_outline_alone(mask: np.nda
     photo = np.full((80, 120, 3), 128, np.uint8)
     (crack,) = measure_cracks(mask)
     doubted = replace(crack, note="unclear")
+    assert words_of([caption(doubted), caption(crack)]) == []
     assert caption(doubted) == "1: unclear"  # its sizes are no crack's
     image = np.asarray(draw_cracks(photo, [doubted], labels=False))
     blue = (image == (0, 114, 178)).all(axis=2)
