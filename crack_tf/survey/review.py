@@ -5,7 +5,8 @@
 `report.html` exports a review as JSON:
 
     format "crack_tf.review/1", survey (see `survey_id`), source, reviewer, exported (time),
-    decisions {id of a finding: {decision "accepted", "rejected" or "" (a comment only), comment, time, reviewer}}
+    decisions {id of a finding: {decision "accepted", "rejected" or "" (a comment only), comment, time, reviewer,
+    commented (time), commenter}}
 
 The survey's folder keeps it as `review.json`. Whatever writes tables or a report there later takes the decisions from it.
 """
@@ -29,7 +30,7 @@ FORMAT = "crack_tf.review/1"
 FILE_NAME = "review.json"  # in the survey's folder
 ACCEPTED, REJECTED, UNDECIDED = "accepted", "rejected", ""
 DECISIONS = (ACCEPTED, REJECTED, UNDECIDED)
-COLUMNS = ("decision", "comment", "reviewer", "reviewed")
+COLUMNS = ("decision", "comment", "reviewer", "reviewed", "commenter", "commented")
 _MAX_COMMENT = 10_000  # characters; the page allows 2,000
 
 
@@ -40,14 +41,28 @@ class Decision:
     Attributes:
         decision: one of DECISIONS.
         comment: free text, may be empty.
-        time: when, ISO 8601, or "" where it is not known.
-        reviewer: who decided, as they wrote it; may be empty.
+        time: when it was decided, ISO 8601, or "" where it is not known.
+        reviewer: who decided, as they wrote it; may be empty. Without a decision, time and reviewer of the comment.
+        commented, commenter: when the comment was written, and by whom; in reviews from before 2026-12 not known beside a decision that
+            names somebody, since anybody may have written it later.
     """
 
     decision: Annotated[str, OneOf(DECISIONS)]
     comment: Annotated[str, Text(_MAX_COMMENT)] = ""
     time: Annotated[str, Text(64)] = ""
     reviewer: str = ""
+    commented: Annotated[str, Text(64)] = ""
+    commenter: str = ""
+
+    def by(self, reviewer: str) -> Decision:
+        """With a name where there is none: that of who made the file."""
+        entry = self if self.reviewer else replace(self, reviewer=reviewer)
+        if not self.comment or self.commenter:
+            return entry
+        if self.commented:
+            return replace(entry, commenter=reviewer)
+        unknown = self.decision and self.reviewer
+        return entry if unknown else replace(entry, commented=self.time, commenter=entry.reviewer)
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,7 @@ class Review:
     Attributes:
         survey: id of the survey that it belongs to.
         source: name of that survey's source.
-        reviewer: who made the file; may be empty. Decisions that name nobody are theirs.
+        reviewer: who made the file; may be empty. Decisions and comments that name nobody are theirs.
         exported: when the file was made, ISO 8601, or "".
         decisions: finding id -> decision; findings that nobody looked at are missing.
     """
@@ -69,10 +84,7 @@ class Review:
     decisions: Mapping[FindingId, Decision]
 
     def __post_init__(self) -> None:
-        named = {
-            name: entry if entry.reviewer else replace(entry, reviewer=self.reviewer)
-            for name, entry in self.decisions.items()
-        }
+        named = {name: entry.by(self.reviewer) for name, entry in self.decisions.items()}
         object.__setattr__(self, "decisions", named)
 
     @property
@@ -118,6 +130,9 @@ def _from_table(out: Path) -> Review | None:
                 "comment": row["comment"],
                 "time": row["reviewed"],
                 "reviewer": row["reviewer"],
+                # That version had one reviewer for all.
+                "commented": row["reviewed"] if row["comment"] else "",
+                "commenter": row["reviewer"] if row["comment"] else "",
             }
             for row in rows
             if row["decision"] or row["comment"]
@@ -280,5 +295,5 @@ def review_columns(review: Review, finding_id: str) -> dict[str, str]:
     entry = review.decisions.get(finding_id)
     if entry is None:
         return dict.fromkeys(COLUMNS, "")
-    values = (entry.decision, entry.comment, entry.reviewer, entry.time)
+    values = (entry.decision, entry.comment, entry.reviewer, entry.time, entry.commenter, entry.commented)
     return dict(zip(COLUMNS, values, strict=True))

@@ -427,11 +427,12 @@ def test_a_later_reviewers_decisions_have_their_own_name(open_page: OpenPage, tm
     tab.fill("#reviewer", "B. Engineer")
     tab.click(".open >> nth=0")
     tab.fill("#comment", "I agree")
-    assert tab.texts("#decided-by") == ["A. Engineer, 2026-01-02 03:04 UTC"]
+    assert tab.texts("#decided-by") == ["Decision: A. Engineer, 2026-01-02 03:04 UTC"]
+    assert tab.texts("#commented-by")[0].startswith("Comment: B. Engineer, 20")
     tab.focus("#next")
     tab.keyboard.press("ArrowRight")
     tab.keyboard.press("r")
-    assert tab.texts("#decided-by")[0].startswith("B. Engineer, 20")
+    assert tab.texts("#decided-by")[0].startswith("Decision: B. Engineer, 20")
     tab.keyboard.press("ArrowRight")
     assert tab.texts("#decided-by") == [""]
     tab.keyboard.press("a")
@@ -439,7 +440,9 @@ def test_a_later_reviewers_decisions_have_their_own_name(open_page: OpenPage, tm
     found = read_review(export(tab, tmp_path), survey).decisions
     names = {first: "A. Engineer", second: "B. Engineer", third: "B. Engineer"}
     assert {name: entry.reviewer for name, entry in found.items()} == names
-    assert found[first] == replace(entries[first], comment="I agree", reviewer="A. Engineer")
+    made = replace(entries[first], comment="I agree", reviewer="A. Engineer", commenter="B. Engineer")
+    assert found[first] == replace(made, commented=found[first].commented)
+    assert found[first].commented > entries[first].time
 
 
 def test_the_totals_follow_the_decisions_and_a_rejected_cards_verdict_is_struck(

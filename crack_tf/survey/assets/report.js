@@ -55,8 +55,15 @@
       const entries = [id, ...(data.merged[id] ?? [])].map((name) => decisions[name]).filter((entry) => ["accepted", "rejected", ""].includes(entry?.decision));
       const decided = entries.filter((entry) => entry.decision);
       if (!entries.length || new Set(decided.map((entry) => entry.decision)).size > 1) continue;
-      const { decision, comment, time, reviewer: by } = decided[0] ?? entries[0];
-      now[id] = { decision, comment: String(comment || ""), time: String(time || ""), reviewer: String(by || reviewer || "") };
+      const { decision, comment, time, reviewer: by, commented, commenter } = decided[0] ?? entries[0];
+      now[id] = {
+        decision,
+        comment: String(comment || ""),
+        time: String(time || ""),
+        reviewer: String(by || reviewer || ""),
+        commented: String(commented || ""),
+        commenter: String(commenter || (commented && reviewer) || ""),
+      };
       left -= entries.length;
     }
     return { now, left };
@@ -71,15 +78,17 @@
   }
 
   function entryOf(id) {
-    return review.decisions[id] || { decision: "", comment: "", time: "", reviewer: "" };
+    return review.decisions[id] || { decision: "", comment: "", time: "", reviewer: "", commented: "", commenter: "" };
   }
 
   function decide(id, change) {
     const before = entryOf(id);
     // Whoever comments on a decision has not made it.
     const stands = before.decision && before.reviewer && !("decision" in change);
-    const made = stands ? {} : { time: new Date().toISOString(), reviewer: review.reviewer };
-    const entry = { ...before, ...change, ...made };
+    const [time, by] = [new Date().toISOString(), review.reviewer];
+    const made = stands ? {} : { time, reviewer: by };
+    const written = !("comment" in change) ? {} : change.comment ? { commented: time, commenter: by } : { commented: "", commenter: "" };
+    const entry = { ...before, ...change, ...made, ...written };
     if (entry.decision || entry.comment) review.decisions[id] = entry;
     else delete review.decisions[id];
     storeReview();
@@ -559,13 +568,22 @@
     return link;
   }
 
+  // "Decision: A. Engineer, 2026-01-02 03:04 UTC"; what has no name yet is of who decides in this browser.
+  function madeBy(what, name, time) {
+    const told = [name || (time && review.reviewer), (time || "").replace("T", " ").replace(/:\d\d(\.\d+)?Z$/, " UTC")].filter(Boolean).join(", ");
+    return told && `${what}: ${told}`;
+  }
+
   function showDecision() {
-    const { decision, comment, time, reviewer } = entryOf(current.id);
+    const { decision, comment, time, reviewer, commented, commenter } = entryOf(current.id);
     for (const button of document.querySelectorAll(".decision")) {
       button.setAttribute("aria-pressed", String(button.value === decision));
     }
     if ($("comment").value !== comment) $("comment").value = comment;
-    $("decided-by").textContent = [reviewer || (time && review.reviewer), time.replace("T", " ").replace(/:\d\d(\.\d+)?Z$/, " UTC")].filter(Boolean).join(", ");
+    // Before 2026-12 a comment beside a decision had no name of its own; one alone has the name of who wrote it.
+    const own = commented || commenter ? [commenter, commented] : decision ? ["", ""] : [reviewer, time];
+    $("commented-by").textContent = comment ? madeBy("Comment", ...own) : "";
+    $("decided-by").textContent = decision ? madeBy("Decision", reviewer, time) : "";
   }
 
   function step(by) {

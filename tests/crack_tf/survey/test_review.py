@@ -82,7 +82,8 @@ def test_a_review_is_read_with_its_decisions(tmp_path: Path, survey: Survey) -> 
     assert (first.decision, first.comment, first.time) == ("accepted", "about 0", "2025-06-02T08:00:00Z")
     expected = content(survey, "accepted", "rejected", "")
     expected["decisions"] = {
-        name: {**entry, "reviewer": "A. Engineer"} for name, entry in expected["decisions"].items()
+        name: {**entry, "reviewer": "A. Engineer", "commented": entry["time"], "commenter": "A. Engineer"}
+        for name, entry in expected["decisions"].items()
     }
     assert review.as_json() == expected
 
@@ -180,7 +181,10 @@ def test_decisions_are_added_to_tables_and_report(tmp_path: Path, survey: Survey
     with (out / "findings.csv").open(encoding="utf-8", newline="") as stream:
         rows = {row["id"]: row for row in csv.DictReader(stream)}
     first, second, third = (rows[finding.id] for finding in survey.findings[:3])
-    assert [first[name] for name in COLUMNS] == ["accepted", "about 0", "A. Engineer", "2025-06-02T08:00:00Z"]
+    assert [first[name] for name in COLUMNS] == [
+        *("accepted", "about 0", "A. Engineer", "2025-06-02T08:00:00Z"),
+        *("A. Engineer", "2025-06-02T08:00:00Z"),
+    ]
     assert (second["decision"], third["decision"], third["comment"]) == ("rejected", "", "about 2")
     assert first["photo"] == survey.findings[0].photo
     features = {entry["properties"]["id"]: entry for entry in read_json(out / "findings.geojson")["features"]}
@@ -216,7 +220,7 @@ def test_a_later_review_replaces_the_columns(tmp_path: Path, survey: Survey) -> 
     with (out / "findings.csv").open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         decisions = {row["id"]: row["decision"] for row in reader}
-    assert list(reader.fieldnames or ())[-4:] == list(COLUMNS)
+    assert list(reader.fieldnames or ())[-6:] == list(COLUMNS)
     assert len(reader.fieldnames or ()) == len(set(reader.fieldnames or ()))
     assert decisions[survey.findings[0].id] == "rejected"
 
@@ -263,6 +267,30 @@ def test_each_decision_keeps_who_made_it_and_when(tmp_path: Path, survey: Survey
     review, _ = kept_review(out, survey)
     assert review is not None
     assert review.reviewers == "A. Engineer, B. Engineer"
+
+
+def test_a_comment_has_its_own_author_and_time_where_anybody_says_them(tmp_path: Path, survey: Survey) -> None:
+    first, second, third, fourth, *_ = (finding.id for finding in survey.findings)
+    old, later = "2025-06-02T08:00:00Z", "2026-01-01T08:00:00Z"
+    by_a = {"decision": "accepted", "time": old, "reviewer": "A. Engineer", "comment": "wet"}
+    decisions = {
+        first: by_a | {"commented": later, "commenter": "C. Engineer"},
+        second: by_a,  # from before comments had an author: anybody may have written it
+        third: {"decision": "", "comment": "look again", "time": old, "reviewer": "A. Engineer"},
+        fourth: {"decision": "rejected", "comment": "a cable", "time": old},
+    }
+    value = content(survey) | {"reviewer": "B. Engineer", "decisions": decisions}
+    apply_review(tmp_path / "found", write_review(tmp_path, value))
+    for _ in range(2):  # from the file that was given, and from the one that the folder keeps
+        with (tmp_path / "found" / "findings.csv").open(encoding="utf-8", newline="") as stream:
+            rows = {row["id"]: (row["reviewer"], row["commenter"], row["commented"]) for row in csv.DictReader(stream)}
+        assert [rows[name] for name in decisions] == [
+            ("A. Engineer", "C. Engineer", later),
+            ("A. Engineer", "", ""),
+            ("A. Engineer", "A. Engineer", old),
+            ("B. Engineer", "B. Engineer", old),
+        ]
+        apply_review(tmp_path / "found", tmp_path / "found" / "review.json")
 
 
 def test_the_kept_review_is_read_once(tmp_path: Path, survey: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
