@@ -78,6 +78,10 @@ def find_lens(camera: str, focal_mm: float | None = None, sensor_width_mm: float
 
 def _named(camera: str, focal_mm: float | None) -> Lens:
     known = CAMERAS[camera]
+    if focal_mm is not None and known.focal_mm is not None:
+        raise CrackError(
+            f"--focal-mm {focal_mm:g}: {camera} has a fixed lens of {known.focal_mm:g} mm. Leave it out, or give a photograph of your camera."
+        )
     focal = known.focal_mm if focal_mm is None else focal_mm
     if focal is None:
         raise CrackError(f"--camera {camera} takes any lens. Give that of yours, such as --focal-mm 16.")

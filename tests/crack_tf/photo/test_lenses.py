@@ -57,6 +57,8 @@ def test_what_tells_no_lens_is_refused(tmp_path: Path) -> None:
             find_lens(photo(tmp_path / "e.jpg", x920A=absurd), sensor_width_mm=13.2)
     with pytest.raises(CrackError, match=r"--sensor-width-mm 13\.2: that of pi-camera-3 is known, 6\.45 mm"):
         find_lens("pi-camera-3", sensor_width_mm=13.2)
+    with pytest.raises(CrackError, match=r"--focal-mm 16: pi-camera-3 has a fixed lens of 4\.74 mm\. Leave it out"):
+        find_lens("pi-camera-3", focal_mm=16.0)
     (tmp_path / "d.jpg").write_bytes(b"no photograph")
     with pytest.raises(CrackError, match=r"d\.jpg is not an image in a supported format \(JPEG") as told:
         find_lens(str(tmp_path / "d.jpg"))
