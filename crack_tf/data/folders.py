@@ -21,7 +21,6 @@ from tflite.manifest import LABELS, SPLITS
 from tflite.photographs import list_photographs
 
 DATA_VARIABLE = "CRACK_TF_DATA"
-MINED = "mined.json"  # the settings that `crack-tf data mine` writes first into its folder
 _CRACK = {"crack", "cracks", "cracked", "positive", "positives", "with_crack", "with_cracks", "cd", "cp", "cw"}
 _NO_CRACK = {
     *("no_crack", "no_cracks", "nocrack", "non_crack", "noncrack", "non_cracked", "noncracked", "not_cracked"),

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from crack_tf.common import mined
+
 NeighbourRule = Callable[[Sequence[str], Sequence[int]], list[str | None]]
 
 
@@ -99,8 +101,7 @@ cssc_photographs = folder_rule(r"\D*(\d{3}).*")
 uav_concrete_stretches = number_blocks(100)
 # Scenes: number within the source, photograph, then scale and place of the crop, or that it is whole. The source is the folder.
 scene_photographs = folder_rule(r"\d+_(.+?)_(?:s\d+_\d+_\d+|whole)")
-# Tiles of `crack-tf data mine`: photograph with a hash of its path, then the tile's place; neighbours overlap.
-mined_photographs = crop_rule(r"(.+_[0-9a-f]{8})_\d+_\d+_\d+")
+mined_photographs = crop_rule(mined.TILE)  # neighbours overlap
 
 METU_BLOCK = 100  # file numbers per block, see `metu_blocks`
 METU_REACH = (

@@ -11,11 +11,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from crack_tf.common import mined
 from crack_tf.data.audit import audit
 from crack_tf.data.cache import cache_folder
 from crack_tf.data.folders import (
     DATA_VARIABLE,
-    MINED,
     CleanSource,
     Source,
     has_class_folders,
@@ -285,7 +285,7 @@ def locate(source: str, root: str | None = None, threshold_masks: bool = False, 
         entry = next((known for known in DATASETS.values() if _same(known.local_copy(), folder)), None)
     drawn = (folder / SETTINGS).is_file()  # by this program's own generator, wherever it was told to put the set
     name, licence = folder.name, "CC0-1.0" if drawn else "not stated"
-    neighbours = mined_photographs if (folder / MINED).is_file() else None
+    neighbours = mined_photographs if (folder / mined.SETTINGS).is_file() else None
     if entry is not None:
         name, licence, neighbours = entry.name, entry.licence, entry.neighbours
         segment = entry.task == "segment"

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from crack_tf.common.mined import SETTINGS, tile_name
 from crack_tf.common.progress import numbered, say_now
 from crack_tf.inference.scales import segment_at_scales
 from crack_tf.inference.tiles import PhotoClassifier
@@ -32,7 +33,6 @@ from tflite.sameness import read_file
 from tflite.segmenter import Segmenter
 from tflite.sidecar import read_sidecar
 
-SETTINGS = "mined.json"
 TILES, RECORDS, TABLE = "no_crack", ".photos", "mined.csv"
 OUTPUT = Output(
     "crack-tf data mine",
@@ -270,9 +270,7 @@ def _real(found: Sequence[tuple[Box, float]], picture: Picture) -> list[tuple[Bo
 
 
 def _write(out: Path, photo: str, image: np.ndarray, box: Box, score: float) -> Mistake:
-    stem = photo.replace("/", "-").rpartition(".")[0].encode()[-150:].decode(errors="ignore")
-    # Names that are alike without their folders, suffixes or beginnings are told apart by a hash.
-    file = f"{TILES}/{stem}_{sha256_bytes(photo.encode())[:8]}_{box.x}_{box.y}_{box.w}.png"
+    file = f"{TILES}/{tile_name(photo, box)}"
     with atomic_path(out / file) as temporary:
         Image.fromarray(image[box.y : box.y + box.h, box.x : box.x + box.w]).save(temporary, format="PNG")
     return Mistake(photo, file, box.x, box.y, box.w, round(score, 4))

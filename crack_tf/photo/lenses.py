@@ -80,7 +80,7 @@ def _named(camera: str, focal_mm: float | None) -> Lens:
     known = CAMERAS[camera]
     if focal_mm is not None and known.focal_mm is not None:
         raise CrackError(
-            f"--focal-mm {focal_mm:g}: {camera} has a fixed lens of {known.focal_mm:g} mm. Leave it out, or give a photograph of your camera."
+            f"--focal-mm {focal_mm:g}: {camera} has a fixed lens of {known.focal_mm:g} mm. Leave it out, or name a photograph as --camera."
         )
     focal = known.focal_mm if focal_mm is None else focal_mm
     if focal is None:
