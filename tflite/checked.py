@@ -29,6 +29,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 from tflite.errors import CrackError
+from tflite.words import on_one_line
 
 MAX_TEXT = 30_000  # characters; no name, reason or comment that the project writes is longer
 MAX_PATH, MAX_NAME = 4096, 255  # bytes: Linux's PATH_MAX and NAME_MAX
@@ -370,7 +371,4 @@ def shown(value: Any, most: int = 80) -> str:
 
 
 def _printable(text: str, most: int) -> str:
-    text = text if len(text) <= most else f"{text[: most - 3]}..."
-    if text.isprintable():
-        return text
-    return "".join(each if each.isascii() and each.isprintable() else ascii(each)[1:-1] for each in text)
+    return on_one_line(text if len(text) <= most else f"{text[: most - 3]}...")

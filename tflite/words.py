@@ -22,6 +22,11 @@ def a_few(names: Sequence[str], shown: int = 3) -> str:
     return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def on_one_line(text: str) -> str:
+    """A text, such as a file's name, as a line shows it: what cannot be printed is escaped, as a line break to \\n."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def rate(per_time: float) -> str:
     """How many in a time, with two digits where they are few: "0.021", "4.2", "1,204"."""
     return f"{per_time:,.0f}" if per_time >= 99.5 else f"{per_time:.2g}"

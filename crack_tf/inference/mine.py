@@ -32,6 +32,7 @@ from tflite.photographs import Listing, list_photographs
 from tflite.sameness import read_file
 from tflite.segmenter import Segmenter
 from tflite.sidecar import read_sidecar
+from tflite.words import on_one_line
 
 TILES, RECORDS, TABLE = "no_crack", ".photos", "mined.csv"
 OUTPUT = Output(
@@ -182,7 +183,7 @@ def _mine(
     unread: list[str] = []
 
     def leave_out(name: str, reason: str) -> None:
-        unread.append(f"NOT READ  {name}: {reason}")
+        unread.append(on_one_line(f"NOT READ  {name}: {reason}"))
         tell(unread[-1])
 
     for trouble in listing.troubles:
@@ -211,7 +212,7 @@ def _mine(
         kept = [_write(out, name, picture.pixels, box, score) for box, score in found[:per_photo]]
         write_json(record, {"mistakes": [asdict(mistake) for mistake in kept]})
         mistakes += kept
-        line = f"{len(found):>4} tiles called cracked, {len(kept):>3} kept  {name}"
+        line = f"{len(found):>4} tiles called cracked, {len(kept):>3} kept  {on_one_line(name)}"
         tell(numbered(number, len(listing.photographs), line))
     _forget(out, done, {mistake.file for mistake in mistakes})
     write_csv(out / TABLE, map(asdict, mistakes), [field.name for field in fields(Mistake)])

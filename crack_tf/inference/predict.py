@@ -28,7 +28,7 @@ from tflite.files import atomic_path
 from tflite.hardware import describe
 from tflite.sameness import is_same, read_file
 from tflite.sidecar import Sidecar
-from tflite.words import counted
+from tflite.words import counted, on_one_line
 
 
 @dataclass(frozen=True)
@@ -295,13 +295,13 @@ def _model(sidecar: Sidecar) -> dict[str, Any]:
 def report_line(record: dict[str, Any]) -> str:
     """What is told about a photograph: decision, highest probability, whether that is barely enough, positive tiles, name."""
     if "decision" not in record:
-        return f"NOT READ  {record['photo']}: {record['reason']}"
+        return on_one_line(f"NOT READ  {record['photo']}: {record['reason']}")
     tiles = f"{record['positive_tiles']}/{len(record['tiles'])} tiles"
     left_out = f" ({record['left_out_tiles']} transparent tiles left out)" if record["left_out_tiles"] else ""
     doubted = f" ({record['reason']})" if record.get("reason") else ""
     decision = record["decision"].replace("_", " ")
     barely = "barely" if is_barely(record) else ""
-    return f"{decision:<8}  {record['probability']:.3f}  {barely:6}  {tiles:>13}  {record['photo']}{doubted}{left_out}"
+    return f"{decision:<8}  {record['probability']:.3f}  {barely:6}  {tiles:>13}  {on_one_line(record['photo'])}{doubted}{left_out}"
 
 
 def _settings(config: PredictConfig, classifier: PhotoClassifier) -> dict[str, Any]:

@@ -58,7 +58,7 @@ from tflite.locks import FolderLock
 from tflite.outputs import Output, check_folder, clear_folder, json_with, remove_files, remove_leftovers
 from tflite.sameness import FileState, changed, is_same, read_file
 from tflite.segmenter import Segmenter
-from tflite.words import counted
+from tflite.words import counted, on_one_line
 
 FORMAT = "crack_tf.photo_segment/1"
 SETTINGS, PHOTOS = "segment.json", "photos.csv"
@@ -511,7 +511,7 @@ def row_of(record: dict[str, Any], folder: Path) -> dict[str, Any]:
 def report_line(record: dict[str, Any]) -> str:
     """What is told about a photograph."""
     if record["status"] == UNREADABLE:
-        return f"NOT READ  {record['photo']}: {record['reason']}"
+        return on_one_line(f"NOT READ  {record['photo']}: {record['reason']}")
     cracks = record["cracks"]
     text = counted(len(cracks), "crack")
     if cracks:
@@ -529,7 +529,7 @@ def report_line(record: dict[str, Any]) -> str:
     ratio = record["seams"] and record["seams"]["ratio"]
     seam = "" if ratio is None else f", seams {ratio:.2f}"
     note = f"\nnote: {record['note']}" if record.get("note") else ""
-    return f"{record['photo']}: {text} ({record['seconds']:.1f} s{seam}){note}"
+    return f"{on_one_line(record['photo'])}: {text} ({record['seconds']:.1f} s{seam}){note}"
 
 
 def _wide(cracks: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

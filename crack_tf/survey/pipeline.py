@@ -55,7 +55,7 @@ from tflite.files import read_json, write_json
 from tflite.measure import peak_rss_mb
 from tflite.place.clock import parse_time
 from tflite.place.missing import IMPOSSIBLE, NO_TIME, count_unplaced
-from tflite.words import a_few, counted
+from tflite.words import a_few, counted, on_one_line
 
 # What to do where nothing is known of when the pictures of a source were taken.
 _TIMELESS = {
@@ -220,7 +220,7 @@ class Run:
         if photo is None:
             gap = searched.gap or Gap(searched.name, UNREADABLE, "nothing is known about it")
             self.store.add_gap(searched.size, gap)
-            return f"NOT READ  {searched.name}: {gap.detail}", 0
+            return on_one_line(f"NOT READ  {searched.name}: {gap.detail}"), 0
         with self.watch.stage("write"):
             for name, jpeg in searched.pictures.items():
                 self.store.add_picture(name, jpeg)
@@ -228,7 +228,7 @@ class Run:
         verdicts = Counter(finding.validation for finding in searched.findings)
         what = ", ".join(f"{verdicts[name]} {name}" for name in VALIDATIONS if verdicts[name]) or "nothing found"
         return (
-            f"{what:<24} {photo.positives:>4}/{photo.tiles} tiles  {searched.name}",
+            f"{what:<24} {photo.positives:>4}/{photo.tiles} tiles  {on_one_line(searched.name)}",
             photo.width * photo.height,
         )
 

@@ -12,7 +12,7 @@ from crack_tf.survey.scales import describe_scales, describe_tiles
 from crack_tf.survey.severity import CAUTION
 from crack_tf.survey.since import MEANS_ONLY
 from crack_tf.survey.surveying import SurveyResult
-from tflite.words import counted, rate
+from tflite.words import counted, on_one_line, rate
 
 _LISTED_GAPS, _LISTED_HOLES = 10, 3
 
@@ -31,7 +31,7 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
         lines.append(
             f"review of {counted(len(survey.findings), 'finding')}{reviewer}: {describe_decisions(survey.findings, found.review)}"
         )
-    lines += [f"GAP  {gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps[:_LISTED_GAPS]]
+    lines += [on_one_line(f"GAP  {gap.photo}: {gap.reason}, {gap.detail}") for gap in survey.gaps[:_LISTED_GAPS]]
     if len(survey.gaps) > _LISTED_GAPS:
         lines.append(f"GAP  ... and {len(survey.gaps) - _LISTED_GAPS} more, see coverage.geojson")
     scales = describe_scales(survey.photos)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tflite.words import a_few, counted, rate
+from tflite.words import a_few, counted, on_one_line, rate
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,8 @@ def test_a_slow_rate_is_not_rounded_to_nothing() -> None:
 
 def test_of_many_names_the_first_are_told_and_how_many_more() -> None:
     assert [a_few(["a", "b", "c", "d"][:count]) for count in (1, 3, 4)] == ["a", "a, b, c", "a, b, c and 1 more"]
+
+
+def test_a_name_is_told_on_one_line_and_stays_as_it_is_where_it_can() -> None:
+    assert on_one_line("pier/Brücke 1\\2.jpg") == "pier/Brücke 1\\2.jpg"
+    assert on_one_line("a\nb\x1b[31m\u2028.jpg") == "a\\nb\\x1b[31m\\u2028.jpg"

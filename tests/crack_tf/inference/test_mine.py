@@ -120,6 +120,17 @@ def test_photographs_of_one_name_lose_no_tile_and_what_cannot_be_looked_at_is_na
         next(iter((out / ".photos").iterdir())).write_text("{}")
 
 
+def test_a_name_with_a_line_break_is_told_on_one_line(photos: Path, tmp_path: Path) -> None:
+    (photos / "pier/dark.png").rename(photos / "a\nb.png")
+    (photos / "c\nd.jpg").write_bytes(b"no picture")
+    told: list[str] = []
+    mistakes, unread = mine(dark_tiles, "a" * 64, photos, tmp_path / "out", tell=told.append)
+    assert {mistake.photo for mistake in mistakes} == {"a\nb.png"}, "tables have the name as it is"
+    assert all("\n" not in line for line in (*told, *unread))
+    assert any(line.endswith("a\\nb.png") for line in told)
+    assert unread[0].startswith("NOT READ  c\\nd.jpg: ")
+
+
 def test_tiles_of_a_photograph_that_was_taken_away_are_removed_and_nothing_else(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (photos / "other.png").write_bytes((photos / "pier/dark.png").read_bytes())
