@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 
 from crack_tf.common.progress import say_now
 from tflite.cli import named_path, positive_float, run_main, share
@@ -20,8 +21,6 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     parser = argparse.ArgumentParser("crack-tf plan", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    # Otherwise -1/2000 is taken for an option, and --exposure is said to have no value.
-    parser._negative_number_matcher = re.compile(r"-[\d.]")
     parser.add_argument(
         "--needs-mm", type=positive_float, required=True, metavar="MM", help="width of the finest crack to be measured"
     )
@@ -95,9 +94,20 @@ def exposure(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be seconds above 0 such as 0.001 or 1/1000, got {text!r}") from None
 
 
+def with_values(argv: Sequence[str]) -> list[str]:
+    """A command line in which --exposure -1/2000 is --exposure=-1/2000: argparse takes such a value for an option, and tells of none."""
+    joined: list[str] = []
+    for text in argv:
+        if re.match(r"-[\d.]", text) and joined and re.fullmatch(r"--[a-z-]+", joined[-1]):
+            joined[-1] += f"={text}"
+        else:
+            joined.append(text)
+    return joined
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    args = make_parser().parse_args(argv)
+    args = make_parser().parse_args(with_values(sys.argv[1:] if argv is None else argv))
     return run_main(lambda: run(args))
 
 

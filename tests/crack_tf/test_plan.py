@@ -82,12 +82,17 @@ def test_an_overlap_in_percent_is_refused_with_an_example(capsys: pytest.Capture
     assert "argument --overlap: must be a share such as 0.3, got '30%'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["0", "1/0", "-1", "-1/2000", "x", "1/2/3"])
+@pytest.mark.parametrize("text", ["0", "1/0", "-1", "-1/2000", "x", "1/2/3", "-.5/9"])
 def test_an_exposure_that_is_none_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         plan.main(["--needs-mm", "0.3", "--camera", "pi-camera-3", "--exposure", text])
     assert stop.value.code == 2
     assert f"--exposure: must be seconds above 0 such as 0.001 or 1/1000, got '{text}'" in capsys.readouterr().err
+
+
+def test_a_value_that_begins_with_a_minus_is_the_options_before_it() -> None:
+    given = ["--exposure", "-1/2000", "--faces", "-", "--exposure=1", "-1"]
+    assert plan.with_values(given) == ["--exposure=-1/2000", "--faces", "-", "--exposure=1", "-1"]
 
 
 def test_the_boards_of_the_command_line_are_those_that_are_known() -> None:
