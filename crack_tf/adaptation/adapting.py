@@ -20,7 +20,7 @@ from crack_tf.adaptation.deliver import build, labels_record, put_in_place
 from crack_tf.adaptation.elsewhere import SYNTHETIC, find_elsewhere
 from crack_tf.adaptation.from_nothing import crack_shapes, sure_to_be_clean, with_cracks
 from crack_tf.adaptation.guard import Answers, ElsewhereRow, SiteRow, as_rows, compare_here, with_reasons
-from crack_tf.adaptation.places import BEGUN, BUILT, TILES, WORK, begun, check_out, remove_below
+from crack_tf.adaptation.places import BEGUN, BUILT, REVIEWED, TILES, WORK, begun, check_out, remove_below
 from crack_tf.adaptation.result import Adapted
 from crack_tf.adaptation.sources import FLIGHT, Site, note_on_few, read_site
 from crack_tf.adaptation.tiles import COMPOSED, PERSON, SiteTiles, join
@@ -90,10 +90,10 @@ def adapt(
         record = {"format": FORMAT, "source": config.source, **asked, "finished": False, "created": created()}
         if not goes_on:
             write_mark(folder, OUTPUT, **{BEGUN: asked})
-            remove_below(folder, WORK)
+            remove_below(folder, REVIEWED)
         try:
             side = config.tile_side or base.tile_side
-            site = read_site(config, base.sidecar.image_size, side, folder / WORK / "review")
+            site = read_site(config, base.sidecar.image_size, side, folder / REVIEWED)
             record["tiles_sha256"] = _hash(site.tiles)
             if goes_on and before.get("tiles_sha256") not in (None, record["tiles_sha256"]):
                 raise CrackError(
@@ -101,8 +101,10 @@ def adapt(
                 )
             ready = _prepare(config, base, site, say)
         except CrackError:
-            if not goes_on:  # an earlier result stays, and nothing of a bad input
-                remove_below(folder, WORK)
+            if (
+                not goes_on
+            ):  # an earlier result stays, the work of one that is not finished too, and nothing of a bad input
+                remove_below(folder, REVIEWED)
                 (folder / MARK).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 if not existed:

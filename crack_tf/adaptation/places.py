@@ -12,6 +12,7 @@ from tflite.errors import CrackError
 from tflite.outputs import check_folder, own_files, read_mark, remove_files
 
 WORK, TILES, BUILT, SUGGESTED = "work", "tiles", "built", "suggested"
+REVIEWED = f"{WORK}/review"  # tiles of a reviewed survey
 BEGUN = "begun"  # in the folder's mark: the settings of a run that has not taken the place of what is there yet
 
 
@@ -45,6 +46,7 @@ def remove_below(out: Path, *folders: str) -> None:
     remove_files(out, [path for path in own_files(out, OUTPUT) if any(folder in path.parents for folder in wanted)])
     for folder in wanted:
         # Folders whose files were moved away.
-        for empty in (*sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True), folder):
+        above = [path for path in folder.parents if out in path.parents]
+        for empty in (*sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True), folder, *above):
             with contextlib.suppress(OSError):
                 empty.rmdir()

@@ -211,7 +211,13 @@ def test_an_earlier_result_stays_where_the_new_input_does_not_do(
     assert main([*asked, "--out", str(out)]) == 2
     assert not out.exists()
     write_json(out / "adapt.json", {"format": FORMAT, "source": "x", "finished": True})
-    for name in ("candidates.csv", "model.keras", "export/a-int8-ptq.tflite"):
+    for name in (
+        "candidates.csv",
+        "model.keras",
+        "export/a-int8-ptq.tflite",
+        "work/head.json",
+        "work/blocks-3/steps.json",
+    ):
         write_text(out / name, "earlier")
     before = {name: (out / name).read_bytes() for name in files(out)}
     assert main([*asked, "--out", str(out), "--overwrite"]) == 2
