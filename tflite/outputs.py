@@ -107,6 +107,24 @@ def require_folder(out: Path) -> None:
         raise CrackError(f"--out {out} is {_what(out)}: name a folder.")
 
 
+def refuse_inside(out: Path, source: Path, results: str, option: str = "") -> None:
+    """Refuse a folder of results in a folder of photographs: the next call would take them for photographs.
+
+    Args:
+        out: of the results.
+        source: a folder of photographs; a file passes.
+        results: what would be taken for photographs, such as "tiles".
+        option: that names the source; empty where it has none.
+
+    Raises:
+        CrackError: naming both.
+    """
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise CrackError(
+            f"--out {out} lies in {f'{option} ' if option else ''}{source}: its {results} would become photographs. Choose another folder."
+        )
+
+
 def check_file(path: Path, output: Output, overwrite: bool, *, inputs: Inputs = (), hint: str = _HINT) -> None:
     """Find out whether a verb may write a file. See `check_folder`.
 

@@ -35,7 +35,7 @@ from tflite.files import read_json, refuse_existing, write_json
 from tflite.formats import HEAD, recognise
 from tflite.images import open_image
 from tflite.masks import orient, stored_orientation
-from tflite.outputs import partial_folder
+from tflite.outputs import partial_folder, refuse_inside
 from tflite.photographs import list_photographs
 from tflite.words import counted
 
@@ -112,8 +112,7 @@ def convert(
     if not source.exists():
         raise CrackError(f"{source} does not exist. Give the folder that was exported, unpacked.")
     root = source if source.is_dir() else source.parent
-    if out.resolve().is_relative_to(root.resolve()) and source.is_dir():
-        raise CrackError(f"--out {out} lies in {root}. Choose a folder outside of it.")
+    refuse_inside(out, source, "pictures")
     kind, annotated, left = _read(source, root)
     cracks, others = _choose(annotated, crack_classes, source)
     listing = list_photographs(root)

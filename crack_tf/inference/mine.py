@@ -27,7 +27,7 @@ from tflite.errors import CrackError, ImageError
 from tflite.files import atomic_path, read_json, sha256_bytes, write_csv, write_json
 from tflite.images import Picture, decode_picture
 from tflite.locks import FolderLock
-from tflite.outputs import Output, json_with, remove_leftovers
+from tflite.outputs import Output, json_with, refuse_inside, remove_leftovers
 from tflite.photographs import Listing, list_photographs
 from tflite.sameness import read_file
 from tflite.segmenter import Segmenter
@@ -158,8 +158,7 @@ def mine(
     if not clean.is_dir():
         what = "is a file" if clean.exists() else "does not exist"
         raise CrackError(f"--clean {clean} {what}: give a folder of crack-free photographs.")
-    if clean.resolve() in (out.resolve(), *out.resolve().parents):
-        raise CrackError(f"--out {out} lies in {clean}: its tiles would become photographs. Choose another folder.")
+    refuse_inside(out, clean, "tiles", "--clean")
     listing = list_photographs(clean)
     if not listing.photographs and not listing.troubles:
         raise CrackError(f"--clean {clean} holds no photograph. Give a folder of crack-free photographs.")

@@ -13,6 +13,7 @@ from crack_tf.inference.predictions import OVERLAYS
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes
 from tflite.formats import SUFFIXES
+from tflite.outputs import refuse_inside
 from tflite.photographs import list_photographs
 
 _LONGEST_NAME = 200  # bytes of a photograph's name that its overlay repeats
@@ -65,10 +66,8 @@ def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], i
         if not path.is_dir():
             found.setdefault(path.resolve(), (path, Path(path.name)))
             continue
-        if out is not None and path.resolve() in (out.resolve(), *out.resolve().parents):
-            raise CrackError(
-                f"--out {out} lies in {path}: its overlays would become photographs. Choose another folder."
-            )
+        if out is not None:
+            refuse_inside(out, path, "overlays")
         listing = list_photographs(path)
         skipped += len(listing.others)
         for results in listing.results:

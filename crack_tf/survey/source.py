@@ -25,6 +25,7 @@ from tflite.device.tiles import MIN_SIDE, Box
 from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes, sha256_file
 from tflite.images import SUFFIXES, decode_picture, decode_rgb, header_pixels
+from tflite.outputs import refuse_inside
 from tflite.photographs import list_photographs
 from tflite.place.clock import parse_time
 from tflite.place.fix import Fix, real_altitude, real_place
@@ -156,11 +157,8 @@ class FolderSource:
         self._folder = path if path.is_dir() else path.parent
         if path.is_file():
             self._paths = [path]
-        elif path.resolve() in (out.resolve(), *out.resolve().parents):
-            raise CrackError(
-                f"--out {out} lies in {path}: its pictures would become photographs. Choose another folder."
-            )
         else:
+            refuse_inside(out, path, "pictures")
             listing = list_photographs(path)
             self._paths = list(listing.photographs)
             for trouble in listing.troubles:

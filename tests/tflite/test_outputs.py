@@ -23,6 +23,7 @@ from tflite.outputs import (
     json_with,
     making,
     partial_folder,
+    refuse_inside,
     remove_leftovers,
 )
 
@@ -190,6 +191,25 @@ def test_a_file_is_replaced_only_when_it_was_written_here(tmp_path: Path) -> Non
         with pytest.raises(CrackError, match="was not written by crack-tf count, so it is left alone"):
             check_file(path, FILE, overwrite=True)
         assert path.read_text() == content
+
+
+def test_results_in_the_folder_that_is_read_are_refused_by_any_name_of_it(tmp_path: Path) -> None:
+    photos = tmp_path / "DCIM"
+    photos.mkdir()
+    (tmp_path / "link").symlink_to(photos)
+    for out, source in (
+        (photos, photos),
+        (photos / "a/b", photos),
+        (tmp_path / "link/a", photos),
+        (photos / "a", tmp_path / "link"),
+    ):
+        with pytest.raises(
+            CrackError, match=r"--out .* lies in --clean .*: its tiles would become photographs\. Choose"
+        ):
+            refuse_inside(out, source, "tiles", "--clean")
+    (tmp_path / "a.jpg").write_bytes(b"")
+    for out, source in ((tmp_path / "DCIM2", photos), (tmp_path, photos), (tmp_path / "a.jpg/x", tmp_path / "a.jpg")):
+        refuse_inside(out, source, "tiles")
 
 
 def test_a_partial_folder_leaves_nothing_and_takes_what_a_kill_left(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from tflite.cli import EXIT_INTERRUPTED, clock_offset, moment, named_path, positive_float, positive_int, run_main, share
 from tflite.device.tiles import MIN_SIDE
 from tflite.errors import CrackError, ImageError
+from tflite.outputs import refuse_inside
 from tflite.words import counted
 
 if TYPE_CHECKING:
@@ -385,7 +386,7 @@ def run(args: argparse.Namespace) -> int:
         stop = threading.Event()
         stack.callback(source.close)
         stack.callback(stop.set)  # called before source.close
-        _refuse_nested(args.out, args.source)
+        refuse_inside(args.out, Path(args.source), "tiles", "--source")
         actions = _actions(args.hook, args.hook_timeout, args.gpio)
         for action in actions.values():
             stack.callback(action.close)
@@ -537,14 +538,6 @@ def _actions(hook: str | None, timeout: float, gpio: tuple[int, float] | None) -
     if gpio is not None:
         actions["gpio"] = PinPulse(*gpio)
     return actions
-
-
-def _refuse_nested(out: Path, source: str) -> None:
-    """The saved tiles of a run must not become its frames."""
-    if Path(source).is_dir() and Path(source).resolve() in (out.resolve(), *out.resolve().parents):
-        raise CrackError(
-            f"--out {out} lies in --source {source}: its tiles would be classified too. Choose another folder."
-        )
 
 
 @contextlib.contextmanager
