@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tflite.formats import ENDS, HEAD, NO_PHOTOGRAPHS, PHOTOGRAPH_SUFFIXES, is_drawn, recognise
+from tflite.words import storable
 
 # The files that crack-tf survey, photo segment and predict write first into their folders, and what these say of themselves.
 _RECORDS = ("settings.json", "segment.json", "predictions.jsonl")
@@ -58,7 +59,7 @@ class Listing:
         if not self.drawn:
             return None
         count = "1 picture" if len(self.drawn) == 1 else f"{len(self.drawn):,} pictures"
-        return f"{count} that crack_tf drew passed over, the first {_text(self.drawn[0].relative_to(folder))}: no photograph"
+        return f"{count} that crack_tf drew passed over, the first {text_of(self.drawn[0].relative_to(folder))}: no photograph"
 
 
 def list_photographs(folder: str | Path) -> Listing:
@@ -167,6 +168,6 @@ def _has_mark(path: Path, size: int, modified_ns: int) -> bool:
     return is_drawn(ends)
 
 
-def _text(path: Path) -> str:
-    """A path that can be printed, whatever bytes its name holds."""
-    return path.as_posix().encode("utf-8", "backslashreplace").decode("utf-8")
+def text_of(path: Path) -> str:
+    """A path that can be printed and stored, whatever bytes its name holds."""
+    return storable(path.as_posix())

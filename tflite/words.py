@@ -27,6 +27,11 @@ def on_one_line(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
+def storable(text: str) -> str:
+    """A text that any file can hold: bytes of a file's name that are no text are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def rate(per_time: float) -> str:
     """How many in a time, with two digits where they are few: "0.021", "4.2", "1,204"."""
     return f"{per_time:,.0f}" if per_time >= 99.5 else f"{per_time:.2g}"

@@ -28,7 +28,7 @@ from tflite.files import atomic_path, read_json, sha256_bytes, write_csv, write_
 from tflite.images import Picture, decode_picture
 from tflite.locks import FolderLock
 from tflite.outputs import Output, json_with, refuse_inside, remove_leftovers
-from tflite.photographs import Listing, list_photographs
+from tflite.photographs import Listing, list_photographs, text_of
 from tflite.sameness import read_file
 from tflite.segmenter import Segmenter
 from tflite.sidecar import read_sidecar
@@ -186,10 +186,10 @@ def _mine(
         tell(unread[-1])
 
     for trouble in listing.troubles:
-        name = _name(trouble.path, clean)
+        name = text_of(trouble.path.relative_to(clean))
         leave_out(name, f"{name} {trouble.reason}.")
     for number, photo in enumerate(listing.photographs, 1):
-        name = _name(photo, clean)
+        name = text_of(photo.relative_to(clean))
         try:
             data, _ = read_file(photo)
         except OSError as error:
@@ -246,11 +246,6 @@ def _begin(out: Path, settings: dict[str, object]) -> set[Path]:
         raise CrackError(f"--out {out} exists and was not written by `data mine`. Choose a new folder.")
     write_json(path, settings)
     return set()
-
-
-def _name(path: Path, folder: Path) -> str:
-    """As text that any file can hold, whatever bytes the name has."""
-    return path.relative_to(folder).as_posix().encode("utf-8", "backslashreplace").decode()
 
 
 def _recorded(record: Path) -> list[Mistake] | None:

@@ -14,7 +14,7 @@ from tflite.errors import CrackError
 from tflite.files import sha256_bytes
 from tflite.formats import SUFFIXES
 from tflite.outputs import refuse_inside
-from tflite.photographs import list_photographs
+from tflite.photographs import list_photographs, text_of
 
 _LONGEST_NAME = 200  # bytes of a photograph's name that its overlay repeats
 
@@ -72,21 +72,22 @@ def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], i
         skipped += len(listing.others)
         for results in listing.results:
             print(
-                f"note: {_text(results)} holds results of an earlier run, no photographs: passed over", file=sys.stderr
+                f"note: {text_of(results)} holds results of an earlier run, no photographs: passed over",
+                file=sys.stderr,
             )
         if (drawn := listing.drawn_note(path)) is not None:
             print(f"note: {drawn}", file=sys.stderr)
         for image in listing.photographs:
             found.setdefault(image.resolve(), (image, image.relative_to(path)))
         for trouble in listing.troubles:
-            name, overlay = _text(trouble.path), f"{OVERLAYS}/{_text(trouble.path.relative_to(path))}.png"
+            name, overlay = text_of(trouble.path), f"{OVERLAYS}/{text_of(trouble.path.relative_to(path))}.png"
             troubles[trouble.path] = Named(trouble.path, name, overlay, f"{name} {trouble.reason}.")
     if not found and not troubles:
         raise CrackError(
             f"no photograph in {', '.join(map(str, paths))}: files ending in {', '.join(sorted(SUFFIXES))} are looked for."
         )
     taken = Counter(relative for _, relative in found.values())
-    names = Counter(_text(path) for path, _ in found.values())
+    names = Counter(text_of(path) for path, _ in found.values())
     photos = [
         Named(path, _name(path, names), _overlay_name(path, relative, taken)) for path, relative in found.values()
     ]
@@ -95,7 +96,7 @@ def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], i
 
 def _overlay_name(path: Path, relative: Path, taken: Counter[Path]) -> str:
     """The photograph's name below its folder; photographs of one name from several folders get a mark of their folder."""
-    *folders, name = (_shortened(_text(Path(part)), part) for part in relative.parts)
+    *folders, name = (_shortened(text_of(Path(part)), part) for part in relative.parts)
     if taken[relative] > 1:
         name = f"{name}-{sha256_bytes(os.fsencode(path.resolve().parent))[:8]}"
     return "/".join([OVERLAYS, *folders, f"{name}.png"])
@@ -111,10 +112,5 @@ def _shortened(text: str, part: str) -> str:
 
 def _name(path: Path, names: Counter[str]) -> str:
     """A path as text; two that are alike only as text, for their bytes are no text, get a mark."""
-    text = _text(path)
+    text = text_of(path)
     return text if names[text] == 1 else f"{text}#{sha256_bytes(os.fsencode(path))[:8]}"
-
-
-def _text(path: Path) -> str:
-    """A path that can be printed and stored, whatever bytes its name holds."""
-    return path.as_posix().encode("utf-8", "backslashreplace").decode("utf-8")

@@ -29,6 +29,7 @@ from crack_tf.survey.review import COLUMNS as REVIEW_COLUMNS
 from crack_tf.survey.review import Review
 from tflite.files import atomic_path
 from tflite.outputs import Output
+from tflite.words import storable
 
 MADE_BY = "crack-tf survey-export"
 FINDINGS, CRACKS, PHOTOGRAPHS, GAPS = "findings", "cracks", "photographs", "gaps"
@@ -227,7 +228,7 @@ def _column(name: str, values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
     if name not in _TEXT and not any(isinstance(value, str) for value in values):
         return np.array([np.nan if value is None else float(value) for value in values], np.float64), empty
     # Names of files may hold bytes that are no text.
-    texts = [None if value is None else str(value).encode("utf-8", "backslashreplace").decode() for value in values]
+    texts = [None if value is None else storable(str(value)) for value in values]
     return np.array([*texts, None], object)[:-1], empty
 
 

@@ -26,13 +26,13 @@ from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes, sha256_file
 from tflite.images import SUFFIXES, decode_picture, decode_rgb, header_pixels
 from tflite.outputs import refuse_inside
-from tflite.photographs import list_photographs
+from tflite.photographs import list_photographs, text_of
 from tflite.place.clock import parse_time
 from tflite.place.fix import Fix, real_altitude, real_place
 from tflite.place.srt import SrtTrack
 from tflite.place.video import FrameTimes, VideoTrack, find_start, find_subtitles, read_subtitles
 from tflite.sameness import FileState, is_other, read_file, sampled_state
-from tflite.words import counted
+from tflite.words import counted, storable
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".mts"})
 UNREADABLE, MISSING, DAMAGED_RECORD = "unreadable", "missing", "damaged record"
@@ -316,7 +316,7 @@ class JournalSource:
         for name in (*content.frames, *content.gaps, *(positive["frame"] for positive in content.positives)):
             _check_name(name, folder)
         self.gaps = [
-            Gap(_printable(name), UNREADABLE, _printable(gap["reason"]), time=gap["time"])
+            Gap(storable(name), UNREADABLE, storable(gap["reason"]), time=gap["time"])
             for name, gap in content.gaps.items()
         ]
         self.gaps += [Gap(JOURNAL, DAMAGED_RECORD, damage) for damage in content.damage]
@@ -340,7 +340,7 @@ class JournalSource:
     def items(self, wanted: Callable[[str, int], bool], known: Known = nothing_known) -> Iterator[Item]:
         """See `Source.items`."""
         for frame, line in self._frames.items():
-            name, size = _printable(frame), len(self._positives.get(frame, ()))
+            name, size = storable(frame), len(self._positives.get(frame, ()))
             before = known(name)
             if wanted(name, size) or (before is not None and before.sha256 != self._state(frame, line).sha256):
                 width, height = _frame_size(line)
@@ -354,7 +354,7 @@ class JournalSource:
         for name, positives in self._positives.items():
             if name not in frames:
                 frames[name] = {**positives[0], "tiles": len(positives)}
-                self.gaps.append(Gap(_printable(name), MISSING, "the device was stopped in the middle of this frame."))
+                self.gaps.append(Gap(storable(name), MISSING, "the device was stopped in the middle of this frame."))
         return frames
 
     def _read(self, frame: str, line: dict[str, Any]) -> Frame:
@@ -371,7 +371,7 @@ class JournalSource:
             box = Box(tile["y"], tile["x"], tile["h"], tile["w"])
             pixels = decode_rgb(read_tile(self._folder, positive), positive["image"])
             if pixels.shape[:2] != (box.h, box.w) or box.y + box.h > height or box.x + box.w > width:
-                raise ImageError(f"tile {positive['image']} does not fit its place in frame {_printable(frame)}.")
+                raise ImageError(f"tile {positive['image']} does not fit its place in frame {storable(frame)}.")
             image[box.y : box.y + box.h, box.x : box.x + box.w] = pixels
             boxes.append(box)
             hashes.append(positive["image_sha256"])
@@ -384,11 +384,6 @@ class JournalSource:
         """What the journal says of a frame, as if it were a file."""
         positives = self._positives.get(frame, [])
         return FileState(len(positives), sha256_bytes(json.dumps([line, positives]).encode()))
-
-
-def text_of(path: Path) -> str:
-    """A relative path as posix text that any file can hold, whatever bytes its name has."""
-    return _printable(path.as_posix())
 
 
 def file_hash(path: Path | None) -> str | None:
@@ -417,10 +412,6 @@ def _check_name(name: str, folder: Path) -> None:
         raise CrackError(
             f"{folder / JOURNAL}: the name of a frame {error.problem}. Nothing of this journal is used."
         ) from None
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _seconds(text: Any) -> float | None:

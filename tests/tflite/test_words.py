@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tflite.words import a_few, counted, on_one_line, rate
+from tflite.words import a_few, counted, on_one_line, rate, storable
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,9 @@ def test_of_many_names_the_first_are_told_and_how_many_more() -> None:
 def test_a_name_is_told_on_one_line_and_stays_as_it_is_where_it_can() -> None:
     assert on_one_line("pier/Brücke 1\\2.jpg") == "pier/Brücke 1\\2.jpg"
     assert on_one_line("a\nb\x1b[31m\u2028.jpg") == "a\\nb\\x1b[31m\\u2028.jpg"
+
+
+def test_a_name_whose_bytes_are_no_text_can_be_stored() -> None:
+    name = b"br\xfccke 1.jpg".decode("utf-8", "surrogateescape")
+    assert storable(name) == "br\\udcfccke 1.jpg"
+    assert storable("Br\u00fccke\n1.jpg") == "Br\u00fccke\n1.jpg"
