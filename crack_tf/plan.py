@@ -94,10 +94,10 @@ def exposure(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be seconds above 0 such as 0.001 or 1/1000, got {text!r}") from None
 
 
-def with_values(argv: Sequence[str]) -> list[str]:
+def with_values(texts: Sequence[str]) -> list[str]:
     """A command line in which --exposure -1/2000 is --exposure=-1/2000: argparse takes such a value for an option, and tells of none."""
     joined: list[str] = []
-    for text in argv:
+    for text in texts:
         if re.match(r"-[\d.]", text) and joined and re.fullmatch(r"--[a-z-]+", joined[-1]):
             joined[-1] += f"={text}"
         else:
