@@ -230,23 +230,15 @@ def train_config(recipe: Recipe, values: dict[str, Any], rung: Rung) -> TrainCon
     return TrainConfig(**shared | own)
 
 
-def train_arguments(recipe: Recipe, values: dict[str, Any], rung: Rung, run: Path) -> list[str]:
-    """The `crack-tf train` options of a trial: what a person would type to repeat it."""
-    return _train_options(train_config(recipe, values, rung), run)
-
-
 def train_command(config: TrainConfig, run: Path) -> str:
     """The command that trains, or goes on training, as a shell takes it."""
-    return shlex.join(["crack-tf", "train", *_train_options(config, run)])
+    resume = ["--resume"] if has_begun(run) else []
+    return shlex.join(["crack-tf", "train", *config.options(), "--out", str(run), *resume])
 
 
 def export_command(config: ExportConfig, run: Path) -> str:
     """The command that exports, or goes on exporting, as a shell takes it."""
     return shlex.join(["crack-tf", "export", str(run), *config.options(), "--resume"])
-
-
-def _train_options(config: TrainConfig, run: Path) -> list[str]:
-    return [*config.options(), "--out", str(run), *(["--resume"] if has_begun(run) else [])]
 
 
 def has_begun(run: Path) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from tests.pairs_on_disk import write_pairs
 from tflite.manifest import Manifest
 from tuning import FIDELITIES
 from tuning.objective import Budget
-from tuning.trial import Recipe, Rung, reduced_size, run_trial, train_arguments
+from tuning.trial import Recipe, Rung, reduced_size, run_trial, train_command, train_config
 
 HELD = {"image_size": 32, "width": 4, "blocks": 2, "learning_rate": 1e-3, "batch": 8, "dropout": 0.0}
 
@@ -41,12 +43,17 @@ def make_recipe(manifest: str = "m.csv", **changes: Any) -> Recipe:
     return replace(recipe, **changes)
 
 
+def options_of(recipe: Recipe, values: dict[str, Any], rung: Rung) -> argparse.Namespace:
+    """As the command that a trial prints is read again."""
+    return make_parser().parse_args(shlex.split(train_command(train_config(recipe, values, rung), Path("run")))[2:])
+
+
 @pytest.mark.parametrize("fidelity", FIDELITIES)
 @pytest.mark.parametrize("parent", [None, Path("search/trial_0001")])
 def test_a_trials_options_are_options_of_train(fidelity: str, parent: Path | None, tiny_manifest: Manifest) -> None:
     recipe = make_recipe(str(tiny_manifest.source), fidelity=fidelity, epochs=9)
     rung = Rung(1 if parent else 0, 3, 9, parent)
-    args = make_parser().parse_args(train_arguments(recipe, {"width": 8}, rung, Path("run")))
+    args = options_of(recipe, {"width": 8}, rung)
     assert args.epochs == {"epochs": 2 if parent else 3}.get(fidelity, 9)
     assert args.limit == (round(len(tiny_manifest.split("train")) / 3) if fidelity == "data" else None)
     assert args.image_size == (16 if fidelity == "size" else 32)
@@ -58,10 +65,7 @@ def test_a_trials_options_are_options_of_train(fidelity: str, parent: Path | Non
 def test_an_experiment_changes_what_is_held() -> None:
     recipe = make_recipe(experiments={"baseline": {}, "batch": {"batch": 4}})
     rung = Rung(0, 1, 1)
-    batches = [
-        make_parser().parse_args(train_arguments(recipe, {"experiment": name}, rung, Path("run"))).batch
-        for name in ("baseline", "batch")
-    ]
+    batches = [options_of(recipe, {"experiment": name}, rung).batch for name in ("baseline", "batch")]
     assert batches == [8, 4]
 
 
@@ -129,12 +133,11 @@ def test_a_trial_of_masks_is_scored_by_the_f1_of_its_int8_pixels(quick_reference
 
 def test_cheap_trials_of_masks_train_on_a_share_and_on_sizes_a_unet_can_halve(tmp_path: Path) -> None:
     recipe = mask_recipe(tmp_path, Path("r.tflite"), fidelity="data", epochs=9)
-    parse = make_parser().parse_args
-    assert parse(train_arguments(recipe, {"width": 4}, Rung(0, 3, 9), Path("run"))).limit == pytest.approx(1 / 3)
+    assert options_of(recipe, {"width": 4}, Rung(0, 3, 9)).limit == pytest.approx(1 / 3)
     halved = replace(recipe, limit=0.5)
-    assert parse(train_arguments(halved, {"width": 4}, Rung(0, 3, 9), Path("run"))).limit == pytest.approx(1 / 6)
+    assert options_of(halved, {"width": 4}, Rung(0, 3, 9)).limit == pytest.approx(1 / 6)
     smaller = replace(recipe, fidelity="size", held={**MASKS, "image_size": 256})
-    assert parse(train_arguments(smaller, {"width": 4}, Rung(0, 1, 9), Path("run"))).image_size == 64
+    assert options_of(smaller, {"width": 4}, Rung(0, 1, 9)).image_size == 64
 
 
 def test_a_hopeless_trial_is_known_before_it_trains(
