@@ -41,7 +41,7 @@ from crack_tf.photo.doubt import MAX_WIDTH, others
 from crack_tf.photo.ends import with_ends
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
-from crack_tf.photo.gsd import ScaleRefusedError, photo_size, too_coarse
+from crack_tf.photo.gsd import GroundSampling, ScaleRefusedError, photo_size, too_coarse
 from crack_tf.photo.limits import ANSWERS, CANNOT_TELL, Untold, column, tell, untold
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
@@ -364,21 +364,16 @@ def handle(
     photo = place.photo
     if photo.trouble is not None:
         return {"photo": photo.name, "status": UNREADABLE, "reason": photo.trouble}
-    note = None
     try:
         data, file = read_file(photo.path)
         picture = decode_picture(data, str(photo.path))
         pixels = picture.pixels
         started = time.perf_counter()
-        scale = find_scale(config.measure, pixels.shape, photo.path)
+        scale, note = _scale_of(place, config, pixels.shape)
     except OSError as error:
         return {"photo": photo.name, "status": UNREADABLE, "reason": f"cannot be read: {error.strerror}"}
     except ImageError as error:
         return {"photo": photo.name, "status": UNREADABLE, "reason": str(error)}
-    except CrackError as error:  # of its scale: the data of one photograph must not end the work on the others
-        if place.alone:
-            raise
-        scale, note = None, f"no scale: {error}"
     foreground = find_foreground(config.foreground, config.prompt, pixels)
     if foreground is not None:
         foreground = foreground.within(picture.opaque)
@@ -391,14 +386,7 @@ def handle(
     if picture.opaque is not None:  # what was made up for transparent pixels shows no crack
         probability = np.where(picture.opaque, probability, np.float32(0))
     seconds = time.perf_counter() - started
-    drawn = mask = probability >= cut(config, segmenter)
-    left_out = None
-    unknown = None if picture.opaque is None else ~picture.opaque
-    if foreground is not None:  # a mask that a person gave is meant as it is
-        mask = with_ends(drawn, foreground.mask) if found else drawn & foreground.mask
-        left_out = drawn & ~mask if found else None
-        beyond = ~foreground.mask if left_out is None else left_out
-        unknown = beyond if unknown is None else unknown | beyond
+    mask, left_out, unknown = _told_apart(probability >= cut(config, segmenter), picture.opaque, foreground, found)
     if left_out is not None and left_out.mean() > _MAX_CRACK_SHARE:
         told = f"{left_out.mean():.0%} of the photograph is called crack and not taken for concrete: not measured"
         left_out, note = None, told if note is None else f"{note} {told}"
@@ -434,6 +422,38 @@ def handle(
     mask = mask if plausible else np.zeros_like(mask)
     write_cracks(place.folder, mask, scale, config.measure, record, pixels, left_out, by_model=True, unknown=unknown)
     return read_json(place.folder / RECORD)
+
+
+def _scale_of(place: Place, config: SegmentConfig, shape: tuple[int, ...]) -> tuple[GroundSampling | None, str | None]:
+    """The scale of a photograph, and a note where it is refused: the data of one must not end the work on the others."""
+    try:
+        return find_scale(config.measure, shape, place.photo.path), None
+    except ImageError:
+        raise
+    except CrackError as error:
+        if place.alone:
+            raise
+        return None, f"no scale: {error}"
+
+
+def _told_apart(
+    drawn: np.ndarray, opaque: np.ndarray | None, foreground: Foreground | None, found: bool
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """What counts of what was drawn, what is told as unclear, and where nothing is known; all bool (height, width), or None for nothing.
+
+    Args:
+        drawn: by the model.
+        opaque: False where pixels were made up; None for nowhere.
+        foreground: where to look; None for everywhere.
+        found: whether it was found here. A mask that a person gave is meant as it is.
+    """
+    unknown = None if opaque is None else ~opaque
+    if foreground is None:
+        return drawn, None, unknown
+    mask = with_ends(drawn, foreground.mask) if found else drawn & foreground.mask
+    left_out = drawn & ~mask if found else None
+    beyond = ~foreground.mask if left_out is None else left_out
+    return mask, left_out, beyond if unknown is None else unknown | beyond
 
 
 def _untold(limit: float, mark: dict[str, Any]) -> Untold:
