@@ -300,17 +300,21 @@ def survey(
     locator = Locator(scale, log, clock, ranges)
     # Workers have other current folders.
     photos = given if config.scheduler is None else given.absolute()
+
+    def opened(locator: Locator) -> Source:
+        return open_source(photos, folder, locator, config.every_s, config.video_start, subtitles)
+
     measured = None
     if config.distance_from_positions:
-        lenses = open_source(photos, folder, lens_locator(locator), config.every_s, config.video_start, subtitles)
         decide = {
             "log": file_hash(config.flight_log),
             "clock": [config.timezone, config.clock_offset],
             "lens": asdict(scale),
         }
+        lenses = opened(lens_locator(locator))
         measured = ranges_of(lenses, folder, config.position_error_m, decide, jobs, say, overwrite=overwrite)
         locator = replace(locator, ranges=measured, ranges_from=BY_POSITIONS)
-    pictures = open_source(photos, folder, locator, config.every_s, config.video_start, subtitles)
+    pictures = opened(locator)
     if overwrite or not (folder / SETTINGS).is_file():  # one that was begun goes on
         ask_for_lens(pictures, scale)
     chosen = find_model(config.model)
@@ -359,18 +363,7 @@ def survey(
         made, speed = work.finish(used, record | asked | {"models": used}, one_file=one_file)
         certificate = None
         if config.certify:
-            found = {photo.name: findings for photo, findings, _ in store.records() if photo is not None}
-            order = Order(
-                survey=made,
-                found=found,
-                needs_mm=config.needs_mm,
-                overlap=config.overlap,
-                seconds=speed["search_seconds"],
-                cracks=config.certify_cracks,
-                seed=config.certify_seed,
-            )
-            certificate = certify(order, pictures, searcher, folder, jobs, say, store.check)
-            write_certificate(folder, certificate)
+            certificate = _certified(config, made, work, searcher, speed["search_seconds"])
             write_page(
                 folder,
                 made,
@@ -387,6 +380,23 @@ def survey(
     return SurveyResult(
         folder, made, speed, handled, before, comparison, work.coverage, certificate, work.since, *work.kept
     )
+
+
+def _certified(config: SurveyConfig, made: Survey, work: Run, searcher: Searcher, seconds: float) -> Certificate:
+    """The certificate of a survey that took so many seconds to search, written into its folder."""
+    order = Order(
+        survey=made,
+        found={photo.name: findings for photo, findings, _ in work.store.records() if photo is not None},
+        needs_mm=config.needs_mm,
+        overlap=config.overlap,
+        seconds=seconds,
+        cracks=config.certify_cracks,
+        seed=config.certify_seed,
+    )
+    folder = work.store.folder
+    certificate = certify(order, work.source, searcher, folder, work.jobs, work.tell, work.store.check)
+    write_certificate(folder, certificate)
+    return certificate
 
 
 def _config_of(config: SurveyConfig | None, settings: dict[str, Any]) -> SurveyConfig:
