@@ -41,6 +41,8 @@ ROOMS = (
 )
 # Own modules imported in functions, by the module that does it: each brings a heavy package that is not always there or wanted.
 LAZY: dict[str, set[str]] = {
+    # OpenCV, an extra, which no other data set takes.
+    "crack_tf.data.registry": {"crack_tf.data.joint_tiles"},
     # Dask, an extra; and what a cluster's scheduler, which never searches, need not have.
     "crack_tf.survey.cluster": {"crack_tf.survey.cluster_worker"},
     "crack_tf.survey.cluster_worker": {"crack_tf.survey.search"},
@@ -56,7 +58,12 @@ LAZY: dict[str, set[str]] = {
 # Dataclasses that are filled bit by bit and stay in their room.
 GROWING = {
     *("crack_tf.photo.skeleton.Branch", "crack_tf.photo.skeleton.SkeletonGraph", "crack_tf.survey.pipeline.Run"),
-    *("crack_tf.survey.walls._Group", "tflite.device.frames._Arrival", "tflite.device.journal._Reading"),
+    *(
+        "crack_tf.survey.walls._Group",
+        "crack_tf.synthetic.joints._Relief",
+        "tflite.device.frames._Arrival",
+        "tflite.device.journal._Reading",
+    ),
     *(
         "tflite.device.run.Tally",
         "tflite.device.run.Unplaced",

@@ -149,7 +149,7 @@ def _fetch(options: argparse.Namespace) -> None:
     settings = {key: getattr(options, key) for key in ("count", "size", "seed") if getattr(options, key) is not None}
     if settings and options.name not in _SYNTHETIC:
         names = ", ".join(f"--{key}" for key in settings)
-        raise CrackError(f"{names}: only the synthetic data sets are generated; {options.name} comes as it is.")
+        raise CrackError(f"{names}: only the synthetic data sets have them; {options.name} comes as it is.")
     if options.name in _SYNTHETIC and options.out is not None:
         from crack_tf.synthetic.tiles import write_dataset, write_pairs
 

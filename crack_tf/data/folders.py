@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -49,6 +49,7 @@ class Source:
         neighbours: rule for files that belong together besides copies, or None.
         task: "classify"; `crack_tf.data.pairs.PairSource` is the one with masks.
         classes: labels that the set must hold; `CleanSource` holds one.
+        twins: whether pictures that are alike but for a crack, one of each class, are meant, and none has a wrong label.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Source:
     root: str
     licence: str
     neighbours: NeighbourRule | None = None
+    twins: bool = field(default=False, kw_only=True)
 
     @property
     def task(self) -> str:

@@ -103,6 +103,9 @@ uav_concrete_stretches = number_blocks(100)
 scene_photographs = folder_rule(r"\d+_(.+?)_(?:s\d+_\d+_\d+|whole)")
 mined_photographs = crop_rule(mined.TILE)  # neighbours overlap
 
+# Joints: kind, number, then the set and the group of the concrete they are drawn on; with and without the crack.
+joint_surfaces = crop_rule(r"[a-z]+-\d+-(.+)")
+
 METU_BLOCK = 100  # file numbers per block, see `metu_blocks`
 METU_REACH = (
     500  # numbers; a tile farther than this from every tile with a copy keeps its own place (330 at most occur)

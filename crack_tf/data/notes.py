@@ -23,7 +23,9 @@ def audit_notes(result: Audit) -> list[str]:
 
 
 def contradiction_notes(result: Audit, shown: int = 10) -> list[str]:
-    """One sentence for each picture that lies in both classes, up to `shown` of them: one of the labels is wrong."""
+    """One sentence for each picture that lies in both classes, up to `shown` of them: one of the labels is wrong, but in a set of twins."""
+    if result.source.twins:
+        return []
     readable = result.readable
     notes = []
     for copy in result.copies:

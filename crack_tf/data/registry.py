@@ -30,6 +30,7 @@ from crack_tf.data.neighbours import (
     crack500_photographs,
     cssc_photographs,
     deepcrack_photographs,
+    joint_surfaces,
     metu_blocks,
     mined_photographs,
     photograph_keys,
@@ -39,6 +40,7 @@ from crack_tf.data.neighbours import (
 )
 from crack_tf.data.notes import contradiction_notes, passed_over_notes, split_notes, trouble_notes, unreadable_notes
 from crack_tf.data.pairs import PairSource, mask_notes, pair_folders
+from crack_tf.data.reviews import apply_review, find_review
 from crack_tf.data.split import check_policy, default_policy, split
 from crack_tf.synthetic.tiles import SETTINGS, write_dataset, write_pairs
 from tflite.errors import CrackError
@@ -67,6 +69,7 @@ class DataSet:
         task: "classify" (a folder per class) or "segment" (photographs and masks).
         clean: whether every picture is free of cracks, in folders of any name.
         left_out: whether it is kept out of every training, to tell how a model does on what it has never seen.
+        made_of: sets whose test splits it is drawn from, cracks from the first.
         page: where a person gets the set that no program can fetch; None for the others.
     """
 
@@ -81,6 +84,7 @@ class DataSet:
     page: str | None = None
     clean: bool = False
     left_out: bool = False
+    made_of: tuple[str, ...] = ()
 
     @property
     def generated(self) -> bool:
@@ -251,6 +255,15 @@ DATASETS: dict[str, DataSet] = {
             page="(a copy from its authors)",
             left_out=True,
         ),
+        DataSet(
+            name="joints",
+            summary="drawn joints, mortar, board marks on concrete, each with and without a crack; made on this machine from a seed",
+            licence="CC-BY-4.0 AND CC0-1.0",
+            citation="METU, SDNET2018 and uav_concrete, whose test splits are drawn on",
+            neighbours=joint_surfaces,
+            left_out=True,
+            made_of=("uav_concrete", "metu", "sdnet2018"),
+        ),
     )
 }
 
@@ -301,7 +314,8 @@ def locate(source: str, root: str | None = None, threshold_masks: bool = False, 
     if threshold_masks:
         raise CrackError(f"--threshold-masks: {folder} holds no masks. Leave it out.")
     kind = CleanSource if clean else Source
-    return kind(name, folder, portable_root(folder), licence, neighbours)
+    twins = entry is not None and bool(entry.made_of)
+    return kind(name, folder, portable_root(folder), licence, neighbours, twins=twins)
 
 
 def fetch(name: str, out: str | Path | None = None, overwrite: bool = False) -> Path:
@@ -431,10 +445,25 @@ def _listing_hash(place: Source) -> str:
 
 
 def _generate(entry: DataSet) -> Path:
+    if entry.made_of:
+        return _draw_joints(entry)
     # Goes on where an interrupted run stopped and does nothing when the set is whole. The folder is this program's own, so
     # a set of an older generator is replaced.
     write = write_pairs if entry.task == "segment" else write_dataset
     return write(cache_folder() / entry.name, overwrite=True)
+
+
+def _draw_joints(entry: DataSet) -> Path:
+    from crack_tf.data.joint_tiles import write_joints
+
+    sources = [prepare(name, "grouped") for name in entry.made_of]
+    # Of SDNET2018's walls, only what a second reader takes for clean as well.
+    reviews = {"sdnet2018": "sdnet2018_walls"}
+    onto = [
+        apply_review(source, find_review(reviews[source.dataset])) if source.dataset in reviews else source
+        for source in sources
+    ]
+    return write_joints(cache_folder() / entry.name, sources[0], onto)
 
 
 def _same(one: Path | None, other: Path) -> bool:

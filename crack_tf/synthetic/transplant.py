@@ -188,7 +188,7 @@ def lay_somewhere(
         k = int(rng.integers(len(ys)))
         place = rng.uniform(0.25, 0.75, 2) * size - turn @ (xs[k], ys[k])
         laid, mask = lay(pixels, shape, np.column_stack([turn, place]), float(rng.uniform(*_CONTRAST)))
-        if _visible(pixels, laid, mask):
+        if visible(pixels, laid, mask):
             return laid, mask
     return None
 
@@ -200,10 +200,10 @@ def _cracked_along(
     factor = crack_along(path, len(pixels), rng, widths.widest)
     laid, mask = np.clip(pixels * factor[..., None], 0, 255).astype(np.uint8), factor < (1 + factor.min()) / 2
     dark = laid[mask].mean() < _LEAST_BESIDE_JOINTS * pixels.mean() if mask.any() else False
-    return (laid, mask) if dark and _visible(pixels, laid, mask) else None
+    return (laid, mask) if dark and visible(pixels, laid, mask) else None
 
 
-def _visible(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> bool:
+def visible(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> bool:
     """Whether somebody sees the crack: long enough, darker than what it lies on, and by more than what it lies on varies."""
     inside = np.nonzero(mask)
     if not len(inside[0]) or max(np.ptp(inside[0]), np.ptp(inside[1])) < _LEAST_LENGTH * len(before):

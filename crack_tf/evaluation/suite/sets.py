@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from crack_tf.data.cache import load_split
 from crack_tf.data.patches import load_patches
-from crack_tf.data.registry import prepare
+from crack_tf.data.registry import DATASETS, prepare
 from crack_tf.data.reviews import apply_review, find_review
 from crack_tf.evaluation.lineage import lineage
 from crack_tf.evaluation.suite.answers import TestSet
@@ -57,6 +57,7 @@ DOMAINS = (
     Chosen("cssc spalling", "cssc", "grouped", "all", 130, folder="spalling_no_crack"),
     Chosen("drone concrete", "uav_concrete", "grouped", "test", 256),
     Chosen("scenes", "scenes_clean", "grouped", "test", 320),
+    Chosen("joints", "joints", "grouped", "all", 256),
 )
 
 
@@ -85,14 +86,17 @@ def load_set(chosen: Chosen, limit: int | None = None) -> TestSet:
 
 
 def is_left_out(predictor: Predictor, chosen: Chosen) -> bool | None:
-    """Whether the model learned nothing from the data set, not even from its other splits; None if its data are unknown."""
+    """Whether the model learned nothing from the data set, not even from its other splits, nor from one that it is made of; None if its
+    data are unknown."""
     known = learned_sets(predictor.sidecar)
-    return manifest_of(chosen).dataset not in known if known else None
+    name = manifest_of(chosen).dataset
+    own = {name, *(DATASETS[name].made_of if name in DATASETS else ())}
+    return not own & {*known} if known else None
 
 
 def seen_by(predictor: Predictor, chosen: Chosen) -> Chosen:
     """The set as a model is tested on it: whole where it learned nothing from it, else its test split."""
-    learned = chosen.split == "all" and is_left_out(predictor, chosen) is False
+    learned = chosen.split == "all" and manifest_of(chosen).dataset in learned_sets(predictor.sidecar)
     return replace(chosen, label=f"{chosen.label} test", split="test") if learned else chosen
 
 
