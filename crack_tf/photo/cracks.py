@@ -441,18 +441,8 @@ def _measure(
     widest, max_width = _widest(stretches)
     # Short stretches between junctions count in the mean, and are too short to be the widest.
     max_width = max(max_width, mean_width)
-    mean_range = (
-        width_on_mask(mean_width, seen=grey is not None)
-        if valleys is None
-        else width_in_photo(valleys.possible, mean_width)
-    )
-    max_range = widest_range(mean_range, mean_width, max_width)
-    if valleys is None:
-        # A gap may gape at its widest place only.
-        max_range = either(max_range, width_on_mask(max_width, seen=grey is not None))
     centreline = tuple(tuple(_xy(point) for point in _simplified(path + offset)) for path in paths)
     ends = _ends(paths, graph)
-    length_range = length_on_mask(sum(lengths))
     box = Box(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
     touches = rows.start == 0 or columns.start == 0 or rows.stop == shape[0] or columns.stop == shape[1]
     touches = touches or (unknown is not None and is_cut_off(crop, box, unknown))
@@ -473,14 +463,30 @@ def _measure(
         "mm_per_pixel": mm_per_pixel,
         "width_from": MASK if valleys is None else PHOTOGRAPH,
         "in_photo": grey is not None,
-        "ranges": (
-            open_ended(length_range) if touches else length_range,
-            mean_range,
-            past_holes(max_range, mean_range, mean_width, max_width),
-        ),
+        "ranges": _ranges(sum(lengths), mean_width, max_width, touches, valleys, grey is not None),
         "missing_light": 0.0 if valleys is None else valleys.line.deficit,
         "profile": _profile(stretches, valleys, offset),
     }
+
+
+def _ranges(
+    length: float, mean_width: float, max_width: float, touches: bool, valleys: Valleys | None, seen: bool
+) -> tuple[Range, Range, Range]:
+    """Ranges of length, mean and maximum width.
+
+    Args:
+        length, mean_width, max_width: as stated, in pixels.
+        touches: whether it runs out of what is known.
+        valleys: what the photograph shows; None where it shows no clear line, or there is none.
+        seen: whether there is a photograph.
+    """
+    mean = width_on_mask(mean_width, seen) if valleys is None else width_in_photo(valleys.possible, mean_width)
+    most = widest_range(mean, mean_width, max_width)
+    if valleys is None:
+        # A gap may gape at its widest place only.
+        most = either(most, width_on_mask(max_width, seen))
+    known = length_on_mask(length)
+    return open_ended(known) if touches else known, mean, past_holes(most, mean, mean_width, max_width)
 
 
 def _grey(photo: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

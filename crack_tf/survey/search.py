@@ -240,14 +240,7 @@ class Searcher:
                 _finding(candidate, photo, shot, view, boxes[:number].count(candidate.box))
                 for number, candidate in enumerate(candidates)
             )
-            pictures = {}
-            for finding, candidate in zip(findings, candidates, strict=True):
-                shown = (*finding.outline, *candidate.marks)
-                before, after = draw_finding(image, finding.box, shown, finding.validation)
-                pictures[finding.picture], pictures[finding.overlay] = as_jpeg(before), as_jpeg(after)
-            for finding, candidate in zip(findings, candidates, strict=True):
-                if finding.profile is not None:
-                    pictures[finding.profile] = profile_csv(candidate.profile, view)
+            pictures = _files(image, findings, candidates, view)
         return Searched(
             item.name, item.bytes, photo, findings, pictures, points, file=frame.file, seconds=watch.seconds
         )
@@ -316,6 +309,20 @@ class Searcher:
         watch.add("segment", spent)
         watch.add("measure", -spent)
         return probability
+
+
+def _files(
+    image: np.ndarray, findings: Sequence[Finding], candidates: Sequence[Candidate], view: View | None
+) -> dict[str, bytes]:
+    """Pictures and tables of widths of a photograph's findings, by name."""
+    found: dict[str, bytes] = {}
+    for finding, candidate in zip(findings, candidates, strict=True):
+        shown = (*finding.outline, *candidate.marks)
+        before, after = draw_finding(image, finding.box, shown, finding.validation)
+        found[finding.picture], found[finding.overlay] = as_jpeg(before), as_jpeg(after)
+        if finding.profile is not None:
+            found[finding.profile] = profile_csv(candidate.profile, view)
+    return found
 
 
 def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot, view: View | None, again: int) -> Finding:
