@@ -79,6 +79,12 @@ def make_parser() -> argparse.ArgumentParser:
         default=1.0,
         help="a classifier's tiles are reduced up to this factor (default: 1)",
     )
+    add(
+        "--mask-weight",
+        type=float,
+        default=0.0,
+        help="what masks teach a classifier beside the label, where in the tile the crack is, counts so much (default: 0)",
+    )
     add("--teacher", default=None, help="trained .keras or run folder whose probabilities are mixed into the labels")
     add("--teacher-share", type=fraction, default=0.7, help="of the teacher in the targets (default: 0.7)")
     add(

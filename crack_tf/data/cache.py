@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,10 @@ from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_bytes
 from tflite.images import decode_rgb, resize_rgb
 from tflite.manifest import Item, Manifest
+from tflite.masks import load_mask
 
 _VERSION = 1  # raise when decoding or resizing changes
+UNKNOWN = 255  # in the mask of a cracked tile that has none
 _LONGEST = 160  # bytes of a file's name; 255 are allowed, and what follows takes its share
 
 Labelled = TypeVar("Labelled", Item, View)
@@ -32,11 +34,14 @@ class Tiles:
         images: uint8 (n, size, size, 3), memory-mapped.
         labels: int8 (n,), 1 is cracked.
         items: the manifest rows, in the same order.
+        masks: uint8 (n, size, size), memory-mapped: 1 where a crack is, all `UNKNOWN` where a cracked tile has no mask; None where they
+            were not asked for.
     """
 
     images: np.ndarray
     labels: np.ndarray
     items: list[Item]
+    masks: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -47,7 +52,9 @@ def cache_folder() -> Path:
     return Path(os.environ.get("CRACK_TF_CACHE") or Path.home() / ".cache" / "crack_tf")
 
 
-def load_split(manifest: Manifest, split: str, image_size: int, limit: int | None = None, seed: int = 0) -> Tiles:
+def load_split(
+    manifest: Manifest, split: str, image_size: int, limit: int | None = None, seed: int = 0, masks: bool = False
+) -> Tiles:
     """Tiles of one split at the model's size, from the cache or decoded into it.
 
     The pictures of a mix with masks give several tiles each, see `crack_tf.data.views`: `items` then repeats them, and labels are
@@ -59,6 +66,7 @@ def load_split(manifest: Manifest, split: str, image_size: int, limit: int | Non
         image_size: side in pixels; the whole tile is resized.
         limit: at most this many tiles, with the split's own class balance, drawn by `seed`.
         seed: of that draw.
+        masks: whether they come along.
 
     Raises:
         CrackError: if the split is empty, or a file is missing, changed or unreadable.
@@ -70,14 +78,22 @@ def load_split(manifest: Manifest, split: str, image_size: int, limit: int | Non
     labels = np.array([view.label for view in views], dtype=np.int8)
     content = "\n".join(view.item.sha256 + (f" {view.box}" if view.box else "") for view in views)
     key = sha256_bytes(f"{_VERSION} {image_size}\n{content}".encode())[:16]
-    path = cache_folder() / "tiles" / f"{file_name(manifest)}-{split}-{image_size}-{key}.npy"
+    name = f"{file_name(manifest)}-{split}-{image_size}-{key}"
+    images = _kept(f"{name}.npy", lambda path: _decode(manifest, views, image_size, path))
+    kept = _kept(f"{name}-masks.npy", lambda path: _decode_masks(manifest, views, image_size, path)) if masks else None
+    return Tiles(images, labels, [view.item for view in views], kept)
+
+
+def _kept(name: str, make: Callable[[Path], None]) -> np.ndarray:
+    """An array of the cache, made where it is not there."""
+    path = cache_folder() / "tiles" / name
     if not path.exists():
-        _decode(manifest, views, image_size, path)
+        make(path)
     try:
-        images = np.load(path, mmap_mode="r")
+        array: np.ndarray = np.load(path, mmap_mode="r")
     except (ValueError, OSError, EOFError) as error:
         raise CrackError(f"cached tiles {path} are damaged ({error}). Delete the file; it is made again.") from None
-    return Tiles(images, labels, [view.item for view in views])
+    return array
 
 
 def file_name(manifest: Manifest) -> str:
@@ -101,21 +117,43 @@ def subset(items: Sequence[Labelled], limit: int | None, seed: int) -> list[Labe
 
 
 def _decode(manifest: Manifest, views: Sequence[View], image_size: int, path: Path) -> None:
-    shape = (len(views), image_size, image_size, 3)
-
     def tile(view: View) -> np.ndarray:
         pixels = decode_rgb(manifest.read(view.item), view.item.path)
-        if view.box is not None:
-            x, y, side = view.box
-            pixels = np.ascontiguousarray(pixels[y : y + side, x : x + side])
-        return resize_rgb(pixels, image_size)
+        return resize_rgb(np.ascontiguousarray(_in_view(pixels, view)), image_size)
 
+    _fill(path, f"decode {manifest.name}", tile, views, (image_size, image_size, 3))
+
+
+def _decode_masks(manifest: Manifest, views: Sequence[View], image_size: int, path: Path) -> None:
+    def mask(view: View) -> np.ndarray:
+        if not view.label or not view.item.mask:
+            return np.full((image_size, image_size), UNKNOWN if view.label else 0, np.uint8)
+        return thinned(_in_view(load_mask(manifest, view.item), view), image_size)
+
+    _fill(path, f"masks of {manifest.name}", mask, views, (image_size, image_size))
+
+
+def _in_view(picture: np.ndarray, view: View) -> np.ndarray:
+    if view.box is None:
+        return picture
+    x, y, side = view.box
+    return picture[y : y + side, x : x + side]
+
+
+def thinned(mask: np.ndarray, size: int) -> np.ndarray:
+    """A mask at another size, bool (h, w) to uint8 (size, size): 1 where any of a place's pixels is, so that no hairline is lost."""
+    rows, columns = (np.arange(size) * side // size for side in mask.shape)
+    return np.maximum.reduceat(np.maximum.reduceat(mask.astype(np.uint8), rows, axis=0), columns, axis=1)
+
+
+def _fill(
+    path: Path, title: str, make: Callable[[View], np.ndarray], views: Sequence[View], shape: tuple[int, ...]
+) -> None:
+    """Write a uint8 array of every view; Pillow releases the interpreter lock while it decodes, so threads use every core."""
     with atomic_path(path) as temporary:
-        images = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-        # Pillow releases the interpreter lock while it decodes, so threads use every core.
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(len(views), *shape))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            tiles = pool.map(tile, views)
-            for index, image in enumerate(bar(tiles, f"decode {manifest.name}", len(views), "tile")):
-                images[index] = image
-        images.flush()
-        del images
+            for index, one in enumerate(bar(pool.map(make, views), title, len(views), "tile")):
+                array[index] = one
+        array.flush()
+        del array

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
 import numpy as np
 
-from crack_tf.data.augment import Augment
-from crack_tf.data.cache import Tiles
+from crack_tf.data.augment import Augment, warp
+from crack_tf.data.cache import UNKNOWN, Tiles
 
+_CRACKED = 0.4  # of a pixel that is warped from some with a crack and some without
 # Targets (b, 1) of pixels (b, s, s, 3) and labels (b, 1).
 Soften = Callable[[Any, Any], Any]
 
@@ -116,19 +117,25 @@ def plan_epoch(
     return EpochPlan(order, parameters)
 
 
-def training_batches(tiles: Tiles, plan: EpochPlan, workers: int = 2, soften: Soften | None = None) -> Any:
+def training_batches(
+    tiles: Tiles, plan: EpochPlan, workers: int = 2, soften: Soften | None = None, strides: Sequence[int] = ()
+) -> Any:
     """Batches for `keras.Model.fit`: (float32 (b, s, s, 3) pixels 0..255, float32 (b, 1) labels), in the plan's order.
+
+    Where the tiles have masks, the targets are those of `crack_tf.models.heads.with_cells`: "logit" the labels, and for each stride
+    whether a cell has a crack, (b, rows, columns, 1): 0 or 1, UNKNOWN where a cracked tile has no mask.
 
     Args:
         tiles: the decoded split.
         plan: from `plan_epoch`.
         workers: batches prepared at the same time.
         soften: makes targets of the tiles that are trained on and their labels, see `crack_tf.training.teacher`.
+        strides: of the cells that masks teach, in pixels; none where the tiles come without masks.
 
     Returns:
         A tf.data.Dataset when Keras runs on TensorFlow, else a PyDataset.
     """
-    return as_batches(PlannedTiles(tiles, plan, workers, soften), workers)
+    return as_batches(PlannedTiles(tiles, plan, workers, soften, strides), workers)
 
 
 class Planned(keras.utils.PyDataset):
@@ -142,7 +149,10 @@ class Planned(keras.utils.PyDataset):
         return self.plan.steps
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
-        return tuple(keras.ops.convert_to_numpy(part) for part in self.augment(*self.gather(index)))
+        found: tuple[np.ndarray, ...] = keras.tree.map_structure(
+            keras.ops.convert_to_numpy, self.augment(*self.gather(index))
+        )
+        return found
 
     @abstractmethod
     def gather(self, index: int) -> tuple[np.ndarray, ...]:
@@ -154,24 +164,43 @@ class Planned(keras.utils.PyDataset):
 
 
 class PlannedTiles(Planned):
-    """Tiles and labels by an epoch plan."""
+    """Tiles and labels by an epoch plan, and cells of their masks."""
 
-    def __init__(self, tiles: Tiles, plan: EpochPlan, workers: int = 1, soften: Soften | None = None) -> None:
+    def __init__(
+        self,
+        tiles: Tiles,
+        plan: EpochPlan,
+        workers: int = 1,
+        soften: Soften | None = None,
+        strides: Sequence[int] = (),
+    ) -> None:
         super().__init__(plan, workers)
         self._tiles = tiles
         self._augment = Augment()
         self._soften = soften
+        self._strides = strides
 
     def gather(self, index: int) -> tuple[np.ndarray, ...]:
-        """uint8 pixels (b, s, s, 3), parameters of the plan, float32 labels (b, 1)."""
+        """uint8 pixels (b, s, s, 3), parameters of the plan, float32 labels (b, 1), and uint8 masks (b, s, s) where cells are taught."""
         chosen = self.plan.order[index]
         labels = self._tiles.labels[chosen].astype(np.float32)[:, None]
-        return self._tiles.images[chosen], self.plan.parameters[index], labels
+        found = self._tiles.images[chosen], self.plan.parameters[index], labels
+        return (*found, self._tiles.masks[chosen]) if self._strides and self._tiles.masks is not None else found
 
     def augment(self, *gathered: Any) -> tuple[Any, Any]:
-        images, parameters, labels = gathered
+        images, parameters, labels, *masks = gathered
         pixels = self._augment(images, parameters)
-        return pixels, labels if self._soften is None else self._soften(pixels, labels)
+        targets = labels if self._soften is None else self._soften(pixels, labels)
+        if masks:
+            drawn = warp(keras.ops.cast(masks[0][..., None], "float32"), parameters)
+            targets = {"logit": targets, **{f"cells_{stride}": _cells(drawn, stride) for stride in self._strides}}
+        return pixels, targets
+
+
+def _cells(masks: Any, stride: int) -> Any:
+    """1 where any of a cell's pixels is a crack's, as warping left it, UNKNOWN without a mask: (b, s, s, 1) to (b, rows, columns, 1)."""
+    most = keras.ops.max_pool(masks, stride, strides=stride, padding="same")
+    return keras.ops.where(most > 1, float(UNKNOWN), keras.ops.cast(most > _CRACKED, "float32"))
 
 
 def as_batches(planned: Planned, workers: int) -> Any:

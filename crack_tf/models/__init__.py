@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect as _introspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ class ModelSpec:
         licence_note: obligations that pretrained weights bring along.
         space: what a search may vary about this model, besides its training.
         task: "classify" (one logit per tile) or "segment" (one logit per pixel).
+        cells: layers of a classifier that masks can teach where the crack is, by the stride of their features in pixels.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ModelSpec:
     licence_note: str = ""
     space: Space = field(default_factory=dict)
     task: str = "classify"
+    cells: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -107,6 +109,7 @@ MODELS: dict[str, ModelSpec] = {
             blocks=mobilenet_v2.BLOCKS,
             licence_note="Backbone initialised from ImageNet weights (Apache-2.0).",
             space=mobilenet_v2.SPACE,
+            cells=mobilenet_v2.CELLS,
         ),
         ModelSpec(
             "efficientnet_lite0",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 # What the layers behind a pretrained classifier's backbone are called: the pooling, and those of `logit_head`.
@@ -14,11 +15,35 @@ def logit_head(keras: Any, features: Any, dropout: float) -> Any:
     return keras.layers.Dense(1, dtype="float32", name="logit")(features)
 
 
-def logit_map(keras: Any, features: Any) -> Any:
+def logit_map(keras: Any, features: Any, name: str = "logit") -> Any:
     """One linear unit per pixel; the map of logits is kept in float32 under mixed precision.
 
     Few pixels are cracked. Starting at a probability of 5 % rather than 50 %, the first steps are not spent on learning that
     (Lin et al., Focal Loss, ICCV 2017, section 3.3).
     """
     rare = keras.initializers.Constant(-3.0)
-    return keras.layers.Conv2D(1, 1, bias_initializer=rare, dtype="float32", name="logit")(features)
+    return keras.layers.Conv2D(1, 1, bias_initializer=rare, dtype="float32", name=name)(features)
+
+
+def with_cells(keras: Any, model: Any, cells: Mapping[int, str]) -> Any:
+    """A classifier that also says where in the tile the crack is: what it is trained as where masks teach it.
+
+    Args:
+        keras: the Keras namespace.
+        model: a classifier.
+        cells: layers whose features are asked, by their stride in pixels, see `ModelSpec.cells`.
+
+    Returns:
+        Model of the same layers; outputs are "logit" (b, 1) and for each stride "cells_STRIDE" (b, rows, columns, 1), a logit a cell.
+    """
+    maps = {
+        f"cells_{stride}": logit_map(keras, model.get_layer(name).output, f"cells_{stride}")
+        for stride, name in cells.items()
+    }
+    return keras.Model(model.input, {"logit": model.output, **maps}, name=model.name)
+
+
+def without_cells(keras: Any, model: Any) -> Any:
+    """The classifier in what `with_cells` made; any other model as it is."""
+    outputs = model.output
+    return keras.Model(model.input, outputs["logit"], name=model.name) if isinstance(outputs, dict) else model

@@ -10,6 +10,7 @@ import numpy as np
 
 from crack_tf.common.archives import check_zip
 from crack_tf.common.progress import bar
+from crack_tf.models.heads import without_cells
 from tflite.convert import GREY, VIEW_WEIGHTS
 from tflite.errors import ModelFileError
 
@@ -21,6 +22,10 @@ _MAP_BATCH = 8  # tiles per step of a segmentation model: its maps take far more
 
 def load_keras(path: str | Path, compile: bool = False) -> Any:
     """Load a `.keras` file.
+
+    Args:
+        path: of the file.
+        compile: as it was trained, with its optimizer; else a checkpoint of a classifier that masks taught has lost its cells.
 
     Raises:
         ModelFileError: if it is missing or damaged.
@@ -34,7 +39,8 @@ def load_keras(path: str | Path, compile: bool = False) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             check_zip(archive, max(_KERAS_BYTES, _KERAS_RATIO * path.stat().st_size))
-        return keras.models.load_model(path, compile=compile)
+        model = keras.models.load_model(path, compile=compile)
+        return model if compile else without_cells(keras, model)
     except Exception as error:  # zipfile, h5py, json and Keras each raise their own kinds on a damaged file
         raise ModelFileError(
             f"{path} is not a whole .keras model ({type(error).__name__}: {str(error)[:200]}). Copy it again, or name another file."

@@ -17,6 +17,7 @@ from crack_tf.models.space import Choice, Space
 from tflite.errors import CrackError, ModelFileError, first_line
 
 _BACKBONE = ("Conv1", "bn_Conv1", "expanded_conv_", "block_", "Conv_1")  # what Keras calls its layers
+CELLS = {16: "block_13_expand_relu", 32: "out_relu"}
 BLOCKS = 17  # inverted residuals: expanded_conv (number 0) and block_1 ... block_16
 
 SPACE: Space = {

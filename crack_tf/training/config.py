@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from crack_tf.data.policies import POLICIES
-from crack_tf.models import ModelSpec, get_model
+from crack_tf.models import MODELS, ModelSpec, get_model
 from crack_tf.models.space import Choice
 from tflite.arguments import check_types, is_number, is_whole, option_of
 from tflite.errors import CrackError
@@ -55,6 +55,7 @@ class TrainConfig:
         adverse: share of samples with a drawn shadow; as many get stains, little light and sensor noise.
         camera: share of samples seen through another camera: colour cast, blur, no colour.
         zoom_out: a classifier's tiles are reduced up to this factor, 1 to 4; 1 never.
+        mask_weight: what masks teach a classifier, beside the label, counts so much: where in the tile the crack is; 0 for nothing.
         teacher: a trained `.keras` classifier, or its run folder, whose probabilities are mixed into the labels; or None.
         teacher_share: the teacher's share in the targets, 0 to 1.
         balance: None takes samples as they come; else both labels come equally often, and data sets of a mix by their size to the
@@ -96,6 +97,7 @@ class TrainConfig:
     adverse: float = 0.0
     camera: float = 0.0
     zoom_out: float = 1.0
+    mask_weight: float = 0.0
     teacher: str | None = None
     teacher_share: float = 0.7
     balance: float | None = None
@@ -155,6 +157,7 @@ class TrainConfig:
                 "a share above 0 and at most 1, such as 0.998",
             ),
             (("augmentation",), lambda value: is_number(value) and 0 <= value <= 4, "a strength from 0 (none) to 4"),
+            (("mask_weight",), lambda value: is_number(value) and 0 <= value <= 10, "a weight from 0 (none) to 10"),
             (("zoom_out",), lambda value: is_number(value) and 1 <= value <= 4, "a factor from 1 (never) to 4"),
         ):
             for name in names:
@@ -181,6 +184,11 @@ class TrainConfig:
         if spec.task == "classify" and (self.loss != "bce" or self.empty_share != 1):
             raise CrackError(
                 f"--loss {self.loss} --empty-share {self.empty_share:g}: {self.model} classifies whole tiles; these are for masks."
+            )
+        if self.mask_weight and not spec.cells:
+            able = ", ".join(name for name, some in MODELS.items() if some.cells)
+            raise CrackError(
+                f"--mask-weight {self.mask_weight:g}: masks teach {able} where a crack is, not {self.model}."
             )
         if spec.task == "segment" and self.zoom_out != 1:
             raise CrackError(

@@ -24,10 +24,11 @@ from crack_tf.common.provenance import created, data_record, environment
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.models import build_model, get_model
+from crack_tf.models.heads import with_cells, without_cells
 from crack_tf.models.keras_models import MODEL_FILE, load_keras
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.curves import history_curves
-from crack_tf.training.losses import make_loss
+from crack_tf.training.losses import CellLoss, make_loss
 from crack_tf.training.origins import origin_of, sidecars_of
 from crack_tf.training.runs import OUTPUT, Run, check_out, check_same_run, read_history, tell_left
 from crack_tf.training.tasks import ALL, Choice, Task, task_of
@@ -79,6 +80,10 @@ def train(
     task = task_of(config.model)
     manifest = prepare(config.data, config.policy, config.seed)
     task.check(manifest)
+    if config.mask_weight and manifest.task != "mixed":
+        raise CrackError(
+            f"--mask-weight {config.mask_weight:g}: manifest {manifest.name} has no masks. Mix a set in that has some."
+        )
     record = {
         "train": config.as_dict(),
         "limit": config.limit,
@@ -89,7 +94,7 @@ def train(
     if resume:
         check_same_run(folder, record)
     # All that can be refused is, before anything of an earlier run is deleted or a folder is made.
-    chosen = Choice(config.limit, config.empty_share, config.seed)
+    chosen = Choice(config.limit, config.empty_share, config.seed, masks=config.mask_weight > 0)
     training = task.load(manifest, "train", config.image_size, chosen)
     val = task.load(manifest, "val", config.image_size, replace(ALL, limit=config.val_limit))
     model = None if resume else initial_model(config)
@@ -137,11 +142,15 @@ def fit(
     """
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
-    history, earlier = _newest_checkpoint(folder, say)
-    model = earlier or model or initial_model(config)
+    history, learner = _newest_checkpoint(folder, say)
+    if learner is None:
+        model = model or initial_model(config)
+        learner = with_cells(keras, model, get_model(config.model).cells) if config.mask_weight else model
+    model = without_cells(keras, learner)  # shares the learner's layers
     teacher = teacher or teacher_of(config)
     task = task_of(config.model)
     steps = task.plan(train, config, 0).steps
+    strides = tuple(get_model(config.model).cells) if config.mask_weight else ()
     verbose = 1 if sys.stderr.isatty() else 2
     for epoch in range(len(history), config.epochs):
         if stopped_early(history, config.patience, task):
@@ -154,10 +163,10 @@ def fit(
             break
         started = time.monotonic()
         if epoch == 0 or epoch == config.freeze_epochs:
-            _start_phase(model, config, epoch, steps)
+            _start_phase(model, learner, config, epoch, steps)
         reseed_dropout(model, config.seed, epoch)
-        log = model.fit(
-            task.batches(train, task.plan(train, config, epoch), teacher),
+        log = learner.fit(
+            task.batches(train, task.plan(train, config, epoch), teacher, strides),
             initial_epoch=epoch,
             epochs=epoch + 1,
             shuffle=False,
@@ -170,14 +179,14 @@ def fit(
                 f"the loss became {loss} in epoch {epoch + 1}. Lower --learning-rate (it was {config.learning_rate}), "
                 "then go on from the last whole epoch in a new run with --init-from."
             )
-        row = {"epoch": epoch + 1, "lr": float(np.asarray(keras.ops.convert_to_numpy(model.optimizer.learning_rate)))}
+        row = {"epoch": epoch + 1, "lr": float(np.asarray(keras.ops.convert_to_numpy(learner.optimizer.learning_rate)))}
         row |= {"loss": loss, **task.row(model, val, config)}
         row["seconds"] = round(time.monotonic() - started, 1)
         history.append(row)
         # History first: a checkpoint without its row could not be resumed, a row without its checkpoint is just redone.
         write_csv(folder / "history.csv", history)
         with atomic_path(_checkpoint(folder, epoch + 1)) as temporary:
-            model.save(temporary)
+            learner.save(temporary)
         left = (config.epochs - epoch - 1) * row["seconds"] / 60
         say(
             f"epoch {epoch + 1}/{config.epochs}: loss {loss:.4f}, val loss {row['val_loss']:.4f}, {task.line(row)}, "
@@ -338,22 +347,29 @@ def _newest_checkpoint(folder: Path, say: Callable[[str], None]) -> tuple[list[d
     return [], None
 
 
-def _start_phase(model: Any, config: TrainConfig, epoch: int, steps: int) -> None:
-    """Choose what trains and compile with a fresh optimizer. Phases: the head alone, then the unfrozen blocks."""
+def _start_phase(model: Any, learner: Any, config: TrainConfig, epoch: int, steps: int) -> None:
+    """Choose what trains of a model and compile what learns, with a fresh optimizer. Phases: the head alone, then the unfrozen blocks."""
     spec = get_model(config.model)
     head_only = epoch < config.freeze_epochs
     if spec.set_trainable is not None:
         blocks = 0 if head_only else spec.blocks if config.unfreeze_blocks is None else config.unfreeze_blocks
         spec.set_trainable(model, blocks)
     epochs = config.freeze_epochs if head_only else config.epochs - epoch
-    compile_model(model, config, steps * epochs)
+    compile_model(learner, config, steps * epochs)
 
 
 def compile_model(model: Any, config: TrainConfig, total_steps: int) -> None:
-    """Compile with the configured loss and a fresh optimizer scheduled over `total_steps`."""
+    """Compile with the configured losses and a fresh optimizer scheduled over `total_steps`."""
+    loss: Any = make_loss(config.loss, config.positive_weight, config.negative_weight)
+    weights = None
+    if isinstance(model.output, dict):  # a classifier that masks teach
+        cells = [name for name in model.output if name != "logit"]
+        loss = {"logit": loss, **{name: CellLoss() for name in cells}}
+        weights = {"logit": 1.0, **dict.fromkeys(cells, config.mask_weight)}
     model.compile(
         make_optimizer(config, total_steps),
-        loss=make_loss(config.loss, config.positive_weight, config.negative_weight),
+        loss=loss,
+        loss_weights=weights,
         # XLA was measured slower on the processors this was written on (OPNet, 128 px: 9 against 24 tiles/s).
         jit_compile=keras.backend.backend() == "jax",
     )

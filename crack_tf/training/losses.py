@@ -6,6 +6,8 @@ bce       binary cross-entropy with a weight per class
 dice      1 - Dice coefficient of the batch's soft masks (Milletari et al., V-Net, 3DV 2016)
 tversky   the same with misses counted more than false alarms (Salehi et al., MLMI 2017)
 bce+dice  their sum; any of them may be added
+
+`CellLoss` is that of cells, see `crack_tf.models.heads.with_cells`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 
 import keras
 
+from crack_tf.data.cache import UNKNOWN
 from crack_tf.training.config import loss_names
 
 
@@ -122,6 +125,18 @@ class SumOfLosses(keras.losses.Loss):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> SumOfLosses:
         return cls(**{**config, "parts": [keras.losses.deserialize(part) for part in config["parts"]]})
+
+
+@keras.saving.register_keras_serializable("crack_tf")
+class CellLoss(keras.losses.Loss):
+    """Cross-entropy of a map of cells, the mean over the tiles whose mask is known; 0 where none is."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Loss of the batch, a scalar; 0, 1 or UNKNOWN, and logits, (b, rows, columns, 1)."""
+        ops = keras.ops
+        known = ops.cast(ops.max(y_true, axis=(1, 2, 3)) < UNKNOWN, y_pred.dtype)
+        errors = ops.softplus(y_pred) - ops.cast(y_true, y_pred.dtype) * y_pred
+        return ops.sum(ops.mean(errors, axis=(1, 2, 3)) * known) / ops.maximum(ops.sum(known), 1.0)
 
 
 _PARTS: dict[str, Callable[[float, float], keras.losses.Loss]] = {

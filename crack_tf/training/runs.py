@@ -26,6 +26,7 @@ _OLDER_RUNS = {
     "train.adverse": 0.0,
     "train.camera": 0.0,
     "train.zoom_out": 1.0,
+    "train.mask_weight": 0.0,
     "train.teacher": None,
     "train.teacher_share": 0.7,
     "train.balance": None,

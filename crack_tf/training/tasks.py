@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,13 @@ class Choice:
         limit: at most so many, or a share of them between 0 and 1; None for all.
         empty_share: share of the crack-free patches that is kept, 0 to 1; segmentation only.
         seed: of the draw.
+        masks: whether a classifier's tiles bring theirs.
     """
 
     limit: int | float | None = None
     empty_share: float = 1.0
     seed: int = 0
+    masks: bool = False
 
     def count(self, available: int) -> int | None:
         """The limit as a number of samples, at least 1; None for all."""
@@ -108,8 +110,8 @@ class Task(ABC):
         """Order and augmentation of an epoch, a function of (config.seed, epoch)."""
 
     @abstractmethod
-    def batches(self, samples: Any, plan: EpochPlan, soften: Soften | None = None) -> Any:
-        """Batches for `keras.Model.fit`; `soften` is a classifier's teacher."""
+    def batches(self, samples: Any, plan: EpochPlan, soften: Soften | None = None, strides: Sequence[int] = ()) -> Any:
+        """Batches for `keras.Model.fit`; a classifier's teacher softens, and masks teach it cells of these strides."""
 
     @abstractmethod
     def row(self, model: Any, val: Any, config: TrainConfig) -> dict[str, float]:
@@ -143,7 +145,7 @@ class Classification(Task):
         if isinstance(choice.limit, float) and manifest.task == "mixed":
             # How many views the photographs give is known only once their masks are read.
             available = len(load_split(manifest, split, size))
-        tiles = load_split(manifest, split, size, limit=choice.count(available), seed=choice.seed)
+        tiles = load_split(manifest, split, size, choice.count(available), choice.seed, choice.masks)
         if (
             split == "val" and len(set(tiles.labels.tolist())) < 2
         ):  # of a manifest that passed `check`, what is left of its split
@@ -155,8 +157,10 @@ class Classification(Task):
         augmentation = Augmentation(adverse=config.adverse, camera=config.camera, zoom_out=config.zoom_out)
         return _plan(samples, config, augmentation.scaled(config.augmentation), epoch)
 
-    def batches(self, samples: Tiles, plan: EpochPlan, soften: Soften | None = None) -> Any:
-        return training_batches(samples, plan, soften=soften)
+    def batches(
+        self, samples: Tiles, plan: EpochPlan, soften: Soften | None = None, strides: Sequence[int] = ()
+    ) -> Any:
+        return training_batches(samples, plan, soften=soften, strides=strides)
 
     def row(self, model: Any, val: Tiles, config: TrainConfig) -> dict[str, float]:
         return validation_row(predict_logits(model, val.images), val.labels, config)
@@ -207,7 +211,9 @@ class Segmentation(Task):
         augmentation = PatchAugmentation(adverse=config.adverse, camera=config.camera)
         return _plan(samples, config, augmentation.scaled(config.augmentation), epoch)
 
-    def batches(self, samples: Patches, plan: EpochPlan, soften: Soften | None = None) -> Any:
+    def batches(
+        self, samples: Patches, plan: EpochPlan, soften: Soften | None = None, strides: Sequence[int] = ()
+    ) -> Any:
         return patch_batches(samples, plan)
 
     def row(self, model: Any, val: Patches, config: TrainConfig) -> dict[str, float]:

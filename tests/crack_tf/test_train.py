@@ -195,7 +195,7 @@ def test_a_model_of_masks_trains_into_a_run_folder_of_the_same_kind(pairs: Manif
             "has no pretrained weights. To go on from a trained model, give --init-from old.keras.",
         ),
         (["--weights", "imagenet"], "has no pretrained weights. Use 'none'."),
-        (["--hp", "upsampling='cubic'"], "choose one of nearest, transposed"),
+        (["--hp", "upsampling='cubic'"], "give one of nearest, transposed"),
         (["--model", "opnet", "--hp", "widths=(4, 8)"], "has masks; this model needs"),
     ],
 )

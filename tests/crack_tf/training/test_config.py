@@ -142,6 +142,6 @@ def test_a_run_folder_records_what_it_always_did() -> None:
                 "freeze_epochs",
                 "unfreeze_blocks",
             ),
-            *("patience", "target_recall", "precision", "seed", "teacher", "teacher_share"),
+            *("patience", "target_recall", "precision", "seed", "teacher", "teacher_share", "mask_weight"),
         ]
     )

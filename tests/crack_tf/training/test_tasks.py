@@ -16,7 +16,7 @@ from tests.pairs_on_disk import write_pairs
 from tflite.device.tiles import Box
 from tflite.manifest import Item
 
-SIZE = 16
+SIZE = 32
 CONFIG = TrainConfig(model="unet", image_size=SIZE)
 
 
