@@ -23,7 +23,7 @@ _VERSION = 1  # raise when features change
 _BATCH = 32
 POOLED, LOGIT = "features", "logit"  # layers' names, of every classifier of the registry
 EARLY = "early"  # hyperparameter: the block whose expansion the last layer sees too; 0 is none
-PARTS = ("late", "mean", "max")  # of those layers, where the last one sees an early block too
+PARTS = ("late", "peak", "mean", "max")  # of those layers, where the last one sees more than pooled features
 FINE_BLOCK = 6  # of MobileNetV2: its expansion is the last that is an eighth of the input wide
 SMOOTH = "smooth"  # hyperparameter: over how many pixels a classifier's input is averaged; 1 is not at all
 # Windows of one look each. A file that looks twice answers with the mean, so what its last layer sees is the mean of both.
@@ -75,7 +75,7 @@ class Network:
             settings = sidecar.hyperparameters | self.changes
             self.model = _like(self.model, build_model(sidecar.model, keras, image_size=sidecar.image_size, **settings))
         names = {layer.name for layer in self.model.layers}
-        self._parts = PARTS if {f"{LOGIT}_{part}" for part in PARTS} <= names else ("",)
+        self._parts = tuple(part for part in PARTS if f"{LOGIT}_{part}" in names) or ("",)
         if not {*self._names(POOLED), *self._names(LOGIT)} <= names:
             raise CrackError(
                 f"{path} has no layers {POOLED!r} and {LOGIT!r}: only this project's classifiers are adapted."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# What the layers behind a pretrained classifier's backbone are called: the pooling, and those of `logit_head`.
-HEAD_LAYERS = ("features", "dropout", "logit")
+# What the layers behind a pretrained classifier's backbone begin with: the pooling, those of `logit_head`, and maps of cells.
+HEAD_LAYERS = ("features", "dropout", "logit", "cells")
 
 
 def logit_head(keras: Any, features: Any, dropout: float) -> Any:
@@ -36,10 +36,11 @@ def with_cells(keras: Any, model: Any, cells: Mapping[int, str]) -> Any:
     Returns:
         Model of the same layers; outputs are "logit" (b, 1) and for each stride "cells_STRIDE" (b, rows, columns, 1), a logit a cell.
     """
-    maps = {
-        f"cells_{stride}": logit_map(keras, model.get_layer(name).output, f"cells_{stride}")
-        for stride, name in cells.items()
-    }
+    outputs = {layer.name: layer.output for layer in model.layers}
+    maps = {}
+    for stride, layer in cells.items():
+        name = f"cells_{stride}"  # where the classifier itself has such a map, that is the one that is taught
+        maps[name] = outputs[name] if name in outputs else logit_map(keras, outputs[layer], name)
     return keras.Model(model.input, {"logit": model.output, **maps}, name=model.name)
 
 

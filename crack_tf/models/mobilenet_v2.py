@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crack_tf.models.heads import HEAD_LAYERS, logit_head
+from crack_tf.models.heads import HEAD_LAYERS, logit_head, logit_map
 from crack_tf.models.keras_models import load_keras
 from crack_tf.models.layers import pixel_input
 from crack_tf.models.space import Choice, Space
@@ -38,6 +38,7 @@ def build(
     bn_momentum: float = 0.9,
     smooth: int = 1,
     early: int = 0,
+    cells: int = 0,
 ) -> Any:
     """Build MobileNetV2 with untrained weights; `load_pretrained` fills the backbone.
 
@@ -51,31 +52,42 @@ def build(
             than a fine-tune has; validation would then run on stale statistics.
         smooth: side in pixels of the square over which the input is averaged; 1 leaves it as it is.
         early: number of a block, from 1 to 16, whose expansion the head sees too, as mean and maximum over the picture; 0 for none.
+        cells: 16 or 32, the pixels of a cell of a map whose highest logit counts beside the pooled features; 0 for none. Masks teach the
+            map where in the tile the crack is (`crack-tf train --mask-weight`).
 
     Returns:
         Model from float32 (batch, image_size, image_size, 3) to a float32 (batch, 1) logit.
+
+    Raises:
+        CrackError: if there are no cells of that size.
     """
+    if cells and cells not in CELLS:
+        raise CrackError(f"--hp cells={cells!r}: give 0, {' or '.join(map(str, CELLS))}.")
     inputs, x = pixel_input(keras, image_size, raw_pixels)
     if smooth > 1:
         x = keras.layers.AveragePooling2D(smooth, strides=1, padding="same", name="smooth")(x)
     backbone = keras.applications.MobileNetV2(input_tensor=x, alpha=alpha, include_top=False, weights=None)
     set_momentum(keras, backbone, bn_momentum)
-    pool = keras.layers.GlobalAveragePooling2D
-    if not early:
+    pool, highest = keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D
+    if not early and not cells:
         x = pool(name="features")(backbone.output)
         return keras.Model(inputs, logit_head(keras, x, dropout), name="mobilenet_v2")
-    fine = backbone.get_layer(f"block_{early}_expand_relu").output
     # A unit each, and their sum: in int8, weights and features of one unit share a scale, and these differ a hundredfold.
-    late = keras.layers.Dropout(dropout, name="dropout")(pool(name="features_late")(backbone.output))
-    parts = {
-        "late": late,
-        "mean": pool(name="features_mean")(fine),
-        "max": keras.layers.GlobalMaxPooling2D(name="features_max")(fine),
-    }
-    logits = [
-        keras.layers.Dense(1, use_bias=name == "late", dtype="float32", name=f"logit_{name}")(part)
-        for name, part in parts.items()
-    ]
+    parts = {"late": keras.layers.Dropout(dropout, name="dropout")(pool(name="features_late")(backbone.output))}
+    if cells:
+        layer = backbone.get_layer(CELLS[cells])
+        parts["peak"] = highest(name="features_peak")(logit_map(keras, layer.output, f"cells_{cells}"))
+    if early:
+        fine = backbone.get_layer(f"block_{early}_expand_relu").output
+        parts |= {"mean": pool(name="features_mean")(fine), "max": highest(name="features_max")(fine)}
+    logits = []
+    for name, part in parts.items():
+        # A random weight of the highest cell may be negative, and a crack would then speak against one.
+        begins = keras.initializers.Constant(0.5) if name == "peak" else "glorot_uniform"
+        unit = keras.layers.Dense(
+            1, use_bias=name == "late", kernel_initializer=begins, dtype="float32", name=f"logit_{name}"
+        )
+        logits.append(unit(part))
     return keras.Model(inputs, keras.layers.Add(dtype="float32", name="logit")(logits), name="mobilenet_v2")
 
 

@@ -286,10 +286,25 @@ def initial_model(config: TrainConfig) -> Any:
         try:
             model.set_weights(earlier.get_weights())
         except ValueError:
-            raise CrackError(
-                f"--init-from {config.init_from!r} holds another architecture than {config.model} {hyperparameters}."
-            ) from None
+            if not _filled(model, earlier):
+                raise CrackError(
+                    f"--init-from {config.init_from!r} holds another architecture than {config.model} {hyperparameters}."
+                ) from None
     return model
+
+
+def _filled(model: Any, earlier: Any) -> bool:
+    """Whether a model has all layers of an earlier one, whose weights it then has; its last layer may see more (`cells`, `early`)."""
+    own = {layer.name: layer for layer in model.layers}
+    own |= {"logit": own["logit_late"]} if "logit_late" in own else {}
+    given = [(own.get(layer.name), layer.get_weights()) for layer in earlier.layers if layer.weights]
+    fits = all(
+        layer is not None and [value.shape for value in layer.get_weights()] == [value.shape for value in weights]
+        for layer, weights in given
+    )
+    for layer, weights in given if fits else []:
+        layer.set_weights(weights)
+    return fits
 
 
 def teacher_of(config: TrainConfig) -> Teacher | None:

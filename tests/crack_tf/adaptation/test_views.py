@@ -19,10 +19,12 @@ from crack_tf.adaptation.deliver import build, labels_record
 from crack_tf.adaptation.elsewhere import Elsewhere
 from crack_tf.adaptation.features import FINE_BLOCK, Network, renormalised, shipped_looks
 from crack_tf.adaptation.guard import Answers, as_rows, compare_here
+from crack_tf.adaptation.head import Head
 from crack_tf.adaptation.tiles import COMPOSED, PERSON, SiteTiles
 from crack_tf.adaptation.verdict import UNCHANGED
 from crack_tf.common import progress
 from crack_tf.inference.predictor import load_predictor
+from crack_tf.models import build_model
 from tests.crack_tf.adaptation.conftest import IMAGES, SIDE
 from tflite.errors import CrackError
 from tflite.metrics import roc_auc
@@ -130,6 +132,26 @@ def test_finer_features_beside_the_last_ones_change_no_answer_before_they_have_w
     assert np.allclose(both[:, : late.shape[1]], late, atol=1e-4)
     assert np.allclose(fine.head.logits(both), once.head.logits(late), atol=1e-4)
     assert np.allclose(fine.model.predict_on_batch(IMAGES.astype(np.float32))[:, 0], once.head.logits(late), atol=1e-4)
+
+
+def test_the_highest_cell_is_one_of_the_last_layers_features(sharp: tuple[Path, Sidecar], tmp_path: Path) -> None:
+    import keras
+
+    sidecar = sharp[1]
+    settings = sidecar.hyperparameters | {"cells": 16}
+    model = build_model(sidecar.model, keras, image_size=sidecar.image_size, **settings)
+    model.save(tmp_path / "model.keras")
+    peaked = replace(sidecar, hyperparameters=settings, sha256="peaked")
+    expected = model.predict_on_batch(IMAGES.astype(np.float32))[:, 0]
+    for network in (
+        Network(tmp_path / "model.keras", peaked),
+        Network(tmp_path / "model.keras", peaked, early=FINE_BLOCK),
+    ):
+        features = network.features(IMAGES)
+        assert np.allclose(network.head.logits(features), expected, atol=1e-3)
+        moved = Head(network.head.weights * 2, network.head.bias * 2)
+        doubled = network.with_head(moved).predict_on_batch(IMAGES.astype(np.float32))[:, 0]
+        assert np.allclose(doubled, 2 * expected, atol=2e-3)
 
 
 def test_a_surface_that_only_finer_features_tell_is_told_and_exported(

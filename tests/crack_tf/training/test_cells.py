@@ -136,3 +136,30 @@ def test_what_has_no_masks_or_no_cells_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CrackError, match=r"--mask-weight 0\.5: manifest .* has no masks\. Mix a set in"):
         train(config(**TAUGHT, data=str(bare)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("untraced")
+def test_the_highest_cell_counts_beside_what_is_pooled(tmp_path: Path) -> None:
+    """Such a classifier starts from one without cells, learns with masks, and is a file that looks twice as any other."""
+    plain = initial_model(config("mobilenet_v2"))
+    plain.save(tmp_path / "plain.keras")
+    settings = config(
+        **TAUGHT | {"hyperparameters": {"alpha": 0.35, "cells": 16}}, init_from=str(tmp_path / "plain.keras")
+    )
+    model = initial_model(settings)
+    tiles = masked_tiles()
+    pixels = tiles.images.astype(np.float32)
+    peak = keras.Model(model.input, model.get_layer("features_peak").output).predict_on_batch(pixels)
+    map_of = keras.Model(model.input, model.get_layer("cells_16").output).predict_on_batch(pixels)
+    np.testing.assert_allclose(peak[:, 0], map_of.max(axis=(1, 2, 3)), rtol=1e-5)
+    expected = predict_logits(plain, tiles.images) + 0.5 * peak[:, 0]
+    np.testing.assert_allclose(predict_logits(model, tiles.images), expected, rtol=1e-3, atol=1e-3)
+    learner = with_cells(keras, model, {16: "block_13_expand_relu", 32: "out_relu"})
+    assert sum(layer.name == "cells_16" for layer in learner.layers) == 1
+    taught = fit(replace(settings, epochs=1), tiles, tiles, tmp_path / "run")
+    assert not np.allclose(taught.get_layer("cells_16").get_weights()[0], model.get_layer("cells_16").get_weights()[0])
+    with pytest.raises(CrackError, match="--hp cells=8: give 0, 16 or 32"):
+        initial_model(config("mobilenet_v2", hyperparameters={"cells": 8}))
+    taught.save(tmp_path / "taught.keras")
+    with pytest.raises(CrackError, match="holds another architecture"):
+        initial_model(config("mobilenet_v2", init_from=str(tmp_path / "taught.keras")))
