@@ -198,31 +198,19 @@ def certify(
 
     if not kept.tried and order.cracks is None:
         order.check_time(_time_of_least(sites, source, searcher, order, jobs) + spent())
-    visits: list[_Visit] = []
-    due = [_Visit(site, number, 0) for number, site in enumerate(sites)]
-    full: Counter[str] = Counter()
-    laid = 0
-    while due and (more := order.more(laid, len(visits), spent(), jobs)):
-        batch, due = due[:more], due[more:]
-        wanted = {visit.site.photo.name: visit for visit in batch if visit.key not in kept.tried}
-        if wanted:
-            for visit, tried in _work(_items(source, wanted), searcher, order, jobs):
-                kept.add(visit, tried, spent() - kept.seconds)
-                hits = sum(trial.found for trial in tried.trials)
-                tell(f"certificate       {hits:>4}/{len(tried.trials)} cracks found  {visit.site.photo.name}")
-        visits += batch
-        for visit in batch:
-            tried = kept.tried.get(visit.key, _Tried((), _GONE))
-            laid += len(tried.trials)
-            if tried.why is not None:
-                full[tried.why] += 1
-        if not due:
-            again = [visit for visit in visits if visit.round == visits[-1].round and visit.key in kept.tried]
-            again = [visit for visit in again if kept.tried[visit.key].why is None]
-            due = [_Visit(visit.site, len(visits) + place, visit.round + 1) for place, visit in enumerate(again)]
+
+    def search(wanted: Mapping[str, _Visit]) -> None:
+        for visit, tried in _work(_items(source, wanted), searcher, order, jobs):
+            kept.add(visit, tried, spent() - kept.seconds)
+            hits = sum(trial.found for trial in tried.trials)
+            tell(f"certificate       {hits:>4}/{len(tried.trials)} cracks found  {visit.site.photo.name}")
+
+    visits, full, goes_on = _visited(
+        sites, kept.tried, lambda laid, made: order.more(laid, made, spent(), jobs), search
+    )
     trials = [trial for visit in visits if visit.key in kept.tried for trial in kept.tried[visit.key].trials]
     trials = trials[: order.cracks if order.cracks is not None else MOST_CRACKS]
-    if len(trials) < 4 and due:
+    if len(trials) < 4 and goes_on:
         order.check_time(spent() * LEAST_CRACKS / max(1, len(trials)))
     if len(trials) < 4:
         raise CrackError(
@@ -238,10 +226,48 @@ def certify(
         order.cracks,
         order.needs_mm if order.has_scale else None,
         tuple(trials),
-        _limit(order, len(trials), not due, unusable, full),
+        _limit(order, len(trials), not goes_on, unusable, full),
         round(spent(), 2),
         round(order.seconds, 2),
     )
+
+
+def _visited(
+    sites: Sequence[_Site],
+    tried: Mapping[tuple[str, int], _Tried],
+    more: Callable[[int, int], int],
+    search: Callable[[Mapping[str, _Visit]], None],
+) -> tuple[list[_Visit], Counter[str], bool]:
+    """Visit photographs, each again while there is room on it.
+
+    Args:
+        sites: in the order of their visits.
+        tried: what visits gave so far, by their keys.
+        more: how many to make next, by the cracks that were laid and the visits that were made; 0 ends it.
+        search: makes those that were not made before, and puts what they gave into `tried`.
+
+    Returns:
+        (visits, how many photographs are full for which reason, whether there is room for more).
+    """
+    visits: list[_Visit] = []
+    due = [_Visit(site, number, 0) for number, site in enumerate(sites)]
+    full: Counter[str] = Counter()
+    laid = 0
+    while due and (count := more(laid, len(visits))):
+        batch, due = due[:count], due[count:]
+        if wanted := {visit.site.photo.name: visit for visit in batch if visit.key not in tried}:
+            search(wanted)
+        visits += batch
+        for visit in batch:
+            found = tried.get(visit.key, _Tried((), _GONE))
+            laid += len(found.trials)
+            if found.why is not None:
+                full[found.why] += 1
+        if not due:
+            again = [visit for visit in visits if visit.round == visits[-1].round and visit.key in tried]
+            again = [visit for visit in again if tried[visit.key].why is None]
+            due = [_Visit(visit.site, len(visits) + place, visit.round + 1) for place, visit in enumerate(again)]
+    return visits, full, bool(due)
 
 
 def _items(source: Source, wanted: Mapping[str, _Visit]) -> Iterator[tuple[Item, _Visit]]:
