@@ -50,8 +50,7 @@ def write_dxf(path: Path, layout: Layout, picture: Path | None) -> None:
         )
     for number, text in enumerate(layout.lines_of_text()):
         place = Vec3(0, -(number + 2) * 2 * usual)
-        plain = "".join(letter if letter.isprintable() else "?" for letter in text)
-        space.add_text(plain, height=usual, dxfattribs={"layer": TITLE}).set_placement(place)
+        space.add_text(text, height=usual, dxfattribs={"layer": TITLE}).set_placement(place)
     below = -(len(layout.lines_of_text()) + 4) * 2 * usual
     space.add_lwpolyline(
         [(0, below + usual), (0, below), (layout.bar_mm, below), (layout.bar_mm, below + usual)],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crack_tf.photo.faces import Face
-from tflite.words import counted
+from tflite.words import counted, on_one_line
 
 PAPER_MM = (420.0, 297.0)  # A3, lying
 MARGIN_MM, BLOCK_MM = 10.0, 62.0  # around everything; height of the title block below the drawing
@@ -95,15 +95,16 @@ class Layout:
         return np.c_[self.origin_mm[0] + x / self.scale, self.origin_mm[1] + (self.size_mm[1] - y) / self.scale]
 
     def lines_of_text(self) -> list[str]:
-        """The title block's."""
+        """The title block's, printable whatever names of faces and folders hold."""
         known = [crack.length_mm for crack in self.cracks if crack.length_mm is not None]
-        return [
+        texts = [
             f"{self.title.face}",
             f"Survey of {self.title.survey}, flown {self.title.flown}, surveyed {self.title.surveyed}",
             f"Scale 1:{self.scale} (A3), face {self.size_mm[0] / 1000:.2f} x {self.size_mm[1] / 1000:.2f} m, sheet {self.title.sheet}",
             f"{counted(len(self.cracks), 'crack')}, {sum(known) / 1000:.2f} m together; numbers as in sheets.json",
             *self.title.notes,
         ]
+        return [on_one_line(text) for text in texts]
 
 
 def width_class(width_mm: float | None) -> str:

@@ -46,8 +46,7 @@ def _block(pen: ImageDraw.ImageDraw, layout: Layout) -> None:
     pen.rectangle((left, top, right, bottom), fill="white", outline="black", width=2)
     for number, text in enumerate(layout.lines_of_text()):
         font = _font(TEXT_MM + 1.5 if number == 0 else TEXT_MM)
-        plain = "".join(letter if letter.isprintable() else "?" for letter in text)
-        pen.text((left + 4 * PER_MM, top + (8 + 6 * number) * PER_MM), plain, fill="black", font=font, anchor="ls")
+        pen.text((left + 4 * PER_MM, top + (8 + 6 * number) * PER_MM), text, fill="black", font=font, anchor="ls")
     x, y, small = right - 130 * PER_MM, top + 8 * PER_MM, _font(SMALL_MM)
     for number, (name, colour) in enumerate(COLOURS.items()):
         line = y + number * 5 * PER_MM

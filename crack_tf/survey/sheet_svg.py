@@ -23,7 +23,7 @@ def write_svg(path: Path, layout: Layout, picture: Path | None) -> None:
         '<?xml version="1.0" encoding="UTF-8"?>',
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}mm" height="{height:g}mm" viewBox="0 0 {width:g} {height:g}" '
         'font-family="sans-serif">',
-        f"<title>{_text(layout.title.face)}</title>",
+        f"<title>{escape(layout.lines_of_text()[0])}</title>",
         f'<rect width="{width:g}" height="{height:g}" fill="white"/>',
     ]
     if picture is not None:
@@ -62,14 +62,14 @@ def _block(layout: Layout) -> list[str]:
     for number, text in enumerate(layout.lines_of_text()):
         size = TEXT_MM + 1.5 if number == 0 else TEXT_MM
         parts.append(
-            f'<text x="{left + 4}" y="{top + 8 + number * (_LINE_MM + 1)}" font-size="{size}">{_text(text)}</text>'
+            f'<text x="{left + 4}" y="{top + 8 + number * (_LINE_MM + 1)}" font-size="{size}">{escape(text)}</text>'
         )
     x, y = PAPER_MM[0] - MARGIN_MM - 130, top + 8
     for number, (name, colour) in enumerate(COLOURS.items()):
         line = y + number * _LINE_MM
         told = "#{:02x}{:02x}{:02x}".format(*colour)
         parts.append(f'<path d="M{x} {line - 1}h12" stroke="{told}" stroke-width="0.7"/>')
-        parts.append(f'<text x="{x + 15}" y="{line}" font-size="{SMALL_MM}">{_text(name)}</text>')
+        parts.append(f'<text x="{x + 15}" y="{line}" font-size="{SMALL_MM}">{escape(name)}</text>')
     parts.append(
         f'<text x="{x}" y="{y + 6 * _LINE_MM}" font-size="{SMALL_MM}">maximum width; dashed: not confirmed</text>'
     )
@@ -81,8 +81,3 @@ def _block(layout: Layout) -> list[str]:
 
 def _length(millimetres: float) -> str:
     return f"{millimetres:g} mm" if millimetres < 1000 else f"{millimetres / 1000:g} m"
-
-
-def _text(text: str) -> str:
-    """Names of files may hold what XML does not take."""
-    return escape("".join(letter if letter.isprintable() else "?" for letter in text))

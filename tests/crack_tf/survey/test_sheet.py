@@ -20,7 +20,8 @@ from crack_tf.survey.findings import Finding, PhotoRecord, Survey
 from crack_tf.survey.footprint import before, camera_of, see
 from crack_tf.survey.handover import HandoverConfig, hand_over
 from crack_tf.survey.placing import on_face, place_cracks
-from crack_tf.survey.sheet_layout import PAPER_MM, width_class
+from crack_tf.survey.sheet_layout import PAPER_MM, Title, layout_of, width_class
+from crack_tf.survey.sheet_svg import write_svg
 from tests.crack_tf.survey.geometric_flight import before_wall, record, round_face, wall_face
 from tests.crack_tf.survey.known_surveys import HEIGHT, WIDTH, drawn_finding, line_mask, photo_record, write_found
 from tflite.errors import CrackError
@@ -124,6 +125,14 @@ def test_the_drawing_of_cad_programs_is_full_size_with_a_layer_for_each_class(tm
     assert np.ptp(points[:, 0]) == pytest.approx(225, abs=5)  # a millimetre a pixel
     told = {text.dxf.text for text in drawing.modelspace().query("TEXT")}
     assert any("flown 2026-03-01" in text for text in told)
+
+
+def test_names_that_no_drawing_can_hold_are_escaped(tmp_path: Path) -> None:
+    title = Title("west\x00<1>", "br\udcfccke\n1", "2026-03-01", "2026-03-02", "1 of 1", ())
+    write_svg(tmp_path / "sheet.svg", layout_of(wall_face(0, 6, 3), (), title), None)
+    texts = [text.text or "" for text in ElementTree.parse(tmp_path / "sheet.svg").getroot().iter()]
+    assert texts.count("west\\x00<1>") == 2
+    assert any(text.startswith("Survey of br\\udcfccke\\n1, flown") for text in texts)
 
 
 @needs_cad
