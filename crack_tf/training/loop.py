@@ -303,6 +303,7 @@ def _filled(model: Any, earlier: Any) -> bool:
         for layer, weights in given
     )
     for layer, weights in given if fits else []:
+        assert layer is not None
         layer.set_weights(weights)
     return fits
 
