@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.photo.faces import Frame
 from crack_tf.photo.gsd import (
     BY_FACES,
     LASER,
@@ -34,7 +35,7 @@ from crack_tf.survey.footprint import upright_roll
 from tflite.errors import CrackError, ImageError
 from tflite.place.clock import PLAIN_CLOCK, CameraClock
 from tflite.place.exposure import read_exposure
-from tflite.place.fix import EARTH_M, Fix, real_place
+from tflite.place.fix import Fix, real_place
 from tflite.place.flightlog import FlightLog
 from tflite.place.missing import why_unplaced
 
@@ -108,9 +109,7 @@ class Shot:
         ahead, angle = (self.distance_m or 0.0) * math.cos(math.radians(pitch)), math.radians(self.heading_deg)
         north = ahead * math.cos(angle) - right * math.sin(angle)
         east = ahead * math.sin(angle) + right * math.cos(angle)
-        latitude = self.latitude + math.degrees(north / EARTH_M)
-        across = EARTH_M * max(1e-6, math.cos(math.radians(self.latitude)))
-        longitude = (self.longitude + math.degrees(east / across) + 180) % 360 - 180
+        latitude, longitude = Frame(self.latitude, self.longitude).place(east, north)
         altitude = None if self.altitude_m is None else round(self.altitude_m - down, 3)
         if real_place(latitude, longitude) is None:  # over a pole
             return self.latitude, self.longitude, self.altitude_m

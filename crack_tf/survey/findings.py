@@ -365,6 +365,11 @@ class Survey:
         return f"Survey({self.source}, {self.created}: {', '.join(counted(len(some), noun) for some, noun in counts)})"
 
 
+def scaled(value: float | None, factor: float | None, digits: int) -> float | None:
+    """A measure times a factor, such as a scale, as tables have it; None where either is not known."""
+    return None if value is None or factor is None else round(value * factor, digits)
+
+
 def unplaced(photos: Sequence[PhotoRecord]) -> list[PhotoRecord]:
     """Photographs of which nobody knows where they were taken."""
     return [photo for photo in photos if photo.latitude is None]

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.survey.findings import VALIDATIONS, Finding, PhotoRecord
+from crack_tf.survey.findings import VALIDATIONS, Finding, PhotoRecord, scaled
 from tflite.place.fix import EARTH_M
 
 SMALL_SIDE = 1000  # pixels; photographs are compared at this size at most
@@ -279,6 +279,12 @@ def small_size(photo: PhotoRecord) -> tuple[int, int]:
     return max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
 
 
+_LENGTHS = (
+    *("length_px", "length_low_px", "length_high_px"),
+    *("length_mm", "length_low_mm", "length_high_mm", "length_error_mm"),
+)
+
+
 def _merged(group: Sequence[Finding], photos: Mapping[str, PhotoRecord], register: Registration) -> Finding:
     """The finding that shows most, in the name of all."""
     if len(group) == 1:
@@ -293,18 +299,13 @@ def _merged(group: Sequence[Finding], photos: Mapping[str, PhotoRecord], registe
     others = sorted({finding.photo for finding in group} - {best.photo})
     names = sorted(finding.id for finding in group if finding.id != best.id)
     longer = 1 + _beyond(best, [finding for finding in group if finding.photo != best.photo], photos, register)
+    lengths: dict[str, Any] = {name: scaled(getattr(best, name), longer, 2) for name in _LENGTHS}
     return replace(
         best,
         seen_on=(best.photo, *others),
         merged=tuple(names),
         probability=max(finding.probability for finding in group),
-        length_px=None if best.length_px is None else round(longer * best.length_px, 2),
-        length_mm=None if best.length_mm is None else round(longer * best.length_mm, 2),
-        length_error_mm=None if best.length_error_mm is None else round(longer * best.length_error_mm, 2),
-        length_low_px=None if best.length_low_px is None else round(longer * best.length_low_px, 2),
-        length_high_px=None if best.length_high_px is None else round(longer * best.length_high_px, 2),
-        length_low_mm=None if best.length_low_mm is None else round(longer * best.length_low_mm, 2),
-        length_high_mm=None if best.length_high_mm is None else round(longer * best.length_high_mm, 2),
+        **lengths,
     )
 
 

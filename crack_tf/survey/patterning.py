@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from crack_tf.photo.patterns import PARALLEL, Lines, density, fields_in, patterns_of
-from crack_tf.survey.findings import REFUTED, Finding, PhotoRecord
+from crack_tf.survey.findings import REFUTED, Finding, PhotoRecord, scaled
 from crack_tf.survey.placing import centreline_of
 from crack_tf.survey.quality import NOT_CONCRETE
 
@@ -36,7 +36,7 @@ def with_patterns(photo: PhotoRecord, findings: Sequence[Finding]) -> list[Findi
             orientation_deg=pattern.orientation_deg,
             orientation_to="photograph" if photo.roll_deg is None else "member",
             spacing_px=pattern.spacing_px,
-            spacing_mm=_in_mm(pattern.spacing_px, finding.mm_per_pixel),
+            spacing_mm=scaled(pattern.spacing_px, finding.mm_per_pixel, 1),
             density_px=dense["density_px"],
             density_m_per_m2=dense["density_m_per_m2"],
         )
@@ -81,7 +81,3 @@ def _concrete(photo: PhotoRecord) -> float:
     """Share of a photograph that shows concrete, as far as that is known."""
     letters = (photo.patches or "").replace("/", "")
     return 1.0 if not letters else 1 - letters.count(NOT_CONCRETE) / len(letters)
-
-
-def _in_mm(pixels: float | None, scale: float | None) -> float | None:
-    return None if pixels is None or scale is None else round(pixels * scale, 1)

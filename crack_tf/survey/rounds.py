@@ -15,7 +15,7 @@ from typing import Any
 from crack_tf.photo.faces import CYLINDER, Face, Frame
 from crack_tf.photo.view import GIMBAL_ERROR_DEG, TWO_SIDED, View
 from crack_tf.survey.camera import Shot
-from crack_tf.survey.findings import Finding, PhotoRecord
+from crack_tf.survey.findings import Finding, PhotoRecord, scaled
 from crack_tf.survey.footprint import Camera
 from crack_tf.survey.views import views_of
 
@@ -126,12 +126,8 @@ def _unrolled(finding: Finding, flat: View, around: View) -> Finding:
     changes: dict[str, Any] = {"mm_per_pixel": finding.mm_per_pixel * along}
     for names, factor, digits in ((_ALONG, along, 2), (_ACROSS, across, 3)):
         for name in names:
-            value = getattr(finding, name)
-            changes[name] = None if value is None else round(value * factor, digits)
+            changes[name] = scaled(getattr(finding, name), factor, digits)
     for name in ("length", "mean_width", "max_width"):
-        value = changes[f"{name}_mm"]
         known = getattr(finding, f"{name}_error_mm") is not None
-        changes[f"{name}_error_mm"] = (
-            round(value * error, 3) if known and value is not None and error is not None else None
-        )
+        changes[f"{name}_error_mm"] = scaled(changes[f"{name}_mm"], error, 3) if known else None
     return replace(finding, **changes)

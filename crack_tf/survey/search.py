@@ -26,7 +26,7 @@ from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.ranges import Range, measures_in_millimetres
 from crack_tf.photo.view import Scales, View
 from crack_tf.survey.camera import Shot
-from crack_tf.survey.findings import Finding, Gap, PhotoRecord, finding_id
+from crack_tf.survey.findings import Finding, Gap, PhotoRecord, finding_id, scaled
 from crack_tf.survey.footprint import upright_roll
 from crack_tf.survey.merge import find_points
 from crack_tf.survey.pictures import as_jpeg, draw_finding
@@ -331,9 +331,9 @@ def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot, view: View | 
     widest = None if view is None else view.measure(candidate.outline, candidate.widest)
     along, across, error = (None,) * 3 if whole is None else (whole.length, whole.width, whole.error)
     across_widest, widest_error = (None, None) if widest is None else (widest.width, widest.error)
-    length = _scaled(candidate.length_px, along, 2)
-    mean_width = _scaled(candidate.mean_width_px, across, 3)
-    max_width = _scaled(candidate.max_width_px, across_widest, 3)
+    length = scaled(candidate.length_px, along, 2)
+    mean_width = scaled(candidate.mean_width_px, across, 3)
+    max_width = scaled(candidate.max_width_px, across_widest, 3)
     number = finding_id(photo.name, box, again)
     right, down = box.x + box.w / 2 - photo.width / 2, box.y + box.h / 2 - photo.height / 2
     latitude, longitude, altitude = shot.place(right, down)
@@ -365,9 +365,9 @@ def _finding(candidate: Candidate, photo: PhotoRecord, shot: Shot, view: View | 
         width_trusted=candidate.width_trusted,
         touches_border=candidate.touches_border,
         note=candidate.note,
-        length_error_mm=_scaled(length, error, 2),
-        mean_width_error_mm=_scaled(mean_width, error, 3),
-        max_width_error_mm=_scaled(max_width, widest_error, 3),
+        length_error_mm=scaled(length, error, 2),
+        mean_width_error_mm=scaled(mean_width, error, 3),
+        max_width_error_mm=scaled(max_width, widest_error, 3),
         centreline=candidate.centreline,
         holes=candidate.holes,
         profile=f"{PROFILES}/{number}.csv" if candidate.profile else None,
@@ -397,7 +397,3 @@ def _scale_error(view: View | None) -> float | None:
 
 def _time(shot: Shot) -> str | None:
     return None if shot.time is None else iso_time(shot.time)
-
-
-def _scaled(pixels: float | None, scale: float | None, digits: int) -> float | None:
-    return None if pixels is None or scale is None else round(pixels * scale, digits)
