@@ -145,13 +145,20 @@ def open_image(data: bytes, name: str = "image") -> Image.Image:
 
 def header_pixels(path: str | Path) -> int:
     """Pixels of a photograph by its header; 0 if it cannot be read, which decoding will then report in words."""
+    size = header_size(path)
+    return 0 if size is None else size[0] * size[1]
+
+
+def header_size(path: str | Path) -> tuple[int, int] | None:
+    """Width and height of a photograph as stored, in pixels, by its header; None if it cannot be read."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.format == "TIFF":
-                return tiff.choose_page(Path(path).read_bytes()).page.pixels
-            return image.width * image.height
+                page = tiff.choose_page(Path(path).read_bytes()).page
+                return page.size
+            return image.size
     except Exception:  # damaged headers raise nearly anything
-        return 0
+        return None
 
 
 def resize_rgb(image: np.ndarray | Image.Image, size: int) -> np.ndarray:

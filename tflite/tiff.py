@@ -83,8 +83,14 @@ class Page:
         return (self.fields.get(tag) or (default,))[0]
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.value(_WIDTH), self.value(_HEIGHT)
+
+    @property
     def pixels(self) -> int:
-        return self.value(_WIDTH) * self.value(_HEIGHT)
+        width, height = self.size
+        return width * height
 
     @property
     def mask(self) -> bool:

@@ -53,7 +53,7 @@ def views_of(manifest: Manifest, items: Sequence[Item]) -> list[View]:
         mask = load_mask(manifest, item)
         height, width = mask.shape
         found = []
-        for side in sorted({min(height, width), min(height, width, SIDE)}):
+        for side in view_sides(width, height):
             for box in tile_boxes(width, height, side):
                 label = view_label(mask[box.y : box.y + side, box.x : box.x + side])
                 if label is not None:
@@ -62,6 +62,11 @@ def views_of(manifest: Manifest, items: Sequence[Item]) -> list[View]:
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return [view for some in pool.map(views, items) for view in some]
+
+
+def view_sides(width: int, height: int) -> list[int]:
+    """Sides in pixels of the views of a picture with a mask: close, and its largest squares."""
+    return sorted({min(height, width), min(height, width, SIDE)})
 
 
 def view_label(mask: np.ndarray) -> int | None:

@@ -14,6 +14,7 @@ import numpy as np
 from crack_tf.common.arguments import check_config
 from crack_tf.common.provenance import created, environment
 from crack_tf.data.registry import prepare
+from crack_tf.data.sides import side_record
 from crack_tf.evaluation.thresholds import select_threshold, threshold_record
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.models.keras_models import load_keras, predict_logits
@@ -28,6 +29,7 @@ from tflite.arguments import check_path
 from tflite.compare import Comparison, require_f1, require_recall
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes, sha256_file, write_json, write_text
+from tflite.manifest import Manifest
 from tflite.metrics import summary
 from tflite.outputs import Output, check_file, partial_folder
 from tflite.pixels import iou, pixel_rates
@@ -296,7 +298,9 @@ def measure(
         output=TensorSpec((1, size, size, 1) if maps else (1, 1), output.dtype, output.scale, output.zero_point),
         threshold=threshold_record(before.threshold.logit, *output_format),
         golden=None,
-        training=before.training | {"source": source.path.name, "source_sha256": before.sha256} | details,
+        training=_training(before, data.manifest)
+        | {"source": source.path.name, "source_sha256": before.sha256}
+        | details,
         metrics={},
         licence=before.licence,
         versions=here["versions"],
@@ -367,3 +371,9 @@ def summary_line(path: Path, sidecar: Sidecar, comparison: Comparison, graph: Gr
 def qat_checkpoint(stem: Path) -> Path:
     """Where an unfinished QAT is kept."""
     return part_of(stem, CHECKPOINT)
+
+
+def _training(before: Sidecar, manifest: Manifest) -> dict[str, Any]:
+    """What the float model's sidecar says of its training, and the side of the tiles where it is from before that was recorded."""
+    same = before.task == "classify" and manifest.sha256 == before.training.get("manifest_sha256")
+    return (side_record(manifest) if same else {}) | before.training

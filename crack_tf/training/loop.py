@@ -22,6 +22,7 @@ from crack_tf.common.arguments import check_config
 from crack_tf.common.progress import say_now
 from crack_tf.common.provenance import created, data_record, environment
 from crack_tf.data.registry import prepare
+from crack_tf.data.sides import side_record
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.models import build_model, get_model
 from crack_tf.models.heads import with_cells, without_cells
@@ -243,6 +244,7 @@ def finish(
             "policy": manifest.policy,
             "manifest": manifest.source.name if manifest.source else None,
             "manifest_sha256": manifest.sha256,
+            **(side_record(manifest) if task.name == "classify" else {}),
             "run": folder.name,
             "seed": config.seed,
             **({"learned_from": list(origin.learned_from)} if origin.learned_from else {}),

@@ -45,6 +45,7 @@ def test_the_average_of_a_run_and_a_checkpoint_is_a_finished_run(
     sidecar, parent = read_sidecar(out / "model.keras"), read_sidecar(tiny_run / "model.keras")
     assert (sidecar.model, sidecar.hyperparameters) == (parent.model, parent.hyperparameters)
     assert sidecar.training["manifest_sha256"] == tiny_manifest.sha256
+    assert sidecar.training["tile_side"] == parent.training["tile_side"] == 64
     assert sidecar.threshold.target_recall == 0.9
     config = json.loads((out / "config.json").read_text())
     assert len(config["averaged"]) == 4

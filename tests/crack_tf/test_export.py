@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import crack_tf
 from crack_tf import export
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models import MODELS
@@ -113,6 +114,7 @@ def test_every_scheme_of_every_model_is_written_and_runs(
         assert sidecar.golden is not None
         assert (sidecar.threshold.split, sidecar.threshold.target_recall) == ("val", 0.9)
         assert sidecar.training["manifest_sha256"] == tiny_manifest.sha256
+        assert sidecar.training["tile_side"] == 64, "older runs do not say it: their manifest does"
         assert sidecar.metrics["comparison"]["tiles"] == 8
         assert classifier.logit(tile) == pytest.approx(expected, abs=1e-3 if scheme == "float32" else 0.5)
         assert tiny_manifest.sha256 in (tmp_path / "out" / f"{name}-{scheme}.md").read_text()
@@ -348,3 +350,10 @@ def test_help_is_quick_and_imports_no_framework() -> None:
     code = "import sys, crack_tf.export as e; e.make_parser(); print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("file", ["model.keras", "export/opnet-int8-ptq.tflite"])
+def test_a_users_own_model_sees_a_training_tile_whole(tiny_export: Path, file: str, tiny_manifest: Manifest) -> None:
+    tile = tiny_manifest.folder() / tiny_manifest.split("test")[0].path
+    with crack_tf.load(tiny_export / file) as model:
+        assert len(model.predict(tile).tiles) == 1, "64 px, of which the model sees 32"

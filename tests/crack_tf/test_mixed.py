@@ -65,6 +65,7 @@ def test_a_mix_trains_a_model_that_says_so(model: str, run_of: Callable[[str], P
     sidecar = read_sidecar(run / "model.keras")
     assert sidecar.task == task_of(model).name
     assert (sidecar.training["dataset"], sidecar.training["manifest_sha256"]) == ("pairs+tiles", mixed.sha256)
+    assert ("tile_side" in sidecar.training) == (model == "opnet")
     settings = json.loads((run / "config.json").read_text())["train"]
     assert (settings["camera"], settings["balance"]) == (0.5, 0.5)
     assert settings["zoom_out"] == (1.5 if model == "opnet" else 1.0)

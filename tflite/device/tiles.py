@@ -83,8 +83,8 @@ def spread(length: int, side: int, overlap: float) -> list[int]:
 def training_side(sidecar: Sidecar) -> int:
     """Side in pixels of the tiles a model was trained on: the area to show it, whatever its input size.
 
-    The sidecar of a shipped model states it, and that of an adopted one where its owner said it. Else, of a mix of data sets
-    ("metu+sdnet2018") the first known one counts; the input size where none is known.
+    The sidecar states it, but for models from before that and for adopted ones whose owner did not say it. Of those, the first known
+    data set of a mix ("metu+sdnet2018") counts; the input size where none is known.
     """
     stated = sidecar.training.get("tile_side")
     if type(stated) is int and stated > 0:
