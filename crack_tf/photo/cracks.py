@@ -346,7 +346,6 @@ def measure_cracks(
     mm_per_pixel: float | None = None,
     min_area: int = MIN_AREA,
     photo: np.ndarray | None = None,
-    scale_error: float = 0.0,
     unknown: np.ndarray | None = None,
 ) -> list[Crack]:
     """Find the cracks of a mask and measure each.
@@ -356,7 +355,6 @@ def measure_cracks(
         mm_per_pixel: ground sampling distance (see `crack_tf.photo.gsd`), or None for pixels only.
         min_area: smaller spots are left out, in pixels.
         photo: uint8 (height, width, 3) that the mask was drawn on, to measure widths in; None for the mask's own.
-        scale_error: see `Crack`.
         unknown: bool (height, width), where nothing is known: what reaches it runs out of sight, as at the photograph's border.
 
     Returns:
@@ -377,9 +375,8 @@ def measure_cracks(
     mask = check_crack_mask(mask)
     if mm_per_pixel is not None and not (0 < mm_per_pixel < math.inf):
         raise CrackError(f"mm_per_pixel must be a number above 0, got {mm_per_pixel}.")
-    for name, value in (("min_area", min_area), ("scale_error", scale_error)):
-        if not 0 <= value < math.inf:
-            raise CrackError(f"{name} must be at least 0, got {value}.")
+    if not 0 <= min_area < math.inf:
+        raise CrackError(f"min_area must be at least 0, got {min_area}.")
     grey = None if photo is None else _grey(photo, mask.shape)
     labels, _ = ndimage.label(mask, structure=np.ones((3, 3), bool))
     areas = np.bincount(labels.ravel())
@@ -389,7 +386,7 @@ def measure_cracks(
         if areas[label] >= max(1, min_area)
     ]
     cracks.sort(key=lambda crack: (-crack["length_px"], crack["box"]))
-    return [Crack(number=number, scale_error=scale_error, **crack) for number, crack in enumerate(cracks, start=1)]
+    return [Crack(number=number, **crack) for number, crack in enumerate(cracks, start=1)]
 
 
 def range_row(pixels: Sequence[Range] | None, millimetres: Sequence[Range] | None) -> dict[str, Any]:

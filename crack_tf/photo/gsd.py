@@ -115,22 +115,22 @@ class GroundSampling:
     def __post_init__(self) -> None:
         _positive("mm_per_pixel", self.mm_per_pixel, "millimetres on the surface per pixel, such as 0.1")
 
-    def smallest_width_mm(self, pixels: float = MIN_PIXELS) -> float:
+    def smallest_width_mm(self) -> float:
         """Width of the finest crack whose width can be trusted."""
-        return pixels * self.mm_per_pixel
+        return MIN_PIXELS * self.mm_per_pixel
 
-    def describe(self, pixels: float = MIN_PIXELS) -> str:
+    def describe(self) -> str:
         """One sentence for a report."""
         return (
             f"{self.mm_per_pixel:.3g} mm per pixel ({self.source}): widths are trusted from "
-            f"{self.smallest_width_mm(pixels):.2g} mm on ({pixels:g} pixels), finer cracks may be seen but not measured."
+            f"{self.smallest_width_mm():.2g} mm on ({MIN_PIXELS:g} pixels), finer cracks may be seen but not measured."
             + (f" Note: {self.note}." if self.note else "")
         )
 
 
-def needed_mm_per_pixel(width_mm: float, pixels: float = MIN_PIXELS) -> float:
+def needed_mm_per_pixel(width_mm: float) -> float:
     """Coarsest ground sampling distance at which a crack of that width can be measured: 0.1 mm per pixel for 0.3 mm."""
-    return _positive("width_mm", width_mm, "a crack's width in millimetres") / _positive("pixels", pixels, "pixels")
+    return _positive("width_mm", width_mm, "a crack's width in millimetres") / MIN_PIXELS
 
 
 def too_coarse(scales: Sequence[float], width_mm: float, photographs: int) -> str | None:
