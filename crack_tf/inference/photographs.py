@@ -197,13 +197,15 @@ class Answers(Iterator[Answer | UnreadPhoto]):
     raises CrackError in its turn, and asked again it goes on with the next.
 
     Of a folder or a list, `len()` is how many there are from the first to the last, an index gives one of them and a slice some, wherever
-    the iterator is; nothing is kept, so what is asked for twice is predicted twice. Of a generator nobody knows.
+    the iterator is, and a loop after the last one begins again; nothing is kept, so what is asked for twice is predicted twice. Of a
+    generator nobody knows how many, and a second loop raises CrackError.
     """
 
     def __init__(self, photos: Iterable[Any], answer: Callable[[Any], Answer]) -> None:
         self._all = photos if isinstance(photos, Sequence) else None
         self._photos = iter(photos)
         self._given = 0
+        self._ended = False
         self._answer: Callable[[Any], Answer] = answer
 
     def __repr__(self) -> str:
@@ -233,8 +235,21 @@ class Answers(Iterator[Answer | UnreadPhoto]):
     def __bool__(self) -> bool:
         return True  # as of any iterator, also where nobody knows how many
 
+    def __iter__(self) -> Self:
+        if self._ended:  # an ended iterator gives nothing: a second count of cracks would be 0
+            if self._all is None:
+                raise CrackError(
+                    "all answers about a generator's photographs were given: keep them in a list, or give a list of photographs."
+                )
+            self._photos, self._given, self._ended = iter(self._all), 0, False
+        return self
+
     def __next__(self) -> Answer | UnreadPhoto:
-        photo = next(self._photos)
+        try:
+            photo = next(self._photos)
+        except StopIteration:
+            self._ended = True
+            raise
         self._given += 1
         return self._about(photo)
 
@@ -327,7 +342,7 @@ class PhotoModel(ABC, Generic[Answer]):
             if min(height, width) < MIN_SIDE:
                 raise ImageError(f"{path} has {width}x{height} pixels: too small to show anything.")
             return self._answer(path.name, picture, **settings)
-        if isinstance(photo, Iterable):
+        if isinstance(photo, Iterable) and not isinstance(photo, bytes | bytearray | memoryview):
             flat: Iterator[Any] = _flat(photo)
             return Answers([*flat] if isinstance(photo, Sequence) else flat, partial(self._one, **settings))
         raise CrackError(

@@ -217,6 +217,25 @@ def test_answers_of_a_list_are_had_by_number_wherever_the_iteration_is(classifie
             unknown[0]
 
 
+def test_a_second_loop_over_a_list_counts_the_same_and_over_a_generator_is_refused(
+    classifier: Path, picture: np.ndarray
+) -> None:
+    photos = [picture, np.full_like(picture, 240), picture]
+    with crack_tf.load(classifier, jobs=1) as model:
+        answers = model.predict(photos)
+        assert [sum(photo.crack for photo in answers) for _ in range(3)] == [2, 2, 2]
+        assert repr(answers) == "<Answers about 3 photographs, 3 given so far>"
+        for _ in answers:
+            break
+        assert len(list(answers)) == 2, "a loop that was left goes on"
+        with pytest.raises(StopIteration):
+            next(answers)
+        once = model.predict(photo for photo in photos)
+        assert sum(photo.crack for photo in once) == 2
+        with pytest.raises(CrackError, match="were given: keep them in a list"):
+            sum(photo.crack for photo in once)
+
+
 def test_what_the_front_door_cannot_read_is_what_the_verb_cannot_read(
     classifier: Path, picture: np.ndarray, tmp_path: Path
 ) -> None:
@@ -272,6 +291,8 @@ def test_a_scale_that_is_none_is_refused(tmp_path: Path, scale: object) -> None:
         (np.zeros((50, 50, 3), np.float32), "float32"),
         (np.zeros((4, 50, 3), np.uint8), "50x4 pixels"),
         (3.5, "photo is float"),
+        (b"abc", "photo is bytes: give a file"),
+        (bytearray(b"abc"), "photo is bytearray: give a file"),
         ("nowhere.jpg", "nowhere.jpg"),
     ],
 )
