@@ -19,7 +19,7 @@ import numpy as np
 
 from crack_tf.synthetic.transplant import Shape, lay, visible
 
-VERSION = 1  # raise it whenever a picture of the same seed would look different
+VERSION = 2  # raise it whenever a picture of the same seed would look different
 _OVER = 2  # reliefs are drawn this much larger and averaged down; lengths below are in pixels of the finished picture
 _SCALE = (0.55, 1.3)  # of a crack against its photograph: much larger ones are blurred
 _CONTRAST = (0.5, 1.6)  # exponent of its darkness
@@ -27,7 +27,7 @@ _BESIDE = 0.1  # of the side: how far from a joint a crack may stay
 _EDGE = 3  # pixels from its photograph's edge at which a crack is cut off
 _LEAST_DROP = 0.12  # by which a crack must be darker than what is beside it
 _LEAST_LENGTH = 0.3  # of the side
-_TRIES = 300  # most fail before anything is laid
+_TRIES = (20, 20)  # cracks, and places of each: so those that fit in anywhere are not taken more often than others
 _EVEN = 0.08  # standard deviation of a picture's coarse means, as a share of its light: more is a structure already
 
 
@@ -100,28 +100,33 @@ def crack(tile: Tile, shapes: Sequence[Shape], rng: np.random.Generator) -> tupl
     size = len(tile.pixels)
     reach = 2 * round(_BESIDE * size) + 1
     near = cv2.dilate(tile.joint.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
-    for _ in range(_TRIES):
-        shape = shapes[int(rng.integers(len(shapes)))]
+    for number in range(_TRIES[0] * _TRIES[1]):
+        if number % _TRIES[1] == 0:
+            shape = shapes[int(rng.integers(len(shapes)))]
         matrix = _placed(shape, size, rng)
         if _cut_within(shape, matrix, size):
             continue
         laid, mask = lay(tile.pixels, shape, matrix, float(rng.uniform(*_CONTRAST)))
         # What joins or fills a gap gives way, and does not crack.
         laid, mask = np.where(tile.closed[..., None], tile.pixels, laid), mask & ~tile.closed
-        if (mask & near).any() and visible(tile.pixels, laid, mask) and _stands_out(laid, mask):
+        if (mask & near).any() and visible(tile.pixels, laid, mask) and _stands_out(laid, mask, tile.joint):
             return laid, mask
     return None
 
 
-def _stands_out(laid: np.ndarray, mask: np.ndarray) -> bool:
-    """Whether a crack is long, and darker than what is beside it by more than that varies: joints are dark lines, too."""
-    if max(map(np.ptp, np.nonzero(mask))) < _LEAST_LENGTH * len(mask):
+def _stands_out(laid: np.ndarray, mask: np.ndarray, joint: np.ndarray) -> bool:
+    """Whether a crack's longest piece is long, mostly off the joints, and darker than the concrete beside it by more than that varies."""
+    _, pieces, boxes, _ = cv2.connectedComponentsWithStats(cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)))
+    lengths = boxes[1:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(axis=1)
+    piece = mask & (pieces == 1 + int(lengths.argmax()))
+    seen = piece & ~joint
+    if lengths.max() < _LEAST_LENGTH * len(mask) or seen.sum() < piece.sum() / 2:
         return False
-    wide = cv2.dilate(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (19, 19))) > 0
+    wide = cv2.dilate(piece.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (19, 19))) > 0
     near = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     grey = laid.mean(axis=2)
-    beside = grey[wide & ~near]
-    return bool(beside.mean() - grey[mask].mean() >= max(_LEAST_DROP * beside.mean(), beside.std()))
+    beside = grey[wide & ~near & ~joint]
+    return bool(len(beside) and beside.mean() - grey[seen].mean() >= max(_LEAST_DROP * beside.mean(), beside.std()))
 
 
 def _placed(shape: Shape, size: int, rng: np.random.Generator) -> np.ndarray:
