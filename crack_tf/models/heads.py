@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+PEAK_SHARE = 0.5  # of the highest cell in the logit, where it counts; the rest is that of what is pooled
 # What the layers behind a pretrained classifier's backbone begin with: the pooling, those of `logit_head`, and maps of cells.
 HEAD_LAYERS = ("features", "dropout", "logit", "cells")
 
@@ -28,23 +29,30 @@ def logit_map(keras: Any, features: Any, name: str = "logit") -> Any:
 def with_cells(keras: Any, model: Any, cells: Mapping[int, str]) -> Any:
     """A classifier that also says where in the tile the crack is: what it is trained as where masks teach it.
 
+    Where the highest cell is a part of the answer, the label teaches what is pooled alone, and masks teach the cells. Taught by the label
+    too, through the one cell that is highest, cells tell cracks of other concrete less well.
+
     Args:
         keras: the Keras namespace.
         model: a classifier.
         cells: layers whose features are asked, by their stride in pixels, see `ModelSpec.cells`.
 
     Returns:
-        Model of the same layers; outputs are "logit" (b, 1) and for each stride "cells_STRIDE" (b, rows, columns, 1), a logit a cell.
+        Model of the same layers; outputs are "logit" (b, 1), for each stride "cells_STRIDE" (b, rows, columns, 1), a logit a cell, and
+        "answer", the classifier's, which nothing teaches.
     """
     outputs = {layer.name: layer.output for layer in model.layers}
     maps = {}
     for stride, layer in cells.items():
         name = f"cells_{stride}"  # where the classifier itself has such a map, that is the one that is taught
         maps[name] = outputs[name] if name in outputs else logit_map(keras, outputs[layer], name)
-    return keras.Model(model.input, {"logit": model.output, **maps}, name=model.name)
+    taught = model.output
+    if "logit_peak" in outputs:
+        taught = keras.layers.Rescaling(1 / (1 - PEAK_SHARE), name="logit_pooled")(outputs["logit_late"])
+    return keras.Model(model.input, {"logit": taught, **maps, "answer": model.output}, name=model.name)
 
 
 def without_cells(keras: Any, model: Any) -> Any:
     """The classifier in what `with_cells` made; any other model as it is."""
     outputs = model.output
-    return keras.Model(model.input, outputs["logit"], name=model.name) if isinstance(outputs, dict) else model
+    return keras.Model(model.input, outputs["answer"], name=model.name) if isinstance(outputs, dict) else model

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crack_tf.models.heads import HEAD_LAYERS, logit_head, logit_map
+from crack_tf.models.heads import HEAD_LAYERS, PEAK_SHARE, logit_head, logit_map
 from crack_tf.models.keras_models import load_keras
 from crack_tf.models.layers import pixel_input
 from crack_tf.models.space import Choice, Space
@@ -82,8 +82,7 @@ def build(
         parts |= {"mean": pool(name="features_mean")(fine), "max": highest(name="features_max")(fine)}
     logits = []
     for name, part in parts.items():
-        # A random weight of the highest cell may be negative, and a crack would then speak against one.
-        begins = keras.initializers.Constant(0.5) if name == "peak" else "glorot_uniform"
+        begins = keras.initializers.Constant(PEAK_SHARE) if name == "peak" else "glorot_uniform"
         unit = keras.layers.Dense(
             1, use_bias=name == "late", kernel_initializer=begins, dtype="float32", name=f"logit_{name}"
         )
@@ -161,7 +160,8 @@ def set_trainable(model: Any, blocks: int, head: tuple[str, ...] = HEAD_LAYERS) 
     first = BLOCKS - blocks
     for layer in model.layers:
         own = layer.name.startswith(head)
-        layer.trainable = blocks >= BLOCKS or own or (blocks > 0 and _block_of(layer.name) >= first)
+        inside = blocks >= BLOCKS or own or (blocks > 0 and _block_of(layer.name) >= first)
+        layer.trainable = inside and layer.name != "logit_peak"  # whose share stays
 
 
 def _block_of(name: str) -> int:

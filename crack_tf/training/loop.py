@@ -25,7 +25,7 @@ from crack_tf.data.registry import prepare
 from crack_tf.data.sides import side_record
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.models import build_model, get_model
-from crack_tf.models.heads import with_cells, without_cells
+from crack_tf.models.heads import PEAK_SHARE, with_cells, without_cells
 from crack_tf.models.keras_models import MODEL_FILE, load_keras
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.curves import history_curves
@@ -307,6 +307,8 @@ def _filled(model: Any, earlier: Any) -> bool:
     for layer, weights in given if fits else []:
         assert layer is not None
         layer.set_weights(weights)
+    if fits and "logit_peak" in own:  # the pooled features' share of the logit, see `crack_tf.models.heads`
+        own["logit"].set_weights([(1 - PEAK_SHARE) * value for value in own["logit"].get_weights()])
     return fits
 
 
@@ -381,7 +383,7 @@ def compile_model(model: Any, config: TrainConfig, total_steps: int) -> None:
     loss: Any = make_loss(config.loss, config.positive_weight, config.negative_weight)
     weights = None
     if isinstance(model.output, dict):  # a classifier that masks teach
-        cells = [name for name in model.output if name != "logit"]
+        cells = [name for name in model.output if name.startswith("cells")]
         loss = {"logit": loss, **{name: CellLoss() for name in cells}}
         weights = {"logit": 1.0, **dict.fromkeys(cells, config.mask_weight)}
     model.compile(

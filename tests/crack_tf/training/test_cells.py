@@ -152,12 +152,18 @@ def test_the_highest_cell_counts_beside_what_is_pooled(tmp_path: Path) -> None:
     peak = keras.Model(model.input, model.get_layer("features_peak").output).predict_on_batch(pixels)
     map_of = keras.Model(model.input, model.get_layer("cells_16").output).predict_on_batch(pixels)
     np.testing.assert_allclose(peak[:, 0], map_of.max(axis=(1, 2, 3)), rtol=1e-5)
-    expected = predict_logits(plain, tiles.images) + 0.5 * peak[:, 0]
+    expected = (predict_logits(plain, tiles.images) + peak[:, 0]) / 2
     np.testing.assert_allclose(predict_logits(model, tiles.images), expected, rtol=1e-3, atol=1e-3)
     learner = with_cells(keras, model, {16: "block_13_expand_relu", 32: "out_relu"})
     assert sum(layer.name == "cells_16" for layer in learner.layers) == 1
+    said = learner.predict_on_batch(pixels)
+    np.testing.assert_allclose(said["logit"][:, 0], predict_logits(plain, tiles.images), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(said["answer"][:, 0], expected, rtol=1e-3, atol=1e-3)
     taught = fit(replace(settings, epochs=1), tiles, tiles, tmp_path / "run")
     assert not np.allclose(taught.get_layer("cells_16").get_weights()[0], model.get_layer("cells_16").get_weights()[0])
+    assert taught.get_layer("logit_peak").get_weights()[0] == 0.5
+    resumed = fit(replace(settings, epochs=1), tiles, tiles, tmp_path / "run")
+    np.testing.assert_array_equal(predict_logits(resumed, tiles.images), predict_logits(taught, tiles.images))
     with pytest.raises(CrackError, match="--hp cells=8: give 0, 16 or 32"):
         initial_model(config("mobilenet_v2", hyperparameters={"cells": 8}))
     taught.save(tmp_path / "taught.keras")
