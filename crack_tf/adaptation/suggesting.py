@@ -38,6 +38,7 @@ from tflite.manifest import Item, Manifest, write_manifest
 from tflite.metrics import logit, sigmoid
 from tflite.outputs import making
 
+_LOOK = "look at this, number"  # a suggestion in the comment of a finding
 _CLEAN_SHARE = 0.25  # of the suggestions: whole photographs that look clean
 _CHOICE = 6  # times as many uncertain tiles as are wanted, among which the most different ones are taken
 
@@ -159,9 +160,12 @@ def _write_comments(survey: Survey, review: Review | None, found: Sequence[Sugge
     decisions = dict(review.decisions) if review is not None else {}
     for row in found:
         if row.kind == "finding":
-            decisions[row.name] = Decision(
-                "", f"look at this, number {row.rank}: {row.why}", created(), "crack-tf adapt --suggest"
-            )
+            before = decisions.get(row.name, Decision(""))
+            # What a person wrote stays, with their name; what was suggested before goes.
+            kept = [line for line in before.comment.splitlines() if not line.startswith(_LOOK)]
+            own = {"commented": before.commented, "commenter": before.commenter} if kept else {}
+            comment = "\n".join([*kept, f"{_LOOK} {row.rank}: {row.why}"])
+            decisions[row.name] = Decision("", comment, created(), "crack-tf adapt --suggest", **own)
     made = Review(survey_id(survey), survey.source, "", created(), decisions)
     write_json(folder / "suggested.json", made.as_json())
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from crack_tf.survey.findings import Survey, write_survey
 from crack_tf.survey.review import ACCEPTED, FORMAT, REJECTED, UNDECIDED, read_review, survey_id
 from tests.crack_tf.survey.drawn_surveys import TILE_SIDE, drawn_survey
 from tflite.errors import CrackError
-from tflite.files import read_csv, write_json
+from tflite.files import read_csv, read_json, write_json
 
 
 @pytest.fixture
@@ -114,6 +115,26 @@ def test_suggestions_are_open_findings_in_a_review_that_the_survey_reads(
     assert "crack-tf survey --review" in capsys.readouterr().out
     assert main([str(found), "--suggest", "3", "--out", str(out)]) == 2
     assert main([str(found), "--suggest", "3", "--out", str(out), "--overwrite"]) == 0
+
+
+def test_a_suggestion_leaves_what_a_person_wrote_and_takes_the_place_of_an_earlier_one(
+    survey: Survey, tmp_path: Path
+) -> None:
+    found, out = tmp_path / "found", tmp_path / "look"
+    review = write_review(tmp_path / "r.json", survey, ["accepted", "rejected"])
+    number = survey.findings[2].id
+    value = read_json(review)
+    told = {"comment": "wet\nin spring", "commenter": "A. Engineer", "commented": "2026-01-02T08:00:00Z"}
+    value["decisions"][number] = {"decision": "", **told}
+    write_json(review, value)
+    for _ in range(2):
+        asked = ["--review", str(review), "--suggest", "9", "--out", str(out), "--overwrite"]
+        assert main([str(found), *asked]) == 0
+        entry = read_review(out / "suggested.json", survey).decisions[number]
+        assert re.fullmatch(r"wet\nin spring\nlook at this, number \d+: .*", entry.comment)
+        assert (entry.commenter, entry.commented) == ("A. Engineer", "2026-01-02T08:00:00Z")
+        review = tmp_path / "again.json"
+        review.write_bytes((out / "suggested.json").read_bytes())
 
 
 def test_the_most_different_come_first() -> None:
