@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import crack_tf
 from crack_tf import predict
 from crack_tf.photo.__main__ import main as photo
 from crack_tf.survey.__main__ import main as survey
@@ -22,6 +23,7 @@ from tests.crack_tf.survey.small_flight import Models, exif, wall, write_models
 from tests.tflite.drawn import encode, zeroed
 from tflite.device.journal import read_journal
 from tflite.device.run import main as device
+from tflite.images import load_rgb
 
 
 class Found(NamedTuple):
@@ -207,3 +209,26 @@ def test_cracks_behind_a_preview_are_found_and_pages_are_refused(capsys: pytest.
     assert lines[0].startswith("1 of 2  crack")
     assert "/108 tiles" in lines[0]
     assert lines[1].startswith("2 of 2  NOT READ")
+
+
+def test_people_see_transparent_parts_as_flat_grey_and_not_what_was_made_up(models: Models, tmp_path: Path) -> None:
+    rgba = half(tmp_path / "DCIM" / "ortho.png")
+    rgba[40:48, 5:90, :3] = 0  # to these models everything dark is a crack
+    Image.fromarray(rgba).save(tmp_path / "DCIM" / "ortho.png")
+    folder = str(tmp_path / "DCIM")
+    predict.main([folder, "--model", str(models.classifier), "--out", str(tmp_path / "predicted"), "--overlay"])
+    by_segment(tmp_path / "DCIM", tmp_path / "drawn", models)
+    survey([folder, "--out", str(tmp_path / "found"), *models.options])
+    classified = crack_tf.load(models.classifier).predict(tmp_path / "DCIM/ortho.png")
+    drawn = crack_tf.load(models.segmenter).predict(tmp_path / "DCIM/ortho.png")
+    shown = {str(path): load_rgb(path) for path in (tmp_path / "predicted/overlays").rglob("*.png")}
+    shown |= {str(path): load_rgb(path) for path in (tmp_path / "drawn").rglob("overlay.png")}
+    shown |= {str(path): load_rgb(path) for path in (tmp_path / "found/pictures").glob("*.jpg")}
+    shown |= {str(path): load_rgb(path) for path in (tmp_path / "found/overlays").glob("*.jpg")}
+    shown |= {"classified": np.asarray(classified.overlay()), "drawn": np.asarray(drawn.overlay())}
+    assert len(shown) >= 6
+    for name, pixels in shown.items():
+        # Well right of the edge, above any legend, below a label; the photograph is 224 wide and the gap begins at 100.
+        there = pixels[: pixels.shape[0] // 2, int(0.75 * pixels.shape[1]) : -8].astype(int)
+        assert (abs(there - np.median(there)) <= 2).mean() > 0.8, name
+    assert classified.image[:, 120:].std() > 3, "the model sees concrete"

@@ -20,6 +20,7 @@ from tflite.errors import ImageError
 MIN_OPAQUE = 0.1  # of a tile; one with less is not searched
 _SEEN = 128  # alpha from which a pixel counts
 _BLOCK, _REACH = 32, 4  # pixels, wider than cracks are; blocks
+_SHOWN = 128  # grey of transparent pixels in pictures for people
 _EDGE = 2  # pixels beside transparent ones that may have been mixed with what is below them
 
 
@@ -93,6 +94,16 @@ def fill(pixels: np.ndarray, opaque: np.ndarray) -> np.ndarray:
         opaque: bool (height, width), at least one True.
     """
     return _filled(pixels, opaque, np.random.default_rng(0))  # the same for the same picture
+
+
+def for_people(pixels: np.ndarray, opaque: np.ndarray | None) -> np.ndarray:
+    """Pixels with the transparent ones flat grey: what was made up there looks like concrete that somebody photographed.
+
+    Args:
+        pixels: uint8 (height, width, 3).
+        opaque: bool (height, width), or None for all.
+    """
+    return pixels if opaque is None else np.where(opaque[..., None], pixels, np.uint8(_SHOWN))
 
 
 def _filled(pixels: np.ndarray, known: np.ndarray, random: np.random.Generator) -> np.ndarray:

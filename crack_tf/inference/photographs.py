@@ -42,7 +42,7 @@ from tflite.metrics import sigmoid
 from tflite.photographs import Trouble, list_photographs
 from tflite.segmenter import Segmenter
 from tflite.sidecar import Sidecar, read_sidecar
-from tflite.transparency import boxes_with_pixels
+from tflite.transparency import boxes_with_pixels, for_people
 from tflite.words import counted
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class ClassifiedPhoto:
         threshold: probability from which a tile is called cracked.
         model: such as "mobilenet_v2_real-int8-qat".
         doubted: whether the few tiles that are called cracked are not when they are seen again (`crack_tf.inference.second_look`).
+        opaque: bool (height, width), False where the file is transparent and `image` was made up; None where it is nowhere.
     """
 
     name: str
@@ -73,6 +74,7 @@ class ClassifiedPhoto:
     threshold: float
     model: str
     doubted: bool = False
+    opaque: np.ndarray | None = None
 
     def __repr__(self) -> str:
         highest = f"{self.highest.probability:.3f}" if self.tiles else "none"
@@ -97,7 +99,8 @@ class ClassifiedPhoto:
 
     def overlay(self) -> Image:
         """The photograph in grey under its heat map, at most 1,600 pixels wide or high."""
-        return draw_overlay(self.image, self.tiles, self.threshold, f"{self.name} {self.model}".strip(), self.doubted)
+        shown, title = for_people(self.image, self.opaque), f"{self.name} {self.model}".strip()
+        return draw_overlay(shown, self.tiles, self.threshold, title, self.doubted)
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,6 +115,7 @@ class DrawnPhoto:
         threshold: that probability.
         mm_per_pixel: as given, or None.
         model: such as "unet_mobile-int8-ptq".
+        opaque: bool (height, width), False where the file is transparent and `image` was made up; None where it is nowhere.
     """
 
     name: str
@@ -121,6 +125,7 @@ class DrawnPhoto:
     threshold: float
     mm_per_pixel: float | None
     model: str
+    opaque: np.ndarray | None = None
 
     def __repr__(self) -> str:
         # Not the cracks: measuring them takes seconds.
@@ -160,7 +165,7 @@ class DrawnPhoto:
 
     def overlay(self) -> Image:
         """The photograph with its cracks, their lengths and widths, and what is unclear."""
-        return draw_cracks(self.image, [*self.cracks, *self.unclear], self.mask)
+        return draw_cracks(for_people(self.image, self.opaque), [*self.cracks, *self.unclear], self.mask)
 
 
 @dataclass(frozen=True)
@@ -426,7 +431,7 @@ class CrackClassifier(PhotoModel[ClassifiedPhoto]):
         score = self._score if self._tiles is None else self._tiles.score
         tiles, threshold = tuple(score(image, shown)), self.sidecar.threshold
         doubted = self._looks_again and is_doubted(image, tiles, score, threshold.logit)
-        return ClassifiedPhoto(name, image, tiles, threshold.probability, self.name, doubted)
+        return ClassifiedPhoto(name, image, tiles, threshold.probability, self.name, doubted, picture.opaque)
 
     def _score(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Tile]:
         tiles: list[Tile] = []
@@ -490,7 +495,7 @@ class CrackSegmenter(PhotoModel[DrawnPhoto]):
         probability = segment_at_scales(image, self._pool or self._maps, cut)
         if picture.opaque is not None:  # what was made up for transparent pixels shows no crack
             probability = np.where(picture.opaque, probability, np.float32(0))
-        return DrawnPhoto(name, image, probability, probability >= cut, cut, scale, self.name)
+        return DrawnPhoto(name, image, probability, probability >= cut, cut, scale, self.name, picture.opaque)
 
 
 # Shipped models by what they do, so that an editor knows what their answers hold; of other models the file decides.

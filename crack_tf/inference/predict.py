@@ -28,6 +28,7 @@ from tflite.files import atomic_path
 from tflite.hardware import describe
 from tflite.sameness import is_same, read_file
 from tflite.sidecar import Sidecar
+from tflite.transparency import for_people
 from tflite.words import counted, on_one_line
 
 
@@ -244,7 +245,8 @@ class Session:
             f"{'crack' if picture.crack else 'no crack'}: {positive} of {counted(len(picture.tiles), 'tile')}"
             f"{' (doubted)' if picture.doubted else ''}, highest probability {picture.highest.probability:.3f}  ({model_name(sidecar)})"
         )
-        sheet = draw_overlay(picture.image, picture.tiles, sidecar.threshold.probability, title, picture.doubted)
+        shown = for_people(picture.image, picture.opaque)
+        sheet = draw_overlay(shown, picture.tiles, sidecar.threshold.probability, title, picture.doubted)
         with atomic_path(self._predictions.folder / photo.overlay) as temporary:
             sheet.save(temporary, compress_level=3)
         return photo.overlay

@@ -420,7 +420,12 @@ def handle(
         "note": "; ".join(text for text in (note, None if scale is None else scale.note) if text) or None,
     }
     mask = mask if plausible else np.zeros_like(mask)
-    write_cracks(place.folder, mask, scale, config.measure, record, pixels, left_out, by_model=True, unknown=unknown)
+    write_cracks(
+        *(place.folder, mask, scale, config.measure, record, pixels, left_out),
+        by_model=True,
+        unknown=unknown,
+        opaque=picture.opaque,
+    )
     return read_json(place.folder / RECORD)
 
 

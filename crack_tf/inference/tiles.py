@@ -64,12 +64,14 @@ class Photo:
         tiles: in reading order; together they cover every pixel, but for those left out.
         left_out: tiles that were not searched, since next to nothing in them is opaque.
         doubted: whether the few tiles that are called cracked are not when they are seen again (`crack_tf.inference.second_look`).
+        opaque: bool (height, width), False where the file is transparent and `image` was made up; None where it is nowhere.
     """
 
     image: np.ndarray
     tiles: tuple[Tile, ...]
     left_out: int = 0
     doubted: bool = False
+    opaque: np.ndarray | None = None
 
     def __repr__(self) -> str:
         size = f"{self.image.shape[1]}x{self.image.shape[0]}"
@@ -192,7 +194,7 @@ class PhotoClassifier:
             shown = boxes_with_pixels(boxes, picture.opaque, str(path))
             tiles = tuple(self.score(picture.pixels, shown, advance))
             doubted = self.looks_again and is_doubted(picture.pixels, tiles, self.score, self.sidecar.threshold.logit)
-            yield Photo(picture.pixels, tiles, len(boxes) - len(shown), doubted)
+            yield Photo(picture.pixels, tiles, len(boxes) - len(shown), doubted, picture.opaque)
 
     def score(
         self,

@@ -32,6 +32,7 @@ from crack_tf.photo.view import View, view_of
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
 from tflite.place.exposure import read_exposure
+from tflite.transparency import for_people
 
 _OF_ANY_SHAPE = ("number", "mm_per_pixel", "x", "y", "w", "h", "parts", "note", "outline")
 TABLE_COLUMNS = (*COLUMNS, *PATTERN_COLUMNS, *RANGE_COLUMNS)  # of cracks.csv, and one more for each limit
@@ -76,6 +77,7 @@ def write_cracks(
     left_out: np.ndarray | None = None,
     by_model: bool = False,
     unknown: np.ndarray | None = None,
+    opaque: np.ndarray | None = None,
 ) -> Marks:
     """Measure the cracks of a mask and write the files; cracks.json comes last and says that the others are whole.
 
@@ -91,6 +93,7 @@ def write_cracks(
         by_model: whether a model drew it: then parts of one crack are put together, and short marks are left out unless `config` says
             how short. What a person draws apart is two cracks, and meant however short.
         unknown: bool (height, width), where nothing was looked for, see `measure_cracks`; or None.
+        opaque: bool (height, width), False where `photo` was made up, see `tflite.images.Picture`; or None.
     """
     mm_per_pixel = None if scale is None else scale.mm_per_pixel
     min_area = MIN_AREA if config.min_area is None else config.min_area
@@ -119,7 +122,9 @@ def write_cracks(
     if photo is not None:
         drawn = mask if left_out is None else mask | left_out
         with atomic_path(out / OVERLAY) as temporary:
-            draw_cracks(photo, [*marks.cracks, *marks.unclear], drawn, short=marks.short).save(temporary)
+            draw_cracks(for_people(photo, opaque), [*marks.cracks, *marks.unclear], drawn, short=marks.short).save(
+                temporary
+            )
     write_json(
         out / RECORD,
         {

@@ -139,7 +139,8 @@ def measure_mask(
     path, folder = Path(mask), Path(out)
     photo = None if config.photo is None else Path(config.photo)
     check_folder(folder, OUTPUT, overwrite, inputs=(path, photo, config.foreground))
-    pixels = None if photo is None else load_picture(photo).pixels
+    picture = None if photo is None else load_picture(photo)
+    pixels, opaque = (None, None) if picture is None else (picture.pixels, picture.opaque)
     drawn = check_crack_mask(read_mask(path, threshold=config.threshold, invert=config.invert), name=str(path))
     by_model = is_drawn(path.read_bytes())
     if photo is not None and pixels is not None:
@@ -155,7 +156,9 @@ def measure_mask(
         drawn = drawn & ~unknown
     record = {"mask": path.name, "photo": None if photo is None else photo.name}
     with making(folder, OUTPUT):
-        marks = write_cracks(folder, drawn, scale, config.measure, record, pixels, by_model=by_model, unknown=unknown)
+        marks = write_cracks(
+            *(folder, drawn, scale, config.measure, record, pixels), by_model=by_model, unknown=unknown, opaque=opaque
+        )
     return MeasuredMask(
         folder, marks.cracks, scale, tuple(notes), marks.unclear, len(marks.short), config.measure.limits
     )

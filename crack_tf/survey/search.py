@@ -41,7 +41,7 @@ from tflite.device.tiles import Box
 from tflite.errors import ImageError
 from tflite.sameness import FileState
 from tflite.segmenter import Segmenter
-from tflite.transparency import boxes_with_pixels
+from tflite.transparency import boxes_with_pixels, for_people
 
 _CUTS = 2  # of GrabCut; more of its five move the edge by a few pixels, and take most of the survey's time
 STAGES = ("decode", "classify", "foreground", "segment", "measure", "points", "write")
@@ -240,7 +240,7 @@ class Searcher:
                 _finding(candidate, photo, shot, view, boxes[:number].count(candidate.box))
                 for number, candidate in enumerate(candidates)
             )
-            pictures = _files(image, findings, candidates, view)
+            pictures = _files(for_people(image, frame.opaque), findings, candidates, view)
         return Searched(
             item.name, item.bytes, photo, findings, pictures, points, file=frame.file, seconds=watch.seconds
         )
