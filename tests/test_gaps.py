@@ -144,7 +144,9 @@ def half(path: Path) -> np.ndarray:
     return rgba
 
 
-def test_transparent_tiles_are_not_searched_and_their_edge_is_no_crack(models: Models, tmp_path: Path) -> None:
+def test_transparent_tiles_are_not_searched_and_their_edge_is_no_crack(
+    models: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """To these models everything dark is a crack."""
     half(tmp_path / "DCIM" / "ortho.png")
     predict.main([str(tmp_path / "DCIM"), "--model", str(models.classifier), "--out", str(tmp_path / "predicted")])
@@ -152,11 +154,17 @@ def test_transparent_tiles_are_not_searched_and_their_edge_is_no_crack(models: M
     assert (record["decision"], record["positive_tiles"]) == ("no_crack", 0)
     assert record["left_out_tiles"] > len(record["tiles"]) > 10
     assert all(tile["x"] < 100 for tile in record["tiles"])
+    assert record["transparent"] == round(126 / 224, 4)  # two pixels beside it may be mixed
+    assert f"(56% transparent: {record['left_out_tiles']} tiles left out)" in capsys.readouterr().out
 
     survey([str(tmp_path / "DCIM"), "--out", str(tmp_path / "found"), *models.options])
     found = read_survey(tmp_path / "found")
     assert found.findings == ()
     assert found.photos[0].tiles == len(record["tiles"])
+    assert found.photos[0].transparent == record["transparent"]
+    assert "1 photograph is transparent in part, ortho.png by 56%: nothing is known" in capsys.readouterr().out
+    with (tmp_path / "found/photos.csv").open(newline="") as stream:
+        assert float(next(csv.DictReader(stream))["unseen"]) >= 0.562
 
     by_device(tmp_path / "DCIM", tmp_path / "flight", models)
     journal = read_journal(tmp_path / "flight")
@@ -166,6 +174,7 @@ def test_transparent_tiles_are_not_searched_and_their_edge_is_no_crack(models: M
     by_segment(tmp_path / "DCIM", tmp_path / "drawn", models)
     with Image.open(next((tmp_path / "drawn").rglob("mask.png"))) as mask:
         assert mask.getextrema() == (0, 0)
+    assert "note: 56% of the photograph is transparent" in capsys.readouterr().out
 
 
 @SEARCHES
@@ -184,7 +193,8 @@ def test_the_edge_of_an_orthomosaic_is_no_crack_to_a_shipped_model(capsys: pytes
     first, second = capsys.readouterr().out.splitlines()[:2]
     assert first.startswith("1 of 2  no crack")
     assert "0/11 tiles" in first
-    assert "1 transparent tiles left out" in first
+    assert re.search(r"transparent: 1 tile left out\)", first)
+    assert "transparent" not in second
     assert "0/12 tiles" in second
 
 

@@ -96,6 +96,15 @@ def fill(pixels: np.ndarray, opaque: np.ndarray) -> np.ndarray:
     return _filled(pixels, opaque, np.random.default_rng(0))  # the same for the same picture
 
 
+def missing_share(opaque: np.ndarray | None) -> float | None:
+    """Share of a picture that is transparent, above 0 and at most 1; None where nothing is.
+
+    Args:
+        opaque: bool (height, width), or None for all.
+    """
+    return None if opaque is None else round(1 - float(opaque.mean()), 4)
+
+
 def for_people(pixels: np.ndarray, opaque: np.ndarray | None) -> np.ndarray:
     """Pixels with the transparent ones flat grey: what was made up there looks like concrete that somebody photographed.
 

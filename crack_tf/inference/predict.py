@@ -28,7 +28,7 @@ from tflite.files import atomic_path
 from tflite.hardware import describe
 from tflite.sameness import is_same, read_file
 from tflite.sidecar import Sidecar
-from tflite.transparency import for_people
+from tflite.transparency import for_people, missing_share
 from tflite.words import counted, on_one_line
 
 
@@ -263,6 +263,7 @@ def _scale_of(data: bytes) -> float | None:
 def _found(picture: Photo) -> dict[str, Any]:
     """What a photograph's record says about its picture."""
     height, width = picture.image.shape[:2]
+    missing = missing_share(picture.opaque)
     return {
         "status": CLASSIFIED,
         "width": width,
@@ -273,6 +274,7 @@ def _found(picture: Photo) -> dict[str, Any]:
         "probability": picture.highest.probability,
         "positive_tiles": sum(tile.crack for tile in picture.tiles),
         "left_out_tiles": picture.left_out,
+        **({} if missing is None else {"transparent": missing}),
         "tiles": [
             {
                 **tile.box.as_json(),
@@ -299,7 +301,9 @@ def report_line(record: dict[str, Any]) -> str:
     if "decision" not in record:
         return on_one_line(f"NOT READ  {record['photo']}: {record['reason']}")
     tiles = f"{record['positive_tiles']}/{len(record['tiles'])} tiles"
-    left_out = f" ({record['left_out_tiles']} transparent tiles left out)" if record["left_out_tiles"] else ""
+    left_out = ""
+    if missing := record.get("transparent"):
+        left_out = f" ({missing:.0%} transparent: {counted(record['left_out_tiles'], 'tile')} left out)"
     doubted = f" ({record['reason']})" if record.get("reason") else ""
     decision = record["decision"].replace("_", " ")
     barely = "barely" if is_barely(record) else ""

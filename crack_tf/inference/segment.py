@@ -58,6 +58,7 @@ from tflite.locks import FolderLock
 from tflite.outputs import Output, check_folder, clear_folder, json_with, remove_files, remove_leftovers
 from tflite.sameness import FileState, changed, is_same, read_file
 from tflite.segmenter import Segmenter
+from tflite.transparency import missing_share
 from tflite.words import counted, on_one_line
 
 FORMAT = "crack_tf.photo_segment/1"
@@ -390,6 +391,9 @@ def handle(
     if left_out is not None and left_out.mean() > _MAX_CRACK_SHARE:
         told = f"{left_out.mean():.0%} of the photograph is called crack and not taken for concrete: not measured"
         left_out, note = None, told if note is None else f"{note} {told}"
+    if missing := missing_share(picture.opaque):
+        told = f"{missing:.0%} of the photograph is transparent: nothing is known of what is not shown there"
+        note = told if note is None else f"{note}; {told}"
     lock.check(SETTINGS)
     (place.folder / RECORD).unlink(missing_ok=True)  # until the new files are whole
     save_grey(place.folder / "probability.png", np.rint(probability * 255))

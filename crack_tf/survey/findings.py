@@ -299,6 +299,7 @@ class PhotoRecord:
         pitch_deg: of the camera above the horizon, or None.
         roll_deg: of the camera about its axis, clockwise as seen from behind it, of the upright photograph; None where it is not known.
         patches: how well its parts show what is there, see `crack_tf.survey.quality`; None where nothing was measured.
+        transparent: share of it that is; None where nothing is, and in surveys from before 2027.
     """
 
     name: PhotoName
@@ -323,6 +324,7 @@ class PhotoRecord:
     pitch_deg: Annotated[float, Between(-360, 360)] | None = None
     patches: Annotated[str, Matching("[bdgn]+(/[bdgn]+)*", "rows of letters")] | None = None
     roll_deg: Annotated[float, Between(-45, 45)] | None = None
+    transparent: Annotated[float, Between(0, 1)] | None = None
 
     def __post_init__(self) -> None:
         if self.width * self.height > MAX_PIXELS:

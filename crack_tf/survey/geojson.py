@@ -98,7 +98,9 @@ def coverage_geojson(
         features.append(_feature({"type": "MultiLineString", "coordinates": lines}, {"kind": "path"}))
     for photo in photos:
         properties = {
-            name: value for name, value in vars(photo).items() if name not in ("latitude", "longitude", "patches")
+            name: value
+            for name, value in vars(photo).items()
+            if name not in ("latitude", "longitude", "patches", "transparent")
         }
         place = _point(photo.longitude, photo.latitude, photo.altitude_m)
         features.append(_feature(place, {"kind": "photo", **properties}))

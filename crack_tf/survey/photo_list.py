@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from crack_tf.survey.findings import VALIDATIONS, Survey
-from crack_tf.survey.quality import unseen_share
+from crack_tf.survey.quality import share_without_sight
 from crack_tf.survey.review import ACCEPTED, REJECTED, Review
 
 FILE_NAME = "photos.csv"
@@ -36,7 +36,7 @@ def photo_rows(survey: Survey, review: Review | None) -> list[dict[str, Any]]:
             **empty,
             "photo": photo.name,
             "tiles": photo.tiles,
-            "unseen": _rounded(unseen_share(photo.patches)),
+            "unseen": _rounded(share_without_sight(photo)),
         }
         | {name: counts[photo.name][name] for name in verdicts}
         for photo in survey.photos

@@ -123,8 +123,26 @@ def unseen_share(patches: str | None) -> float | None:
     return 1 - letters.count(GOOD) / len(letters) if letters else None
 
 
+def share_without_sight(photo: PhotoRecord) -> float | None:
+    """`unseen_share`, and what is transparent of the photograph besides; None where nothing was measured."""
+    unseen, missing = unseen_share(photo.patches), photo.transparent
+    if missing is None or photo.patches is None:
+        return unseen
+    return missing + (1 - missing) * (unseen or 0)
+
+
 def warn_of_unseen(photos: Sequence[PhotoRecord]) -> list[str]:
-    """What a person is told where photographs were searched on which much cannot be seen."""
+    """What a person is told where photographs were searched on which much cannot be seen, or is not there."""
+    found = []
+    if partly := [photo for photo in photos if photo.transparent]:
+        told = counted(len(partly), "photograph is", "photographs are")
+        found.append(
+            f"{told} transparent in part, {partly[0].name} by {partly[0].transparent:.0%}: nothing is known of what is not shown there."
+        )
+    return [*found, *_warn_of_blurred(photos)]
+
+
+def _warn_of_blurred(photos: Sequence[PhotoRecord]) -> list[str]:
     lost = [photo.name for photo in photos if (unseen_share(photo.patches) or 0) > _MOST_UNSEEN]
     if not lost:
         return []

@@ -41,7 +41,7 @@ from tflite.device.tiles import Box
 from tflite.errors import ImageError
 from tflite.sameness import FileState
 from tflite.segmenter import Segmenter
-from tflite.transparency import boxes_with_pixels, for_people
+from tflite.transparency import boxes_with_pixels, for_people, missing_share
 
 _CUTS = 2  # of GrabCut; more of its five move the edge by a few pixels, and take most of the survey's time
 STAGES = ("decode", "classify", "foreground", "segment", "measure", "points", "write")
@@ -229,6 +229,7 @@ class Searcher:
             distance_m=shot.distance_m,
             pitch_deg=shot.pitch_deg,
             patches=patches,
+            transparent=missing_share(frame.opaque),
             roll_deg=None if shot.roll_deg is None else upright_roll(shot.roll_deg),
         )
         with watch.stage("points"):
