@@ -365,6 +365,35 @@ def test_a_review_is_loaded_in_another_browser_and_a_wrong_one_is_refused(
     assert other.texts("#progress") == ["2 of 12 decided: 1 accepted, 1 rejected"]
 
 
+def test_the_page_and_crack_tf_say_the_same_of_who_commented_in_an_older_review(
+    report_of: ReportOf, open_page: OpenPage, tmp_path: Path
+) -> None:
+    report = report_of(12)
+    when = {"time": "2025-06-02T08:00:00.000Z"}
+    entries = (
+        {"decision": "accepted", "comment": "wet", **when},
+        {"decision": "accepted", "comment": "wet", "reviewer": "A. Engineer", **when},
+        {"decision": "", "comment": "wet", "reviewer": "A. Engineer", **when},
+        {
+            "decision": "accepted",
+            "comment": "wet",
+            "reviewer": "A. Engineer",
+            "commented": "2025-07-02T08:00:00.000Z",
+            **when,
+        },
+        {"decision": "rejected", "comment": "", **when},
+    )
+    head = {"format": "crack_tf.review/1", "survey": survey_id(report.survey), "source": "", "reviewer": "B. Engineer"}
+    path = tmp_path / "older.json"
+    path.write_text(json.dumps({**head, "decisions": dict(zip(ids(report.survey.findings), entries, strict=False))}))
+    tab = open_page(report.path)
+    tab.set_input_files("#import-file", path)
+    tab.wait_for_selector("#message:not([hidden])")
+    found = read_review(export(tab, tmp_path), report.survey).decisions
+    assert found == read_review(path, report.survey).decisions
+    assert [entry.commenter for entry in found.values()] == ["B. Engineer", "", "A. Engineer", "B. Engineer", ""]
+
+
 def test_a_report_made_with_a_review_starts_with_it(report_of: ReportOf, open_page: OpenPage, tmp_path: Path) -> None:
     report = report_of(12)
     tab = open_page(report.path)

@@ -56,13 +56,15 @@
       const decided = entries.filter((entry) => entry.decision);
       if (!entries.length || new Set(decided.map((entry) => entry.decision)).size > 1) continue;
       const { decision, comment, time, reviewer: by, commented, commenter } = decided[0] ?? entries[0];
+      // As `Decision.by` there: of a comment beside somebody's decision nobody knows who wrote it, unless it says so.
+      const wrote = comment && !commented && !commenter && !(decision && by) ? [time, by || reviewer] : [commented, commenter || (commented && reviewer)];
       now[id] = {
         decision,
         comment: String(comment || ""),
         time: String(time || ""),
         reviewer: String(by || reviewer || ""),
-        commented: String(commented || ""),
-        commenter: String(commenter || (commented && reviewer) || ""),
+        commented: String(wrote[0] || ""),
+        commenter: String(wrote[1] || ""),
       };
       left -= entries.length;
     }
