@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from crack_tf.adaptation.result import Adapted
     from crack_tf.adaptation.suggesting import Suggested
 
+KEEP = " Where no crack may be lost, keep the shipped model."
 EPILOG = "exit codes: 0 a better model, 1 no better model found, and why; 2 nothing could be done as asked."
 _FIELDS = {entry.name for entry in fields(AdaptConfig)}
 
@@ -157,6 +158,8 @@ def tell(result: Adapted) -> int:
         f"On photographs that it had not seen it finds {row.found_after} of {counted(row.cracks, crack)} (before {row.found_before}) and "
         f"calls {row.alarms_after} of {counted(row.clean, clean)} cracked (before {row.alarms_before})."
     )
+    if result.trade:
+        print(f"So: {result.trade}." + (KEEP if row.found_after < row.found_before else ""))
     if result.labelled:
         print(f"Of 1,000 further cracks like these, at most {1000 * row.miss_bound_after:.0f} are missed on average.")
     else:

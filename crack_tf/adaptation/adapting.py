@@ -19,7 +19,7 @@ from crack_tf.adaptation.config import CANDIDATES, FORMAT, OUTPUT, REPORT, Adapt
 from crack_tf.adaptation.deliver import build, labels_record, put_in_place
 from crack_tf.adaptation.elsewhere import SYNTHETIC, find_elsewhere
 from crack_tf.adaptation.from_nothing import crack_shapes, sure_to_be_clean, with_cracks
-from crack_tf.adaptation.guard import Answers, ElsewhereRow, SiteRow, as_rows, compare_here, with_reasons
+from crack_tf.adaptation.guard import Answers, ElsewhereRow, SiteRow, as_rows, compare_here, trade, with_reasons
 from crack_tf.adaptation.places import BEGUN, BUILT, REVIEWED, TILES, WORK, begun, check_out, remove_below
 from crack_tf.adaptation.result import Adapted
 from crack_tf.adaptation.sources import FLIGHT, Site, note_on_few, read_site
@@ -254,6 +254,7 @@ def _hand_over(
         "choice": trial.note,
         "labels": labels_record(bench),
         "here": as_rows([row])[0],
+        "trade": trade(row),
         "shapes": list(ready.shapes),
         "not_checked": list(ready.missing),
     }
@@ -303,7 +304,7 @@ def _impossible(bench: Bench, name: str, reason: str) -> SiteRow:
 
 
 def _line(row: SiteRow, told: bool) -> str:
-    verdict = "better" if row.passed else "not shown to be better"
+    verdict = (trade(row) or "better") if row.passed else "not shown to be better"
     crack, clean = ("crack", "clean tile") if told else ("laid-in crack", "tile")
     return (
         f"{row.candidate}: finds {row.found_after} of {counted(row.cracks, crack)} (before {row.found_before}), calls "
@@ -334,6 +335,7 @@ def _report(
     finished = {
         "finished": True,
         "candidate": candidate,
+        "trade": next((trade(row) for row in rows if row.candidate == candidate), ""),
         "labels": labels_record(bench),
         "here": as_rows(rows),
         "elsewhere": as_rows(elsewhere),

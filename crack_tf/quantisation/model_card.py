@@ -313,6 +313,8 @@ def _adapted(sidecar: Sidecar) -> str:
         f"{here['found_before']}), {here['alarms_after']} of {counted(here['clean'], clean)} called cracked (before "
         f"{here['alarms_before']}).{bound}",
     ]
+    if record.get("trade"):
+        lines.append(f"- **{record['trade']}**, beside {record['from']}.")
     lines += [
         f"- On {row['set']}: {row['found_after']} of {counted(row['cracks'], 'crack')} found (before {row['found_before']}), "
         f"{row['alarms_after']} of {counted(row['clean'], 'clean tile')} called cracked (before {row['alarms_before']})."

@@ -96,6 +96,32 @@ def test_card_of_a_float_model_speaks_of_no_integers() -> None:
     assert "nan" not in text.lower()
 
 
+def test_card_of_an_adapted_model_says_what_its_gain_costs() -> None:
+    counts = {"photographs": 2, "crack": 125, "no_crack": 93}
+    record = {
+        "to": "pier",
+        "from": "mobilenet_v2_real",
+        "from_sha256": "ef" * 32,
+        "candidate": "head",
+        "labels": {"counts": {"person": counts}, "by_photograph": {}},
+        "here": {
+            "found_after": 108,
+            "found_before": 112,
+            "cracks": 125,
+            "alarms_after": 24,
+            "alarms_before": 39,
+            "clean": 93,
+        }
+        | {"miss_bound_after": 0.143},
+        "trade": "4 fewer cracks found, for 15 fewer false alarms",
+        "shapes": [],
+        "not_checked": [],
+    }
+    sidecar = replace(SIDECAR, training={**SIDECAR.training, "adapted": record})
+    text = model_card(sidecar, make_comparison()[3], GRAPH, "walls")
+    assert "- **4 fewer cracks found, for 15 fewer false alarms**, beside mobilenet_v2_real." in text
+
+
 def test_card_without_clean_tiles_says_so() -> None:
     logits = np.array([1.0, 2.0])
     text = model_card(SIDECAR, compare(logits, logits, np.ones(2), 0.0, 0.0), GRAPH, "x")
