@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 Colour = tuple[int, int, int]
 # Of the palette of Okabe and Ito, which most colour-blind people can tell apart.
-VERMILION, BLUE, GREEN, YELLOW, GREY = (213, 94, 0), (0, 114, 178), (0, 158, 115), (240, 228, 66), (130, 130, 130)
-WHITE = (255, 255, 255)
-_INK, _GROUND = WHITE, (0, 0, 0)
+VERMILION, BLUE, GREEN, YELLOW = (213, 94, 0), (0, 114, 178), (0, 158, 115), (240, 228, 66)
+WHITE, BLACK = (255, 255, 255), (0, 0, 0)
+_INK, _GROUND = WHITE, BLACK
 _HIGHEST = 0.5  # of the picture's height; a strip below it is no higher
 
 

@@ -319,7 +319,9 @@ def _files(
     found: dict[str, bytes] = {}
     for finding, candidate in zip(findings, candidates, strict=True):
         shown = (*finding.outline, *candidate.marks)
-        before, after = draw_finding(image, finding.box, shown, finding.validation)
+        # Where nothing is drawn of this one, a crack in its picture is another's, and has to be told apart.
+        others = [ring for one in findings if one is not finding and one.length_px for ring in one.outline]
+        before, after = draw_finding(image, finding.box, shown, finding.validation, () if finding.length_px else others)
         found[finding.picture], found[finding.overlay] = as_jpeg(before), as_jpeg(after)
         if finding.profile is not None:
             found[finding.profile] = profile_csv(candidate.profile, view)
