@@ -22,6 +22,7 @@ from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models.keras_models import MODEL_FILE
 from crack_tf.quantisation.config import PARTS, ExportConfig, part_of
+from crack_tf.quantisation.data import file_stem
 from crack_tf.quantisation.export import export
 from crack_tf.quantisation.model_card import comparison_plot, model_card
 from crack_tf.synthetic.tiles import render_tile
@@ -86,11 +87,13 @@ def build(
     (folder / "export").mkdir(parents=True, exist_ok=True)
     model = None if trial.build is None else trial.build()
     if model is None:
-        target = folder / "export" / bench.base.tflite.name
+        training = {**bench.base.device.training, "tile_side": bench.base.tile_side, "adapted": record}
+        draft = replace(bench.base.device, training=training)
+        target = folder / "export" / f"{file_stem(draft, {})}-{draft.scheme}.tflite"
+        draft = replace(draft, file=target.name)
         shutil.copyfile(bench.base.tflite, target)
         shutil.copyfile(bench.base.keras, folder / MODEL_FILE)
         write_sidecar(folder / MODEL_FILE, replace(bench.base.sidecar, file=MODEL_FILE))
-        draft = replace(bench.base.device, training={**bench.base.device.training, "tile_side": bench.base.tile_side})
         write_sidecar(target, draft)
         write_json(folder / "config.json", {"adapted": record, "created": created(), **environment()})
         shift = 0.0

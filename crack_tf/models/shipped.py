@@ -215,10 +215,9 @@ def model_name(sidecar: Sidecar, folder: Path = FOLDER) -> str:
     has its architecture's. A name is for people: whether two files are the same model, their hashes say (`tflite.sameness.changed`).
     """
     shipped = shipped_as(sidecar, folder)
-    adapted = (
-        "-adapted" if "adapted" in sidecar.training else ""
-    )  # it may have the shipped bytes and a threshold of its own
-    return f"{sidecar.model if shipped is None else shipped.name}-{sidecar.scheme}{adapted}"
+    # It may have the shipped bytes, and a threshold of its own.
+    adapted = "-adapted" if "adapted" in sidecar.training else ""
+    return f"{sidecar.model if shipped is None else shipped.name}{adapted}-{sidecar.scheme}"
 
 
 def is_research_only(sidecar: Sidecar) -> bool:

@@ -129,8 +129,10 @@ def edge_tpu_changes(sidecar: Sidecar) -> dict[str, Any]:
 
 
 def file_stem(sidecar: Sidecar, changes: dict[str, Any]) -> str:
-    """What the files of an export are called, before the scheme."""
-    return f"{sidecar.model}-edge" if changes else sidecar.model
+    """What the files of an export are called, before the scheme; an adapted model's not as those of the model that it was made from."""
+    return "-".join(
+        (sidecar.model, *(["adapted"] if "adapted" in sidecar.training else []), *(["edge"] if changes else []))
+    )
 
 
 def load_data(config: ExportConfig, manifest: Manifest, path: Path, sidecar: Sidecar, needs_train: bool) -> Data:

@@ -59,7 +59,8 @@ def model_card(sidecar: Sidecar, comparison: Comparison, graph: Graph, measured_
     """
     training = sidecar.training
     sections = [
-        f"# {sidecar.model}, {sidecar.scheme}",
+        f"# {sidecar.model}, {sidecar.scheme}"
+        + (f", adapted to {training['adapted']['to']}" if "adapted" in training else ""),
         f"{_PURPOSE[sidecar.task]} `{sidecar.file}`, {graph.file_bytes / 1000:,.0f} kB, "
         f"{graph.parameters:,} parameters, {graph.macs / 1e6:,.1f} M multiply-accumulates, "
         f"{sidecar.image_size} x {sidecar.image_size} pixels. Made {sidecar.created} with crack_tf.",

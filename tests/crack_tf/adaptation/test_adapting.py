@@ -80,6 +80,8 @@ def test_a_better_model_is_a_run_folder_with_an_int8_file_a_card_and_golden_tile
     for role in ("crack", "clean"):
         assert golden_tile(model, sidecar, role)
     card = model.with_name(model.name.replace(".tflite", ".md")).read_text(encoding="utf-8")
+    assert model.name == "opnet-adapted-int8-ptq.tflite"  # not as the model that it was made from
+    assert f"# opnet, int8-ptq, adapted to {site.name}" in card
     assert f"To {site.name}, from tiny" in card
     assert f"**For {site.name} only**" in card
     assert "| IMG_0 | 3 | 3 |" in card
@@ -341,6 +343,8 @@ def test_a_new_threshold_keeps_the_shipped_bytes(
     assert main([str(place), "--model", str(base), "--out", str(out), "--candidates", "threshold"]) == 0
     model = find_model(str(out)).path
     assert model.read_bytes() == export.read_bytes()
+    assert model.name.startswith("opnet-adapted-int8-")
+    assert read_sidecar(model).file == model.name
     found = read_sidecar(model)
     assert found.threshold.logit > low.logit
     assert found.golden == sidecar.golden

@@ -116,7 +116,7 @@ def test_what_was_adapted_from_the_default_says_so_and_looks_again(small_zoo: Pa
     for origin, again in (("one", True), ("two", False), ("runs/mine", False)):
         adapted = replace(default, training={**default.training, "adapted": {"from": origin}})
         assert looks_again(adapted, small_zoo) is again
-        assert model_name(adapted, small_zoo).endswith("-int8-ptq-adapted")
+        assert model_name(adapted, small_zoo).endswith("-adapted-int8-ptq")
     assert model_name(other, small_zoo) in ("one-int8-ptq", "two-int8-ptq")  # the same bytes
 
 
