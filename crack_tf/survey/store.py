@@ -262,10 +262,7 @@ class Store:
             earlier = checked(_Settings, found)
         except CheckError as error:
             raise CrackError(f"{path} is damaged: {error}. Add --overwrite, or choose another --out.") from None
-        others = [
-            f"{name if name.isprintable() else repr(name)} was {before!r}, now {now!r}"
-            for name, before, now in changed(earlier["settings"], settings)
-        ]
+        others = [_difference(*change) for change in changed(earlier["settings"], settings)]
         if others:
             raise CrackError(
                 f"--out {self.folder} belongs to a survey with other settings ({'; '.join(others)}). Results of the two would not "
@@ -278,6 +275,31 @@ class Store:
 
     def _record(self, path: Path) -> _Record | None:
         return _record(self.folder, path)
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    """In what two surveys' settings differ, for people; the models by name, and by hash or threshold where that is the same."""
+    if name == "models" and isinstance(before, Mapping) and isinstance(now, Mapping):
+        roles = [(role, before.get(role), now.get(role)) for role in sorted({*before, *now})]
+        return "; ".join(
+            f"the {role} was {old}, now {new}"
+            for role, *models in roles
+            if models[0] != models[1]
+            for old, new in [_apart(*models)]
+        )
+    return f"{name if name.isprintable() else repr(name)} was {before!r}, now {now!r}"
+
+
+def _apart(*models: Any) -> list[str]:
+    """Two models' names, with what else tells them apart where these are the same."""
+    records = [model if isinstance(model, Mapping) else {"name": "none"} for model in models]
+    names = [str(record.get("name")) for record in records]
+    if names[0] != names[1]:
+        return names
+    key = next(
+        (key for key in ("sha256", "threshold", "reading") if len({str(one.get(key)) for one in records}) > 1), "sha256"
+    )
+    return [f"{name} ({key} {str(record.get(key))[:8]})" for name, record in zip(names, records, strict=True)]
 
 
 def _record_path(folder: Path, name: str) -> Path:

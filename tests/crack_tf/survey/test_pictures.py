@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,8 +72,8 @@ def test_another_finding_s_crack_in_the_picture_is_outlined_and_named():
 def test_only_findings_without_a_crack_of_their_own_show_another_s():
     image = np.full((600, 800, 3), 90, np.uint8)
     crack, tile = ((420.0, 150.0), (425.0, 150.0), (425.0, 350.0)), ((400.0, 200.0), (499.0, 200.0), (499.0, 299.0))
-    candidate = SimpleNamespace(marks=(), profile=())
-    findings = [
+    candidate: Any = SimpleNamespace(marks=(), profile=())
+    findings: Any = [
         SimpleNamespace(
             outline=(ring,), box=Box(200, 400, 100, 100), validation=validation, length_px=length, picture=f"{name}.jpg"
         )
