@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
@@ -30,6 +31,11 @@ def on_one_line(text: str) -> str:
 def storable(text: str) -> str:
     """A text that any file can hold: bytes of a file's name that are no text are escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def plain(value: float, digits: int) -> str:
+    """A number with so many significant digits and never an exponent: "0.0312", "4,360", "300"."""
+    return f"{Decimal(f'{value:.{digits}g}'):,f}"
 
 
 def rate(per_time: float) -> str:

@@ -41,7 +41,7 @@ from crack_tf.photo.doubt import MAX_WIDTH, others
 from crack_tf.photo.ends import with_ends
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
-from crack_tf.photo.gsd import GroundSampling, ScaleRefusedError, photo_size, too_coarse
+from crack_tf.photo.gsd import GroundSampling, ScaleRefusedError, implausible, photo_size, too_coarse
 from crack_tf.photo.limits import ANSWERS, CANNOT_TELL, Untold, column, tell, untold
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
@@ -247,7 +247,7 @@ def work(
     cracked = sum(bool(row["cracks"]) for row in rows)
     print("; ".join(_told_of_all(rows, cracked, unreadable, done_before, skipped, config.measure)))
     scales = [row["mm_per_pixel"] for row in rows if row["mm_per_pixel"] is not None]
-    if answers and (note := too_coarse(scales, min(answers), len(rows))):
+    if note := too_coarse(scales, min(answers), len(rows)) if answers else implausible(scales):
         print(f"note: {note}")
     for limit, told in answers.items():
         print(tell(limit, told, marks_unclear, why=why[limit]))

@@ -29,12 +29,13 @@ from tflite.formats import FORMATS, HEAD, recognise
 from tflite.heic import open_heic
 from tflite.place.exposure import read_exposure
 from tflite.tiff import choose_page
-from tflite.words import counted
+from tflite.words import counted, plain
 
 LASER, STATED, EXIF_DISTANCE = "laser", "stated", "EXIF"  # where a distance comes from
 BY_FACES = "faces"  # the same, of the position before a declared face: `crack_tf.survey.face_ranges`
 BY_POSITIONS = "positions"  # of positions and what photographs show in common: `crack_tf.survey.position_ranges`
 MIN_PIXELS = 3.0
+PLAUSIBLE_MM_PER_PIXEL = 10.0  # no crack is as wide; a coarser scale is most likely a wrong one
 FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
 # What a person may state: least and most, wider than any camera and flight. What is beyond was mistyped, or is in another unit.
 STATED_RANGES = {
@@ -121,16 +122,27 @@ class GroundSampling:
 
     def describe(self) -> str:
         """One sentence for a report."""
-        return (
-            f"{self.mm_per_pixel:.3g} mm per pixel ({self.source}): widths are trusted from "
-            f"{self.smallest_width_mm():.2g} mm on ({MIN_PIXELS:g} pixels), finer cracks may be seen but not measured."
-            + (f" Note: {self.note}." if self.note else "")
+        trusted = implausible([self.mm_per_pixel]) or (
+            f"widths are trusted from {plain(self.smallest_width_mm(), 2)} mm on ({MIN_PIXELS:g} pixels), finer cracks may be seen but "
+            "not measured."
         )
+        note = f" Note: {self.note}." if self.note else ""
+        return f"{plain(self.mm_per_pixel, 3)} mm per pixel ({self.source}): {trusted}{note}"
 
 
 def needed_mm_per_pixel(width_mm: float) -> float:
     """Coarsest ground sampling distance at which a crack of that width can be measured: 0.1 mm per pixel for 0.3 mm."""
     return _positive("width_mm", width_mm, "a crack's width in millimetres") / MIN_PIXELS
+
+
+def implausible(scales: Sequence[float]) -> str | None:
+    """A warning where a scale, in mm per pixel, is beyond that of any flight in which cracks are measured; None where none is."""
+    if max(scales, default=0) <= PLAUSIBLE_MM_PER_PIXEL:
+        return None
+    return (
+        f"a pixel shows {plain(max(scales), 3)} mm, more than any crack is wide, so nothing can be measured. Compare --mm-per-pixel, or "
+        "--distance-m, --focal-mm and --sensor-width-mm, with the flight."
+    )
 
 
 def too_coarse(scales: Sequence[float], width_mm: float, photographs: int) -> str | None:
@@ -144,11 +156,12 @@ def too_coarse(scales: Sequence[float], width_mm: float, photographs: int) -> st
     coarse = [scale for scale in scales if scale > needed_mm_per_pixel(width_mm) * (1 + 1e-6)]
     if not coarse:
         return None
-    return (
-        f"{len(coarse)} of {counted(photographs, 'photograph')} {'is' if len(coarse) == 1 else 'are'} {TOO_COARSE} "
-        f"of {width_mm:g} mm: at {max(coarse):.3g} mm per pixel, widths are trusted from {MIN_PIXELS * max(coarse):.2g} mm on "
+    why = implausible(coarse) or (
+        f"at {plain(max(coarse), 3)} mm per pixel, widths are trusted from {plain(MIN_PIXELS * max(coarse), 2)} mm on "
         f"({MIN_PIXELS:g} pixels), and finer cracks may be missed. Fly nearer or zoom in."
     )
+    who = f"{len(coarse)} of {counted(photographs, 'photograph')} {'is' if len(coarse) == 1 else 'are'}"
+    return f"{who} {TOO_COARSE} of {width_mm:g} mm: {why}"
 
 
 def check_stated(name: str, value: float | None) -> None:
@@ -178,8 +191,8 @@ def check_derived(found: GroundSampling) -> GroundSampling:
     least, most, _ = STATED_RANGES["mm_per_pixel"]
     if not least <= found.mm_per_pixel <= most:
         raise CrackError(
-            f"{found.source}: a pixel would show {found.mm_per_pixel:.3g} mm, and scales lie from {least:g} to {most:g} mm per pixel. "
-            "Compare --distance-m, --focal-mm and --sensor-width-mm with the flight and the camera's data sheet."
+            f"{found.source}: a pixel would show {plain(found.mm_per_pixel, 3)} mm, and scales lie from {least:g} to {most:g} mm per "
+            "pixel. Compare --distance-m, --focal-mm and --sensor-width-mm with the flight and the camera's data sheet."
         )
     return found
 

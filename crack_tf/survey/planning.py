@@ -25,7 +25,7 @@ from crack_tf.survey.ledger import NEARER
 from tflite.arguments import check_types, option_of
 from tflite.device.tiles import tile_boxes
 from tflite.errors import CrackError
-from tflite.words import counted, rate
+from tflite.words import counted, plain, rate
 
 MAX_OVERLAP = 0.9
 MAX_PHOTOS = 1_000_000
@@ -78,7 +78,8 @@ class PlanConfig:
             value = getattr(self, name)
             if value is not None and not least <= value <= most:
                 option = "--exposure" if name == "exposure_s" else option_of(name)
-                raise CrackError(f"{option} {value:g}: give {unit} from {least:g} to {most:g}.")
+                inverse = f", such as 1/{value:g}" if name == "exposure_s" and value > 1 else ""
+                raise CrackError(f"{option} {value:g}: give {unit} from {plain(least, 3)} to {most:g}{inverse}.")
 
 
 @dataclass(frozen=True)

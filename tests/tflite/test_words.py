@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tflite.words import a_few, counted, on_one_line, rate, storable
+from tflite.words import a_few, counted, on_one_line, plain, rate, storable
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,9 @@ def test_a_name_whose_bytes_are_no_text_can_be_stored() -> None:
     name = b"br\xfccke 1.jpg".decode("utf-8", "surrogateescape")
     assert storable(name) == "br\\udcfccke 1.jpg"
     assert storable("Br\u00fccke\n1.jpg") == "Br\u00fccke\n1.jpg"
+
+
+def test_a_plain_number_has_no_exponent():
+    assert [plain(value, 3) for value in (0.00012345, 0.1, 300.0, 4360.66, 1e7)] == [
+        *("0.000123", "0.1", "300", "4,360", "10,000,000")
+    ]

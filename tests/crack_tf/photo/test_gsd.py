@@ -14,6 +14,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from crack_tf.photo.gsd import (
+    PLAUSIBLE_MM_PER_PIXEL,
     SIZE,
     GroundSampling,
     NoLensError,
@@ -23,8 +24,10 @@ from crack_tf.photo.gsd import (
     from_equivalent_focal,
     from_photo,
     from_value,
+    implausible,
     needed_mm_per_pixel,
     small_note,
+    too_coarse,
 )
 from tests.cases import case
 from tflite.errors import CrackError, ImageError
@@ -266,3 +269,19 @@ def test_numbers_that_are_not_above_zero_are_refused(bad: float) -> None:
     ):
         with pytest.raises(CrackError, match="must be a number above 0"):
             call()
+
+
+def test_a_scale_beyond_any_flight_is_doubted_and_no_number_has_an_exponent() -> None:
+    said = from_value(100).describe()
+    assert said.startswith(
+        "100 mm per pixel (given): a pixel shows 100 mm, more than any crack is wide, so nothing can be measured."
+    )
+    assert "--mm-per-pixel" in said
+    assert "trusted" in from_value(PLAUSIBLE_MM_PER_PIXEL).describe()
+    coarse = too_coarse([0.2, 1000.0], 0.3, 2)
+    assert coarse is not None
+    assert coarse.startswith("2 of 2 photographs are too coarse for cracks of 0.3 mm: ")
+    assert "a pixel shows 1,000 mm" in coarse
+    assert "e+0" not in said + coarse
+    assert implausible([0.2, 10.0]) is None
+    assert implausible([]) is None

@@ -174,7 +174,8 @@ def test_a_finer_crack_is_flown_nearer_and_slower_with_more_photographs() -> Non
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"overlap": 0.95}, "--overlap 0.95"), ({"needs_mm": 0.0}, "--needs-mm 0"), ({"exposure_s": 60.0}, "--exposure 60"),
+        ({"overlap": 0.95}, "--overlap 0.95"), ({"needs_mm": 0.0}, "--needs-mm 0"),
+        ({"exposure_s": 2000.0}, "--exposure 2000: give seconds from 0.000001 to 1, such as 1/2000."),
         ({"camera": "no such"}, "no photograph and no name that is known .*pi-camera-3"), ({"camera": "pi-hq"}, "--focal-mm 16"),
         ({"needs_mm": math.nan}, "--needs-mm nan"), ({"speed_m_s": -1.0}, "--speed-m-s -1"),
     ],
