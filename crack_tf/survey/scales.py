@@ -81,7 +81,7 @@ def ask_for_lens(source: Source, scale: Scale) -> None:
             counted(lacking, "tells no lens", "tell no lens") if lacking else "",
             f"{unread} cannot be read" if (unread := len(files) - lacking - len(refused)) else "",
         ]
-        told = f"of {counted(len(files), 'photograph')} of {source.name}, {', '.join(filter(None, parts))}"
+        told = f"of {counted(len(files), 'photograph')} of {source.name} that were looked at, {', '.join(filter(None, parts))}"
     if refused:
         give = f"{refused[0]} For those without a lens {lens}" if lacking else str(refused[0]).removesuffix(".")
     raise CrackError(

@@ -75,10 +75,17 @@ def photograph(path: Path, **tags: int) -> None:
 def test_a_distance_is_of_no_use_without_a_lens_and_that_is_said_before_the_search(tmp_path: Path) -> None:
     for number in range(3):
         photograph(tmp_path / f"DCIM/{number}.jpg")
-    message = r"--distance-m 2: of 3 photographs of DCIM, 3 tell no lens, so.* Give --focal-mm and --sensor-width-mm"
+    message = r"--distance-m 2: of 3 photographs of DCIM that were looked at, 3 tell no lens, so.* Give --focal-mm and --sensor-width-mm"
     with pytest.raises(CrackError, match=message):
         crack_tf.survey(tmp_path / "DCIM", tmp_path / "found", distance_m=2)
     assert not (tmp_path / "found").exists()
+
+
+def test_where_some_photographs_were_asked_for_a_lens_none_are_taken_for_all(tmp_path: Path) -> None:
+    for number in range(9):
+        photograph(tmp_path / f"DCIM/{number}.jpg")
+    with pytest.raises(CrackError, match=r"of 5 photographs of DCIM that were looked at, 5 tell no lens"):
+        crack_tf.survey(tmp_path / "DCIM", tmp_path / "found", distance_m=2)
 
 
 def test_a_folder_that_a_distance_cannot_measure_is_refused_with_all_its_reasons(tmp_path: Path) -> None:
@@ -86,14 +93,15 @@ def test_a_folder_that_a_distance_cannot_measure_is_refused_with_all_its_reasons
         photograph(tmp_path / f"EX/P{number}.jpg", xA405=24, xA002=5280, xA003=2000)
     with pytest.raises(
         CrackError,
-        match=r"of 3 photographs of EX, 3 are not what their lens drew, so.* \(--mm-per-pixel\)\S*; or leave",
+        match=r"of 3 photographs of EX that were looked at, 3 are not what their lens drew, so.* \(--mm-per-pixel\)\S*; or leave",
     ):
         crack_tf.survey(tmp_path / "EX", tmp_path / "found", distance_m=0.5)
     photograph(tmp_path / "EX/none.jpg")
     (tmp_path / "EX/broken.jpg").write_bytes(b"no picture")
     message = (
-        r"--distance-m 0.5: of 5 photographs of EX, 3 are not what their lens drew, 1 tells no lens, 1 cannot be read, so nothing can be "
-        r"measured by it. .*P0.jpg has 400x300 pixels, and 5280x2000 when it was taken: it was cropped. Take the original file, or give "
+        r"--distance-m 0.5: of 5 photographs of EX that were looked at, 3 are not what their lens drew, 1 tells no lens, 1 cannot be read, "
+        r"so nothing can be measured by it. .*P0.jpg has 400x300 pixels, and 5280x2000 when it was taken: it was cropped. "
+        r"Take the original file, or give "
         r"the millimetres per pixel directly \(--mm-per-pixel\)\. For those without a lens give --focal-mm and "
     )
     with pytest.raises(CrackError, match=message):
@@ -124,11 +132,11 @@ def test_photographs_without_a_scale_are_told_what_each_lacks_not_what_was_given
     [
         (
             {"focal_mm": 0.5, "sensor_width_mm": 13.2},
-            r"focal length 0.5 mm, distance 5000 m, sensor 13.2 mm: a pixel would show 3.3e\+05 mm, and scales lie from 0.0001 to 1000",
+            r"focal length 0.5 mm, distance 5000 m, sensor 13.2 mm: a pixel would show 330,000 mm, and scales lie from 0.0001 to 1000",
         ),
         (
             {},
-            r"0.jpg, focal length 277 pixels, distance 5000 m: a pixel would show 1.8e\+04 mm.*Compare --distance-m, --focal-mm and",
+            r"0.jpg, focal length 277 pixels, distance 5000 m: a pixel would show 18,000 mm.*Compare --distance-m, --focal-mm and",
         ),
     ],
 )
