@@ -172,7 +172,8 @@ class Run:
         write_survey(out, survey)
         write_page(out, survey, kept=self.kept, one_file=one_file, coverage=self.coverage, since=self.since)
         self._performance["peak_memory_mb"] = round(peak_rss_mb())
-        write_json(out / PERFORMANCE, self._performance)
+        if self._performance["megapixels"]:  # else nothing was searched, and what is told of an earlier call stays
+            write_json(out / PERFORMANCE, self._performance)
         return survey, self._performance
 
     def _faces_before(self) -> tuple[Face, ...]:

@@ -77,6 +77,7 @@ class Stopwatch:
             "photos": photos,
             "seconds": round(elapsed, 2),
             "photos_per_minute": round(60 * photos / elapsed, 2),
+            "megapixels": round(megapixels, 6),
             "megapixels_per_second": round(megapixels / elapsed, 3),
             "jobs": jobs,
             "stages": {

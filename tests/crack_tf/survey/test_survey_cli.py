@@ -84,6 +84,17 @@ def test_tables_and_report_are_written(photos, tmp_path, models):
     assert sum(stage["share"] for stage in speed["stages"].values()) == pytest.approx(1, abs=0.01)
 
 
+def test_where_nothing_was_searched_no_speed_is_told_and_that_of_the_search_stays(photos, tmp_path, models, capsys):
+    survey(photos, tmp_path / "out", models)
+    assert "photographs a minute" in capsys.readouterr().out
+    speed = (tmp_path / "out/performance.json").read_bytes()
+    (photos / "torn.jpg").write_bytes(b"no picture")
+    for _ in range(2):  # it is tried again each time
+        assert survey(photos, tmp_path / "out", models) == 1
+        assert "photographs a minute" not in capsys.readouterr().out
+        assert (tmp_path / "out/performance.json").read_bytes() == speed
+
+
 def test_photographs_that_show_little_are_counted_without_positions(photos, tmp_path, models, capsys):
     for number, gain in ((0, 0.01), (3, 9)):
         dark_or_burnt = (np.asarray(wall(number), np.float32) * gain).clip(0, 255).astype(np.uint8)
