@@ -173,12 +173,19 @@ def _data(survey: Survey, entries: Sequence[Mapping[str, Any]], review: Review |
     }
 
 
+_UNASKED = (  # of thousands of findings: the pictures show it, words say it, or nobody asks
+    *("outline", "centreline", "holes", "picture", "overlay", "merged", "touches_border"),
+    *("pattern", "orientation", "orientation_deg", "orientation_to"),
+    *("spacing_px", "spacing_mm", "density_px", "density_m_per_m2"),
+)
+
+
 def _entry(finding: Finding, rank: int, shelf: PictureShelf) -> dict[str, Any]:
     pictures = shelf.pictures(finding.picture, finding.overlay)
     scale = ASSUMED_MM_PER_PIXEL if finding.mm_per_pixel is None else finding.mm_per_pixel
     entry = finding.as_json() | vars(pictures)
-    for name in ("outline", "centreline", "holes", "picture", "overlay", "merged"):
-        del entry[name]  # the pictures show it, or nobody asks
+    for name in _UNASKED:
+        del entry[name]
     for name in [name for name in entry if name.startswith("since") or "_growth_" in name]:
         del entry[name]  # told in words
     for name in RANGE_COLUMNS:  # of thousands of findings, only what is shown

@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from crack_tf.photo.cracks import MEASURES, RANGE_COLUMNS
 from crack_tf.survey.condition import count_states, read_condition
 from crack_tf.survey.findings import CONFIRMED, VALIDATIONS, Finding, Survey
 from crack_tf.survey.geojson import write_tables
@@ -160,6 +161,14 @@ def test_files_that_were_read_are_not_called_coverage(tmp_path: Path) -> None:
     unknown = page(tmp_path, drawn_survey(tmp_path, 3, gaps=0, located=False)).text
     assert "Files not read0every file was read; coverage: not known\n" in unknown
     assert "Coverage is not known, since no photograph says where it was taken from" in unknown
+
+
+def test_the_page_has_of_each_finding_what_its_script_asks_for_and_no_more(tmp_path: Path) -> None:
+    found = page(tmp_path, drawn_survey(tmp_path, 3))
+    script = next(text for text in found.scripts if '"use strict"' in text)
+    measures = {f"{name}{end}" for name in MEASURES for end in ("_px", "_mm", "_error_mm")} | set(RANGE_COLUMNS)
+    names = set(found.data["findings"][0]) - measures - {"embedded"}  # which is counted when the page is made
+    assert {name for name in names if not re.search(rf"\b{name}\b", script)} == set()
 
 
 @pytest.mark.parametrize("one_file", [False, True])
