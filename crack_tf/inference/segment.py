@@ -386,7 +386,6 @@ def handle(
         )
     if picture.opaque is not None:  # what was made up for transparent pixels shows no crack
         probability = np.where(picture.opaque, probability, np.float32(0))
-    seconds = time.perf_counter() - started
     mask, left_out, unknown = _told_apart(probability >= cut(config, segmenter), picture.opaque, foreground, found)
     if left_out is not None and left_out.mean() > _MAX_CRACK_SHARE:
         told = f"{left_out.mean():.0%} of the photograph is called crack and not taken for concrete: not measured"
@@ -419,17 +418,19 @@ def handle(
         "foreground": None if foreground is None else {"backend": foreground.backend, "share": foreground.share},
         "seams": steps and {**asdict(steps), "ratio": steps.ratio if np.isfinite(steps.ratio) else None},
         "crack_pixels": int(mask.sum()),
-        "seconds": round(seconds, 3),
+        "seconds": None,  # known when it is measured
         "mm_per_pixel": None if scale is None else scale.mm_per_pixel,
         "note": "; ".join(text for text in (note, None if scale is None else scale.note) if text) or None,
     }
     mask = mask if plausible else np.zeros_like(mask)
-    write_cracks(
-        *(place.folder, mask, scale, config.measure, record, pixels, left_out),
-        by_model=True,
-        unknown=unknown,
-        opaque=picture.opaque,
-    )
+    with _Progress(f"{title}: measuring", bar_format="{desc}"):
+        write_cracks(
+            *(place.folder, mask, scale, config.measure, record, pixels, left_out),
+            by_model=True,
+            unknown=unknown,
+            opaque=picture.opaque,
+            started=started,
+        )
     return read_json(place.folder / RECORD)
 
 
@@ -572,14 +573,14 @@ def _is_sure(crack: Mapping[str, Any]) -> bool:
 
 
 class _Progress:
-    """A bar of tiles on stderr; silent where nobody looks."""
+    """A bar of tiles on stderr, or a line of another `bar_format`; silent where nobody looks."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, bar_format: str | None = None) -> None:
         self._bar: Any = None
         if sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(desc=title, unit=" tiles", leave=False)
+            self._bar = tqdm(desc=title, unit=" tiles", leave=False, bar_format=bar_format)
 
     def __enter__(self) -> _Progress:
         return self

@@ -54,6 +54,7 @@ from crack_tf.photo.skeleton import (
     skeleton_graph,
     smooth,
 )
+from crack_tf.photo.thinning import thin
 from crack_tf.photo.view import Scales, View
 from crack_tf.photo.widths import Valleys, photograph_widths
 from tflite.device.tiles import Box
@@ -423,7 +424,8 @@ def _measure(
     solid = _fill_pinholes(padded)
     # A pixel at the edge has half a pixel of crack on its outer side, and the transform counts to the next pixel's centre.
     radius = ndimage.distance_transform_edt(solid) - 0.5
-    graph = skeleton_graph(_skeleton(solid))
+    # Guo and Hall's thinning. Zhang and Suen's eats bands at 45 degrees from their ends: up to 56 pixels of a drawn crack of 120.
+    graph = skeleton_graph(thin(solid))
     prune_spurs(graph, radius, SPUR_RATIO)
     paths = [_centreline(branch, graph, solid, radius) for branch in graph.branches] or [_longest_axis(solid)]
     lengths = [path_length(path) for path in paths]
@@ -495,14 +497,6 @@ def _grey(photo: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray(Image.fromarray(photo).convert("L"))
 
 
-def _skeleton(mask: np.ndarray) -> np.ndarray:
-    # Guo and Hall's thinning. scikit-image's default, Zhang and Suen's, eats bands at 45 degrees from their ends: up to 56
-    # pixels of a drawn crack of 120.
-    from skimage.morphology import thin
-
-    return np.asarray(thin(mask))
-
-
 def _fill_pinholes(mask: np.ndarray) -> np.ndarray:
     """Fill holes smaller than a square of the crack's typical width: each would put a ring into the skeleton.
 
@@ -513,7 +507,7 @@ def _fill_pinholes(mask: np.ndarray) -> np.ndarray:
     holes, count = ndimage.label(~mask)  # 4-connected, as fits 8-connected cracks
     if count <= 1:
         return mask
-    width = 2 * float(ndimage.distance_transform_edt(mask)[_skeleton(mask)].mean())
+    width = 2 * float(ndimage.distance_transform_edt(mask)[thin(mask)].mean())
     areas = np.bincount(holes.ravel())
     small = areas < width**2
     small[0] = False  # the crack itself

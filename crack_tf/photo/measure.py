@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,7 @@ def write_cracks(
     by_model: bool = False,
     unknown: np.ndarray | None = None,
     opaque: np.ndarray | None = None,
+    started: float | None = None,
 ) -> Marks:
     """Measure the cracks of a mask and write the files; cracks.json comes last and says that the others are whole.
 
@@ -94,6 +96,7 @@ def write_cracks(
             how short. What a person draws apart is two cracks, and meant however short.
         unknown: bool (height, width), where nothing was looked for, see `measure_cracks`; or None.
         opaque: bool (height, width), False where `photo` was made up, see `tflite.images.Picture`; or None.
+        started: by `time.perf_counter`, when the work on the photograph began: `seconds` of cracks.json count from then; or None.
     """
     mm_per_pixel = None if scale is None else scale.mm_per_pixel
     min_area = MIN_AREA if config.min_area is None else config.min_area
@@ -129,6 +132,7 @@ def write_cracks(
         out / RECORD,
         {
             **record,
+            **({} if started is None else {"seconds": round(time.perf_counter() - started, 3)}),
             "width": mask.shape[1],
             "height": mask.shape[0],
             "scale": None if scale is None else scale.describe(),

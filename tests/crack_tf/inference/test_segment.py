@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 from crack_tf import predict
 from crack_tf.inference import segment as verb
 from crack_tf.photo.__main__ import main
+from crack_tf.photo.cracks import Crack, measure_cracks
 from crack_tf.photo.foreground import Foreground
 from crack_tf.photo.grabcut import GrabCut
 from tests.dark_map_model import dark_photo, write_map_model
@@ -447,3 +449,16 @@ def test_points_are_for_one_photograph(model: Path, photo: Path, capsys: pytest.
     Image.fromarray(dark_photo(40, 40)).save(other)
     assert call(photo, other, "--model", model, "--out", photo.parent / "out", "--fg", "1,1") == 2
     assert "for one photograph, 2 are given" in capsys.readouterr().err
+
+
+def test_the_seconds_of_a_photograph_count_its_measuring(
+    model: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*arguments: Any, **named: Any) -> list[Crack]:
+        time.sleep(1)
+        return measure_cracks(*arguments, **named)
+
+    monkeypatch.setattr("crack_tf.photo.measure.measure_cracks", slow)
+    assert call(photo, "--model", model, "--out", tmp_path / "out") == 0
+    assert read_json(tmp_path / "out/pier.png/cracks.json")["seconds"] >= 1
+    assert float(rows(tmp_path / "out")[0]["seconds"]) >= 1
