@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import Counter
@@ -147,7 +148,8 @@ class Session:
         overlay: whether to draw heat maps too.
 
     Attributes:
-        counts: "crack", "no_crack" and "unreadable" photographs, those of the first that are "barely", and "tiles".
+        counts: "crack", "no_crack" and "unreadable" photographs, those of the first that are "barely", those "small"er than a
+            tile, and "tiles".
     """
 
     def __init__(self, classifier: PhotoClassifier, predictions: Predictions | None, overlay: bool) -> None:
@@ -176,6 +178,9 @@ class Session:
                 self.counts[record.get("decision", record["status"])] += 1
                 self.counts["tiles"] += len(record.get("tiles", ()))
                 self.counts["barely"] += is_barely(record)
+                self.counts["small"] += (
+                    min(record.get("width", math.inf), record.get("height", math.inf)) < self._classifier.side
+                )
                 line = report_line(record)
                 tell(numbered(number, len(photos), line) if bar is None else line)
                 if bar is not None and advance is None:
@@ -200,10 +205,13 @@ class Session:
         if skipped:
             text += f"; {counted(skipped, 'other file')} passed over"
         if read:
-            text += f"\na tile is called cracked from a probability of {self._classifier.sidecar.threshold.probability:.3f} on"
+            sidecar = self._classifier.sidecar
+            text += f"\n{model_name(sidecar)} calls a tile cracked from a probability of {sidecar.threshold.probability:.3f} on"
         if barely:
             text += f"; barely: on no tile are the odds of a crack {BARELY:g} times the threshold's"
         tiles = f"{self._classifier.side} pixels wide"
+        if small := counts["small"]:
+            tiles += f", on {counted(small, 'smaller photograph')} as wide as the shorter side"
         if self._classifier.tile_mm is not None:
             tiles = f"{self._classifier.tile_mm:g} mm wide where photographs tell their scale, else {tiles}"
         text += (

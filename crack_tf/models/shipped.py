@@ -186,6 +186,12 @@ def find_model(text: str | None, folder: Path = FOLDER, task: str = "classify") 
         if (exported := exported_file(Path(text))) is not None:
             return _chosen(exported, folder)
         refuse_foreign(text)
+        if text.endswith(".keras"):
+            run = Path(text).parent
+            give = f"give its run folder, {run}, or a .tflite file"
+            if exported_file(run) is None:
+                give = f"make its int8 file, crack-tf export {run} --int8, and give the run folder"
+            raise CrackError(f"--model {text}: {give}.")
         raise CrackError(f"--model {text}: name a .tflite file, such as one in a run's export folder.")
     model = load(text, roles=("tflite", "tflite_sidecar"), folder=folder, task=task)
     if model.task != task:

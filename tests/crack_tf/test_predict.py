@@ -96,7 +96,7 @@ def test_a_photograph_that_is_barely_cracked_is_told_from_one_that_surely_is(
     assert [line.split("  ")[0] for line in lines] == ["1 of 3", "2 of 3", "3 of 3"]
     assert [line.split()[5] for line in lines] == ["barely", "1/1", "0.321"]
     assert counts == "3 photographs: 2 crack (1 barely), 1 no crack, 0 NOT READ"
-    assert threshold.startswith("a tile is called cracked from a probability of 0.500 on; barely: ")
+    assert threshold.startswith("dark-int8-ptq calls a tile cracked from a probability of 0.500 on; barely: ")
 
 
 def test_a_folder_is_classified_in_order_and_what_cannot_be_read_is_no_clean_photograph(
@@ -475,3 +475,29 @@ def test_tiles_follow_a_photographs_scale_where_the_model_knows_its_own(
     assert main([*photos, "--model", str(model), "--tile", "64", "--out", str(out), "--overwrite"]) == 0
     assert {row["w"] for row in rows(out / "tiles.csv")} == {"64"}
     assert "tiles/s; 64 pixels wide" in capsys.readouterr().out
+
+
+def test_a_photograph_smaller_than_a_tile_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_dark_model(tmp_path / "own.tflite")
+    for name, size in (("a.png", (400, 300)), ("b.png", (80, 90))):
+        Image.new("RGB", size, (200, 200, 200)).save(tmp_path / name)
+    options = ["--model", str(tmp_path / "own.tflite")]
+    assert main([str(tmp_path / "a.png"), str(tmp_path / "b.png"), *options, "--tile", "100"]) == 0
+    assert "; 100 pixels wide, on 1 smaller photograph as wide as the shorter side\n" in capsys.readouterr().out
+    assert main([str(tmp_path / "a.png"), *options, "--tile", "100"]) == 0
+    assert "; 100 pixels wide\n" in capsys.readouterr().out
+
+
+def test_a_keras_file_is_refused_with_what_to_give(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (80, 90)).save(tmp_path / "a.png")
+    (tmp_path / "run").mkdir()
+    keras = tmp_path / "run/model.keras"
+    keras.write_bytes(b"")
+    assert main([str(tmp_path / "a.png"), "--model", str(keras)]) == 2
+    assert (
+        f"make its int8 file, crack-tf export {keras.parent} --int8, and give the run folder" in capsys.readouterr().err
+    )
+    write_dark_model(tmp_path / "run/export/dark-int8-ptq.tflite")
+    assert main([str(tmp_path / "a.png"), "--model", str(keras)]) == 2
+    assert f"--model {keras}: give its run folder, {keras.parent}, or " in capsys.readouterr().err
+    assert main([str(tmp_path / "a.png"), "--model", str(keras.parent)]) == 0
