@@ -6,6 +6,7 @@ import argparse
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -161,7 +162,7 @@ def share(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a share such as 0.3, got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"must be a share such as 0.3{_how_written(text)}, got {text!r}") from None
 
 
 def count_or_share(text: str) -> int | float:
@@ -180,4 +181,16 @@ def _number(text: str, kind: type[int] | type[float]) -> float:
         return kind(text)
     except ValueError:
         wanted = "a whole number" if kind is int else "a number"
-        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"must be {wanted}{_how_written(text, kind)}, got {text!r}") from None
+
+
+def _how_written(text: str, kind: type[int] | type[float] = float) -> str:
+    """How to write what is a number with a decimal comma or a unit; "" for anything else."""
+    found = re.fullmatch(r"[-+]?\d*([.,]?)\d+\s*([^\W\d_]*|%)", text.strip())
+    if found is None:
+        return ""
+    ways = (
+        found[1] == "," and ("without a comma" if kind is int else "with a point before decimals"),
+        found[2] and "without a unit",
+    )
+    return "".join(f", {way}" for way in ways if way)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main, thread_counts
+from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main, share, thread_counts
 from tflite.errors import CrackError, ImageError, ModelFileError
 
 
@@ -204,3 +204,24 @@ def test_empty_text_is_refused_by_functions_too() -> None:
         check_path("out", "", "a folder")
     check_path("out", None, "a folder", optional=True)
     check_path("out", "runs", "a folder")
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "how"),
+    [
+        (positive_float, "0,1", "must be a number, with a point before decimals, got '0,1'"),
+        (positive_float, "0.1mm", "must be a number, without a unit, got '0.1mm'"),
+        (positive_float, "2 m", "must be a number, without a unit, got '2 m'"),
+        (positive_float, "0,1mm", "must be a number, with a point before decimals, without a unit, got '0,1mm'"),
+        (positive_float, "far", "must be a number, got 'far'"),
+        (positive_int, "1,000", "must be a whole number, without a comma, got '1,000'"),
+        (positive_int, "0.5", "must be a whole number, got '0.5'"),
+        (share, "30%", "must be a share such as 0.3, without a unit, got '30%'"),
+    ],
+)
+def test_a_number_with_a_comma_or_a_unit_is_told_how_to_be_written(
+    parse: Callable[[str], object], text: str, how: str
+) -> None:
+    with pytest.raises(argparse.ArgumentTypeError) as refused:
+        parse(text)
+    assert str(refused.value) == how
