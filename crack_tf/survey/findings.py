@@ -347,7 +347,7 @@ class Survey:
         findings: in the order of `crack_tf.survey.severity`.
         gaps: in order of their photographs' names.
         warnings: for a person, about the survey as a whole.
-        former: ids (`crack_tf.survey.review.survey_id`) that the survey in this folder had before photographs or findings changed, the
+        former: ids (`survey_id`) that the survey in this folder had before photographs or findings changed, the
             first one first. Reviews of those are reviews of it.
     """
 
@@ -416,9 +416,16 @@ def finding_id(photo: str, box: Box, again: int = 0) -> str:
     return sha256_bytes(text.encode("utf-8", "surrogatepass"))[:12]
 
 
+def survey_id(survey: Survey) -> str:
+    """First 12 hex digits of a hash of the photographs and findings: the same when the same survey is made again."""
+    parts = [f"{photo.name}\t{photo.sha256}" for photo in survey.photos]
+    parts += sorted(finding.id for finding in survey.findings)
+    return sha256_bytes("\n".join(parts).encode("utf-8", "surrogatepass"))[:12]
+
+
 def write_survey(out: str | Path, survey: Survey) -> Path:
     """Write `survey.json` into the survey's folder and return its path."""
-    value: dict[str, Any] = {"format": FORMAT}
+    value: dict[str, Any] = {"format": FORMAT, "id": survey_id(survey)}
     for entry in fields(survey):
         value[entry.name] = getattr(survey, entry.name)
     value["photos"] = [asdict(photo) for photo in survey.photos]
@@ -443,6 +450,7 @@ def read_survey(out: str | Path) -> Survey:
     value = read_json(path)
     if value.pop("format", None) != FORMAT:
         raise CrackError(f"{path} was not written by this version of crack-tf survey. Make the survey again.")
+    value.pop("id", None)  # for other programs; it follows from the rest
     try:
         survey: Survey = checked(Survey, value)
         return survey

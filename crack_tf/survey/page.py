@@ -36,6 +36,7 @@ from crack_tf.survey.findings import (
     flown,
     limits_of,
     research_of,
+    survey_id,
     title_of,
 )
 from crack_tf.survey.ledger import Coverage, coverage_of
@@ -56,7 +57,6 @@ from crack_tf.survey.review import (
     kept_review,
     not_rejected,
     standing,
-    survey_id,
 )
 from crack_tf.survey.scales import describe_scales, span
 from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, DISCLAIMER, RULE, in_order

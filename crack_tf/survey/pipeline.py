@@ -30,6 +30,7 @@ from crack_tf.survey.findings import (
     PhotoRecord,
     Survey,
     read_survey,
+    survey_id,
     unplaced,
     write_survey,
 )
@@ -40,7 +41,7 @@ from crack_tf.survey.page import write_page
 from crack_tf.survey.patterning import with_patterns
 from crack_tf.survey.profiles import rescale
 from crack_tf.survey.quality import warn_of_unseen
-from crack_tf.survey.review import Kept, as_kept, keep_review, read_kept, survey_id
+from crack_tf.survey.review import Kept, as_kept, keep_review, read_kept
 from crack_tf.survey.rounds import changed_views, on_cylinders
 from crack_tf.survey.scales import warn_of_scales, warn_of_unscaled
 from crack_tf.survey.search import Searched, Stopwatch

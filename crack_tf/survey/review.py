@@ -4,7 +4,7 @@
 
 `report.html` exports a review as JSON:
 
-    format "crack_tf.review/1", survey (see `survey_id`), source, reviewer, exported (time),
+    format "crack_tf.review/1", survey (see `crack_tf.survey.findings.survey_id`), source, reviewer, exported (time),
     decisions {id of a finding: {decision "accepted", "rejected" or "" (a comment only), comment, time, reviewer,
     commented (time), commenter}}
 
@@ -20,10 +20,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from crack_tf.survey.findings import CONFIRMED, REFUTED, Finding, FindingId, Survey
+from crack_tf.survey.findings import CONFIRMED, REFUTED, Finding, FindingId, Survey, survey_id
 from tflite.checked import CheckError, OneOf, Text, checked, shown
 from tflite.errors import CrackError
-from tflite.files import read_json, sha256_bytes, write_json
+from tflite.files import read_json, write_json
 from tflite.words import counted
 
 FORMAT = "crack_tf.review/1"
@@ -234,13 +234,6 @@ def describe_decisions(findings: Sequence[Finding], review: Review) -> str:
     """How far a review has come: "60 accepted, 30 rejected, 3 open". What has a comment only is open."""
     verdicts = Counter(review.verdict(finding) for finding in findings)
     return f"{verdicts[ACCEPTED]:,} accepted, {verdicts[REJECTED]:,} rejected, {verdicts[UNDECIDED]:,} open"
-
-
-def survey_id(survey: Survey) -> str:
-    """First 12 hex digits of a hash of the photographs and findings: the same when the same survey is made again."""
-    parts = [f"{photo.name}\t{photo.sha256}" for photo in survey.photos]
-    parts += sorted(finding.id for finding in survey.findings)
-    return sha256_bytes("\n".join(parts).encode("utf-8", "surrogatepass"))[:12]
 
 
 def read_review(path: str | Path, survey: Survey | None = None) -> Review:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from crack_tf.survey.findings import read_survey
+from crack_tf.survey.findings import read_survey, survey_id
 from crack_tf.survey.geojson import FINDINGS, FINDINGS_CSV, write_tables
 from crack_tf.survey.ledger import coverage_of
 from crack_tf.survey.page import write_page
@@ -17,7 +17,6 @@ from crack_tf.survey.review import (
     keep_review,
     read_kept,
     read_review,
-    survey_id,
     with_left,
 )
 from crack_tf.survey.review_tiles import export_tiles

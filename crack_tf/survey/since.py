@@ -64,11 +64,12 @@ from crack_tf.survey.findings import (
     Polygon,
     Survey,
     read_survey,
+    survey_id,
     title_of,
 )
 from crack_tf.survey.growth import Compared, Growth, compare_places, difference, length_growth, width_growth
 from crack_tf.survey.profiles import read_profile
-from crack_tf.survey.review import ACCEPTED, REJECTED, Review, kept_review, survey_id
+from crack_tf.survey.review import ACCEPTED, REJECTED, Review, kept_review
 from crack_tf.survey.store import SINCE, read_points
 from crack_tf.survey.views import asked_of
 from tflite.checked import CheckError, Count, OneOf, RelativeName, Text, checked
@@ -139,7 +140,7 @@ class Since:
     """Two surveys compared.
 
     Attributes:
-        survey: id of the later one, see `crack_tf.survey.review.survey_id`.
+        survey: id of the later one, see `crack_tf.survey.findings.survey_id`.
         old_survey, old_source, old_created: of the earlier one.
         old_title: of it, where it was given one.
         photos, paired: photographs of the later survey, and those that show what an earlier one shows.

@@ -15,8 +15,8 @@ from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.sources import REVIEW, kind_of, read_site
 from crack_tf.adaptation.suggesting import most_different
 from crack_tf.adaptation.tiles import ASSUMED, PERSON
-from crack_tf.survey.findings import Survey, write_survey
-from crack_tf.survey.review import ACCEPTED, FORMAT, REJECTED, UNDECIDED, read_review, survey_id
+from crack_tf.survey.findings import Survey, survey_id, write_survey
+from crack_tf.survey.review import ACCEPTED, FORMAT, REJECTED, UNDECIDED, read_review
 from tests.crack_tf.survey.drawn_surveys import TILE_SIDE, drawn_survey
 from tflite.errors import CrackError
 from tflite.files import read_csv, read_json, write_json

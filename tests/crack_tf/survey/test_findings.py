@@ -16,10 +16,12 @@ from crack_tf.survey.findings import (
     Survey,
     finding_id,
     read_survey,
+    survey_id,
     write_survey,
 )
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
+from tflite.files import read_json
 
 numbers = st.none() | st.floats(0, 1e5, allow_nan=False)
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -62,6 +64,13 @@ def test_a_survey_comes_back_as_it_was_written(tmp_path_factory, found):
     survey = Survey("DCIM", "2025-06-01T09:30:00Z", {}, {"tile": 227}, (photo,), tuple(found), (gap,), ("beware",))
     write_survey(folder, survey)
     assert read_survey(folder) == survey
+
+
+def test_the_file_names_the_survey_for_programs_that_write_reviews(tmp_path):
+    survey = Survey("DCIM", "2026-12-01T10:00:00Z", {}, {}, (), (), ())
+    write_survey(tmp_path, survey)
+    assert read_json(tmp_path / "survey.json")["id"] == survey_id(survey)
+    assert read_survey(tmp_path) == survey
 
 
 def test_an_id_depends_on_photograph_and_place():

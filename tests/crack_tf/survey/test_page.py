@@ -25,13 +25,13 @@ from PIL import Image
 
 from crack_tf.photo.cracks import MEASURES, RANGE_COLUMNS
 from crack_tf.survey.condition import count_states, read_condition
-from crack_tf.survey.findings import CONFIRMED, VALIDATIONS, Finding, Survey
+from crack_tf.survey.findings import CONFIRMED, VALIDATIONS, Finding, Survey, survey_id
 from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.page import _script_json, write_page
 from crack_tf.survey.page_map import flight_figures, nice_length
 from crack_tf.survey.page_pictures import DETAIL_SIDE, PictureShelf
 from crack_tf.survey.photo_list import photo_rows
-from crack_tf.survey.review import Decision, Review, survey_id
+from crack_tf.survey.review import Decision, Review
 from crack_tf.survey.severity import DISCLAIMER, RULE
 from tests.crack_tf.survey.drawn_surveys import drawn_survey, with_names
 from tflite.words import counted

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crack_tf.data.folders import class_folders
-from crack_tf.survey.findings import Finding, Survey, write_survey
+from crack_tf.survey.findings import Finding, Survey, survey_id, write_survey
 from crack_tf.survey.geojson import write_tables
 from crack_tf.survey.pictures import draw_finding
 from crack_tf.survey.review import (
@@ -31,7 +31,6 @@ from crack_tf.survey.review import (
     describe_decisions,
     kept_review,
     read_review,
-    survey_id,
 )
 from crack_tf.survey.review_tiles import MIN_RUN, export_tiles, picture_region
 from crack_tf.survey.reviewing import apply_review

@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw
 
 import crack_tf
 from crack_tf.survey.__main__ import main
-from crack_tf.survey.findings import read_survey
-from crack_tf.survey.review import Decision, Review, keep_review, survey_id
+from crack_tf.survey.findings import read_survey, survey_id
+from crack_tf.survey.review import Decision, Review, keep_review
 from crack_tf.survey.review_tiles import picture_region
 from crack_tf.survey.reviewing import apply_review
 from crack_tf.survey.since import MEANS_ONLY, Change, compare_surveys, open_earlier, read_since
