@@ -76,6 +76,7 @@ class Conversion:
         left: what was not converted.
         line_width: in pixels, at which cracks that were marked as lines were drawn; None where none was stated.
         lines: cracks that were.
+        not_annotated_photos: the photographs that no annotation names.
     """
 
     kind: str
@@ -87,6 +88,7 @@ class Conversion:
     left: tuple[Left, ...]
     line_width: float | None = None
     lines: int = 0
+    not_annotated_photos: tuple[str, ...] = ()
 
 
 def convert(
@@ -135,10 +137,10 @@ def convert(
                 f"no photograph of {source} can be converted (the first one, {left[0].photo}: {left[0].reason})."
             )
         used = {entry.path for entry in placed}
-        unnamed = 0 if kind == "masks" else len(set(photographs) - used)
+        unnamed = () if kind == "masks" else tuple(_below(path, root) for path in photographs if path not in used)
         lines = 0 if line_width is None else _count_lines(annotated, cracks, {id(entry) for entry, _ in lost})
         result = Conversion(
-            _KINDS[kind], cracks, others, converted, crack_free, unnamed, tuple(left), line_width, lines
+            _KINDS[kind], cracks, others, converted, crack_free, len(unnamed), tuple(left), line_width, lines, unnamed
         )
         write_json(partial / REPORT, {"format": "crack_tf.conversion/1", "source": source.name} | asdict(result))
         partial.replace(out)

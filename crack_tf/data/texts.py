@@ -12,7 +12,7 @@ from crack_tf.data.notes import audit_notes
 from crack_tf.data.pairs import PairRecord, pair_summary
 from crack_tf.data.registry import DATASETS
 from tflite.manifest import LABELS, SPLITS, Manifest
-from tflite.words import counted
+from tflite.words import a_few, counted, on_one_line
 
 _SHOWN = 10  # of a list that may be long
 
@@ -113,8 +113,10 @@ def conversion_lines(result: Conversion) -> list[str]:
         width = f"{result.line_width:g} pixels wide, as you said"
         what = counted(result.lines, "crack that was marked as a line is", "cracks that were marked as lines are")
         lines.append(f"{what} drawn {width}")
-    if result.not_annotated:
-        lines.append(f"{result.not_annotated} photographs have no annotation, and are left out")
+    if count := result.not_annotated:
+        names = a_few([on_one_line(name) for name in result.not_annotated_photos])
+        what = counted(count, "photograph has no annotation and is", "photographs have no annotation and are")
+        lines.append(f"{what} left out, since nobody said whether there is a crack: {names}")
     return lines
 
 

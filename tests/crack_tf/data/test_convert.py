@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw
 from crack_tf.data.__main__ import main
 from crack_tf.data.convert import convert
 from crack_tf.data.registry import prepare
+from crack_tf.data.texts import conversion_lines
 from tests.crack_tf.data.drawn_pairs import draw_pair
 from tflite.errors import CrackError
 from tflite.masks import orient
@@ -335,6 +336,8 @@ def test_a_photograph_without_a_crack_gets_a_black_mask(tmp_path: Path) -> None:
     photograph(tmp_path / "in/3.jpg", 3)
     result = convert(tmp_path / "in", tmp_path / "out")
     assert (result.photographs, result.crack_free, result.not_annotated) == (3, 2, 1)
+    told = "1 photograph has no annotation and is left out, since nobody said whether there is a crack: 3.jpg"
+    assert told in conversion_lines(result)
     assert [mask_of(tmp_path / "out", name).any() for name in "012"] == [True, False, False]
 
 
