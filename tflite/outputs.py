@@ -108,12 +108,12 @@ def require_folder(out: Path) -> None:
 
 
 def refuse_inside(out: Path, source: Path, results: str, option: str = "") -> None:
-    """Refuse a folder of results in a folder of photographs: the next call would take them for photographs.
+    """Refuse a folder of results in a folder of photographs: this project knows its own results, other programs do not.
 
     Args:
         out: of the results.
         source: a folder of photographs; a file passes.
-        results: what would be taken for photographs, such as "tiles".
+        results: what could be taken for photographs, such as "tiles".
         option: that names the source; empty where it has none.
 
     Raises:
@@ -121,7 +121,8 @@ def refuse_inside(out: Path, source: Path, results: str, option: str = "") -> No
     """
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise CrackError(
-            f"--out {out} lies in {f'{option} ' if option else ''}{source}: its {results} would become photographs. Choose another folder."
+            f"--out {out} lies in {f'{option} ' if option else ''}{source}: its {results} would lie among the photographs, and other "
+            "programs would take them for some. Choose a folder outside of it."
         )
 
 

@@ -232,7 +232,7 @@ def test_an_earlier_run_is_neither_replaced_nor_mixed_unasked(
         (["--resume"], "need --out"),
         (["--overlap", "0.95"], "--overlap 0.95: choose a share"),
         (["--overlap", "nan"], "--overlap nan: choose a share"),
-        (["--out", "PHOTOS/out"], "its overlays would become photographs"),
+        (["--out", "PHOTOS/out"], "its overlays would lie among the photographs"),
         (["--model", "none.tflite"], "none.tflite does not exist"),
         (["--model", "PHOTOS"], "name a .tflite file"),
         (["--out", "OUT", "--resume"], "there is no run in"),

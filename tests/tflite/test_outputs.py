@@ -204,7 +204,7 @@ def test_results_in_the_folder_that_is_read_are_refused_by_any_name_of_it(tmp_pa
         (photos / "a", tmp_path / "link"),
     ):
         with pytest.raises(
-            CrackError, match=r"--out .* lies in --clean .*: its tiles would become photographs\. Choose"
+            CrackError, match=r"--out .* lies in --clean .*: its tiles would lie among the photographs, and"
         ):
             refuse_inside(out, source, "tiles", "--clean")
     (tmp_path / "a.jpg").write_bytes(b"")

@@ -193,7 +193,7 @@ def test_photographs_must_be_a_folder_that_out_does_not_lie_in(photos: Path, tmp
         with pytest.raises(CrackError, match=rf"--clean .*{why} a folder of crack-free photographs"):
             mine(dark_tiles, "a" * 64, clean, tmp_path / "out")
     for out in (photos, photos / "mined"):
-        with pytest.raises(CrackError, match=r"--out .* lies in .*: its tiles would become photographs"):
+        with pytest.raises(CrackError, match=r"--out .* lies in .*: its tiles would lie among the photographs"):
             mine(dark_tiles, "a" * 64, photos, out)
     assert not (tmp_path / "out").exists()
     assert not (photos / "mined").exists()

@@ -453,7 +453,10 @@ def test_nothing_to_survey_is_explained(tmp_path, models, capsys):
 
 def test_out_around_the_photographs_is_refused(photos, models, capsys):
     assert survey(photos, photos / "out", models) == 2
-    assert "would become photographs" in capsys.readouterr().err
+    assert (
+        "its pictures would lie among the photographs, and other programs would take them for some"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_finished_surveys_report_is_made_into_one_file(photos, tmp_path, models, capsys):

@@ -248,7 +248,7 @@ def test_an_output_folder_within_the_source_is_refused(
 ) -> None:
     for out in (frames, frames / "out"):
         assert run(out=out) == 2
-        assert "its tiles would become photographs" in capsys.readouterr().err
+        assert "its tiles would lie among the photographs" in capsys.readouterr().err
     assert not (frames / "out").exists()
 
 
