@@ -61,7 +61,7 @@ def test_a_wrong_argument_is_one_line_and_code_2(capsys: pytest.CaptureFixture[s
     [
         ("--needs-mm", "1e9", "millimetres from 0.01 to 100"),
         ("--needs-mm", "1e-9", "millimetres from 0.01 to 100"),
-        ("--exposure", "60", "seconds from 1e-06 to 1"),
+        ("--exposure", "60", "seconds from 0.000001 to 1, such as 1/60"),
         ("--blur-px", "1e6", "pixels from 0.01 to 100"),
         ("--speed-m-s", "300", "metres a second from 0.001 to 50"),
         ("--focal-mm", "1e8", "millimetres from 0.5 to 5000"),
@@ -79,7 +79,7 @@ def test_an_absurd_number_is_refused_with_what_is_possible(
 def test_an_overlap_in_percent_is_refused_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         plan.main(["--needs-mm", "0.3", "--camera", "pi-camera-3", "--overlap", "30%"])
-    assert "argument --overlap: must be a share such as 0.3, got '30%'" in capsys.readouterr().err
+    assert "argument --overlap: must be a share such as 0.3, without a unit, got '30%'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["0", "1/0", "-1", "-1/2000", "x", "1/2/3", "-.5/9"])
