@@ -222,12 +222,13 @@ class FolderSource(Source):
         super().__init__("folder", str(path.resolve()), sampling)
         self._folder, self._follow, self._clock = path, follow, clock
         self._noted, self._first_note = 0, ""
+        self._listing = list_photographs(path)
+        if not self._listing.photographs and not self._listing.troubles and not follow:
+            raise CrackError(f"--source {path} holds no images.")
 
     def frames(self, progress: Progress) -> Iterator[Frame]:
-        listing = list_photographs(self._folder)
+        listing = self._listing
         paths = list(listing.photographs)
-        if not paths and not listing.troubles and not self._follow:
-            raise CrackError(f"--source {self._folder} holds no images.")
         if not self._follow:
             paths, everything = paths[:: self.sampling.every], len(paths)
             self.skipped = everything - len(paths)

@@ -22,7 +22,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tflite.cli import EXIT_INTERRUPTED, clock_offset, moment, named_path, positive_float, positive_int, run_main, share
+from tflite.cli import (
+    EXIT_GAPS,
+    EXIT_INTERRUPTED,
+    clock_offset,
+    moment,
+    named_path,
+    positive_float,
+    positive_int,
+    run_main,
+    share,
+)
 from tflite.device.tiles import MIN_SIDE
 from tflite.errors import CrackError, ImageError
 from tflite.outputs import refuse_inside
@@ -354,14 +364,14 @@ def run(args: argparse.Namespace) -> int:
     """Do what the command line asks for.
 
     Returns:
-        0, or 130 after Ctrl-C or SIGTERM.
+        0, 1 where a frame could not be read, or 130 after Ctrl-C or SIGTERM.
 
     Raises:
         CrackError: if an argument, the model, the source or the output folder is not usable, or the disk is full.
     """
     from tflite.device.frames import Sampling, open_source
     from tflite.device.gps import open_gps
-    from tflite.device.journal import Journal
+    from tflite.device.journal import Journal, read_journal
     from tflite.device.tiles import MAX_OVERLAP, training_side
     from tflite.place.clock import CameraClock, parse_timezone
     from tflite.runtime import Classifier
@@ -436,7 +446,11 @@ def run(args: argparse.Namespace) -> int:
             _warn(source, loop.tally, gps)
             if problem is not None:
                 raise problem
-        return EXIT_INTERRUPTED if interrupted.is_set() else 0
+        if interrupted.is_set():
+            return EXIT_INTERRUPTED
+        # Of a run that was gone on with, an earlier session's gaps count too, but for frames that were read since.
+        earlier = journal.found is not None and journal.found.gaps and read_journal(args.out).gaps
+        return EXIT_GAPS if loop.tally.counts["unreadable"] or earlier else 0
 
 
 def main(argv: list[str] | None = None) -> int:

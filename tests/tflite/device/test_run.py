@@ -158,7 +158,7 @@ def test_unreadable_frames_are_gaps_and_never_clean(run: Run, frames: Path, tmp_
     (frames / "1.png").write_bytes(b"")
     (frames / "3.png").write_bytes((frames / "3.png").read_bytes()[:100])
     make_frame(frames / "4.png", 4, 80, 8)
-    assert run() == 0
+    assert run() == 1
     content = read_journal(tmp_path / "out")
     assert sorted(content.frames) == ["0.png", "2.png", "5.png"]
     reasons = {name: record["reason"] for name, record in content.gaps.items()}
@@ -168,7 +168,7 @@ def test_unreadable_frames_are_gaps_and_never_clean(run: Run, frames: Path, tmp_
     # Copied again, a frame is read; the others stay gaps and are not told twice.
     make_frame(frames / "3.png", 3)
     lines = (tmp_path / "out" / FILE_NAME).read_text().count("\n")
-    assert run() == 0
+    assert run() == 1
     content = read_journal(tmp_path / "out")
     assert sorted(content.frames) == ["0.png", "2.png", "3.png", "5.png"]
     assert sorted(content.gaps) == ["1.png", "4.png"]
@@ -234,6 +234,23 @@ def test_bad_arguments_are_one_line_exit_2_and_leave_no_folder(
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_folder_is_refused_before_a_journal_is_made(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert run(source=tmp_path / "empty") == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", f"error: --source {tmp_path / 'empty'} holds no images.\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_frame_that_cannot_be_read_makes_the_exit_code_1_until_it_is(run: Run, frames: Path) -> None:
+    (frames / "3.png").write_bytes(b"no picture")
+    assert [run(), run()] == [1, 1]
+    make_frame(frames / "3.png", 3)
+    assert run() == 0
 
 
 @pytest.mark.parametrize("text", ["x", "99", "17,0", "17,x", "-1"])
@@ -339,7 +356,7 @@ def test_killed_ten_times_a_run_ends_with_the_result_of_one_that_was_not(model: 
     for number in range(150):
         make_frame(frames / f"flug über {number:03d}.png", number)
     (frames / "broken.png").write_bytes(b"\x89PNG")
-    assert main(command(model, frames, tmp_path / "whole")[4:]) == 0
+    assert main(command(model, frames, tmp_path / "whole")[4:]) == 1
     total = (tmp_path / "whole" / FILE_NAME).stat().st_size
     for _ in range(10):
         size = path.stat().st_size if path.exists() else 0
@@ -353,7 +370,7 @@ def test_killed_ten_times_a_run_ends_with_the_result_of_one_that_was_not(model: 
             for positive in content.positives:
                 assert load_rgb(out / positive["image"]).shape == (SIDE, SIDE, 3)
     done = subprocess.run(command(model, frames, out), cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     content, whole = read_journal(out), read_journal(tmp_path / "whole")
     assert outcome(content) == outcome(whole)
     assert content.sessions >= 5
@@ -395,7 +412,7 @@ def test_a_pipe_that_is_too_fast_loses_frames_and_says_how_many(model: Path, tmp
         stderr=subprocess.PIPE,
     )
     out, err = process.communicate(b"".join(jpeg(seed) for seed in range(200)) + jpeg(0)[:700])
-    assert process.returncode == 0, err.decode()
+    assert process.returncode == 1, err.decode()
     content = read_journal(tmp_path / "out")
     assert content.dropped > 0
     assert len(content.frames) + len(content.gaps) + content.dropped == 201
