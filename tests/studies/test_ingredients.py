@@ -1,0 +1,102 @@
+"""What each part of a training brings: which tiles are left out, and how the differences are counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("keras")
+
+from crack_tf.train import make_parser
+from studies.ingredients import (
+    ALL,
+    CURVES,
+    EPOCHS,
+    LONG,
+    PARTS,
+    USUAL,
+    Training,
+    asked_with,
+    curve_table,
+    draw,
+    reduced,
+    step,
+    summary,
+    table,
+)
+from studies.views import LEFT_OUT
+from tflite.manifest import Item, Manifest
+
+UNITS = (*PARTS, *CURVES)
+
+
+def item(group: str) -> Item:
+    return Item(f"{group}.jpg", "0" * 64, 0, group, "train")
+
+
+def test_what_was_drawn_onto_a_set_that_is_left_out_goes_too() -> None:
+    groups = ("metu/1", "scenes_clean/1", "transplants/metu/1", "transplants/scenes_clean/1", "masonry/scenes_clean/2")
+    mix = Manifest("mix", "grouped", 0, ".", "", tuple(map(item, groups)))
+    kept = [some.group for some in reduced(mix, ("scenes_clean",)).items]
+    assert kept == ["metu/1", "transplants/metu/1"]
+    assert [some.group for some in reduced(mix, ("masonry",)).items] == list(groups[:4])
+    assert reduced(mix, ()) == mix
+
+
+@pytest.mark.parametrize("training", UNITS, ids=[training.name for training in UNITS])
+def test_train_takes_every_command(training: Training) -> None:
+    make_parser().parse_args(list(map(str, step(training, 1, Path("mix.csv")).words[1:])))
+
+
+def test_names_and_folders_are_told_apart() -> None:
+    assert len({step(training, 0, Path("mix.csv")).done for training in UNITS}) == len(UNITS)
+
+
+def test_weights_are_means_of_epochs_that_the_training_has() -> None:
+    for training in UNITS:
+        epochs = {epoch for _, mean, _ in asked_with(training) for epoch in mean}
+        assert min(epochs) >= 1
+        assert max(epochs) == training.epochs
+    assert [name for name, _, window in asked_with(CURVES[0]) if window] == [f"{epochs * 50} steps" for epochs in LONG]
+    assert {mean for name, mean, _ in asked_with(PARTS[1]) if name == USUAL} == {range(EPOCHS // 4 + 1, EPOCHS + 1)}
+
+
+def rows() -> list[dict[str, object]]:
+    """Each training's area is that of all parts less a hundredth of its place, a little more with the second seed."""
+    return [
+        {
+            "training": training.name,
+            "seed": seed,
+            "weights": name,
+            "size": training.size,
+            "set": some,
+            "auc": 0.9 - place * (0.01 + 0.002 * seed),
+            "tp": 8,
+            "fn": 2,
+            "tn": 9,
+            "fp": 1,
+        }
+        for place, training in enumerate(UNITS)
+        for seed in (0, 1)
+        for name, _, _ in asked_with(training)
+        for some in (*LEFT_OUT, "sdnet2018 reviewed", "drone concrete", "scenes", "cssc spalling")
+    ]
+
+
+def test_differences_are_those_to_all_parts_of_the_same_seed(tmp_path: Path) -> None:
+    found = summary(rows())
+    by_name = {row["training"]: row for row in found if row["weights"] == USUAL}
+    assert by_name[ALL]["difference"] == 0
+    second = by_name[PARTS[2].name]
+    assert (second["seeds"], second["recall"], second["specificity scenes"]) == (2, 0.8, 0.9)
+    assert second["difference"] == pytest.approx(-0.022)
+    assert (second["least_difference"], second["largest_difference"]) == pytest.approx((-0.024, -0.02))
+    lines = table(found).splitlines()
+    assert [line.split(" |")[0] for line in lines[2:]] == [
+        *(f"| {ALL}, {weights}" for weights in ("last epoch, one look", "averaged, one look")),
+        *(f"| {training.name}" for training in PARTS),
+    ]
+    assert "| pixels | 64: 0.724, 96: 0.900, 128: 0.713 |" in curve_table(found)
+    draw(found, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"ingredients.png", "curves.png"}
