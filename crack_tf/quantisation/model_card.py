@@ -158,7 +158,7 @@ def comparison_plot(
     histogram.set_yscale("symlog", linthresh=1)
     histogram.set_ylim(bottom=0)
     histogram.set(xlabel="logit", ylabel=f"{what} (logarithmic above 1)", title=_drift_title(comparison))
-    histogram.legend(fontsize=8)
+    histogram.legend(fontsize=8, loc="upper right")
     with atomic_path(path) as temporary:
         FigureCanvasAgg(figure).figure.savefig(temporary, dpi=120, format="png", metadata=METADATA)
 

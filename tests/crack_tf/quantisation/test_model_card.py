@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
 from crack_tf.quantisation.model_card import comparison_plot, model_card
@@ -140,6 +142,21 @@ def test_plot_is_written_whole(case: str, tmp_path: Path) -> None:
     with Image.open(tmp_path / "plot.png") as image:
         assert image.size == (1320, 600)
     assert [path.name for path in tmp_path.iterdir()] == ["plot.png"]
+
+
+def test_legends_stand_in_fixed_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many tiles matplotlib takes long to find the best place, and warns of it."""
+    places: list[str] = []
+    draw = Axes.legend
+
+    def legend(axes: Axes, *arguments: Any, loc: Any = "best", **named: Any) -> Any:
+        places.append(loc)
+        return draw(axes, *arguments, loc=loc, **named)
+
+    monkeypatch.setattr(Axes, "legend", legend)
+    comparison_plot(*make_comparison(), "title", tmp_path / "plot.png")
+    assert len(places) == 2
+    assert "best" not in places
 
 
 def test_card_of_a_segmentation_model_speaks_of_pixels() -> None:
