@@ -8,10 +8,31 @@ import numpy as np
 
 from tflite.errors import CrackError
 from tflite.heads import OWN_HEAD, Head
-from tflite.metrics import confusion, sigmoid
+from tflite.metrics import Confusion, confusion, roc_auc, sigmoid
 from tflite.sidecar import Threshold
 
 TARGET_RECALL = 0.998
+_LEAST_AUC = 0.6
+
+
+def tells_nothing(counts: Confusion, logits: np.ndarray, labels: np.ndarray) -> str | None:
+    """A warning about a classifier that is of no use; None about any other.
+
+    Args:
+        counts: at its threshold.
+        logits: float, shape (n,).
+        labels: 0 or 1, shape (n,); 1 is cracked.
+    """
+    auc = roc_auc(logits, labels)
+    if counts.negatives and not counts.true_negative:
+        found = f"this model calls every tile cracked, all {counts.negatives:,} clean ones too"
+    elif counts.positives and not counts.true_positive:
+        found = f"this model finds none of {counts.positives:,} cracks"
+    elif auc is not None and auc < _LEAST_AUC:
+        found = f"this model hardly tells cracked tiles from clean ones: AUC {auc:.2f}, where 0.5 is a guess"
+    else:
+        return None
+    return f"warning: {found}. Do not use it; train it longer, or on more or other tiles."
 
 
 def select_threshold(logits: np.ndarray, labels: np.ndarray, target_recall: float = TARGET_RECALL) -> float:

@@ -15,7 +15,7 @@ from crack_tf.common.arguments import check_config
 from crack_tf.common.provenance import created, environment
 from crack_tf.data.registry import prepare
 from crack_tf.data.sides import side_record
-from crack_tf.evaluation.thresholds import select_threshold, threshold_record
+from crack_tf.evaluation.thresholds import select_threshold, tells_nothing, threshold_record
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.models.keras_models import load_keras, predict_logits
 from crack_tf.quantisation.bias_correction import correct_bias
@@ -236,6 +236,9 @@ def export_scheme(config: ExportConfig, source: Source, data: Data, reference: A
             part_of(folder / name, part).replace(part_of(stem, part))
     qat_checkpoint(stem).unlink(missing_ok=True)
     print(summary_line(stem.with_name(path.name), sidecar, comparison, graph))
+    counts = comparison.quantised
+    if sidecar.task == "classify" and (warning := tells_nothing(counts, found.quantised, found.labels)):
+        print(warning)
 
 
 def convert_scheme(

@@ -262,6 +262,8 @@ def finish(
     write_sidecar(path, sidecar)
     epoch = f"best epoch {metrics['epoch']}, " if history else ""
     say(f"{path}: {epoch}{verdict.line}; see {folder}")
+    if verdict.warning is not None:
+        say(verdict.warning)
     return Run(folder, sidecar)
 
 

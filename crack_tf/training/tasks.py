@@ -25,7 +25,7 @@ from crack_tf.data.pipeline import Balance, Draws, EpochPlan, Soften, plan_epoch
 from crack_tf.evaluation import plots
 from crack_tf.evaluation.pictures import errors
 from crack_tf.evaluation.pixels import TOLERANCE, LogitHistogram, PixelCounts, pixel_counts, summarise
-from crack_tf.evaluation.thresholds import select_threshold, specificity_at_recall
+from crack_tf.evaluation.thresholds import select_threshold, specificity_at_recall, tells_nothing
 from crack_tf.models import get_model
 from crack_tf.models.keras_models import map_logits, predict_logits
 from crack_tf.training.config import TrainConfig
@@ -74,12 +74,14 @@ class Verdict:
         target_recall: recall the threshold was chosen for, or None.
         metrics: for val_metrics.json and the sidecar.
         line: for the person who waits.
+        warning: that the model is of no use, for the same; None about any other.
     """
 
     threshold: float
     target_recall: float | None
     metrics: dict[str, Any]
     line: str
+    warning: str | None = None
 
 
 class Task(ABC):
@@ -182,7 +184,8 @@ class Classification(Task):
             f"validation recall {counts.recall:.4f} ({counts.true_positive}/{counts.positives}), specificity "
             f"{counts.specificity:.4f} ({counts.true_negative}/{counts.negatives}) at logit {threshold:.3f}"
         )
-        return Verdict(threshold, config.target_recall, metrics, line)
+        warning = tells_nothing(counts, logits, val.labels)
+        return Verdict(threshold, config.target_recall, metrics, line, warning)
 
 
 class Segmentation(Task):

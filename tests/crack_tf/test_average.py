@@ -143,3 +143,16 @@ def test_models_of_different_shape_or_with_broken_weights_are_refused() -> None:
     with pytest.raises(CrackError, match="c holds weights that are not finite"):
         mean_weights([("a", ones), ("c", [np.array([1, np.nan, 1], np.float32)])])
     assert mean_weights([("a", ones), ("b", [np.full(3, 3, np.float32)])])[0].tolist() == [2, 2, 2]
+
+
+def test_a_model_of_no_use_is_warned_of(
+    tiny_run: Path,
+    tiny_manifest: Manifest,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("crack_tf.training.tasks.tells_nothing", lambda *_: "warning: of no use")
+    given = [str(tiny_run), str(tiny_run), "--data", str(tiny_manifest.source), "--out", str(tmp_path / "mean")]
+    assert main(given) == 0
+    assert capsys.readouterr().out.endswith("\nwarning: of no use\n")

@@ -357,3 +357,11 @@ def test_a_users_own_model_sees_a_training_tile_whole(tiny_export: Path, file: s
     tile = tiny_manifest.folder() / tiny_manifest.split("test")[0].path
     with crack_tf.load(tiny_export / file) as model:
         assert len(model.predict(tile).tiles) == 1, "64 px, of which the model sees 32"
+
+
+def test_a_model_of_no_use_is_warned_of(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crack_tf.quantisation.export.tells_nothing", lambda *_: "warning: of no use")
+    assert call(run_folder, tmp_path / "out", "--float32") == 0
+    assert capsys.readouterr().out.endswith("\nwarning: of no use\n")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from crack_tf.evaluation.thresholds import select_threshold, specificity_at_recall, threshold_record
+from crack_tf.evaluation.thresholds import select_threshold, specificity_at_recall, tells_nothing, threshold_record
 from tflite.errors import CrackError
 from tflite.metrics import confusion, sigmoid
 from tflite.sidecar import dequantise
@@ -165,3 +165,18 @@ def test_a_float_model_records_no_raw_value() -> None:
 def test_a_contradictory_record_is_refused(arguments: tuple, words: str) -> None:
     with pytest.raises(CrackError, match=words):
         threshold_record(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("logits", "threshold", "told"),
+    [
+        ([1, 2, 3, 4], 0.0, "calls every tile cracked, all 2 clean ones too"),
+        ([1, 2, 3, 4], 9.0, "finds none of 2 cracks"),
+        ([1, 4, 2, 3], 2.5, "AUC 0.50, where 0.5 is a guess"),
+        ([1, 2, 3, 4], 2.5, None),
+    ],
+)
+def test_a_model_that_tells_nothing_apart_is_warned_of(logits: list[float], threshold: float, told: str | None) -> None:
+    scores, labels = np.array(logits, np.float32), np.array([0, 0, 1, 1])
+    found = tells_nothing(confusion(scores, labels, threshold), scores, labels)
+    assert found is None if told is None else found is not None and told in found
