@@ -22,7 +22,17 @@ from typing import TYPE_CHECKING
 from crack_tf.adaptation.config import CANDIDATES, SCHEMES, AdaptConfig
 from crack_tf.common.called_module import make_callable
 from crack_tf.common.progress import say_now
-from tflite.cli import EXIT_GAPS, fraction, named_path, named_text, non_negative_int, positive_int, resumed, run_main
+from tflite.cli import (
+    EXIT_GAPS,
+    Parser,
+    fraction,
+    named_path,
+    named_text,
+    non_negative_int,
+    positive_int,
+    resumed,
+    run_main,
+)
 from tflite.errors import CrackError
 from tflite.extras import require
 from tflite.metrics import sigmoid
@@ -39,7 +49,7 @@ _FIELDS = {entry.name for entry in fields(AdaptConfig)}
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser("crack-tf adapt", description=__doc__, epilog=EPILOG)
+    parser = Parser("crack-tf adapt", description=__doc__, epilog=EPILOG)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add(
@@ -71,7 +81,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--candidates",
         type=_names,
         metavar="A,B",
-        help=f"which of {','.join(CANDIDATES)} are tried (default: all)",
+        help=f"which of {','.join(CANDIDATES)} are tried, with commas between (default: all)",
     )
     add("--target-recall", type=fraction, help="share of the cracks here that is to be found (default: 0.98)")
     add("--scheme", choices=SCHEMES, help="of the int8 model; qat fine-tunes, and takes longer (default: int8-ptq)")

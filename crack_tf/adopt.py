@@ -13,7 +13,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from tflite.cli import fraction, named_path, positive_float, positive_int, run_main
+from tflite.cli import Parser, fraction, named_path, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.heads import KINDS
 from tflite.scaling import COLOURS, Scaling
@@ -33,9 +33,7 @@ SCALINGS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(
-        prog="crack-tf adopt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="crack-tf adopt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add(
         "model",

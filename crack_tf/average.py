@@ -12,12 +12,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tflite.cli import fraction, named_path, positive_int, run_main
+from tflite.cli import Parser, fraction, named_path, positive_int, run_main
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="crack-tf average", description="Average the weights of models that were fine-tuned from the same start."
     )
     add = parser.add_argument

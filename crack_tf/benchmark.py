@@ -12,13 +12,13 @@ import sys
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.models.shipped import load, model_name
 from tflite import benchmark
-from tflite.cli import non_negative_int, run_main
+from tflite.cli import Parser, non_negative_int, run_main
 from tflite.manifest import read_manifest
 from tflite.sidecar import read_sidecar
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="crack-tf benchmark", description=(benchmark.__doc__ or "").split("\n\n")[0])
+    parser = Parser(prog="crack-tf benchmark", description=(benchmark.__doc__ or "").split("\n\n")[0])
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--data", metavar="SOURCE", help="manifest, data set name, or folder with one sub-folder per class"

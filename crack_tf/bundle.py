@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
-from tflite.cli import named_path, non_negative_int, positive_int, run_main, thread_counts
+from tflite.cli import Parser, named_path, non_negative_int, positive_int, run_main, thread_counts
 from tflite.errors import CrackError
 from tflite.manifest import SPLITS
 from tflite.outputs import check_file
@@ -32,7 +32,7 @@ from tflite.words import counted
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="crack-tf bundle",
         description="Pack models, code and test tiles for a board into one zip; with --ssh, run it.",
     )

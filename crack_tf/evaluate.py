@@ -13,14 +13,14 @@ from dataclasses import fields
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.evaluation.config import OUTPUT, EvaluateConfig
-from tflite.cli import fraction, named_path, positive_int, run_main
+from tflite.cli import Parser, fraction, named_path, positive_int, run_main
 from tflite.manifest import SPLITS
 from tflite.outputs import check_folder
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(prog="crack-tf evaluate", description="Measure models on one split of a data set.")
+    parser = Parser(prog="crack-tf evaluate", description="Measure models on one split of a data set.")
     add = parser.add_argument
     add(
         "models",

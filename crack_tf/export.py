@@ -25,7 +25,7 @@ from types import ModuleType
 from crack_tf.common.called_module import make_callable
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.quantisation.config import MEASURE_SPLITS, ExportConfig, ExportResult
-from tflite.cli import named_path, non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import Parser, named_path, non_negative_int, positive_float, positive_int, run_main
 from tflite.convert import FLOAT_SCHEMES, INPUT_DTYPES
 from tflite.errors import CrackError
 
@@ -34,7 +34,7 @@ _FIELDS = {entry.name for entry in fields(ExportConfig)}
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="crack-tf export",
         description="Quantise a trained model and write .tflite files with sidecar and model card.",
     )

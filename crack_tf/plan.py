@@ -12,14 +12,14 @@ import sys
 from collections.abc import Sequence
 
 from crack_tf.common.progress import say_now
-from tflite.cli import named_path, positive_float, run_main, share
+from tflite.cli import Parser, named_path, positive_float, run_main, share
 
 BOARDS = ("pi4", "pi5", "x86")
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    parser = argparse.ArgumentParser("crack-tf plan", description=__doc__)
+    parser = Parser("crack-tf plan", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "--needs-mm", type=positive_float, required=True, metavar="MM", help="width of the finest crack to be measured"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tflite.cli import EXIT_GAPS, named_path, positive_int, resumed, run_main, share
+from tflite.cli import EXIT_GAPS, Parser, named_path, positive_int, resumed, run_main, share
 from tflite.device.tiles import MIN_SIDE
 
 EPILOG = """exit codes: 0 all photographs were read (cracked or not), 1 some could not be read: they are listed and recorded as
@@ -20,7 +20,7 @@ unreadable, never as clean; 2 nothing could be done as asked; 130 stopped by Ctr
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("crack-tf predict", description=__doc__, epilog=EPILOG)
+    parser = Parser("crack-tf predict", description=__doc__, epilog=EPILOG)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "photos", nargs="+", type=named_path, metavar="PHOTO|FOLDER", help="image files, folders of them"

@@ -18,12 +18,12 @@ import argparse
 import sys
 
 from crack_tf.reporting.report import SUBJECTS, ReportConfig, make_report
-from tflite.cli import named_path, run_main
+from tflite.cli import Parser, named_path, run_main
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="crack-tf report",
         description="Execute the notebook that fits a run and write one self-contained HTML file.",
     )

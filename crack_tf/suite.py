@@ -22,12 +22,12 @@ import argparse
 import sys
 
 from crack_tf.evaluation.suite.config import CORRUPTED_TILES, PARTS, SuiteConfig
-from tflite.cli import named_path, positive_int, run_main
+from tflite.cli import Parser, named_path, positive_int, run_main
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="crack-tf evaluate --suite", description="All evidence about the shipped models: tables, plots, one page."
     )
     add = parser.add_argument

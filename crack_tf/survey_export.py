@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tflite.cli import EXIT_GAPS, named_path, run_main
+from tflite.cli import EXIT_GAPS, Parser, named_path, run_main
 
 EPILOG = "exit codes: 0 done, 1 done with gaps: they are listed, and are never free of cracks; 2 nothing could be done as asked."
 _LISTED_GAPS = 10
@@ -20,7 +20,7 @@ _LISTED_GAPS = 10
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    parser = argparse.ArgumentParser("crack-tf survey-export", description=__doc__, epilog=EPILOG)
+    parser = Parser("crack-tf survey-export", description=__doc__, epilog=EPILOG)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("found", type=named_path, metavar="FOUND", help="folder of a finished survey")
     parser.add_argument(

@@ -10,14 +10,14 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from tflite.cli import positive_int, run_main
+from tflite.cli import Parser, positive_int, run_main
 from tflite.files import write_csv
 from tflite.outputs import check_file
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(prog="crack-tf throughput", description="Tiles per second of each training stage.")
+    parser = Parser(prog="crack-tf throughput", description="Tiles per second of each training stage.")
     parser.add_argument(
         "--data", default=None, help="manifest .csv, data set name, or folder (default: synthetic, or synthetic_masks)"
     )

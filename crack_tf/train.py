@@ -20,7 +20,7 @@ from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.models import get_model
 from crack_tf.training.config import OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
 from crack_tf.training.runs import Run, check_out
-from tflite.cli import count_or_share, fraction, non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import Parser, count_or_share, fraction, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.extras import require
 
@@ -29,7 +29,7 @@ _FIELDS = {entry.name for entry in fields(TrainConfig)}
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(prog="crack-tf train", description="Train a model that finds or draws cracks.")
+    parser = Parser(prog="crack-tf train", description="Train a model that finds or draws cracks.")
     add = parser.add_argument
     add(
         "--model",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from tflite.cli import (
+    Parser,
     count_or_share,
     fraction,
     named_path,
@@ -30,7 +31,7 @@ from tuning.tune_config import STUDY_SPACE, TuneConfig
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="crack-tf tune",
         description="Search for the most accurate crack model that meets a budget. The same command goes on with a search.",
         allow_abbrev=False,

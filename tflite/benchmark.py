@@ -19,7 +19,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from tflite.cli import named_path, non_negative_int, positive_float, positive_int, run_main, thread_counts
+from tflite.cli import Parser, named_path, non_negative_int, positive_float, positive_int, run_main, thread_counts
 from tflite.errors import CrackError
 from tflite.manifest import SPLITS, Manifest, read_manifest
 from tflite.measure import MIN_RUNS, Job
@@ -125,7 +125,7 @@ def run(
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m tflite.benchmark",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import io
 import os
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any, NoReturn
 
 from tflite.errors import CrackError
 from tflite.extras import advice, require
@@ -23,6 +25,7 @@ _MENDED_BY_USERS = frozenset(
         *(errno.ENAMETOOLONG, errno.ELOOP),
     }
 )
+_NEAR = 0.7  # of difflib: --ouput is near --out, --fox is not
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell convention
 
 
@@ -76,6 +79,45 @@ def run_main(
     except KeyboardInterrupt:
         print(f"\ninterrupted. {interrupted}", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells a command line that it does not take in one line: what is wrong, the nearest option to a mistyped one, and where all are."""
+
+    _words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
+        """As argparse's, but words that no option takes are an error here: a verb of a verb knows its own options."""
+        self._words = sys.argv[1:] if args is None else list(args)
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return found, rest
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and end with argparse's exit code."""
+        usage = self.format_usage()
+        known = re.findall(r"(?<![\w-])--[a-z][\w-]*", usage)
+        given = [word.partition("=")[0] for word in self._words[: self._end()] if re.match(r"--[a-z]", word)]
+        wrong = [word for word in given if not any(option.startswith(word) for option in known)]
+        if wrong and known:
+            near = [next(iter(difflib.get_close_matches(word, known, 1, _NEAR)), None) for word in wrong]
+            # Before what is missing: a mistyped --out is why there is no --out.
+            message = "unrecognized arguments: " + ", ".join(
+                word + (f" (did you mean {option}?)" if option else "")
+                for word, option in zip(wrong, near, strict=True)
+            )
+        elif message.startswith("unrecognized"):
+            lists = [
+                f"{name} {form}" for name, form in re.findall(r"(--[a-z][\w-]*) (\w+,\w+)", usage) if name in given
+            ]
+            message += f" (a list has commas and no spaces: {lists[0]})" if lists else ""
+        message = message.replace("expected one argument", "expected one argument, and none follows")
+        self.exit(EXIT_USER_ERROR, f"error: {message}. All options: {self.prog} --help\n")
+
+    def _end(self) -> int:
+        """Where options end: after -- all is taken as it stands."""
+        return list(self._words).index("--") if "--" in self._words else len(self._words)
 
 
 def resumed(overwrite: bool) -> str:

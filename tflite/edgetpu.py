@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from tflite import edgetpu_ops as ops
-from tflite.cli import EXIT_USER_ERROR, named_path, positive_int, run_main
+from tflite.cli import EXIT_USER_ERROR, Parser, named_path, positive_int, run_main
 from tflite.errors import CrackError, ModelFileError
 from tflite.files import csv_rows, sha256_file, write_bytes, write_csv, write_json, write_text
 from tflite.graph import EDGETPU_OPERATOR, read_flatbuffer, read_graph
@@ -331,7 +331,7 @@ def validate(mapping: str | Path) -> list[dict[str, Any]]:
 
 def make_parser() -> argparse.ArgumentParser:
     """Command line of `python -m tflite.edgetpu`."""
-    parser = argparse.ArgumentParser(prog="python -m tflite.edgetpu", description=__doc__.partition("\n")[0])
+    parser = Parser(prog="python -m tflite.edgetpu", description=__doc__.partition("\n")[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
     verb = verbs.add_parser("check", help="predict what the compiler maps; exit 0 when that is everything, else 2")
     verb.add_argument("models", nargs="+", type=named_path, metavar="MODEL", help=".tflite file, before compiling")

@@ -11,7 +11,7 @@ from crack_tf.data.flight import add_options
 from crack_tf.data.flight import run as flight
 from crack_tf.data.label_verbs import add_verbs
 from crack_tf.data.policies import POLICIES, POLICY_HELP
-from tflite.cli import EXIT_GAPS, named_path, non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import EXIT_GAPS, Parser, named_path, non_negative_int, positive_float, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.manifest import check_out, read_manifest, write_manifest
 from tflite.outputs import check_folder, making
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="crack-tf data", description=__doc__)
+    parser = Parser(prog="crack-tf data", description=__doc__)
     parser.set_defaults(needs=())
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 

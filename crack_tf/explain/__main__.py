@@ -17,7 +17,7 @@ from dataclasses import fields
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.explain.attribution import METHODS
 from crack_tf.explain.config import ExplainConfig
-from tflite.cli import named_path, non_negative_int, positive_int, run_main
+from tflite.cli import Parser, named_path, non_negative_int, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.manifest import SPLITS
 
@@ -26,7 +26,7 @@ LIMIT = 16  # tiles of a split, unless the user says
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="crack-tf explain",
         description="Show what a classifier looks at; measure how far the maps can be trusted; analyse errors.",
     )

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tflite.cli import named_path, run_main
+from tflite.cli import Parser, named_path, run_main
 from tflite.errors import CrackError
 from tflite.outputs import Output, check_folder, csv_with, making
 
@@ -36,7 +36,7 @@ OUTPUT = Output(
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m crack_tf.explain.summary", description="Put faithfulness runs of crack-tf explain together."
     )
     parser.add_argument(

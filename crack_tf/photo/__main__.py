@@ -12,6 +12,7 @@ from crack_tf.photo.limits import HELP
 from crack_tf.photo.measure_config import MeasureConfig
 from tflite.cli import (
     EXIT_GAPS,
+    Parser,
     fraction,
     named_path,
     non_negative_int,
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    parser = argparse.ArgumentParser(prog="crack-tf photo", description=__doc__)
+    parser = Parser(prog="crack-tf photo", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="foreground | segment | measure")
 
     verb = verbs.add_parser("foreground", help="find the concrete in a photograph and write its mask as .png and .npy")

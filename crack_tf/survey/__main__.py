@@ -23,6 +23,7 @@ from crack_tf.photo.limits import HELP
 from tflite.arguments import option_of
 from tflite.cli import (
     EXIT_GAPS,
+    Parser,
     clock_offset,
     moment,
     named_path,
@@ -44,7 +45,7 @@ _ASKED_AFTERWARDS = ("since", "condition", "limit_mm", "faces", "title")
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    parser = argparse.ArgumentParser("crack-tf survey", description=__doc__, epilog=EPILOG)
+    parser = Parser("crack-tf survey", description=__doc__, epilog=EPILOG)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "photos",

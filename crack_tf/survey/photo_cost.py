@@ -23,7 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tflite.cli import named_path, positive_int, run_main
+from tflite.cli import Parser, named_path, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import write_csv
 from tflite.outputs import Output, check_file, csv_with
@@ -38,7 +38,7 @@ _DRAWN = (1, 2)  # rows and columns of a drawn flight: a wall with cracks and sk
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    parser = argparse.ArgumentParser("python -m crack_tf.survey.photo_cost", description=__doc__)
+    parser = Parser("python -m crack_tf.survey.photo_cost", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="the table, .csv")
     parser.add_argument(

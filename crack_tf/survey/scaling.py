@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from crack_tf.data.flight import photo_size
 from crack_tf.synthetic.flight_plan import Plan
-from tflite.cli import named_path, non_negative_int, run_main
+from tflite.cli import Parser, named_path, non_negative_int, run_main
 from tflite.errors import CrackError
 from tflite.files import read_json, write_csv
 from tflite.outputs import Output, check_file, csv_with
@@ -40,7 +40,7 @@ OUTPUT = Output("crack_tf.survey.scaling", csv_with("", "photos", "photos_per_mi
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    parser = argparse.ArgumentParser("python -m crack_tf.survey.scaling", description=__doc__)
+    parser = Parser("python -m crack_tf.survey.scaling", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="the table, .csv")
     parser.add_argument(

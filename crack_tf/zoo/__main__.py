@@ -13,13 +13,13 @@ import sys
 from collections.abc import Iterator
 
 from crack_tf.models.shipped import FOLDER, MANIFEST, ROLES, ZooModel, check, read_zoo
-from tflite.cli import named_path, positive_int, run_main
+from tflite.cli import Parser, named_path, positive_int, run_main
 from tflite.errors import CrackError
 from tflite.words import counted
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("crack-tf zoo", description="The models that come with crack_tf.")
+    parser = Parser("crack-tf zoo", description="The models that come with crack_tf.")
     parser.add_argument(
         "--zoo", type=named_path, default=FOLDER, metavar="DIR", help="another zoo than the package's own"
     )

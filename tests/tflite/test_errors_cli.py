@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tflite.cli import fraction, non_negative_int, positive_float, positive_int, run_main, share, thread_counts
+from tflite.cli import Parser, fraction, non_negative_int, positive_float, positive_int, run_main, share, thread_counts
 from tflite.errors import CrackError, ImageError, ModelFileError
 
 
@@ -225,3 +225,40 @@ def test_a_number_with_a_comma_or_a_unit_is_told_how_to_be_written(
     with pytest.raises(argparse.ArgumentTypeError) as refused:
         parse(text)
     assert str(refused.value) == how
+
+
+def small_parser() -> Parser:
+    parser = Parser("crack-tf photo")
+    verb = parser.add_subparsers(required=True).add_parser("segment")
+    verb.add_argument("photos", nargs="+")
+    verb.add_argument("--out", required=True)
+    verb.add_argument("--overlap", type=fraction)
+    verb.add_argument("--limits", metavar="A,B")
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("a.jpg --ouput x1", "unrecognized arguments: --ouput (did you mean --out?)"),
+        ("a.jpg --out x --overlpa=0.2", "unrecognized arguments: --overlpa (did you mean --overlap?)"),
+        ("a.jpg --out x --fast", "unrecognized arguments: --fast"),
+        ("a.jpg --out x --fox", "unrecognized arguments: --fox"),
+        ("--out x a.jpg --limits 1 2", "unrecognized arguments: 2 (a list has commas and no spaces: --limits A,B)"),
+        ("a.jpg --out", "argument --out: expected one argument, and none follows"),
+        ("a.jpg --out x --overlap 2", "argument --overlap: must lie between 0 and 1, got 2"),
+        ("a.jpg", "the following arguments are required: --out"),
+        ("--out x -- --ouput", ""),
+        ("a.jpg --out x --over 0.2", ""),
+    ],
+)
+def test_a_wrong_option_is_told_in_one_line_with_the_nearest_one(
+    words: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not told:
+        small_parser().parse_args(["segment", *words.split()])
+        return
+    with pytest.raises(SystemExit) as ended:
+        small_parser().parse_args(["segment", *words.split()])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"error: {told}. All options: crack-tf photo segment --help\n"

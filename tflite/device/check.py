@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tflite.cli import named_path, positive_int, run_main
+from tflite.cli import Parser, named_path, positive_int, run_main
 from tflite.device.bundle import CHECK_FORMAT, file_problems, read_bundle
 from tflite.errors import CrackError
 from tflite.files import write_json
@@ -25,7 +25,7 @@ PACKAGES = {"numpy": "numpy", "PIL": "Pillow", "ai_edge_litert": "ai-edge-litert
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m tflite.device check",
         description="Verify every file of a bundle, and that its models answer here as they did on the workstation.",
     )

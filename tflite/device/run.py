@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from tflite.cli import (
     EXIT_GAPS,
     EXIT_INTERRUPTED,
+    Parser,
     clock_offset,
     moment,
     named_path,
@@ -261,7 +262,7 @@ class Loop:
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m tflite.device run",
         description="Classify the tiles of every frame and journal those with a crack, with time and place.",
         epilog="The same command again continues an interrupted run. tflite/device/journal.py describes what is written.",
