@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 from scipy.optimize import minimize
 
+from crack_tf.common.progress import bar
 from tflite.metrics import sigmoid
 
 # Of the prior, for one label of each class; math.inf moves no weight, and leaves scale and shift of the logit.
@@ -290,7 +291,8 @@ def fit_by_photograph(
         ]
         return strengths[int(np.argmin(lost))]
 
-    choices = tuple(choose(frozenset({fold})) for fold in range(count))
+    # Nearly all the fits are in here.
+    choices = tuple(choose(frozenset({fold})) for fold in bar(range(count), "last layer", count, "fold"))
     final = choose(frozenset())
     apart = tuple(fit(strength, frozenset({fold})) for fold, strength in enumerate(choices))
     return Fitted(fit(final, frozenset()), final, apart, choices)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
 from crack_tf.adaptation.folds import fold_numbers
 from crack_tf.adaptation.head import Head, Replay, View, fit_by_photograph, fit_head
@@ -98,6 +99,18 @@ def test_held_out_answers_are_by_heads_that_have_not_seen_the_photograph() -> No
     other = fit_by_photograph(view(features), np.where(out, 1 - labels, labels), folds, START)
     assert fit.choices[0] == other.choices[0]
     assert np.allclose(fit.held_out(view(features), folds)[out], other.held_out(view(features), folds)[out], atol=1e-4)
+
+
+def test_fits_that_take_long_say_how_far_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("crack_tf.common.progress.EVERY_S", 0.0)
+    features, labels = tiles(40, 3)
+    folds = folds_of(labels)
+    fit_by_photograph(view(features), labels, folds, START)
+    told = capsys.readouterr().err.splitlines()
+    count = folds.max() + 1
+    assert told == [f"last layer: {number} of {count} folds" for number in range(1, count + 1)]
 
 
 def test_without_folds_to_choose_on_all_stays_as_shipped() -> None:
