@@ -29,8 +29,8 @@ def logit_map(keras: Any, features: Any, name: str = "logit") -> Any:
 def with_cells(keras: Any, model: Any, cells: Mapping[int, str]) -> Any:
     """A classifier that also says where in the tile the crack is: what it is trained as where masks teach it.
 
-    Where the highest cell is a part of the answer, the label teaches what is pooled alone, and masks teach the cells. Taught by the label
-    too, through the one cell that is highest, cells tell cracks of other concrete less well.
+    Where the highest cell is a part of the answer, the label teaches what is pooled alone, and masks teach the cells: the answer is the
+    mean of two opinions.
 
     Args:
         keras: the Keras namespace.

@@ -38,7 +38,7 @@ sys.exit(main(argv))
     "end",
     [
         pytest.param("built/model.keras.json", id="the weights have no sidecar yet"),
-        pytest.param("out/export/opnet-int8-ptq.tflite", id="all files but the int8 file are in place"),
+        pytest.param("out/export/opnet-adapted-int8-ptq.tflite", id="all files but the int8 file are in place"),
     ],
 )
 def test_killed_while_it_exports_no_model_is_there_and_the_same_command_makes_it(
