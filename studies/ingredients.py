@@ -117,6 +117,16 @@ def step(training: Training, seed: int, data: Path, work: Path = WORK) -> Step:
     )
 
 
+def steps(seed: int = 0, work: Path = WORK) -> list[Step]:
+    """All trainings of a seed; their manifests are made by `run`."""
+    return [step(training, seed, _data(training, work), work) for training in (*PARTS, *CURVES)]
+
+
+def _data(training: Training, work: Path) -> Path:
+    """The manifest that a training learns from."""
+    return work / f"without-{'-'.join(training.left_out)}.csv" if training.left_out else MANIFESTS / "open.csv"
+
+
 def folder(training: Training, seed: int, work: Path = WORK) -> Path:
     """Of a training."""
     return work / f"{training.name.replace(' ', '-').replace(chr(39), '')}-{seed}"
@@ -365,7 +375,7 @@ def run(args: argparse.Namespace) -> None:
     files = {unit: args.work / f"{folder(*unit, args.work).name}.csv" for unit in units}
     sets: list[TestSet] = []
     for training, seed in [unit for unit in units if not files[unit].is_file()][: args.more]:
-        data = args.work / f"without-{'-'.join(training.left_out)}.csv" if training.left_out else mix
+        data = _data(training, args.work)
         if not data.is_file():
             write_manifest(data, reduced(read_manifest(mix), training.left_out))
         if follow([step(training, seed, data, args.work)]):

@@ -192,8 +192,8 @@ def test_the_edge_of_an_orthomosaic_is_no_crack_to_a_shipped_model(capsys: pytes
     first, second = capsys.readouterr().out.splitlines()[:2]
     assert first.startswith("1 of 2  no crack")
     assert "0/11 tiles" in first
-    assert re.search(r"transparent: 1 tile left out\)", first)
-    assert "transparent" not in second
+    assert re.search(r"% transparent: 1 tile left out\)", first)
+    assert "% transparent" not in second
     assert "0/12 tiles" in second
 
 

@@ -77,7 +77,7 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
         *(() if found.since is None else found.since.warnings),
     )
     lines += [f"note: {warning}" for warning in notes]
-    if found.speed["megapixels"]:
+    if found.speed.get("megapixels"):
         lines.append(_speed(found))
     results = "report.html, findings.csv, photos.csv, findings.geojson, coverage.geojson"
     return [*lines, CAUTION, f"results in {found.folder}: {results}"]

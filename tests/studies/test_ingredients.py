@@ -8,7 +8,6 @@ import pytest
 
 pytest.importorskip("keras")
 
-from crack_tf.train import make_parser
 from studies.ingredients import (
     ALL,
     CURVES,
@@ -16,7 +15,6 @@ from studies.ingredients import (
     LONG,
     PARTS,
     USUAL,
-    Training,
     asked_with,
     curve_table,
     draw,
@@ -42,11 +40,6 @@ def test_what_was_drawn_onto_a_set_that_is_left_out_goes_too() -> None:
     assert kept == ["metu/1", "transplants/metu/1"]
     assert [some.group for some in reduced(mix, ("masonry",)).items] == list(groups[:4])
     assert reduced(mix, ()) == mix
-
-
-@pytest.mark.parametrize("training", UNITS, ids=[training.name for training in UNITS])
-def test_train_takes_every_command(training: Training) -> None:
-    make_parser().parse_args(list(map(str, step(training, 1, Path("mix.csv")).words[1:])))
 
 
 def test_names_and_folders_are_told_apart() -> None:
