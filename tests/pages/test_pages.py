@@ -146,6 +146,8 @@ EXCUSED: dict[str, str] = {
         "image_size,learning_rate --fix balance=0.65 --fix zoom_out=1.6 --target-recall 0.9 --min-speedup 4 --reference "
         "mobilenet_v2-int8-qat.tflite --out runs/elsewhere"
     ): "an hour of training; tests/crack_tf/test_tune.py searches over a set left out",
+    "crack-tf data fetch joints": "takes three real sets and minutes; tests/crack_tf/data/test_joint_tiles.py draws a few of them",
+    "crack-tf evaluate mobilenet_v2_real --data joints --split all --out runs/joints": "the same set",
     "make figures": "needs the METU runs, which take hours to train",
 }
 
