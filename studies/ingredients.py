@@ -323,7 +323,7 @@ def curve_table(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def draw(found: Sequence[Mapping[str, Any]], out: Path) -> None:
-    """ingredients.png and curves.png."""
+    """ingredients.png, and curves.png where a curve has more than a point."""
     names = [training.name for training in PARTS[1:]]
     parts = [row for row in found if row["training"] in names and row["weights"] == USUAL]
     figure = new_figure(8, 0.4 * len(parts) + 1.2)
@@ -336,9 +336,11 @@ def draw(found: Sequence[Mapping[str, Any]], out: Path) -> None:
     axes.hlines(places, values[1], values[2], color="black", linewidth=1.5)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(places, [row["training"] for row in parts])
-    axes.set_xlabel("change of the mean AUC of the sets left out; line: least and largest over the seeds")
+    axes.set_xlabel("change of the mean AUC of sets left out; lines: over seeds")
     axes.grid(axis="x", alpha=0.3)
     save_png(figure, out / "ingredients.png")
+    if all(len(points) < 2 for _, points in curves(found)):
+        return
     figure = new_figure(11, 3.6)
     for axes, (title, points) in zip(figure.subplots(1, 3, sharey=True), curves(found), strict=True):
         for name in LEFT_OUT:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from studies import readme_table
+from studies import ingredients, readme_table
 from studies.adapt import blocks_table, guard_table, labels_table
 from studies.adapt import tables as adaptation_tables
 from studies.adapt_bridge import table as bridge_table
@@ -412,6 +412,10 @@ def test_the_documents_quote_what_real_scenes_brought() -> None:
             or line.startswith(f"| {row['set']} | other")
         )
         assert found in line
+
+
+def test_the_documents_quote_what_each_part_of_the_training_brings() -> None:
+    assert ingredients.table(rows(RESULTS / "ingredients" / "summary.csv")) in QUOTED
 
 
 def test_the_page_of_adaptation_quotes_its_study() -> None:
