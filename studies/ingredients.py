@@ -185,12 +185,11 @@ def measure(run: Path, training: Training, seed: int, sets: Sequence[TestSet]) -
 
 
 def _mean(run: Path, epochs: range) -> list[np.ndarray]:
-    """Mean weights of some epochs, one file in memory at a time."""
-    total: list[np.ndarray] = []
-    for epoch in epochs:
-        values = [np.asarray(value, np.float64) for value in load_keras(_checkpoint(run, epoch)).get_weights()]
-        total = [one + other for one, other in zip(total, values, strict=True)] if total else values
-    return [(value / len(epochs)).astype(np.float32) for value in total]
+    """Mean weights of some epochs."""
+    from crack_tf.training.average import mean_weights  # imports Keras
+
+    files = [_checkpoint(run, epoch) for epoch in epochs]
+    return mean_weights([(str(file), load_keras(file).get_weights()) for file in files])
 
 
 def _checkpoint(run: Path, epoch: int) -> Path:

@@ -50,6 +50,7 @@ from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.doubt import MIN_LENGTH_PX
 from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.skeleton import resample
+from crack_tf.photo.thinning import thin
 from crack_tf.survey.findings import REFUTED, read_survey
 from crack_tf.survey.surveying import survey
 from crack_tf.survey.validate import find_candidates
@@ -188,7 +189,6 @@ def drawn_by_model(photo: Photo, pool: SegmenterPool, threshold: float) -> Lines
 def broken_mask(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A mask with gaps across its cracks, bool (height, width)."""
     from scipy import ndimage
-    from skimage.morphology import thin
 
     spine = thin(mask)
     places = np.argwhere(spine)
@@ -219,8 +219,6 @@ def on_cracks(lines: Lines, cracks: np.ndarray) -> list[set[int]]:
         lines: of the findings.
         cracks: from `true_cracks`: int (height, width), numbers within 8 pixels of each crack.
     """
-    from skimage.morphology import thin
-
     lengths = {number: int(thin(cracks == number).sum()) for number in range(1, int(cracks.max()) + 1)}
     found = []
     for branches in lines:

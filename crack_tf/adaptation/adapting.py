@@ -19,7 +19,16 @@ from crack_tf.adaptation.config import CANDIDATES, FORMAT, OUTPUT, REPORT, Adapt
 from crack_tf.adaptation.deliver import build, labels_record, put_in_place
 from crack_tf.adaptation.elsewhere import SYNTHETIC, find_elsewhere
 from crack_tf.adaptation.from_nothing import crack_shapes, sure_to_be_clean, with_cracks
-from crack_tf.adaptation.guard import Answers, ElsewhereRow, SiteRow, as_rows, compare_here, trade, with_reasons
+from crack_tf.adaptation.guard import (
+    Answers,
+    ElsewhereRow,
+    SiteRow,
+    as_rows,
+    compare_here,
+    trade,
+    trade_of,
+    with_reasons,
+)
 from crack_tf.adaptation.places import BEGUN, BUILT, REVIEWED, TILES, WORK, begun, check_out, remove_below
 from crack_tf.adaptation.result import Adapted
 from crack_tf.adaptation.sources import FLIGHT, Site, note_on_few, read_site
@@ -101,9 +110,8 @@ def adapt(
                 )
             ready = _prepare(config, base, site, say)
         except CrackError:
-            if (
-                not goes_on
-            ):  # an earlier result stays, the work of one that is not finished too, and nothing of a bad input
+            if not goes_on:
+                # An earlier result stays, the work of one that is not finished too, and nothing of a bad input.
                 remove_below(folder, REVIEWED)
                 (folder / MARK).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
@@ -335,7 +343,7 @@ def _report(
     finished = {
         "finished": True,
         "candidate": candidate,
-        "trade": next((trade(row) for row in rows if row.candidate == candidate), ""),
+        "trade": trade_of(rows, candidate),
         "labels": labels_record(bench),
         "here": as_rows(rows),
         "elsewhere": as_rows(elsewhere),

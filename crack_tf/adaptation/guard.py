@@ -337,6 +337,11 @@ def trade(row: SiteRow) -> str:
     return ""
 
 
+def trade_of(rows: Sequence[SiteRow], candidate: str | None) -> str:
+    """`trade` of a candidate among others; "" for none."""
+    return next((trade(row) for row in rows if row.candidate == candidate), "")
+
+
 def miss_bound(counts: Confusion) -> float:
     """What share of further cracks is missed, on average at most, if they are like these: (missed + 1) / (cracks + 1).
 

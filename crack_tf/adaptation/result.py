@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from crack_tf.adaptation.guard import ElsewhereRow, SiteRow, trade
+from crack_tf.adaptation.guard import ElsewhereRow, SiteRow, trade_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Adapted:
     @property
     def trade(self) -> str:
         """What the model that was handed over pays for what it gains here, as `crack_tf.adaptation.guard.trade` says it."""
-        return next((trade(row) for row in self.here if row.candidate == self.candidate), "")
+        return trade_of(self.here, self.candidate)
 
     @property
     def why_not(self) -> tuple[str, ...]:

@@ -128,7 +128,7 @@ def _decode_masks(manifest: Manifest, views: Sequence[View], image_size: int, pa
     def mask(view: View) -> np.ndarray:
         if not view.label or not view.item.mask:
             return np.full((image_size, image_size), UNKNOWN if view.label else 0, np.uint8)
-        return thinned(_in_view(load_mask(manifest, view.item), view), image_size)
+        return mask_at(_in_view(load_mask(manifest, view.item), view), image_size)
 
     _fill(path, f"masks of {manifest.name}", mask, views, (image_size, image_size))
 
@@ -140,7 +140,7 @@ def _in_view(picture: np.ndarray, view: View) -> np.ndarray:
     return picture[y : y + side, x : x + side]
 
 
-def thinned(mask: np.ndarray, size: int) -> np.ndarray:
+def mask_at(mask: np.ndarray, size: int) -> np.ndarray:
     """A mask at another size, bool (h, w) to uint8 (size, size): 1 where any of a place's pixels is, so that no hairline is lost."""
     rows, columns = (np.arange(size) * side // size for side in mask.shape)
     return np.maximum.reduceat(np.maximum.reduceat(mask.astype(np.uint8), rows, axis=0), columns, axis=1)

@@ -378,5 +378,7 @@ def qat_checkpoint(stem: Path) -> Path:
 
 def _training(before: Sidecar, manifest: Manifest) -> dict[str, Any]:
     """What the float model's sidecar says of its training, and the side of the tiles where it is from before that was recorded."""
-    same = before.task == "classify" and manifest.sha256 == before.training.get("manifest_sha256")
+    if before.task != "classify" or "tile_side" in before.training:
+        return dict(before.training)
+    same = manifest.sha256 == before.training.get("manifest_sha256")
     return (side_record(manifest) if same else {}) | before.training

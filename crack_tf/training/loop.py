@@ -143,15 +143,15 @@ def fit(
     """
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
+    cells = get_model(config.model).cells if config.mask_weight else {}
     history, learner = _newest_checkpoint(folder, say)
     if learner is None:
         model = model or initial_model(config)
-        learner = with_cells(keras, model, get_model(config.model).cells) if config.mask_weight else model
+        learner = with_cells(keras, model, cells) if cells else model
     model = without_cells(keras, learner)  # shares the learner's layers
     teacher = teacher or teacher_of(config)
     task = task_of(config.model)
     steps = task.plan(train, config, 0).steps
-    strides = tuple(get_model(config.model).cells) if config.mask_weight else ()
     verbose = 1 if sys.stderr.isatty() else 2
     for epoch in range(len(history), config.epochs):
         if stopped_early(history, config.patience, task):
@@ -167,7 +167,7 @@ def fit(
             _start_phase(model, learner, config, epoch, steps)
         reseed_dropout(model, config.seed, epoch)
         log = learner.fit(
-            task.batches(train, task.plan(train, config, epoch), teacher, strides),
+            task.batches(train, task.plan(train, config, epoch), teacher, tuple(cells)),
             initial_epoch=epoch,
             epochs=epoch + 1,
             shuffle=False,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 keras = pytest.importorskip("keras")
 
 from crack_tf.data.augment import Augmentation  # noqa: E402
-from crack_tf.data.cache import UNKNOWN, Tiles, load_split, thinned  # noqa: E402
+from crack_tf.data.cache import UNKNOWN, Tiles, load_split, mask_at  # noqa: E402
 from crack_tf.data.pipeline import PlannedTiles, plan_epoch, training_batches  # noqa: E402
 from crack_tf.models.heads import with_cells, without_cells  # noqa: E402
 from crack_tf.models.keras_models import load_keras, predict_logits  # noqa: E402
@@ -45,12 +45,12 @@ def test_no_hairline_is_lost_to_a_smaller_mask(side: int, size: int, seed: int) 
     mask = np.zeros((side, side), bool)
     row, column = np.random.default_rng(seed).integers(0, side, 2)
     mask[row, column] = True
-    small = thinned(mask, size)
+    small = mask_at(mask, size)
     assert small.shape == (size, size)
     if size <= side:
         assert small.sum() == 1
         assert small[np.searchsorted(np.arange(size) * side // size, row, "right") - 1].any()
-    assert (thinned(~np.zeros_like(mask), size) == 1).all()
+    assert (mask_at(~np.zeros_like(mask), size) == 1).all()
 
 
 def test_masks_are_cut_and_reduced_with_their_views(tmp_path: Path) -> None:
