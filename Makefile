@@ -2,11 +2,11 @@
 # make survey-demo   two drawn flights a year apart, surveyed and compared; reports in runs/survey-demo/found and found-later (three minutes)
 # make quick   set up, then lint, types and the quick tests
 # make test   set up, then lint, types, docs and all tests
-# make metu   the README's figures: both models on the METU tiles in $CRACK_TF_DATA (hours; goes on after a stop)
-# make nano   the README's smallest model on METU (ten minutes)
+# make metu   OPNet and MobileNetV2 on the METU tiles in $CRACK_TF_DATA, trained and tested (hours; goes on after a stop)
+# make nano   the smallest model on METU (ten minutes)
 # make generalise   MobileNetV2 on METU and SDNET2018 together, after make metu (hours)
-# make metu-tune   the README's search and study on METU, after make metu (about an hour and a half)
-# make segmentation   the README's U-Net: trained, exported and tested on the pairs in $CRACK_TF_DATA (an hour)
+# make metu-tune   the search and the classification study on METU, after make metu (about an hour and a half)
+# make segmentation   the first U-Net: trained, exported and tested on the pairs in $CRACK_TF_DATA (an hour)
 # make unet-study   the segmentation study's twenty runs at a reduced scale on DeepCrack (half an hour)
 # make survey-results   results/survey: ten drawn flights, speed and memory (a quarter of an hour)
 # make explain-results   results/explain: how far the shipped models' maps can be trusted, and their errors (20 minutes of CPU time)
