@@ -1,4 +1,4 @@
-"""OPNet and MobileNetV2 on METU, trained once and tested on both splits: the figures of docs/results.md.
+"""OPNet and MobileNetV2 on METU, trained once and tested on both splits: the figures of docs/results-metu.md.
 
 What it makes: the shipped `opnet` and `mobilenet_v2`, results/metu-plain, results/metu-grouped, results/benchmark, results/throughput.csv.
 Idea: OPNet learns at half size first, where a step costs a quarter, and ends at its own 224 pixels: four short epochs, then ten longer

@@ -2,7 +2,7 @@
 
 What it makes: results/tuning. The search takes half of the training tiles; its finalists train on all of them.
 Cost: about an hour and a half on two cores, after `make metu`.
-Expected: docs/results.md#a-search-on-metu.
+Expected: docs/results-metu.md#a-search-on-metu.
 Command: CRACK_TF_DATA=/path/to/data make metu-tune
 """
 

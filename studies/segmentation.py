@@ -3,7 +3,7 @@
 What it makes: results/segmentation, and the start of `python -m studies.real_scenes`. Research only, as its data are. The manifests name
 drawn pairs below $CRACK_TF_DATA too, which the first step draws: the folder must be writable.
 Cost: an hour on two cores.
-Expected: F1 0.7538 on Crack500, 0.8484 on DeepCrack, 0.4751 on the Conglomerate (docs/results.md#masks).
+Expected: F1 0.7538 on Crack500, 0.8484 on DeepCrack, 0.4751 on the Conglomerate (docs/results-metu.md#masks).
 Command: CRACK_TF_DATA=/path/to/data make segmentation   (WEIGHTS names the file for alpha 0.35 where Keras cannot download)
 """
 

@@ -2,7 +2,7 @@
 
 What it makes: results/survey. One flight alone, as a demonstration: `make survey-demo`.
 Cost: a quarter of an hour on a machine that does nothing else.
-Expected: docs/results.md#the-survey-on-synthetic-flights.
+Expected: docs/results.md#the-survey-on-synthetic-flights and #surveys.
 Command: make survey-results
 """
 
