@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from crack_tf.reporting.annotations import to_coco as to_coco
     from crack_tf.reporting.annotations import to_detections as to_detections
     from crack_tf.survey import SurveyPackage
-    from crack_tf.survey.surveying import SurveyConfig as SurveyConfig
+    from crack_tf.survey.config import SurveyConfig as SurveyConfig
     from crack_tf.survey.surveying import SurveyResult as SurveyResult
     from crack_tf.train import TrainVerb
     from crack_tf.training.config import TrainConfig as TrainConfig
@@ -60,7 +60,8 @@ _HOMES = {
     "TrainConfig": "crack_tf.training.config",
     **dict.fromkeys(("ExportConfig", "ExportResult"), "crack_tf.quantisation.config"),
     "Run": "crack_tf.training.runs",
-    **dict.fromkeys(("SurveyConfig", "SurveyResult"), "crack_tf.survey.surveying"),
+    "SurveyConfig": "crack_tf.survey.config",
+    "SurveyResult": "crack_tf.survey.surveying",
     **dict.fromkeys(("to_coco", "to_detections"), "crack_tf.reporting.annotations"),
     "CrackError": "tflite.errors",
 }

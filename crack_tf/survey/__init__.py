@@ -11,7 +11,8 @@ from crack_tf.common.called_module import make_callable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crack_tf.survey.surveying import SurveyConfig, SurveyResult
+    from crack_tf.survey.config import SurveyConfig
+    from crack_tf.survey.surveying import SurveyResult
 
 
 class SurveyPackage(ModuleType):

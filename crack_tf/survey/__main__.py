@@ -246,7 +246,8 @@ def run(args: argparse.Namespace) -> int:
     if args.photos is None:
         raise CrackError("name what to survey: a folder of photographs, a video or a device's journal folder.")
 
-    from crack_tf.survey.surveying import SurveyConfig, survey
+    from crack_tf.survey.config import SurveyConfig
+    from crack_tf.survey.surveying import survey
     from crack_tf.survey.told import tell
 
     config = SurveyConfig(**{entry.name: getattr(args, entry.name) for entry in fields(SurveyConfig)})

@@ -15,8 +15,8 @@ from crack_tf.deploy.bundle import BundleConfig
 from crack_tf.evaluation.config import EvaluateConfig
 from crack_tf.inference import photographs
 from crack_tf.survey import surveying
+from crack_tf.survey.config import SurveyConfig
 from crack_tf.survey.handover import HandoverConfig
-from crack_tf.survey.surveying import SurveyConfig
 from crack_tf.zoo.adoption import AdoptConfig
 from tflite.arguments import check_types
 from tflite.errors import CrackError

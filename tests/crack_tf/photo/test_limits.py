@@ -26,7 +26,7 @@ from crack_tf.photo.limits import (
     untold,
 )
 from crack_tf.photo.measure_config import MeasureConfig
-from crack_tf.survey.surveying import SurveyConfig
+from crack_tf.survey.config import SurveyConfig
 from tflite.errors import CrackError
 
 

@@ -28,12 +28,13 @@ from crack_tf.survey.certify import (
     verdict_on,
     window_around,
 )
+from crack_tf.survey.config import SurveyConfig
 from crack_tf.survey.findings import read_survey
 from crack_tf.survey.page import write_page
 from crack_tf.survey.page_certificate import certificate_section
 from crack_tf.survey.search import Plan, Searcher
 from crack_tf.survey.store import Store
-from crack_tf.survey.surveying import SurveyConfig, SurveyResult, find_segmenter
+from crack_tf.survey.surveying import SurveyResult, find_segmenter
 from crack_tf.synthetic.wall import Wall, draw_walk
 from tests.crack_tf.survey.small_flight import Models, wall, write_flight, write_models
 from tflite.checked import CheckError

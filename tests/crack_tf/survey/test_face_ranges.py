@@ -11,8 +11,8 @@ import pytest
 from crack_tf.photo.faces import RECTANGLE, Face
 from crack_tf.photo.gsd import BY_FACES
 from crack_tf.survey.camera import Locator, Scale, Shot
+from crack_tf.survey.config import SurveyConfig
 from crack_tf.survey.face_ranges import FaceRanges
-from crack_tf.survey.surveying import SurveyConfig
 from crack_tf.synthetic.flight import blank_photo
 from crack_tf.synthetic.flight_geometry import shots
 from crack_tf.synthetic.flight_plan import CORNER, FLAT, ROUND, Plan

@@ -12,11 +12,11 @@ import pytest
 import crack_tf
 from crack_tf.photo.gsd import BY_POSITIONS
 from crack_tf.survey.camera import Locator, Shot
+from crack_tf.survey.config import SurveyConfig
 from crack_tf.survey.findings import read_survey
 from crack_tf.survey.position_ranges import PositionRanges, lens_locator, measure_ranges
 from crack_tf.survey.source import Source, open_source
 from crack_tf.survey.store import RANGES
-from crack_tf.survey.surveying import SurveyConfig
 from crack_tf.synthetic.flight import write_flight
 from crack_tf.synthetic.flight_plan import Plan
 from tests.crack_tf.survey.small_flight import write_models

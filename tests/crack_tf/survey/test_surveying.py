@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import crack_tf
+from crack_tf.survey.config import _RANGES, SurveyConfig
 from crack_tf.survey.findings import read_survey
-from crack_tf.survey.surveying import _RANGES, SurveyConfig
 from crack_tf.survey.views import Asked
 from tests.crack_tf.survey.small_flight import write_flight, write_models
 from tflite.checked import checked
