@@ -17,19 +17,10 @@ import crack_tf
 from crack_tf.inference.tiles import photo_boxes
 from crack_tf.models.shipped import find_model
 from crack_tf.survey.certificate import FILES, TRIALS, certificate_of, contrast_of, direction_of, read_certificate
-from crack_tf.survey.certify import (
-    LEAST_CRACKS,
-    LEAST_SHARE,
-    MOST_CRACKS,
-    SHARE,
-    Order,
-    lay,
-    search_for,
-    verdict_on,
-    window_around,
-)
+from crack_tf.survey.certify import LEAST_CRACKS, LEAST_SHARE, MOST_CRACKS, SHARE, Order
 from crack_tf.survey.config import SurveyConfig
 from crack_tf.survey.findings import read_survey
+from crack_tf.survey.laid_crack import lay, search_for, verdict_on, window_around
 from crack_tf.survey.page import write_page
 from crack_tf.survey.page_certificate import certificate_section
 from crack_tf.survey.search import Plan, Searcher
