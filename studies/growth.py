@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.photo.ranges import Range
+from crack_tf.survey.comparing import compare_surveys
 from crack_tf.survey.findings import (
     CANNOT_TELL,
     FILE_NAME,
@@ -40,7 +41,7 @@ from crack_tf.survey.findings import (
     read_survey,
 )
 from crack_tf.survey.growth import difference
-from crack_tf.survey.since import Change, compare_surveys, open_earlier
+from crack_tf.survey.since import Change, open_earlier
 from crack_tf.survey.surveying import survey
 from crack_tf.survey.truth import lies_on
 from crack_tf.survey.views import POSITION_ERROR_M

@@ -19,6 +19,7 @@ from crack_tf.common.progress import numbered
 from crack_tf.photo.faces import Face
 from crack_tf.photo.gsd import SIZE, too_coarse
 from crack_tf.survey.camera import NO_SCALE
+from crack_tf.survey.comparing import compare_surveys
 from crack_tf.survey.condition import table_of, with_conditions
 from crack_tf.survey.crew import Crew
 from crack_tf.survey.curved import holding_both, radii_of, warn_of_curves
@@ -46,7 +47,7 @@ from crack_tf.survey.rounds import changed_views, on_cylinders
 from crack_tf.survey.scales import warn_of_scales, warn_of_unscaled
 from crack_tf.survey.search import Searched, Stopwatch
 from crack_tf.survey.severity import in_order, severity_of
-from crack_tf.survey.since import Earlier, Since, compare_surveys
+from crack_tf.survey.since import Earlier, Since
 from crack_tf.survey.since_files import remove_since, write_since
 from crack_tf.survey.source import UNREADABLE, Item, Source
 from crack_tf.survey.store import PERFORMANCE, Store

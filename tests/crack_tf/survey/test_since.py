@@ -18,11 +18,12 @@ from PIL import Image, ImageDraw
 
 import crack_tf
 from crack_tf.survey.__main__ import main
+from crack_tf.survey.comparing import compare_surveys
 from crack_tf.survey.findings import read_survey, survey_id
 from crack_tf.survey.review import Decision, Review, keep_review
 from crack_tf.survey.review_tiles import picture_region
 from crack_tf.survey.reviewing import apply_review
-from crack_tf.survey.since import MEANS_ONLY, Change, compare_surveys, open_earlier, read_since
+from crack_tf.survey.since import MEANS_ONLY, Change, open_earlier, read_since
 from crack_tf.survey.since_files import write_since
 from crack_tf.survey.told import tell
 from tests.crack_tf.survey.small_flight import Models, exif, wall, write_models
@@ -441,7 +442,8 @@ def test_where_the_other_survey_called_something_over_a_place_nobody_can_tell(ep
 
 
 def test_other_models_are_told_by_their_hash_not_by_their_name(epochs: Epochs, tmp_path: Path) -> None:
-    from crack_tf.survey.since import compare_surveys, open_earlier
+    from crack_tf.survey.comparing import compare_surveys
+    from crack_tf.survey.since import open_earlier
 
     out = epochs.folder / "found-new"
     survey = read_survey(out)
