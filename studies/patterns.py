@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from crack_tf.photo.cracks import Crack, measure_cracks
+from crack_tf.photo.crack import Crack
+from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.doubt import MIN_LENGTH_PX
 from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.patterns import PATTERNS, Lines, Pattern, patterns_of

@@ -21,7 +21,8 @@ import numpy as np
 from PIL import Image
 from scipy.spatial import cKDTree
 
-from crack_tf.photo.cracks import Crack, measure_cracks
+from crack_tf.photo.crack import Crack
+from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.faces import read_faces
 from crack_tf.survey.alignment import aligned
 from crack_tf.survey.camera import Locator

@@ -81,7 +81,7 @@ FILE_CONTENT = {
     *(
         "crack_tf.evaluation.pixels.summarise",
         "crack_tf.inference.maps.photo_columns",
-        "crack_tf.photo.cracks.range_row",
+        "crack_tf.photo.crack.range_row",
     ),
     *("crack_tf.training.runs.flatten", "crack_tf.training.runs.read_history", "tflite.device.bundle.sealed"),
     *("tflite.files.csv_rows", "tflite.files.read_json", "tflite.files.stream_csv", "tflite.outputs.read_mark"),

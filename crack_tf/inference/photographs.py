@@ -29,7 +29,8 @@ from crack_tf.inference.scales import segment_at_scales
 from crack_tf.inference.second_look import is_doubted
 from crack_tf.inference.tiles import PhotoClassifier, Tile, photo_boxes
 from crack_tf.models.shipped import exported_file, find_model, looks_again, model_name, read_zoo, shipped_as
-from crack_tf.photo.cracks import Crack, measure_cracks
+from crack_tf.photo.crack import Crack
+from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.gsd import check_stated
 from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.marks import Marks, tell_apart

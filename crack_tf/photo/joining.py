@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, WidthAt, straightness
+from crack_tf.photo.crack import MASK, PHOTOGRAPH, Crack, WidthAt
+from crack_tf.photo.cracks import straightness
 from crack_tf.photo.linking import crack_darkness, link_cracks, marks_ahead
 from crack_tf.photo.patterns import direction_deg
 from crack_tf.photo.ranges import (

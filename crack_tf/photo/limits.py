@@ -131,7 +131,7 @@ def judge(limit_mm: float, width_mm: tuple[float, float] | None, trusted: bool =
         limit_mm: above 0.
         width_mm: least and greatest maximum width that the measurement leaves possible; None without a scale or a width. Held against the
             limit as tables state them: a survey's answers are made from its tables, also years later.
-        trusted: whether the width is, see `crack_tf.photo.cracks.Crack.width_trusted`, and it is a crack's.
+        trusted: whether the width is, see `crack_tf.photo.crack.Crack.width_trusted`, and it is a crack's.
     """
     if width_mm is None or not all(math.isfinite(value) for value in width_mm):
         return CANNOT_TELL

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.photo.between import darkness_between
-from crack_tf.photo.cracks import Crack
+from crack_tf.photo.crack import Crack
 from crack_tf.photo.doubt import MIN_LENGTH_PX
 from crack_tf.photo.ranges import AT_BORDER_PX
 from crack_tf.photo.skeleton import resample

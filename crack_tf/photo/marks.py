@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from crack_tf.photo.cracks import Crack
+from crack_tf.photo.crack import Crack
 from crack_tf.photo.doubt import MIN_LENGTH_PX, OUTSIDE_NOTE, WIDE_NOTE
 
 

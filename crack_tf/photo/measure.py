@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.photo.cracks import COLUMNS, MIN_AREA, RANGE_COLUMNS, WIDTH_COLUMNS, Crack, measure_cracks
+from crack_tf.photo.crack import COLUMNS, RANGE_COLUMNS, WIDTH_COLUMNS, Crack
+from crack_tf.photo.cracks import MIN_AREA, measure_cracks
 from crack_tf.photo.doubt import MIN_LENGTH_PX
 from crack_tf.photo.gsd import (
     GroundSampling,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crack_tf.common.arguments import check_config
-from crack_tf.photo.cracks import Crack
+from crack_tf.photo.crack import Crack
 from crack_tf.photo.doubt import others
 from crack_tf.photo.gsd import GroundSampling
 from crack_tf.photo.limits import tell

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from crack_tf.photo.cracks import Crack, Point
+from crack_tf.photo.crack import Crack, Point
 from crack_tf.photo.doubt import UNCLEAR_WORDS
 from crack_tf.photo.key import BLUE, GREEN, VERMILION, WHITE, YELLOW, Colour, with_key_below
 from crack_tf.photo.masks import check_mask

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from crack_tf.inference.photographs import ClassifiedPhoto, DrawnPhoto, UnreadPhoto
-from crack_tf.photo.cracks import Crack
+from crack_tf.photo.crack import Crack
 from crack_tf.survey.findings import Finding, Polygon
 from crack_tf.survey.handover import COCO, HandoverConfig, hand_over
 from crack_tf.survey.outlines import annotation_rings, paint_outline

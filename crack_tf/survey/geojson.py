@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.photo.cracks import RANGE_COLUMNS
+from crack_tf.photo.crack import RANGE_COLUMNS
 from crack_tf.photo.faces import RECTANGLE, Face, Frame, spots_on
 from crack_tf.photo.limits import column
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey, limits_of, title_of

@@ -22,7 +22,7 @@ from string import Template
 from typing import Any
 
 from crack_tf.common.version import __version__
-from crack_tf.photo.cracks import RANGE_COLUMNS
+from crack_tf.photo.crack import RANGE_COLUMNS
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.limits import ANSWERS
 from crack_tf.photo.ranges import is_hole

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.photo.cracks import WIDTH_COLUMNS, WidthAt
+from crack_tf.photo.crack import WIDTH_COLUMNS, WidthAt
 from crack_tf.photo.skeleton import directions, runs
 from crack_tf.photo.view import View
 from tflite.checked import file_inside
@@ -33,7 +33,7 @@ class Profile:
         along: float (n, 2), the crack's direction there, unit vectors.
         widths: float (n,), pixels.
         across_mm: float (n,), millimetres per pixel across the crack; NaN where the scale is not known.
-        missing_light, half_widths: float (n,), see `crack_tf.photo.cracks.WidthAt`.
+        missing_light, half_widths: float (n,), see `crack_tf.photo.crack.WidthAt`.
     """
 
     points: np.ndarray

@@ -20,7 +20,7 @@ import numpy as np
 from crack_tf.inference.maps import SegmenterPool
 from crack_tf.inference.scales import segment_at_scales
 from crack_tf.inference.tiles import PhotoClassifier, Tile, photo_boxes
-from crack_tf.photo.cracks import range_row
+from crack_tf.photo.crack import range_row
 from crack_tf.photo.foreground import Prompt
 from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.ranges import Range, measures_in_millimetres

@@ -40,7 +40,8 @@ from PIL import Image
 
 from crack_tf.inference.second_look import BELOW
 from crack_tf.inference.tiles import Tile
-from crack_tf.photo.cracks import Crack, WidthAt, measure_cracks
+from crack_tf.photo.crack import Crack, WidthAt
+from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.doubt import MIN_LENGTH_PX, TOO_WIDE
 from crack_tf.photo.ends import EDGE, longest_end, with_ends
 from crack_tf.photo.joining import as_drawn, joined

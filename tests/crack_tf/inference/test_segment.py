@@ -14,7 +14,8 @@ from PIL import Image
 from crack_tf import predict
 from crack_tf.inference import segment as verb
 from crack_tf.photo.__main__ import main
-from crack_tf.photo.cracks import Crack, measure_cracks
+from crack_tf.photo.crack import Crack
+from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.foreground import Foreground
 from crack_tf.photo.grabcut import GrabCut
 from tests.dark_map_model import dark_photo, write_map_model

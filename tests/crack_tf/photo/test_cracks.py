@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from crack_tf.photo.cracks import COLUMNS, RANGE_COLUMNS, Crack, _simplified, measure_cracks
+from crack_tf.photo.crack import COLUMNS, RANGE_COLUMNS, Crack
+from crack_tf.photo.cracks import _simplified, measure_cracks
 from tests.crack_tf.photo.drawn_cracks import arc, draw, length_of, straight, wave
 from tflite.errors import CrackError
 

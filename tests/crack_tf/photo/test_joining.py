@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from crack_tf.photo.cracks import Crack, measure_cracks
+from crack_tf.photo.crack import Crack
+from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.joining import join_cracks, joined
 
 WIDTH, HEIGHT = 400, 200

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crack_tf.photo.cracks import Crack, measure_cracks
+from crack_tf.photo.crack import Crack
+from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.doubt import MAX_WIDTH, MIN_LENGTH_PX, OUTSIDE_NOTE, WIDE_NOTE, others, too_wide
 from crack_tf.photo.limits import BELOW, CANNOT_TELL, EXCEEDS
 from crack_tf.photo.marks import tell_apart

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from crack_tf.photo.cracks import PHOTOGRAPH, Crack, measure_cracks
+from crack_tf.photo.crack import PHOTOGRAPH, Crack
+from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.ranges import (
     Range,
     drawn_by_network,

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation, gaussian_filter
 
-from crack_tf.photo.cracks import MASK, PHOTOGRAPH, Crack, measure_cracks
+from crack_tf.photo.crack import MASK, PHOTOGRAPH, Crack
+from crack_tf.photo.cracks import measure_cracks
 from tests.crack_tf.photo.drawn_cracks import cover, wave
 from tflite.errors import CrackError
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from crack_tf.photo.cracks import WidthAt
+from crack_tf.photo.crack import WidthAt
 from crack_tf.photo.view import View
 from crack_tf.survey.findings import (
     VALIDATIONS,

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crack_tf.photo.cracks import measure_cracks, range_row
+from crack_tf.photo.crack import range_row
+from crack_tf.photo.cracks import measure_cracks
 from crack_tf.survey.findings import Finding, Gap, PhotoRecord, Survey
 from crack_tf.survey.geojson import COLUMNS, coverage_geojson, finding_row, findings_geojson, write_tables
 from crack_tf.survey.review import Decision, Review

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from crack_tf.photo.cracks import MEASURES, RANGE_COLUMNS
+from crack_tf.photo.crack import MEASURES, RANGE_COLUMNS
 from crack_tf.survey.condition import count_states, read_condition
 from crack_tf.survey.findings import CONFIRMED, VALIDATIONS, Finding, Survey, survey_id
 from crack_tf.survey.geojson import write_tables

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crack_tf.photo.cracks import WidthAt
+from crack_tf.photo.crack import WidthAt
 from crack_tf.photo.view import View
 from crack_tf.survey.profiles import (
     COLUMNS,
