@@ -172,7 +172,7 @@ def _split(way: Sequence[tuple[float, float]]) -> list[list[list[float]]]:
         if line and abs(longitude - line[-1][0]) > 180:
             edge = 180.0 if line[-1][0] > 0 else -180.0
             before, there = line[-1], longitude + 2 * edge  # as if longitudes went on
-            share = (edge - before[0]) / (there - before[0])
+            share = (edge - before[0]) / (there - before[0]) if there != before[0] else 0.0  # both on the antimeridian
             crossing = before[1] + share * (latitude - before[1])
             lines.append([*line, [edge, crossing]])
             line = [[-edge, crossing]]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crack_tf.photo.crack import range_row
@@ -136,6 +136,7 @@ def test_a_way_across_the_antimeridian_is_cut_there():
 
 
 @given(way=st.lists(st.floats(-180, 180), min_size=2, max_size=12))
+@example(way=[180.0, -180.0])
 def test_no_part_of_a_way_runs_round_the_world(way):
     collection = coverage_geojson([photo(f"{number:03d}", longitude) for number, longitude in enumerate(way)], [])
     check(collection)
