@@ -128,7 +128,7 @@ VERBS = {
     "seam_check": Verb("studies.seam_check", lambda i: [i("map.tflite"), "--data", i.manifest], FILE, "out.csv"),
     "latency": Verb("studies.map_latency", lambda i: [i("map.tflite")], FILE, "out.csv"),
     "scaling": Verb("crack_tf.survey.scaling", lambda i: [], FILE, "out.csv"),
-    "photo_cost": Verb("crack_tf.survey.photo_cost", lambda i: [], FILE, "out.csv"),
+    "photo_cost": Verb("studies.photo_cost", lambda i: [], FILE, "out.csv"),
     "benchmark": Verb("tflite.benchmark", lambda i: [i("dark.tflite")], NAMED, result_path("", ".json").name),
     "benchmark's table": Verb("tflite.benchmark", lambda i: [i("dark.tflite")], NAMED, result_path("", ".csv").name),
     "benchmark --report": Verb("tflite.benchmark", lambda i: ["--report", i("run")], NAMED, "report.csv"),

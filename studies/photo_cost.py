@@ -1,11 +1,11 @@
-"""What a photograph costs in processor seconds, stage by stage: with `crack-tf predict` and in a survey. A table in one CSV file.
+"""What a photograph costs in processor seconds, stage by stage: with `crack-tf predict` and in a survey.
 
-    python -m crack_tf.survey.photo_cost --out cost.csv                                 drawn photographs of 12 megapixels
-    python -m crack_tf.survey.photo_cost --photos DCIM --before ../earlier --out cost.csv     another checkout beside this one
-
-Rows are stages; times are of one photograph, the least of all rounds, on one thread. Processor seconds hardly depend on what else a machine
-does. With --before, every round measures the other checkout and this one in turn, each in processes of their own, and `ratio` says how
-many times as fast this one is.
+What it makes: a row per stage; times are of one photograph, the least of all rounds, on one thread. Processor seconds hardly depend on what
+else a machine does. With --before, every round measures the other checkout and this one in turn, each in processes of their own, and
+`ratio` says how many times as fast this one is. Without --photos, of drawn photographs of 12 megapixels.
+Cost: seconds for each photograph and round.
+Expected: docs/results.md#a-photograph-stage-by-stage.
+Command: python -m studies.photo_cost --photos DCIM --before ../earlier --out results/survey/photo-cost.csv
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tflite.files import write_csv
 from tflite.outputs import Output, check_file, csv_with
 from tflite.tables import format_table
 
-OUTPUT = Output("crack_tf.survey.photo_cost", csv_with("", "photos", "stage", "cpu_s"))
+OUTPUT = Output("studies.photo_cost", csv_with("", "photos", "stage", "cpu_s"))
 PREDICT, SURVEY = "predict", "survey"
 _ROUNDS = 3
 _SIZE = (4000, 3000)
@@ -38,7 +38,7 @@ _DRAWN = (1, 2)  # rows and columns of a drawn flight: a wall with cracks and sk
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    parser = Parser("python -m crack_tf.survey.photo_cost", description=__doc__)
+    parser = Parser("python -m studies.photo_cost", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="the table, .csv")
     parser.add_argument(
@@ -83,7 +83,7 @@ def cost_rows(photos: Path, rounds: int = 1, before: Path | None = None) -> list
     """
     from tflite.hardware import board
 
-    here = Path(__file__).parents[2]
+    here = Path(__file__).parents[1]
     trees = {"before": before, "cpu": here} if before is not None else {"cpu": here}
     times: dict[str, list[dict[str, float]]] = {name: [] for name in trees}
     for _ in range(rounds):

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_tf.survey import photo_cost, search
+from crack_tf.survey import search
+from studies import photo_cost
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
