@@ -65,8 +65,8 @@ GROWING = {
         "tflite.device.journal._Reading",
     ),
     *(
-        "tflite.device.run.Tally",
-        "tflite.device.run.Unplaced",
+        "tflite.device.loop.Tally",
+        "tflite.device.loop.Unplaced",
         "tflite.jpeg._Frame",
         "tflite.place.logcontent.LogContent",
     ),
