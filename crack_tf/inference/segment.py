@@ -22,8 +22,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -36,17 +35,27 @@ from crack_tf.common.progress import numbered, say_now
 from crack_tf.inference.maps import SegmenterPool, photo_seams
 from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.scales import segment_at_scales
+from crack_tf.inference.segment_told import (
+    COLUMNS,
+    SEGMENTED,
+    UNREADABLE,
+    is_sure,
+    is_whole,
+    report_line,
+    row_of,
+    told_of_all,
+    why_untold,
+)
 from crack_tf.models.shipped import find_model, is_research_only, model_name, research_note, stated_use
-from crack_tf.photo.doubt import MAX_WIDTH, others
+from crack_tf.photo.doubt import MAX_WIDTH
 from crack_tf.photo.ends import with_ends
 from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.gsd import GroundSampling, ScaleRefusedError, implausible, photo_size, too_coarse
-from crack_tf.photo.limits import ANSWERS, CANNOT_TELL, Untold, column, tell, untold
+from crack_tf.photo.limits import CANNOT_TELL, Untold, column, tell
 from crack_tf.photo.measure import find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
-from crack_tf.photo.overlay import ABOUT, ABOUT_WORDS
-from crack_tf.photo.ranges import is_hole, told_length
+from crack_tf.photo.overlay import ABOUT_WORDS
 from tflite.arguments import check_types
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.drawn import marked
@@ -59,7 +68,6 @@ from tflite.outputs import Output, check_folder, clear_folder, json_with, remove
 from tflite.sameness import FileState, changed, is_same, read_file
 from tflite.segmenter import Segmenter
 from tflite.transparency import missing_share
-from tflite.words import counted, on_one_line
 
 FORMAT = "crack_tf.photo_segment/1"
 SETTINGS, PHOTOS = "segment.json", "photos.csv"
@@ -67,11 +75,6 @@ OUTPUT = Output(
     "crack-tf photo segment", json_with(SETTINGS, "model_sha256", format=FORMAT), (SETTINGS, PHOTOS), SETTINGS
 )
 _PICTURES = ("probability.png", "mask.png", "foreground.png")
-SEGMENTED, UNREADABLE = "segmented", "unreadable"
-COLUMNS = (
-    *("photo", "status", "cracks", "crack_pixels", "longest_px", "widest_px", "longest_mm", "widest_mm"),
-    *("mm_per_pixel", "width", "height", "seam_ratio", "seconds", "folder", "reason", "unclear", "short", "note"),
-)
 FOUND = ("auto", "none")  # foregrounds that are found, not given as a mask
 _MAX_CRACK_SHARE = 0.5  # of a photograph; more is no crack, and not measured
 
@@ -102,7 +105,7 @@ class Place:
         except CrackError:  # missing, or damaged since: done again
             return None
         same = is_same(self.photo.path, FileState.from_json(record.get("file")))
-        return record if same and record.get("settings_sha256") == settings and _is_whole(record, limits) else None
+        return record if same and record.get("settings_sha256") == settings and is_whole(record, limits) else None
 
 
 @dataclass(frozen=True)
@@ -235,17 +238,17 @@ def work(
                 say_now(numbered(number, len(places), report_line(record)))
             rows.append(row_of(record, place.folder.relative_to(out)))
             cracks, others = record.get("cracks", ()), record.get("unclear", ())
-            doubtful |= not all(map(_is_sure, cracks))
+            doubtful |= not all(map(is_sure, cracks))
             marks_unclear += len(others)
             for limit, told in answers.items():
                 told += [mark[column(limit)] for mark in cracks]
-                why[limit] += [_untold(limit, mark) for mark in cracks if mark[column(limit)] == CANNOT_TELL]
+                why[limit] += [why_untold(limit, mark) for mark in cracks if mark[column(limit)] == CANNOT_TELL]
             # After every photograph: a run that is stopped leaves the table of what is done.
             lock.check(SETTINGS)
             write_csv(out / PHOTOS, rows, COLUMNS)
     unreadable = sum(row["status"] == UNREADABLE for row in rows)
     cracked = sum(bool(row["cracks"]) for row in rows)
-    print("; ".join(_told_of_all(rows, cracked, unreadable, done_before, skipped, config.measure)))
+    print("; ".join(told_of_all(rows, cracked, unreadable, done_before, skipped, config.measure)))
     scales = [row["mm_per_pixel"] for row in rows if row["mm_per_pixel"] is not None]
     if note := too_coarse(scales, min(answers), len(rows)) if answers else implausible(scales):
         print(f"note: {note}")
@@ -257,21 +260,6 @@ def work(
         print(f"note: {research_note([model_name(segmenter.sidecar)])}")
     print(f"results in {out}")
     return Segmented(len(rows), cracked, unreadable)
-
-
-def _told_of_all(
-    rows: list[dict[str, Any]], cracked: int, unreadable: int, done_before: int, skipped: int, measure: MeasureConfig
-) -> Iterator[str]:
-    """The parts of the line that counts all photographs."""
-    yield f"{counted(len(rows), 'photograph')}: {cracked} with cracks, {unreadable} NOT READ"
-    if unclear := sum(bool(row["unclear"]) for row in rows):
-        yield f"{unclear} with unclear marks: look at them"
-    if short := sum(row["short"] or 0 for row in rows):
-        yield f"{counted(short, 'mark')} shorter than {min_length(measure, by_model=True):g} px left out"
-    if done_before:
-        yield f"{done_before} done before"
-    if skipped:
-        yield f"{counted(skipped, 'other file')} passed over"
 
 
 def open_out(
@@ -466,33 +454,6 @@ def _told_apart(
     return mask, left_out, beyond if unknown is None else unknown | beyond
 
 
-def _untold(limit: float, mark: dict[str, Any]) -> Untold:
-    """Why nobody can tell about a crack of a record."""
-    low, high = mark.get("max_width_low_mm"), mark.get("max_width_high_mm")
-    return untold(
-        limit,
-        None if low is None or high is None else (low, high),
-        mean_width_px=mark.get("mean_width_px"),
-        mm_per_pixel=mark.get("mm_per_pixel"),
-        width_from=mark.get("width_from"),
-    )
-
-
-def _is_whole(record: dict[str, Any], limits: Collection[float]) -> bool:
-    """Whether a record has what the table and what is told of all photographs are made from."""
-    try:
-        row_of(record, Path())
-        report_line(record)
-        # Earlier versions gave what may be no crack sizes.
-        columns = ("width_trusted", *map(column, limits))
-        if any(mark[name] is not None for mark in record["unclear"] for name in columns):
-            return False
-        trusted = all(isinstance(crack["width_trusted"], bool) for crack in record["cracks"])
-        return trusted and all(crack[column(limit)] in ANSWERS for limit in limits for crack in record["cracks"])
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-        return False
-
-
 def find_foreground(text: str, prompt: Prompt, pixels: np.ndarray) -> Foreground | None:
     """Where to look: None for everywhere.
 
@@ -515,61 +476,6 @@ def save_grey(path: Path, values: np.ndarray) -> None:
     """Write (height, width) of 0 to 255 as a greyscale PNG."""
     with atomic_path(path) as temporary:
         marked(Image.fromarray(values.astype(np.uint8))).save(temporary)
-
-
-def row_of(record: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A record's row of photos.csv."""
-    row = {name: record.get(name) for name in COLUMNS}
-    if record["status"] == UNREADABLE:
-        return row
-    cracks = record["cracks"]
-    largest = {
-        f"{name}_{unit}": max((crack[f"{what}_{unit}"] for crack in some), default=None)
-        for name, what, some in (("longest", "length", cracks), ("widest", "max_width", _wide(cracks)))
-        for unit in (("px", "mm") if record["mm_per_pixel"] else ("px",))
-    }
-    seam_ratio = record["seams"] and record["seams"]["ratio"]
-    return row | {
-        "cracks": len(cracks),
-        "unclear": len(record["unclear"]),
-        "seam_ratio": seam_ratio,
-        "folder": folder.as_posix(),
-        **largest,
-    }
-
-
-def report_line(record: dict[str, Any]) -> str:
-    """What is told about a photograph."""
-    if record["status"] == UNREADABLE:
-        return on_one_line(f"NOT READ  {record['photo']}: {record['reason']}")
-    cracks = record["cracks"]
-    text = counted(len(cracks), "crack")
-    if cracks:
-        unit = "mm" if record["mm_per_pixel"] else "px"
-        digits = 2 if unit == "mm" else 1
-        width, doubted = (max(crack[f"max_width_{unit}"] for crack in some) for some in (_wide(cracks), cracks))
-        about = "" if any(map(_is_sure, cracks)) else ABOUT
-        first = cracks[0]
-        long = first[f"length_{unit}"], first[f"length_low_{unit}"], first[f"length_high_{unit}"]
-        text += f", longest {told_length(*long, unit)}, widest {about}{width:.{digits}f} {unit}"
-        text += f" (in doubt: {ABOUT}{doubted:.{digits}f} {unit})" if doubted > width else ""
-    text += others(Counter(mark["note"] for mark in record["unclear"]), record["short"])
-    if record["reason"]:
-        text = f"NOT MEASURED, {record['reason']}"
-    ratio = record["seams"] and record["seams"]["ratio"]
-    seam = "" if ratio is None else f", seams {ratio:.2f}"
-    note = f"\nnote: {record['note']}" if record.get("note") else ""
-    return f"{on_one_line(record['photo'])}: {text} ({record['seconds']:.1f} s{seam}){note}"
-
-
-def _wide(cracks: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """The cracks among which the widest is: those whose maximum width is to be trusted, where there are some."""
-    return [crack for crack in cracks if _is_sure(crack)] or cracks
-
-
-def _is_sure(crack: Mapping[str, Any]) -> bool:
-    """Whether the maximum width of a crack of a record is to be trusted."""
-    return bool(crack["width_trusted"]) and not is_hole(crack["mean_width_px"], crack["max_width_px"])
 
 
 class _Progress:

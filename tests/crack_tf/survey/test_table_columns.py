@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crack_tf.inference import segment
+from crack_tf.inference import segment, segment_told
 from crack_tf.photo import measure
 from crack_tf.photo.limits import column
 from crack_tf.photo.measure_config import PROFILES
@@ -51,7 +51,7 @@ TABLES = {
 PHOTOGRAPHS = {
     CRACKS: Table("photographs.md", "A row per crack", (*measure.TABLE_COLUMNS, column(0.3))),
     PROFILES: Table("photographs.md", "A row per place of a crack", measure.PROFILE_COLUMNS),
-    segment.PHOTOS: Table("photographs.md", "A row per photograph", segment.COLUMNS),
+    segment.PHOTOS: Table("photographs.md", "A row per photograph", segment_told.COLUMNS),
 }
 
 
