@@ -24,21 +24,9 @@ PACKAGES = ("crack_tf", "tuning", "tflite")
 PARSING = {"tflite.cli", "crack_tf.data.flight", "crack_tf.data.label_verbs"}
 # From the ground up. A room imports only rooms that stand before it; docs/layout.md shows them in this order.
 ROOMS = (
-    *(
-        "tflite",
-        "common",
-        "models",
-        "photo",
-        "synthetic",
-        "inference",
-        "data",
-        "survey",
-        "evaluation",
-        "training",
-        "quantisation",
-    ),
-    *("zoo", "deploy", "tuning", "reporting", "explain", "adaptation"),
-)
+    "tflite", "common", "models", "photo", "synthetic", "inference", "data", "survey", "evaluation", "training",
+    "quantisation", "zoo", "deploy", "tuning", "reporting", "explain", "adaptation",
+)  # fmt: skip
 # Own modules imported in functions, by the module that does it: each brings a heavy package that is not always there or wanted.
 LAZY: dict[str, set[str]] = {
     # OpenCV, an extra, which no other data set takes.
@@ -57,37 +45,20 @@ LAZY: dict[str, set[str]] = {
 
 # Dataclasses that are filled bit by bit and stay in their room.
 GROWING = {
-    *("crack_tf.photo.skeleton.Branch", "crack_tf.photo.skeleton.SkeletonGraph", "crack_tf.survey.pipeline.Run"),
-    *(
-        "crack_tf.survey.walls._Group",
-        "crack_tf.synthetic.joints._Relief",
-        "tflite.device.frames._Arrival",
-        "tflite.device.journal._Reading",
-    ),
-    *(
-        "tflite.device.loop.Tally",
-        "tflite.device.loop.Unplaced",
-        "tflite.jpeg._Frame",
-        "tflite.place.logcontent.LogContent",
-    ),
-}
+    "crack_tf.photo.skeleton.Branch", "crack_tf.photo.skeleton.SkeletonGraph", "crack_tf.survey.pipeline.Run",
+    "crack_tf.survey.walls._Group", "crack_tf.synthetic.joints._Relief", "tflite.device.frames._Arrival",
+    "tflite.device.journal._Reading", "tflite.device.loop.Tally", "tflite.device.loop.Unplaced", "tflite.jpeg._Frame",
+    "tflite.place.logcontent.LogContent",
+}  # fmt: skip
 # Functions that other rooms import and that give a dictionary of anything: what stands in a file, or goes into one, as it is.
 FILE_CONTENT = {
-    *(
-        "crack_tf.common.provenance.environment",
-        "crack_tf.reporting.annotations.to_coco",
-        "crack_tf.synthetic.flight.write_flight",
-    ),
-    *(
-        "crack_tf.evaluation.pixels.summarise",
-        "crack_tf.inference.maps.photo_columns",
-        "crack_tf.photo.crack.range_row",
-    ),
-    *("crack_tf.training.runs.flatten", "crack_tf.training.runs.read_history", "tflite.device.bundle.sealed"),
-    *("tflite.files.csv_rows", "tflite.files.read_json", "tflite.files.stream_csv", "tflite.outputs.read_mark"),
-    *("tflite.hardware.board", "tflite.hardware.describe", "tflite.measure.compare"),
-    "tuning.space.search_space",  # and what is held: a model's hyperparameters
-}
+    "crack_tf.common.provenance.environment", "crack_tf.reporting.annotations.to_coco",
+    "crack_tf.synthetic.flight.write_flight", "crack_tf.evaluation.pixels.summarise",
+    "crack_tf.inference.maps.photo_columns", "crack_tf.photo.crack.range_row", "crack_tf.training.runs.flatten",
+    "crack_tf.training.runs.read_history", "tflite.device.bundle.sealed", "tflite.files.csv_rows",
+    "tflite.files.read_json", "tflite.files.stream_csv", "tflite.outputs.read_mark", "tflite.hardware.board",
+    "tflite.hardware.describe", "tflite.measure.compare", "tuning.space.search_space",  # and what is held: a model's hyperparameters
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def write_since(
     ]
     outlines: dict[str, tuple[Polygon, ...]] = {}
     for change, pair in zip(changes, pairs, strict=True):
-        outlines |= _outlines(out, change, by_id, sizes, pair, parts)
+        outlines |= _outlines(change, by_id, sizes, pair, parts)
     since = replace(since, changes=tuple(changes), outlines=outlines)
     standing = without_rejected(since, review, 1)
     write_changes(out, standing)
@@ -163,7 +163,6 @@ def _part(known: np.ndarray) -> tuple[tuple[slice, slice], Part]:
 
 
 def _outlines(
-    out: Path,
     change: Change,
     findings: Mapping[str, Finding],
     sizes: Sequence[Mapping[str, tuple[int, int]]],

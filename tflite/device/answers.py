@@ -170,8 +170,10 @@ def compare(
     labels = np.array([item.label for item in items])
     golden_at = {name: chosen.index(position) for name, position in job.reference["golden_tiles"].items()}
     wrong = {name: place for name, place in golden_at.items() if decisions[place] != (name == "crack")}
-    unit = classifier.unit
-    nodes = classifier.nodes
+    # What the workstation took for the opposite too is the model's error, and says nothing about this board.
+    turned_here = [name.replace("_", " ") for name, place in wrong.items() if decisions[place] != there[place]]
+    weak = [name.replace("_", " ") for name, place in wrong.items() if decisions[place] == there[place]]
+    unit, nodes = classifier.unit, classifier.nodes
     problems = []
     if over := int(np.sum(differences > tolerance)):
         problems.append(
@@ -180,32 +182,16 @@ def compare(
         )
     if not abs(golden - recorded["golden"]) <= tolerance:  # written so that NaN fails too
         problems.append(f"the golden input gives {golden:g}, the workstation had {recorded['golden']:g}")
-    # What the workstation took for the opposite too is the model's error, and says nothing about this board.
-    for name, place in wrong.items():
-        if decisions[place] != there[place]:
-            problems.append(
-                f"the golden {name.replace('_', ' ')} tile is taken for the opposite, and was not on the workstation"
-            )
+    problems += [
+        f"the golden {name} tile is taken for the opposite, and was not on the workstation" for name in turned_here
+    ]
     if job.delegate == "xnnpack" and not nodes.delegates and recorded["nodes"]["delegates"]:
         problems.append("XNNPACK took no operator here: right answers, but many times slower")
-    notes = []
-    if weak := [name.replace("_", " ") for name, place in wrong.items() if decisions[place] == there[place]]:
-        notes.append(
-            f"the model takes the golden {' and '.join(weak)} tile for the opposite, here as on the workstation: the model is weak, "
-            "this board is not to blame"
-        )
-    if flipped and not problems:
-        notes.append(f"rounding turned {len(flipped)} decision(s) at the threshold: {', '.join(flipped[:3])}")
-    if same_pixels < len(items):
-        notes.append(
-            f"{len(items) - same_pixels} of {len(items)} tiles decode to other pixels than on the workstation "
-            "(another Pillow or JPEG library)"
-        )
     return {
         "model": job.path.stem,
         "delegate": job.delegate,
         "problems": problems,
-        "notes": notes,
+        "notes": _notes(weak, [] if problems else flipped, len(items) - same_pixels, len(items)),
         "sha256": classifier.sidecar.sha256,
         "tiles": len(items),
         "unit": unit,
@@ -225,6 +211,30 @@ def compare(
         "nodes_remaining": nodes.remaining,
         "raw": [int(value) for value in outputs] if unit == "step" else [float(value) for value in outputs],
     }
+
+
+def _notes(weak: list[str], flipped: list[str], other_pixels: int, tiles: int) -> list[str]:
+    """What is to be known and is no problem of the board.
+
+    Args:
+        weak: golden tiles that the workstation takes for the opposite too.
+        flipped: tiles that rounding turned.
+        other_pixels: tiles that decode to other pixels here.
+        tiles: all of them.
+    """
+    notes = []
+    if weak:
+        notes.append(
+            f"the model takes the golden {' and '.join(weak)} tile for the opposite, here as on the workstation: the model is weak, "
+            "this board is not to blame"
+        )
+    if flipped:
+        notes.append(f"rounding turned {len(flipped)} decision(s) at the threshold: {', '.join(flipped[:3])}")
+    if other_pixels:
+        notes.append(
+            f"{other_pixels} of {tiles} tiles decode to other pixels than on the workstation (another Pillow or JPEG library)"
+        )
+    return notes
 
 
 def table(rows: list[dict[str, Any]]) -> str:
