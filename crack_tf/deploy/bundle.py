@@ -50,7 +50,7 @@ from tflite.words import counted
 REQUIREMENTS = "requirements-device.txt"
 GOLDEN_TILES = "golden-tiles"  # the data set of the models' own golden tiles
 SHIPPED = Path(__file__).parents[1] / "shipped"  # links in a checkout
-# Of tflite/: what needs TensorFlow or tfmot stays on the workstation.
+# Of tflite/: what needs TensorFlow or tfmot stays on the workstation. The one list of these.
 HOST_MODULES = ("compare.py", "convert.py", "qat.py")
 
 

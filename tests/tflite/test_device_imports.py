@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 import tflite
+from crack_tf.deploy.bundle import HOST_MODULES
 
 ROOT = Path(tflite.__file__).parents[1]
-HOST = ("qat", "convert", "compare")  # the one list of them
-# A new module is on the device side unless it is named above.
+HOST = tuple(Path(name).stem for name in HOST_MODULES)
+# A new module is on the device side unless it is named there.
 DEVICE = tuple(
     ".".join(path.relative_to(ROOT / "tflite").with_suffix("").parts)
     for path in sorted((ROOT / "tflite").rglob("*.py"))
