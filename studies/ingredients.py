@@ -6,8 +6,9 @@ MobileNetV2 at 96 pixels from ImageNet's weights, 400 steps of 32 tiles at a con
 three quarters of epochs, of a tile and of a blurred copy, as the default is. `studies.real_scenes` says what the parts are. The threshold
 of each finds 90 % of the cracks of the same validation tiles. "without scenes" and the like leave out the set and what is drawn onto its
 pictures; the shapes of drone concrete's cracks stay in what is drawn. "with" are parts that the default does not have.
-The default itself was trained more than ten times as long at 160 pixels: this tells what matters, not how good it is.
-Cost: an hour and a half on one core for one seed; stopped, the same command goes on.
+The default itself was trained more than ten times as long at 160 pixels: this tells what matters, not how good it is. What would still
+better it is asked of trainings that go on from its own weights, at its own size.
+Cost: two hours on one core for one seed; stopped, the same command goes on.
 Expected: docs/results.md#what-each-part-of-the-training-brings.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.ingredients   (after the manifests of `python -m studies.real_scenes`)
 """
@@ -43,6 +44,7 @@ from tflite.manifest import Manifest, read_manifest, write_manifest
 from tflite.metrics import confusion, roc_auc
 from tflite.sidecar import read_sidecar
 
+DEFAULT = Path("crack_tf/zoo_models/mobilenet_v2_real") / MODEL_FILE
 OUT, WORK = Path("results/ingredients"), Path("runs/ingredients")
 EPOCHS, STEPS, SECOND_VIEW, RECALL = 8, 50, 5, 0.9
 LONG = (2, 4, 8, 16, 32)  # epochs of the curve of steps
@@ -61,7 +63,8 @@ class Training:
         left_out: names of real and drawn sets that it learns nothing from.
         options: of `crack-tf train` that differ from the usual ones; later ones count.
         size: side of the input in pixels.
-        epochs: of 50 steps each.
+        epochs: of 50 steps each; 0 asks the start as it is.
+        start: file of the model whose weights it goes on from; None for ImageNet's.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Training:
     options: str = USUAL_OPTIONS
     size: int = 96
     epochs: int = EPOCHS
+    start: Path | None = None
 
 
 DRAWN_SETS = tuple(DRAWN)
@@ -95,6 +99,19 @@ CURVES = (
     *(Training(name, options=f"{USUAL_OPTIONS} --limit {share}") for share, name in SHARES.items()),
     *(Training(f"{size} pixels", size=size) for size in SIZES),
 )
+AS_SHIPPED = Training("the default as shipped", size=160, epochs=0, start=DEFAULT)
+GOING_ON = (
+    AS_SHIPPED,
+    *(
+        Training(f"the default trained on{how}", options=f"{USUAL_OPTIONS}{more}", size=160, epochs=16, start=DEFAULT)
+        for how, more in (
+            ("", ""),
+            (" with masks", " --mask-weight 0.5"),
+            (" with masks and their highest cell", " --mask-weight 0.5 --hp cells=16"),
+        )
+    ),
+)
+TRAININGS = (*PARTS, *CURVES, *GOING_ON)
 
 
 def reduced(manifest: Manifest, left_out: Sequence[str]) -> Manifest:
@@ -112,14 +129,15 @@ def step(training: Training, seed: int, data: Path, work: Path = WORK) -> Step:
             f"--model mobilenet_v2 --image-size {training.size} --unfreeze-blocks 13 --batch 32 --epochs {training.epochs} "
             f"--steps-per-epoch {STEPS} --learning-rate 6e-4 --schedule constant --warmup-steps {STEPS} --val-limit 200 "
             f"--target-recall {RECALL} --seed {seed} {training.options}",
-            *("--weights", weights(), "--data", data),
+            *(("--init-from", training.start) if training.start else ("--weights", weights())),
+            *("--data", data),
         ),
     )
 
 
 def steps(seed: int = 0, work: Path = WORK) -> list[Step]:
     """All trainings of a seed; their manifests are made by `run`."""
-    return [step(training, seed, _data(training, work), work) for training in (*PARTS, *CURVES)]
+    return [step(training, seed, _data(training, work), work) for training in TRAININGS if training.epochs]
 
 
 def _data(training: Training, work: Path) -> Path:
@@ -134,10 +152,12 @@ def folder(training: Training, seed: int, work: Path = WORK) -> Path:
 
 def asked_with(training: Training) -> Iterator[tuple[str, range, int]]:
     """(name, epochs from 1 whose weights are averaged, window of a second look or 0) of what is asked of a training."""
-    yield "last epoch, one look", range(EPOCHS, EPOCHS + 1), 0
-    yield "averaged, one look", _last(EPOCHS), 0
-    for epochs in LONG if training.epochs > EPOCHS else (EPOCHS,):
-        yield f"{epochs * STEPS} steps", _last(epochs), SECOND_VIEW
+    if training.start is None:
+        yield "last epoch, one look", range(EPOCHS, EPOCHS + 1), 0
+        yield "averaged, one look", _last(EPOCHS), 0
+    for epochs in LONG if training.epochs > EPOCHS else (training.epochs,):
+        if epochs <= training.epochs:
+            yield f"{epochs * STEPS} steps", _last(epochs), SECOND_VIEW
 
 
 def _last(epochs: int) -> range:
@@ -156,11 +176,12 @@ def measure(run: Path, training: Training, seed: int, sets: Sequence[TestSet]) -
     """
     import keras
 
-    sidecar = read_sidecar(run / MODEL_FILE)
+    made = training.start if training.start and not training.epochs else run / MODEL_FILE
+    sidecar = read_sidecar(made)
     network = build_model(sidecar.model, keras, image_size=training.size, **sidecar.hyperparameters)
     tiles = [np.stack([resize_rgb(np.ascontiguousarray(tile), training.size) for tile in some.images]) for some in sets]
     for name, epochs, second_view in asked_with(training):
-        network.set_weights(_mean(run, epochs))
+        network.set_weights(_mean([_checkpoint(run, epoch) for epoch in epochs] or [made]))
         threshold = 0.0
         for place, (tested, images) in enumerate(zip(sets, tiles, strict=True)):
             logits = predict_logits(network, images, second_view=second_view)
@@ -184,11 +205,10 @@ def measure(run: Path, training: Training, seed: int, sets: Sequence[TestSet]) -
             }
 
 
-def _mean(run: Path, epochs: range) -> list[np.ndarray]:
-    """Mean weights of some epochs."""
+def _mean(files: Sequence[Path]) -> list[np.ndarray]:
+    """Mean weights of some models."""
     from crack_tf.training.average import mean_weights  # imports Keras
 
-    files = [_checkpoint(run, epoch) for epoch in epochs]
     return mean_weights([(str(file), load_keras(file).get_weights()) for file in files])
 
 
@@ -211,19 +231,21 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
         rows: of runs.csv.
 
     Returns:
-        Mean area under the curve of the sets left out, and its difference to that of all parts with the same seeds and weights, with the
-        smallest and the largest over the seeds; cracks found of the sets left out and of their clean tiles left alone, means of sets;
-        area of SDNET2018's reviewed walls and of drone concrete; share of clean scenes and of spalling that is left alone.
+        Mean area under the curve of the sets left out, and its difference to that of all parts with the same seeds and weights, or of the
+        default where a training goes on from it, with the smallest and the largest over the seeds; cracks found of the sets left out and
+        of their clean tiles left alone, means of sets; area of SDNET2018's reviewed walls and of drone concrete; share of clean scenes and
+        of spalling that is left alone.
     """
     areas: dict[tuple[str, str, str], float] = {}
     for key in dict.fromkeys((str(row["training"]), str(row["weights"]), str(row["seed"])) for row in rows):
         areas[key] = _mean_of([float(row["auc"]) for row in _of(rows, *key) if row["set"] in LEFT_OUT])
     found = []
     alike = [training.name for training in (*PARTS[1:], *CURVES) if training.name != LONGER]
+    going_on = [training.name for training in GOING_ON]
     for training, asked in dict.fromkeys(key[:2] for key in areas):
         seeds = [key[2] for key in areas if key[:2] == (training, asked)]
         mine = [row for seed in seeds for row in _of(rows, training, asked, seed)]
-        usual = (ALL, asked if training in alike else USUAL)
+        usual = (AS_SHIPPED.name, "0 steps") if training in going_on else (ALL, asked if training in alike else USUAL)
         falls = [areas[training, asked, seed] - areas[*usual, seed] for seed in seeds if (*usual, seed) in areas]
         found.append(
             {
@@ -264,7 +286,7 @@ def _left_alone(rows: Sequence[Mapping[str, Any]], name: str) -> float:
 
 
 def table(found: Sequence[Mapping[str, Any]]) -> str:
-    """The parts as Markdown.
+    """The parts, and trainings that go on from the default, as Markdown.
 
     Args:
         found: rows of summary.csv.
@@ -274,18 +296,20 @@ def table(found: Sequence[Mapping[str, Any]]) -> str:
         "| AUC sdnet2018 reviewed | AUC drone concrete |",
         "|---" * 9 + "|",
     ]
-    parts = [training.name for training in PARTS]
+    parts, going_on = [[training.name for training in some] for some in (PARTS, GOING_ON)]
     for row in found:
-        usual = row["weights"] == USUAL
-        if row["training"] not in parts or not (usual or (row["training"] == ALL and not _steps_of(row))):
+        name, steps = row["training"], _steps_of(row)
+        if name == AS_SHIPPED.name or (name in parts and row["weights"] == USUAL):
+            told = name
+        elif name in going_on or (name == ALL and not steps):
+            told = f"{name}, {row['weights']}"
+        else:
             continue
-        name = row["training"] if usual else f"{row['training']}, {row['weights']}"
         change = "{difference:+.3f}, {least_difference:+.3f} to {largest_difference:+.3f}".format(
-            **{name: float(row[name]) for name in ("difference", "least_difference", "largest_difference")}
+            **{some: float(row[some]) for some in ("difference", "least_difference", "largest_difference")}
         )
-        first = usual and row["training"] == ALL
         shares = ("recall", "specificity", "specificity scenes", "specificity cssc spalling")
-        cells = [name, f"{float(row['auc']):.3f}", "-" if first else change]
+        cells = [told, f"{float(row['auc']):.3f}", "-" if told in (ALL, AS_SHIPPED.name) else change]
         cells += [f"{float(row[share]):.2f}" for share in shares]
         cells += [f"{float(row[f'auc {some}']):.3f}" for some in ("sdnet2018 reviewed", "drone concrete")]
         lines.append(f"| {' | '.join(cells)} |")
@@ -372,14 +396,14 @@ def run(args: argparse.Namespace) -> None:
     if not mix.is_file():
         raise CrackError(f"{mix} is not there: `python -m studies.real_scenes` makes it, before its trainings.")
     use_tensorflow()
-    units = [(training, seed) for seed in range(args.seeds) for training in (*PARTS, *CURVES)]
+    units = [(training, seed) for seed in range(args.seeds) for training in TRAININGS]
     files = {unit: args.work / f"{folder(*unit, args.work).name}.csv" for unit in units}
     sets: list[TestSet] = []
     for training, seed in [unit for unit in units if not files[unit].is_file()][: args.more]:
         data = _data(training, args.work)
         if not data.is_file():
             write_manifest(data, reduced(read_manifest(mix), training.left_out))
-        if follow([step(training, seed, data, args.work)]):
+        if training.epochs and follow([step(training, seed, data, args.work)]):
             raise CrackError(f"the training {training.name!r} failed, see above.")
         sets = sets or list(load_sets(args.limit))
         write_csv(files[training, seed], list(measure(folder(training, seed, args.work), training, seed, sets)))

@@ -10,10 +10,13 @@ pytest.importorskip("keras")
 
 from studies.ingredients import (
     ALL,
+    AS_SHIPPED,
     CURVES,
     EPOCHS,
+    GOING_ON,
     LONG,
     PARTS,
+    TRAININGS,
     USUAL,
     asked_with,
     curve_table,
@@ -25,8 +28,6 @@ from studies.ingredients import (
 )
 from studies.views import LEFT_OUT
 from tflite.manifest import Item, Manifest
-
-UNITS = (*PARTS, *CURVES)
 
 
 def item(group: str) -> Item:
@@ -43,11 +44,12 @@ def test_what_was_drawn_onto_a_set_that_is_left_out_goes_too() -> None:
 
 
 def test_names_and_folders_are_told_apart() -> None:
-    assert len({step(training, 0, Path("mix.csv")).done for training in UNITS}) == len(UNITS)
+    assert len({step(training, 0, Path("mix.csv")).done for training in TRAININGS}) == len(TRAININGS)
 
 
 def test_weights_are_means_of_epochs_that_the_training_has() -> None:
-    for training in UNITS:
+    assert [*asked_with(AS_SHIPPED)] == [("0 steps", range(1, 1), 5)]
+    for training in (*PARTS, *CURVES, *GOING_ON[1:]):
         epochs = {epoch for _, mean, _ in asked_with(training) for epoch in mean}
         assert min(epochs) >= 1
         assert max(epochs) == training.epochs
@@ -70,7 +72,7 @@ def rows() -> list[dict[str, object]]:
             "tn": 9,
             "fp": 1,
         }
-        for place, training in enumerate(UNITS)
+        for place, training in enumerate(TRAININGS)
         for seed in (0, 1)
         for name, _, _ in asked_with(training)
         for some in (*LEFT_OUT, "sdnet2018 reviewed", "drone concrete", "scenes", "cssc spalling")
@@ -85,10 +87,15 @@ def test_differences_are_those_to_all_parts_of_the_same_seed(tmp_path: Path) -> 
     assert (second["seeds"], second["recall"], second["specificity scenes"]) == (2, 0.8, 0.9)
     assert second["difference"] == pytest.approx(-0.022)
     assert (second["least_difference"], second["largest_difference"]) == pytest.approx((-0.024, -0.02))
+    assert {row["difference"] for row in found if row["training"] == AS_SHIPPED.name} == {0}
+    further = next(row for row in found if row["training"] == GOING_ON[1].name)
+    assert further["difference"] == pytest.approx(-0.011)  # to the default, the row before
     lines = table(found).splitlines()
     assert [line.split(" |")[0] for line in lines[2:]] == [
         *(f"| {ALL}, {weights}" for weights in ("last epoch, one look", "averaged, one look")),
         *(f"| {training.name}" for training in PARTS),
+        f"| {AS_SHIPPED.name}",
+        *(f"| {training.name}, {steps} steps" for training in GOING_ON[1:] for steps in (100, 200, 400, 800)),
     ]
     assert "| pixels | 64: 0.724, 96: 0.900, 128: 0.713 |" in curve_table(found)
     draw(found, tmp_path)
