@@ -36,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--overlay", action="store_true", help="also draw a heat map over each photograph; needs --out")
     parser.add_argument(
         "--tile",
-        type=_tile,
+        type=tile_side,
         default=None,
         metavar="auto|PX",
         help="side of a tile in pixels of the photograph; default: auto, as many millimetres as the model's training tiles, where "
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
     return run_main(lambda: run(args), interrupted=hint)
 
 
-def _tile(text: str) -> int | None:
+def tile_side(text: str) -> int | None:
     """argparse type: auto or pixels."""
     if text == "auto":
         return None

@@ -164,9 +164,9 @@ def quiet(log: Path) -> Iterator[None]:
 
 
 def _attempt(outcome: Outcome, rung: Rung, recipe: Recipe, folder: Path) -> Outcome:
+    use_tensorflow()
     import keras
 
-    use_tensorflow()
     keras.backend.clear_session()  # graphs of earlier trials would fill the memory
     run = folder / "run"
     lock = folder.parent.parent / "timing.lock"

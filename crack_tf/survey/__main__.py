@@ -20,6 +20,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from crack_tf.photo.limits import HELP
+from crack_tf.predict import tile_side
 from tflite.arguments import option_of
 from tflite.cli import (
     EXIT_GAPS,
@@ -93,7 +94,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     models.add_argument(
         "--tile",
-        type=_tile,
+        type=tile_side,
         metavar="auto|PX",
         help="side of a tile; default: auto, as many millimetres as the model's training tiles, else as many pixels",
     )
@@ -280,18 +281,6 @@ def _report_only(out: Path) -> int:
         )
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB.")
     return 0
-
-
-def _tile(text: str) -> int | None:
-    """argparse type: auto or pixels."""
-    from tflite.device.tiles import MIN_SIDE
-
-    if text == "auto":
-        return None
-    side = positive_int(text)
-    if side < MIN_SIDE:
-        raise argparse.ArgumentTypeError(f"must be auto or at least {MIN_SIDE} pixels, got {text}")
-    return side
 
 
 if __name__ == "__main__":
