@@ -82,17 +82,30 @@ def run_main(
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells a command line that it does not take in one line: what is wrong, the nearest option to a mistyped one, and where all are."""
+    """Tells a command line that it does not take in one line: what is wrong, the nearest option to a mistyped one, and where all are.
+
+    An option given twice with different values is one of them: argparse would take the last without a word.
+    """
 
     _words: Sequence[str] = ()
+    _given: dict[str, str]  # what stood after each option
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
         """As argparse's, but words that no option takes are an error here: a verb of a verb knows its own options."""
-        self._words = sys.argv[1:] if args is None else list(args)
+        self._words, self._given = sys.argv[1:] if args is None else list(args), {}
         found, rest = super().parse_known_args(args, namespace)
         if rest:
             self.error(f"unrecognized arguments: {' '.join(rest)}")
         return found, rest
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        # Here, where what was written is still known: a type may have made None of it.
+        if action.option_strings and isinstance(action, argparse._StoreAction):  # neither append nor a flag
+            option, text = action.option_strings[-1], " ".join(arg_strings)
+            before = self._given.setdefault(option, text)
+            if text != before:
+                self.error(f"{option} is given twice, with {before!r} and {text!r}: leave one out")
+        return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
         """Print one line and end with argparse's exit code."""

@@ -16,6 +16,7 @@ from crack_tf.inference.predictor import load_predictor
 from crack_tf.zoo import adoption
 from crack_tf.zoo.adoption import golden_path
 from tests.dark_model import write_dark_model
+from tests.options import instead
 from tests.own_models import BRIGHT, DARK, SIZE, logit_of, write_own_model, write_pictures
 from tflite.benchmark import main as benchmark
 from tflite.device.journal import read_journal
@@ -50,7 +51,7 @@ def refused(pictures: list[str], capsys: pytest.CaptureFixture[str]) -> Callable
 
     def call(path: Path, *options: str) -> str:
         before = sorted(path.parent.iterdir())
-        assert adopt.main([str(path), *pictures, *options]) == 2
+        assert adopt.main(instead([str(path), *pictures], options)) == 2
         assert sorted(path.parent.iterdir()) == before
         return capsys.readouterr().err
 
@@ -127,7 +128,7 @@ def test_options_that_contradict_the_file_or_each_other_are_refused(
     options: list[str], message: str, refused: Callable[..., str], tmp_path: Path
 ) -> None:
     path = write_own_model(tmp_path / "m" / "own.tflite", "softmax")
-    assert message in refused(path, *STATED, *options)
+    assert message in refused(path, *instead(STATED, options))
 
 
 def test_a_scaling_that_a_quantised_input_cannot_hold_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from crack_tf.inference.predictor import load_predictor
 from crack_tf.models import MODELS
 from crack_tf.quantisation.config import PARTS
 from crack_tf.quantisation.fine_tune import qat_batches
+from tests.options import instead
 from tests.quantised_models import DEEP, HYPERPARAMETERS
 from tflite.errors import CrackError
 from tflite.files import sha256_file
@@ -45,7 +46,7 @@ QUICK = [
 
 
 def call(run: Path, out: Path, *options: str) -> int:
-    return export.main([str(run), "--out", str(out), *QUICK, *options])
+    return export.main(instead([str(run), "--out", str(out), *QUICK], options))
 
 
 def make_run(folder: Path, name: str, manifest: Manifest) -> Path:

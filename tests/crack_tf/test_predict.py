@@ -25,6 +25,7 @@ from crack_tf.inference.overlay import draw_overlay
 from crack_tf.models.shipped import Chosen, find_model, read_zoo
 from crack_tf.predict import main
 from tests.dark_model import SIZE, write_dark_model
+from tests.options import instead
 from tflite.errors import CrackError
 from tflite.runtime import Classifier
 
@@ -247,7 +248,7 @@ def test_what_cannot_be_done_is_said_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     placed = [text.replace("PHOTOS", str(photos)).replace("OUT", str(tmp_path / "out")) for text in options]
-    assert main([str(photos), "--model", str(model), *placed]) == 2
+    assert main(instead([str(photos), "--model", str(model)], placed)) == 2
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.count("error:") == 1

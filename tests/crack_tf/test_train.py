@@ -19,6 +19,7 @@ from crack_tf.train import main
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.runs import OUTPUT, check_same_run
 from tests import warm
+from tests.options import instead
 from tests.pairs_on_disk import write_pairs
 from tflite.cli import count_or_share
 from tflite.errors import CrackError
@@ -131,7 +132,7 @@ def test_impossible_option_exits_2_with_one_line_that_names_it(
     options, message, tiny_manifest, tmp_path, capsys
 ) -> None:
     out = tmp_path / "run"
-    assert main([*QUICK, "--data", str(tiny_manifest.source), "--out", str(out), *options]) == 2
+    assert main(instead([*QUICK, "--data", str(tiny_manifest.source), "--out", str(out)], options)) == 2
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
@@ -201,7 +202,7 @@ def test_a_model_of_masks_trains_into_a_run_folder_of_the_same_kind(pairs: Manif
 )
 def test_impossible_option_of_masks_exits_2_and_is_named(options, message, pairs: Manifest, tmp_path, capsys) -> None:
     command = QUICK_MASKS[:4] if options[0] == "--model" else QUICK_MASKS
-    assert main([*command, "--data", str(pairs.source), "--out", str(tmp_path / "run"), *options]) == 2
+    assert main(instead([*command, "--data", str(pairs.source), "--out", str(tmp_path / "run")], options)) == 2
     assert message in capsys.readouterr().err
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from crack_tf.models import MODELS
 from crack_tf.tune import main
 from tests import warm
+from tests.options import instead
 from tests.pairs_on_disk import write_left_out
 from tflite.files import read_json
 from tflite.manifest import Manifest
@@ -154,9 +155,7 @@ def test_a_search_killed_in_a_trial_goes_on_with_it(
         "width",
         "--vary",
         "width=4,8",
-        *TINY,
-        "--epochs",
-        "3",
+        *instead(TINY, ["--epochs", "3"]),
         "--trials",
         "2",
         "--reference",

@@ -234,6 +234,9 @@ def small_parser() -> Parser:
     verb.add_argument("--out", required=True)
     verb.add_argument("--overlap", type=fraction)
     verb.add_argument("--limits", metavar="A,B")
+    verb.add_argument("--size", nargs=2)
+    verb.add_argument("--fg", action="append")
+    verb.add_argument("--dry", action="store_true")
     return parser
 
 
@@ -250,6 +253,10 @@ def small_parser() -> Parser:
         ("a.jpg", "the following arguments are required: --out"),
         ("--out x -- --ouput", ""),
         ("a.jpg --out x --over 0.2", ""),
+        ("a.jpg --out x --out y", "--out is given twice, with 'x' and 'y': leave one out"),
+        ("a.jpg --out x --over .2 --overlap=.3", "--overlap is given twice, with '.2' and '.3': leave one out"),
+        ("a.jpg --out x --size 1 2 --size 1 3", "--size is given twice, with '1 2' and '1 3': leave one out"),
+        ("a.jpg --out x --out=x --fg 1 --fg 2 --dry --dry", ""),
     ],
 )
 def test_a_wrong_option_is_told_in_one_line_with_the_nearest_one(

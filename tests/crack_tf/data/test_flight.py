@@ -14,6 +14,7 @@ from crack_tf.survey.camera import Locator
 from crack_tf.synthetic.flight import write_flight
 from crack_tf.synthetic.flight_geometry import move
 from crack_tf.synthetic.flight_plan import Plan
+from tests.options import instead
 from tflite.errors import CrackError
 from tflite.images import load_rgb
 from tflite.place.flightlog import read_flight_log
@@ -117,7 +118,7 @@ def test_the_command_writes_a_flight_and_overwrites_only_flights(tmp_path, capsy
     assert main([*command, "--cracks", "1"]) == 0
     assert "2 photographs of 1 pier with" in capsys.readouterr().out
     assert main(command) == 2
-    assert main([*command, "--overwrite", "--columns", "1"]) == 0
+    assert main(instead(command, ["--overwrite", "--columns", "1"])) == 0
     assert [path.name for path in (tmp_path / "f/photos").iterdir()] == ["IMG_0001.jpg"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("mine")

@@ -16,6 +16,7 @@ from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.inference.predictor import load_map_predictor, load_predictor
 from crack_tf.quantisation.config import PARTS
 from crack_tf.quantisation.fine_tune import qat_batches
+from tests.options import instead
 from tests.pairs_on_disk import write_pairs
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_file
@@ -78,7 +79,7 @@ def run_folder(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def call(run: Path, out: Path, *options: str) -> int:
-    return export.main([str(run), "--out", str(out), *QUICK, *options])
+    return export.main(instead([str(run), "--out", str(out), *QUICK], options))
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.crack_tf.survey.small_flight import write_flight, write_models
+from tests.options import instead
 
 KILLS = 8
 GAPS = 1  # exit code of these surveys: one photograph is damaged
@@ -100,7 +101,7 @@ def test_stopped_at_every_single_write_the_result_is_identical(tmp_path, monkeyp
 
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1748770200")
     photos = write_flight(tmp_path / "DCIM", count=3)
-    options = [*write_models(tmp_path / "models").options, "--jobs", "1"]
+    options = instead(write_models(tmp_path / "models").options, ["--jobs", "1"])
     rename, left = Path.replace, [0]
 
     def counted(path: Path, target: Path) -> Path:
