@@ -179,7 +179,7 @@ def plan_flight(
     Args:
         config: what is asked for.
         speeds: gives the models' speeds on a board and where they are from.
-        tell: called with each line of `describe_plan` as soon as it is known, those about the flight before models are measured.
+        tell: called with each line of the plan in words as soon as it is known, those about the flight before models are measured.
 
     Raises:
         CrackError: if the camera is not known, a face is too large, or a file cannot be read.
@@ -291,11 +291,6 @@ def _order(model: ModelPlan) -> tuple[int, int, float]:
     """Where a model stands in the list: of those that do not keep up the fastest comes first, whatever is recommended."""
     verdict = (True, None, False).index(model.keeps_up)
     return verdict, model.rank if model.keeps_up is not False else 0, model.tiles / model.speed.tiles_per_s
-
-
-def describe_plan(plan: FlightPlan, config: PlanConfig) -> list[str]:
-    """The plan in words, a line each."""
-    return _describe_flight(plan, config) + _describe_board(plan, config)
 
 
 def _describe_flight(plan: FlightPlan, config: PlanConfig) -> list[str]:
