@@ -13,6 +13,7 @@ from crack_tf.common.arrays import write_npy
 from crack_tf.common.progress import bar
 from crack_tf.data.cache import cache_folder
 from crack_tf.models import build_model
+from crack_tf.models.heads import take_weights
 from crack_tf.models.keras_models import load_keras
 from tflite.convert import VIEW_WEIGHTS
 from tflite.errors import CrackError
@@ -47,7 +48,7 @@ class Network:
         changes: hyperparameters that differ from the file's.
 
     Raises:
-        CrackError: if the network has no pooled features and single logit.
+        CrackError: if the network has no pooled features and single logit, or is not what its sidecar says.
     """
 
     def __init__(
@@ -73,7 +74,13 @@ class Network:
             self.changes, self.tag = self.changes | {EARLY: early}, f"{self.tag} {EARLY} {early}"
         if self.changes:
             settings = sidecar.hyperparameters | self.changes
-            self.model = _like(self.model, build_model(sidecar.model, keras, image_size=sidecar.image_size, **settings))
+            built = build_model(sidecar.model, keras, image_size=sidecar.image_size, **settings)
+            new = take_weights(built, self.model)
+            if new is None:
+                raise CrackError(f"{path} is another network than {sidecar.model} with {sidecar.hyperparameters}.")
+            for layer in new:
+                layer.set_weights([np.zeros_like(value) for value in layer.get_weights()])
+            self.model = built
         names = {layer.name for layer in self.model.layers}
         self._parts = tuple(part for part in PARTS if f"{LOGIT}_{part}" in names) or ("",)
         if not {*self._names(POOLED), *self._names(LOGIT)} <= names:
@@ -130,16 +137,6 @@ class Network:
             layer.set_weights([own, np.array([head.bias], np.float32)] if bias else [own])
             start += len(kernel)
         return self.model
-
-
-def _like(model: Any, built: Any) -> Any:
-    """A network that was built with other hyperparameters, with a model's weights; where its last layer sees more, that weighs nothing."""
-    own = {layer.name: layer.get_weights() for layer in model.layers}
-    own.setdefault(f"{LOGIT}_{PARTS[0]}", own[LOGIT])
-    for layer in built.layers:
-        if layer.weights:
-            layer.set_weights(own.get(layer.name) or [np.zeros_like(value) for value in layer.get_weights()])
-    return built
 
 
 def shipped_smoothing(sidecar: Sidecar) -> int:

@@ -52,6 +52,26 @@ def with_cells(keras: Any, model: Any, cells: Mapping[int, str]) -> Any:
     return keras.Model(model.input, {"logit": taught, **maps, "answer": model.output}, name=model.name)
 
 
+def take_weights(model: Any, earlier: Any) -> list[Any] | None:
+    """Give a model the weights of an earlier one, layer by name; its last layer may see more (`cells`, `early`).
+
+    Returns:
+        Layers with weights that the earlier one has not, as they were; None, and nothing is changed, where the model lacks a layer of the
+        earlier one or has it in another shape.
+    """
+    own = {layer.name: layer for layer in model.layers if layer.weights}
+    given = {layer.name: layer.get_weights() for layer in earlier.layers if layer.weights}
+    if "logit" in given and "logit_late" in own:
+        kept = 1 - PEAK_SHARE if "logit_peak" in own else 1  # of the answer, where the highest cell is the rest
+        given["logit_late"] = [kept * value for value in given.pop("logit")]
+    for name, weights in given.items():
+        if name not in own or [value.shape for value in own[name].get_weights()] != [value.shape for value in weights]:
+            return None
+    for name, weights in given.items():
+        own[name].set_weights(weights)
+    return [layer for name, layer in own.items() if name not in given]
+
+
 def without_cells(keras: Any, model: Any) -> Any:
     """The classifier in what `with_cells` made; any other model as it is."""
     outputs = model.output

@@ -25,7 +25,7 @@ from crack_tf.data.registry import prepare
 from crack_tf.data.sides import side_record
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.models import build_model, get_model
-from crack_tf.models.heads import PEAK_SHARE, with_cells, without_cells
+from crack_tf.models.heads import take_weights, with_cells, without_cells
 from crack_tf.models.keras_models import MODEL_FILE, load_keras
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.curves import history_curves
@@ -290,28 +290,11 @@ def initial_model(config: TrainConfig) -> Any:
         try:
             model.set_weights(earlier.get_weights())
         except ValueError:
-            if not _filled(model, earlier):
+            if take_weights(model, earlier) is None:
                 raise CrackError(
                     f"--init-from {config.init_from!r} holds another architecture than {config.model} {hyperparameters}."
                 ) from None
     return model
-
-
-def _filled(model: Any, earlier: Any) -> bool:
-    """Whether a model has all layers of an earlier one, whose weights it then has; its last layer may see more (`cells`, `early`)."""
-    own = {layer.name: layer for layer in model.layers}
-    own |= {"logit": own["logit_late"]} if "logit_late" in own else {}
-    given = [(own.get(layer.name), layer.get_weights()) for layer in earlier.layers if layer.weights]
-    fits = all(
-        layer is not None and [value.shape for value in layer.get_weights()] == [value.shape for value in weights]
-        for layer, weights in given
-    )
-    for layer, weights in given if fits else []:
-        assert layer is not None
-        layer.set_weights(weights)
-    if fits and "logit_peak" in own:  # the pooled features' share of the logit, see `crack_tf.models.heads`
-        own["logit"].set_weights([(1 - PEAK_SHARE) * value for value in own["logit"].get_weights()])
-    return fits
 
 
 def teacher_of(config: TrainConfig) -> Teacher | None:
