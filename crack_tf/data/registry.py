@@ -70,7 +70,7 @@ class DataSet:
         clean: whether every picture is free of cracks, in folders of any name.
         left_out: whether it is kept out of every training, to tell how a model does on what it has never seen.
         made_of: sets whose test splits it is drawn from, cracks from the first.
-        page: where a person gets the set that no program can fetch; None for the others.
+        page: where a person gets the set that no program can fetch, empty where no page is known; None for the others.
     """
 
     name: str
@@ -94,11 +94,9 @@ class DataSet:
     @property
     def by_hand(self) -> str:
         """How a person gets it."""
-        page = self.page or f"https://www.kaggle.com/datasets/{self.kaggle}"
-        return (
-            f"Download {page} in a browser, unpack it to a folder named {self.local} "
-            f"and set {DATA_VARIABLE} to the folder above it."
-        )
+        page = f"https://www.kaggle.com/datasets/{self.kaggle}" if self.page is None else self.page
+        get = f"Download {page} in a browser, unpack it" if page else "No page that has it is known: unpack a copy"
+        return f"{get} to a folder named {self.local} and set {DATA_VARIABLE} to the folder above it."
 
     def fetch(self) -> Path:
         """The folder of the images: generated, found below $CRACK_TF_DATA, or downloaded with kagglehub.
@@ -195,7 +193,7 @@ DATASETS: dict[str, DataSet] = {
             local="segmentation/uav_concrete",
             neighbours=uav_concrete_stretches,
             task="segment",
-            page="https://creativecommons.org/publicdomain/zero/1.0/",
+            page="",
         ),
         DataSet(
             name="bridge_deck",
@@ -205,7 +203,7 @@ DATASETS: dict[str, DataSet] = {
             local="segmentation/bridge_deck",
             neighbours=bridge_deck_photographs,
             task="segment",
-            page="(a copy from its authors)",
+            page="",
         ),
         DataSet(
             name="uav_asphalt",
@@ -215,7 +213,7 @@ DATASETS: dict[str, DataSet] = {
             local="segmentation/uav_asphalt",
             neighbours=uav_asphalt_photographs,
             task="segment",
-            page="(a copy from its authors)",
+            page="",
         ),
         DataSet(
             name="cssc",
@@ -224,7 +222,7 @@ DATASETS: dict[str, DataSet] = {
             citation="Concrete Structure Spalling and Crack (CSSC) data set; about 8 % of crack and 10 % of no_crack are wrong",
             local="cssc",
             neighbours=cssc_photographs,
-            page="(a copy from its authors)",
+            page="",
         ),
         DataSet(
             name="scenes_clean",
@@ -233,7 +231,7 @@ DATASETS: dict[str, DataSet] = {
             citation="see sources.csv in its folder",
             local="scenes_clean",
             neighbours=scene_photographs,
-            page="(see sources.csv of the copy)",
+            page="",
             clean=True,
         ),
         DataSet(
@@ -242,7 +240,7 @@ DATASETS: dict[str, DataSet] = {
             licence="CC0-1.0 AND BSD-3-Clause",
             citation="see sources.csv in its folder",
             local="scenes_whole",
-            page="(see sources.csv of the copy)",
+            page="",
             clean=True,
             left_out=True,
         ),
@@ -252,7 +250,7 @@ DATASETS: dict[str, DataSet] = {
             licence="not stated; evaluation only",
             citation="brickwork tiles with and without cracks",
             local="brick",
-            page="(a copy from its authors)",
+            page="",
             left_out=True,
         ),
         DataSet(

@@ -22,7 +22,7 @@ def dataset_lines() -> list[str]:
     lines = []
     for entry in DATASETS.values():
         local = entry.local_copy()
-        place = f"by hand: {entry.page}" if entry.kaggle is None else f"Kaggle: {entry.kaggle}"
+        place = f"by hand: {entry.page or 'no page is known'}" if entry.kaggle is None else f"Kaggle: {entry.kaggle}"
         if local or entry.generated:
             place = f"here: {local}" if local else "made on first use"
         lines += [f"{entry.name:<16}{entry.summary}", f"{'':<16}licence {entry.licence}; {place}"]

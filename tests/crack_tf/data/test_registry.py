@@ -341,12 +341,24 @@ def test_a_set_that_must_be_fetched_by_hand_says_from_where_and_to_where(
 ) -> None:
     monkeypatch.delenv("CRACK_TF_DATA", raising=False)
     page = DATASETS[name].page
-    assert page is not None
+    assert page
     with pytest.raises(
         CrackError, match=rf"{name} is not on this machine.*segmentation/{name} and set CRACK_TF_DATA"
     ) as caught:
         locate(name)
     assert page in str(caught.value)
+
+
+def test_a_set_without_a_known_page_says_so_and_where_a_copy_goes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CRACK_TF_DATA", raising=False)
+    with pytest.raises(
+        CrackError, match="No page that has it is known: unpack a copy to a folder named segmentation/uav"
+    ):
+        locate("uav_concrete")
+    assert main(["list"]) == 0
+    assert "licence CC0-1.0; by hand: no page is known" in capsys.readouterr().out
 
 
 def test_synthetic_masks_are_drawn_on_first_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
