@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from crack_tf.common.progress import say_now as say
 from crack_tf.data.registry import prepare
-from crack_tf.models import get_model
+from crack_tf.models import build_model, get_model
 from crack_tf.models.backend import use_tensorflow
+from crack_tf.models.space import Choice
 from crack_tf.training.config import DEFAULT_DATA, TrainConfig
 from crack_tf.training.origins import sidecars_of
-from tflite.errors import CrackError
+from tflite.errors import CrackError, first_line
 from tflite.manifest import Manifest, refuse_mixed
 from tflite.outputs import check_folder, remove_leftovers
 from tuning import project, report, workers
@@ -23,7 +25,7 @@ from tuning.project import PROJECT, SEARCH, Plan, read_outcomes, search_output
 from tuning.space import search_space
 from tuning.studies import study, write_study
 from tuning.timing import write_untrained
-from tuning.trial import Recipe, Rung, train_config
+from tuning.trial import Recipe, Rung, architecture, train_config
 from tuning.tune_config import TuneConfig
 from tuning.workers import CHIEF, command_of, role
 
@@ -117,9 +119,36 @@ def make_plan(
     train_config(
         recipe, {name: dimension.default for name, dimension in space.items()}, Rung(0, config.epochs, config.epochs)
     )
+    check_buildable(recipe)
     trials = len(experiments) if experiments else config.trials
     algorithm = "grid" if experiments else config.algorithm
     return Plan(recipe, algorithm, trials, config.factor, config.iterations, manifest.sha256)
+
+
+def check_buildable(recipe: Recipe) -> None:
+    """Make sure that some trial can build its network. Defaults are tried first, and the first combination that can be built will do.
+
+    Raises:
+        CrackError: with the reason of the first, if none of what is searched and held goes together.
+    """
+    import keras
+
+    of_network = ("experiment", "image_size", *get_model(recipe.model).hyperparameters)
+    searched = {
+        name: sorted(dimension.values, key=lambda value: value != dimension.default)
+        for name, dimension in recipe.space.items()
+        if name in of_network and isinstance(dimension, Choice)
+    }
+    reason = ""
+    for values in product(*searched.values()):
+        size, hyperparameters = architecture(recipe, dict(zip(searched, values, strict=True)))
+        try:
+            build_model(recipe.model, keras, image_size=size, **hyperparameters)
+        except Exception as error:  # TensorFlow's own, too, as in a trial
+            reason = reason or first_line(error)
+        else:
+            return
+    raise CrackError(f"no combination of what is searched and held can be built: {reason}")
 
 
 def manifest_path(manifest: Manifest) -> Path:

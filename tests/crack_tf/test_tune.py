@@ -15,7 +15,7 @@ from crack_tf.models import MODELS
 from crack_tf.tune import main
 from tests import warm
 from tests.options import instead
-from tests.pairs_on_disk import write_left_out
+from tests.pairs_on_disk import write_left_out, write_pairs
 from tflite.files import read_json
 from tflite.manifest import Manifest
 from tflite.outputs import own_files
@@ -65,6 +65,19 @@ def test_bad_options_end_with_one_line_and_code_2(
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_size_that_no_combination_takes_is_told_before_the_first_trial(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorflow")
+    pairs = write_pairs(tmp_path / "pairs")
+    options = ["--model", "unet", "--data", str(pairs.source), "--out", str(tmp_path / "out")]
+    assert main([*options, "--fix", "image_size=72"]) == 2  # the fewest levels, five, take 64 or 80
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: no combination of what is searched and held can be built: unet cannot be built")
+    assert "image_size 72 with 6 levels: give a multiple of 32." in error
     assert not (tmp_path / "out").exists()
 
 
