@@ -1,12 +1,22 @@
 """The one exception a user is meant to read."""
 
+import re
+
+_IN_PYTHON = "In Python, options are arguments: --mm-per-pixel is mm_per_pixel, --overwrite is overwrite=True."
+
 
 class CrackError(Exception):
     """A problem the user can mend.
 
     The message names the argument, the value received and what to do about it. Command lines print it
-    without a traceback and exit with code 2 (see `tflite.cli`).
+    without a traceback and exit with code 2 (see `tflite.cli`). Where it names options, the traceback that Python shows says below it
+    what they are there.
     """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        if any(re.search(r"(?<![\w-])--[a-z]", str(arg)) for arg in args):
+            self.add_note(_IN_PYTHON)
 
 
 class ImageError(CrackError):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import errno
+import pickle
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -225,6 +227,24 @@ def test_a_number_with_a_comma_or_a_unit_is_told_how_to_be_written(
     with pytest.raises(argparse.ArgumentTypeError) as refused:
         parse(text)
     assert str(refused.value) == how
+
+
+@pytest.mark.parametrize(
+    ("message", "noted"), [("--overlap 2: choose a share.", True), ("a.jpg--b is no image -- at all.", False)]
+)
+def test_what_options_are_in_python_stands_in_a_traceback_alone(
+    message: str, noted: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = pickle.loads(pickle.dumps(CrackError(message)))
+    shown = f"tflite.errors.CrackError: {message}\n"
+    below = "In Python, options are arguments: --mm-per-pixel is mm_per_pixel, --overwrite is overwrite=True.\n"
+    assert "".join(traceback.format_exception_only(error)) == shown + below * noted
+
+    def body() -> None:
+        raise error
+
+    assert run_main(body) == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
 
 
 def small_parser() -> Parser:
