@@ -35,14 +35,14 @@ FRAME = "new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
 WALK = """async () => {
   const [start, found] = [window.scrollY, new Set()];
   const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-  document.getElementById("gallery").scrollIntoView({ block: "start", behavior: "instant" });
+  document.getElementById("gallery").scrollIntoView();
   for (let before = -1; before !== window.scrollY; ) {
     await frame();
     for (const card of document.querySelectorAll(".gallery .card")) found.add(card.dataset.id);
     before = window.scrollY;
-    window.scrollBy({ top: window.innerHeight, behavior: "instant" });
+    window.scrollBy(0, window.innerHeight);
   }
-  window.scrollTo({ top: start, behavior: "instant" });
+  window.scrollTo(0, start);
   await frame();
   return [...found];
 }"""

@@ -433,7 +433,7 @@
     if (!cards.has(finding.id)) {
       const { columns, height } = grid();
       const top = $("gallery").getBoundingClientRect().top + Math.floor(number / columns) * height;
-      window.scrollBy({ top: top - window.innerHeight / 3, behavior: "instant" });
+      window.scrollBy(0, top - window.innerHeight / 3);
       render();
     }
     const card = cards.get(finding.id);
@@ -688,7 +688,7 @@
   // The Tab key's next card is to be there when the key comes again, however fast.
   listen("gallery", "focusin", (event) => {
     if (!event.target.matches(":focus-visible")) return;
-    event.target.closest(".card").scrollIntoView({ block: "nearest", behavior: "instant" });
+    event.target.closest(".card").scrollIntoView({ block: "nearest" });
     render();
   });
   // Another tab with the same report.
