@@ -1,6 +1,7 @@
 """A face of the structure as its photographs show it, put together by where each camera stood: no blending, so that seams are seen.
 
-Every spot takes its colour from the photograph that shows it in the finest pixels. What no photograph shows keeps the colour of paper.
+Every spot takes its colour from the photograph that shows it in the finest pixels. What no photograph shows keeps the colour of
+paper, and where one is transparent it shows nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from crack_tf.survey.findings import PhotoRecord
 from crack_tf.survey.footprint import Camera, see
 from tflite.checked import file_inside
 from tflite.errors import CrackError, ImageError
-from tflite.images import decode_rgb
+from tflite.images import Picture, decode_picture
 
 MAX_SIDE = 4000  # pixels
 PAPER = (236, 236, 236)  # where nothing was seen
@@ -65,19 +66,19 @@ def draw_mosaic(
         if window is None:
             continue
         try:
-            image = _read(folder, photo)
+            picture = _read(folder, photo)
         except CrackError as error:
             lost.append(f"{photo.name}: {error}")
             continue
         used += 1
-        _lay(pixels, best, image, camera, face, frame, scale, window)
+        _lay(pixels, best, picture, camera, face, frame, scale, window)
     return Mosaic(pixels, scale, used, tuple(lost))
 
 
 def _lay(
     pixels: np.ndarray,
     best: np.ndarray,
-    image: np.ndarray,
+    picture: Picture,
     camera: Camera,
     face: Face,
     frame: Frame,
@@ -100,11 +101,14 @@ def _lay(
         fineness = np.where(seen.inside, seen.mm_per_pixel * (1 + _ASIDE * aside), np.inf)
         fineness = fineness.reshape(shape).astype(np.float32)
         nearer = fineness < best[rows, left:right]
-        if not nearer.any():
-            continue
         # `see` counts from the photograph's corner, pictures from the middle of their first pixel.
         maps = [(value.reshape(shape) - 0.5).astype(np.float32) for value in (seen.x, seen.y)]
-        colours = cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        if picture.opaque is not None:
+            there = cv2.remap(picture.opaque.view(np.uint8), *maps, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+            nearer &= there > 0
+        if not nearer.any():
+            continue
+        colours = cv2.remap(picture.pixels, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         pixels[rows, left:right][nearer] = colours[nearer]
         best[rows, left:right][nearer] = fineness[nearer]
 
@@ -134,16 +138,17 @@ def _window(
     )
 
 
-def _read(folder: Path, photo: PhotoRecord) -> np.ndarray:
+def _read(folder: Path, photo: PhotoRecord) -> Picture:
     """The photograph of a record: that very file."""
     path = file_inside(folder, photo.name)
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != photo.sha256:
         raise CrackError("is another file than the one that was surveyed")
     try:
-        image = decode_rgb(data, photo.name)
+        picture = decode_picture(data, photo.name)
     except ImageError as error:
         raise CrackError(str(error)) from None
-    if image.shape[:2] != (photo.height, photo.width):
-        raise CrackError(f"has {image.shape[1]}x{image.shape[0]} pixels, expected {photo.width}x{photo.height}")
-    return image
+    height, width = picture.pixels.shape[:2]
+    if (height, width) != (photo.height, photo.width):
+        raise CrackError(f"has {width}x{height} pixels, expected {photo.width}x{photo.height}")
+    return picture

@@ -183,6 +183,23 @@ def test_photographs_lie_where_they_were_taken_and_others_are_told(tmp_path: Pat
 
 
 @needs_cad
+def test_transparent_parts_of_a_photograph_are_paper_in_the_mosaic(tmp_path: Path) -> None:
+    (tmp_path / "DCIM").mkdir()
+    path = tmp_path / "DCIM/a.png"
+    photo = Image.new("RGBA", (WIDTH, HEIGHT), (200, 40, 40, 255))
+    photo.paste((40, 200, 40, 0), (0, 0, WIDTH // 2, HEIGHT))
+    photo.save(path)
+    write_found(tmp_path / "found", [(photo_record("a.png", sha256=sha256_bytes(path.read_bytes())), [])])
+    assert not hand_over(
+        tmp_path / "found", tmp_path / "sheets", HandoverConfig("sheet", photos=tmp_path / "DCIM")
+    ).gaps
+    pixels = np.asarray(Image.open(tmp_path / "sheets/sheet-001.jpg"), int)
+    transparent, there = (pixels[pixels.shape[0] // 2, round(pixels.shape[1] * place)] for place in (0.25, 0.75))
+    assert np.ptp(transparent) < 12
+    assert there[0] > 180 > there[2]
+
+
+@needs_cad
 def test_a_survey_without_faces_is_refused_and_leaves_no_folder_behind(tmp_path: Path) -> None:
     photo = photo_record("a.png", latitude=None, longitude=None)
     write_found(tmp_path / "found", [(photo, [])])
