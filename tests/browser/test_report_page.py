@@ -528,6 +528,16 @@ def test_html_in_names_never_runs(open_page: OpenPage, tmp_path: Path) -> None:
     assert tab.evaluate("window.hacked") is None
 
 
+@pytest.mark.parametrize(("severity", "told"), [(2253.4, "2,250"), (0.01234, "0.0123")])
+def test_a_severity_is_told_without_an_exponent(
+    open_page: OpenPage, tmp_path: Path, severity: float, told: str
+) -> None:
+    survey = drawn_survey(tmp_path, 1)
+    tab = open_page(write_page(tmp_path, replace(survey, findings=(replace(survey.findings[0], severity=severity),))))
+    tab.click(".open")
+    assert f"{told}, number 1 of 1" in tab.texts("#facts dd")
+
+
 def test_linked_pictures_of_any_name_are_shown_and_missing_ones_are_told(open_page: OpenPage, tmp_path: Path) -> None:
     survey = drawn_survey(tmp_path, 3)
     first, second, third = survey.findings

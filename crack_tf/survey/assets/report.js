@@ -259,7 +259,7 @@
       ["Since last time", finding.since_words ?? null],
       ["Note", finding.note],
       ["Scale", finding.mm_per_pixel === null ? "not known" : `${finding.mm_per_pixel.toFixed(3)} mm per pixel`],
-      ["Severity", `${finding.severity.toPrecision(3)}, number ${finding.rank} of ${data.findings.length}`],
+      ["Severity", `${finding.severity.toLocaleString("en-US", { maximumSignificantDigits: 3 })}, number ${finding.rank} of ${data.findings.length}`],
       ["Photograph", finding.photo],
       ["Place in it", `x ${finding.box.x}, y ${finding.box.y}, ${finding.box.w} × ${finding.box.h} pixels`],
       ["Also seen on", others.length ? others.join("\n") : null],
