@@ -1,8 +1,9 @@
 """How much of a structure was seen, and how well: square metres of each state, every spot once, and the holes.
 
 Each face is cut into cells. Each photograph that shows a cell says how: `STATES` in their order, and a cell has the best state that any
-photograph gives it; but a finding on it goes before everything. What no photograph shows is unseen. On declared faces the rest of the
-face is; on walls that were only found from the flight, what is enclosed by seen cells.
+photograph gives it. One that was seen well enough has findings where any photograph has one there; one that was not stays as it is, since
+nobody can tell what else is there. What no photograph shows is unseen. On declared faces the rest of the face is; on walls that were only
+found from the flight, what is enclosed by seen cells.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ MAX_CELLS = 1_000_000  # of a face
 _FINE = 40  # cells across the shorter side of a footprint
 _MIN_HOLE_CELLS = 6
 NEARER = 0.9  # than where the needed scale ends: a pilot does not keep to a hand's breadth
-_USUAL_M, _CLOSEST_M = 2.0, 0.5  # where no photograph tells the lens, and no nearer than that
+_USUAL_M = 2.0  # where no photograph tells the lens
+_NEAR_M, _FROM_M = 1.0, 2.0  # nearer than the one, what it takes to do the same from the other is told
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Hole:
         return (
             f"{self.face}, {self.where}: {self.area_m2:.2g} m2 {self.state} ({self.width_m:.2g} m wide, {self.height_m:.2g} m high). Look "
             f"towards {self.heading_deg:.0f} degrees from {self.latitude:.7f}, {self.longitude:.7f} at {self.altitude_m:.1f} m, "
-            f"{self.distance_m:.2g} m before it"
+            f"{self.distance_m:.2g} m before it{longer_lens(self.distance_m, '; ')}"
         )
 
 
@@ -210,6 +212,7 @@ def _measure(
     cell = face.length_m / columns, face.height_m / rows
     along, up = (np.arange(columns) + 0.5) * cell[0], (rows - np.arange(rows) - 0.5) * cell[1]
     cells = np.full((rows, columns), UNSEEN, np.uint8)
+    found = np.zeros((rows, columns), bool)
     for photo, camera in looking:
         window = _window(camera, face, frame, along, up)
         if window is None:
@@ -219,9 +222,11 @@ def _measure(
         if not seen.inside.any():
             continue
         placed.add(photo.name)
-        states = _states(photo, seen, findings.get(photo.name, ()), needs_mm)
-        part = cells[np.ix_(*window)]
-        cells[np.ix_(*window)] = np.minimum(part, states.reshape(part.shape))
+        place = np.ix_(*window)
+        shape = cells[place].shape
+        cells[place] = np.minimum(cells[place], _states(photo, seen, needs_mm).reshape(shape))
+        found[place] |= _found(seen, findings.get(photo.name, ())).reshape(shape)
+    cells[found & ((cells == CLEAN) | (cells == BACKGROUND))] = FOUND
     if not declared:
         cells[_outside(cells == UNSEEN)] = 255
     areas = {state: round(float((cells == number).sum()) * cell[0] * cell[1], 6) for number, state in enumerate(STATES)}
@@ -269,10 +274,10 @@ def _turned(camera: Camera, normals: np.ndarray) -> float:
     return math.sqrt(max(0.0, 1 - float((-(normals[:, :2] @ level)).max()) ** 2))
 
 
-def _states(photo: PhotoRecord, seen: Seen, findings: Sequence[Finding], needs_mm: float) -> np.ndarray:
-    """How a photograph shows spots: uint8 (n,)."""
+def _states(photo: PhotoRecord, seen: Seen, needs_mm: float) -> np.ndarray:
+    """How well a photograph shows spots: uint8 (n,)."""
     codes = patch_codes(photo.patches, seen.x / photo.width, seen.y / photo.height)
-    states = np.select(
+    return np.select(
         [
             ~seen.inside,
             seen.mm_per_pixel > needed_mm_per_pixel(needs_mm) * (1 + 1e-6),
@@ -284,11 +289,15 @@ def _states(photo: PhotoRecord, seen: Seen, findings: Sequence[Finding], needs_m
         [UNSEEN, COARSE, BLURRY, OBLIQUE, DARK, BACKGROUND],
         CLEAN,
     ).astype(np.uint8)
+
+
+def _found(seen: Seen, findings: Sequence[Finding]) -> np.ndarray:
+    """Where findings have their boxes: bool (n,)."""
+    found = np.zeros(seen.inside.shape, bool)
     for finding in findings:
         box = finding.box
-        there = (seen.x >= box.x) & (seen.x < box.x + box.w) & (seen.y >= box.y) & (seen.y < box.y + box.h)
-        states[there & seen.inside] = FOUND
-    return states
+        found |= (seen.x >= box.x) & (seen.x < box.x + box.w) & (seen.y >= box.y) & (seen.y < box.y + box.h)
+    return found & seen.inside
 
 
 def _outside(unseen: np.ndarray) -> np.ndarray:
@@ -318,7 +327,7 @@ def _holes(
         state = int(np.bincount(cells[y : y + h, x : x + w][part], minlength=len(STATES)).argmax())
         column, row = _middle(part)
         along, up = (x + column + 0.5) * cell[0], (cells.shape[0] - y - row - 0.5) * cell[1]
-        distance = _USUAL_M if focal is None else max(_CLOSEST_M, NEARER * focal * needed_mm_per_pixel(needs_mm) / 1000)
+        distance = _USUAL_M if focal is None else NEARER * focal * needed_mm_per_pixel(needs_mm) / 1000
         spot = spots_on(face, frame, np.array([along]), np.array([up]))
         place = spot.points[0] + distance * spot.normals[0]
         latitude, longitude = frame.place(float(place[0]), float(place[1]))
@@ -335,10 +344,17 @@ def _holes(
                 longitude=round(longitude, 9),
                 altitude_m=round(float(place[2]), 3),
                 heading_deg=round(heading, 1),
-                distance_m=round(distance, 2),
+                distance_m=round(distance, 3),
             )
         )
     return tuple(sorted(found, key=lambda hole: -hole.area_m2))
+
+
+def longer_lens(distance_m: float, before: str = "") -> str:
+    """What would do the same from farther away, after a word before it; empty where a distance is not near."""
+    if distance_m >= _NEAR_M:
+        return ""
+    return f"{before}from {_FROM_M:g} m it would take a lens {_FROM_M / distance_m:.1f} times as long"
 
 
 def _middle(part: np.ndarray) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from crack_tf.photo.faces import CYLINDER, Face, read_faces
 from crack_tf.photo.gsd import MIN_PIXELS, STATED_RANGES, needed_mm_per_pixel
 from crack_tf.photo.lenses import Lens, find_lens
 from crack_tf.photo.view import MAX_OBLIQUE_DEG
-from crack_tf.survey.ledger import NEARER
+from crack_tf.survey.ledger import NEARER, longer_lens
 from tflite.arguments import check_types, option_of
 from tflite.device.tiles import tile_boxes
 from tflite.errors import CrackError
@@ -29,7 +29,6 @@ from tflite.words import counted, plain, rate
 
 MAX_OVERLAP = 0.9
 MAX_PHOTOS = 1_000_000
-NEAR_M, FROM_M = 1.0, 2.0  # nearer than the one, what it takes to do the same from the other is told
 _STEP_DEG = 0.02
 # Least and most, wider than any flight: what is beyond was mistyped, or is in another unit.
 _RANGES = {
@@ -295,16 +294,12 @@ def _order(model: ModelPlan) -> tuple[int, int, float]:
 
 def _describe_flight(plan: FlightPlan, config: PlanConfig) -> list[str]:
     lens, (width, height) = plan.lens, plan.footprint_m
-    near = plan.distance_m < NEAR_M
+    longer = longer_lens(plan.distance_m)
     lines = [
         f"camera      {lens.name}: {lens.width}x{lens.height} pixels, focal length {lens.focal_px:,.0f} pixels ({lens.source})",
         f"scale       {plan.mm_per_pixel:.3g} mm per pixel or finer: a crack of {config.needs_mm:g} mm is {MIN_PIXELS:g} pixels wide",
         f"distance    {plan.distance_m:.2f} m, never more than {plan.farthest_m:.2f} m, square to the wall",
-        *(
-            [f"            from {FROM_M:g} m it would take a lens {FROM_M / plan.distance_m:.1f} times as long"]
-            if near
-            else []
-        ),
+        *([f"            {longer}"] if longer else []),
         f"photograph  shows {width:.2f} x {height:.2f} m; the next one {plan.spacing_m[0]:.2f} m on, the next row "
         f"{plan.spacing_m[1]:.2f} m above ({config.overlap:.0%} overlap)",
         f"speed       at most {plan.fastest_m_s:.2g} m/s with {_exposure(config.exposure_s)}: a blur of {config.blur_px:g} px; "

@@ -186,6 +186,37 @@ def test_a_finding_counts_once_and_a_refuted_or_rejected_one_not_at_all(finding:
         assert reviewed.areas_m2["clean"] == pytest.approx(0.75 * (3 / 4 if counts else 1), rel=0.05)
 
 
+def test_a_finding_does_not_make_what_was_seen_badly_seen_well(finding: Finding):
+    rng = np.random.default_rng(0)
+    face = wall_face(0.0, 1.0, 0.75)
+    near, far = (before_wall(0.0, 0.5, 0.375, metres) for metres in (2.0, 8.0))
+    photos = [record(number, pose, rng, 0.0, 0.0, 0.0) for number, pose in enumerate((near, far))]
+    everywhere = Box(0, 0, 3000, 4000)
+    for shown, states in (
+        (photos[1:], {"too coarse": 0.75}),
+        (
+            [replace(photos[0], patches="bg/dn")],
+            {"blurred": 0.75 / 4, "too dark or burnt out": 0.75 / 4, "findings": 0.75 / 2},
+        ),
+        (photos, {"findings": 0.75}),  # the nearer photograph sees well what the farther one found
+    ):
+        found = measure_coverage(shown, [replace(finding, photo=shown[-1].name, box=everywhere)], (face,), NEEDS)
+        assert found is not None
+        areas = {state: area for state, area in found.areas_m2.items() if area}
+        assert areas == {state: pytest.approx(area, rel=0.05) for state, area in states.items()}
+        assert bool(found.holes) == ("findings" not in areas or len(areas) > 1)
+
+
+def test_a_hole_before_a_short_lens_is_seen_from_as_near_as_it_takes():
+    rng = np.random.default_rng(0)
+    photo = record(0, before_wall(0.0, 0.5, 0.375, 2.0), rng, 0.0, 0.0, 0.0)
+    coverage = measure_coverage([photo], [], (wall_face(0.0, 1.0, 0.75),), needs_mm=0.1)
+    assert coverage is not None
+    (hole,) = coverage.holes
+    assert hole.distance_m == pytest.approx(0.9 * 8 / 30)  # 8 m show a millimetre a pixel
+    assert hole.describe().endswith("0.24 m before it; from 2 m it would take a lens 8.3 times as long")
+
+
 @pytest.fixture
 def finding() -> Finding:
     return some_finding("0000.jpg", validation_score=None)
