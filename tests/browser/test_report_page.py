@@ -590,6 +590,13 @@ def test_nothing_overflows_at_any_width(
         assert box["x"] + box["width"] <= size[0]
 
 
+def test_on_a_telephone_each_cell_says_what_it_is(report_of: ReportOf, open_page: OpenPage) -> None:
+    named = "[...document.querySelectorAll('table.rows td:nth-child(2)')].map(td => getComputedStyle(td, '::before').content)"
+    path = report_of(12).path
+    assert set(open_page(path, PHONE).evaluate(named)) == {'"Reason: "', '"Tiles looked at: "'}
+    assert set(open_page(path, WIDE).evaluate(named)) == {"none"}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_stand_out_and_controls_have_names(report_of: ReportOf, open_page: OpenPage, scheme: str) -> None:
     tab = open_page(report_of(12).path, color_scheme=scheme)

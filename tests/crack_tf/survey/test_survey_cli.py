@@ -104,7 +104,7 @@ def test_photographs_that_show_little_are_counted_without_positions(photos, tmp_
     assert f"note: {told}" in capsys.readouterr().out
     page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
     assert told in page
-    assert page.count("<td>100%</td>") == 2
+    assert page.count(">100%</td>") == 2
     with (tmp_path / "out/photos.csv").open(encoding="utf-8") as stream:
         unseen = {row["photo"]: float(row["unseen"]) for row in csv.DictReader(stream)}
     assert unseen == {f"{number:03d}.png": float(number in (0, 3)) for number in range(6)}
