@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -96,6 +97,25 @@ def _kept(name: str, make: Callable[[Path], None]) -> np.ndarray:
     return array
 
 
+def new_array(path: Path, shape: tuple[int, ...], dtype: type = np.uint8) -> np.memmap:
+    """A writable array in a file of the cache. Its room is taken at once: under a memory map, a full disk ends the process by a signal.
+
+    Raises:
+        CrackError: if the disk has no room for it.
+    """
+    array: np.memmap = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    try:
+        with path.open("r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # others: a file system that takes none in advance
+            raise CrackError(
+                f"{path.parent} has no room for {array.nbytes / 1e6:,.1f} MB of decoded pictures ({error.strerror}). Make room there, or "
+                "name a folder on another disk with CRACK_TF_CACHE."
+            ) from None
+    return array
+
+
 def file_name(manifest: Manifest) -> str:
     """A manifest's name as the beginning of a cached file's; cut, since mixes of many sets have names longer than a file may have."""
     return manifest.name.encode()[:_LONGEST].decode(errors="ignore")
@@ -151,7 +171,7 @@ def _fill(
 ) -> None:
     """Write a uint8 array of every view; Pillow releases the interpreter lock while it decodes, so threads use every core."""
     with atomic_path(path) as temporary:
-        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(len(views), *shape))
+        array = new_array(temporary, (len(views), *shape))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for index, one in enumerate(bar(pool.map(make, views), title, len(views), "tile")):
                 array[index] = one

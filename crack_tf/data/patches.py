@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from crack_tf.common.progress import bar
-from crack_tf.data.cache import cache_folder, file_name, subset
+from crack_tf.data.cache import cache_folder, file_name, new_array, subset
 from tflite.device.tiles import Box, tile_boxes
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_bytes
@@ -211,7 +211,7 @@ def _cached(
     path: Path = cache_folder() / "patches" / f"{name}.npy"
     if not path.exists():
         with atomic_path(path) as temporary:
-            array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+            array = new_array(temporary, shape, dtype)
             start = 0
             for part in parts():
                 array[start : start + len(part)] = part

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from collections import Counter
 from dataclasses import replace
 
@@ -44,6 +46,19 @@ def test_damaged_cache_file_is_named(tiny_manifest: Manifest, tmp_path, monkeypa
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(CrackError, match="damaged"):
         load_split(tiny_manifest, "val", 32)
+
+
+def test_a_full_disk_is_told_before_anything_is_decoded(tiny_manifest: Manifest, tmp_path, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("CRACK_TF_CACHE", str(tmp_path))
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(
+        CrackError, match=r"has no room for 2\.5 MB of .* \(No space left on device\)\. Make room .* CRACK_TF_CACHE"
+    ):
+        load_split(tiny_manifest, "val", 320)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @given(positives=st.integers(0, 40), negatives=st.integers(0, 40), limit=st.integers(2, 90), seed=st.integers(0, 99))

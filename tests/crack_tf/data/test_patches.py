@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +66,16 @@ def test_a_photograph_smaller_than_a_patch_is_continued_by_its_mirror_image(mani
     np.testing.assert_array_equal(mask[:50, 20:38], mask[:50, 18:0:-1])
     np.testing.assert_array_equal(mask[50:], mask[48:34:-1])
     assert mask[:50, :20].any()
+
+
+def test_a_full_disk_is_told(manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("CRACK_TF_CACHE", str(tmp_path))
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(CrackError, match="has no room for"):
+        load_patches(manifest, "val", SIZE)
 
 
 def test_a_second_load_reads_the_cache_alone(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
