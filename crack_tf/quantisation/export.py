@@ -25,7 +25,7 @@ from crack_tf.quantisation.data import Data, Source, edge_tpu_changes, file_stem
 from crack_tf.quantisation.fine_tune import quantise_aware
 from crack_tf.quantisation.model_card import comparison_plot, model_card
 from tflite import convert
-from tflite.arguments import check_path
+from tflite.arguments import check_path, option_of
 from tflite.compare import Comparison, require_f1, require_recall
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes, sha256_file, write_json, write_text
@@ -33,7 +33,7 @@ from tflite.manifest import Manifest
 from tflite.metrics import summary
 from tflite.outputs import Output, check_file, partial_folder
 from tflite.pixels import iou, pixel_rates
-from tflite.sidecar import Sidecar, TensorSpec, read_sidecar, with_sidecar, write_sidecar
+from tflite.sidecar import Sidecar, TensorSpec, read_sidecar, verify_file, with_sidecar, write_sidecar
 
 if TYPE_CHECKING:
     from tflite.graph import Graph
@@ -188,11 +188,16 @@ def already_done(
             raise CrackError(
                 f"--resume: {target} was made from another model. Add --overwrite, or choose another --out."
             )
-        if finished.second_view != config.second_view:
-            raise CrackError(
-                f"--second-view {config.second_view}: {target} was made with {finished.second_view}. "
-                "Add --overwrite, or choose another --out."
-            )
+        made: dict[str, Any] = {"second_view": finished.second_view}
+        if config.scheme in convert.INT8_SCHEMES:
+            made["input_dtype"] = finished.input.dtype
+        for name, value in made.items():
+            if value != getattr(config, name):
+                raise CrackError(
+                    f"{option_of(name)} {getattr(config, name)}: {target} was made with {value}. Add --overwrite, or choose another --out."
+                )
+        verify_file(target, finished)
+        require_kept(config, ExportResult(target).comparison, target.stem)  # a run before may have allowed more
         print(f"{target} is finished: kept")
         return True
     hint = "Add --overwrite to replace it, --resume to keep it, or choose another --out."
@@ -223,10 +228,7 @@ def export_scheme(config: ExportConfig, source: Source, data: Data, reference: A
             convert.check_int8(graph, config.input_dtype)
         sidecar, found = measure(config, path, graph, source, data, reference, details)
         comparison = found.comparison
-        if sidecar.task == "segment":
-            require_f1(comparison, config.max_f1_drop, name)
-        else:
-            require_recall(comparison, config.max_recall_drop, name)
+        require_kept(config, comparison, name)
         write_json(folder / f"{name}.comparison.json", comparison_record(sidecar, comparison))
         title = f"{name} against float on {len(data.measured):,} tiles of {data.manifest.name}, {data.measured_split}"
         picture = folder / f"{name}.comparison.png"
@@ -239,6 +241,18 @@ def export_scheme(config: ExportConfig, source: Source, data: Data, reference: A
     counts = comparison.quantised
     if sidecar.task == "classify" and (warning := tells_nothing(counts, found.quantised, found.labels)):
         print(warning)
+
+
+def require_kept(config: ExportConfig, comparison: Comparison, name: str) -> None:
+    """Refuse a file that lost more than is allowed of what its float model finds.
+
+    Raises:
+        CrackError: with what it lost.
+    """
+    if comparison.unit == "pixels":
+        require_f1(comparison, config.max_f1_drop, name)
+    else:
+        require_recall(comparison, config.max_recall_drop, name)
 
 
 def convert_scheme(

@@ -166,7 +166,7 @@ def test_lost_recall_fails_the_export_and_leaves_nothing(
     monkeypatch.setattr(Classifier, "logits", lambda self, tiles: np.full(len(tiles), -50.0, np.float32))
     monkeypatch.setattr("crack_tf.quantisation.compare.select_threshold", lambda *_: 0.0)
     monkeypatch.setattr(
-        "crack_tf.models.keras_models.predict_logits", lambda model, images: np.full(len(images), 9.0, np.float32)
+        "crack_tf.quantisation.export.predict_logits", lambda model, images, **_: np.full(len(images), 9.0, np.float32)
     )
     out = tmp_path / "out"
     assert call(run_folder, out, "--int8", "--ptq", "--max-recall-drop", "0.1") == 2
@@ -233,6 +233,26 @@ def test_finished_files_are_not_overwritten_unless_told_so(
     assert call(other, out, "--float32", "--resume") == 2
     assert "was made from another model" in capsys.readouterr().err
     assert call(run_folder, out, "--float32", "--overwrite") == 0
+
+
+def test_resume_keeps_no_file_of_other_settings_and_none_that_is_damaged(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(run_folder, tmp_path, "--int8", "--ptq") == 0
+    model, record = tmp_path / "opnet-int8-ptq.tflite", tmp_path / "opnet-int8-ptq.comparison.json"
+    assert call(run_folder, tmp_path, "--int8", "--ptq", "--resume", "--input-dtype", "int8") == 2
+    assert f"--input-dtype int8: {model} was made with uint8" in capsys.readouterr().err
+    whole = json.loads(record.read_text())
+    found, missed = {"tp": 4, "fn": 0}, {"tp": 3, "fn": 1}
+    halves = {"reference": whole["reference"] | found, "quantised": whole["quantised"] | missed}
+    record.write_text(json.dumps(whole | halves))
+    assert call(run_folder, tmp_path, "--int8", "--ptq", "--resume", "--max-recall-drop", "1") == 2
+    assert "opnet-int8-ptq lost 25.00 points of recall, 1 are allowed" in capsys.readouterr().err
+    record.write_text(json.dumps(whole))
+    model.write_bytes(model.read_bytes()[:1000])
+    assert call(run_folder, tmp_path, "--int8", "--ptq", "--resume") == 2
+    assert f"{model} is not the file its sidecar describes" in capsys.readouterr().err
+    assert call(run_folder, tmp_path, "--int8", "--ptq", "--overwrite") == 0
 
 
 def _touch(path: Path) -> str:
