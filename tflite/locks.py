@@ -1,10 +1,13 @@
-"""One process at a time in a folder of results, and proof that it is still that folder."""
+"""One process at a time in a folder of results or at one in the making, and proof that it is still that folder."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tflite.errors import CrackError
@@ -62,6 +65,26 @@ class FolderLock:
                 f"{self._folder} was removed, emptied or renamed while its results were written: stopped. What is not there any "
                 "more has to be done again: run the same command with a folder that stays."
             )
+
+
+@contextmanager
+def partial_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path` for files in the making: .NAME.partial, removed afterwards, and what a kill left before.
+
+    Raises:
+        CrackError: if another process is making the same.
+    """
+    folder = path.with_name(f".{path.name}.partial")
+    with FolderLock(folder, f"another process is making {path}. Wait for it, end it, or choose another name."):
+        for left in folder.iterdir():
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_there(path: Path, handle: int) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -218,18 +217,6 @@ def remove_leftovers(out: Path, output: Output) -> None:
                 for path in out.glob(f"{folder}/{temporary_pattern(name)}" if folder else temporary_pattern(name))
                 if not any(part.is_symlink() for part in (path, *_between(out, path)))
             )
-
-
-@contextmanager
-def partial_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside `path` for files in the making: .NAME.partial, removed afterwards, and what a kill left before."""
-    folder = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_known(out: Path, output: Output) -> bool:

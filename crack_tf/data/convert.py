@@ -34,8 +34,9 @@ from tflite.errors import CrackError
 from tflite.files import read_json, refuse_existing, write_json
 from tflite.formats import HEAD, recognise
 from tflite.images import open_image
+from tflite.locks import partial_folder
 from tflite.masks import orient, stored_orientation
-from tflite.outputs import partial_folder, refuse_inside
+from tflite.outputs import refuse_inside
 from tflite.photographs import list_photographs
 from tflite.words import counted
 

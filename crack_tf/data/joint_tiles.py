@@ -17,8 +17,8 @@ from crack_tf.synthetic.joints import KINDS, VERSION, crack, draw, is_even
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes, write_bytes, write_json
 from tflite.images import decode_rgb
+from tflite.locks import partial_folder
 from tflite.manifest import LABELS, Manifest
-from tflite.outputs import partial_folder
 
 FORMAT = "crack_tf.joints/1"
 SETTINGS = "joints.json"

@@ -46,8 +46,9 @@ from crack_tf.synthetic.tiles import SETTINGS, write_dataset, write_pairs
 from tflite.errors import CrackError
 from tflite.extras import install
 from tflite.files import read_json, sha256_bytes, sha256_file, write_json
+from tflite.locks import partial_folder
 from tflite.manifest import Manifest, read_manifest, write_manifest
-from tflite.outputs import Output, check_folder, partial_folder, read_mark, remove_files, write_mark
+from tflite.outputs import Output, check_folder, read_mark, remove_files, write_mark
 
 OUTPUT = Output(
     "crack-tf data fetch", lambda folder: False

@@ -16,9 +16,9 @@ from crack_tf.synthetic.transplant import ANYWHERE, SMALLEST, Shape, lift, pictu
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes, write_bytes
 from tflite.images import decode_rgb
+from tflite.locks import partial_folder
 from tflite.manifest import SPLITS, Item, Manifest, write_manifest
 from tflite.masks import load_mask
-from tflite.outputs import partial_folder
 
 
 def write_transplants(

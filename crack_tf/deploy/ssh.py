@@ -27,7 +27,8 @@ from tflite.device.bundle import CHECK_FORMAT, INDEX, MANIFEST, MODELS
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes, sha256_file
 from tflite.hardware import slug
-from tflite.outputs import Output, check_folder, clear_folder, json_with, partial_folder
+from tflite.locks import partial_folder
+from tflite.outputs import Output, check_folder, clear_folder, json_with
 from tflite.results import RESULT_FILES as BENCHMARK_FILES
 
 # What a board's results are: what the steps of `measuring` leave.

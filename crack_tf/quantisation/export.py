@@ -29,9 +29,10 @@ from tflite.arguments import check_path, option_of
 from tflite.compare import Comparison, require_f1, require_recall
 from tflite.errors import CrackError
 from tflite.files import sha256_bytes, sha256_file, write_json, write_text
+from tflite.locks import partial_folder
 from tflite.manifest import Manifest
 from tflite.metrics import summary
-from tflite.outputs import Output, check_file, partial_folder
+from tflite.outputs import Output, check_file
 from tflite.pixels import iou, pixel_rates
 from tflite.sidecar import Sidecar, TensorSpec, read_sidecar, verify_file, with_sidecar, write_sidecar
 

@@ -30,7 +30,8 @@ from crack_tf.zoo.rounded import round_keras
 from tflite.device.tiles import training_side
 from tflite.errors import CrackError
 from tflite.files import sha256_file, write_bytes, write_text
-from tflite.outputs import Output, check_folder, making, partial_folder, remove_files
+from tflite.locks import partial_folder
+from tflite.outputs import Output, check_folder, making, remove_files
 from tflite.segmenter import load_model
 from tflite.sidecar import Sidecar, made_from, read_sidecar, sidecar_path, verify_file, write_sidecar
 

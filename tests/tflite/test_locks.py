@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tflite.errors import CrackError
-from tflite.locks import FolderLock
+from tflite.files import write_bytes
+from tflite.locks import FolderLock, partial_folder
 
 
 def test_a_second_process_is_refused_until_the_first_ends(tmp_path: Path) -> None:
@@ -32,6 +33,26 @@ def test_a_second_process_is_refused_until_the_first_ends(tmp_path: Path) -> Non
     with FolderLock(out, "busy"), pytest.raises(CrackError, match="busy"):
         FolderLock(out, "busy")
     assert list(out.iterdir()) == []
+
+
+def test_a_partial_folder_leaves_nothing_and_takes_what_a_kill_left(tmp_path: Path) -> None:
+    write_bytes(tmp_path / ".out.partial/old/file", b"x")
+    write_bytes(tmp_path / ".out.partial/old.json", b"x")
+    with partial_folder(tmp_path / "out") as folder:
+        assert list(folder.iterdir()) == []
+        write_bytes(folder / "new", b"x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_one_process_is_making_is_left_alone_by_another(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with partial_folder(out) as folder:
+        write_bytes(folder / "new", b"x")
+        with pytest.raises(CrackError, match=rf"^another process is making {out}\. Wait for it"), partial_folder(out):
+            pass
+        folder.replace(out)
+    assert (out / "new").exists()
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_a_folder_that_goes_away_is_noticed(tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from tflite.outputs import (
     csv_with,
     json_with,
     making,
-    partial_folder,
     refuse_inside,
     remove_leftovers,
 )
@@ -210,14 +209,6 @@ def test_results_in_the_folder_that_is_read_are_refused_by_any_name_of_it(tmp_pa
     (tmp_path / "a.jpg").write_bytes(b"")
     for out, source in ((tmp_path / "DCIM2", photos), (tmp_path, photos), (tmp_path / "a.jpg/x", tmp_path / "a.jpg")):
         refuse_inside(out, source, "tiles")
-
-
-def test_a_partial_folder_leaves_nothing_and_takes_what_a_kill_left(tmp_path: Path) -> None:
-    write_bytes(tmp_path / ".out.partial/old", b"x")
-    with partial_folder(tmp_path / "out") as folder:
-        assert list(folder.iterdir()) == []
-        write_bytes(folder / "new", b"x")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_mark_is_json_that_names_the_command(tmp_path: Path) -> None:
