@@ -40,7 +40,7 @@ from tflite.files import atomic_path, sha256_file, write_csv, write_json
 from tflite.locks import FolderLock
 from tflite.manifest import LABELS, Manifest
 from tflite.outputs import clear_folder, remove_leftovers
-from tflite.sidecar import Sidecar, TensorSpec, write_sidecar
+from tflite.sidecar import Sidecar, TensorSpec, read_sidecar, verify_file, write_sidecar
 
 DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -221,8 +221,9 @@ def finish(
         history_curves(history, folder / "curves.png")
 
     path = folder / MODEL_FILE
-    with atomic_path(path) as temporary:
-        model.save(temporary)
+    if not _is_kept(path, model):  # exports, teachers and averages know it by its hash, and no two files are alike
+        with atomic_path(path) as temporary:
+            model.save(temporary)
     size = config.image_size
     here = environment()
     note = get_model(config.model).licence_note if config.weights not in ("none", "average") else ""
@@ -265,6 +266,16 @@ def finish(
     if verdict.warning is not None:
         say(verdict.warning)
     return Run(folder, sidecar)
+
+
+def _is_kept(path: Path, model: Any) -> bool:
+    """Whether a run that is gone on with has written this very model before."""
+    try:
+        verify_file(path, read_sidecar(path))
+        kept, weights = load_keras(path).get_weights(), model.get_weights()
+    except CrackError:
+        return False
+    return len(kept) == len(weights) and all(map(np.array_equal, kept, weights))
 
 
 def initial_model(config: TrainConfig) -> Any:

@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from crack_tf.models.keras_models import load_keras
 from crack_tf.train import main
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.runs import OUTPUT, check_same_run
@@ -104,6 +105,19 @@ def test_resume_under_other_settings_names_the_setting(tiny_run, tiny_manifest, 
     command = ["--data", str(tiny_manifest.source), "--out", str(tiny_run), "--resume", "--model", "opnet"]
     assert main([*command, "--image-size", "32", "--epochs", "1", "--batch", "4"]) == 2
     assert "train.batch = 8" in capsys.readouterr().err
+
+
+def test_a_finished_run_that_is_gone_on_with_keeps_its_model(tiny_run, tiny_manifest, tmp_path) -> None:
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    before = (run / "model.keras").read_bytes()
+    command = ["--model", "opnet", "--image-size", "32", "--epochs", "1", "--batch", "8", "--resume"]
+    command += ["--data", str(tiny_manifest.source), "--out", str(run)]
+    assert main(command) == 0
+    assert (run / "model.keras").read_bytes() == before
+    (run / "model.keras").write_bytes(before[:1000])
+    assert main(command) == 0
+    assert read_sidecar(run / "model.keras").sha256 == sha256_file(run / "model.keras")
+    load_keras(run / "model.keras")
 
 
 @pytest.mark.parametrize(
