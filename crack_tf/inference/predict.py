@@ -14,6 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from crack_tf.common.progress import numbered
 from crack_tf.inference.named_photos import Named, find_photos
 from crack_tf.inference.overlay import draw_overlay
@@ -22,6 +25,7 @@ from crack_tf.inference.second_look import DOUBTED
 from crack_tf.inference.tiles import Photo, PhotoClassifier
 from crack_tf.models.shipped import find_model, is_research_only, model_name, research_note
 from crack_tf.photo.gsd import from_photo
+from crack_tf.photo.light import MUCH, lit_badly
 from tflite.arguments import check_types
 from tflite.device.tiles import MAX_OVERLAP
 from tflite.errors import CrackError, ImageError
@@ -148,8 +152,8 @@ class Session:
         overlay: whether to draw heat maps too.
 
     Attributes:
-        counts: "crack", "no_crack" and "unreadable" photographs, those of the first that are "barely", those "small"er than a
-            tile, and "tiles".
+        counts: "crack", "no_crack" and "unreadable" photographs, those of the first that are "barely", those "unlit" or burnt
+            out in more than a third, those "small"er than a tile, and "tiles".
     """
 
     def __init__(self, classifier: PhotoClassifier, predictions: Predictions | None, overlay: bool) -> None:
@@ -178,6 +182,7 @@ class Session:
                 self.counts[record.get("decision", record["status"])] += 1
                 self.counts["tiles"] += len(record.get("tiles", ()))
                 self.counts["barely"] += is_barely(record)
+                self.counts["unlit"] += "unlit" in record
                 self.counts["small"] += (
                     min(record.get("width", math.inf), record.get("height", math.inf)) < self._classifier.side
                 )
@@ -217,6 +222,9 @@ class Session:
         text += (
             f"\n{counted(counts['tiles'], 'tile')} in {seconds:.1f} s, {counts['tiles'] / seconds:.0f} tiles/s; {tiles}"
         )
+        if unlit := counts["unlit"]:
+            told = counted(unlit, "photograph is", "photographs are")
+            text += f"\nnote: {told} too dark or burnt out in more than a third: a crack there may be missed"
         if is_research_only(self._classifier.sidecar):
             text += f"\nnote: {research_note([model_name(self._classifier.sidecar)])}"
         if self._predictions is not None:
@@ -272,6 +280,7 @@ def _found(picture: Photo) -> dict[str, Any]:
     """What a photograph's record says about its picture."""
     height, width = picture.image.shape[:2]
     missing = missing_share(picture.opaque)
+    unlit = float(lit_badly(np.asarray(Image.fromarray(picture.image).convert("L"))).mean())
     return {
         "status": CLASSIFIED,
         "width": width,
@@ -283,6 +292,7 @@ def _found(picture: Photo) -> dict[str, Any]:
         "positive_tiles": sum(tile.crack for tile in picture.tiles),
         "left_out_tiles": picture.left_out,
         **({} if missing is None else {"transparent": missing}),
+        **({"unlit": round(unlit, 3)} if unlit > MUCH else {}),
         "tiles": [
             {
                 **tile.box.as_json(),
@@ -312,6 +322,8 @@ def report_line(record: dict[str, Any]) -> str:
     left_out = ""
     if missing := record.get("transparent"):
         left_out = f" ({missing:.0%} transparent: {counted(record['left_out_tiles'], 'tile')} left out)"
+    if unlit := record.get("unlit"):
+        left_out += f" ({unlit:.0%} too dark or burnt out)"
     doubted = f" ({record['reason']})" if record.get("reason") else ""
     decision = record["decision"].replace("_", " ")
     barely = "barely" if is_barely(record) else ""

@@ -3,7 +3,7 @@
 `predictions.jsonl`: the first line holds the settings, every other line one photograph:
 
     photo, bytes, status "classified", width, height, decision, logit and probability (of its highest tile), positive_tiles,
-    left_out_tiles (not searched), transparent (share, where there is any),
+    left_out_tiles (not searched), transparent (share, where there is any), unlit (share too dark or burnt out, above a third),
     reason (where it was doubted, see `crack_tf.inference.second_look`), tiles [{x, y, w, h, logit, probability, decision}],
     threshold {probability, logit}, model_sha256, overlay (file or null)
     photo, bytes, status "unreadable", reason, model_sha256    nothing is known about what it shows: never count it as clean

@@ -1,6 +1,6 @@
 """How well parts of a photograph show what is there: sharp, blurred, too dark or burnt out, or no concrete.
 
-A photograph is cut into patches of about `PATCH_PX`; each gets a letter, and the record of a photograph keeps them as rows of letters with
+A photograph is cut into patches; each gets a letter, and the record of a photograph keeps them as rows of letters with
 "/" between. The limits are those below which a shipped classifier missed cracks that it found on the same tiles undamaged; today's default
 is lost later (`studies/tile_quality.py` measures it; results/tile-quality has the numbers, docs/coverage.md both).
 """
@@ -11,18 +11,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from crack_tf.photo.light import MUCH, lit_badly, patch_grid
 from crack_tf.survey.findings import PhotoRecord
 from tflite.words import counted
 
-PATCH_PX = 256
 GOOD, BLURRED, LIT_BADLY, NOT_CONCRETE = "g", "b", "d", "n"
 # Sharp tiles have 0.33 and more; those of cameras that moved by 16 pixels, where recall fell below 0.95, mostly less.
 MIN_SHARPNESS = 0.31
-MIN_BRIGHTNESS = 7.0  # grey levels, mean; down to 8 no crack was missed, darker was not measured
-MAX_BURNT = 0.95  # share of pixels of 250 and more; beyond, recall fell below 0.95
 _TEXTURE = 3.0  # grey levels; what is smoother has nothing to be sharp
 _REACH = 8  # pixels
-_MOST_UNSEEN = 1 / 3  # of a photograph; more is worth a word
 
 
 def patches_of(image: np.ndarray, concrete: np.ndarray | None = None) -> str:
@@ -38,16 +35,12 @@ def patches_of(image: np.ndarray, concrete: np.ndarray | None = None) -> str:
     import cv2
 
     height, width = image.shape[:2]
-    rows, columns = max(1, round(height / PATCH_PX)), max(1, round(width / PATCH_PX))
+    rows, columns = patch_grid(height, width)
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     letters = np.full((rows, columns), GOOD)
     if min(height, width) > 4 * _REACH:
         letters[sharpness(grey, rows, columns) < MIN_SHARPNESS] = BLURRED
-    sample = grey[::2, ::2]
-    means = [
-        _means(values, rows, columns) for values in (sample.astype(np.float32), (sample >= 250).astype(np.float32))
-    ]
-    letters[(means[0] < MIN_BRIGHTNESS) | (means[1] > MAX_BURNT)] = LIT_BADLY
+    letters[lit_badly(grey)] = LIT_BADLY
     if concrete is not None:
         letters[_means(concrete.astype(np.float32), rows, columns) < 0.5] = NOT_CONCRETE
     return "/".join("".join(row) for row in letters)
@@ -143,7 +136,7 @@ def warn_of_unseen(photos: Sequence[PhotoRecord]) -> list[str]:
 
 
 def _warn_of_blurred(photos: Sequence[PhotoRecord]) -> list[str]:
-    lost = [photo.name for photo in photos if (unseen_share(photo.patches) or 0) > _MOST_UNSEEN]
+    lost = [photo.name for photo in photos if (unseen_share(photo.patches) or 0) > MUCH]
     if not lost:
         return []
     told = counted(len(lost), "photograph is", "photographs are")

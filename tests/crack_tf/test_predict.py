@@ -77,6 +77,27 @@ def test_a_photograph_gets_one_line_and_nothing_is_written(
     assert set(tmp_path.rglob("*")) - before == {tmp_path / "a.png"}
 
 
+def test_what_is_too_dark_or_burnt_out_to_show_a_crack_is_told(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wall").mkdir()
+    for name, brightness in (("a_cap", 3), ("b_sky", 254), ("c_wall", 140)):
+        save(tmp_path / f"wall/{name}.png", brightness)
+    half = np.full((600, 600, 3), 140, np.uint8)
+    half[:, 300:] = 255
+    Image.fromarray(half).save(tmp_path / "wall/d_half.png")
+    assert main([str(tmp_path / "wall"), "--model", str(model), "--out", str(tmp_path / "out")]) == 0
+    *lines, _, _, _, note, _ = capsys.readouterr().out.splitlines()
+    told = [line.partition(".png")[2] for line in lines]
+    assert told == [
+        " (100% too dark or burnt out)",
+        " (100% too dark or burnt out)",
+        "",
+        " (50% too dark or burnt out)",
+    ]
+    assert note == "note: 3 photographs are too dark or burnt out in more than a third: a crack there may be missed"
+
+
 def test_a_model_for_research_only_is_told(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_dark_model(model, licence="a: CC0-1.0; b: research only (academic research)")
     assert main([str(save(tmp_path / "a.png", 20)), "--model", str(model)]) == 0

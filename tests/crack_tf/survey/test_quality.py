@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from crack_tf.survey.quality import PATCH_PX, patch_codes, patches_of, unseen_share
+from crack_tf.photo.light import PATCH_PX
+from crack_tf.survey.quality import patch_codes, patches_of, unseen_share
 from tests.crack_tf.survey.small_flight import wall
 
 SIDE = 2 * PATCH_PX
