@@ -38,6 +38,7 @@ from crack_tf.survey.findings import (
     Finding,
     PhotoRecord,
     Survey,
+    flown,
     survey_id,
     title_of,
 )
@@ -107,6 +108,7 @@ def compare_surveys(
         old_source=old.source,
         old_created=old.created,
         old_title=None if title_of(old) == old.source else title_of(old),
+        old_flown=flown(old.photos) if any(photo.time for photo in old.photos) else None,
         photos=len(survey.photos),
         paired=len({pair.new for pair in pairs}),
         changes=tuple(changes),

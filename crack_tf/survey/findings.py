@@ -50,7 +50,8 @@ MEANINGS = {
     REFUTED: "no crack is drawn there, and the classifier is not sure",
 }
 GROWN, NOT_SHOWN, CANNOT_TELL, NEW, GONE = "grown", "not shown to have grown", "cannot tell", "new", "no longer seen"
-VERDICTS = (GROWN, NOT_SHOWN, CANNOT_TELL, NEW, GONE)  # on a crack, since an earlier survey
+# On a crack, since an earlier survey. What has changed comes first: a report folds away what lies far behind.
+VERDICTS = (GROWN, NEW, GONE, NOT_SHOWN, CANNOT_TELL)
 
 MAX_PIXELS = 1_000_000_000  # of a photograph; none that is read has as many, and pictures of a place in it take memory
 

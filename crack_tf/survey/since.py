@@ -106,6 +106,7 @@ class Since:
         survey: id of the later one, see `crack_tf.survey.findings.survey_id`.
         old_survey, old_source, old_created: of the earlier one.
         old_title: of it, where it was given one.
+        old_flown: when its photographs were taken, where they say so.
         photos, paired: photographs of the later survey, and those that show what an earlier one shows.
         changes: a row per crack, in order of VERDICTS.
         warnings: for a person.
@@ -123,6 +124,7 @@ class Since:
     warnings: tuple[str, ...] = ()
     outlines: Mapping[str, tuple[Polygon, ...]] = field(default_factory=dict)
     old_title: Annotated[str, Text(1000)] | None = None
+    old_flown: Annotated[str, Text(100)] | None = None
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -131,14 +133,15 @@ class Since:
         return {verdict: found[verdict] for verdict in VERDICTS}
 
     def describe(self) -> str:
-        """One sentence, such as "4 of 6 photographs show what the survey of DCIM (2025-06-01) shows; cracks: 2 grown, 1 new"."""
+        """One sentence, such as "4 of 6 photographs show what the survey of DCIM (taken 2025-06-01) shows; cracks: 2 grown, 1 new"."""
         unshown = sum(change.note in UNSHOWN for change in self.changes if change.verdict == CANNOT_TELL)
         more = {CANNOT_TELL: f" ({unshown} of them since no photograph is known to show the place)" if unshown else ""}
         told = ", ".join(f"{count} {verdict}{more.get(verdict, '')}" for verdict, count in self.counts.items() if count)
         named = f"of {self.old_source}" if self.old_title is None else self.old_title
+        when = f"made {self.old_created[:10]}" if self.old_flown is None else f"taken {self.old_flown}"
         return (
             f"{self.paired} of {counted(self.photos, 'photograph')} {'shows' if self.paired == 1 else 'show'} what the survey "
-            f"{named} ({self.old_created[:10]}) shows; cracks: {told or 'none in either'}"
+            f"{named} ({when}) shows; cracks: {told or 'none in either'}"
         )
 
 

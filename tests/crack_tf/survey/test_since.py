@@ -222,8 +222,8 @@ def test_what_the_earlier_surveys_review_rejected_is_no_crack_of_it(epochs: Epoc
     decisions = {by[verdict].old[0]: Decision("rejected") for verdict in ("grown", "no longer seen")}
     keep_review(old, Review(survey_id(read_survey(old)), "", "", "", decisions))
     found, since, _ = compare_surveys(open_earlier(old, out), read_survey(out), out, 3.0)
-    assert verdicts(since.changes) == [("not shown to have grown", 1, 1), ("cannot tell", 0, 1), ("new", 0, 1)]
-    assert since.changes[1].note == "the review of the earlier survey rejected what it drew there"
+    assert verdicts(since.changes) == [("new", 0, 1), ("not shown to have grown", 1, 1), ("cannot tell", 0, 1)]
+    assert since.changes[2].note == "the review of the earlier survey rejected what it drew there"
     told = {finding.id: finding.since for finding in found.findings}
     assert told[by["grown"].new[0]] == "cannot tell"
 
@@ -412,15 +412,17 @@ def test_the_line_names_the_earlier_survey_and_parts_what_no_photograph_shows(ep
     survey, earlier = read_survey(out), open_earlier(epochs.folder / "found-old", tmp_path)
     since = compare_surveys(earlier, survey, out, 3.0)[1]
     day = earlier.survey.created[:10]
-    assert f"shows what the survey of old ({day}) shows; cracks: 1 grown," in since.describe()
-    titled = replace(
-        earlier, survey=replace(earlier.survey, settings={**earlier.survey.settings, "title": "Pier 3, west"})
-    )
+    assert "shows what the survey of old (taken 2025-06-01) shows; cracks: 1 grown, 1 new," in since.describe()
+    photos = tuple(replace(photo, time=None) for photo in earlier.survey.photos)
+    settings = {**earlier.survey.settings, "title": "Pier 3, west"}
+    titled = replace(earlier, survey=replace(earlier.survey, settings=settings, photos=photos))
     since = compare_surveys(titled, survey, out, 3.0)[1]
     unshown = Change("cannot tell", note="no photograph of this survey is known to show its place")
     since = replace(since, changes=(unshown, unshown, Change("cannot tell", note="too blurred")))
     told = "3 cannot tell (2 of them since no photograph is known to show the place)"
-    assert since.describe() == f"1 of 1 photograph shows what the survey Pier 3, west ({day}) shows; cracks: {told}"
+    assert (
+        since.describe() == f"1 of 1 photograph shows what the survey Pier 3, west (made {day}) shows; cracks: {told}"
+    )
 
 
 def test_where_the_other_survey_called_something_over_a_place_nobody_can_tell(epochs: Epochs, tmp_path: Path) -> None:
