@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import glob
 import hashlib
 import json
@@ -67,6 +68,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         if temporary.exists():
             raise
         raise gone from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # of a write, which does not say to which file
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

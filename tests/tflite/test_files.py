@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import math
 import os
@@ -56,6 +57,12 @@ def test_atomic_path_leaves_nothing_on_an_exception(tmp_path: Path, error: BaseE
     with pytest.raises(type(error)):
         write_half(tmp_path / "a.txt", error)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_with_the_file_that_was_to_be_written(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"No space left on device: '.*/file\.csv'"), atomic_path(tmp_path / "file.csv"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert not list(tmp_path.iterdir())
 
 
 def test_atomic_path_leaves_the_old_file_on_an_exception(tmp_path: Path) -> None:
