@@ -33,7 +33,7 @@ from crack_tf.training.losses import CellLoss, make_loss
 from crack_tf.training.origins import origin_of, sidecars_of
 from crack_tf.training.runs import OUTPUT, Run, check_out, check_same_run, read_history, tell_left
 from crack_tf.training.tasks import ALL, Choice, Task, task_of
-from crack_tf.training.teacher import Teacher
+from crack_tf.training.teacher import Teacher, load_teacher
 from tflite.arguments import check_path
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_file, write_csv, write_json
@@ -312,9 +312,9 @@ def teacher_of(config: TrainConfig) -> Teacher | None:
     """What softens a classifier's labels, if the configuration names one.
 
     Raises:
-        ModelFileError: if it is missing or damaged.
+        CrackError: see `load_teacher`.
     """
-    return Teacher(load_keras(config.teacher), config.teacher_share) if config.teacher else None
+    return load_teacher(config.teacher, config.teacher_share) if config.teacher else None
 
 
 def best_epoch(history: list[dict[str, Any]], task: Task) -> int:

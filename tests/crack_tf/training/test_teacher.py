@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ keras = pytest.importorskip("keras")
 from crack_tf.data.augment import Augmentation  # noqa: E402
 from crack_tf.data.cache import Tiles  # noqa: E402
 from crack_tf.data.pipeline import PlannedTiles, plan_epoch, training_batches  # noqa: E402
-from crack_tf.training.teacher import Teacher  # noqa: E402
+from crack_tf.training.teacher import Teacher, load_teacher  # noqa: E402
+from tflite.errors import CrackError  # noqa: E402
 from tflite.manifest import Item  # noqa: E402
 
 SIZE = 16
@@ -53,6 +56,25 @@ def test_targets_are_probabilities_and_a_share_of_nothing_keeps_the_label(
     assert -1e-6 <= target <= 1 + 1e-6
     kept = float(as_array(Teacher(TEACHER, 0.0)(grey(level), labels))[0, 0])
     assert kept == label
+
+
+@pytest.mark.parametrize("outputs", [2, (SIZE, SIZE, 1)])
+def test_what_is_no_classifier_of_this_project_teaches_nothing(outputs: Any, tmp_path: Path) -> None:
+    inputs = keras.Input((SIZE, SIZE, 3))
+    answer = (
+        keras.layers.Dense(2)(keras.layers.Flatten()(inputs)) if outputs == 2 else keras.layers.Conv2D(1, 1)(inputs)
+    )
+    keras.Model(inputs, answer).save(tmp_path / "other.keras")
+    with pytest.raises(CrackError, match=r"--teacher .*other\.keras: it draws masks, or has several outputs\. Name a"):
+        load_teacher(str(tmp_path / "other.keras"), 0.7)
+
+
+def test_a_model_made_elsewhere_teaches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    brightness_model().save(tmp_path / "mine.keras")
+    assert load_teacher(str(tmp_path / "mine.keras"), 0.7)
+    monkeypatch.setattr("crack_tf.training.teacher.sidecars_of", lambda _: [SimpleNamespace(adopted=True)])
+    with pytest.raises(CrackError, match=r"--teacher .*mine\.keras: it was made elsewhere and adopted"):
+        load_teacher(str(tmp_path / "mine.keras"), 0.7)
 
 
 def test_a_teacher_of_another_size_sees_the_whole_tile() -> None:
