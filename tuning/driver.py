@@ -12,6 +12,7 @@ from crack_tf.models import build_model, get_model
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.models.space import Choice
 from crack_tf.training.config import DEFAULT_DATA, TrainConfig
+from crack_tf.training.origins import check_teacher
 from tflite.errors import CrackError, first_line
 from tflite.manifest import Manifest, refuse_mixed
 from tflite.outputs import check_folder, remove_leftovers
@@ -85,7 +86,6 @@ def make_plan(
     if config.reference is not None and not config.reference.is_file():
         raise CrackError(f"--reference {config.reference}: no such file. Name an int8 .tflite, or leave it out.")
     from crack_tf.training.tasks import task_of  # imports Keras
-    from crack_tf.training.teacher import load_teacher
 
     task = task_of(model)
     manifest = prepare(config.data or DEFAULT_DATA[task.name], config.policy, config.seed)
@@ -96,7 +96,7 @@ def make_plan(
     if teacher is not None and not Path(teacher).is_file():
         raise CrackError(f"--teacher {config.teacher}: no such file. Name a trained .keras, or its run folder.")
     if teacher is not None:
-        load_teacher(teacher, 0.0)  # what cannot teach is told now, and not by each trial
+        check_teacher(teacher)
     recipe = Recipe(
         model=model,
         manifest=str(manifest_path(manifest)),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tflite.errors import CrackError
 from tflite.manifest import Manifest
 from tflite.sidecar import Sidecar, learned_sets, read_sidecar, sidecar_path
 
@@ -26,6 +27,22 @@ class Origin:
 def sidecars_of(paths: Iterable[str | Path | None]) -> list[Sidecar]:
     """Sidecars of those of the files that have one; None and names such as "imagenet" are passed over."""
     return [read_sidecar(path) for path in paths if path and sidecar_path(path).is_file()]
+
+
+def check_teacher(path: str) -> None:
+    """Refuse a `.keras` file as a teacher whose sidecar, if it has one, says that it cannot be one.
+
+    Raises:
+        CrackError: if it draws masks or was made elsewhere.
+    """
+    for sidecar in sidecars_of((path,)):
+        if sidecar.adopted:
+            raise CrackError(
+                f"--teacher {path}: it was made elsewhere and adopted, and takes other pixels than a teacher is shown. Name a classifier "
+                "that crack-tf train made."
+            )
+        if sidecar.task != "classify":
+            raise CrackError(f"--teacher {path}: it draws masks. Name a trained classifier.")
 
 
 def origin_of(manifest: Manifest, note: str, earlier: Sequence[Sidecar]) -> Origin:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from crack_tf.models.keras_models import load_keras
-from crack_tf.training.origins import sidecars_of
+from crack_tf.training.origins import check_teacher
 from tflite.errors import CrackError
 
 
@@ -22,12 +22,7 @@ def load_teacher(path: str, share: float) -> Teacher:
         ModelFileError: if it is missing or damaged.
         CrackError: if it is no classifier that takes and answers what this project's do.
     """
-    for sidecar in sidecars_of((path,)):
-        if sidecar.adopted:
-            raise CrackError(
-                f"--teacher {path}: it was made elsewhere and adopted, and takes other pixels than a teacher is shown. Name a classifier "
-                "that crack-tf train made."
-            )
+    check_teacher(path)
     model = load_keras(path)
     if tuple(model.output_shape[1:]) != (1,):
         raise CrackError(

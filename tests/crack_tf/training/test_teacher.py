@@ -72,7 +72,7 @@ def test_what_is_no_classifier_of_this_project_teaches_nothing(outputs: Any, tmp
 def test_a_model_made_elsewhere_teaches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     brightness_model().save(tmp_path / "mine.keras")
     assert load_teacher(str(tmp_path / "mine.keras"), 0.7)
-    monkeypatch.setattr("crack_tf.training.teacher.sidecars_of", lambda _: [SimpleNamespace(adopted=True)])
+    monkeypatch.setattr("crack_tf.training.origins.sidecars_of", lambda _: [SimpleNamespace(adopted=True)])
     with pytest.raises(CrackError, match=r"--teacher .*mine\.keras: it was made elsewhere and adopted"):
         load_teacher(str(tmp_path / "mine.keras"), 0.7)
 
