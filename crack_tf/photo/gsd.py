@@ -35,6 +35,7 @@ LASER, STATED, EXIF_DISTANCE = "laser", "stated", "EXIF"  # where a distance com
 BY_FACES = "faces"  # the same, of the position before a declared face: `crack_tf.survey.face_ranges`
 BY_POSITIONS = "positions"  # of positions and what photographs show in common: `crack_tf.survey.position_ranges`
 MIN_PIXELS = 3.0
+_UP_TO = "up to "
 PLAUSIBLE_MM_PER_PIXEL = 10.0  # no crack is as wide; a coarser scale is most likely a wrong one
 FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
 # What a person may state: least and most, wider than any camera and flight. What is beyond was mistyped, or is in another unit.
@@ -139,10 +140,18 @@ def implausible(scales: Sequence[float]) -> str | None:
     """A warning where a scale, in mm per pixel, is beyond that of any flight in which cracks are measured; None where none is."""
     if max(scales, default=0) <= PLAUSIBLE_MM_PER_PIXEL:
         return None
+    shown = _most(scales)
     return (
-        f"a pixel shows {plain(max(scales), 3)} mm, more than any crack is wide, so nothing can be measured. Compare --mm-per-pixel, or "
+        f"a pixel shows {shown} mm, more than any crack is wide, so nothing can be measured"
+        f"{' there' if shown.startswith(_UP_TO) else ''}. Compare --mm-per-pixel, or "
         "--distance-m, --focal-mm and --sensor-width-mm, with the flight."
     )
+
+
+def _most(scales: Sequence[float]) -> str:
+    """The coarsest scale, told as such where others are finer."""
+    finest, coarsest = plain(min(scales), 3), plain(max(scales), 3)
+    return coarsest if finest == coarsest else f"{_UP_TO}{coarsest}"
 
 
 def too_coarse(scales: Sequence[float], width_mm: float, photographs: int) -> str | None:
@@ -157,7 +166,7 @@ def too_coarse(scales: Sequence[float], width_mm: float, photographs: int) -> st
     if not coarse:
         return None
     why = implausible(coarse) or (
-        f"at {plain(max(coarse), 3)} mm per pixel, widths are trusted from {plain(MIN_PIXELS * max(coarse), 2)} mm on "
+        f"at {_most(coarse)} mm per pixel, widths are trusted from {plain(MIN_PIXELS * max(coarse), 2)} mm on "
         f"({MIN_PIXELS:g} pixels), and finer cracks may be missed. Fly nearer or zoom in."
     )
     who = f"{len(coarse)} of {counted(photographs, 'photograph')} {'is' if len(coarse) == 1 else 'are'}"

@@ -281,7 +281,12 @@ def test_a_scale_beyond_any_flight_is_doubted_and_no_number_has_an_exponent() ->
     coarse = too_coarse([0.2, 1000.0], 0.3, 2)
     assert coarse is not None
     assert coarse.startswith("2 of 2 photographs are too coarse for cracks of 0.3 mm: ")
-    assert "a pixel shows 1,000 mm" in coarse
+    assert "a pixel shows up to 1,000 mm, more than any crack is wide, so nothing can be measured there." in coarse
+    some, alike = too_coarse([0.2, 0.5, 0.05], 0.3, 3), too_coarse([0.5, 0.5], 0.3, 2)
+    assert some is not None
+    assert ": at up to 0.5 mm per pixel, widths are trusted from 1.5 mm on" in some
+    assert alike is not None
+    assert ": at 0.5 mm per pixel" in alike
     assert "e+0" not in said + coarse
     assert implausible([0.2, 10.0]) is None
     assert implausible([]) is None
