@@ -113,7 +113,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_types(self, "model", "data", "weights", "loss", "hyperparameters", "init_from")
+        check_types(self, "model", "data", "weights", "loss", "hyperparameters", "init_from", "teacher")
         spec = get_model(self.model)
         filled = {
             "data": str(self.data or DEFAULT_DATA[spec.task]),

@@ -186,10 +186,10 @@ def adopt(
         adopted = {**sidecar.training["adopted"], "golden_tiles": record}
         sidecar = replace(sidecar, golden=golden, training={**sidecar.training, "adopted": adopted})
         write_sidecar(draft, sidecar)  # checks it once more, before anything is put in place
+    if not target.exists() or not target.samefile(path):  # first: the largest is what a disk may have no room for
+        write_bytes(target, path.read_bytes())
     for role, answer in answers.items():
         _write_tile(golden_path(target, role), answer.tile)
-    if not target.exists() or not target.samefile(path):
-        write_bytes(target, path.read_bytes())
     write_sidecar(target, sidecar)
     notes = found.notes
     if found.scales is not None and config.scaling.values().max() != 255:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -206,6 +207,19 @@ def test_a_large_picture_is_cut_and_its_highest_tile_answers(
     assert "highest of" not in capsys.readouterr().out
     assert read_sidecar(path).training["tile_side"] == 128
     assert read_sidecar(path).training["training_mm"] == 35.5
+
+
+def test_a_disk_without_room_for_the_model_gets_nothing_else(
+    pictures: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = write_own_model(tmp_path / "own.tflite", "softmax")
+    with monkeypatch.context() as patch:
+        patch.setattr(adoption, "write_bytes", full)
+        assert adopt.main([str(path), *STATED, *ORDERS[1], *pictures, "--out", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
 
 
 def test_only_what_adoption_wrote_is_replaced(

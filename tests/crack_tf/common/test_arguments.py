@@ -85,6 +85,7 @@ def test_a_value_is_taken_or_refused_by_its_option(value: Any, name: str) -> Non
         (lambda: AdoptConfig(Scaling(), ("a",), 0.5), "--classes a: give two names"),  # type: ignore[arg-type]
         (lambda: AdoptConfig("unit", ("a", "b"), 0.5), "scaling is 'unit'"),  # type: ignore[arg-type]
         (lambda: AdoptConfig(Scaling(), ("a", "b"), 0.5, head="sigmoid"), "--head 'sigmoid': choose one of logit"),
+        (lambda: crack_tf.TrainConfig(teacher=5), "--teacher 5: give "),  # type: ignore[arg-type]
         (lambda: HandoverConfig(masks=1), "--masks 1: give a text"),  # type: ignore[arg-type]
         (lambda: BenchmarkConfig("a.tflite"), "--models 'a.tflite': give a list"),  # type: ignore[arg-type]
         (lambda: BenchmarkConfig([], limit=0), "--limit 0: give a whole number from 1"),
