@@ -106,7 +106,7 @@ class TileModel:
                 f"the Edge TPU took no operator of {self.path}: compile the model with edgetpu_compiler first "
                 '(python -m tflite.edgetpu compile), or use delegate "xnnpack".'
             )
-        self._check_golden()
+        self._check_golden(delegate)
 
     @property
     def image_size(self) -> int:
@@ -180,7 +180,7 @@ class TileModel:
             )
         return numbers[0], numbers[1]
 
-    def _check_golden(self) -> None:
+    def _check_golden(self, delegate: str) -> None:
         golden = self.sidecar.golden
         if golden is None:
             return
@@ -189,9 +189,16 @@ class TileModel:
         answer, expected = max(pairs, key=lambda pair: abs(pair[0] - pair[1]))
         # Written so that NaN fails too, wherever in the list it is.
         if not all(abs(here - there) <= golden.tolerance for here, there in pairs):
+            if delegate == "none":
+                advice = (
+                    'Where delegate "xnnpack" gives that answer, the file is whole, and the model hangs on how kernels round: it is '
+                    "none for a board. Train it longer, and export it again."
+                )
+            else:
+                advice = 'The file or this runtime is faulty: try delegate "none", and export the model again if that differs too.'
             raise ModelFileError(
-                f"{self.path} answers {answer:g} to the golden tile, its sidecar says {expected:g} +- {golden.tolerance:g}. "
-                'The file or this runtime is faulty: try delegate "none", and export the model again if that differs too.'
+                f"{self.path} answers {answer:g} to the golden tile with delegate {delegate!r}, its sidecar says {expected:g} +- "
+                f"{golden.tolerance:g}. {advice}"
             )
 
 
