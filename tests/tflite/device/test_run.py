@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 import tflite
+from tests.options import instead
 from tflite.device.journal import FILE_NAME, JournalContent, encode_line, read_journal
 from tflite.device.run import main
 from tflite.device.tiles import tile_boxes
@@ -77,7 +78,8 @@ def run(model: Path, frames: Path, tmp_path: Path) -> Run:
     """Run the loop over `frames` into `out`, in this process."""
 
     def call(*more: str, source: Path | str = frames, out: Path = tmp_path / "out") -> int:
-        return main(["--source", str(source), "--model", str(model), "--out", str(out), "--threads", "1", *more])
+        words = ["--source", str(source), "--model", str(model), "--out", str(out), "--threads", "1"]
+        return main(instead(words, more))
 
     return call
 
