@@ -208,7 +208,7 @@ class Classifier(TileModel):
     Args:
         quick: of a file that looks twice, take the second look only where it could make a crack of the tile: where the first is no more
             than the sidecar's `second_view_gain` below the threshold. Clean tiles keep the first look's logit, and a flight takes about
-            half the time. A crack that the second look alone would call one is lost where its gain is larger than in 99 of 100 tiles
+            half the time. A crack that the second look alone would call one is lost where its gain is larger than in all tiles
             of validation; `studies/looks.py` met none. Not on the Edge TPU, whose files cannot be cut.
 
     Attributes:
