@@ -27,6 +27,7 @@ from crack_tf.models.shipped import find_model
 from crack_tf.zoo.adoption import golden_tile
 from tests.conftest import draw_tile
 from tests.crack_tf.adaptation.conftest import draw_site_tile, write_site
+from tests.options import instead
 from tflite.errors import CrackError
 from tflite.files import read_csv, read_json, write_csv, write_json, write_text
 from tflite.outputs import MARK
@@ -36,7 +37,7 @@ FEW = ["--regression-limit", "20", "--candidates", "head"]
 
 
 def options(site: Path, base: Path, out: Path, *more: str) -> list[str]:
-    return [str(site), "--model", str(base), "--out", str(out), *FEW, *more]
+    return instead([str(site), "--model", str(base), "--out", str(out), *FEW], more)
 
 
 def files(folder: Path) -> list[str]:
@@ -241,7 +242,7 @@ def test_an_earlier_result_stays_until_all_is_read_and_the_stopped_run_is_the_on
         left = {name: (out / name).read_bytes() for name in files(out) if name != MARK}
         assert left == before
         assert (out / MARK).exists() is (code == 130)
-    assert main([*same, "--candidates", "threshold", "--resume"]) == 2  # begun with others
+    assert main(instead(same, ["--candidates", "threshold", "--resume"])) == 2  # begun with others
     monkeypatch.setattr(adapting, "put_in_place", Mock(side_effect=KeyboardInterrupt()))
     assert main([*same, "--resume"]) == 130
     assert not read_json(out / "adapt.json")["finished"]
