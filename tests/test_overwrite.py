@@ -227,10 +227,10 @@ def test_no_command_line_with_overwrite_is_missing_here() -> None:
 
 
 def test_whole_folders_are_removed_in_few_places_only() -> None:
-    """`tflite.outputs` and a Dask worker take away their temporary folders, and a search its trials' parts."""
+    """`tflite.locks` and a Dask worker take away their temporary folders, and a search its trials' parts."""
     culprits = {path.relative_to(ROOT).as_posix() for path in modules() if "rmtree" in path.read_text(encoding="utf-8")}
     assert culprits == {
-        "tflite/outputs.py",
+        "tflite/locks.py",
         "crack_tf/survey/cluster_worker.py",
         "tuning/project.py",
         "tuning/trial.py",
