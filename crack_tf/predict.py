@@ -12,8 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tflite.cli import EXIT_GAPS, Parser, named_path, positive_int, resumed, run_main, share
-from tflite.device.tiles import MIN_SIDE
+from tflite.cli import EXIT_GAPS, Parser, named_path, positive_int, resumed, run_main, share, tile_side
 
 EPILOG = """exit codes: 0 all photographs were read (cracked or not), 1 some could not be read: they are listed and recorded as
 unreadable, never as clean; 2 nothing could be done as asked; 130 stopped by Ctrl-C, go on with --resume."""
@@ -73,16 +72,6 @@ def main(argv: list[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     hint = "Nothing was written; with --out, a stopped run goes on." if args.out is None else resumed(args.overwrite)
     return run_main(lambda: run(args), interrupted=hint)
-
-
-def tile_side(text: str) -> int | None:
-    """argparse type: auto or pixels."""
-    if text == "auto":
-        return None
-    side = positive_int(text)
-    if side < MIN_SIDE:
-        raise argparse.ArgumentTypeError(f"must be auto or at least {MIN_SIDE} pixels, got {text}")
-    return side
 
 
 if __name__ == "__main__":

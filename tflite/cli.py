@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tflite.device.tiles import MIN_SIDE
 from tflite.errors import CrackError
 from tflite.extras import advice, require
 
@@ -157,6 +158,16 @@ def positive_int(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
     return int(value)
+
+
+def tile_side(text: str) -> int | None:
+    """argparse type: auto or pixels."""
+    if text == "auto":
+        return None
+    side = positive_int(text)
+    if side < MIN_SIDE:
+        raise argparse.ArgumentTypeError(f"must be auto or at least {MIN_SIDE} pixels, got {text}")
+    return side
 
 
 def thread_counts(text: str) -> list[int]:

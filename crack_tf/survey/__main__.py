@@ -20,7 +20,6 @@ from dataclasses import fields
 from pathlib import Path
 
 from crack_tf.photo.limits import HELP
-from crack_tf.predict import tile_side
 from tflite.arguments import option_of
 from tflite.cli import (
     EXIT_GAPS,
@@ -33,6 +32,7 @@ from tflite.cli import (
     positive_int,
     run_main,
     share,
+    tile_side,
 )
 from tflite.errors import CrackError
 
