@@ -35,7 +35,6 @@ LASER, STATED, EXIF_DISTANCE = "laser", "stated", "EXIF"  # where a distance com
 BY_FACES = "faces"  # the same, of the position before a declared face: `crack_tf.survey.face_ranges`
 BY_POSITIONS = "positions"  # of positions and what photographs show in common: `crack_tf.survey.position_ranges`
 MIN_PIXELS = 3.0
-_UP_TO = "up to "
 PLAUSIBLE_MM_PER_PIXEL = 10.0  # no crack is as wide; a coarser scale is most likely a wrong one
 FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
 # What a person may state: least and most, wider than any camera and flight. What is beyond was mistyped, or is in another unit.
@@ -140,18 +139,21 @@ def implausible(scales: Sequence[float]) -> str | None:
     """A warning where a scale, in mm per pixel, is beyond that of any flight in which cracks are measured; None where none is."""
     if max(scales, default=0) <= PLAUSIBLE_MM_PER_PIXEL:
         return None
-    shown = _most(scales)
     return (
-        f"a pixel shows {shown} mm, more than any crack is wide, so nothing can be measured"
-        f"{' there' if shown.startswith(_UP_TO) else ''}. Compare --mm-per-pixel, or "
+        f"a pixel shows {_most(scales)} mm, more than any crack is wide, so nothing can be measured"
+        f"{' there' if _differ(scales) else ''}. Compare --mm-per-pixel, or "
         "--distance-m, --focal-mm and --sensor-width-mm, with the flight."
     )
 
 
 def _most(scales: Sequence[float]) -> str:
     """The coarsest scale, told as such where others are finer."""
-    finest, coarsest = plain(min(scales), 3), plain(max(scales), 3)
-    return coarsest if finest == coarsest else f"{_UP_TO}{coarsest}"
+    return f"{'up to ' if _differ(scales) else ''}{plain(max(scales), 3)}"
+
+
+def _differ(scales: Sequence[float]) -> bool:
+    """Whether scales are told as different ones."""
+    return plain(min(scales), 3) != plain(max(scales), 3)
 
 
 def too_coarse(scales: Sequence[float], width_mm: float, photographs: int) -> str | None:
