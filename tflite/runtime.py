@@ -208,8 +208,8 @@ class Classifier(TileModel):
     Args:
         quick: of a file that looks twice, take the second look only where it could make a crack of the tile: where the first is no more
             than the sidecar's `second_view_gain` below the threshold. Clean tiles keep the first look's logit, and a flight takes about
-            half the time. A crack that the second look alone would call one is lost where its gain is larger than in all tiles
-            of validation; `studies/looks.py` met none. Not on the Edge TPU, whose files cannot be cut.
+            half the time. A crack that the second look alone would call one is lost where its gain is larger than that;
+            `studies/looks.py` met none. Not on the Edge TPU, whose files cannot be cut.
 
     Attributes:
         second_looks: how many times a quick classifier has looked again.

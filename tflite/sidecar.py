@@ -100,7 +100,7 @@ class Sidecar:
         scaling: what becomes of pixels first; None where the file takes raw bytes, as this project's own do.
         second_view: side in pixels of the window whose mean each pixel is in a second look that the file itself takes at its tile;
             its logit is the mean of both (`tflite.convert.VIEW_WEIGHTS`). 0 for one look.
-        second_view_gain: by how many logits the second look raises the answer at most, in all validation tiles. A first look further
+        second_view_gain: by how many logits the second look raised validation tiles at most, or 99 in 100 of them. A first look further
             below the threshold can stand alone (`tflite.runtime.Classifier`, quick). None where it was not measured.
     """
 

@@ -26,7 +26,7 @@ def lit_badly(grey: np.ndarray) -> np.ndarray:
         grey: uint8 (height, width).
     """
     rows, columns = patch_grid(*grey.shape)
-    sample = grey[::2, ::2]
+    sample = grey[::2, ::2]  # Pillow reduces it: a tile's answer needs no OpenCV
     mean, burnt = (
         np.asarray(Image.fromarray(values.astype(np.float32)).resize((columns, rows), Image.Resampling.BOX))
         for values in (sample, sample >= 250)
