@@ -45,7 +45,7 @@ def steps() -> list[Step | Copy]:
         Step(
             None,
             [*(RUNS / name for name in (*MASKED, "synthetic")), "--out", RESULTS, "--overwrite"],
-            module="crack_tf.explain.summary",
+            module="studies.explain_summary",
         ),
         *(
             Copy([RUNS / f"errors-{name}" / source], RESULTS / target)

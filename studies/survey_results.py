@@ -40,7 +40,7 @@ def steps() -> list[Step | Copy]:
         made.append(Copy([found / "comparison.json"], Path(f"results/survey/seed-{seed}.json")))
     return [
         *made,
-        Step(None, words("--out results/survey/performance.csv --overwrite"), module="crack_tf.survey.scaling"),
+        Step(None, words("--out results/survey/performance.csv --overwrite"), module="studies.survey_scaling"),
     ]
 
 

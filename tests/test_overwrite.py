@@ -83,7 +83,7 @@ VERBS = {
     "evaluate": Verb("crack_tf.evaluate", lambda i: [i("dark.tflite"), "--data", i.manifest]),
     "evaluate --suite": Verb("crack_tf.suite", lambda i: [i("dark.tflite"), "--suite"]),
     "explain": Verb("crack_tf.explain.__main__", lambda i: [i("dark.tflite"), "--tiles", i("photo.png")]),
-    "explain.summary": Verb("crack_tf.explain.summary", lambda i: [i("run")]),
+    "explain.summary": Verb("studies.explain_summary", lambda i: [i("run")]),
     "predict": Verb("crack_tf.predict", lambda i: [i("photo.png"), "--model", i("dark.tflite")]),
     "survey": Verb(
         "crack_tf.survey.__main__", lambda i: [i("photos"), "--model", i("dark.tflite"), "--segmenter", "none"]
@@ -127,7 +127,7 @@ VERBS = {
     "throughput": Verb("crack_tf.throughput", lambda i: ["--data", i.manifest], FILE, "out.csv"),
     "seam_check": Verb("studies.seam_check", lambda i: [i("map.tflite"), "--data", i.manifest], FILE, "out.csv"),
     "latency": Verb("studies.map_latency", lambda i: [i("map.tflite")], FILE, "out.csv"),
-    "scaling": Verb("crack_tf.survey.scaling", lambda i: [], FILE, "out.csv"),
+    "scaling": Verb("studies.survey_scaling", lambda i: [], FILE, "out.csv"),
     "photo_cost": Verb("studies.photo_cost", lambda i: [], FILE, "out.csv"),
     "benchmark": Verb("tflite.benchmark", lambda i: [i("dark.tflite")], NAMED, result_path("", ".json").name),
     "benchmark's table": Verb("tflite.benchmark", lambda i: [i("dark.tflite")], NAMED, result_path("", ".csv").name),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from crack_tf.survey.page import write_page
-from crack_tf.survey.scaling import counts
+from studies.survey_scaling import counts
 from tests.browser.conftest import ARGUMENTS, FRAME, WIDE, cpu_seconds, find_chromium
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tflite.cli import run_main

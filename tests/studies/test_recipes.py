@@ -15,10 +15,8 @@ import pytest
 from crack_tf import average, evaluate, export, report, suite, survey_export, throughput, train, tune
 from crack_tf.data.__main__ import _parser as data_parser
 from crack_tf.explain import __main__ as explain
-from crack_tf.explain import summary
 from crack_tf.survey import __main__ as survey
-from crack_tf.survey import scaling
-from studies import demo, real_scenes, seam_check, survey_demo
+from studies import demo, explain_summary, real_scenes, seam_check, survey_demo, survey_scaling
 from studies import map_latency as latency
 from studies.recipe import Copy, Files, Step, follow, train_step, words
 from tflite import benchmark
@@ -47,10 +45,10 @@ PARSERS: dict[str, Callable[[], Any]] = {
     "survey-export": survey_export.make_parser,
     "throughput": throughput.make_parser,
     "tune": tune.make_parser,
-    "crack_tf.explain.summary": summary.make_parser,
+    "studies.explain_summary": explain_summary.make_parser,
     "studies.map_latency": latency.make_parser,
     "studies.seam_check": seam_check.make_parser,
-    "crack_tf.survey.scaling": scaling.make_parser,
+    "studies.survey_scaling": survey_scaling.make_parser,
     "tflite.benchmark": benchmark_parser,
 }
 
@@ -190,9 +188,9 @@ def test_results_are_copied_into_a_folder_or_to_a_name(tmp_path: Path) -> None:
 
 
 def test_a_program_of_the_project_is_run_by_its_name() -> None:
-    step = Step(None, words("--out x.csv"), module="crack_tf.survey.scaling")
-    assert step.command[1:] == ["-m", "crack_tf.survey.scaling", "--out", "x.csv"]
-    assert str(step) == "python -m crack_tf.survey.scaling --out x.csv"
+    step = Step(None, words("--out x.csv"), module="studies.survey_scaling")
+    assert step.command[1:] == ["-m", "studies.survey_scaling", "--out", "x.csv"]
+    assert str(step) == "python -m studies.survey_scaling --out x.csv"
 
 
 @pytest.mark.parametrize(("speed", "epochs"), [(1e6, demo.EPOCHS), (50.0, 7), (1.0, demo.FEWEST)])

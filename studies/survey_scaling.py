@@ -1,15 +1,17 @@
-"""How fast a survey is and how much memory it takes, on flights of more and more photographs: a table in one CSV file.
+"""How fast a survey is and how much memory it takes, on flights of more and more photographs.
 
-    python -m crack_tf.survey.scaling --out performance.csv
-    python -m crack_tf.survey.scaling --flights 10,100,400 --size 640x480 --large 10 --out performance.csv
-    python -m crack_tf.survey.scaling --workers 1,2 --flights 100 --out workers.csv      with --scheduler, a worker to a core
-
-Every row is a flight of its own, drawn for it (`crack_tf.data.flight`) and surveyed by `crack-tf survey` in a process of its own,
-since a process cannot forget its peak of memory. The last row has photographs of 12 megapixels. Drawing is not counted.
+What it makes: a table in one CSV file. Every row is a flight of its own, drawn for it (`crack_tf.data.flight`) and surveyed by
+`crack-tf survey` in a process of its own, since a process cannot forget its peak of memory. The last row has photographs of 12
+megapixels. Drawing is not counted.
 
 With --workers, a row is a Dask cluster of that many workers on this machine, each with one thread and one core, surveying the
 first flight after two photographs to warm up. The clusters work in turn, three rounds, and the fastest counts: what else a machine
 does only ever makes them slower. The processor seconds of a photograph hardly depend on that.
+
+Cost: minutes on a machine that does nothing else.
+Expected: docs/results.md#surveys.
+Command: python -m studies.survey_scaling --out performance.csv
+Command: python -m studies.survey_scaling --workers 1,2 --flights 20 --size 1600x1200 --out workers.csv
 """
 
 from __future__ import annotations
@@ -35,12 +37,12 @@ from tflite.words import counted
 SMALL, LARGE = (640, 480), (4000, 3000)
 _ROUNDS = 3  # of clusters in turn
 _COLUMNS = 10  # photographs side by side, as far as a flight has that many
-OUTPUT = Output("crack_tf.survey.scaling", csv_with("", "photos", "photos_per_minute"))
+OUTPUT = Output("studies.survey_scaling", csv_with("", "photos", "photos_per_minute"))
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    parser = Parser("python -m crack_tf.survey.scaling", description=__doc__)
+    parser = Parser("python -m studies.survey_scaling", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="the table, .csv")
     parser.add_argument(
@@ -201,7 +203,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _environment() -> dict[str, str]:
     """This process's, from which a copy that is not installed can be imported elsewhere too."""
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[1])
     paths = [root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 

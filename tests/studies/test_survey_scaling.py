@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from crack_tf.survey import loopback, scaling
+from crack_tf.survey import loopback
+from studies import survey_scaling as scaling
 from tflite.errors import CrackError
 from tflite.files import read_csv, write_json
 

@@ -1,6 +1,6 @@
-"""`python -m crack_tf.explain.summary RUN ... --out results/explain`: faithfulness runs on several kinds of tiles, put together.
+"""Faithfulness runs of `crack-tf explain` on several kinds of tiles, put together.
 
-Writes, without any picture of a tile:
+What it makes, without any picture of a tile:
 
     faithfulness.csv   a row for each source of tiles, model, method and subset; the source "all" is all tiles together
     sanity.csv         rank correlation with the maps of untrained weights
@@ -8,6 +8,10 @@ Writes, without any picture of a tile:
     curves.png         mean deletion and insertion curves over all tiles
     localisation.png   share of the maps inside the cracks, and the pointing game, by source
     summary.md         the tables to read
+
+Cost: seconds.
+Expected: docs/explain.md.
+Command: python -m studies.explain_summary RUN ... --out results/explain; `make explain-results` makes the runs
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 ALL = "all"
 FILES = ("faithfulness.csv", "sanity.csv", "completeness.csv", "curves.png", "localisation.png", "summary.md")
 OUTPUT = Output(
-    "crack_tf.explain.summary",
+    "studies.explain_summary",
     lambda folder: all(csv_with(f"{name}.csv", "source", "model")(folder) for name in ("faithfulness", "completeness")),
     FILES,
 )
@@ -37,7 +41,7 @@ OUTPUT = Output(
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
     parser = Parser(
-        prog="python -m crack_tf.explain.summary", description="Put faithfulness runs of crack-tf explain together."
+        prog="python -m studies.explain_summary", description="Put faithfulness runs of crack-tf explain together."
     )
     parser.add_argument(
         "runs", nargs="+", type=named_path, metavar="RUN", help="folder of crack-tf explain --faithfulness"

@@ -11,7 +11,7 @@ import pytest
 from crack_tf.explain.__main__ import main as explain
 from crack_tf.explain.explainer import Explanation
 from crack_tf.explain.store import Explained
-from crack_tf.explain.summary import FILES, completeness_rows, main
+from studies.explain_summary import FILES, completeness_rows, main
 from tests.dark_model import write_dark_model
 from tests.pairs_on_disk import write_pairs
 from tflite.manifest import Manifest
