@@ -25,8 +25,8 @@ from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.patterns import PATTERNS, Lines, Pattern, patterns_of
 from crack_tf.survey.condition import PRESETS, propose, read_condition
 from crack_tf.survey.outlines import paint_outline
-from crack_tf.synthetic.patterned_wall import PatternedWall, patterned_wall
 from crack_tf.synthetic.wall import WallCrack
+from studies.patterned_wall import PatternedWall, patterned_wall
 from tflite.files import write_csv
 from tflite.metrics import wilson_interval
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crack_tf.photo.patterns import JOINT, PATTERNS, Lines, patterns_of
-from crack_tf.synthetic.patterned_wall import patterned_wall
+from studies.patterned_wall import patterned_wall
 
 SIZE = (800, 600)
 
