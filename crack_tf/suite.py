@@ -4,7 +4,7 @@
     matrix.csv, .png  every model on every data set, seen in training or not
     domains.csv       mean and worst over the data sets that a model learned nothing from
     scenes.csv        whole photographs as a survey sees them: cracks found, false findings; scenes-photographs.csv one by one,
-    scenes-froc.csv, .png   and false findings against the share of cracks found
+    scenes-froc.csv, scenes_froc.png   and false findings against the share of cracks found
     corruptions.csv, .png   nine corruptions at five severities
     prevalence.csv, .png    precision where cracks are rare
     calibration.csv   calibration error, conformal bound on missed cracks, uncertain band

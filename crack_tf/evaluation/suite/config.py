@@ -10,10 +10,23 @@ from tflite.outputs import Output, json_with
 
 PARTS = ("splits", "matrix", "domains", "scenes", "corruptions", "prevalence", "calibration", "candidates", "cost")
 CORRUPTED_TILES = 600
+SCENES_PHOTOGRAPHS, SCENES_FROC = "scenes-photographs", "scenes-froc"  # further tables of the part "scenes"
+# Pictures of tables, by the table's name.
+PICTURES = {
+    "matrix": "matrix.png",
+    SCENES_FROC: "scenes_froc.png",
+    "corruptions": "corruptions.png",
+    "prevalence": "prevalence.png",
+    "candidates": "candidates.png",
+}
 OUTPUT = Output(
     "crack-tf evaluate --suite",
     json_with("suite.json", "format", "runs"),
-    ("suite.json", "summary.md", *(f"{part}.{suffix}" for part in PARTS for suffix in ("csv", "png"))),
+    (
+        *("suite.json", "summary.md"),
+        *(f"{table}.csv" for table in (*PARTS, SCENES_PHOTOGRAPHS, SCENES_FROC)),
+        *PICTURES.values(),
+    ),
 )
 
 

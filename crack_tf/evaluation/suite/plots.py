@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from crack_tf.common.plotting import new_figure, save_png
+from crack_tf.evaluation.suite.config import SCENES_FROC
 from crack_tf.evaluation.suite.corruptions import CORRUPTIONS, SEVERITIES
 from crack_tf.evaluation.suite.rows import CandidateRow, CorruptionRow, FrocRow, RarityRow, SplitRow
 
@@ -149,3 +151,13 @@ def scenes_froc_plot(rows: Sequence[FrocRow], path: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     save_png(picture, path)
+
+
+# What draws a table's picture, by the table's name.
+PLOTS: dict[str, Callable[[Sequence[Any], Path], None]] = {
+    "matrix": matrix_plot,
+    SCENES_FROC: scenes_froc_plot,
+    "corruptions": corruption_plot,
+    "prevalence": prevalence_plot,
+    "candidates": candidates_plot,
+}

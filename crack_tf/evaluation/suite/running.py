@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from crack_tf.common.provenance import created, environment
-from crack_tf.evaluation.suite import plots, sets, tables
+from crack_tf.evaluation.suite import sets, tables
 from crack_tf.evaluation.suite.answers import Answers
 from crack_tf.evaluation.suite.candidates import CANDIDATES, candidate_row
-from crack_tf.evaluation.suite.config import OUTPUT, PARTS, SuiteConfig
+from crack_tf.evaluation.suite.config import OUTPUT, PARTS, PICTURES, SCENES_FROC, SCENES_PHOTOGRAPHS, SuiteConfig
 from crack_tf.evaluation.suite.cost import cost_rows
+from crack_tf.evaluation.suite.plots import PLOTS
 from crack_tf.evaluation.suite.rows import (
     ROWS,
     CalibrationRow,
@@ -73,12 +74,10 @@ def run_suite(config: SuiteConfig, out: Path, overwrite: bool = False) -> SuiteR
     earlier = [run | {"parts": left} for run in before if (left := [part for part in run["parts"] if part in kept])]
     text = summary_page(made | kept)
     with making(out, OUTPUT, clear=False):
-        for part, rows in made.items():
-            write_csv(out / f"{part}.csv", map(asdict, rows))
-            _draw(part, rows, out)
-        for name, rows in suite.details.items():
+        for name, rows in (made | suite.details).items():
             write_csv(out / f"{name}.csv", map(asdict, rows))
-            _draw(name.replace("-", "_"), rows, out)
+            if name in PICTURES and rows:
+                PLOTS[name](rows, out / PICTURES[name])
         write_json(out / "suite.json", {"format": FORMAT, "runs": [*earlier, suite.record(list(config.parts))]})
         write_text(out / "summary.md", text)
     return SuiteResult(out, made | kept, text)
@@ -188,7 +187,7 @@ class Suite:
             scores += score_photos(
                 name, model, segmenter, side, self._config.jobs or os.cpu_count() or 1, self._config.limit
             )
-        self.details = {"scenes-photographs": photo_rows(scores), "scenes-froc": froc(scores)}
+        self.details = {SCENES_PHOTOGRAPHS: photo_rows(scores), SCENES_FROC: froc(scores)}
         return scene_rows(scores)
 
     def corruptions(self) -> list[CorruptionRow]:
@@ -275,12 +274,6 @@ class Suite:
                 self._missing[chosen.label] = str(error)
                 self._sets[key] = None
         return self._sets[key]
-
-
-def _draw(part: str, rows: Sequence[Row], out: Path) -> None:
-    draw = getattr(plots, f"{part}_plot", None) or getattr(plots, f"{part.removesuffix('s')}_plot", None)
-    if draw is not None and rows:
-        draw(rows, out / f"{part}.png")
 
 
 def _say(line: str) -> None:

@@ -15,8 +15,9 @@ from PIL import Image
 from crack_tf import suite as command
 from crack_tf.evaluation.suite import candidates, sets, tables
 from crack_tf.evaluation.suite.answers import Answers, TestSet
+from crack_tf.evaluation.suite.config import OUTPUT, PICTURES
 from crack_tf.evaluation.suite.corruptions import CORRUPTIONS, SEVERITIES
-from crack_tf.evaluation.suite.plots import matrix_plot
+from crack_tf.evaluation.suite.plots import PLOTS, matrix_plot
 from crack_tf.evaluation.suite.rows import SplitRow
 from crack_tf.inference.predictor import load_predictor
 from tests.dark_model import SIZE, write_dark_model
@@ -159,6 +160,12 @@ def small_sets(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 PARTS = "splits,matrix,corruptions,prevalence,calibration,cost"
 
 
+def test_every_picture_has_its_table_and_is_known_as_the_suites() -> None:
+    assert PLOTS.keys() == PICTURES.keys()
+    assert {f"{table}.csv" for table in PICTURES} <= set(OUTPUT.files)
+    assert {"scenes-photographs.csv", "scenes_froc.png"} <= set(OUTPUT.files)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_sets")
 def test_the_command_writes_tables_plots_and_a_page(
@@ -170,7 +177,7 @@ def test_the_command_writes_tables_plots_and_a_page(
     assert command.main(["--suite", str(model), "--parts", PARTS, "--out", str(out)]) == 0
     names = {path.name for path in out.iterdir()}
     assert {f"{part}.csv" for part in PARTS.split(",")} | {"summary.md", "suite.json"} <= names
-    assert {"matrix.png", "corruptions.png", "prevalence.png"} <= names
+    assert {"matrix.png", "corruptions.png", "prevalence.png"} <= names <= set(OUTPUT.files)
     printed = capsys.readouterr()
     assert "gone is left out" in printed.err
     assert "1.0000" in (out / "summary.md").read_text(encoding="utf-8")
