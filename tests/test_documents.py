@@ -39,6 +39,7 @@ FOREIGN = {"alias", "cd", "echo", "export", "my-meter", "rpicam-vid", "sudo", "v
 SHELLS = sorted((b for d in DOCUMENTS for b in blocks(d) if b.language in SHELL), key=lambda block: block.name)
 EXAMPLES = [b for d in DOCUMENTS for b in blocks(d) if b.language in ("python", "pycon")]
 MOST_WORDS = 1200
+MOST_WORDS_OF_A_DECISION = 170
 # An option in a sentence stands without its value, a verb without its photographs.
 INCOMPLETE = re.compile(r"expected (one|at least one) argument|following arguments are required|one of the arguments")
 
@@ -270,6 +271,15 @@ def test_the_readme_is_short_and_opens_with_an_example() -> None:
     assert {"make demo", "make test"} <= set(typed)
     assert re.search(r"!\[[^\]]+\]\(docs/[\w.-]+\.png\)", text)
     assert text.count("|---|---|---|") == 1  # results in one table
+
+
+def test_a_decision_is_a_heading_and_a_few_sentences() -> None:
+    text = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8")
+    for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        title, *entries = re.split(r"^### ", section, flags=re.MULTILINE)
+        assert len(title.splitlines()) <= 2, f"{title.splitlines()[0]}: text before its first entry"
+        longest = max(entries, key=lambda entry: len(entry.split()))
+        assert len(longest.split()) <= MOST_WORDS_OF_A_DECISION, longest.splitlines()[0]
 
 
 def test_no_figure_of_the_readme_is_typed_by_hand() -> None:
