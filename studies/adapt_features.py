@@ -33,7 +33,8 @@ from crack_tf.evaluation.suite.sets import Chosen
 from crack_tf.evaluation.thresholds import specificity_at_recall
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.models.keras_models import load_keras, predict_logits
-from studies.adapt import ELSEWHERE, SEEDS, TARGET, load_set
+from studies.adapt import ELSEWHERE, SEEDS, load_set
+from studies.adapt_tables import TARGET
 from tflite.cli import named_path, positive_int, run_main
 from tflite.files import atomic_path, read_csv, write_csv
 from tflite.metrics import roc_auc

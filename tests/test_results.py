@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from studies import ingredients, readme_table
-from studies.adapt import blocks_table, guard_table, labels_table
-from studies.adapt import tables as adaptation_tables
 from studies.adapt_bridge import table as bridge_table
 from studies.adapt_features import SHOWN as SHOWN_FEATURES
 from studies.adapt_features import table as features_table
+from studies.adapt_tables import blocks_table, guard_table, labels_table
+from studies.adapt_tables import tables as adaptation_tables
 from studies.domain_tune import table as front_table
 from studies.readme_table import rows
 from studies.real_scenes import DEVICE_MODELS, sets_table
