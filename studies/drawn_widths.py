@@ -16,7 +16,8 @@ from PIL import Image
 
 from crack_tf.photo.gsd import LASER, STATED, distance_error
 from crack_tf.photo.view import FACING_ERROR_DEG, GIMBAL_ERROR_DEG, View
-from crack_tf.synthetic.wall import GAUSSIAN, Wall, draw_walk
+from crack_tf.synthetic.surface import GAUSSIAN
+from crack_tf.synthetic.wall import Wall, draw_walk
 from tflite.device.tiles import Box
 
 SIDE = 384  # pixels of a window

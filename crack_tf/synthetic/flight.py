@@ -28,7 +28,8 @@ from crack_tf.synthetic.flight_geometry import (
 )
 from crack_tf.synthetic.flight_plan import ROUND, Plan
 from crack_tf.synthetic.flight_truth import camera_of, declared, faces_file, true_coverage, true_mm_per_pixel
-from crack_tf.synthetic.wall import GAUSSIAN, Wall, WallCrack, draw_walk
+from crack_tf.synthetic.surface import GAUSSIAN
+from crack_tf.synthetic.wall import Wall, WallCrack, draw_walk
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
 from tflite.outputs import Output, check_folder, json_with, remove_files

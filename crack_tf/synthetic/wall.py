@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from crack_tf.synthetic.tiles import _GAUSSIAN
+from crack_tf.synthetic.surface import GAUSSIAN
 from tflite.device.tiles import Box
 
-GAUSSIAN = _GAUSSIAN
 _PATCH = 512  # pixels; pores and stains are drawn by patch
 _REACH = 420  # pixels; nothing that belongs to a patch is larger
 _OVERSAMPLE = 4

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from crack_tf.synthetic import tiles as synthetic
-from crack_tf.synthetic.tiles import CONFOUNDERS, render_tile, tile_confounders, write_dataset
+from crack_tf.synthetic.tiles import render_tile, tile_confounders, write_dataset
 from tflite.errors import CrackError
 from tflite.files import sha256_file
 
@@ -108,25 +108,6 @@ def test_no_simple_statistic_separates_the_classes(tiles: list[synthetic.Synthet
     labels = np.array([tile.label for tile in tiles])
     scores = np.array([functions[statistic](tile.image.astype(float)) for tile in tiles])
     assert 0.35 < auc(scores, labels) < 0.8
-
-
-def test_confounders_are_as_frequent_as_declared_whatever_the_label() -> None:
-    drawn = [tile_confounders(0, index) for index in range(4000)]
-    for name, kind in CONFOUNDERS.items():
-        present = np.array([name in names for names in drawn])
-        even, odd = present[::2].mean(), present[1::2].mean()  # odd tiles are the cracked ones
-        assert even == pytest.approx(kind.probability, abs=0.04)
-        assert odd == pytest.approx(kind.probability, abs=0.04)
-
-
-@pytest.mark.parametrize("name", list(CONFOUNDERS))
-def test_every_confounder_shows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compared with the same tile drawn with a brush that does nothing."""
-    index = next(i for i in range(1000) if tile_confounders(0, i) == (name,))
-    image = render_tile(0, index, False).image
-    blank = synthetic._Confounder(lambda surface, rng: None, CONFOUNDERS[name].probability, CONFOUNDERS[name].is_light)
-    monkeypatch.setitem(CONFOUNDERS, name, blank)
-    assert np.abs(render_tile(0, index, False).image.astype(int) - image).mean() > 0.2
 
 
 @pytest.mark.parametrize(
