@@ -151,8 +151,9 @@ def folder(training: Training, seed: int, work: Path = WORK) -> Path:
 
 
 def asked_with(training: Training) -> Iterator[tuple[str, range, int]]:
-    """(name, epochs from 1 whose weights are averaged, window of a second look or 0) of what is asked of a training."""
-    if training.start is None:
+    """(name, epochs from 1 whose weights are averaged, window of a second look or 0) of what is asked of a training; what averages and a
+    second look bring is asked of the one with all parts alone."""
+    if training.name == ALL:
         yield "last epoch, one look", range(EPOCHS, EPOCHS + 1), 0
         yield "averaged, one look", _last(EPOCHS), 0
     for epochs in LONG if training.epochs > EPOCHS else (training.epochs,):
