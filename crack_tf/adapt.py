@@ -65,7 +65,12 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder for the report and the model; give it as --model",
     )
-    add("--review", type=named_text, metavar="FILE", help="of a survey: the review that its report.html exported")
+    add(
+        "--review",
+        type=named_text,
+        metavar="FILE",
+        help="of a survey: the review that its report.html exported (default: the one that its folder keeps)",
+    )
     add(
         "--photos",
         type=named_text,

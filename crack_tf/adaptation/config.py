@@ -39,7 +39,7 @@ class AdaptConfig:
 
     Attributes:
         source: folder of a finished survey, of tiles in crack/ and no_crack/, or of photographs without any label.
-        review: the survey's, as its report.html exports it; needed with a survey.
+        review: the survey's, as its report.html exports it; empty for the one that the survey's folder keeps.
         photos: folder that was surveyed: clean tiles around the findings are cut from its photographs; or "".
         model: what is adapted: a shipped model, a run folder, a .keras file, or a .tflite file with its model.keras beside it; empty for
             the default.

@@ -19,7 +19,7 @@ from crack_tf.data.registry import DATASETS, locate
 from crack_tf.data.split import group_heads
 from crack_tf.inference.tiles import photo_boxes
 from crack_tf.survey.findings import FILE_NAME, Survey, read_survey
-from crack_tf.survey.review import carried, read_review
+from crack_tf.survey.review import Review, carried, read_kept, read_review
 from crack_tf.survey.review_tiles import export_tiles
 from tflite.device.tiles import MIN_SIDE, Box, tile_boxes
 from tflite.errors import CrackError, ImageError
@@ -155,16 +155,23 @@ def note_on_few(tiles: SiteTiles) -> str:
     )
 
 
+def review_of(config: AdaptConfig, survey: Survey) -> Review | None:
+    """The review that is named, else the one that the survey's folder keeps; None where there is neither."""
+    return read_review(config.review, survey) if config.review else read_kept(Path(config.source))
+
+
 def _reviewed(config: AdaptConfig, size: int, tile_side: int, work: Path) -> Site:
     """Tiles of decided findings, and of what lies around them."""
     folder = Path(config.source)
     survey = read_survey(folder)
-    if not config.review:
+    given = review_of(config, survey)
+    # Without --review: a kept review may hold comments alone.
+    if given is None or not (config.review or any(entry.decision for entry in given.decisions.values())):
         raise CrackError(
-            f"{folder} is a survey: name the review that its report.html exports with --review FILE. Which findings to look at first: "
-            "--suggest 20"
+            f"{folder} is a survey without a decision on any finding: name the review that its report.html exports with --review FILE. "
+            "Which findings to look at first: --suggest 20"
         )
-    review, left = carried(read_review(config.review, survey), survey)
+    review, left = carried(given, survey)
     stated = survey.settings.get("tile_side")
     side = config.tile_side or (stated if isinstance(stated, int) and stated >= MIN_SIDE else tile_side)
     exported = export_tiles(folder, survey, review, work, side, overwrite=True)

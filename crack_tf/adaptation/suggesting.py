@@ -19,7 +19,7 @@ from crack_tf.adaptation.bench import ask
 from crack_tf.adaptation.config import FORMAT, OUTPUT, REPORT, AdaptConfig
 from crack_tf.adaptation.features import Network
 from crack_tf.adaptation.places import SUGGESTED, check_out
-from crack_tf.adaptation.sources import REVIEW, TILES, flight, kind_of
+from crack_tf.adaptation.sources import REVIEW, TILES, flight, kind_of, review_of
 from crack_tf.adaptation.tiles import SiteTiles
 from crack_tf.common.arguments import check_config
 from crack_tf.common.progress import say_now
@@ -29,7 +29,7 @@ from crack_tf.data.reviews import draw_sheets
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.survey.findings import CONFIRMED, Finding, Survey, read_survey, survey_id
-from crack_tf.survey.review import ACCEPTED, REJECTED, Decision, Review, carried, read_review
+from crack_tf.survey.review import ACCEPTED, REJECTED, Decision, Review, carried
 from tflite.arguments import check_path
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_file, write_csv, write_json
@@ -126,7 +126,8 @@ def suggest(
 def _of_survey(config: AdaptConfig, base: Base, count: int) -> tuple[list[Suggestion], Callable[[Path], object]]:
     """Findings nobody has decided on, and photographs without any; and what writes a folder's files about them."""
     survey = read_survey(config.source)
-    review = carried(read_review(config.review, survey), survey)[0] if config.review else None
+    given = review_of(config, survey)
+    review = None if given is None else carried(given, survey)[0]
     decided = set()
     if review is not None:
         decided = {name for name, entry in review.decisions.items() if entry.decision in (ACCEPTED, REJECTED)}

@@ -16,7 +16,7 @@ from crack_tf.adaptation.sources import REVIEW, kind_of, read_site
 from crack_tf.adaptation.suggesting import most_different
 from crack_tf.adaptation.tiles import ASSUMED, PERSON
 from crack_tf.survey.findings import Survey, survey_id, write_survey
-from crack_tf.survey.review import ACCEPTED, FORMAT, REJECTED, UNDECIDED, read_review
+from crack_tf.survey.review import ACCEPTED, FORMAT, REJECTED, UNDECIDED, keep_review, read_review
 from tests.crack_tf.survey.drawn_surveys import TILE_SIDE, drawn_survey
 from tflite.errors import CrackError
 from tflite.files import read_csv, read_json, write_json
@@ -90,6 +90,31 @@ def test_a_review_from_before_the_survey_went_on_gives_labels(survey: Survey, tm
 
 def test_a_survey_without_a_review_has_no_labels(survey: Survey, tmp_path: Path) -> None:
     with pytest.raises(CrackError, match=r"name the review that its report\.html exports with --review FILE"):
+        read_site(AdaptConfig(str(tmp_path / "found")), 32, TILE_SIDE, tmp_path / "work")
+
+
+def test_a_review_that_the_survey_keeps_need_not_be_named(survey: Survey, tmp_path: Path) -> None:
+    found = tmp_path / "found"
+    named = write_review(tmp_path / "r.json", survey, ["accepted", "rejected"] * 3)
+    wanted = read_site(AdaptConfig(str(found), review=str(named)), 32, TILE_SIDE, tmp_path / "work")
+    keep_review(found, read_review(named, survey))
+    site = read_site(AdaptConfig(str(found)), 32, TILE_SIDE, tmp_path / "work-2")
+    assert site.tiles.names == wanted.tiles.names
+    assert site.tiles.labels.tolist() == wanted.tiles.labels.tolist()
+
+
+def test_suggestions_leave_out_what_the_kept_review_decided(survey: Survey, tmp_path: Path) -> None:
+    found, out = tmp_path / "found", tmp_path / "look"
+    keep_review(found, read_review(write_review(tmp_path / "r.json", survey, ["accepted", "rejected"]), survey))
+    assert main([str(found), "--suggest", "99", "--out", str(out)]) == 0
+    named = {row["name"] for row in read_csv(out / "suggested.csv") if row["kind"] == "finding"}
+    assert named == {finding.id for finding in survey.findings[2:]}
+    assert read_review(out / "suggested.json", survey).verdict(survey.findings[0]) == ACCEPTED
+
+
+def test_a_kept_review_of_comments_alone_is_none(survey: Survey, tmp_path: Path) -> None:
+    keep_review(tmp_path / "found", read_review(write_review(tmp_path / "r.json", survey, ["", ""]), survey))
+    with pytest.raises(CrackError, match="without a decision on any finding"):
         read_site(AdaptConfig(str(tmp_path / "found")), 32, TILE_SIDE, tmp_path / "work")
 
 
