@@ -203,6 +203,17 @@ class _Comparison:
                     "scale: growth in millimetres is by the other's scale there, and where both lack one, only whether a crack has "
                     "grown is told. State a scale: --mm-per-pixel or --distance-m."
                 )
+        for findings, verdicts, which in zip(self._findings, self._verdicts, NAMES, strict=True):
+            unmeasured = [
+                name
+                for name, finding in findings.items()
+                if verdicts[name] == CONFIRMED != finding.validation and not finding.centreline
+            ]
+            if unmeasured:
+                found.append(
+                    f"{counted(len(unmeasured), 'accepted finding')} of {which} {'was' if len(unmeasured) == 1 else 'were'} not measured, "
+                    f"and what became of {'it' if len(unmeasured) == 1 else 'them'} is not known: {', '.join(unmeasured)}"
+                )
         off = [ratio for ratio, allowed in self._scales if abs(ratio - 1) > allowed + _DISAGREE]
         if len(off) > len(self._scales) / 2:
             found.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crack_tf.photo.gsd import TOO_COARSE
 from crack_tf.photo.limits import tell as tell_limit
+from crack_tf.survey.certificate import TABLE as CERTIFICATE
 from crack_tf.survey.condition import count_states, describe_doubts, table_of
 from crack_tf.survey.findings import MEANINGS, VALIDATIONS, limits_of, research_of
 from crack_tf.survey.ledger import UNKNOWN
@@ -11,6 +12,7 @@ from crack_tf.survey.review import cracks_of, describe_decisions, not_rejected
 from crack_tf.survey.scales import describe_scales, describe_tiles
 from crack_tf.survey.severity import CAUTION
 from crack_tf.survey.since import MEANS_ONLY
+from crack_tf.survey.store import SINCE_FILES
 from crack_tf.survey.surveying import SurveyResult
 from tflite.words import counted, on_one_line, rate
 
@@ -80,6 +82,10 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
     if found.speed.get("megapixels"):
         lines.append(_speed(found))
     results = "report.html, findings.csv, photos.csv, findings.geojson, coverage.geojson"
+    if found.since is not None:
+        results += f", {SINCE_FILES[1]}"
+    if found.certificate is not None:
+        results += f", {CERTIFICATE}"
     return [*lines, CAUTION, f"results in {found.folder}: {results}"]
 
 

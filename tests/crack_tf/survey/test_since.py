@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 import crack_tf
 from crack_tf.survey.__main__ import main
 from crack_tf.survey.comparing import compare_surveys
-from crack_tf.survey.findings import read_survey, survey_id
+from crack_tf.survey.findings import read_survey, survey_id, write_survey
 from crack_tf.survey.review import Decision, Review, keep_review
 from crack_tf.survey.review_tiles import picture_region
 from crack_tf.survey.reviewing import apply_review
@@ -262,6 +262,21 @@ def test_a_finding_that_a_person_accepted_is_as_good_as_a_confirmed_one(epochs: 
     assert compare_surveys(earlier, survey, out, 3.0)[1].counts["new"] == 1
 
 
+def test_an_accepted_finding_that_was_not_measured_is_said_not_to_be_compared(epochs: Epochs, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(epochs.folder / "found-old", old)
+    survey = read_survey(old)
+    doubted = replace(survey.findings[0], id="0123456789ab", validation="unclear", centreline=())
+    write_survey(old, replace(survey, findings=(*survey.findings, doubted)))
+    now = read_survey(epochs.folder / "found-new")
+    told = "1 accepted finding of the earlier survey was not measured, and what became of it is not known: 0123456789ab"
+    for decision in ("accepted", "rejected"):
+        changed_survey = read_survey(old)
+        keep_review(old, Review(survey_id(changed_survey), "", "", "", {doubted.id: Decision(decision)}))
+        since = compare_surveys(open_earlier(old, tmp_path / "out"), now, epochs.folder / "found-new", 3.0)[1]
+        assert (told in since.warnings) == (decision == "accepted")
+
+
 def test_a_finished_survey_answers_without_being_searched_again_and_forgets_when_asked_no_more(
     epochs: Epochs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -286,6 +301,7 @@ def test_a_finished_survey_answers_without_being_searched_again_and_forgets_when
     }
     assert (again.since.paired, again.since.photos) == (1, 1)
     assert any(line.startswith("since last time: ") and line.endswith(MEANS_ONLY) for line in tell(again, False))
+    assert tell(again, False)[-1].endswith("coverage.geojson, since.csv")
     assert main(["--out", str(out), "--one-file"]) == 0
     assert "since-title" in (out / "report.html").read_text(encoding="utf-8")
     without = crack_tf.survey(epochs.new, out, **settings)
