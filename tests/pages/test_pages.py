@@ -127,7 +127,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "python -m tflite.device run --source ../DCIM --model models/mobilenet_v2_104_real-int8-ptq.tflite --out flight2 --follow --gps "
     "gpsd://localhost:2947": ("tests/tflite/device/test_gps.py", "gpsd://127.0.0.1"),
     "python -m tflite.edgetpu compile opnet-int8-qat.tflite --out coral": (
-        "tests/tflite/test_edgetpu.py",
+        "tests/tflite/test_edgetpu_compiler.py",
         "def stand_in(",
     ),
 }

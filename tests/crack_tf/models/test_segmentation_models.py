@@ -115,7 +115,7 @@ def test_the_tf_keras_twin_answers_alike(name: str) -> None:
 def test_int8_is_predicted_fully_mapped_to_the_edge_tpu(name: str, extra: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     from tflite import convert
-    from tflite.edgetpu import predict
+    from tflite.edgetpu_prediction import predict
 
     model = build_model(name, keras, image_size=SIZE, raw_pixels=False, **SMALL[name] | extra)
     graph = convert.write_model(tmp_path / "m.tflite", convert.convert_ptq(model, photos(4).astype(np.uint8)))
