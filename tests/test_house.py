@@ -46,7 +46,7 @@ LAZY: dict[str, set[str]] = {
 # Dataclasses that are filled bit by bit and stay in their room.
 GROWING = {
     "crack_tf.photo.skeleton.Branch", "crack_tf.photo.skeleton.SkeletonGraph", "crack_tf.survey.pipeline.Run",
-    "crack_tf.survey.walls._Group", "crack_tf.synthetic.joints._Relief", "tflite.device.frames._Arrival",
+    "crack_tf.survey.walls._Group", "crack_tf.synthetic.joints._Relief", "tflite.device.live._Arrival",
     "tflite.device.journal._Reading", "tflite.device.loop.Tally", "tflite.device.loop.Unplaced", "tflite.jpeg._Frame",
     "tflite.place.logcontent.LogContent",
 }  # fmt: skip

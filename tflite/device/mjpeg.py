@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
+_BLOCK = 1 << 16
 LONGEST = 64 << 20  # bytes of one frame; a stream that lost its markers cannot fill the memory
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length: TEM, RST0 to RST7
@@ -91,3 +95,12 @@ class JpegSplitter:
                     return None
                 self._position = place + 2 + int.from_bytes(buffer[place + 2 : place + 4], "big")
                 self._scanning = marker == _SOS
+
+
+def jpegs_of(file: int) -> Iterator[bytes]:
+    """The JPEGs that an open file descriptor gives, to its end."""
+    splitter = JpegSplitter()
+    while data := os.read(file, _BLOCK):
+        yield from splitter.feed(data)
+    if (rest := splitter.finish()) is not None:
+        yield rest

@@ -154,10 +154,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CrackError: if an argument, the model, the source or the output folder is not usable, or the disk is full.
     """
-    from tflite.device.frames import Sampling, open_source
+    from tflite.device.frames import Sampling
     from tflite.device.gps import open_gps
     from tflite.device.journal import Journal, read_journal
     from tflite.device.loop import Loop
+    from tflite.device.sources import open_source
     from tflite.device.tiles import MAX_OVERLAP, training_side
     from tflite.place.clock import CameraClock, parse_timezone
     from tflite.runtime import Classifier
@@ -258,7 +259,7 @@ def _progress(journal: Journal, stop: threading.Event) -> Progress:
 
 def _subtitles(gps: str | None, source: str) -> Path | None:
     """The drone's subtitles that --gps names for a video: they place its frames by the time at which they are shown."""
-    from tflite.device.frames import VIDEO_SUFFIXES
+    from tflite.device.sources import VIDEO_SUFFIXES
     from tflite.place.srt import read_srt
 
     path = Path(gps or "")

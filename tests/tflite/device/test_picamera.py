@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from tflite.device.frames import Frame, Progress, Sampling, open_source
+from tflite.device.frames import Frame, Progress, Sampling
 from tflite.device.picamera import sensor_time
+from tflite.device.sources import open_source
 from tflite.errors import CrackError
 
 RED, GREEN, BLUE = 200, 120, 10

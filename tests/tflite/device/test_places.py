@@ -16,10 +16,11 @@ from tests.dark_model import write_dark_model
 from tests.tflite.place.mavlink_bytes import on_board
 from tests.tflite.place.photographs import packet, photograph, position
 from tests.tflite.videos import say_created, show_for, write_mp4
-from tflite.device.frames import Progress, Sampling, open_source
+from tflite.device.frames import Progress, Sampling
 from tflite.device.gps import open_gps, tpv_fix
 from tflite.device.journal import read_journal
 from tflite.device.run import main
+from tflite.device.sources import open_source
 from tflite.metrics import sigmoid
 from tflite.place.fix import Fix
 from tflite.place.nmea import checksum
