@@ -111,7 +111,7 @@ def write_page(
         data=_script_json(_data(survey, entries, review)),
         title=escape(title_of(survey)),
         source=escape(survey.source),
-        flown=flown(survey.photos),
+        flown=_flown(survey),
         reviewed=f" Reviewed by <bdi>{escape(review.reviewers)}</bdi>."
         if review is not None and review.reviewers
         else "",
@@ -467,6 +467,14 @@ def _place(latitude: float | None, longitude: float | None) -> str:
     if latitude is None or longitude is None:
         return ""
     return f"{abs(latitude):.6f}° {'NS'[latitude < 0]}, {abs(longitude):.6f}° {'EW'[longitude < 0]}"
+
+
+def _flown(survey: Survey) -> str:
+    """On which days; where not known, what most cameras leave out."""
+    days = flown(survey.photos)
+    if any(photo.time for photo in survey.photos) or survey.settings.get("timezone") or not survey.photos:
+        return days
+    return f"{days} (a camera's clock that does not say its zone needs --timezone)"
 
 
 def _when(time: str | None) -> str:

@@ -16,6 +16,7 @@ from crack_tf.survey.findings import VALIDATIONS, Survey
 from tflite.words import counted
 
 _WIDTH, _MIN_HEIGHT, _MAX_HEIGHT, _MARGIN = 960.0, 260.0, 560.0, 48.0
+_BELOW = 52.0  # strip of the scale bar, below the signs of two dozen findings at one place
 _SMALLEST_EXTENT_M = 10.0  # a hovering drone's positions differ by less: do not blow up their errors
 _SIDE_VIEW_FROM_M = 2.0
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
@@ -146,12 +147,13 @@ def _figure(
     # One path for all photographs, drawn as round ends of lines without length: thousands cost nothing.
     parts.append(f'<path class="photos" d="{"".join(f"M{x:.1f} {y:.1f}h0" for x, y in route)}"/>')
     parts += _signs(marks, spots)
-    parts.append(_scale_bar(scale, height))
-    parts.append(decoration.replace("{bottom}", f"{height - 14:g}"))
+    whole = height + _BELOW
+    parts.append(_scale_bar(scale, whole))
+    parts.append(decoration.replace("{bottom}", f"{whole - 14:g}"))
     body = "".join(parts)
     return (
         f'<figure class="plot"><figcaption>{escape(title)}</figcaption>'
-        f'<svg class="marks" viewBox="0 0 {_WIDTH:g} {height:.0f}" role="img" aria-label="{escape(_summary(marks, title))}">{body}</svg>'
+        f'<svg class="marks" viewBox="0 0 {_WIDTH:g} {whole:.0f}" role="img" aria-label="{escape(_summary(marks, title))}">{body}</svg>'
         "</figure>"
     )
 

@@ -111,6 +111,16 @@ def test_the_head_names_what_was_surveyed_when_and_who_reviewed_it(tmp_path: Pat
     assert "Reviewed by A. Engineer, B. <Engineer>. Made" in whole
 
 
+@pytest.mark.parametrize("zone", [None, "Europe/Vienna"])
+def test_the_head_says_what_photographs_without_a_time_may_lack(tmp_path: Path, zone: str | None) -> None:
+    survey = drawn_survey(tmp_path, 2)
+    timeless = tuple(replace(photo, time=None) for photo in survey.photos)
+    text = page(tmp_path, replace(survey, photos=timeless, settings=survey.settings | {"timezone": zone})).text
+    head = " ".join(text.partition("Findings")[0].split())
+    assert "taken: not known" in head
+    assert ("does not say its zone needs --timezone" in head) == (zone is None)
+
+
 def test_validations_stand_in_one_order_everywhere(tmp_path: Path) -> None:
     text = write_page(tmp_path, drawn_survey(tmp_path, 12)).read_text(encoding="utf-8")
     for pattern in (
@@ -408,6 +418,22 @@ def flown(tmp_path: Path, *places: tuple[float, float, float]) -> Survey:
         for photo, (lat, lon, alt) in zip(survey.photos, places, strict=True)
     )
     return replace(survey, photos=photos)
+
+
+def test_signs_do_not_cover_the_scale_bar(tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 24, photos=2, gaps=0)
+    places = ((47.0, 15.0), (47.0002, 15.0))
+    photos = tuple(
+        replace(photo, latitude=lat, longitude=lon) for photo, (lat, lon) in zip(survey.photos, places, strict=True)
+    )
+    findings = tuple(replace(finding, latitude=47.0, longitude=15.0) for finding in survey.findings)
+    figure = figures(replace(survey, photos=photos, findings=findings))[0]
+    bar = re.search(r'class="scale"><path.*?<text x="[\d.]+" y="([\d.]+)"', figure)
+    signs = re.findall(r'cy="([\d.]+)" r="([\d.]+)"', figure)
+    assert bar
+    assert len(signs) == 24
+    # What is written above the bar is about 12 units high.
+    assert max(float(y) + float(radius) for y, radius in signs) < float(bar[1]) - 12
 
 
 @pytest.mark.parametrize(
