@@ -101,12 +101,20 @@ class Parser(argparse.ArgumentParser):
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         # Here, where what was written is still known: a type may have made None of it.
+        text = " ".join(arg_strings)
         if action.option_strings and isinstance(action, argparse._StoreAction):  # neither append nor a flag
-            option, text = action.option_strings[-1], " ".join(arg_strings)
-            before = self._given.setdefault(option, text)
-            if text != before:
-                self.error(f"{option} is given twice, with {before!r} and {text!r}: leave one out")
+            self._once(action.option_strings[-1], text)
+        elif isinstance(action, argparse._AppendAction) and "=" in str(
+            action.metavar
+        ):  # each NAME is an option of its own
+            name, _, value = text.partition("=")
+            self._once(f"{action.option_strings[-1]} {name}", value)
         return super()._get_values(action, arg_strings)
+
+    def _once(self, option: str, text: str) -> None:
+        before = self._given.setdefault(option, text)
+        if text != before:
+            self.error(f"{option} is given twice, with {before!r} and {text!r}: leave one out")
 
     def error(self, message: str) -> NoReturn:
         """Print one line and end with argparse's exit code."""

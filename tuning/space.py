@@ -62,6 +62,8 @@ def search_space(
     for text in fixed:
         name, value = _parse("--fix", text, (*space, *(name for name in OTHERS if name not in space)))
         _check("--fix", spec, name, value)
+        if name in (other.partition("=")[0] for other in varied):
+            raise CrackError(f"--fix {text!r}: --vary searches it. Leave one out.")
         held[name] = value
     if only is not None:
         wanted = [name.strip() for name in only.split(",") if name.strip()]

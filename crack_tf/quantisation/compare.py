@@ -41,6 +41,7 @@ class Measured:
         at_half: counts and rates at probability 0.5; of a classifier only.
         reference, quantised: logits of tiles, or of a sample of pixels, float32 (n,).
         labels: of the same, 1 is crack.
+        warning: of a classifier whose answer hangs on which kernels run it.
     """
 
     threshold: float
@@ -51,6 +52,7 @@ class Measured:
     reference: np.ndarray
     quantised: np.ndarray
     labels: np.ndarray
+    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,27 @@ def measure_tiles(
     answer = classifier.golden()
     golden = replace(answer, tolerance=golden_tolerance(scheme, answer, logits))
     at_half = summary(confusion(logits, labels, 0.0))
-    return Measured(threshold, split, comparison, golden, at_half, reference.measured, logits, labels)
+    other = Classifier(path, threads=threads, delegate="none")
+    warning = hangs_on_kernels(golden, other.golden(), other.unit)
+    return Measured(threshold, split, comparison, golden, at_half, reference.measured, logits, labels, warning)
+
+
+def hangs_on_kernels(here: Golden, other: Golden, unit: str) -> str | None:
+    """A warning about a classifier that other kernels give another answer, as `bundle` refuses it; None about any other.
+
+    Args:
+        here: its answer as the sidecar keeps it, with the tolerance.
+        other: with LiteRT's own kernels.
+        unit: of both.
+    """
+    apart = abs(here.output - other.output)
+    if apart <= here.tolerance:
+        return None
+    return (
+        f"warning: this model's answer hangs on which kernels run it: {here.output:g} to the golden tile with XNNPACK, "
+        f"{other.output:g} with LiteRT's own, {apart:.3g} {unit}s apart where {here.tolerance:g} are rounding. A board may answer "
+        "otherwise than this machine, and crack-tf bundle will not pack it. Train it longer, and export it again."
+    )
 
 
 def measure_maps(

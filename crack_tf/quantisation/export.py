@@ -239,6 +239,8 @@ def export_scheme(config: ExportConfig, source: Source, data: Data, reference: A
     counts = comparison.quantised
     if sidecar.task == "classify" and (warning := tells_nothing(counts, found.quantised, found.labels)):
         print(warning)
+    if found.warning:
+        print(found.warning)
 
 
 def require_kept(config: ExportConfig, comparison: Comparison, name: str) -> None:

@@ -24,7 +24,7 @@ from tflite.files import sha256_file
 from tflite.images import load_rgb
 from tflite.manifest import LABELS, Manifest
 from tflite.runtime import Classifier
-from tflite.sidecar import Sidecar, TensorSpec, read_sidecar, sidecar_path, write_sidecar
+from tflite.sidecar import Golden, Sidecar, TensorSpec, read_sidecar, sidecar_path, write_sidecar
 
 pytest.importorskip("tensorflow")
 
@@ -386,3 +386,16 @@ def test_a_model_of_no_use_is_warned_of(
     monkeypatch.setattr("crack_tf.quantisation.export.tells_nothing", lambda *_: "warning: of no use")
     assert call(run_folder, tmp_path / "out", "--float32") == 0
     assert capsys.readouterr().out.endswith("\nwarning: of no use\n")
+
+
+def test_an_answer_that_hangs_on_the_kernels_is_warned_of(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Classifier, "golden", lambda self: Golden(5.0 if self.nodes.delegates else 7.0, 0.0))
+    assert call(run_folder, tmp_path / "out", "--int8", "--ptq") == 0
+    assert "kernels" not in capsys.readouterr().out
+    monkeypatch.setattr(Classifier, "golden", lambda self: Golden(5.0 if self.nodes.delegates else -8.0, 0.0))
+    assert call(run_folder, tmp_path / "out", "--int8", "--ptq", "--overwrite") == 0
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert "warning: this model's answer hangs on which kernels run it: 5 to the golden tile with XNNPACK, -8" in told
+    assert "13 steps apart where 2 are rounding" in told

@@ -256,6 +256,7 @@ def small_parser() -> Parser:
     verb.add_argument("--limits", metavar="A,B")
     verb.add_argument("--size", nargs=2)
     verb.add_argument("--fg", action="append")
+    verb.add_argument("--hp", action="append", metavar="NAME=VALUE")
     verb.add_argument("--dry", action="store_true")
     return parser
 
@@ -276,7 +277,8 @@ def small_parser() -> Parser:
         ("a.jpg --out x --out y", "--out is given twice, with 'x' and 'y': leave one out"),
         ("a.jpg --out x --over .2 --overlap=.3", "--overlap is given twice, with '.2' and '.3': leave one out"),
         ("a.jpg --out x --size 1 2 --size 1 3", "--size is given twice, with '1 2' and '1 3': leave one out"),
-        ("a.jpg --out x --out=x --fg 1 --fg 2 --dry --dry", ""),
+        ("a.jpg --out x --hp a=1 --hp b=2 --hp a=2", "--hp a is given twice, with '1' and '2': leave one out"),
+        ("a.jpg --out x --out=x --fg 1 --fg 2 --fg a=1 --fg a=2 --hp a=1 --hp b=2 --hp a=1 --dry --dry", ""),
     ],
 )
 def test_a_wrong_option_is_told_in_one_line_with_the_nearest_one(

@@ -85,6 +85,7 @@ def test_a_value_outside_the_declared_ones_may_be_held() -> None:
         ([], ["width=8,8"], None, "two different values"),
         ([], ["width=8,(("], None, "neither a number"),
         ([], [], "widht", "cannot be searched"),
+        (["width=8"], ["width=8,16"], None, "--fix 'width=8': --vary searches it"),
         (["width=8"], [], "width", "nothing is left to search"),
         ([], [], ",", "nothing is left to search"),
     ],
