@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
             raise CrackError(f"{folder} has tiles of {source!r} again. Give one run of each source.")
         sources[source] = tiles
     tables = tables_of(sources)
-    with making(args.out, OUTPUT) as out:
+    with making(args.out, OUTPUT, args.overwrite) as out:
         curves_plot(entries_of(_together(sources)), out / "curves.png")
         localisation_plot(tables["faithfulness.csv"], out / "localisation.png")
         for name in ("curves.png", "localisation.png"):

@@ -9,21 +9,15 @@ REPEATED = ("--hp", "--fix", "--vary")  # of NAME=VALUE
 
 def instead(words: Sequence[str], options: Sequence[str]) -> list[str]:
     """A command line with options in place of those of the same names: given twice with two values, one is refused."""
-    left_out = {_key(option) for option in _grouped(options)}
-    return [word for option in _grouped(words) if _key(option) not in left_out for word in option] + [*options]
+    left_out = set(_keys(options))
+    return [word for word, key in zip(words, _keys(words), strict=True) if key not in left_out] + [*options]
 
 
-def _grouped(words: Sequence[str]) -> list[list[str]]:
-    """Each option with what follows it; what stands before the first is a group of its own."""
-    groups: list[list[str]] = [[]]
-    for word in words:
+def _keys(words: Sequence[str]) -> list[str]:
+    """For each word the option that it belongs to, of NAME=VALUE with the name; "" before the first."""
+    keys, option = [], ""
+    for word, after in zip(words, [*words[1:], ""], strict=True):
         if word.startswith("--"):
-            groups.append([])
-        groups[-1].append(word)
-    return groups
-
-
-def _key(option: Sequence[str]) -> tuple[str, ...]:
-    if not option or not option[0].startswith("--"):
-        return ()
-    return (option[0], option[1].partition("=")[0]) if option[0] in REPEATED else (option[0],)
+            option = f"{word} {after.partition('=')[0]}" if word in REPEATED else word
+        keys.append(option)
+    return keys

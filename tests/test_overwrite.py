@@ -18,6 +18,7 @@ from tests.crack_tf.survey.known_surveys import photo_record, write_found
 from tests.crack_tf.survey.small_flight import write_flight, write_models
 from tests.test_project import ROOT, modules
 from tflite.files import sha256_bytes, write_bytes
+from tflite.locks import FolderLock
 from tflite.manifest import Manifest
 from tflite.outputs import MARK
 from tflite.results import result_path
@@ -82,7 +83,9 @@ VERBS = {
     "tune": Verb("crack_tf.tune", lambda i: ["--data", i.manifest]),
     "evaluate": Verb("crack_tf.evaluate", lambda i: [i("dark.tflite"), "--data", i.manifest]),
     "evaluate --suite": Verb("crack_tf.suite", lambda i: [i("dark.tflite"), "--suite"]),
-    "explain": Verb("crack_tf.explain.__main__", lambda i: [i("dark.tflite"), "--tiles", i("photo.png")]),
+    "explain": Verb(
+        "crack_tf.explain.__main__", lambda i: [i("dark.tflite"), "--tiles", i("photo.png"), "--methods", "occlusion"]
+    ),
     "explain.summary": Verb("studies.explain_summary", lambda i: [i("run")]),
     "predict": Verb("crack_tf.predict", lambda i: [i("photo.png"), "--model", i("dark.tflite")]),
     "survey": Verb(
@@ -153,6 +156,19 @@ QUICK = (
         "data audit",
     ),
     *("data review", "data split", "edgetpu check", "edgetpu validate"),
+)
+
+
+# Those that say so here without a training.
+WHILE_OTHERS_WRITE = (
+    "evaluate",
+    "explain",
+    "predict",
+    "survey",
+    "photo segment",
+    "photo measure",
+    "data audit",
+    "data review",
 )
 
 
@@ -263,6 +279,17 @@ def test_a_result_is_replaced_by_the_same_command_and_a_persons_note_stays(
     assert verb.call(inputs, out, "--overwrite") == code, capsys.readouterr().err
     assert {*contents(tmp_path)} == {*made, note.relative_to(tmp_path).as_posix()}
     assert note.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", WHILE_OTHERS_WRITE)
+def test_a_folder_that_another_process_writes_to_is_refused(
+    name: str, inputs: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    with FolderLock(out, "free"):
+        assert VERBS[name].call(inputs, out) == 2
+        assert "writing to" in capsys.readouterr().err
+    assert contents(out) == {}
 
 
 @every_folder

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
+import fcntl
 import glob
 import hashlib
 import json
@@ -32,8 +34,8 @@ _LONGEST_STEM, _LONGEST_SUFFIX = 200, 20  # bytes of a name that its temporary n
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path` that becomes `path` when the block ends well, and is removed when it does not.
 
-    The temporary name keeps the suffix, since Keras, matplotlib and Pillow choose their format by it. A file that is
-    replaced hands its permissions on; a new one follows the user's umask.
+    The temporary name keeps the suffix, since Keras, matplotlib and Pillow choose their format by it; the file is locked, so that
+    `remove_stale` passes it over. A file that is replaced hands its permissions on; a new one follows the user's umask.
 
     Raises:
         CrackError: if `path` is a folder, a file stands where a folder above it should be, or somebody removes that folder meanwhile.
@@ -55,9 +57,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
     except FileNotFoundError:
         raise gone from None
-    os.close(handle)
     temporary = Path(name)
     try:
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield temporary
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
@@ -74,6 +77,19 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def remove_stale(paths: Iterable[Path]) -> None:
+    """Remove temporary files of `atomic_path` that killed processes left; what is being written, or cannot be told from that, stays."""
+    for path in list(paths):
+        with contextlib.suppress(OSError):
+            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink(missing_ok=True)
+            finally:
+                os.close(handle)
 
 
 def temporary_pattern(name: str | Path) -> str:
@@ -97,6 +113,34 @@ def _temporary_affixes(name: str) -> tuple[str, str]:
     if not stem or len(suffix) > _LONGEST_SUFFIX:
         stem, dot, suffix = name, "", ""
     return f".{os.fsdecode(os.fsencode(stem)[:_LONGEST_STEM])}.", f".partial{dot}{suffix}"
+
+
+def require_folder(out: Path) -> None:
+    """Refuse a path that is no folder and cannot become one.
+
+    Raises:
+        CrackError: if it is a file or below one, or a link that leads nowhere.
+    """
+    require_above(out)
+    if os.path.lexists(out) and not out.is_dir():
+        raise CrackError(f"--out {out} is {_what(out)}: name a folder.")
+
+
+def require_above(path: Path) -> None:
+    """Refuse a path below a file.
+
+    Raises:
+        CrackError: naming the file.
+    """
+    for above in path.parents:
+        if os.path.lexists(above) and not above.is_dir():
+            raise CrackError(f"{path} cannot be written: {above} is {_what(above)}. Choose another name.")
+
+
+def _what(path: Path) -> str:
+    if path.is_symlink() and not path.exists():
+        return "a link that leads nowhere"
+    return "a file"
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:

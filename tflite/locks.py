@@ -11,7 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tflite.errors import CrackError
-from tflite.outputs import require_folder
+from tflite.files import require_folder
+
+
+def busy(out: Path) -> str:
+    """What to say where another process writes to a folder of results."""
+    return f"another process is writing to {out}. Wait for it, end it, or choose another --out."
 
 
 class FolderLock:

@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from tflite.errors import CrackError
-from tflite.files import read_json, refuse_existing, temporary_pattern, write_json
+from tflite.files import (
+    read_json,
+    refuse_existing,
+    remove_stale,
+    require_above,
+    require_folder,
+    temporary_pattern,
+    write_json,
+)
+from tflite.locks import FolderLock, busy
 
 MARK = ".crack_tf.json"
 MARK_FORMAT = "crack_tf.output/1"
@@ -95,17 +104,6 @@ def check_folder(out: Path, output: Output, overwrite: bool, *, inputs: Inputs =
         )
 
 
-def require_folder(out: Path) -> None:
-    """Refuse a path that is no folder and cannot become one.
-
-    Raises:
-        CrackError: if it is a file or below one, or a link that leads nowhere.
-    """
-    _check_above(out)
-    if os.path.lexists(out) and not out.is_dir():
-        raise CrackError(f"--out {out} is {_what(out)}: name a folder.")
-
-
 def refuse_inside(out: Path, source: Path, results: str, option: str = "") -> None:
     """Refuse a folder of results in a folder of photographs: this project knows its own results, other programs do not.
 
@@ -131,11 +129,11 @@ def check_file(path: Path, output: Output, overwrite: bool, *, inputs: Inputs = 
     Raises:
         CrackError: if it is a folder, exists and is not to be overwritten, or what is there must not be replaced.
     """
-    _check_above(path)
+    require_above(path)
     if path.is_dir():
         raise CrackError(f"{path} is a folder, and a file of that name is to be written. Choose another name.")
     if path.parent.is_dir():
-        _remove(path.parent.glob(temporary_pattern(path)))
+        remove_stale(path.parent.glob(temporary_pattern(path)))
     if not os.path.lexists(path):
         return
     if not overwrite:
@@ -163,17 +161,22 @@ def clear_folder(out: Path, output: Output) -> list[str]:
 
 
 @contextmanager
-def making(out: Path, output: Output, clear: bool = True) -> Iterator[Path]:
-    """Make a folder of results that is known only when it is whole: mark it, clear it of an earlier one, yield it.
+def making(out: Path, output: Output, overwrite: bool, clear: bool = True) -> Iterator[Path]:
+    """Make a folder of results that is known only when it is whole: lock it, mark it, clear it of an earlier one, yield it.
 
     The mark stays when the block raises or the process is killed, so that `--overwrite` knows what is there. With `clear` false
     the earlier files stay for the block to use.
+
+    Raises:
+        CrackError: if another process is writing there, or has since `check_folder` and is not to be overwritten.
     """
-    write_mark(out, output)
-    if clear:
-        remove_files(out, own_files(out, output))
-    yield out
-    (out / MARK).unlink(missing_ok=True)
+    with FolderLock(out, busy(out)):
+        refuse_existing(out, overwrite, _HINT)
+        write_mark(out, output)
+        if clear:
+            remove_files(out, own_files(out, output))
+        yield out
+        (out / MARK).unlink(missing_ok=True)
 
 
 def write_mark(out: Path, output: Output, **more: Any) -> None:
@@ -208,11 +211,11 @@ def remove_files(out: Path, paths: Iterable[Path]) -> None:
 
 
 def remove_leftovers(out: Path, output: Output) -> None:
-    """Remove files that a killed run of this kind left half-written, known by their temporary names."""
+    """Remove files that a killed run of this kind left half-written, known by their temporary names; what is being written stays."""
     for pattern in output.files:
         folder, _, name = pattern.rpartition("/")
         if out.is_dir():
-            _remove(
+            remove_stale(
                 path
                 for path in out.glob(f"{folder}/{temporary_pattern(name)}" if folder else temporary_pattern(name))
                 if not any(part.is_symlink() for part in (path, *_between(out, path)))
@@ -228,13 +231,6 @@ def _holds(known: Callable[[Path], bool], path: Path) -> bool:
         return known(path)
     except Exception:  # missing, damaged, or of another kind: JSON, zip and picture readers raise nearly anything then
         return False
-
-
-def _check_above(path: Path) -> None:
-    """Refuse a path below a file."""
-    for above in path.parents:
-        if os.path.lexists(above) and not above.is_dir():
-            raise CrackError(f"{path} cannot be written: {above} is {_what(above)}. Choose another name.")
 
 
 def _check_place(out: Path, inputs: Inputs) -> None:
@@ -271,9 +267,3 @@ def _between(out: Path, path: Path) -> list[Path]:
 def _remove(paths: Iterable[Path]) -> None:
     for path in list(paths):
         path.unlink(missing_ok=True)
-
-
-def _what(path: Path) -> str:
-    if path.is_symlink() and not path.exists():
-        return "a link that leads nowhere"
-    return "a file"

@@ -33,7 +33,6 @@ from crack_tf.survey.review import ACCEPTED, REJECTED, Decision, Review, carried
 from tflite.arguments import check_path
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_file, write_csv, write_json
-from tflite.locks import FolderLock
 from tflite.manifest import Item, Manifest, write_manifest
 from tflite.metrics import logit, sigmoid
 from tflite.outputs import making
@@ -104,22 +103,16 @@ def suggest(
         )
     check_out(folder, config, overwrite=overwrite)
     base = find_base(config.model)
-    with FolderLock(folder, f"another process is writing to {folder}. Wait for it, or choose another --out."):
-        gaps: tuple[str, ...] = ()
-        try:
-            if kind == REVIEW:
-                found, write = _of_survey(config, base, count)
-            else:
-                found, write, gaps = _of_photographs(config, base, count, say)
-        except CrackError:  # an earlier result stays, and nothing is made
-            if not any(folder.iterdir()):
-                folder.rmdir()
-            raise
-        record = {"format": FORMAT, "source": config.source, "config": config.as_dict(), "created": created()}
-        with making(folder, OUTPUT):
-            write(folder)
-            write_csv(folder / "suggested.csv", map(asdict, found), [field.name for field in fields(Suggestion)])
-            write_json(folder / REPORT, record | {"finished": True, "candidate": None, "suggested": len(found)})
+    gaps: tuple[str, ...] = ()
+    if kind == REVIEW:
+        found, write = _of_survey(config, base, count)
+    else:
+        found, write, gaps = _of_photographs(config, base, count, say)
+    record = {"format": FORMAT, "source": config.source, "config": config.as_dict(), "created": created()}
+    with making(folder, OUTPUT, overwrite):
+        write(folder)
+        write_csv(folder / "suggested.csv", map(asdict, found), [field.name for field in fields(Suggestion)])
+        write_json(folder / REPORT, record | {"finished": True, "candidate": None, "suggested": len(found)})
     return Suggested(folder, tuple(found), tuple(gaps))
 
 

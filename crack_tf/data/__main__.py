@@ -174,7 +174,7 @@ def _audit(options: argparse.Namespace) -> int:
     check_folder(options.out, OUTPUT, options.overwrite, inputs=(options.source,))
     place = locate(options.source, threshold_masks=options.threshold_masks, clean=options.clean)
     result = audit(place, options.threads)
-    with making(options.out, OUTPUT):
+    with making(options.out, OUTPUT, options.overwrite):
         write_audit(result, options.out)
     names = "audit.csv copies.csv summary.json summary.csv overview.png samples.png copies.png"
     more = " misaligned.png" if result.source.task == "segment" else ""

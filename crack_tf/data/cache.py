@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ import numpy as np
 from crack_tf.common.progress import bar
 from crack_tf.data.views import View, views_of
 from tflite.errors import CrackError
-from tflite.files import atomic_path, sha256_bytes
+from tflite.files import atomic_path, remove_stale, sha256_bytes
 from tflite.images import decode_rgb, resize_rgb
 from tflite.manifest import Item, Manifest
 from tflite.masks import load_mask
@@ -50,7 +51,15 @@ class Tiles:
 
 def cache_folder() -> Path:
     """Where decoded tiles and built-in data sets are kept: $CRACK_TF_CACHE, or ~/.cache/crack_tf."""
-    return Path(os.environ.get("CRACK_TF_CACHE") or Path.home() / ".cache" / "crack_tf")
+    folder = Path(os.environ.get("CRACK_TF_CACHE") or Path.home() / ".cache" / "crack_tf")
+    _remove_stale_once(folder)
+    return folder
+
+
+@functools.cache
+def _remove_stale_once(folder: Path) -> None:
+    """What killed processes left half-written has names of its own, so that nothing else would ever replace it."""
+    remove_stale(folder.glob("*/.*.partial*"))
 
 
 def load_split(

@@ -104,7 +104,7 @@ def dispute_labels(
     hashes = {item.path: item.sha256 for item in tiles.items}
     # The table is a review as `relabel` takes it: it leaves disputed tiles out.
     rows = [asdict(dispute) | {"sha256": hashes[dispute.path], "verdict": "doubtful"} for dispute in found]
-    with making(out, OUTPUT):
+    with making(out, OUTPUT, overwrite):
         gallery(found, manifest.folder(), disputes.title, out / "disputes.png")
         write_csv(out / TABLE, rows, ["path", "sha256", "label", "probability", "margin", "verdict"])
     return disputes

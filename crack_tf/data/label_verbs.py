@@ -89,7 +89,7 @@ def _review(options: argparse.Namespace) -> None:
     check_folder(options.out, OUTPUT, options.overwrite, inputs=(options.data,))
     keep_verdicts(options.out / "review.csv", "")
     manifest = prepare(options.data)
-    with making(options.out, OUTPUT):
+    with making(options.out, OUTPUT, options.overwrite):
         sheets = draw_sheets(manifest, options.split, options.out, options.seed)
     print(f"written to {options.out}: {sheets} sheets, review.csv")
     print(f"fill in its last column with one of {', '.join(VERDICTS)}; then: crack-tf data relabel")

@@ -44,4 +44,4 @@ def evaluate_models(
     for file in files:
         require_same_task(file, read_sidecar(file), manifest)
     measure = evaluate_maps if manifest.task == "segment" else evaluate_tiles
-    return measure(models, config, manifest, folder)
+    return measure(models, config, manifest, folder, overwrite)

@@ -61,7 +61,7 @@ _LEAST = 1e-7  # probability that stands for 0: its logit is on the edge of Logi
 
 
 def evaluate_maps(
-    models: Sequence[str | Path], config: EvaluateConfig, manifest: Manifest, out: Path | None
+    models: Sequence[str | Path], config: EvaluateConfig, manifest: Manifest, out: Path | None, overwrite: bool = False
 ) -> list[MapEvaluation]:
     """Measure segmentation models on photographs; arguments as for `crack_tf.evaluation.evaluate.evaluate_models`.
 
@@ -80,7 +80,7 @@ def evaluate_maps(
     ]
     print(report(evaluations, manifest, config.split))
     if out is not None:
-        with making(out, OUTPUT):
+        with making(out, OUTPUT, overwrite):
             write_map_results(out, evaluations, predictors, manifest, config.split, config.limit, cores)
         print(f"results and pictures: {out}/metrics.csv, per_photo.csv, pr_curves.png, gallery_*.png")
     return evaluations

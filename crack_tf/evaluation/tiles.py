@@ -61,7 +61,7 @@ class Evaluation:
 
 
 def evaluate_tiles(
-    models: Sequence[str | Path], config: EvaluateConfig, manifest: Manifest, out: Path | None
+    models: Sequence[str | Path], config: EvaluateConfig, manifest: Manifest, out: Path | None, overwrite: bool = False
 ) -> list[Evaluation]:
     """Measure classifiers on a manifest of tiles; arguments as for `crack_tf.evaluation.evaluate.evaluate_models`."""
     items = manifest.split(config.split)
@@ -77,7 +77,7 @@ def evaluate_tiles(
 
     print("\n".join(report(evaluations, manifest, config.split)))
     if out is not None:
-        with making(out, OUTPUT):
+        with making(out, OUTPUT, overwrite):
             write_results(out, evaluations, manifest, config.split, config.limit)
         print(
             f"results and plots: {out}/metrics.csv, predictions.csv, confusion_*.png, reliability_*.png, scores_*.png"

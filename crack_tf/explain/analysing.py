@@ -66,17 +66,17 @@ def analyse_errors(
     tiles = from_split(manifest, config.split, config.limit, config.seed)
     looks = _looks(tiles)
     shown = [_errors_of(name, explainer, tiles, looks, manifest, config) for name, explainer in models.items()]
-    folder = open_folder(out, [entry.job for entry in shown], None, resume, overwrite)
-    explained = explain_all([entry.job for entry in shown], folder, None)
-    rows = []
-    for entry in shown:
-        own = {entry.places[tile.number]: tile for tile in explained if tile.model == entry.job.name}
-        neighbours = _nearest(entry, training or _training(entry.job, manifest), config)
-        overlays = {place: _overlay(folder, tile) for place, tile in own.items()}
-        rows += error_rows(entry.analysis, looks, neighbours[0], disputes, overlays)
-        _write_galleries(entry, own, neighbours, disputes, folder)
-    write_csv(folder.folder / INDEX, index_rows(explained, folder) or [], None if explained else ("model", "tile"))
-    write_report(folder, [entry.analysis for entry in shown], rows, f"{manifest.name}, split {config.split}")
+    with open_folder(out, [entry.job for entry in shown], None, resume, overwrite) as folder:
+        explained = explain_all([entry.job for entry in shown], folder, None)
+        rows = []
+        for entry in shown:
+            own = {entry.places[tile.number]: tile for tile in explained if tile.model == entry.job.name}
+            neighbours = _nearest(entry, training or _training(entry.job, manifest), config)
+            overlays = {place: _overlay(folder, tile) for place, tile in own.items()}
+            rows += error_rows(entry.analysis, looks, neighbours[0], disputes, overlays)
+            _write_galleries(entry, own, neighbours, disputes, folder)
+        write_csv(folder.folder / INDEX, index_rows(explained, folder) or [], None if explained else ("model", "tile"))
+        write_report(folder, [entry.analysis for entry in shown], rows, f"{manifest.name}, split {config.split}")
     return [
         *incomplete(explained),
         *(_told(entry) for entry in shown),

@@ -62,12 +62,12 @@ def _explain(
     tiles = _tiles(config, list(models.values()))
     measuring = Measuring(config.sanity, config.seed) if config.faithfulness else None
     jobs = [make_job(name, explainer, config.methods, tiles) for name, explainer in models.items()]
-    folder = open_folder(out, jobs, measuring, resume, overwrite)
-    found = explain_all(jobs, folder, measuring)
-    lines = [f"{tiles.source}: {counted(len(tiles), 'tile')}, {counted(len(jobs), 'model')}", *incomplete(found)]
-    if measuring is not None:
-        lines.append(write_faithfulness(found, folder.folder))
-    write_outputs(found, jobs, folder, tiles.source)
+    with open_folder(out, jobs, measuring, resume, overwrite) as folder:
+        found = explain_all(jobs, folder, measuring)
+        lines = [f"{tiles.source}: {counted(len(tiles), 'tile')}, {counted(len(jobs), 'model')}", *incomplete(found)]
+        if measuring is not None:
+            lines.append(write_faithfulness(found, folder.folder))
+        write_outputs(found, jobs, folder, tiles.source)
     return [*lines, f"{out}: gallery.png, index.csv, overlays/, arrays/"]
 
 

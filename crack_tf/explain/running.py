@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from crack_tf.inference.overlay import CRACK
 from tflite.drawn import marked
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv
+from tflite.locks import FolderLock, busy
 from tflite.manifest import LABELS
 from tflite.metrics import sigmoid
 from tflite.words import counted
@@ -72,13 +74,14 @@ def make_job(name: str, explainer: Explainer, methods: Sequence[str] | None, til
     return Job(name, explainer, chosen, tiles)
 
 
+@contextmanager
 def open_folder(
     out: Path, jobs: Sequence[Job], measuring: Measuring | None, resume: bool, overwrite: bool
-) -> RunFolder:
-    """The folder of a run, claimed by what decides its results.
+) -> Iterator[RunFolder]:
+    """The folder of a run, claimed by what decides its results, and locked.
 
     Raises:
-        CrackError: see `RunFolder`.
+        CrackError: see `RunFolder`; if another process is writing there.
     """
     models = {
         job.name: {
@@ -95,7 +98,8 @@ def open_folder(
         for job in jobs
     }
     settings = {"models": models, "measuring": None if measuring is None else asdict(measuring)}
-    return RunFolder(out, settings, resume, overwrite)
+    with FolderLock(out, busy(out)):
+        yield RunFolder(out, settings, resume, overwrite)
 
 
 def incomplete(tiles: Sequence[Explained]) -> list[str]:

@@ -155,7 +155,7 @@ def measure_mask(
         unknown = ~read_mask(config.foreground, drawn.shape)
         drawn = drawn & ~unknown
     record = {"mask": path.name, "photo": None if photo is None else photo.name}
-    with making(folder, OUTPUT):
+    with making(folder, OUTPUT, overwrite):
         marks = write_cracks(
             *(folder, drawn, scale, config.measure, record, pixels), by_model=by_model, unknown=unknown, opaque=opaque
         )

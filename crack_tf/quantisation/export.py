@@ -124,7 +124,8 @@ def export_all(
         raise CrackError(f"--out {out} is a file: name a folder.")
     stems = {one.scheme: folder / f"{file_stem(sidecar, changes)}-{one.scheme}" for one in configs}
     inputs = (None if run is None else os.fspath(run), config.data or None)
-    pending = [one for one in configs if not already_done(stems[one.scheme], sidecar, one, existing, inputs)]
+    manifest = prepare(config.data, config.policy) if config.data and resume else None
+    pending = [one for one in configs if not already_done(stems[one.scheme], sidecar, one, existing, inputs, manifest)]
     results = [ExportResult(part_of(stem, ".tflite")) for stem in stems.values()]
     if not pending:
         return results
@@ -132,7 +133,8 @@ def export_all(
 
     source = Source(path, sidecar, load_keras(path).get_weights(), changes)
     raw_model = source.keras_model(raw_pixels=True)
-    manifest = prepare(config.data, config.policy) if config.data else run_manifest(path, sidecar)
+    if manifest is None:
+        manifest = prepare(config.data, config.policy) if config.data else run_manifest(path, sidecar)
     needs_train = any(one.scheme == "int8-qat" for one in pending)
     data = load_data(config, manifest, path, sidecar, needs_train=needs_train)
     # Maps are compared as they come: their logits do not fit into memory.
@@ -172,9 +174,14 @@ def reference_of(model: Any, data: Data, sidecar: Sidecar, second_view: int) -> 
 
 
 def already_done(
-    stem: Path, source: Sidecar, config: ExportConfig, existing: Existing, inputs: Sequence[str | None]
+    stem: Path,
+    source: Sidecar,
+    config: ExportConfig,
+    existing: Existing,
+    inputs: Sequence[str | None],
+    manifest: Manifest | None = None,
 ) -> bool:
-    """Whether a scheme was exported from this very model before and --resume keeps it.
+    """Whether a scheme was exported from this very model before, with the data given, if any, and --resume keeps it.
 
     Raises:
         CrackError: if files exist that may be neither kept nor replaced.
@@ -194,6 +201,11 @@ def already_done(
                 raise CrackError(
                     f"{option_of(name)} {getattr(config, name)}: {target} was made with {value}. Add --overwrite, or choose another --out."
                 )
+        if manifest is not None and manifest.sha256 != finished.metrics.get("manifest_sha256"):
+            raise CrackError(
+                f"--data {config.data}: {target} was made with other data, {finished.metrics.get('dataset')}. Add --overwrite, or "
+                "choose another --out."
+            )
         verify_file(target, finished)
         require_kept(config, ExportResult(target).comparison, target.stem)  # a run before may have allowed more
         print(f"{target} is finished: kept")

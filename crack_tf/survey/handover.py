@@ -92,7 +92,7 @@ def hand_over(
     review, lost = kept_review(found, survey)
     if config.to == SHEET:
         check_folder(out, sheet.OUTPUT, overwrite, inputs=(found, config.photos))
-        return _with_gap(_to_sheets(found, survey, review, out, config), lost)
+        return _with_gap(_to_sheets(found, survey, review, out, overwrite, config), lost)
     suffix = _SUFFIXES[config.to]
     if out.suffix.lower() != suffix:
         raise CrackError(f"--out {out}: programs know this format by its suffix. Name a file that ends in {suffix}.")
@@ -112,7 +112,9 @@ def _with_gap(done: Handover, gap: str) -> Handover:
     return replace(done, gaps=(*done.gaps, gap)) if gap else done
 
 
-def _to_sheets(found: Path, survey: Survey, review: Review | None, out: Path, config: HandoverConfig) -> Handover:
+def _to_sheets(
+    found: Path, survey: Survey, review: Review | None, out: Path, overwrite: bool, config: HandoverConfig
+) -> Handover:
     photos = None if config.photos is None else Path(config.photos)
     if photos is not None and not photos.is_dir():
         raise CrackError(
@@ -122,7 +124,7 @@ def _to_sheets(found: Path, survey: Survey, review: Review | None, out: Path, co
     rejected = len(survey.findings) - len(standing)
     survey = replace(survey, findings=tuple(standing))
     drawing = sheet.plan_sheets(survey, partial(read_points, found))
-    with making(out, sheet.OUTPUT):
+    with making(out, sheet.OUTPUT, overwrite):
         written = sheet.write_sheets(out, survey, drawing, photos)
     gaps = [f"{gap.photo}: {gap.reason}, {gap.detail}" for gap in survey.gaps]
     told = f"{counted(written.sheets, 'sheet')} with {counted(written.cracks, 'crack')}, as SVG, DXF and PNG"

@@ -23,6 +23,7 @@ from crack_tf.training.runs import RUN_FILES, Run, tell_left
 from crack_tf.training.tasks import ALL, task_of
 from tflite.errors import CrackError
 from tflite.files import sha256_file, write_json
+from tflite.locks import FolderLock, busy
 from tflite.outputs import Output, check_folder, clear_folder, json_with
 from tflite.sidecar import read_sidecar, sidecar_path
 
@@ -85,7 +86,6 @@ def average(
 
     model = build_model(config.model, keras, image_size=config.image_size, **config.hyperparameters)
     model.set_weights(mean_weights([(str(file), load_keras(file).get_weights()) for file in files]))
-    tell_left(folder, clear_folder(folder, OUTPUT))
     record: dict[str, Any] = {
         "averaged": [{"file": str(file), "sha256": sha256_file(file)} for file in files],
         "target_recall": target_recall,
@@ -93,8 +93,11 @@ def average(
         "val_limit": val_limit,
         "data": data_record(manifest),
     }
-    write_json(folder / "config.json", record | {"created": created(), **environment()})
-    return finish(config, manifest, model, val, folder, earlier=sidecars_of(files))
+    with FolderLock(folder, busy(folder)):
+        check_folder(folder, OUTPUT, overwrite)  # another process may have come first
+        tell_left(folder, clear_folder(folder, OUTPUT))
+        write_json(folder / "config.json", record | {"created": created(), **environment()})
+        return finish(config, manifest, model, val, folder, earlier=sidecars_of(files))
 
 
 def _require_one_size(files: Sequence[Path], size: int) -> None:

@@ -31,7 +31,7 @@ from crack_tf.training.config import TrainConfig
 from crack_tf.training.curves import history_curves
 from crack_tf.training.losses import CellLoss, make_loss
 from crack_tf.training.origins import origin_of, sidecars_of
-from crack_tf.training.runs import OUTPUT, Run, check_out, check_same_run, read_history, tell_left
+from crack_tf.training.runs import OUTPUT, Run, begun_from, check_out, check_same_run, read_history, tell_left
 from crack_tf.training.tasks import ALL, Choice, Task, task_of
 from crack_tf.training.teacher import Teacher, load_teacher
 from tflite.arguments import check_path
@@ -91,6 +91,7 @@ def train(
         "empty_share": config.empty_share,
         "val_limit": config.val_limit,
         "data": data_record(manifest),
+        "files": {name: sha256_file(file) for name, file in begun_from(config).items()},
     }
     if resume:
         check_same_run(folder, record)
@@ -100,8 +101,9 @@ def train(
     val = task.load(manifest, "val", config.image_size, replace(ALL, limit=config.val_limit))
     model = None if resume else initial_model(config)
     teacher = teacher_of(config)
-    earlier = sidecars_of((config.init_from, config.weights, config.teacher))
+    earlier = sidecars_of(begun_from(config).values())
     with FolderLock(folder, f"another process is training in {folder}. Wait for it, end it, or choose another --out."):
+        check_out(folder, config, resume, overwrite)  # another process may have come first
         if resume:
             remove_leftovers(folder, OUTPUT)
         else:

@@ -9,6 +9,7 @@ from typing import Any
 
 from crack_tf.models.keras_models import MODEL_FILE
 from crack_tf.training.config import TrainConfig
+from tflite.arguments import option_of
 from tflite.errors import CrackError
 from tflite.files import read_csv, read_json
 from tflite.outputs import Output, check_folder, json_with
@@ -74,6 +75,12 @@ def check_out(folder: Path, config: TrainConfig, resume: bool, overwrite: bool) 
         check_folder(folder, OUTPUT, overwrite, inputs=(config.data, config.init_from, config.weights), hint=hint)
 
 
+def begun_from(config: TrainConfig) -> dict[str, str]:
+    """The files, beside its data, that shape a training, by setting. Names such as "imagenet" are none."""
+    named = {name: getattr(config, name) for name in ("init_from", "weights", "teacher")}
+    return {name: file for name, file in named.items() if file and Path(file).is_file()}
+
+
 def check_same_run(folder: Path, record: dict[str, Any]) -> None:
     """Refuse to go on with a run under other settings.
 
@@ -84,7 +91,14 @@ def check_same_run(folder: Path, record: dict[str, Any]) -> None:
         raise CrackError(f"--resume: there is no run in {folder}. Leave --resume out to start one.")
     old, new = _OLDER_RUNS | flatten(read_json(folder / "config.json")), flatten(record)
     for name, value in new.items():
-        if name != "data.manifest" and old.get(name) != value:  # the manifest may have moved; its hash may not change
+        if name.startswith("files."):  # unknown of an older run
+            setting = name.removeprefix("files.")
+            if old.get(name, value) != value:
+                raise CrackError(
+                    f"{option_of(setting)} {new[f'train.{setting}']}: the file is another one than when {folder} was begun. "
+                    "Put that one back, or start again with --overwrite instead of --resume."
+                )
+        elif name != "data.manifest" and old.get(name) != value:  # the manifest may have moved; its hash may not change
             raise CrackError(
                 f"--resume: {folder} was started with {name} = {old.get(name)!r}, now it is {value!r}. "
                 "Use the same settings, or another --out."

@@ -214,7 +214,7 @@ _ADDED = Output("crack-tf zoo add", _is_model)
 def _put_in_place(partial: Path, target: Path, earlier: set[Path]) -> None:
     """Make the files of a whole folder those of the model, in place of the earlier ones; what else lies there stays."""
     made = {target / path.name: path for path in sorted(partial.iterdir())}
-    with making(target, _ADDED, clear=False):
+    with making(target, _ADDED, overwrite=True, clear=False):
         for place, path in made.items():
             os.replace(path, place)
         remove_files(target, earlier - {*made})

@@ -10,6 +10,7 @@ import pytest
 from crack_tf.average import main
 from tests.dark_model import write_dark_model
 from tflite.errors import CrackError
+from tflite.locks import FolderLock
 from tflite.manifest import Manifest
 from tflite.sidecar import read_sidecar
 
@@ -109,6 +110,16 @@ def test_an_existing_run_is_left_alone(
     assert main([str(tiny_run), str(tiny_run), "--data", str(tiny_manifest.source), "--out", str(tiny_run)]) == 2
     assert "exists already" in capsys.readouterr().err
     assert (tiny_run / "config.json").read_bytes() == before
+
+
+def test_a_folder_that_another_process_writes_to_is_left_alone(
+    tiny_run: Path, tiny_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    with FolderLock(out, "free"):
+        assert main([str(tiny_run), str(tiny_run), "--data", str(tiny_manifest.source), "--out", str(out)]) == 2
+    assert f"another process is writing to {out}. Wait for it" in capsys.readouterr().err
+    assert list(out.iterdir()) == []
 
 
 def test_what_cannot_be_averaged_is_refused(

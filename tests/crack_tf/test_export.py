@@ -22,7 +22,7 @@ from tests.quantised_models import DEEP, HYPERPARAMETERS
 from tflite.errors import CrackError
 from tflite.files import sha256_file
 from tflite.images import load_rgb
-from tflite.manifest import LABELS, Manifest
+from tflite.manifest import LABELS, Manifest, write_manifest
 from tflite.runtime import Classifier
 from tflite.sidecar import Golden, Sidecar, TensorSpec, read_sidecar, sidecar_path, write_sidecar
 
@@ -255,6 +255,22 @@ def test_resume_keeps_no_file_of_other_settings_and_none_that_is_damaged(
     assert call(run_folder, tmp_path, "--int8", "--ptq", "--overwrite") == 0
 
 
+def test_resume_keeps_no_file_of_other_data(
+    run_folder: Path, tmp_path: Path, tiny_manifest: Manifest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.csv"
+    kept = [item for item in tiny_manifest.items if item.split != "test"] + tiny_manifest.split("test")[:-1]
+    write_manifest(other, replace(tiny_manifest, items=tuple(kept), root=str(tiny_manifest.folder())))
+    assert call(run_folder, tmp_path, "--float32") == 0
+    assert call(run_folder, tmp_path, "--float32", "--resume", "--data", str(tiny_manifest.source)) == 0
+    assert "is finished: kept" in capsys.readouterr().out
+    assert call(run_folder, tmp_path, "--float32", "--resume", "--data", str(other)) == 2
+    assert (
+        f"--data {other}: {tmp_path}/opnet-float32.tflite was made with other data, tiny-plain."
+        in capsys.readouterr().err
+    )
+
+
 def _touch(path: Path) -> str:
     """Change a file's bytes but not what it holds."""
     path.write_bytes(path.read_bytes() + b"\0")
@@ -332,8 +348,6 @@ def test_source_without_its_manifest_asks_for_data(
 def test_measuring_on_training_tiles_is_refused(
     run_folder: Path, tmp_path: Path, tiny_manifest: Manifest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tflite.manifest import write_manifest
-
     swapped = {"train": "test", "test": "train", "val": "val"}
     items = tuple(replace(item, split=swapped[item.split]) for item in tiny_manifest.items)
     path = tmp_path / "swapped.csv"

@@ -18,13 +18,13 @@ import pytest
 from crack_tf.models.keras_models import load_keras
 from crack_tf.train import main
 from crack_tf.training.config import TrainConfig
-from crack_tf.training.runs import OUTPUT, check_same_run
+from crack_tf.training.runs import OUTPUT, begun_from, check_same_run
 from tests import warm
 from tests.options import instead
 from tests.pairs_on_disk import write_pairs
 from tflite.cli import count_or_share
 from tflite.errors import CrackError
-from tflite.files import sha256_file, write_bytes
+from tflite.files import sha256_file, write_bytes, write_json
 from tflite.manifest import Manifest, write_manifest
 from tflite.outputs import own_files
 from tflite.sidecar import read_sidecar
@@ -251,6 +251,28 @@ def test_a_run_from_before_a_setting_existed_is_gone_on_with(tmp_path) -> None:
     check_same_run(tmp_path, record)
     with pytest.raises(CrackError, match="loss = 'bce', now it is 'dice'"):
         check_same_run(tmp_path, record | {"train": {"batch": 8, "loss": "dice"}})
+
+
+def test_a_teacher_or_first_weights_that_changed_since_are_told(tmp_path) -> None:
+    (tmp_path / "run").mkdir()
+    teacher, first = tmp_path / "teacher.keras", tmp_path / "first.keras"
+    teacher.write_bytes(b"large")
+    first.write_bytes(b"small")
+    config = TrainConfig(model="opnet", teacher=str(teacher), init_from=str(first))
+    files = begun_from(config)
+    assert files == {"teacher": str(teacher), "init_from": str(first)}
+    record = {"train": config.as_dict(), "files": {name: sha256_file(file) for name, file in files.items()}}
+    write_json(tmp_path / "run/config.json", record)
+    check_same_run(tmp_path / "run", record)
+    check_same_run(tmp_path / "run", record | {"files": {}})  # they are gone: a teacher is missed elsewhere
+    for name, option in (("teacher", "--teacher"), ("init_from", "--init-from")):
+        other = record | {"files": record["files"] | {name: "another"}}
+        with pytest.raises(
+            CrackError, match=rf"^{option} {files[name]}: the file is another one than when .* --overwrite"
+        ):
+            check_same_run(tmp_path / "run", other)
+    write_json(tmp_path / "run/config.json", {"train": config.as_dict()})  # of an older run
+    check_same_run(tmp_path / "run", record)
 
 
 @pytest.mark.parametrize(("setting", "value"), [("camera", 0.2), ("zoom_out", 1.5), ("balance", 0.5)])

@@ -119,7 +119,7 @@ def test_a_link_below_which_nothing_lies_is_named(tmp_path: Path) -> None:
 def test_a_result_that_was_killed_in_the_making_may_be_replaced(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\nfrom tests.tflite.test_outputs import *\n"
-        "with making(Path(sys.argv[1]), TABLE) as out, atomic_path(out / 'counts.csv') as temporary:\n"
+        "with making(Path(sys.argv[1]), TABLE, False) as out, atomic_path(out / 'counts.csv') as temporary:\n"
         "    write_bytes(out / 'counts.png', b'x')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     out = tmp_path / "out"
@@ -132,7 +132,7 @@ def test_a_result_that_was_killed_in_the_making_may_be_replaced(tmp_path: Path) 
         check_folder(out, RUN, overwrite=True)
     check_folder(out, TABLE, overwrite=True)
     assert names(out) == {MARK, "counts.png", "notes.txt"}
-    with making(out, TABLE):
+    with making(out, TABLE, True):
         assert names(out) == {MARK, "notes.txt"}
         (out / "counts.csv").write_text("name,count\n")
     assert names(out) == {"counts.csv", "notes.txt"}
@@ -212,6 +212,32 @@ def test_results_in_the_folder_that_is_read_are_refused_by_any_name_of_it(tmp_pa
 
 
 def test_the_mark_is_json_that_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), making(tmp_path, TABLE):
+    with pytest.raises(RuntimeError), making(tmp_path, TABLE, False):
         raise RuntimeError
     assert read_json(tmp_path / MARK)["made_by"] == "crack-tf count"
+
+
+def test_what_is_being_written_is_no_leftover(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with making(out, TABLE, False), atomic_path(out / "counts.csv") as temporary:
+        write_bytes(out / ".counts.abcd1234.partial.png", b"of a killed process")
+        with pytest.raises(CrackError, match="exists already"):
+            check_folder(out, TABLE, overwrite=False)
+        check_folder(out, TABLE, overwrite=True)
+        check_file(out / "counts.csv", FILE, overwrite=False)
+        assert names(out) == {MARK, temporary.name}
+        temporary.write_text("name,count\n")
+    assert names(out) == {"counts.csv"}
+
+
+def test_two_at_once_write_one_result(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for _ in range(2):
+        check_folder(out, TABLE, overwrite=False)
+    with making(out, TABLE, False):
+        write_bytes(out / "counts.csv", b"name,count\n")
+        with pytest.raises(CrackError, match=rf"^another process is writing to {out}\. Wait for it"):
+            making(out, TABLE, True).__enter__()
+    with pytest.raises(CrackError, match="exists already"):  # the second was slower
+        making(out, TABLE, False).__enter__()
+    assert names(out) == {"counts.csv"}

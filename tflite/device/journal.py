@@ -60,11 +60,10 @@ from tflite.checked import (
 )
 from tflite.device.tiles import Box
 from tflite.errors import CrackError, ImageError
-from tflite.files import parse_json, sha256_bytes, temporary_pattern, write_bytes
+from tflite.files import parse_json, require_folder, sha256_bytes, temporary_pattern, write_bytes
 from tflite.hardware import slug
 from tflite.lines import seal_line, unseal_line
 from tflite.locks import is_there
-from tflite.outputs import require_folder
 
 FORMAT = "crack_tf.journal/1"
 FILE_NAME = "journal.jsonl"

@@ -73,7 +73,7 @@ def run_suite(config: SuiteConfig, out: Path, overwrite: bool = False) -> SuiteR
     # Of an earlier run that every part of was made again, nothing is left to record.
     earlier = [run | {"parts": left} for run in before if (left := [part for part in run["parts"] if part in kept])]
     text = summary_page(made | kept)
-    with making(out, OUTPUT, clear=False):
+    with making(out, OUTPUT, overwrite, clear=False):
         for name, rows in (made | suite.details).items():
             write_csv(out / f"{name}.csv", map(asdict, rows))
             if name in PICTURES and rows:

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 
 from crack_tf.data.cache import cache_folder, load_split, subset
 from tflite.errors import CrackError, ImageError
+from tflite.files import atomic_path
 from tflite.images import load_rgb
 from tflite.manifest import Item, Manifest
 
@@ -46,6 +50,21 @@ def test_damaged_cache_file_is_named(tiny_manifest: Manifest, tmp_path, monkeypa
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(CrackError, match="damaged"):
         load_split(tiny_manifest, "val", 32)
+
+
+def test_what_a_killed_process_left_half_decoded_is_removed_by_the_next(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("CRACK_TF_CACHE", str(tmp_path))
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom tflite.files import atomic_path\n"
+        "with atomic_path(Path(sys.argv[1])):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "tiles/metu-val-96.npy")], check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "tiles").iterdir()
+    with atomic_path(tmp_path / "tiles/metu-train-96.npy") as written:
+        cache_folder()
+        assert not left.exists()
+        assert written.exists()
 
 
 def test_a_full_disk_is_told_before_anything_is_decoded(tiny_manifest: Manifest, tmp_path, monkeypatch) -> None:
