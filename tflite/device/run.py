@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tflite.device.gps import Gps
     from tflite.device.hook import Action
     from tflite.device.journal import Journal
-    from tflite.device.loop import Tally
+    from tflite.device.loop import Loop, Tally
     from tflite.runtime import Classifier
 
 
@@ -214,26 +214,8 @@ def run(args: argparse.Namespace) -> int:
         }
         journal = stack.enter_context(Journal(args.out, settings, _environment(args.threads, classifier)))
         loop = Loop(classifier, journal, gps, actions, side, args.overlap, stop)
-        with _stopped_by_signals(stop) as interrupted:
-            problem: CrackError | None = None
-            began = time.monotonic()
-            try:
-                loop.work(source, _progress(journal, stop))
-            except CrackError as error:  # the camera was unplugged, the disk is full: what was done counts all the same
-                problem = error
-            seconds = time.monotonic() - began
-            for action in actions.values():
-                action.close()
-            summary = loop.tally.summary(seconds, source, actions)
-            try:
-                journal.end(str(problem or ("interrupted" if interrupted.is_set() else "finished")), summary)
-            except CrackError as error:  # a full disk has been noticed already; that the journal is gone may be new
-                problem = problem or error
-            _print_summary(summary, journal)
-            _warn(source, loop.tally, gps)
-            if problem is not None:
-                raise problem
-        if interrupted.is_set():
+        interrupted = _work(loop, source, journal, gps, actions, stop)
+        if interrupted:
             return EXIT_INTERRUPTED
         # Of a run that was gone on with, an earlier session's gaps count too, but for frames that were read since.
         earlier = journal.found is not None and journal.found.gaps and read_journal(args.out).gaps
@@ -243,6 +225,39 @@ def run(args: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     return run_main(lambda: run(args), interrupted="The same command again continues the run.")
+
+
+def _work(
+    loop: Loop, source: Source, journal: Journal, gps: Gps, actions: dict[str, Action], stop: threading.Event
+) -> bool:
+    """Classify until the source ends, and tell what came of it.
+
+    Returns:
+        Whether a signal ended it.
+
+    Raises:
+        CrackError: what ended it, after the journal's last line.
+    """
+    with _stopped_by_signals(stop) as interrupted:
+        problem: CrackError | None = None
+        began = time.monotonic()
+        try:
+            loop.work(source, _progress(journal, stop))
+        except CrackError as error:  # the camera was unplugged, the disk is full: what was done counts all the same
+            problem = error
+        seconds = time.monotonic() - began
+        for action in actions.values():
+            action.close()
+        summary = loop.tally.summary(seconds, source, actions)
+        try:
+            journal.end(str(problem or ("interrupted" if interrupted.is_set() else "finished")), summary)
+        except CrackError as error:  # a full disk has been noticed already; that the journal is gone may be new
+            problem = problem or error
+        _print_summary(summary, journal)
+        _warn(source, loop.tally, gps)
+        if problem is not None:
+            raise problem
+    return interrupted.is_set()
 
 
 def _progress(journal: Journal, stop: threading.Event) -> Progress:
