@@ -48,6 +48,7 @@ from crack_tf.survey.page_since import growth_words, since_section
 from crack_tf.survey.patterning import describe_pattern
 from crack_tf.survey.photo_list import REVIEW_COLUMNS, photo_rows
 from crack_tf.survey.profiles import plotted, read_lines
+from crack_tf.survey.quality import told_of_none
 from crack_tf.survey.review import FORMAT as REVIEW_FORMAT
 from crack_tf.survey.review import (
     Kept,
@@ -314,6 +315,7 @@ def _gaps(survey: Survey) -> str:
 def _photographs(survey: Survey, review: Review | None) -> str:
     """What was looked at, file by file, folded away."""
     told = []
+    without = {photo.name: told_of_none(photo) for photo in survey.photos}
     for row in photo_rows(survey, review):
         found, decided = (
             ", ".join(f"{row[name]:,} {name}" for name in names if row.get(name))
@@ -324,7 +326,7 @@ def _photographs(survey: Survey, review: Review | None) -> str:
             text = f"not read: {row['gap']}, {row['detail']}"
         unseen = f"{row['unseen']:.0%}" if row["unseen"] else ""
         tiles = "" if row["tiles"] is None else f"{row['tiles']:,}"
-        told.append((row["photo"], tiles, unseen, text or "nothing found"))
+        told.append((row["photo"], tiles, unseen, text or without[row["photo"]]))
     read = len(survey.photos)
     kinds = (
         f"{counted(read, 'photograph')} that {'was' if read == 1 else 'were'} searched, {len(told) - read:,} not read"

@@ -41,7 +41,7 @@ from crack_tf.survey.merge import merge_findings
 from crack_tf.survey.page import write_page
 from crack_tf.survey.patterning import with_patterns
 from crack_tf.survey.profiles import rescale
-from crack_tf.survey.quality import warn_of_unseen
+from crack_tf.survey.quality import told_of_none, warn_of_unseen
 from crack_tf.survey.review import Kept, as_kept, keep_review, read_kept
 from crack_tf.survey.rounds import changed_views, on_cylinders
 from crack_tf.survey.scales import warn_of_scales, warn_of_unscaled
@@ -229,7 +229,7 @@ class Run:
                 self.store.add_picture(name, jpeg)
             self.store.add_photo(searched.size, photo, list(searched.findings), searched.points, searched.file)
         verdicts = Counter(finding.validation for finding in searched.findings)
-        what = ", ".join(f"{verdicts[name]} {name}" for name in VALIDATIONS if verdicts[name]) or "nothing found"
+        what = ", ".join(f"{verdicts[name]} {name}" for name in VALIDATIONS if verdicts[name]) or told_of_none(photo)
         return (
             f"{what:<24} {photo.positives:>4}/{photo.tiles} tiles  {on_one_line(searched.name)}",
             photo.width * photo.height,

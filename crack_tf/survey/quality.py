@@ -20,6 +20,7 @@ GOOD, BLURRED, LIT_BADLY, NOT_CONCRETE = "g", "b", "d", "n"
 MIN_SHARPNESS = 0.31
 _TEXTURE = 3.0  # grey levels; what is smoother has nothing to be sharp
 _REACH = 8  # pixels
+_ALL = 0.995  # of a photograph's parts; that rounds to 100 %
 
 
 def patches_of(image: np.ndarray, concrete: np.ndarray | None = None) -> str:
@@ -122,6 +123,14 @@ def share_without_sight(photo: PhotoRecord) -> float | None:
     if missing is None or photo.patches is None:
         return unseen
     return missing + (1 - missing) * (unseen or 0)
+
+
+def told_of_none(photo: PhotoRecord) -> str:
+    """What a person is told of a photograph without findings: what cannot be seen is never called free of cracks."""
+    unseen = share_without_sight(photo) or 0
+    if unseen <= MUCH:
+        return "nothing found"
+    return "nothing could be seen" if unseen > _ALL else f"nothing found; {unseen:.0%} not seen"
 
 
 def warn_of_unseen(photos: Sequence[PhotoRecord]) -> list[str]:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from crack_tf.photo.light import PATCH_PX
-from crack_tf.survey.quality import patch_codes, patches_of, unseen_share
+from crack_tf.survey.findings import PhotoRecord
+from crack_tf.survey.quality import patch_codes, patches_of, told_of_none, unseen_share
 from tests.crack_tf.survey.small_flight import wall
 
 SIDE = 2 * PATCH_PX
@@ -60,6 +61,20 @@ def test_what_is_no_concrete_is_told_before_all(sharp: np.ndarray):
 )
 def test_what_cannot_be_seen_is_a_share_of_the_concrete(patches: str | None, share: float | None):
     assert unseen_share(patches) == share
+
+
+@pytest.mark.parametrize(
+    ("patches", "told"),
+    [
+        (None, "nothing found"),
+        ("gg/gd", "nothing found"),
+        ("gd/dd", "nothing found; 75% not seen"),
+        ("bd/nd", "nothing could be seen"),
+    ],
+)
+def test_what_cannot_be_seen_is_never_told_as_free_of_cracks(patches: str | None, told: str):
+    photo = PhotoRecord("a.jpg", "0" * 64, 512, 512, None, None, None, None, None, None, 4, 0, 0, patches=patches)
+    assert told_of_none(photo) == told
 
 
 def test_a_smooth_wall_is_not_called_blurred():

@@ -101,9 +101,16 @@ def test_photographs_that_show_little_are_counted_without_positions(photos, tmp_
         Image.fromarray(dark_or_burnt).save(photos / f"{number:03d}.png")
     survey(photos, tmp_path / "out", models)
     told = "2 photographs are blurred, too dark or burnt out in more than a third: a crack there may be missed. The first is 000.png"
-    assert f"note: {told}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"note: {told}" in said
+    # A lens cap's photograph is not one without cracks.
+    listed = {line.split()[-1]: " ".join(line.split()[3:-3]) for line in said.splitlines() if " tiles  " in line}
+    assert listed["003.png"] == "nothing could be seen"
+    assert "nothing found" not in listed["000.png"]
     page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
     assert told in page
+    assert "nothing found" not in page
+    assert "nothing could be seen" in page
     assert page.count(">100%</td>") == 2
     with (tmp_path / "out/photos.csv").open(encoding="utf-8") as stream:
         unseen = {row["photo"]: float(row["unseen"]) for row in csv.DictReader(stream)}
