@@ -135,7 +135,8 @@ class Finding:
             where it could not be measured.
         length_growth_mm, length_growth_low_mm, length_growth_high_mm: of the part that photographs of both surveys show; None likewise.
         condition_sure: whether `condition` rests on a width that is to be trusted, with a range that stays in that state; None likewise.
-        merged: ids of the same place's findings on the other photographs, in whose name it speaks; none in surveys from before 2026-12.
+        merged: ids of the same place's findings on the other photographs, and on its own by an earlier name, in whose name it speaks; none
+            in surveys from before 2026-12.
     """
 
     id: FindingId

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -52,6 +52,7 @@ from crack_tf.survey.since_files import remove_since, write_since
 from crack_tf.survey.source import UNREADABLE, Item, Source
 from crack_tf.survey.store import PERFORMANCE, Store
 from crack_tf.survey.views import faces_of
+from tflite.device.tiles import Box
 from tflite.errors import CrackError, ImageError
 from tflite.files import read_json, write_json
 from tflite.measure import peak_rss_mb
@@ -242,8 +243,7 @@ class Run:
                 yield item.name, item.read().image
 
     def _assembled(self, models: dict[str, dict[str, Any]], settings: dict[str, Any]) -> Survey:
-        photos: list[PhotoRecord] = []
-        findings: list[Finding] = []
+        searched: dict[str, tuple[PhotoRecord, list[Finding]]] = {}
         gaps, no_more = list(self.source.gaps), list[Gap]()
         recorded: set[str] = set()
         for photo, found, gap in self.store.records():
@@ -253,9 +253,14 @@ class Run:
             if gap is not None:
                 (gaps if gap.photo in self._names else no_more).append(gap)
             if photo is not None:
-                photos.append(photo)
-                findings += with_patterns(photo, found)
+                searched[photo.name] = photo, list(with_patterns(photo, found))
         self._require_all(recorded)
+        renamed = self._renamed([photo for photo, _ in searched.values()])
+        for before, now in renamed.items():
+            photo, found = searched[now]
+            searched[now] = photo, _for_both(found, searched.pop(before)[1])
+        photos = [photo for photo, _ in searched.values()]
+        findings = [finding for _, found in searched.values() for finding in found]
         faces = faces_of(settings)
         findings = on_cylinders(photos, findings, faces, self.position_error_m)
         radii = radii_of(photos, faces, self.position_error_m)
@@ -277,11 +282,20 @@ class Run:
             gaps=tuple(sorted(gaps, key=lambda gap: (gap.photo, gap.reason))),
             warnings=(
                 *self.source.warnings,
+                *_warn_of_names(renamed),
                 *self._warnings(photos, no_more),
                 *warn_of_curves(radii),
                 *self._unplaced(photos, merged),
             ),
         )
+
+    def _renamed(self, photos: Sequence[PhotoRecord]) -> dict[str, str]:
+        """Photographs that are no longer there by their name, but by their content: to the name that they have now."""
+        if self.source.kind != "folder":  # of what is no file of its own, two may look the same
+            return {}
+        here = {photo.sha256: photo.name for photo in photos if photo.name in self._names}
+        gone = [photo for photo in photos if photo.name not in self._names]
+        return {photo.name: here[photo.sha256] for photo in gone if photo.sha256 in here}
 
     def _unplaced(self, photos: list[PhotoRecord], findings: list[Finding]) -> list[str]:
         """How many photographs and findings have no place, why and what to do; what photographs' own data said that cannot be."""
@@ -359,6 +373,28 @@ class Run:
                 "width is known. Give --segmenter FILE.tflite, in another --out."
             )
         return found
+
+
+def _for_both(now: Sequence[Finding], before: Sequence[Finding]) -> list[Finding]:
+    """Findings of a photograph, in whose name they speak for the same ones of its earlier name: reviews know those."""
+    ids: dict[Box, list[str]] = {}
+    for finding in before:
+        ids.setdefault(finding.box, []).append(finding.id)
+    return [
+        replace(finding, merged=(*finding.merged, known.pop(0))) if (known := ids.get(finding.box)) else finding
+        for finding in now
+    ]
+
+
+def _warn_of_names(renamed: Mapping[str, str]) -> list[str]:
+    if not renamed:
+        return []
+    before, now = next(iter(renamed.items()))
+    return [
+        f"{counted(len(renamed), 'photograph that was searched is', 'photographs that were searched are')} there under another name "
+        f"now and {'counts' if len(renamed) == 1 else 'count'} once, by {'its' if len(renamed) == 1 else 'their'} content: "
+        f"{'' if len(renamed) == 1 else 'the first '}{before}, now {now}."
+    ]
 
 
 def _moment(photo: PhotoRecord) -> float | None:

@@ -222,6 +222,33 @@ def test_findings_of_a_photograph_that_is_gone_stay(photos, tmp_path, models, ca
     assert any("gone from the source" in warning for warning in after.warnings)
 
 
+def test_a_photograph_that_was_renamed_counts_once_and_keeps_its_review(tmp_path, models, capsys):
+    photos, out, path = tmp_path / "phone", tmp_path / "out", tmp_path / "review.json"
+    photos.mkdir()
+    for number in range(3):  # without a position they are never taken for the same place
+        wall(number, [[(20, 30), (200, 60)]]).save(photos / f"{number}.png", exif=exif(number, latitude=None))
+    survey(photos, out, models)
+    before = read_survey(out)
+    number = next(finding.id for finding in before.findings if finding.photo == "1.png")
+    write_review(path, before, {number: {"decision": "rejected", "comment": "a cable"}})
+    assert main(["--review", str(path), "--out", str(out)]) == 0
+    (photos / "1.png").rename(photos / "pier.png")
+    (photos / "2.png").unlink()  # which is gone, not renamed
+    capsys.readouterr()
+    survey(photos, out, models)
+    after, said = read_survey(out), capsys.readouterr().out
+    assert [photo.name for photo in after.photos] == ["0.png", "2.png", "pier.png"]
+    assert sorted(finding.photo for finding in after.findings) == ["0.png", "2.png", "pier.png"]
+    assert "note: 1 photograph that was searched is there under another name now and counts once" in said
+    assert "1.png, now pier.png" in said
+    assert "1 photograph was searched and is gone from the source since, the first 2.png" in said
+    assert "1 rejected" in said
+    assert "the survey no longer has" not in said
+    (photos / "pier.png").rename(photos / "1.png")
+    survey(photos, out, models)
+    assert {finding.id for finding in read_survey(out).findings} == {finding.id for finding in before.findings}
+
+
 def test_a_bad_file_that_was_deleted_is_no_gap_any_more_and_that_is_said(photos, tmp_path, models, capsys):
     (photos / "001.png").write_bytes(b"no picture")
     assert survey(photos, tmp_path / "out", models) == 1
