@@ -8,8 +8,8 @@ half where both photographs see. Findings that are tiles only are the same when 
 not: tiles may hold another crack beside the one they share. A drawn crack and tiles are never the same.
 
 The finding that shows most speaks for all. Where its crack runs out of its photograph, the parts that the others show beyond are
-added to its length, each place once, as far as their photographs overlap with its own; of a longer crack the length stays too
-short. Widths, outline and picture are those of its own photograph.
+added to its length, each place once, also those of photographs that overlap with its own only by way of others. Widths, outline and
+picture are those of its own photograph.
 
 Where any of this is in doubt both findings stay: an engineer can tell two pictures of a crack from two cracks, but not find a
 crack that was merged away. So photographs without a position are never merged.
@@ -41,6 +41,7 @@ _RATIO = 0.75  # Lowe's: how much better the best match must be than the second
 _RESIDUAL = 3.0  # small pixels
 _TOLERANCE = 6  # small pixels by which outlines are widened: a thin crack would else miss itself
 _SCALES = (0.5, 2.0)
+_MOST_PIXELS = 40_000_000  # small ones, that the parts of a crack on several photographs are put together on
 _CACHED = 3 * NEIGHBOURS  # photographs whose points are in memory: a bounded number, however long the flight
 
 Points = Callable[[str], np.ndarray | None]
@@ -297,13 +298,13 @@ def _merged(group: Sequence[Finding], photos: Mapping[str, PhotoRecord], registe
 
     best = min(group, key=merit)
     others = sorted({finding.photo for finding in group} - {best.photo})
-    names = sorted(finding.id for finding in group if finding.id != best.id)
+    names = {finding.id for finding in group} | {name for finding in group for name in finding.merged}
     longer = 1 + _beyond(best, [finding for finding in group if finding.photo != best.photo], photos, register)
     lengths: dict[str, Any] = {name: scaled(getattr(best, name), longer, 2) for name in _LENGTHS}
     return replace(
         best,
         seen_on=(best.photo, *others),
-        merged=tuple(names),
+        merged=tuple(sorted(names - {best.id})),
         probability=max(finding.probability for finding in group),
         **lengths,
     )
@@ -321,15 +322,36 @@ def _beyond(
     if best.length_px is None or min(ends) > margin:
         return 0.0
     width, height = small_size(photo)
-    around = np.zeros((3 * height, 3 * width), np.uint8)  # its photograph is in the middle
+    placed = _placed(best.photo, sorted({other.photo for other in others}), register)
+    low, high = np.zeros(2, int), np.array([width, height])  # of what is drawn, in pixels of its small picture
+    shown = []
     for other in others:
-        transform = register(other.photo, best.photo)
-        if transform is not None:
-            moved = transform + np.array([[0, 0, width], [0, 0, height]])
-            drawn = _draw(other, photos[other.photo], small_size(photos[other.photo]))
-            around |= cv2.warpAffine(drawn, moved, (3 * width, 3 * height), flags=cv2.INTER_NEAREST)
-    around[height : 2 * height, width : 2 * width] = 0
+        if other.photo in placed:
+            there, transform = photos[other.photo], placed[other.photo]
+            least, greatest = _place(other, there, small_size(there), transform)
+            lower = np.minimum(low, np.floor(least).astype(int))
+            higher = np.maximum(high, np.ceil(greatest).astype(int))
+            if np.prod(higher - lower) <= _MOST_PIXELS:
+                low, high = lower, higher
+                shown.append((transform, _draw(other, there, small_size(there))))
+    size = tuple(int(side) for side in high - low)
+    around = np.zeros(size[::-1], np.uint8)
+    for transform, drawn in shown:
+        around |= cv2.warpAffine(drawn, transform - np.c_[np.zeros((2, 2)), low], size, flags=cv2.INTER_NEAREST)
+    around[-low[1] : height - low[1], -low[0] : width - low[0]] = 0
     return float(around.sum() / _draw(best, photo, (width, height)).sum())
+
+
+def _placed(photo: str, names: Sequence[str], register: Registration) -> dict[str, np.ndarray]:
+    """Affine (2, 3) from the small pictures of photographs to that of one: directly, or by way of those between."""
+    placed, turn = {photo: np.eye(2, 3)}, [photo]
+    for known in turn:
+        for name in names:
+            transform = None if name in placed else register(name, known)
+            if transform is not None:
+                placed[name] = placed[known] @ np.vstack([transform, (0, 0, 1)])
+                turn.append(name)
+    return placed
 
 
 def footprint_m(photo: PhotoRecord) -> float:

@@ -107,6 +107,25 @@ def test_a_crack_longer_than_a_photograph_has_the_length_that_all_show_together(
     assert len(merged.seen_on) == len(lefts)
 
 
+@pytest.mark.parametrize("speaks", ["a", "b"])
+def test_parts_count_that_only_photographs_between_join_to_the_one_that_speaks(speaks):
+    """Photographs in a row, each of which overlaps with the next one only, as on a flight along a wall."""
+    walk = draw_walk(np.random.default_rng(4), (-60, 240), 0.0, 3000, 7)
+    level = replace(walk, points=walk.points * (1, 0.3) + (0, 140))  # on all of them
+    wall = Wall(5, Box(-5000, -5000, 10_000, 10_000), (level,))
+    lefts = {name: 330 * number for number, name in enumerate("abcd")}
+    points = {name: find_points(wall.view(left, 0, WIDTH, HEIGHT)[0]) for name, left in lefts.items()}
+    found = [
+        finding(name, wall, 0, left, validation="confirmed" if name == speaks else "unclear")
+        for name, left in lefts.items()
+    ]
+    (merged,) = merge_findings([photo(name) for name in lefts], found, points.get, 3.0)
+    assert merged.photo == speaks
+    line = wall.cracks[0].points
+    shown = line[(line[:, 0] >= 0) & (line[:, 0] < max(lefts.values()) + WIDTH)]
+    assert merged.length_px == pytest.approx(float(np.hypot(*np.diff(shown, axis=0).T).sum()), rel=0.05)
+
+
 def test_a_crack_that_ends_on_its_photograph_is_not_made_longer(long_wall):
     lefts = {"a": 0, "b": 220}
     points = {name: find_points(long_wall.view(left, 0, WIDTH, HEIGHT)[0]) for name, left in lefts.items()}
