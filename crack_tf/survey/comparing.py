@@ -21,6 +21,7 @@ from crack_tf.survey.epochs import (
     SharedPart,
     View,
     called_over,
+    drawn_beyond,
     match_cracks,
     pair_photographs,
     shared_part,
@@ -45,6 +46,7 @@ from crack_tf.survey.findings import (
 from crack_tf.survey.growth import Compared, Growth, compare_places, difference, length_growth, width_growth
 from crack_tf.survey.profiles import read_profile
 from crack_tf.survey.review import ACCEPTED, kept_review
+from crack_tf.survey.shown_before import Shown, length_before
 from crack_tf.survey.since import (
     LATER,
     NAMES,
@@ -56,6 +58,7 @@ from crack_tf.survey.since import (
     Since,
     without_rejected,
 )
+from crack_tf.survey.since_files import read_picture, to_picture
 from crack_tf.survey.store import SINCE, read_points
 from crack_tf.survey.views import asked_of
 from tflite.errors import CrackError
@@ -306,7 +309,15 @@ class _Comparison:
             length_verdict = _verdict(length, lengths[0])
             if length_verdict == NOT_SHOWN and not whole:
                 length_verdict = CANNOT_TELL  # beyond what both show it may have grown
-        verdict = GROWN if GROWN in (width_verdict, length_verdict) else width_verdict
+        drawn_mm = 0.0
+        if length_verdict == GROWN and parts is not None and lengths is not None:
+            before, grown = self._shown_before(olds, news, photos), lengths
+            lengths = self._lengths(olds[0], news[0], parts, best, before)
+            assert lengths is not None
+            length, drawn_mm = lengths[2], lengths[0] - grown[0]
+            # A crack may run on into what was dark before.
+            length_verdict = GROWN if length.range.low > 0 else CANNOT_TELL
+        verdict = GROWN if GROWN in (width_verdict, length_verdict) else CANNOT_TELL if drawn_mm else width_verdict
         return (
             Change(
                 verdict=verdict,
@@ -323,7 +334,7 @@ class _Comparison:
                 places=0 if best is None else best.places,
                 old_length_mm=None if lengths is None else round(lengths[0], 1),
                 new_length_mm=None if lengths is None else round(lengths[1], 1),
-                note=self._why(verdict, width, best, whole),
+                note=self._why(verdict, width, best, whole, drawn_mm),
                 **_columns("width", width),
                 **_columns("length", length),
             ),
@@ -389,21 +400,49 @@ class _Comparison:
             [shared_part(finding, other, np.linalg.inv(matrix), own, beside[0]) for finding in news],
         )
 
+    def _shown_before(self, olds: Sequence[Finding], news: Sequence[Finding], photos: PhotoPair) -> float:
+        """How much of a longer line the earlier photograph shows as dark, though its survey did not draw it; pixels of the later one."""
+        matrix, later = np.array(photos.homography), self._photos[1][photos.new]
+        back = np.linalg.inv(matrix)
+        kept = [finding for finding in self._surveys[0].findings if finding.photo == photos.old]
+        drawn = [finding for finding in kept if finding.centreline]
+        lines = [
+            line for finding in news for line in drawn_beyond(finding, later, back, self._photos[0][photos.old], drawn)
+        ]
+        # Its own pictures first: they show most of it.
+        pictures = [
+            self._pictures(0, [*olds, *(found for found in kept if found not in olds)]),
+            self._pictures(1, news),
+        ]
+        width = max(finding.mean_width_px or 0.0 for finding in news)
+        return length_before(lines, pictures[1], pictures[0], back, TOLERANCE * max(later.width, later.height), width)
+
+    def _pictures(self, side: int, findings: Sequence[Finding]) -> list[Shown]:
+        found = []
+        for finding in findings:
+            pixels, photo = read_picture(self._folders[side], finding.picture), self._photos[side][finding.photo]
+            if pixels is not None:
+                into = to_picture(finding, (photo.width, photo.height), (pixels.shape[1], pixels.shape[0]))
+                found.append(Shown(pixels.mean(axis=2, dtype=np.float32), into))
+        return found
+
     def _lengths(
         self,
         first_old: Finding,
         first_new: Finding,
         parts: tuple[Sequence[SharedPart], Sequence[SharedPart]],
         compared: Compared | None,
+        shown_before: float = 0.0,
     ) -> tuple[float, float, Growth] | None:
         """Lengths of what both photographs show, and the growth, in millimetres; None without a scale.
 
-        What the other survey drew as part of another crack is no growth: it counts on both sides.
+        What the other survey drew as part of another crack is no growth, nor what the earlier photograph shows as dark, by pixels of the
+        later one: it counts on both sides.
         """
         before, now = parts
         # All in pixels of the later photograph.
         laid = sum(part.other for part in before)
-        old = laid + sum(part.own * part.beside for part in now)
+        old = laid + sum(part.own * part.beside for part in now) + shown_before
         new = sum(part.own for part in now) + sum(part.other * part.beside for part in before)
         scales = [
             _mm_per_px(first_new),
@@ -417,9 +456,15 @@ class _Comparison:
         growth = length_growth(old, new, 0.0 if compared is None else min(compared.missing_light))
         return old * scale, new * scale, growth.times(scale).rounded(_LENGTH_DIGITS)
 
-    def _why(self, verdict: str, width: Growth | None, compared: Compared | None, whole: bool) -> str | None:
+    def _why(
+        self, verdict: str, width: Growth | None, compared: Compared | None, whole: bool, drawn_mm: float
+    ) -> str | None:
         notes = []
-        if verdict != CANNOT_TELL:
+        if drawn_mm:
+            notes += [
+                f"{drawn_mm:.1f} mm of what is drawn longer now were as dark on the earlier photograph, and are not counted"
+            ]
+        elif verdict != CANNOT_TELL:
             notes += [] if width else ["no scale is known: growth has no millimetres, and lengths are not compared"]
         elif compared is None:
             shown = "the photographs do not show it clearly at the same places"

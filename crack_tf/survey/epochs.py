@@ -286,6 +286,36 @@ def shared_part(
     return SharedPart(own_px, other_px, beside_px / own_px if own_px else 0.0, cut)
 
 
+def drawn_beyond(
+    finding: Finding, photo: PhotoRecord, homography: np.ndarray, other: PhotoRecord, lines: Sequence[Finding]
+) -> list[np.ndarray]:
+    """Stretches of a crack's line that another photograph shows, too, but without any line that its survey drew.
+
+    Args:
+        finding: a drawn crack.
+        photo: its own.
+        homography: from there to the other one.
+        other: of the other survey.
+        lines: cracks drawn on the other photograph.
+
+    Returns:
+        Float (n, 2) each, places in pixels of the crack's own photograph.
+    """
+    from scipy.spatial import cKDTree
+
+    near = cKDTree(np.concatenate([_line(found) for found in lines]))
+    found = []
+    for branch in finding.centreline:
+        points = resample(np.array(branch, float), _SPACING)
+        there = _moved(points, homography)
+        beyond = _within(points, photo, AT_BORDER_PX) & _within(there, other, AT_BORDER_PX)
+        reach = TOLERANCE * max(other.width, other.height)
+        beyond[beyond] = np.isinf(near.query(there[beyond], distance_upper_bound=reach)[0])
+        ends = np.flatnonzero(np.diff(beyond.astype(int), prepend=0, append=0))
+        found += [points[start:end] for start, end in ends.reshape(-1, 2)]
+    return found
+
+
 _NONE = CrackPair("", "", ("", ""), 0.0)
 
 

@@ -123,23 +123,23 @@ def _write_earlier(
         return change
     olds = [findings[number] for number in change.old]
     if pair is None or not change.new:
-        image = _read(earlier.folder, olds[0].picture)
+        image = read_picture(earlier.folder, olds[0].picture)
         if image is None:
             return replace(change, picture=None)
         write_bytes(out / change.picture, as_jpeg(image))
         return change
     new = findings[change.new[0]]
-    later = _read(out, new.picture)
+    later = read_picture(out, new.picture)
     if later is None:
         return replace(change, picture=None)
     shown, known = np.full_like(later, _BESIDE), np.zeros(later.shape[:2], bool)
     size = later.shape[1], later.shape[0]
-    into = _to_picture(new, sizes[1][new.photo], size) @ np.array(pair.homography)
+    into = to_picture(new, sizes[1][new.photo], size) @ np.array(pair.homography)
     for old in olds:
-        image = _read(earlier.folder, old.picture) if old.photo == pair.old else None
+        image = read_picture(earlier.folder, old.picture) if old.photo == pair.old else None
         if image is None:
             continue
-        back = np.linalg.inv(_to_picture(old, sizes[0][old.photo], (image.shape[1], image.shape[0])))
+        back = np.linalg.inv(to_picture(old, sizes[0][old.photo], (image.shape[1], image.shape[0])))
         there = cv2.warpPerspective(np.ones(image.shape[:2], np.uint8), into @ back, size, flags=cv2.INTER_NEAREST) > 0
         laid = cv2.warpPerspective(image, into @ back, size, flags=cv2.INTER_AREA)
         shown[there], known = laid[there], known | there
@@ -173,7 +173,7 @@ def _outlines(
     olds = [findings[number] for number in change.old]
     news = [findings[number] for number in change.new[:1]]
     whole = (1, 1)
-    into_new = [_to_picture(new, sizes[1][new.photo], whole) for new in news]
+    into_new = [to_picture(new, sizes[1][new.photo], whole) for new in news]
     part = parts.get(change.picture or "", _WHOLE)
     found = {
         change.new_picture or new.picture: _moved([new], into, part) for new, into in zip(news, into_new, strict=True)
@@ -183,7 +183,7 @@ def _outlines(
             laid = into_new[0] @ np.array(pair.homography)
             found[change.picture] = _moved([old for old in olds if old.photo == pair.old], laid, part)
         else:
-            found[change.picture] = _moved(olds[:1], _to_picture(olds[0], sizes[0][olds[0].photo], whole), part)
+            found[change.picture] = _moved(olds[:1], to_picture(olds[0], sizes[0][olds[0].photo], whole), part)
             if change.new_picture is not None:
                 found[change.new_picture] = found[change.picture]
     return found
@@ -223,10 +223,10 @@ def _write_later(
             wanted.setdefault(seen_on[name].new, []).append((name, below, change))
     for photo, pixels in photographs(wanted.keys()) if wanted else ():
         for name, below, change in wanted.get(photo, ()):
-            shown, old = _read(out, below), findings[change.old[0]]
+            shown, old = read_picture(out, below), findings[change.old[0]]
             if shown is not None:
                 size = shown.shape[1], shown.shape[0]
-                into = _to_picture(old, sizes[old.photo], size) @ np.linalg.inv(np.array(seen_on[name].homography))
+                into = to_picture(old, sizes[old.photo], size) @ np.linalg.inv(np.array(seen_on[name].homography))
                 known = _laid(np.full_like(pixels, 255), into, size)[..., 0] == 255
                 if known.any():
                     place, parts[below] = _part(known)
@@ -255,14 +255,15 @@ def _laid(pixels: np.ndarray, into: np.ndarray, size: tuple[int, int]) -> np.nda
     )
 
 
-def _read(folder: Path, name: str) -> np.ndarray | None:
+def read_picture(folder: Path, name: str) -> np.ndarray | None:
+    """A picture of a survey's folder, uint8 (height, width, 3); None where it is gone or damaged."""
     try:
         return np.asarray(load_rgb(file_inside(folder, name).read_bytes()))
     except (OSError, CrackError):
         return None
 
 
-def _to_picture(finding: Finding, photo: tuple[int, int], picture: tuple[int, int]) -> np.ndarray:
+def to_picture(finding: Finding, photo: tuple[int, int], picture: tuple[int, int]) -> np.ndarray:
     """(3, 3): pixels of a photograph to those of a finding's picture."""
     region = picture_region(finding.box, *photo)
     across, down = picture[0] / region.w, picture[1] / region.h

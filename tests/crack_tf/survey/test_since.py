@@ -38,6 +38,8 @@ KEPT, GROWING, REPAIRED, APPEARED = (
     [(50, 230), (190, 215)],
     [(270, 300), (430, 280)],
 )
+# What the later photograph's light makes dark enough to be drawn, and the earlier one's does not.
+JOINT = 133
 # The later photograph: nearer, turned, shifted.
 LATER = (1.1, 0.04, -0.04, 1.1, -20.0, -8.0)
 
@@ -57,13 +59,21 @@ class Epochs:
         return main([str(photos), "--out", str(out), *self.models.options, "--tile", "32", *more])
 
 
-def photograph(path: Path, lines: Sequence[tuple[list[tuple[int, int]], float]], later: bool, seed: int = 3) -> None:
-    """A wall with lines of these widths, at twice the size and reduced, so that widths are not whole pixels."""
+def photograph(
+    path: Path,
+    lines: Sequence[tuple[list[tuple[int, int]], float]],
+    later: bool,
+    seed: int = 3,
+    joints: Sequence[list[tuple[int, int]]] = (),
+) -> None:
+    """A wall with lines of these widths and joints, at twice the size and reduced, so that widths are not whole pixels."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = wall(seed, (), *SIZE).resize((2 * SIZE[0], 2 * SIZE[1]), Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(image)
     for line, width in lines:
         pen.line([(2 * x, 2 * y) for x, y in line], fill=(12, 12, 12), width=round(2 * width))
+    for joint in joints:
+        pen.line([(2 * x, 2 * y) for x, y in joint], fill=(JOINT,) * 3, width=10)
     image = image.resize(SIZE, Image.Resampling.BOX)
     if later:
         a, b, c, d, x, y = LATER
@@ -106,6 +116,24 @@ def test_each_crack_is_told_what_became_of_it(epochs: Epochs) -> None:
     assert float(same["width_growth_low_mm"]) < 0 < float(same["width_growth_high_mm"]) < 0.1
     assert float(same["length_growth_low_mm"]) < 0 < float(same["length_growth_high_mm"])
     assert (by["new"]["old"], by["no longer seen"]["new"]) == ("", "")
+
+
+def test_a_joint_that_is_drawn_along_now_is_no_growth_and_a_crack_that_runs_on_is(epochs: Epochs) -> None:
+    cracks = [(KEPT, 5.0), (GROWING, 5.0)]
+    joint, longer = [(190, 60), (255, 66)], [(190, 150), (255, 160)]
+    photograph(epochs.folder / "joint-old/a.png", cracks, later=False, joints=[joint])
+    photograph(epochs.folder / "joint-new/b.png", cracks, later=True, joints=[joint, longer])
+    assert epochs.survey(epochs.folder / "joint-old", "found-joint-old", "--mm-per-pixel", "0.11") == 0
+    asked = ("--mm-per-pixel", "0.1", "--since", str(epochs.folder / "found-joint-old"))
+    assert epochs.survey(epochs.folder / "joint-new", "found-joint-new", *asked) == 0
+    table = {row["verdict"]: row for row in rows(epochs.folder / "found-joint-new/since.csv")}
+    assert sorted(table) == ["cannot tell", "grown"]
+    kept, grown = table["cannot tell"], table["grown"]
+    assert (grown["length_verdict"], kept["length_verdict"]) == ("grown", "cannot tell")
+    assert float(grown["length_growth_low_mm"]) > 4
+    assert float(kept["length_growth_low_mm"]) < 0 < float(kept["length_growth_high_mm"])
+    assert "mm of what is drawn longer now were as dark on the earlier photograph" in kept["note"]
+    assert grown["note"] == ""
 
 
 def test_findings_carry_it_into_every_table(epochs: Epochs) -> None:
