@@ -115,7 +115,7 @@ def test_the_head_names_what_was_surveyed_when_and_who_reviewed_it(tmp_path: Pat
 def test_the_head_says_what_photographs_without_a_time_may_lack(tmp_path: Path, zone: str | None) -> None:
     survey = drawn_survey(tmp_path, 2)
     timeless = tuple(replace(photo, time=None) for photo in survey.photos)
-    text = page(tmp_path, replace(survey, photos=timeless, settings=survey.settings | {"timezone": zone})).text
+    text = page(tmp_path, replace(survey, photos=timeless, settings={**survey.settings, "timezone": zone})).text
     head = " ".join(text.partition("Findings")[0].split())
     assert "taken: not known" in head
     assert ("does not say its zone needs --timezone" in head) == (zone is None)

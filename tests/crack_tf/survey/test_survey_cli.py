@@ -229,8 +229,8 @@ def test_a_photograph_that_was_renamed_counts_once_and_keeps_its_review(tmp_path
         wall(number, [[(20, 30), (200, 60)]]).save(photos / f"{number}.png", exif=exif(number, latitude=None))
     survey(photos, out, models)
     before = read_survey(out)
-    number = next(finding.id for finding in before.findings if finding.photo == "1.png")
-    write_review(path, before, {number: {"decision": "rejected", "comment": "a cable"}})
+    rejected = next(finding.id for finding in before.findings if finding.photo == "1.png")
+    write_review(path, before, {rejected: {"decision": "rejected", "comment": "a cable"}})
     assert main(["--review", str(path), "--out", str(out)]) == 0
     (photos / "1.png").rename(photos / "pier.png")
     (photos / "2.png").unlink()  # which is gone, not renamed
