@@ -9,7 +9,7 @@ looked at); head; fine; nothing (a head without labels: tiles that the model is 
 cracked, and their twins with cracks laid in).
 Cost: half an hour on one core for 300 tiles of each of six sets; stopped, the same command goes on. MORE=n stops after n more
 parts of pairs of set and seed; those without labels come first, at a few seconds each.
-Expected: docs/adapt.md.
+Expected: docs/results-adapt.md.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.adapt
 The last blocks, which take five minutes a draw, beside the candidates of as many labels, in results/adapt/blocks (an hour on one core):
 python -m studies.adapt --parts labels --parts blocks --seeds 1 --out results/adapt/blocks --work runs/adapt-blocks

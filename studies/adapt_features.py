@@ -6,7 +6,7 @@ site's photographs, drawn anew for each seed, give the labels, half of them crac
 of sets, that the default was not trained on, at sides of tiles that give clean ones; brick, cssc, crack500 and conglomerate, by which
 adaptation is judged, are not among them. Each tile's features are computed once.
 Cost: two minutes on one core for the features, five for the candidates; a minute on two cores for every draw of the last blocks.
-Expected: docs/decisions.md.
+Expected: docs/results-adapt.md#features-heads-and-the-last-blocks.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.adapt_features
 """
 

@@ -15,7 +15,7 @@ SCHEMES = ("int8-ptq", "int8-qat")
 REPORT = "adapt.json"
 FORMAT = "crack_tf.adapted/1"
 LEAST_LABELS = 5
-BETTER_LABELS = 40  # half of them cracks: docs/adapt.md has what they bring
+BETTER_LABELS = 40  # half of them cracks: docs/results-adapt.md has what they bring
 FEW_LABELS = 10  # of a kind; fewer seldom show anything
 OUTPUT = Output(
     "crack-tf adapt",
