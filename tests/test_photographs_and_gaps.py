@@ -238,6 +238,29 @@ def test_a_copy_with_other_times_is_not_looked_at_again(
 
 
 @every_verb
+def test_what_an_earlier_run_wrote_is_no_folder_of_photographs(
+    verb: Verb, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_file(tmp_path / "DCIM/dark.bmp", "dark")
+    for name in ("survey", "photo segment", "predict"):
+        assert VERBS[name].run(tmp_path / "DCIM", tmp_path / name, models) == 0
+        capsys.readouterr()
+        assert verb.run(tmp_path / name, tmp_path / "out", models) == 2
+        assert (
+            f"{tmp_path / name} holds what crack-tf {name} found: its pictures are no photo" in capsys.readouterr().err
+        )
+        assert not (tmp_path / "out").exists()
+    # Below the folder asked for it is passed over.
+    write_file(tmp_path / "light.bmp", "light")
+    verb.run(tmp_path, tmp_path.parent / f"{tmp_path.name}-out", models)
+    found = verb.found(tmp_path.parent / f"{tmp_path.name}-out")
+    assert {Path(name).name: cracked for name, cracked in found.photographs.items()} == {
+        "dark.bmp": True,
+        "light.bmp": False,
+    }
+
+
+@every_verb
 @pytest.mark.parametrize("what", ["removed", "renamed", "emptied"])
 def test_a_run_whose_results_are_taken_away_ends_with_code_2(
     verb: Verb, what: str, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

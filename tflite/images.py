@@ -20,7 +20,7 @@ from tflite.formats import HEAD, advice, recognise
 from tflite.formats import SUFFIXES as SUFFIXES
 from tflite.heic import open_heic
 from tflite.jpeg import decode_jpeg
-from tflite.photographs import list_photographs
+from tflite.photographs import list_pictures
 from tflite.transparency import fill, opaque_pixels, opaque_where
 
 # As long as a JPEG can be. A strip of 20 x 2,000,000 pixels stays below the limit of pixels, and would become 130,000 tiles.
@@ -176,8 +176,8 @@ def resize_rgb(image: np.ndarray | Image.Image, size: int) -> np.ndarray:
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """All pictures below a folder, masks among them, sorted by their path: for data sets. See `list_photographs`."""
-    listing = list_photographs(folder)
+    """All pictures below a folder, masks among them, sorted by their path: for data sets. See `list_pictures`."""
+    listing = list_pictures(folder)
     return sorted((*listing.photographs, *listing.drawn))
 
 

@@ -1,9 +1,9 @@
 """Which photographs a folder holds, told by one function for every verb and for the device. Standard library only.
 
 A photograph is what has the name or the first bytes of one. What looks like one and cannot be opened, and folders that were not
-entered, are listed with the reason: they may hide cracks. Folders below the one asked for that a survey or another verb wrote hold pictures
-of photographs, not photographs: they are known by their own record and listed apart. So are single pictures that this project drew, by the
-mark in their files (`tflite.drawn`).
+entered, are listed with the reason: they may hide cracks. Folders that a survey or another verb wrote hold pictures of photographs, not
+photographs: they are known by their own record, refused where asked for and listed apart below. Single pictures that this project drew are
+listed apart too, by the mark in their files (`tflite.drawn`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from tflite.errors import CrackError
 from tflite.formats import ENDS, HEAD, NO_PHOTOGRAPHS, PHOTOGRAPH_SUFFIXES, is_drawn, recognise
 from tflite.words import storable
 
 # The files that crack-tf survey, photo segment and predict write first into their folders, and what these say of themselves.
 _RECORDS = ("settings.json", "segment.json", "predictions.jsonl")
 _FORMAT = re.compile(rb'^\s*\{\s*"format":\s*"crack_tf\.(survey|photo_segment|predictions)/')
+_VERBS = {b"survey": "survey", b"photo_segment": "photo segment", b"predictions": "predict"}
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,26 @@ def list_photographs(folder: str | Path) -> Listing:
     """All photographs below a folder. Hidden files and folders are passed over, links to folders are not followed.
 
     Args:
-        folder: may itself be a link or hidden. It is entered whatever wrote it.
+        folder: may itself be a link or hidden.
+
+    Raises:
+        CrackError: if a verb of this project wrote the folder: cracks on its pictures were counted on the photographs already.
     """
+    return _list(Path(folder), refuse=True)
+
+
+def list_pictures(folder: str | Path) -> Listing:
+    """The same for data sets, whose folder is entered whatever wrote it."""
+    return _list(Path(folder), refuse=False)
+
+
+def _list(folder: Path, *, refuse: bool) -> Listing:
     photographs: list[Path] = []
     troubles: list[Trouble] = []
     others: list[Path] = []
     results: list[Path] = []
     drawn: list[Path] = []
-    folders = [Path(folder)]
+    folders = [folder]
     while folders:
         current = folders.pop()
         try:
@@ -82,7 +96,13 @@ def list_photographs(folder: str | Path) -> Listing:
         except OSError as error:
             troubles.append(Trouble(current, f"is a folder that cannot be read ({error.strerror})"))
             continue
-        if current != Path(folder) and any(_is_record(entry) for entry in entries):
+        wrote = next(filter(None, map(_wrote, entries)), None) if refuse or current != folder else None
+        if wrote is not None and current == folder:
+            raise CrackError(
+                f"{text_of(folder)} holds what crack-tf {wrote} found: its pictures are no photographs. Give the folder of the photographs "
+                "that it looked at; a single picture is taken by its own name."
+            )
+        if wrote is not None:
             results.append(current)
             continue
         for entry in entries:
@@ -106,17 +126,18 @@ def list_photographs(folder: str | Path) -> Listing:
     )
 
 
-def _is_record(entry: os.DirEntry[str]) -> bool:
-    """Whether a file is the record of a run of this project."""
+def _wrote(entry: os.DirEntry[str]) -> str | None:
+    """The verb of this project whose record a file is, or None."""
     if entry.name not in _RECORDS:
-        return False
+        return None
     try:
         if not entry.is_file():
-            return False
+            return None
         with open(entry.path, "rb") as stream:
-            return _FORMAT.match(stream.read(256)) is not None
+            found = _FORMAT.match(stream.read(256))
     except OSError:
-        return False
+        return None
+    return None if found is None else _VERBS[found[1]]
 
 
 def _trouble(entry: os.DirEntry[str], path: Path) -> str | None:

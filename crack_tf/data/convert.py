@@ -37,7 +37,7 @@ from tflite.images import open_image
 from tflite.locks import partial_folder
 from tflite.masks import orient, stored_orientation
 from tflite.outputs import refuse_inside
-from tflite.photographs import list_photographs
+from tflite.photographs import list_pictures
 from tflite.words import counted
 
 CRACK_CLASSES = ("crack", "cracks", "crevice", "fissure")  # whatever their case, where the user names none
@@ -118,7 +118,7 @@ def convert(
     refuse_inside(out, source, "pictures")
     kind, annotated, left = _read(source, root)
     cracks, others = _choose(annotated, crack_classes, source)
-    listing = list_photographs(root)
+    listing = list_pictures(root)
     left += [
         Left(_below(trouble.path, root), _below(trouble.path, root), trouble.reason) for trouble in listing.troubles
     ]

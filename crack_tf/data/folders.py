@@ -18,7 +18,7 @@ from tflite.errors import CrackError
 from tflite.formats import PHOTOGRAPH_SUFFIXES
 from tflite.images import list_images
 from tflite.manifest import LABELS, SPLITS
-from tflite.photographs import list_photographs
+from tflite.photographs import list_pictures
 
 DATA_VARIABLE = "CRACK_TF_DATA"
 _CRACK = {"crack", "cracks", "cracked", "positive", "positives", "with_crack", "with_cracks", "cd", "cp", "cw"}
@@ -217,7 +217,7 @@ def troubles(source: Source) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     folders = [source.folder]
     while folders:
-        for trouble in list_photographs(folders.pop()).troubles:
+        for trouble in list_pictures(folders.pop()).troubles:
             path = trouble.path.relative_to(source.folder)
             if PurePosixPath(path) in followed:
                 folders.append(trouble.path)

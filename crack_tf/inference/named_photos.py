@@ -50,7 +50,7 @@ def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], i
         The photographs in the order given, folders sorted; and the number of files passed over.
 
     Raises:
-        CrackError: if a path does not exist, a folder holds the output folder, or there is no photograph.
+        CrackError: if a path does not exist, a folder holds an earlier run's results or the output folder, or there is no photograph.
     """
     found: dict[Path, tuple[Path, Path]] = {}  # by real path: as given, and relative to the folder it was found in
     troubles: dict[Path, Named] = {}
@@ -66,9 +66,9 @@ def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], i
         if not path.is_dir():
             found.setdefault(path.resolve(), (path, Path(path.name)))
             continue
+        listing = list_photographs(path)
         if out is not None:
             refuse_inside(out, path, "overlays")
-        listing = list_photographs(path)
         skipped += len(listing.others)
         for results in listing.results:
             print(

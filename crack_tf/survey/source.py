@@ -158,8 +158,8 @@ class FolderSource:
         if path.is_file():
             self._paths = [path]
         else:
-            refuse_inside(out, path, "pictures")
             listing = list_photographs(path)
+            refuse_inside(out, path, "pictures")
             self._paths = list(listing.photographs)
             for trouble in listing.troubles:
                 name = text_of(trouble.path.relative_to(path))

@@ -12,9 +12,10 @@ from crack_tf.photo.masks import write_mask
 from tests.cases import case
 from tests.tflite.drawn import encode, rough
 from tflite.drawn import marked
+from tflite.errors import CrackError
 from tflite.formats import recognise
 from tflite.images import list_images
-from tflite.photographs import list_photographs
+from tflite.photographs import list_photographs, list_pictures
 
 PICTURE = Image.fromarray(rough(20, 30))
 JPEG = encode(PICTURE, "JPEG")
@@ -86,14 +87,16 @@ def test_the_folder_itself_may_be_a_link_or_hidden(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "content"),
+    ("record", "content", "verb"),
     [
-        ("settings.json", '{\n  "format": "crack_tf.survey/1",\n  "created": "2026-01-01"\n}'),
-        ("segment.json", '{"format": "crack_tf.photo_segment/1"}'),
-        ("predictions.jsonl", '{"format":"crack_tf.predictions/1","model":"x"}\n'),
+        ("settings.json", '{\n  "format": "crack_tf.survey/1",\n  "created": "2026-01-01"\n}', "survey"),
+        ("segment.json", '{"format": "crack_tf.photo_segment/1"}', "photo segment"),
+        ("predictions.jsonl", '{"format":"crack_tf.predictions/1","model":"x"}\n', "predict"),
     ],
 )
-def test_pictures_that_an_earlier_run_wrote_are_no_photographs(tmp_path: Path, record: str, content: str) -> None:
+def test_pictures_that_an_earlier_run_wrote_are_no_photographs(
+    tmp_path: Path, record: str, content: str, verb: str
+) -> None:
     for folder in ("DCIM", "DCIM/found/pictures", "DCIM/mine"):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / "a.jpg").write_bytes(JPEG)
@@ -102,8 +105,12 @@ def test_pictures_that_an_earlier_run_wrote_are_no_photographs(tmp_path: Path, r
     found = list_photographs(tmp_path / "DCIM")
     assert names(found.photographs, tmp_path) == ["DCIM/a.jpg", "DCIM/mine/a.jpg"]
     assert names(found.results, tmp_path) == ["DCIM/found"]
-    asked_for = list_photographs(tmp_path / "DCIM/found")
-    assert names(asked_for.photographs, tmp_path) == ["DCIM/found/pictures/a.jpg"]
+    with pytest.raises(
+        CrackError, match=f"DCIM/found holds what crack-tf {verb} found.*Give the folder of the photographs"
+    ):
+        list_photographs(tmp_path / "DCIM/found")
+    assert names(list_photographs(tmp_path / "DCIM/mine").photographs, tmp_path) == ["DCIM/mine/a.jpg"]
+    assert names(list_pictures(tmp_path / "DCIM/found").photographs, tmp_path) == ["DCIM/found/pictures/a.jpg"]
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
