@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from crack_tf.survey.findings import Survey
+from crack_tf.survey.findings import VALIDATIONS, Survey
 from crack_tf.survey.page_map import flight_figures
+from crack_tf.survey.review import Review, describe_decisions, not_rejected
 from crack_tf.survey.severity import in_order
 from tflite.files import cell_value, read_csv, read_json
 from tuning.objective import Outcome
@@ -47,12 +49,21 @@ def search_results(folder: str | Path) -> tuple[dict[str, Any], list[Outcome]]:
     return record, outcomes
 
 
+def survey_counts(survey: Survey, review: Review | None) -> dict[str, Any]:
+    """How many findings there are, as the survey's own report counts: what was not rejected. With a review, what it decided, too."""
+    verdicts = Counter(finding.validation for finding in not_rejected(survey.findings, review))
+    counts: dict[str, Any] = {"findings": verdicts.total()} | {name: verdicts[name] for name in VALIDATIONS}
+    if review is not None:
+        counts["review"] = f"{len(survey.findings):,} in all: {describe_decisions(survey.findings, review)}"
+    return counts
+
+
 def survey_map(survey: Survey) -> str:
-    """Where a survey's photographs, findings and gaps lie, as in its own report: HTML with inline SVG; empty without positions."""
+    """Where a survey's photographs, findings and gaps lie, as in its own report: HTML with inline SVG; a sentence without positions."""
     findings = in_order(survey.findings)
     figures = flight_figures(survey, {finding.id: number for number, finding in enumerate(findings, 1)})
     if not figures:
-        return ""
+        return "<p>No photograph has a position: there is no map.</p>"
     style = resources.files("crack_tf.survey").joinpath("assets", "report.css").read_text(encoding="utf-8")
     # The light colours and the map's own rules: the rest would restyle the notebook around it.
     colours = " ".join(re.findall(r"--[\w-]+: [^;]+;", style.partition("@media")[0]))

@@ -18,7 +18,10 @@ from crack_tf.report import main
 from crack_tf.reporting import report
 from crack_tf.reporting.notebooks import exported_files, exported_in, manifest_of
 from crack_tf.reporting.report import DATA, QUANTISATION, SEGMENTATION, SURVEY, TRAINING, TUNING, choose
-from crack_tf.reporting.results import search_results, survey_map
+from crack_tf.reporting.results import search_results, survey_counts, survey_map
+from crack_tf.survey.findings import CONFIRMED, VALIDATIONS, survey_id
+from crack_tf.survey.page import write_page
+from crack_tf.survey.review import Decision, Review
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tflite.errors import CrackError
 from tflite.files import write_json
@@ -282,7 +285,25 @@ def test_the_map_of_a_survey_stands_alone(tmp_path: Path) -> None:
     assert page.count("<circle") >= 2
     assert "url(" not in page
     assert "body" not in page
-    assert survey_map(drawn_survey(tmp_path / "nowhere", photos=2, findings=1, located=False, gaps=0)) == ""
+    nowhere = survey_map(drawn_survey(tmp_path / "nowhere", photos=2, findings=1, located=False, gaps=0))
+    assert nowhere == "<p>No photograph has a position: there is no map.</p>"
+
+
+def test_the_findings_of_a_survey_are_counted_as_in_its_own_report(tmp_path: Path) -> None:
+    found = drawn_survey(tmp_path, photos=4, findings=8)
+    every = survey_counts(found, None)
+    assert every["findings"] == 8 == sum(every[name] for name in VALIDATIONS)
+    assert "review" not in every
+    confirmed = [finding.id for finding in found.findings if finding.validation == CONFIRMED]
+    decisions = dict.fromkeys(confirmed[:2], Decision("rejected")) | {confirmed[2]: Decision("accepted")}
+    review = Review(survey_id(found), found.source, "", "", decisions)
+    counted = survey_counts(found, review)
+    assert (counted["findings"], counted["confirmed"]) == (6, every["confirmed"] - 2)
+    assert counted["review"] == "8 in all: 1 accepted, 2 rejected, 5 open"
+    page = write_page(tmp_path, found, kept=(review, "")).read_text(encoding="utf-8")
+    told = ", ".join(f"{counted[name]} {name}" for name in VALIDATIONS)
+    assert f'id="standing">6</dd><dd class="more" id="standing-more">{told}</dd>' in page
+    assert f'id="decided">{counted["review"]}</dd>' in page
 
 
 def test_exported_files_are_found_by_file_folder_and_run(run_folder: Path, tmp_path: Path) -> None:
