@@ -16,7 +16,7 @@ def instead(words: Sequence[str], options: Sequence[str]) -> list[str]:
 def _keys(words: Sequence[str]) -> list[str]:
     """For each word the option that it belongs to, of NAME=VALUE with the name; "" before the first."""
     keys, option = [], ""
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip(words, [*words[1:], ""], strict=False):  # of no words there are none
         if word.startswith("--"):
             option = f"{word} {after.partition('=')[0]}" if word in REPEATED else word
         keys.append(option)
