@@ -168,7 +168,14 @@ def _prepare(config: AdaptConfig, base: Base, site: Site, say: Callable[[str], N
         CrackError: if the source, its labels or its photographs do not do.
     """
     laid_in, sources = crack_shapes(config.shapes) if site.kind == FLIGHT else ([], [])
-    names = tuple(name for name in CANDIDATES if name in config.candidates)
+    # Where nobody labelled a tile, a lower threshold is always better.
+    names = tuple(
+        name for name in CANDIDATES if name in config.candidates and (name != "threshold" or site.kind != FLIGHT)
+    )
+    if not names:
+        raise CrackError(
+            f"--candidates threshold: it takes labels, and {config.source} holds photographs alone. Label some: --suggest 40"
+        )
     cracks = (
         counted(site.tiles.counts()[LABELS[1]], "with a crack", "with cracks")
         if site.kind != FLIGHT
@@ -202,10 +209,9 @@ def _run(ready: _Ready, folder: Path, record: dict[str, Any], say: Callable[[str
     here_rows: list[SiteRow] = []
     elsewhere: list[ElsewhereRow] = []
     model = None
-    for name in ready.names:
-        if name == "threshold" and not bench.told:
-            continue  # where nobody labelled a tile, lower is always better
-        trial, found, outside = _tried(bench, name, work, say)
+    for number, name in enumerate(ready.names, 1):
+        title = f"candidate {number} of {len(ready.names)}: {name}"
+        trial, found, outside = _tried(bench, name, title, work, say)
         if found.passed:
             trial = trial or TRIALS[name](bench, work)
             found, outside, model = _hand_over(ready, trial, found, outside, folder)
@@ -226,14 +232,14 @@ def _tiles_and_photographs(tiles: SiteTiles) -> str:
 
 
 def _tried(
-    bench: Bench, name: str, work: Path, say: Callable[[str], None]
+    bench: Bench, name: str, title: str, work: Path, say: Callable[[str], None]
 ) -> tuple[Trial | None, SiteRow, list[ElsewhereRow]]:
     """A candidate and its rows; these alone where it was tried before."""
     kept = work / f"{name}.json"
     if kept.is_file():
         before = read_json(kept)
         return None, SiteRow(**before["here"]), [ElsewhereRow(**row) for row in before["elsewhere"]]
-    say(f"trying {name} on {len(bench.tiles) + sum(len(one.images) for one in bench.others):,} tiles")
+    say(f"{title}, on {len(bench.tiles) + sum(len(one.images) for one in bench.others):,} tiles")
     started = time.monotonic()
     try:
         trial = TRIALS[name](bench, work)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crack_tf.models.shipped import shipped_as
 from tflite.errors import CrackError
 from tflite.files import read_json
 from tflite.manifest import Item, Manifest, read_manifest
@@ -136,15 +137,22 @@ def notes(name: str, sidecar: Sidecar, manifest: Manifest, origin: Lineage) -> l
     """What a reader of the figures should know about their origin, one sentence each."""
     training, unit = sidecar.training, _UNIT[manifest.task]
     lines = []
+    if origin.manifest is None and training.get("dataset") and shipped_as(sidecar) is not None:
+        # Its manifest is on no user's machine, and nobody can put it there.
+        sets = str(training["dataset"]).replace("+", ", ")
+        return [
+            f"{name} was trained on {sets}. It may have seen {unit} of these sets, which would flatter its figures."
+        ]
     if training.get("manifest_sha256") != manifest.sha256:
         trained_on = (
             "-".join(str(training[key]) for key in ("dataset", "policy") if training.get(key)) or "unknown data"
         )
         lines.append(f"{name} was trained on another manifest ({trained_on}) than {manifest.name}.")
     if origin.manifest is None:
+        named = training.get("manifest")
         lines.append(
-            f"the manifest that trained {name} ({training.get('manifest') or 'unnamed'}) was not found: "
-            f"whether it has seen these {unit} was not checked."
+            f"the manifest that trained {name} ({named or 'unnamed'}) was not found: whether it has seen these {unit} was not checked."
+            + (" Put it beside the model to have that checked." if named else "")
         )
     if origin.trained:
         lines.append(f"{name} was trained on {origin.trained} of these {unit}: its figures are flattered.")

@@ -23,6 +23,7 @@ from crack_tf.explain.odds import KINDS, SUPPORTED
 from crack_tf.explain.running import Job, explain_all, incomplete, make_job, open_folder, save_image
 from crack_tf.explain.sources import Tiles, from_split
 from crack_tf.explain.store import INDEX, Explained, RunFolder, index_rows, plain
+from crack_tf.models.shipped import shipped_as
 from tflite.errors import CrackError
 from tflite.files import write_csv
 from tflite.manifest import Manifest, read_manifest, refuse_mixed
@@ -112,8 +113,9 @@ def _training(job: Job, manifest: Manifest) -> Manifest | None:
     """The manifest that trained a model, if it and its images are here."""
     found = find_training_manifest(job.explainer.sidecar, job.explainer.path, manifest)
     if found is None:
+        name = "Name it" if shipped_as(job.explainer.sidecar) is None else "Name one of tiles that it learned from"
         print(
-            f"note: the manifest that trained {job.name} was not found: no nearest training tiles. Name it with --training.",
+            f"note: the manifest that trained {job.name} was not found: no nearest training tiles. {name} with --training.",
             file=sys.stderr,
         )
     return found

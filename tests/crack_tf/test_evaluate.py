@@ -17,10 +17,11 @@ import pytest
 from crack_tf.evaluate import main
 from crack_tf.evaluation import tiles as module
 from crack_tf.evaluation.config import unique_names
-from crack_tf.evaluation.lineage import find_training_manifest, lineage
+from crack_tf.evaluation.lineage import Lineage, find_training_manifest, lineage, notes
 from crack_tf.evaluation.rows import TileRow
 from crack_tf.evaluation.thresholds import threshold_record
 from crack_tf.evaluation.tiles import measure, report
+from crack_tf.models.shipped import load
 from tflite.errors import CrackError
 from tflite.files import sha256_file, write_json
 from tflite.manifest import LABELS, Item, Manifest, write_manifest
@@ -350,6 +351,31 @@ def test_a_model_of_unknown_origin_is_evaluated_with_a_note(
     notes = capsys.readouterr().err
     assert "trained on another manifest (metu-grouped) than tiny-plain" in notes
     assert "gone.csv) was not found" in notes
+    assert notes.rstrip().endswith("Put it beside the model to have that checked.")
+
+
+def test_of_a_shipped_model_is_told_which_sets_it_may_have_seen_and_no_manifest_that_nobody_has(
+    tiny_manifest: Manifest,
+) -> None:
+    sidecar = read_sidecar(load().tflite)
+    sets = sidecar.training["dataset"].split("+")
+    assert len(sets) > 1
+    (line,) = notes("default", sidecar, tiny_manifest, Lineage(None))
+    assert f"default was trained on {', '.join(sets)}. It may have seen tiles of these sets" in line
+    known = notes("default", sidecar, tiny_manifest, Lineage(tiny_manifest, related=2))  # the manifest was found
+    assert known[-1].startswith("2 of these tiles are copies or neighbours")
+
+
+def test_the_manifest_is_found_beside_the_model_as_the_note_says(tiny_manifest: Manifest, tmp_path: Path) -> None:
+    other = replace(tiny_manifest, items=tiny_manifest.items[1:])
+    sidecar = make_sidecar(training={"manifest_sha256": tiny_manifest.sha256, "manifest": "moved.csv"})
+    model = tmp_path / "model" / "fake.keras"
+    model.parent.mkdir()
+    assert find_training_manifest(sidecar, model, other) is None
+    write_manifest(model.parent / "moved.csv", replace(tiny_manifest, root=str(tiny_manifest.folder())))
+    found = find_training_manifest(sidecar, model, other)
+    assert found is not None
+    assert found.sha256 == tiny_manifest.sha256
 
 
 def test_a_table_of_one_class_names_the_missing_one(tiny_manifest: Manifest) -> None:

@@ -153,6 +153,10 @@ def test_what_was_read_and_few_labels_are_told_before_any_test_and_a_shared_reas
         "6 labels (3 no_crack, 3 crack): most likely too few to show that anything is better; label 40"
     )
     assert "shipped model is tested first" in next_step
+    begun = [line.partition(",")[0] for line in others if line.startswith("candidate ")]
+    assert begun == [
+        f"candidate {number} of 3: {name}" for number, name in enumerate(("threshold", "normalisation", "head"), 1)
+    ]
     assert any(
         re.match(r"testing the shipped model: 6 tiles of 3 photographs here, \d+ of other", line) for line in others
     )
@@ -284,18 +288,41 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_photographs_alone_get_cracks_laid_in_and_no_threshold_of_their_own(
-    tiny_base: Path, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_base: Path,
+    photographs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(from_nothing, "SURE_BELOW", -20.0)  # the tiny model is sure of nothing
     out = tmp_path / "out"
     asked = ["--tile-side", "64", "--candidates", "threshold,head", "--regression-limit", "20"]
     assert main([str(photographs), "--model", str(tiny_base), "--out", str(out), *asked]) in (0, 1)
+    assert re.findall(r"candidate \d.*?,", capsys.readouterr().out) == ["candidate 1 of 1: head,"]
     record = read_json(out / "adapt.json")
     assert [row["candidate"] for row in record["here"]] == ["head"]
     counts = record["labels"]["counts"]
     assert counts["person"]["photographs"] == 0
     assert counts["composed"]["crack"] > 0
     assert {row["origin"] for row in read_csv(out / "labels.csv")} == {"unlabelled", "assumed clean", "composed"}
+
+
+def test_photographs_alone_are_refused_where_nothing_but_a_threshold_is_to_be_tried(
+    tiny_base: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [
+        "--tile-side",
+        "64",
+        "--candidates",
+        "threshold",
+        "--regression-limit",
+        "20",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main([str(photographs), "--model", str(tiny_base), *asked]) == 2
+    assert "it takes labels" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_suggested_tiles_are_labelled_on_sheets_and_read_back(
