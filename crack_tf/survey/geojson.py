@@ -17,7 +17,7 @@ from crack_tf.survey.ledger import Coverage, coverage_of
 from crack_tf.survey.photo_list import FILE_NAME as PHOTOS_CSV
 from crack_tf.survey.photo_list import photo_columns, photo_rows
 from crack_tf.survey.review import COLUMNS as REVIEW_COLUMNS
-from crack_tf.survey.review import Kept, Review, cracks_of, kept_review, review_columns
+from crack_tf.survey.review import UNMEASURED, Kept, Review, cracks_of, is_unmeasured, kept_review, review_columns
 from tflite.files import write_csv, write_json
 
 FINDINGS_CSV, FINDINGS, COVERAGE = "findings.csv", "findings.geojson", "coverage.geojson"
@@ -144,6 +144,8 @@ def finding_row(finding: Finding, limits: Sequence[float] = (), review: Review |
     asked = finding.mean_width_px is not None or bool(cracks_of([finding], review))
     answers = {column(limit): finding.judged(limit) if asked else None for limit in limits}
     decided = {} if review is None else review_columns(review, finding.id)
+    if is_unmeasured(finding, review):
+        values["note"] = "; ".join(text for text in (finding.note, f"accepted, but {UNMEASURED}") if text)
     return {name: values[name] for name in COLUMNS} | answers | decided
 
 

@@ -51,6 +51,7 @@ from crack_tf.survey.profiles import plotted, read_lines
 from crack_tf.survey.quality import told_of_none
 from crack_tf.survey.review import FORMAT as REVIEW_FORMAT
 from crack_tf.survey.review import (
+    UNMEASURED,
     Kept,
     Review,
     cracks_of,
@@ -170,6 +171,7 @@ def _data(survey: Survey, entries: Sequence[Mapping[str, Any]], review: Review |
         "review": None if review is None else review.as_json(),
         "width_unit": unit,
         "width_field": f"max_width_{unit}",
+        "unmeasured": UNMEASURED,
         "findings": entries,
     }
 

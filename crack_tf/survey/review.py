@@ -24,13 +24,17 @@ from crack_tf.survey.findings import CONFIRMED, REFUTED, Finding, FindingId, Sur
 from tflite.checked import CheckError, OneOf, Text, checked, shown
 from tflite.errors import CrackError
 from tflite.files import read_json, write_json
-from tflite.words import counted
+from tflite.words import a_few, counted
 
 FORMAT = "crack_tf.review/1"
 FILE_NAME = "review.json"  # in the survey's folder
 ACCEPTED, REJECTED, UNDECIDED = "accepted", "rejected", ""
 DECISIONS = (ACCEPTED, REJECTED, UNDECIDED)
 COLUMNS = ("decision", "comment", "reviewer", "reviewed", "commenter", "commented")
+UNMEASURED = (
+    "not measured, since a survey measures confirmed cracks only: crack-tf photo segment measures what it draws on the photograph, "
+    "crack-tf photo measure a mask drawn by hand"
+)
 _MAX_COMMENT = 10_000  # characters; the page allows 2,000
 
 
@@ -228,6 +232,17 @@ def cracks_of(findings: Iterable[Finding], review: Review | None) -> list[Findin
         for finding in not_rejected(findings, review)
         if finding.validation == CONFIRMED or (review is not None and review.verdict(finding) == ACCEPTED)
     ]
+
+
+def is_unmeasured(finding: Finding, review: Review | None) -> bool:
+    """Whether a person accepted what the survey drew no crack of, so that it has no length and no width."""
+    return review is not None and finding.length_px is None and review.verdict(finding) == ACCEPTED
+
+
+def describe_unmeasured(findings: Sequence[Finding], review: Review) -> str:
+    """How many such findings there are, and what measures them; "" for none."""
+    names = [finding.id for finding in findings if is_unmeasured(finding, review)]
+    return f"{counted(len(names), 'accepted finding')} ({a_few(names)}): {UNMEASURED}" if names else ""
 
 
 def describe_decisions(findings: Sequence[Finding], review: Review) -> str:

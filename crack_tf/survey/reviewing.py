@@ -14,6 +14,7 @@ from crack_tf.survey.review import (
     FILE_NAME,
     as_kept,
     describe_decisions,
+    describe_unmeasured,
     keep_review,
     read_kept,
     read_review,
@@ -81,4 +82,6 @@ def apply_review(
         f"{counted(len(survey.findings), 'finding')}: {describe_decisions(survey.findings, review)}. "
         f"{FINDINGS_CSV}, {FINDINGS} and report.html have it; {FILE_NAME} keeps it.",
     )
+    if unmeasured := describe_unmeasured(survey.findings, review):
+        lines.append(f"note: {unmeasured}.")
     return "\n".join(lines)

@@ -14,7 +14,7 @@ import pytest
 
 from crack_tf.survey.findings import CONFIRMED, MEANINGS, Finding, survey_id
 from crack_tf.survey.page import write_page
-from crack_tf.survey.review import Decision, Review, read_review
+from crack_tf.survey.review import UNMEASURED, Decision, Review, read_review
 from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, VALIDATION_WEIGHTS
 from crack_tf.survey.severity import in_order as as_listed
 from tests.browser.conftest import FRAME, PHONE, WIDE, Report, Tab
@@ -197,6 +197,16 @@ def test_a_finding_opens_with_its_facts_and_both_pictures(report_of: ReportOf, o
         tab.until(f"document.getElementById('{name}').naturalWidth > 0")
     assert tab.texts("#files a") == ["full size", "with outline"]
     assert (report.path.parent / tab.get_attribute("#files a", "href")).is_file()
+
+
+def test_a_finding_without_a_length_says_what_measures_it(report_of: ReportOf, open_page: OpenPage) -> None:
+    report = report_of(12)
+    place = next(n for n, finding in enumerate(report.survey.findings) if finding.length_px is None)
+    tab = open_page(report.path)
+    tab.click(f".card .open >> nth={place}")
+    facts = dict(zip(tab.texts("#facts dt"), tab.texts("#facts dd"), strict=True))
+    assert facts["Length"] == UNMEASURED
+    assert facts["Mean width"] == "not measured"
 
 
 def test_a_length_without_an_upper_end_reads_at_least(open_page: OpenPage, tmp_path: Path) -> None:

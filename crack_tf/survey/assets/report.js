@@ -249,7 +249,7 @@
       ["Second opinion", `${finding.validation}: ${data.meanings[finding.validation]}`],
       ["Its score", finding.validation_score === null ? null : `${finding.validation_score.toFixed(2)} (${SCORE_OF[finding.length_px === null ? "tiles" : "crack"]})`],
       ["Classifier", `${percent(finding.probability)} on its highest tile, ${plural(finding.tiles, "tile")} called cracked`],
-      ["Length", withRange(finding, "length", 0)],
+      ["Length", finding.length_px === null ? data.unmeasured : withRange(finding, "length", 0)],
       ["Maximum width", withRange(finding, "max_width", 2) + (finding.max_width_px === null ? "" : about)],
       ["Mean width", withRange(finding, "mean_width", 2)],
       ["Limits", limitTexts(finding).join("\n") || null],

@@ -27,6 +27,7 @@ from crack_tf.survey.review import (
     COLUMNS,
     DECISIONS,
     FORMAT,
+    UNMEASURED,
     Decision,
     describe_decisions,
     kept_review,
@@ -210,6 +211,26 @@ def test_tables_and_report_of_an_earlier_versions_survey_have_todays_rule(tmp_pa
     assert [(entry["id"], entry["severity"]) for entry in listed] == expected
     assert len(listed) == count
     assert (out / "survey.json").read_bytes() == before
+
+
+def test_an_accepted_finding_without_a_length_says_why_and_what_measures_it(tmp_path: Path, survey: Survey) -> None:
+    folder = tmp_path / "found"
+    undrawn = [finding for finding in survey.findings if finding.length_px is None]
+    assert undrawn
+    drawn = next(finding for finding in survey.findings if finding.length_px is not None)
+    value = content(survey) | {"decisions": {one.id: {"decision": "accepted"} for one in (undrawn[0], drawn)}}
+    told = apply_review(folder, write_review(tmp_path, value))
+    assert f"note: 1 accepted finding ({undrawn[0].id}): {UNMEASURED}." in told
+    with (folder / "findings.csv").open(newline="", encoding="utf-8") as stream:
+        notes = {row["id"]: row["note"] for row in csv.DictReader(stream)}
+    assert {name for name, note in notes.items() if UNMEASURED in note} == {undrawn[0].id}
+    features = read_json(folder / "findings.geojson")["features"]
+    assert {one["id"] for one in features if UNMEASURED in (one["properties"]["note"] or "")} == {undrawn[0].id}
+    assert UNMEASURED in (folder / "report.html").read_text(encoding="utf-8")
+    # As soon as it is rejected nobody misses a length.
+    value["decisions"][undrawn[0].id]["decision"] = "rejected"
+    assert UNMEASURED not in apply_review(folder, write_review(tmp_path, value))
+    assert UNMEASURED not in (folder / "findings.csv").read_text(encoding="utf-8")
 
 
 def test_a_later_review_replaces_the_columns(tmp_path: Path, survey: Survey) -> None:
