@@ -24,7 +24,7 @@ from crack_tf.adaptation.adapting import adapt
 from crack_tf.adaptation.config import REPORT, AdaptConfig
 from crack_tf.common.provenance import created
 from crack_tf.survey.findings import FILE_NAME, REFUTED, Survey, read_survey, survey_id
-from crack_tf.survey.review import ACCEPTED, REJECTED, Decision, Review
+from crack_tf.survey.reviews.review import ACCEPTED, REJECTED, Decision, Review
 from crack_tf.survey.surveying import survey
 from crack_tf.survey.truth import compare, on_a_crack
 from crack_tf.synthetic.flight import write_flight

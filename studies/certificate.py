@@ -25,11 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.survey.certificate import PROBABILITY, Certificate
-from crack_tf.survey.certify import LEAST_CRACKS
+from crack_tf.survey.certificates.certificate import PROBABILITY, Certificate
+from crack_tf.survey.certificates.certify import LEAST_CRACKS
+from crack_tf.survey.certificates.pod import REFERENCE, columns
 from crack_tf.survey.config import SurveyConfig
 from crack_tf.survey.findings import REFUTED, Finding
-from crack_tf.survey.pod import REFERENCE, columns
 from crack_tf.survey.surveying import survey
 from crack_tf.survey.truth import lies_on
 from crack_tf.synthetic.flight import write_flight

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from crack_tf.photo.view import View
-from crack_tf.survey.camera import Locator
-from crack_tf.survey.curved import both, radii_of, seems_round
 from crack_tf.survey.findings import PhotoRecord
+from crack_tf.survey.geometry.camera import Locator
+from crack_tf.survey.geometry.curved import both, radii_of, seems_round
+from crack_tf.survey.geometry.rounds import round_view
+from crack_tf.survey.geometry.views import views_of
 from crack_tf.survey.ledger import CLEAN, FaceCoverage, measure_coverage
-from crack_tf.survey.rounds import round_view
-from crack_tf.survey.views import views_of
 from crack_tf.synthetic.flight import blank_photo
 from crack_tf.synthetic.flight_geometry import Shot, Surface, shots, to_wall
 from crack_tf.synthetic.flight_plan import ROUND, SHAPES, Plan

@@ -6,8 +6,8 @@ intervals, by growth and by width, of all pairs and of those held out), power.pn
 second flight is flown from other places, 0.9 to 1.25 times as far, turned by some degrees, in other light and through another tone
 curve; every crack is a little lighter or darker in it.
 On some pairs cracks grow, each by another amount; on the others none does, since how often one is called grown all the same takes many of
-them to be told. The numbers of `crack_tf.survey.growth` were set on the pairs of `GROWING` and `STILL`. Nothing was set on the others,
-which are counted apart, too (`held out`).
+them to be told. The numbers of `crack_tf.survey.comparison.growth` were set on the pairs of `GROWING` and `STILL`. Nothing was set on the
+others, which are counted apart, too (`held out`).
 Pairs that have rows are not flown again; one that was stopped goes on (runs/growth). After a change of the rule, REDO=1 compares the
 surveys that are there again (and with MORE=0 nothing else).
 Cost: half a minute a pair on two cores.
@@ -28,7 +28,9 @@ from typing import Any
 import numpy as np
 
 from crack_tf.photo.ranges import Range
-from crack_tf.survey.comparing import compare_surveys
+from crack_tf.survey.comparison.comparing import compare_surveys
+from crack_tf.survey.comparison.growth import difference
+from crack_tf.survey.comparison.since import Change, open_earlier
 from crack_tf.survey.findings import (
     CANNOT_TELL,
     FILE_NAME,
@@ -40,11 +42,9 @@ from crack_tf.survey.findings import (
     Survey,
     read_survey,
 )
-from crack_tf.survey.growth import difference
-from crack_tf.survey.since import Change, open_earlier
+from crack_tf.survey.geometry.views import POSITION_ERROR_M
 from crack_tf.survey.surveying import survey
 from crack_tf.survey.truth import lies_on
-from crack_tf.survey.views import POSITION_ERROR_M
 from crack_tf.synthetic.flight import write_flight
 from crack_tf.synthetic.flight_plan import Plan
 from tflite.files import read_json, write_csv

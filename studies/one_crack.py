@@ -52,8 +52,8 @@ from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.skeleton import resample
 from crack_tf.photo.thinning import thin
 from crack_tf.survey.findings import REFUTED, read_survey
+from crack_tf.survey.searching.validate import find_candidates
 from crack_tf.survey.surveying import survey
-from crack_tf.survey.validate import find_candidates
 from crack_tf.synthetic.flight import write_flight
 from crack_tf.synthetic.flight_plan import Plan
 from tflite.device.tiles import Box

@@ -105,15 +105,15 @@ def cost_rows(photos: Path, rounds: int = 1, before: Path | None = None) -> list
 def measure(photos: Path) -> dict[str, float]:
     """Processor seconds per photograph of every stage, in this process, after one photograph to warm up.
 
-    Keys are "predict: total", "survey: STAGE" (see `crack_tf.survey.search.STAGES`) and "survey: total".
+    Keys are "predict: total", "survey: STAGE" (see `crack_tf.survey.searching.search.STAGES`) and "survey: total".
 
     Args:
         photos: folder of photographs.
     """
     from crack_tf.inference.tiles import PhotoClassifier
     from crack_tf.models.shipped import find_model
-    from crack_tf.survey import search
-    from crack_tf.survey.camera import Locator
+    from crack_tf.survey.geometry.camera import Locator
+    from crack_tf.survey.searching import search
     from crack_tf.survey.source import FolderSource
 
     classifier, segmenter = find_model(None), find_model(None, task="segment")

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from crack_tf.photo.faces import Frame
-from crack_tf.survey.camera import Locator
-from crack_tf.survey.plane_fit import Match, PlaneFit, Pose, fit_plane
-from crack_tf.survey.position_ranges import lens_locator, measure_ranges
+from crack_tf.survey.geometry.camera import Locator
+from crack_tf.survey.geometry.plane_fit import Match, PlaneFit, Pose, fit_plane
+from crack_tf.survey.geometry.position_ranges import lens_locator, measure_ranges
 from crack_tf.survey.source import open_source
 from crack_tf.synthetic.flight import write_flight
 from crack_tf.synthetic.flight_geometry import Shot, focal_px, shots, to_photo, to_wall

@@ -39,7 +39,7 @@ from crack_tf.models.shipped import find_model
 from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.doubt import MIN_LENGTH_PX
 from crack_tf.photo.joining import join_cracks
-from crack_tf.survey.validate import find_candidates
+from crack_tf.survey.searching.validate import find_candidates
 from studies.one_crack import on_cracks
 from tflite.cli import named_path, run_main
 from tflite.device.tiles import Box

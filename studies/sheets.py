@@ -24,13 +24,13 @@ from scipy.spatial import cKDTree
 from crack_tf.photo.crack import Crack
 from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.faces import read_faces
-from crack_tf.survey.alignment import aligned
-from crack_tf.survey.camera import Locator
 from crack_tf.survey.findings import Finding, PhotoRecord, Survey, finding_id
-from crack_tf.survey.footprint import upright_roll
+from crack_tf.survey.formats.alignment import aligned
+from crack_tf.survey.geometry.camera import Locator
+from crack_tf.survey.geometry.footprint import upright_roll
+from crack_tf.survey.geometry.placing import Placed, place_cracks
+from crack_tf.survey.geometry.views import views_of
 from crack_tf.survey.merge import find_points
-from crack_tf.survey.placing import Placed, place_cracks
-from crack_tf.survey.views import views_of
 from crack_tf.synthetic.flight import FACES, moved, write_flight
 from crack_tf.synthetic.flight_plan import Plan
 from tflite.files import sha256_bytes, write_csv

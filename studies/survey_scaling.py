@@ -122,7 +122,7 @@ def _measure_workers(folder: Path, workers: Sequence[int], count: int, size: tup
     Raises:
         CrackError: if Dask is not installed, or a survey fails.
     """
-    from crack_tf.survey.loopback import loopback_cluster
+    from crack_tf.survey.searching.loopback import loopback_cluster
     from tflite.hardware import board
 
     photos, hardware = _draw(folder / "flight", count, size), board()

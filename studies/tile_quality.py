@@ -1,9 +1,10 @@
-"""What blur, darkness, burnt-out light and oblique views do to the classifier's recall, by the measures of `crack_tf.survey.quality`.
+"""What blur, darkness, burnt-out light and oblique views do to the classifier's recall, by the measures of
+`crack_tf.survey.searching.quality`.
 
 What it makes: results/tile-quality/<model>.csv: tiles with a crack that the shipped classifier finds, degraded step by step; recall with
 a 95 % interval, and the tenth, middle and ninetieth percentile of each measure. The cracks are those of METU, which are wide, and dark
-lines of three pixels, the narrowest whose width is trusted, drawn on METU's clean tiles. The limits in `crack_tf/survey/quality.py`
-and `crack_tf/survey/ledger.py` are read from it: where recall falls below 0.95.
+lines of three pixels, the narrowest whose width is trusted, drawn on METU's clean tiles. The limits in
+`crack_tf/survey/searching/quality.py` and `crack_tf/survey/ledger.py` are read from it: where recall falls below 0.95.
 Cost: two minutes on two cores for twice 40 tiles.
 Expected: results/tile-quality.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.tile_quality
@@ -22,7 +23,7 @@ import numpy as np
 
 from crack_tf.inference.tiles import PhotoClassifier
 from crack_tf.models.shipped import find_model
-from crack_tf.survey.quality import sharpness
+from crack_tf.survey.searching.quality import sharpness
 from tflite.files import write_csv
 from tflite.images import load_picture
 from tflite.metrics import wilson_interval

@@ -29,7 +29,7 @@ from crack_tf.inference.scales import segment_at_scales
 from crack_tf.models.shipped import find_model
 from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.doubt import MIN_LENGTH_PX
-from crack_tf.survey.validate import LINK_PX
+from crack_tf.survey.searching.validate import LINK_PX
 from tflite.cli import named_path, run_main
 from tflite.files import atomic_path, write_csv
 from tflite.hardware import describe

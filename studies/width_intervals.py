@@ -32,7 +32,7 @@ from crack_tf.models.shipped import find_model
 from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.limits import BELOW, EXCEEDS, judge
 from crack_tf.photo.ranges import Range, in_millimetres
-from crack_tf.survey.validate import find_candidates
+from crack_tf.survey.searching.validate import find_candidates
 from studies.drawn_widths import SIDE, DrawnCrack, draw_crack, perturbed_mask
 from tflite.cli import named_path, positive_float, positive_int, run_main
 from tflite.device.tiles import Box

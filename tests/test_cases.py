@@ -19,7 +19,7 @@ from crack_tf.photo.__main__ import main as photo
 from crack_tf.predict import main as predict
 from crack_tf.survey.__main__ import main as survey
 from crack_tf.survey.findings import Survey, read_survey
-from crack_tf.survey.validate import LEFT_OUT
+from crack_tf.survey.searching.validate import LEFT_OUT
 from tests.cases import case
 from tflite.device.gps import open_gps
 from tflite.device.journal import JournalContent, read_journal

@@ -32,8 +32,8 @@ LAZY: dict[str, set[str]] = {
     # OpenCV, an extra, which no other data set takes.
     "crack_tf.data.registry": {"crack_tf.data.joint_tiles"},
     # Dask, an extra; and what a cluster's scheduler, which never searches, need not have.
-    "crack_tf.survey.cluster": {"crack_tf.survey.cluster_worker"},
-    "crack_tf.survey.cluster_worker": {"crack_tf.survey.search"},
+    "crack_tf.survey.searching.cluster": {"crack_tf.survey.searching.cluster_worker"},
+    "crack_tf.survey.searching.cluster_worker": {"crack_tf.survey.searching.search"},
     # Pillow, which would count in the measured memory of a model that decodes no picture.
     "tflite.masks": {"tflite.images", "tflite.tiff"},
     "tflite.measure": {"tflite.images"},
@@ -46,7 +46,7 @@ LAZY: dict[str, set[str]] = {
 # Dataclasses that are filled bit by bit and stay in their room.
 GROWING = {
     "crack_tf.photo.skeleton.Branch", "crack_tf.photo.skeleton.SkeletonGraph", "crack_tf.survey.pipeline.Run",
-    "crack_tf.survey.walls._Group", "crack_tf.synthetic.joints._Relief", "tflite.device.live._Arrival",
+    "crack_tf.survey.geometry.walls._Group", "crack_tf.synthetic.joints._Relief", "tflite.device.live._Arrival",
     "tflite.device.journal._Reading", "tflite.device.loop.Tally", "tflite.device.loop.Unplaced", "tflite.jpeg._Frame",
     "tflite.place.logcontent.LogContent",
 }  # fmt: skip

@@ -247,7 +247,7 @@ def test_whole_folders_are_removed_in_few_places_only() -> None:
     culprits = {path.relative_to(ROOT).as_posix() for path in modules() if "rmtree" in path.read_text(encoding="utf-8")}
     assert culprits == {
         "tflite/locks.py",
-        "crack_tf/survey/cluster_worker.py",
+        "crack_tf/survey/searching/cluster_worker.py",
         "tuning/project.py",
         "tuning/trial.py",
     }

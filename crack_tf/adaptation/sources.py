@@ -19,8 +19,8 @@ from crack_tf.data.registry import DATASETS, locate
 from crack_tf.data.split import group_heads
 from crack_tf.inference.tiles import photo_boxes
 from crack_tf.survey.findings import FILE_NAME, Survey, read_survey
-from crack_tf.survey.review import Review, carried, read_kept, read_review
-from crack_tf.survey.review_tiles import export_tiles
+from crack_tf.survey.reviews.review import Review, carried, read_kept, read_review
+from crack_tf.survey.reviews.review_tiles import export_tiles
 from tflite.device.tiles import MIN_SIDE, Box, tile_boxes
 from tflite.errors import CrackError, ImageError
 from tflite.images import load_rgb, resize_rgb

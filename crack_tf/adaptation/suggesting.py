@@ -29,7 +29,7 @@ from crack_tf.data.reviews import draw_sheets
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.survey.findings import CONFIRMED, Finding, Survey, read_survey, survey_id
-from crack_tf.survey.review import ACCEPTED, REJECTED, Decision, Review, carried
+from crack_tf.survey.reviews.review import ACCEPTED, REJECTED, Decision, Review, carried
 from tflite.arguments import check_path
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_file, write_csv, write_json

@@ -22,7 +22,7 @@ from crack_tf.photo.crack import Crack
 from crack_tf.survey.findings import Finding, Polygon
 from crack_tf.survey.handover import COCO, HandoverConfig, hand_over
 from crack_tf.survey.outlines import annotation_rings, paint_outline
-from crack_tf.survey.review import standing
+from crack_tf.survey.reviews.review import standing
 from crack_tf.survey.surveying import SurveyResult
 from tflite.device.tiles import Box
 from tflite.errors import CrackError

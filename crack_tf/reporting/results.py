@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from crack_tf.survey.findings import VALIDATIONS, Survey
-from crack_tf.survey.page_map import flight_figures
-from crack_tf.survey.review import Review, describe_decisions, not_rejected
+from crack_tf.survey.report.page_map import flight_figures
+from crack_tf.survey.reviews.review import Review, describe_decisions, not_rejected
 from crack_tf.survey.severity import in_order
 from tflite.files import cell_value, read_csv, read_json
 from tuning.objective import Outcome

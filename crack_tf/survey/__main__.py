@@ -269,7 +269,7 @@ def main(argv: list[str] | None = None) -> int:
 def _report_only(out: Path) -> int:
     """Write a finished survey's report again, as one file."""
     from crack_tf.survey.findings import read_survey
-    from crack_tf.survey.page import write_page
+    from crack_tf.survey.report.page import write_page
     from crack_tf.survey.severity import ranked
 
     survey = read_survey(out)

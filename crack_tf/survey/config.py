@@ -9,7 +9,7 @@ from typing import cast
 
 from crack_tf.photo.gsd import STATED_RANGES, check_stated
 from crack_tf.photo.limits import Limits, read_limits
-from crack_tf.survey.face_ranges import MOST_POSITION_ERROR_M
+from crack_tf.survey.geometry.face_ranges import MOST_POSITION_ERROR_M
 from crack_tf.survey.ledger import NEEDED_MM, POSITION_ERROR_M
 from tflite.arguments import check_types, option_of
 from tflite.device.tiles import MAX_OVERLAP, MIN_SIDE
@@ -53,13 +53,14 @@ class SurveyConfig:
             such as "ec2", text with commas between, or a list of these; `limits` has them in millimetres.
         faces: file of the structure's faces, see `crack_tf.photo.faces`; None takes the walls that the flight looked at.
         distance_from_positions: whether photographs without a measured distance take one that is measured between those that overlap, by
-            their positions, see `crack_tf.survey.position_ranges`.
+            their positions, see `crack_tf.survey.geometry.position_ranges`.
         distance_from_faces: whether photographs without a measured or stated distance take that of their position before one of `faces`.
         condition: table of rules that propose a condition state for each crack: a preset of `crack_tf.survey.condition` or a TOML file.
-        since: folder of an earlier survey of the same structure, to say of each crack what became of it, see `crack_tf.survey.since`.
+        since: folder of an earlier survey of the same structure, to say of each crack what became of it, see
+            `crack_tf.survey.comparison.since`.
         every_s: video: seconds between frames.
         video_start: video: time of its first frame, with a time zone; None finds it out.
-        certify: lay known cracks into the flight's own clean photographs and search for them, see `crack_tf.survey.certify`.
+        certify: lay known cracks into the flight's own clean photographs and search for them, see `crack_tf.survey.certificates.certify`.
         certify_cracks: how many; None for as many as fit into 40 % of the survey's time, up to 400; refused where 16 take more
             than half of it.
         certify_seed: another seed lays other cracks.

@@ -90,7 +90,7 @@ class Finding:
         time: of the photograph, ISO 8601 in UTC with "Z", or None.
         probability: the classifier's highest over its tiles; not calibrated.
         tiles: of which the classifier says crack; 0 where it was uncertain about all of them.
-        validation: one of VALIDATIONS; `crack_tf.survey.validate` states the rule. Refuted ones stay in all tables.
+        validation: one of VALIDATIONS; `crack_tf.survey.searching.validate` states the rule. Refuted ones stay in all tables.
         validation_score: the segmentation model's mean over what it drew, or its highest in the tiles where that is hardly anything, in
             [0, 1]; None where none was asked.
         mm_per_pixel: ground sampling distance at the finding, along the crack where one was drawn; None if it is not known.
@@ -128,8 +128,8 @@ class Finding:
         length_low_mm, length_high_mm, mean_width_low_mm, mean_width_high_mm, max_width_low_mm, max_width_high_mm: the same in
             millimetres, with what the scale leaves open; None also where the scale is not known.
         profile: table of the widths along the crack, relative to the survey's folder, posix text; None where none was measured.
-        since: what became of the crack since an earlier survey, one of VERDICTS (`crack_tf.survey.since`); None without one, and for
-            findings that are no drawn crack or were refuted.
+        since: what became of the crack since an earlier survey, one of VERDICTS (`crack_tf.survey.comparison.since`); None without one, and
+            for findings that are no drawn crack or were refuted.
         since_old: ids of the earlier survey's findings that are the same crack.
         width_growth_mm, width_growth_low_mm, width_growth_high_mm: of the mean width since then, and the range that holds 95 %; None
             where it could not be measured.
@@ -300,7 +300,7 @@ class PhotoRecord:
         distance_m: to the surface in the middle of the photograph, or None.
         pitch_deg: of the camera above the horizon, or None.
         roll_deg: of the camera about its axis, clockwise as seen from behind it, of the upright photograph; None where it is not known.
-        patches: how well its parts show what is there, see `crack_tf.survey.quality`; None where nothing was measured.
+        patches: how well its parts show what is there, see `crack_tf.survey.searching.quality`; None where nothing was measured.
         transparent: share of it that is; None where nothing is, and in surveys from before 2027.
     """
 

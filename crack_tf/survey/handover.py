@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from crack_tf.survey import coco, geopackage, sheet
-from crack_tf.survey.crs import WGS84
 from crack_tf.survey.findings import Finding, PhotoRecord, Survey, read_survey
-from crack_tf.survey.review import Review, kept_review, not_rejected
+from crack_tf.survey.formats import coco, geopackage, sheet
+from crack_tf.survey.formats.crs import WGS84
+from crack_tf.survey.reviews.review import Review, kept_review, not_rejected
 from crack_tf.survey.severity import ranked
 from crack_tf.survey.store import RECORDS, read_points, read_records
 from tflite.arguments import check_types
@@ -37,7 +37,7 @@ class HandoverConfig:
     Attributes:
         to: one of FORMATS.
         crs: reference system of a GeoPackage: a code such as "EPSG:2056", or "utm"; None for WGS84 in degrees.
-        masks: of COCO: "polygons" or "rle", see `crack_tf.survey.coco`.
+        masks: of COCO: "polygons" or "rle", see `crack_tf.survey.formats.coco`.
         photos: of sheets: folder that the survey was made of, for the mosaic; None for sheets without.
 
     Raises:

@@ -18,12 +18,12 @@ from crack_tf.photo.faces import Face, Frame, spots_on, where_on
 from crack_tf.photo.gsd import needed_mm_per_pixel
 from crack_tf.photo.view import MAX_OBLIQUE_DEG
 from crack_tf.survey.findings import Finding, PhotoRecord, Survey
-from crack_tf.survey.footprint import Camera, Seen, see
-from crack_tf.survey.quality import BLURRED, LIT_BADLY, NOT_CONCRETE, patch_codes
-from crack_tf.survey.review import Review, standing
-from crack_tf.survey.views import NEEDED_MM as NEEDED_MM
-from crack_tf.survey.views import POSITION_ERROR_M as POSITION_ERROR_M
-from crack_tf.survey.views import asked_of, views_of
+from crack_tf.survey.geometry.footprint import Camera, Seen, see
+from crack_tf.survey.geometry.views import NEEDED_MM as NEEDED_MM
+from crack_tf.survey.geometry.views import POSITION_ERROR_M as POSITION_ERROR_M
+from crack_tf.survey.geometry.views import asked_of, views_of
+from crack_tf.survey.reviews.review import Review, standing
+from crack_tf.survey.searching.quality import BLURRED, LIT_BADLY, NOT_CONCRETE, patch_codes
 from tflite.words import counted
 
 FOUND, CLEAN, COARSE, BLURRY, OBLIQUE, DARK, BACKGROUND, UNSEEN = range(8)

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from crack_tf.photo.patterns import PARALLEL, Lines, density, fields_in, patterns_of
 from crack_tf.survey.findings import REFUTED, Finding, PhotoRecord, scaled
-from crack_tf.survey.placing import centreline_of
-from crack_tf.survey.quality import NOT_CONCRETE
+from crack_tf.survey.geometry.placing import centreline_of
+from crack_tf.survey.searching.quality import NOT_CONCRETE
 
 
 def with_patterns(photo: PhotoRecord, findings: Sequence[Finding]) -> list[Finding]:

@@ -6,8 +6,8 @@ from collections import Counter
 from typing import Any
 
 from crack_tf.survey.findings import VALIDATIONS, Survey
-from crack_tf.survey.quality import share_without_sight
-from crack_tf.survey.review import ACCEPTED, REJECTED, Review
+from crack_tf.survey.reviews.review import ACCEPTED, REJECTED, Review
+from crack_tf.survey.searching.quality import share_without_sight
 
 FILE_NAME = "photos.csv"
 COLUMNS = ("photo", *VALIDATIONS, "tiles", "unseen", "gap", "detail")

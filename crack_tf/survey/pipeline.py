@@ -1,7 +1,7 @@
 """The survey itself: photographs are searched by a crew and recorded; then everything is put together.
 
-`crack_tf.survey.search` brings a photograph from its file to what is known of it, several at a time, in threads or elsewhere
-(`crack_tf.survey.crew`). Only the process that was called writes: it records each photograph as soon as it is searched.
+`crack_tf.survey.searching.search` brings a photograph from its file to what is known of it, several at a time, in threads or elsewhere
+(`crack_tf.survey.searching.crew`). Only the process that was called writes: it records each photograph as soon as it is searched.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ import numpy as np
 from crack_tf.common.progress import numbered
 from crack_tf.photo.faces import Face
 from crack_tf.photo.gsd import SIZE, too_coarse
-from crack_tf.survey.camera import NO_SCALE
-from crack_tf.survey.comparing import compare_surveys
+from crack_tf.survey.comparison.comparing import compare_surveys
+from crack_tf.survey.comparison.since import Earlier, Since
+from crack_tf.survey.comparison.since_files import remove_since, write_since
 from crack_tf.survey.condition import table_of, with_conditions
-from crack_tf.survey.crew import Crew
-from crack_tf.survey.curved import holding_both, radii_of, warn_of_curves
 from crack_tf.survey.findings import (
     FILE_NAME,
     VALIDATIONS,
@@ -35,23 +34,24 @@ from crack_tf.survey.findings import (
     unplaced,
     write_survey,
 )
-from crack_tf.survey.geojson import write_tables
+from crack_tf.survey.formats.geojson import write_tables
+from crack_tf.survey.geometry.camera import NO_SCALE
+from crack_tf.survey.geometry.curved import holding_both, radii_of, warn_of_curves
+from crack_tf.survey.geometry.rounds import changed_views, on_cylinders
+from crack_tf.survey.geometry.scales import warn_of_scales, warn_of_unscaled
+from crack_tf.survey.geometry.views import faces_of
 from crack_tf.survey.ledger import NEEDED_MM, Coverage, coverage_of
 from crack_tf.survey.merge import merge_findings
-from crack_tf.survey.page import write_page
 from crack_tf.survey.patterning import with_patterns
 from crack_tf.survey.profiles import rescale
-from crack_tf.survey.quality import told_of_none, warn_of_unseen
-from crack_tf.survey.review import Kept, as_kept, keep_review, read_kept
-from crack_tf.survey.rounds import changed_views, on_cylinders
-from crack_tf.survey.scales import warn_of_scales, warn_of_unscaled
-from crack_tf.survey.search import Searched, Stopwatch
+from crack_tf.survey.report.page import write_page
+from crack_tf.survey.reviews.review import Kept, as_kept, keep_review, read_kept
+from crack_tf.survey.searching.crew import Crew
+from crack_tf.survey.searching.quality import told_of_none, warn_of_unseen
+from crack_tf.survey.searching.search import Searched, Stopwatch
 from crack_tf.survey.severity import in_order, severity_of
-from crack_tf.survey.since import Earlier, Since
-from crack_tf.survey.since_files import remove_since, write_since
 from crack_tf.survey.source import UNREADABLE, Item, Source
 from crack_tf.survey.store import PERFORMANCE, Store
-from crack_tf.survey.views import faces_of
 from tflite.device.tiles import Box
 from tflite.errors import CrackError, ImageError
 from tflite.files import read_json, write_json
@@ -139,7 +139,7 @@ class Run:
 
         Args:
             models, settings: for the survey, see `crack_tf.survey.findings`.
-            one_file: of the report, see `crack_tf.survey.page.write_page`.
+            one_file: of the report, see `crack_tf.survey.report.page.write_page`.
 
         Returns:
             The survey, and how fast it was.

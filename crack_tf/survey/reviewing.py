@@ -6,11 +6,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from crack_tf.survey.comparison.since import read_since, without_rejected
+from crack_tf.survey.comparison.since_files import write_changes
 from crack_tf.survey.findings import read_survey, survey_id
-from crack_tf.survey.geojson import FINDINGS, FINDINGS_CSV, write_tables
+from crack_tf.survey.formats.geojson import FINDINGS, FINDINGS_CSV, write_tables
 from crack_tf.survey.ledger import coverage_of
-from crack_tf.survey.page import write_page
-from crack_tf.survey.review import (
+from crack_tf.survey.report.page import write_page
+from crack_tf.survey.reviews.review import (
     FILE_NAME,
     as_kept,
     describe_decisions,
@@ -20,10 +22,8 @@ from crack_tf.survey.review import (
     read_review,
     with_left,
 )
-from crack_tf.survey.review_tiles import export_tiles
+from crack_tf.survey.reviews.review_tiles import export_tiles
 from crack_tf.survey.severity import ranked
-from crack_tf.survey.since import read_since, without_rejected
-from crack_tf.survey.since_files import write_changes
 from tflite.device.tiles import MIN_SIDE
 from tflite.errors import CrackError
 from tflite.words import counted
@@ -42,12 +42,12 @@ def apply_review(
 
     Args:
         out: the survey's folder. It keeps the review; its tables are written again with the columns of
-            `crack_tf.survey.review.COLUMNS`, and report.html starts with the decisions.
+            `crack_tf.survey.reviews.review.COLUMNS`, and report.html starts with the decisions.
         path: of the review.
-        export_folder: for tiles of the decided findings, see `crack_tf.survey.review_tiles`; or None.
+        export_folder: for tiles of the decided findings, see `crack_tf.survey.reviews.review_tiles`; or None.
         side: of those tiles in pixels; None for that of the survey's tiles.
         overwrite: replace tiles that are there already.
-        one_file: of the report, see `crack_tf.survey.page.write_page`.
+        one_file: of the report, see `crack_tf.survey.report.page.write_page`.
 
     Returns:
         Lines for the terminal.

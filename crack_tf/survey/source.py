@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from crack_tf.survey.camera import Locator, Shot
 from crack_tf.survey.findings import Gap, PhotoName
+from crack_tf.survey.geometry.camera import Locator, Shot
 from tflite.checked import CheckError, checked
 from tflite.device.journal import FILE_NAME as JOURNAL
 from tflite.device.journal import JournalContent, read_journal, read_tile

@@ -1,13 +1,13 @@
 """The survey's folder: its settings, one record per photograph, and the pictures.
 
     settings.json            what decides the results; another run in this folder must have the same
-    ranges.json              distances that were measured between photographs, see `crack_tf.survey.position_ranges`
+    ranges.json              distances that were measured between photographs, see `crack_tf.survey.geometry.position_ranges`
     records/KEY.json         one photograph: what was found on it, or why it could not be read
     records/KEY.npy          points by which the photograph is known again on others, see `crack_tf.survey.merge`
     pictures/ID.jpg          a finding; overlays/ID.jpg the same with its outline
     profiles/ID.csv          the widths along its crack
     since/ID.jpg             the place on an earlier survey's photograph
-    review.json              what an engineer decided, see `crack_tf.survey.review`
+    review.json              what an engineer decided, see `crack_tf.survey.reviews.review`
 
 A record is written after the pictures it names, whole or not at all. So whatever stops a survey, at most the photographs in
 progress are searched again, and none counts as done that lacks a finding.
@@ -28,10 +28,10 @@ from typing import Annotated, Any, TypedDict
 import numpy as np
 
 from crack_tf.common.arrays import write_npy
-from crack_tf.survey.certificate import FILES as CERTIFICATE
+from crack_tf.survey.certificates.certificate import FILES as CERTIFICATE
 from crack_tf.survey.findings import FILE_NAME, FORMAT, Finding, Gap, Moment, PhotoName, PhotoRecord
 from crack_tf.survey.photo_list import FILE_NAME as PHOTOS_CSV
-from crack_tf.survey.review import FILE_NAME as REVIEW
+from crack_tf.survey.reviews.review import FILE_NAME as REVIEW
 from tflite.checked import Between, CheckError, OneOf, checked
 from tflite.errors import CrackError
 from tflite.files import read_json, sha256_bytes, write_bytes, write_json
@@ -40,10 +40,10 @@ from tflite.outputs import Inputs, Output, check_folder, clear_folder, json_with
 from tflite.sameness import FileState, changed
 
 SETTINGS, RECORDS, PICTURES, OVERLAYS, PROFILES = "settings.json", "records", "pictures", "overlays", "profiles"
-SINCE = "since"  # photographs of cracks, the earlier ones and, of what is gone, the later, see `crack_tf.survey.since`
+SINCE = "since"  # photographs of cracks, the earlier ones and, of what is gone, the later, see `crack_tf.survey.comparison.since`
 SINCE_FILES = ("since.json", "since.csv")
 PERFORMANCE = "performance.json"
-RANGES = "ranges.json"  # where `crack_tf.survey.position_ranges` was asked
+RANGES = "ranges.json"  # where `crack_tf.survey.geometry.position_ranges` was asked
 RESULTS = (
     *CERTIFICATE,
     *SINCE_FILES,

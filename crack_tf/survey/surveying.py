@@ -14,25 +14,25 @@ from crack_tf.common.progress import say_now
 from crack_tf.models.shipped import find_model, model_name, read_zoo, stated_use
 from crack_tf.photo.faces import Face, read_faces
 from crack_tf.photo.gsd import BY_POSITIONS
-from crack_tf.survey.camera import Locator, Scale
-from crack_tf.survey.certificate import Certificate
-from crack_tf.survey.certificate_files import write_certificate
-from crack_tf.survey.certify import Order, certify
-from crack_tf.survey.cluster import ClusterCrew
+from crack_tf.survey.certificates.certificate import Certificate
+from crack_tf.survey.certificates.certificate_files import write_certificate
+from crack_tf.survey.certificates.certify import Order, certify
+from crack_tf.survey.comparison.since import Earlier, Since, open_earlier
 from crack_tf.survey.condition import read_condition
 from crack_tf.survey.config import SurveyConfig
-from crack_tf.survey.crew import Crew, ThreadCrew
-from crack_tf.survey.face_ranges import FaceRanges
 from crack_tf.survey.findings import Finding, Gap, Survey, read_survey, unplaced
+from crack_tf.survey.geometry.camera import Locator, Scale
+from crack_tf.survey.geometry.face_ranges import FaceRanges
+from crack_tf.survey.geometry.position_ranges import SETTING, PositionRanges, lens_locator, ranges_of
+from crack_tf.survey.geometry.scales import ask_for_lens
 from crack_tf.survey.ledger import Coverage
-from crack_tf.survey.page import write_page
 from crack_tf.survey.pipeline import Run
-from crack_tf.survey.position_ranges import SETTING, PositionRanges, lens_locator, ranges_of
-from crack_tf.survey.review import FILE_NAME as REVIEW
-from crack_tf.survey.review import Review, read_kept
-from crack_tf.survey.scales import ask_for_lens
-from crack_tf.survey.search import Plan, Searcher
-from crack_tf.survey.since import Earlier, Since, open_earlier
+from crack_tf.survey.report.page import write_page
+from crack_tf.survey.reviews.review import FILE_NAME as REVIEW
+from crack_tf.survey.reviews.review import Review, read_kept
+from crack_tf.survey.searching.cluster import ClusterCrew
+from crack_tf.survey.searching.crew import Crew, ThreadCrew
+from crack_tf.survey.searching.search import Plan, Searcher
 from crack_tf.survey.source import Source, file_hash, is_video, open_source
 from crack_tf.survey.store import SETTINGS, Store
 from crack_tf.survey.truth import Comparison, compare, read_truth

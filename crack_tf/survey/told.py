@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from crack_tf.photo.gsd import TOO_COARSE
 from crack_tf.photo.limits import tell as tell_limit
-from crack_tf.survey.certificate import TABLE as CERTIFICATE
+from crack_tf.survey.certificates.certificate import TABLE as CERTIFICATE
+from crack_tf.survey.comparison.since import MEANS_ONLY
 from crack_tf.survey.condition import count_states, describe_doubts, table_of
 from crack_tf.survey.findings import MEANINGS, VALIDATIONS, limits_of, research_of
+from crack_tf.survey.geometry.scales import describe_scales, describe_tiles
 from crack_tf.survey.ledger import UNKNOWN
-from crack_tf.survey.review import cracks_of, describe_decisions, not_rejected
-from crack_tf.survey.scales import describe_scales, describe_tiles
+from crack_tf.survey.reviews.review import cracks_of, describe_decisions, not_rejected
 from crack_tf.survey.severity import CAUTION
-from crack_tf.survey.since import MEANS_ONLY
 from crack_tf.survey.store import SINCE_FILES
 from crack_tf.survey.surveying import SurveyResult
 from tflite.words import counted, on_one_line, rate

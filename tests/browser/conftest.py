@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from crack_tf.survey.findings import Survey
-from crack_tf.survey.page import write_page
+from crack_tf.survey.report.page import write_page
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

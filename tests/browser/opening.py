@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from crack_tf.survey.page import write_page
+from crack_tf.survey.report.page import write_page
 from studies.survey_scaling import counts
 from tests.browser.conftest import ARGUMENTS, FRAME, WIDE, cpu_seconds, find_chromium
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
@@ -76,7 +76,7 @@ def measure(browser: Any, folder: Path, findings: int, *, one_file: bool) -> dic
         browser: playwright's.
         folder: empty, for the survey.
         findings: how many to draw, on 2 of 5 as many photographs.
-        one_file: see `crack_tf.survey.page.write_page`.
+        one_file: see `crack_tf.survey.report.page.write_page`.
     """
     survey = drawn_survey(folder, findings, photos=max(24, findings * 2 // 5))
     started = time.monotonic()

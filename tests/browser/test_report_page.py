@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from crack_tf.survey.findings import CONFIRMED, MEANINGS, Finding, survey_id
-from crack_tf.survey.page import write_page
-from crack_tf.survey.review import UNMEASURED, Decision, Review, read_review
+from crack_tf.survey.report.page import write_page
+from crack_tf.survey.reviews.review import UNMEASURED, Decision, Review, read_review
 from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, VALIDATION_WEIGHTS
 from crack_tf.survey.severity import in_order as as_listed
 from tests.browser.conftest import FRAME, PHONE, WIDE, Report, Tab

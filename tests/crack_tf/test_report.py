@@ -20,8 +20,8 @@ from crack_tf.reporting.notebooks import exported_files, exported_in, manifest_o
 from crack_tf.reporting.report import DATA, QUANTISATION, SEGMENTATION, SURVEY, TRAINING, TUNING, choose
 from crack_tf.reporting.results import search_results, survey_counts, survey_map
 from crack_tf.survey.findings import CONFIRMED, VALIDATIONS, survey_id
-from crack_tf.survey.page import write_page
-from crack_tf.survey.review import Decision, Review
+from crack_tf.survey.report.page import write_page
+from crack_tf.survey.reviews.review import Decision, Review
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tflite.errors import CrackError
 from tflite.files import write_json

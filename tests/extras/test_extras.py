@@ -63,7 +63,7 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
             f"""
 from pathlib import Path
 from crack_tf.survey.__main__ import main
-from crack_tf.survey.loopback import loopback_cluster
+from crack_tf.survey.searching.loopback import loopback_cluster
 with loopback_cluster(Path("dask"), 1) as found:
     code = main([*{SURVEY.split()[1:]}, "--scheduler", found.address])
 raise SystemExit(code)

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from crack_tf.data.__main__ import main as data
 from crack_tf.survey.findings import read_survey, survey_id
-from crack_tf.survey.review import ACCEPTED, FORMAT, REJECTED
+from crack_tf.survey.reviews.review import ACCEPTED, FORMAT, REJECTED
 from tests.documents import ROOT, blocks
 from tests.own_models import write_own_model
 from tests.tflite.board_results import make_record, make_row

@@ -113,7 +113,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "pip install '.[train]'": ("tests/extras/test_extras.py", '"train": ('),
     "pip install -r requirements-report.txt": ("Makefile", "-r requirements-report.txt"),
     "crack-tf survey DCIM --out found-cluster --scheduler tcp://HOST:8786": (
-        "tests/crack_tf/survey/test_cluster.py",
+        "tests/crack_tf/survey/searching/test_cluster.py",
         '"--scheduler", two_workers.address',
     ),
     "KERASTUNER_TUNER_ID=chief crack-tf tune ...": ("tests/tuning/test_workers.py", "KERASTUNER_TUNER_ID"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_tf.survey import search
+from crack_tf.survey.searching import search
 from studies import photo_cost
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from crack_tf.survey import loopback
+from crack_tf.survey.searching import loopback
 from studies import survey_scaling as scaling
 from tflite.errors import CrackError
 from tflite.files import read_csv, write_json

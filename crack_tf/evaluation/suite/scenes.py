@@ -18,11 +18,11 @@ import numpy as np
 from crack_tf.data.registry import prepare
 from crack_tf.evaluation.suite.rows import FrocRow, PhotographRow, SceneRow
 from crack_tf.photo.doubt import MIN_LENGTH_PX
-from crack_tf.survey.camera import Shot
 from crack_tf.survey.findings import CONFIRMED, Finding
-from crack_tf.survey.search import Plan, Searcher
+from crack_tf.survey.geometry.camera import Shot
+from crack_tf.survey.searching.search import Plan, Searcher
+from crack_tf.survey.searching.validate import LINK_PX
 from crack_tf.survey.source import Frame, Item
-from crack_tf.survey.validate import LINK_PX
 from tflite.errors import CrackError
 from tflite.images import decode_rgb
 from tflite.manifest import Item as ManifestItem

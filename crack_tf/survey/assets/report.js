@@ -46,7 +46,7 @@
     say(`From before the survey went on, this browser kept ${plural(count, "decision")} on findings that are still here${left ? `, and ${left} that could not be taken over` : ""}.`);
   }
 
-  // A review's decisions on today's findings, as crack_tf/survey/review.py has it: one that has become part of another gives its decision
+  // A review's decisions on today's findings, as crack_tf/survey/reviews/review.py has it: one that has become part of another gives its decision
   // to that one, unless they differ; and how many are left.
   function carried({ decisions, reviewer }) {
     const now = {};

@@ -16,7 +16,7 @@ from crack_tf.adaptation.sources import REVIEW, kind_of, read_site
 from crack_tf.adaptation.suggesting import most_different
 from crack_tf.adaptation.tiles import ASSUMED, PERSON
 from crack_tf.survey.findings import Survey, survey_id, write_survey
-from crack_tf.survey.review import ACCEPTED, FORMAT, REJECTED, UNDECIDED, keep_review, read_review
+from crack_tf.survey.reviews.review import ACCEPTED, FORMAT, REJECTED, UNDECIDED, keep_review, read_review
 from tests.crack_tf.survey.drawn_surveys import TILE_SIDE, drawn_survey
 from tflite.errors import CrackError
 from tflite.files import read_csv, read_json, write_json

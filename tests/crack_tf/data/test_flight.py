@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from crack_tf.data.__main__ import main
-from crack_tf.survey.camera import Locator
+from crack_tf.survey.geometry.camera import Locator
 from crack_tf.synthetic.flight import write_flight
 from crack_tf.synthetic.flight_geometry import move
 from crack_tf.synthetic.flight_plan import Plan

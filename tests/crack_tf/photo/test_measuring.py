@@ -19,7 +19,7 @@ from crack_tf.photo.masks import read_mask
 from crack_tf.photo.measure_config import MeasureConfig
 from crack_tf.photo.measuring import MaskConfig, measure_mask
 from crack_tf.photo.ranges import measures_in_millimetres
-from crack_tf.survey.camera import Locator, Scale
+from crack_tf.survey.geometry.camera import Locator, Scale
 from tflite.errors import CrackError
 
 

@@ -23,7 +23,7 @@ from crack_tf.inference.photographs import ClassifiedPhoto, DrawnPhoto
 from crack_tf.inference.tiles import Tile
 from crack_tf.reporting.annotations import CRACK, NAMES, TILE, crack_masks
 from crack_tf.survey.findings import REFUTED, Survey
-from crack_tf.survey.review import ACCEPTED, REJECTED, Decision, Review
+from crack_tf.survey.reviews.review import ACCEPTED, REJECTED, Decision, Review
 from crack_tf.survey.surveying import SurveyResult
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tflite.device.tiles import Box

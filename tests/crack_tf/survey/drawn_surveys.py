@@ -25,7 +25,7 @@ from crack_tf.survey.findings import (
     write_survey,
 )
 from crack_tf.survey.profiles import profile_csv
-from crack_tf.survey.review_tiles import picture_region
+from crack_tf.survey.reviews.review_tiles import picture_region
 from crack_tf.survey.severity import in_order, severity
 from tflite.device.tiles import Box
 

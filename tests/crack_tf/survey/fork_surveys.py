@@ -17,7 +17,7 @@ from crack_tf.survey.__main__ import main
 # What a survey imports as it goes.
 for name in (
     "ai_edge_litert.interpreter",
-    "crack_tf.survey.page",
+    "crack_tf.survey.report.page",
     "crack_tf.survey.pipeline",
     "crack_tf.survey.truth",
     "cv2",

@@ -18,10 +18,10 @@ from PIL import Image
 from crack_tf.data.convert import convert
 from crack_tf.data.shapes import coco_counts, paint_polygon, paint_runs
 from crack_tf.survey.findings import Finding, Gap, read_survey, write_survey
-from crack_tf.survey.geojson import COLUMNS, write_tables
+from crack_tf.survey.formats.geojson import COLUMNS, write_tables
 from crack_tf.survey.handover import HandoverConfig, hand_over
-from crack_tf.survey.review import COLUMNS as REVIEW_COLUMNS
-from crack_tf.survey.review import Decision, Review, keep_review
+from crack_tf.survey.reviews.review import COLUMNS as REVIEW_COLUMNS
+from crack_tf.survey.reviews.review import Decision, Review, keep_review
 from crack_tf.survey.severity import ranked
 from crack_tf.survey_export import main
 from tests.crack_tf.survey.known_surveys import (

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crack_tf.survey.__main__ import main
-from crack_tf.survey.camera import Locator
 from crack_tf.survey.findings import Survey, survey_id
-from crack_tf.survey.geojson import write_tables
-from crack_tf.survey.review import FORMAT
+from crack_tf.survey.formats.geojson import write_tables
+from crack_tf.survey.geometry.camera import Locator
+from crack_tf.survey.reviews.review import FORMAT
 from crack_tf.survey.source import JournalSource
 from crack_tf.survey.store import Store
 from crack_tf.survey.truth import compare, read_truth

@@ -17,8 +17,8 @@ from crack_tf.photo.gsd import needed_mm_per_pixel
 from crack_tf.photo.view import MAX_OBLIQUE_DEG
 from crack_tf.survey.findings import Finding, PhotoRecord, Survey
 from crack_tf.survey.ledger import STATES, Coverage, coverage_of, measure_coverage
-from crack_tf.survey.page_coverage import COLOURS, coverage_section
-from crack_tf.survey.review import Decision, Review
+from crack_tf.survey.report.page_coverage import COLOURS, coverage_section
+from crack_tf.survey.reviews.review import Decision, Review
 from tests.crack_tf.survey.geometric_flight import (
     Pose,
     before_wall,

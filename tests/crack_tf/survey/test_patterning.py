@@ -12,9 +12,9 @@ from PIL import Image
 
 from crack_tf.photo.__main__ import main as measure
 from crack_tf.survey.condition import read_condition, with_conditions
-from crack_tf.survey.geojson import finding_row
-from crack_tf.survey.page import write_page
+from crack_tf.survey.formats.geojson import finding_row
 from crack_tf.survey.patterning import describe_pattern, slope_words, with_patterns
+from crack_tf.survey.report.page import write_page
 from tests.crack_tf.survey.known_surveys import drawn_finding, line_mask, photo_record, tile_finding, write_found
 from tflite.device.tiles import Box
 from tflite.files import read_json

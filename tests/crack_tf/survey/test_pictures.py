@@ -15,7 +15,7 @@ from PIL import Image
 from crack_tf.photo.key import GREEN
 from crack_tf.survey.findings import VALIDATIONS
 from crack_tf.survey.pictures import MAX_SIDE, draw_finding
-from crack_tf.survey.search import _files
+from crack_tf.survey.searching.search import _files
 from tflite.device.tiles import Box
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from crack_tf.survey.__main__ import main
-from crack_tf.survey.camera import Locator, Scale, Shot
 from crack_tf.survey.findings import Survey, read_survey
+from crack_tf.survey.geometry.camera import Locator, Scale, Shot
 from crack_tf.survey.source import FolderSource, JournalSource, VideoSource
 from tests.cases import case
 from tests.crack_tf.survey.small_flight import Models, exif, wall, write_models

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from crack_tf.survey.__main__ import main
-from crack_tf.survey.camera import Locator, Scale
 from crack_tf.survey.findings import FORMAT, read_survey
+from crack_tf.survey.geometry.camera import Locator, Scale
 from crack_tf.survey.source import FolderSource, JournalSource, VideoSource, open_source
 from tests.crack_tf.survey.small_flight import exif, wall, write_models
 from tflite.device.journal import FILE_NAME, Journal

@@ -451,7 +451,7 @@ def test_a_review_stays_when_the_survey_is_asked_again(photos, tmp_path, models,
 
 def write_review(path, found, decided):
     from crack_tf.survey.findings import survey_id
-    from crack_tf.survey.review import FORMAT
+    from crack_tf.survey.reviews.review import FORMAT
 
     value = {"format": FORMAT, "survey": survey_id(found), "source": found.source, "reviewer": "me"}
     path.write_text(json.dumps(value | {"decisions": decided}))

@@ -11,7 +11,7 @@ import pytest
 import crack_tf
 from crack_tf.survey.config import _RANGES, SurveyConfig
 from crack_tf.survey.findings import read_survey
-from crack_tf.survey.views import Asked
+from crack_tf.survey.geometry.views import Asked
 from tests.crack_tf.survey.small_flight import write_flight, write_models
 from tflite.checked import checked
 from tflite.errors import CrackError

@@ -12,10 +12,13 @@ from crack_tf.photo import measure
 from crack_tf.photo.limits import column
 from crack_tf.photo.measure_config import PROFILES
 from crack_tf.photo.measure_config import TABLE as CRACKS
-from crack_tf.survey import geojson, photo_list, profiles, review, since_files
-from crack_tf.survey.certificate import TABLE as CERTIFICATE
-from crack_tf.survey.certificate import Certificate, Trial
+from crack_tf.survey import photo_list, profiles
+from crack_tf.survey.certificates.certificate import TABLE as CERTIFICATE
+from crack_tf.survey.certificates.certificate import Certificate, Trial
+from crack_tf.survey.comparison import since_files
 from crack_tf.survey.findings import Finding
+from crack_tf.survey.formats import geojson
+from crack_tf.survey.reviews import review
 from crack_tf.survey.store import OUTPUT
 from tests.documents import columns_explained, section, wrong_units
 from tflite.files import write_csv

@@ -12,8 +12,8 @@ import pytest
 
 from crack_tf.survey.condition import count_states, describe_doubts, read_condition
 from crack_tf.survey.findings import CONFIRMED, MEANINGS, REFUTED, Survey
-from crack_tf.survey.geojson import write_tables
-from crack_tf.survey.review import Decision, Review
+from crack_tf.survey.formats.geojson import write_tables
+from crack_tf.survey.reviews.review import Decision, Review
 from crack_tf.survey.surveying import SurveyResult
 from crack_tf.survey.told import tell
 from tests.crack_tf.survey.drawn_surveys import drawn_survey

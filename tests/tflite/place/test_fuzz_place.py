@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL.TiffImagePlugin import IFDRational
 
-from crack_tf.survey.camera import Locator, Scale
+from crack_tf.survey.geometry.camera import Locator, Scale
 from tests.tflite.place.photographs import packet, photograph, position
 from tests.tflite.place.test_srt import FAMILIES
 from tflite.errors import CrackError

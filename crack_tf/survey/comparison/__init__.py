@@ -1,0 +1,1 @@
+"""A survey held against an earlier one of the same structure."""

@@ -1,0 +1,1 @@
+"""An engineer's verdict on findings."""
