@@ -243,7 +243,8 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     found = []
     alike = [training.name for training in (*PARTS[1:], *CURVES) if training.name != LONGER]
     going_on = [training.name for training in GOING_ON]
-    for training, asked in dict.fromkeys(key[:2] for key in areas):
+    order = [training.name for training in TRAININGS]
+    for training, asked in sorted(dict.fromkeys(key[:2] for key in areas), key=lambda pair: order.index(pair[0])):
         seeds = [key[2] for key in areas if key[:2] == (training, asked)]
         mine = [row for seed in seeds for row in _of(rows, training, asked, seed)]
         usual = (AS_SHIPPED.name, "0 steps") if training in going_on else (ALL, asked if training in alike else USUAL)

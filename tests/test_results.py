@@ -405,7 +405,9 @@ def test_the_documents_quote_what_real_scenes_brought() -> None:
 
 
 def test_the_documents_quote_what_each_part_of_the_training_brings() -> None:
-    assert ingredients.table(rows(RESULTS / "ingredients" / "summary.csv")) in QUOTED
+    found = rows(RESULTS / "ingredients" / "summary.csv")
+    assert ingredients.table(found) in QUOTED
+    assert ingredients.curve_table(found) in QUOTED
 
 
 def test_the_pages_of_adaptation_quote_their_studies() -> None:
