@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> None:
         CrackError: if the table exists, --before is no checkout, or a measurement fails.
     """
     check_file(args.out, OUTPUT, args.overwrite, inputs=(args.photos,))
-    if args.before is not None and not (args.before / "crack_tf" / "survey" / "search.py").is_file():
-        raise CrackError(f"--before {args.before} holds no crack_tf/survey. Give the folder of a checkout.")
+    if args.before is not None and not (args.before / "crack_tf" / "survey" / "searching").is_dir():
+        raise CrackError(f"--before {args.before} holds no crack_tf/survey/searching. Give the folder of a checkout.")
     if args.photos is not None:
         _files(args.photos)  # refused now, not in a process of its own
     with tempfile.TemporaryDirectory() as scratch:
