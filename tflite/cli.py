@@ -104,9 +104,8 @@ class Parser(argparse.ArgumentParser):
         text = " ".join(arg_strings)
         if action.option_strings and isinstance(action, argparse._StoreAction):  # neither append nor a flag
             self._once(action.option_strings[-1], text)
-        elif isinstance(action, argparse._AppendAction) and "=" in str(
-            action.metavar
-        ):  # each NAME is an option of its own
+        elif isinstance(action, argparse._AppendAction) and "=" in str(action.metavar):
+            # Each NAME is an option of its own.
             name, _, value = text.partition("=")
             self._once(f"{action.option_strings[-1]} {name}", value)
         return super()._get_values(action, arg_strings)

@@ -33,9 +33,8 @@ from tflite.words import counted, plain
 
 LASER, STATED, EXIF_DISTANCE = "laser", "stated", "EXIF"  # where a distance comes from
 BY_FACES = "faces"  # the same, of the position before a declared face: `crack_tf.survey.geometry.face_ranges`
-BY_POSITIONS = (
-    "positions"  # of positions and what photographs show in common: `crack_tf.survey.geometry.position_ranges`
-)
+# Of positions and what photographs show in common: `crack_tf.survey.geometry.position_ranges`.
+BY_POSITIONS = "positions"
 MIN_PIXELS = 3.0
 PLAUSIBLE_MM_PER_PIXEL = 10.0  # no crack is as wide; a coarser scale is most likely a wrong one
 FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)

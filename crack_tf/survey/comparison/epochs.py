@@ -18,7 +18,7 @@ How much a crack has grown is `crack_tf.survey.comparison.growth`'s to say.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -266,20 +266,10 @@ def shared_part(
         other: of the other survey.
         beside: cracks drawn on the other photograph.
     """
-    from scipy.spatial import cKDTree
-
-    reach = TOLERANCE * max(other.width, other.height)
-    near = cKDTree(np.concatenate([_line(found) for found in beside])) if beside else None
     lengths, cut = np.zeros(3), False
-    for branch in finding.centreline:
-        points = resample(np.array(branch, float), _SPACING)
-        there = _moved(points, homography)
-        shown = _within(points, photo, AT_BORDER_PX) & _within(there, other, AT_BORDER_PX)
+    for points, there, shown, on in _seen_on(finding, photo, homography, other, beside):
         both = shown[1:] & shown[:-1]
         own, moved = (np.hypot(*np.diff(places, axis=0).T)[both] for places in (points, there))
-        on = np.zeros(len(points), bool)
-        if near is not None:
-            on[shown] = np.isfinite(near.query(there[shown], distance_upper_bound=reach)[0])
         lengths += own.sum(), moved.sum(), own[(on[1:] & on[:-1])[both]].sum()
         cut |= not shown.all()
     own_px, other_px, beside_px = (float(length) for length in lengths)
@@ -301,19 +291,30 @@ def drawn_beyond(
     Returns:
         Float (n, 2) each, places in pixels of the crack's own photograph.
     """
+    found = []
+    for points, _, shown, on in _seen_on(finding, photo, homography, other, lines):
+        ends = np.flatnonzero(np.diff((shown & ~on).astype(int), prepend=0, append=0))
+        found += [points[start:end] for start, end in ends.reshape(-1, 2)]
+    return found
+
+
+def _seen_on(
+    finding: Finding, photo: PhotoRecord, homography: np.ndarray, other: PhotoRecord, lines: Sequence[Finding]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """A crack's branches, place by place, on another photograph: (places, float (n, 2); the same there; whether both photographs show
+    them; whether one of some lines that were drawn there lies on them)."""
     from scipy.spatial import cKDTree
 
-    near = cKDTree(np.concatenate([_line(found) for found in lines]))
-    found = []
+    reach = TOLERANCE * max(other.width, other.height)
+    near = cKDTree(np.concatenate([_line(found) for found in lines])) if lines else None
     for branch in finding.centreline:
         points = resample(np.array(branch, float), _SPACING)
         there = _moved(points, homography)
-        beyond = _within(points, photo, AT_BORDER_PX) & _within(there, other, AT_BORDER_PX)
-        reach = TOLERANCE * max(other.width, other.height)
-        beyond[beyond] = np.isinf(near.query(there[beyond], distance_upper_bound=reach)[0])
-        ends = np.flatnonzero(np.diff(beyond.astype(int), prepend=0, append=0))
-        found += [points[start:end] for start, end in ends.reshape(-1, 2)]
-    return found
+        shown = _within(points, photo, AT_BORDER_PX) & _within(there, other, AT_BORDER_PX)
+        on = np.zeros(len(points), bool)
+        if near is not None:
+            on[shown] = np.isfinite(near.query(there[shown], distance_upper_bound=reach)[0])
+        yield points, there, shown, on
 
 
 _NONE = CrackPair("", "", ("", ""), 0.0)

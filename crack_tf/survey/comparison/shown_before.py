@@ -17,7 +17,7 @@ from crack_tf.photo.skeleton import directions
 
 STRETCH = 8  # places of a line that are read together
 _SAME_SHARE = 0.5  # of the darkness now, from which the line was there before
-_LEAST_PLACES = 2  # of a stretch: one has no direction
+_LEAST_PLACES = 2  # of a line: one has no direction
 _LEAST_SEEN = 0.8  # of what is read of a stretch
 
 
@@ -53,10 +53,10 @@ def length_before(
     """
     length = 0.0
     for line in lines:
-        along = directions(line) if len(line) >= _LEAST_PLACES else line
+        if len(line) < _LEAST_PLACES:
+            continue
+        along = directions(line)
         for part in np.array_split(np.arange(len(line)), max(1, len(line) // STRETCH)):
-            if len(part) < _LEAST_PLACES:
-                continue
             places = _across(line[part], along[part], reach, width)
             dark, was = _darkness(places, now, np.eye(3), reach), _darkness(places, before, back, reach)
             if dark is not None and was is not None and was >= _SAME_SHARE * dark:
