@@ -111,14 +111,15 @@ def spots_on(face: Face, frame: Frame, along: np.ndarray, up: np.ndarray) -> Spo
     east, north = frame.east_north(face.latitude, face.longitude)
     heights = face.bottom_m + np.asarray(up, float)
     if face.kind == RECTANGLE:
-        looks = np.full(len(along), math.radians(face.heading_deg))
-        out = np.asarray(along, float)[:, None] * right_of(looks)[:, :2]
+        looks = np.array([math.radians(face.heading_deg)])
+        right, ahead = (np.repeat(axis(looks), len(along), axis=0) for axis in (right_of, ahead_of))
+        out = np.asarray(along, float)[:, None] * right[:, :2]
     else:
         radius = (face.diameter_m or 0.0) / 2
         looks = math.radians(face.heading_deg) - (np.asarray(along, float) / radius - math.pi)
-        out = -radius * ahead_of(looks)[:, :2]
-    points = np.c_[out + np.array([east, north]), heights]
-    return Spots(points, right_of(looks), -ahead_of(looks))
+        right, ahead = right_of(looks), ahead_of(looks)
+        out = -radius * ahead[:, :2]
+    return Spots(np.c_[out + np.array([east, north]), heights], right, -ahead)
 
 
 def ahead_of(heading: np.ndarray) -> np.ndarray:

@@ -184,14 +184,12 @@ def see(camera: Camera, spots: Spots) -> Seen:
     inside = front & (cosine > 1e-3) & (px >= 0) & (px < camera.width) & (py >= 0) & (py < camera.height)
     right, up = spots.right, np.array([0.0, 0.0, 1.0])
     # Pixels by metres along the face: x and y, each to the right and up.
-    steps = np.empty((len(x), 2, 2))
     right_z, up_z = right @ camera.ahead, float(up @ camera.ahead)
-    steps[:, 0, 0] = right @ camera.right * z - x * right_z
-    steps[:, 0, 1] = float(up @ camera.right) * z - x * up_z
-    steps[:, 1, 0] = right @ camera.down * z - y * right_z
-    steps[:, 1, 1] = float(up @ camera.down) * z - y * up_z
-    steps *= (camera.focal_px / z**2)[:, None, None]
-    total, area = (steps**2).sum(axis=(1, 2)), np.linalg.det(steps)
+    x_right, x_up = right @ camera.right * z - x * right_z, float(up @ camera.right) * z - x * up_z
+    y_right, y_up = right @ camera.down * z - y * right_z, float(up @ camera.down) * z - y * up_z
+    share = (camera.focal_px / z**2) ** 2
+    total = (x_right**2 + x_up**2 + y_right**2 + y_up**2) * share
+    area = (x_right * y_up - x_up * y_right) * share
     least = np.sqrt(np.maximum(1e-12, (total - np.sqrt(np.maximum(0.0, total**2 - 4 * area**2))) / 2))
     return Seen(inside, px, py, 1000 / least, np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import reduce
 from html import escape
 
 import numpy as np
@@ -108,7 +109,7 @@ def _fewer(cells: np.ndarray) -> np.ndarray:
     rows, columns = (-(-have // step) for have, step in zip(cells.shape, steps, strict=True))
     padded = np.full((rows * steps[0], columns * steps[1]), -1, np.int16)
     padded[: cells.shape[0], : cells.shape[1]] = ranks[cells]
-    worst = padded.reshape(rows, steps[0], columns, steps[1]).max(axis=(1, 3))
+    worst = reduce(np.maximum, (padded[y :: steps[0], x :: steps[1]] for y in range(steps[0]) for x in range(steps[1])))
     return np.asarray(np.array([*_SHOWN_ORDER, _NONE], np.uint8)[worst])
 
 
