@@ -15,6 +15,8 @@ The last blocks, which take five minutes a draw, beside the candidates of as man
 python -m studies.adapt --parts labels --parts blocks --seeds 1 --out results/adapt/blocks --work runs/adapt-blocks
 What they bring by the number of labels, without the guard, in results/adapt/blocks-by-labels (an hour on one core for a draw of six sets):
 python -m studies.adapt --parts unjudged --seeds 1 --out results/adapt/blocks-by-labels --work runs/adapt-by-labels
+The same of two numbers of labels in five draws, in results/adapt/blocks-draws (two hours on one core):
+python -m studies.adapt --parts unjudged --labels 20 --labels 40 --out results/adapt/blocks-draws --work runs/adapt-draws
 What the default learned from can be left out by models that learned less, which stand in for trainings without each set:
 python -m studies.adapt --model mobilenet_v2 --sets "sdnet2018 reviewed" --sets "drone concrete" --seeds 3 --out results/adapt/left-out
 --work runs/adapt-left-out
@@ -68,6 +70,8 @@ from studies.adapt_tables import (
     Row,
     blocks_table,
     draw,
+    gains,
+    gains_table,
     guard_rows,
     guard_table,
     labels_table,
@@ -228,7 +232,9 @@ class SetStudy:
         config = AdaptConfig("study", seed=seed)
         return StudyBench(config, self.base, tiles, self.others, logits, self.before, known)
 
-    def rows(self, seed: int, part: str) -> Iterator[tuple[Row, np.ndarray, np.ndarray]]:
+    def rows(
+        self, seed: int, part: str, counts: Sequence[int] = LABELS
+    ) -> Iterator[tuple[Row, np.ndarray, np.ndarray]]:
         """(row, places of the test's tiles, their logits) of every number of labels, and of the candidates of one of `PARTS`."""
         rng = np.random.default_rng([seed, 7])
         photos = np.array(self.tiles.photos)
@@ -238,7 +244,7 @@ class SetStudy:
         drawn = {label: rng.permutation(pool[self.tiles.labels[pool] == label]) for label in (0, 1)}
         labels = self.tiles.labels[test]
         before = self.shipped[test] >= self.threshold
-        for count in LABELS:
+        for count in counts:
             half = count // 2
             if min(len(found) for found in drawn.values()) < half:
                 continue
@@ -248,7 +254,7 @@ class SetStudy:
             elif part == BLOCKS:
                 found = self.blocks(chosen, seed) if count in BLOCKS_LABELS else {}
             elif part == UNJUDGED:
-                found = self.unjudged(chosen, seed) if count in UNJUDGED_LABELS else {}
+                found = self.unjudged(chosen, seed) if not count or count in UNJUDGED_LABELS else {}
             elif part == STATISTICS:
                 found = self.renormalised(chosen, seed) if half else self.normalised(drawn, seed)
             else:
@@ -401,11 +407,12 @@ def measure(
     more: int | None,
     sets: Sequence[str] = SETS,
     parts: Sequence[str] = PARTS,
+    counts: Sequence[int] = LABELS,
 ) -> None:
     """Measure what is missing, a pair of set and seed at a time.
 
     Raises:
-        CrackError: if the folder holds results of another model or limit.
+        CrackError: if the folder holds results of another model or limit, or of other numbers of labels.
     """
     use_tensorflow()
     base = find_base(model or "")
@@ -415,13 +422,15 @@ def measure(
         "sha256": base.sidecar.sha256,
         "limit": limit,
         "looks": list(shipped_looks(base.device)),
+        **({"labels": list(counts)} if tuple(counts) != LABELS else {}),
     }
     record = work / "study.json"
     if record.is_file():
         before = read_json(record)
-        if {name: before.get(name) for name in asked} != asked:
+        if {name: before.get(name) for name in {**asked, "labels": None}} != {"labels": None, **asked}:
             raise CrackError(
-                f"{work} has results of {before.get('model')} with limit {before.get('limit')}. Remove it, or give another --work."
+                f"{work} has results of {before.get('model')} with limit {before.get('limit')} and "
+                f"{before.get('labels', list(LABELS))} labels. Remove it, or give another --work."
             )
     write_json(record, asked)
     size = base.sidecar.image_size
@@ -456,14 +465,14 @@ def measure(
     for name, seed, part in units[:more]:
         if name not in studies:
             studies[name] = study_of(name)
-        write_unit(studies[name], work, name, seed, part)
+        write_unit(studies[name], work, name, seed, part, counts)
 
 
-def write_unit(study: SetStudy, work: Path, name: str, seed: int, part: str) -> None:
+def write_unit(study: SetStudy, work: Path, name: str, seed: int, part: str, counts: Sequence[int] = LABELS) -> None:
     """Measure one part of a pair of set and seed, and keep it."""
     rows: list[Row] = []
     kept: dict[str, Any] = {}
-    for number, (row, places, logits) in enumerate(study.rows(seed, part)):
+    for number, (row, places, logits) in enumerate(study.rows(seed, part, counts)):
         rows.append({"set": name, **row})
         kept[f"logits{number}"] = logits.tolist()
         kept["test"] = places.tolist()
@@ -495,10 +504,16 @@ def collect(out: Path, work: Path) -> None:
     write_json(out / "study.json", read_json(work / "study.json"))
     found = summary(rows, answers)
     write_csv(out / "summary.csv", found)
+    changed = gains(rows, answers)
+    write_csv(out / "gains.csv", changed)
     if judged := guard_rows(rows):
         write_csv(out / "guard.csv", judged)
     draw(found, out / "adapt.png")
-    print("\n\n".join([*tables(found), guard_table(judged), blocks_table(rows), labels_table(found)]))
+    print(
+        "\n\n".join(
+            [*tables(found), guard_table(judged), blocks_table(rows), labels_table(found), gains_table(changed)]
+        )
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -516,11 +531,19 @@ def main(argv: list[str] | None = None) -> int:
         "--sets", action="append", metavar="SET", help="of the suite, that the model did not learn from (default: six)"
     )
     parser.add_argument("--parts", action="append", choices=PARTS, help="candidates that are tried (default: all)")
+    parser.add_argument(
+        "--labels",
+        action="append",
+        type=int,
+        choices=LABELS[1:],
+        help="numbers of labels, beside none (default: all)",
+    )
     args = parser.parse_args(argv)
 
     def body() -> None:
         more = int(os.environ["MORE"]) if os.environ.get("MORE") else None
-        measure(args.work, args.model, args.limit, args.seeds, more, args.sets or SETS, args.parts or PARTS)
+        counts = tuple(count for count in LABELS if not count or not args.labels or count in args.labels)
+        measure(args.work, args.model, args.limit, args.seeds, more, args.sets or SETS, args.parts or PARTS, counts)
         collect(args.out, args.work)
 
     return run_main(body, interrupted="Run the same command again to go on.")

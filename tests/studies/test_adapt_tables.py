@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
-from studies.adapt_tables import SETS, blocks_table, guard_rows, guard_table, labels_table, summary
+from studies.adapt_tables import SETS, blocks_table, gains, gains_table, guard_rows, guard_table, labels_table, summary
 
 
 def test_nothing_measured_is_an_empty_summary() -> None:
@@ -63,5 +64,30 @@ def test_a_mean_over_sets_is_one_of_the_same_sets() -> None:
     shipped = {"set": SETS[0], "labels": 0, "candidate": "shipped", "auc": 0.8, "recall": 0.5, "specificity": 0.25}
     there = [shipped, shipped | {"set": SETS[1], "auc": 0.6}, shipped | {"labels": 40, "candidate": "blocks"}]
     *_, mean, mean_of_some = labels_table(there).splitlines()
-    assert mean == "| mean | 0.70: 0.50, 0.25 | - | - | - | - |"
-    assert mean_of_some == "| mean of those with 40 labels | 0.80: 0.50, 0.25 | - | - | 0.80: 0.50, 0.25 | - |"
+    assert mean == "| mean | 0.70: 0.50, 0.25 | - |"
+    assert mean_of_some == "| mean of those with 40 labels | 0.80: 0.50, 0.25 | 0.80: 0.50, 0.25 |"
+
+
+def test_gains_are_of_the_same_tiles_and_their_interval_of_photographs() -> None:
+    """One model tells all tiles of both sets, the shipped one half of one set's; a set without so many labels takes no part."""
+    truth, photos = np.array([1, 0, 1, 0] * 5), [f"p{number // 2}" for number in range(20)]
+    right = truth * 2.0 - 1
+    turned = np.where(np.arange(20) < 10, -right, right)
+    answers: dict[tuple[str, int, int, str], Any] = {}
+    for name, shipped in (("a", right), ("b", turned), ("c", turned)):
+        answers[name, 0, 0, "shipped"] = (shipped, truth, photos)
+        if name != "c":
+            answers[name, 0, 20, "blocks"] = (right, truth, photos)
+    rows = [{"labels": labels, "candidate": candidate} for _, _, labels, candidate in answers]
+    found = {row["figure"]: row for row in gains(rows, answers)}
+    auc = found["auc"]
+    assert (auc["sets"], auc["draws"], auc["mean"]) == (2, 2, 1.0)
+    assert auc["shipped"] == pytest.approx((1 + 0.5) / 2)
+    assert auc["change"] == pytest.approx(0.25)
+    assert auc["change_low"] < auc["change"] < auc["change_high"]
+    assert "| 20 | 2 | 2 | area under the curve | 0.750 | 1.000 | +0.250 [" in gains_table(list(found.values()))
+    assert "clean tiles called at recall 0.98 | 0.500 | 0.000 | -0.500 [" in gains_table(list(found.values()))
+
+
+def test_nothing_beside_the_shipped_model_is_no_gain() -> None:
+    assert gains([{"labels": 0, "candidate": "shipped"}], {}) == []
