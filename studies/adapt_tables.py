@@ -94,7 +94,11 @@ def gains(rows: Sequence[Row], answers: dict[tuple[str, int, int, str], Any]) ->
             for number, drawn in enumerate(times):
                 weights = dict(zip(photos, drawn, strict=True))
                 both = [
-                    [_figures(*answers[one], weights) for one in ((name, key[1], 0, "shipped"), key)] for key in mine
+                    [
+                        _figures(answers[one][0], answers[one][1], answers[one][2], weights)
+                        for one in ((name, key[1], 0, "shipped"), key)
+                    ]
+                    for key in mine
                 ]
                 spread[place, number] = np.nanmean(both, axis=0)
         for number, figure in enumerate(_FIGURES if names else ()):
