@@ -170,7 +170,7 @@ def too_coarse(scales: Sequence[float], width_mm: float, photographs: int) -> st
         return None
     why = implausible(coarse) or (
         f"at {_most(coarse)} mm per pixel, widths are trusted from {plain(MIN_PIXELS * max(coarse), 2)} mm on "
-        f"({MIN_PIXELS:g} pixels), and finer cracks may be missed. Fly nearer or zoom in."
+        f"({MIN_PIXELS:g} pixels), and finer cracks may be missed. Photograph from nearer, or zoom in."
     )
     who = f"{len(coarse)} of {counted(photographs, 'photograph')} {'is' if len(coarse) == 1 else 'are'}"
     return f"{who} {TOO_COARSE} of {width_mm:g} mm: {why}"

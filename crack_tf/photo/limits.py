@@ -178,9 +178,15 @@ def untold(
         return Untold(NO_SCALE)
     if round(width_mm[0], WIDTH_DIGITS) <= limit_mm:
         return Untold(RANGE)
+    doubt = why_untrusted(mean_width_px, width_from)
+    return Untold(doubt, mm_per_pixel * mean_width_px / MIN_PIXELS if doubt == TOO_FINE else None)
+
+
+def why_untrusted(mean_width_px: float, width_from: str | None) -> str:
+    """Why the widths of a crack are not to be trusted, where they are not: TOO_FINE, UNCLEAR_LINE or STOUT."""
     if mean_width_px < MIN_PIXELS:
-        return Untold(TOO_FINE, mm_per_pixel * mean_width_px / MIN_PIXELS)
-    return Untold(UNCLEAR_LINE if width_from == "mask" else STOUT)
+        return TOO_FINE
+    return UNCLEAR_LINE if width_from == "mask" else STOUT
 
 
 def column(limit_mm: float) -> str:

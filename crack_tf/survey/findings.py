@@ -19,7 +19,17 @@ from typing import Annotated, Any
 from crack_tf.models.shipped import RESEARCH, research_note
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.limits import CANNOT_TELL as CANNOT_TELL_LIMIT
-from crack_tf.photo.limits import NO_CRACK, NO_SCALE, NOT_DRAWN, RANGE, Untold, check_limits, judge, untold
+from crack_tf.photo.limits import (
+    NO_CRACK,
+    NO_SCALE,
+    NOT_DRAWN,
+    RANGE,
+    Untold,
+    check_limits,
+    judge,
+    untold,
+    why_untrusted,
+)
 from crack_tf.photo.patterns import ORIENTATIONS, PATTERNS
 from tflite.checked import (
     Between,
@@ -218,6 +228,13 @@ class Finding:
         if self.width_trusted is not None or self.mean_width_px is None:
             return bool(self.width_trusted)
         return self.mean_width_px >= MIN_PIXELS
+
+    @property
+    def width_doubt(self) -> str | None:
+        """Why its widths are not to be trusted; None where they are, or were not measured."""
+        if self.mean_width_px is None or self.has_trusted_width:
+            return None
+        return why_untrusted(self.mean_width_px, self.width_from)
 
     def judged(self, limit_mm: float) -> str:
         """Whether its maximum width exceeds a limit, is below, or nobody can tell: one of `crack_tf.photo.limits.ANSWERS`.

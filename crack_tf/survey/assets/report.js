@@ -198,7 +198,7 @@
     return mm === null || error === null ? text : `${text} (± ${error.toFixed(digits)} by the scale)`;
   }
 
-  // "exceeds 0.2, 0.3 mm" and "cannot tell 0.4 mm (too fine, below 3 pixels: 0.1 mm per pixel would do)".
+  // "exceeds 0.2, 0.3 mm" and "cannot tell for 0.4 mm (too fine, below 3 pixels: 0.1 mm per pixel would do)".
   function limitTexts(finding) {
     const found = new Map();
     for (const answer of ["exceeds", "below", "cannot tell"])
@@ -208,7 +208,7 @@
       }
     return [...found].map(([key, limits]) => {
       const [answer, why] = JSON.parse(key);
-      return `${answer} ${limits.join(", ")} mm${why === null ? "" : ` (${why})`}`;
+      return `${answer}${answer === "cannot tell" ? " for" : ""} ${limits.join(", ")} mm${why === null ? "" : ` (${why})`}`;
     });
   }
 
@@ -219,8 +219,8 @@
 
   function measures(finding) {
     if (finding.length_px === null) return ["not measured"];
-    const about = finding.width_trusted && !finding.hole ? "" : "about ";
-    return [`${about}${withRange(finding, "max_width", 2)} wide`, `${atLeast(finding, "length", 0) ?? quantity(finding.length_mm, finding.length_px, 0)} long`];
+    const about = finding.width_doubt === null && !finding.hole ? "" : "about ";
+    return [`${about}${withRange(finding, "max_width", 2)} at its widest`, `${atLeast(finding, "length", 0) ?? quantity(finding.length_mm, finding.length_px, 0)} long`];
   }
 
   function place(finding) {
@@ -241,17 +241,16 @@
   };
 
   function facts(finding) {
-    const why = finding.width_from === "mask" ? "the photograph does not show it clearly" : "below 3 pixels";
-    const hole = finding.hole ? " (a hole or a spall in its way more often: not to be trusted)" : "";
-    const about = finding.width_trusted ? hole : ` (${why}: not to be trusted)`;
+    const doubt = finding.width_doubt === null ? "" : ` (${finding.width_doubt}: not to be trusted)`;
+    const hole = finding.hole ? " (more often a hole or a spall along it: not to be trusted)" : "";
     const others = finding.seen_on.slice(1);
     return [
       ["Second opinion", `${finding.validation}: ${data.meanings[finding.validation]}`],
       ["Its score", finding.validation_score === null ? null : `${finding.validation_score.toFixed(2)} (${SCORE_OF[finding.length_px === null ? "tiles" : "crack"]})`],
       ["Classifier", `${percent(finding.probability)} on its highest tile, ${plural(finding.tiles, "tile")} called cracked`],
       ["Length", finding.length_px === null ? data.unmeasured : withRange(finding, "length", 0)],
-      ["Maximum width", withRange(finding, "max_width", 2) + (finding.max_width_px === null ? "" : about)],
-      ["Mean width", withRange(finding, "mean_width", 2)],
+      ["Maximum width", withRange(finding, "max_width", 2) + (doubt || hole)],
+      ["Mean width", withRange(finding, "mean_width", 2) + doubt],
       ["Limits", limitTexts(finding).join("\n") || null],
       ["Widths measured", WIDTHS_FROM[finding.width_from] || null],
       ["Pattern", finding.pattern_words],

@@ -334,7 +334,7 @@ class _Comparison:
                 places=0 if best is None else best.places,
                 old_length_mm=None if lengths is None else round(lengths[0], 1),
                 new_length_mm=None if lengths is None else round(lengths[1], 1),
-                note=self._why(verdict, width, best, whole, drawn_mm),
+                note=self._why(verdict, width, length, best, whole, drawn_mm),
                 **_columns("width", width),
                 **_columns("length", length),
             ),
@@ -457,9 +457,19 @@ class _Comparison:
         return old * scale, new * scale, growth.times(scale).rounded(_LENGTH_DIGITS)
 
     def _why(
-        self, verdict: str, width: Growth | None, compared: Compared | None, whole: bool, drawn_mm: float
+        self,
+        verdict: str,
+        width: Growth | None,
+        length: Growth | None,
+        compared: Compared | None,
+        whole: bool,
+        drawn_mm: float,
     ) -> str | None:
         notes = []
+        if length is not None and length.range.high < 0:
+            notes += [
+                f"{-length.value:.1f} mm of it are no longer drawn: repaired or covered there, or missed this time"
+            ]
         if drawn_mm:
             notes += [
                 f"{drawn_mm:.1f} mm of what is drawn longer now were as dark on the earlier photograph, and are not counted"

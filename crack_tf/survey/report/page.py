@@ -57,6 +57,7 @@ from crack_tf.survey.reviews.review import (
     Review,
     cracks_of,
     describe_decisions,
+    has_limits,
     kept_review,
     not_rejected,
     standing,
@@ -102,7 +103,9 @@ def write_page(
     shelf = PictureShelf(out, one_file=one_file, embed_bytes=embed_bytes)
     limits, points = limits_of(survey), plotted(len(findings))
     entries = [
-        _entry(finding, ranks[finding.id], shelf) | _measured(out, finding, limits, points) for finding in findings
+        _entry(finding, ranks[finding.id], shelf)
+        | _measured(out, finding, limits if has_limits(finding, review) else (), points)
+        for finding in findings
     ]
     seen = coverage or coverage_of(survey, review)
     style, script, page = (_asset(name) for name in ("report.css", "report.js", "report.html"))
@@ -179,7 +182,7 @@ def _data(survey: Survey, entries: Sequence[Mapping[str, Any]], review: Review |
 _UNASKED = (  # of thousands of findings: the pictures show it, words say it, or nobody asks
     *("outline", "centreline", "holes", "picture", "overlay", "merged", "touches_border"),
     *("pattern", "orientation", "orientation_deg", "orientation_to"),
-    *("spacing_px", "spacing_mm", "density_px", "density_m_per_m2"),
+    *("spacing_px", "spacing_mm", "density_px", "density_m_per_m2", "width_trusted"),
 )
 
 
@@ -201,7 +204,7 @@ def _entry(finding: Finding, rank: int, shelf: PictureShelf) -> dict[str, Any]:
         # For sorting, where some scales are known and others not: as in the rule of severity.
         "width_key": None if finding.max_width_px is None else finding.max_width_px * scale,
         "length_key": None if finding.length_px is None else finding.length_px * scale,
-        "width_trusted": finding.has_trusted_width,
+        "width_doubt": finding.width_doubt,
         "hole": is_hole(finding.mean_width_px or 0, finding.max_width_px or 0),
     }
 
@@ -241,7 +244,7 @@ def _numbers(survey: Survey, review: Review | None, seen: Coverage | None) -> st
         (
             "Photographs searched",
             len(survey.photos),
-            f"{megapixels:,.0f} megapixels, {located:,} with a position",
+            f"{counted(round(megapixels), 'megapixel')}, {located:,} with a position",
             "searched",
         ),
         ("Findings", len(kept), ", ".join(f"{states[name]:,} {name}" for name in VALIDATIONS), "standing"),
@@ -357,7 +360,8 @@ def _method(survey: Survey, review: Review | None) -> str:
         f"<p>A classifier looked at every tile of every photograph. A second model gave its opinion on what the first one "
         f"found ({escape(meanings)}). Confidence is the classifier's highest probability; it is not calibrated.</p>"
         f"<h3>Order of the findings</h3><p>{escape(RULE)}</p><p>{escape(DISCLAIMER)}</p>"
-        f"<p>Widths below {MIN_PIXELS:g} pixels, and those of a mask where the photograph shows no clear line, are shown with the word "
+        f"<p>Widths below {MIN_PIXELS:g} pixels, those of a mask where the photograph shows no clear line, those of a mark that is short "
+        "for its width, and a maximum of more than three times the mean are shown with the word "
         "about: they are not to be trusted. The range behind a length or "
         "a width holds 95 % of what the photograph and its scale leave open; it takes the drawn line for a crack.</p>"
         f"{_about_limits(survey, review)}{_condition(survey, review)}"
@@ -478,7 +482,7 @@ def _flown(survey: Survey) -> str:
     days = flown(survey.photos)
     if any(photo.time for photo in survey.photos) or survey.settings.get("timezone") or not survey.photos:
         return days
-    return f"{days} (a camera's clock that does not say its zone needs --timezone)"
+    return f"{days} (the photographs hold no time, or one without its zone: then give --timezone)"
 
 
 def _when(time: str | None) -> str:

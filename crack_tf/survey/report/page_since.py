@@ -80,7 +80,9 @@ def _figure(
 ) -> str:
     new = findings.get(change.new[0]) if change.new else None
     name = "a crack of the earlier survey" if new is None else f"finding {ranks[new.id]}"
+    where = change.old_photo if new is None else new.photo
     title = f'<strong class="verdict-{change.verdict.replace(" ", "-")}">{escape(change.verdict)}</strong>: {name}'
+    title += "" if where is None else f", on {escape(where)}"
     told = [text for text in (growth_words(change), change.note) if text]
     if change.width_by == TWO_RANGES:
         told.append("by two independent measurements")

@@ -234,6 +234,11 @@ def cracks_of(findings: Iterable[Finding], review: Review | None) -> list[Findin
     ]
 
 
+def has_limits(finding: Finding, review: Review | None) -> bool:
+    """Whether a limit has an answer: of what is drawn, and of what counts as a crack. Of anything else there is nothing to ask."""
+    return finding.mean_width_px is not None or bool(cracks_of([finding], review))
+
+
 def is_unmeasured(finding: Finding, review: Review | None) -> bool:
     """Whether a person accepted what the survey drew no crack of, so that it has no length and no width."""
     return review is not None and finding.length_px is None and review.verdict(finding) == ACCEPTED

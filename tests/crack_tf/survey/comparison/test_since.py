@@ -209,6 +209,7 @@ def test_of_a_crack_that_is_gone_the_report_shows_what_is_there_now_and_why_that
     assert "b.png of this survey shows its place sharp and lit" in gone.note
     page = (out / "report.html").read_text(encoding="utf-8")
     assert gone.note in page
+    assert ": a crack of the earlier survey, on a.png<br>" in page
     assert gone.picture is not None
     assert gone.new_picture is not None
     assert gone.new_picture in page
@@ -389,6 +390,24 @@ def test_growth_is_claimed_only_inside_what_both_photographs_show(frames: tuple[
     assert runs_out["length_verdict"] == "grown"
     assert float(runs_out["length_growth_mm"]) == pytest.approx(13.6, abs=1)  # of 24 mm
     assert runs_out["note"].startswith("it leaves what both photographs show")
+
+
+def test_a_crack_that_is_drawn_far_shorter_than_before_says_so(frames: tuple[Path, Path], tmp_path: Path) -> None:
+    left, right = frames
+    out = tmp_path / "left"
+    shutil.copytree(left, out)
+    survey = read_survey(out)
+    y = {found.id: found.box.y // 100 for found in survey.findings}
+    changes = compare_surveys(open_earlier(right, out), survey, out, 3.0)[1].changes
+    whole, shorter = (next(change for change in changes if change.new and y[change.new[0]] == row) for row in (0, 1))
+    assert "no longer drawn" not in (whole.note or "")
+    assert shorter.verdict == "not shown to have grown"
+    assert shorter.length_growth_mm == pytest.approx(-7.0, abs=1)
+    assert shorter.note is not None
+    gone = (
+        f"{-shorter.length_growth_mm:.1f} mm of it are no longer drawn: repaired or covered there, or missed this time"
+    )
+    assert shorter.note.startswith(gone)
 
 
 def test_the_pictures_are_cut_to_what_both_photographs_show(frames: tuple[Path, Path]) -> None:

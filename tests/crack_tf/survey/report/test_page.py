@@ -118,7 +118,7 @@ def test_the_head_says_what_photographs_without_a_time_may_lack(tmp_path: Path, 
     text = page(tmp_path, replace(survey, photos=timeless, settings={**survey.settings, "timezone": zone})).text
     head = " ".join(text.partition("Findings")[0].split())
     assert "taken: not known" in head
-    assert ("does not say its zone needs --timezone" in head) == (zone is None)
+    assert ("hold no time, or one without its zone: then give --timezone" in head) == (zone is None)
 
 
 def test_validations_stand_in_one_order_everywhere(tmp_path: Path) -> None:
@@ -316,11 +316,34 @@ def test_a_finding_has_its_ranges_widths_and_limits(tmp_path: Path) -> None:
         assert len(entry["profile"]["lines"]) == 2
         assert {answer for _, answer, _ in entry["limits"]} <= {"exceeds", "below", "cannot tell"}
         assert all((why is not None) == (answer == "cannot tell") for _, answer, why in entry["limits"])
-    assert all(
-        entry["limits"] == [[0.3, "cannot tell", "not drawn"], [0.8, "cannot tell", "not drawn"]] for entry in others
-    )
+    assert all(entry["limits"] == [] for entry in others)
     assert all(entry["profile"] is None for entry in others)
     assert "--limit-mm" not in page(tmp_path, drawn_survey(tmp_path / "other", 2)).text
+
+
+def test_a_limit_is_asked_of_what_was_not_drawn_only_when_a_person_accepted_it(tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 6, limits=(0.3,))
+    undrawn = [finding.id for finding in survey.findings if finding.length_px is None]
+    accepted = Review("", "", "", "", {undrawn[0]: Decision("accepted"), undrawn[1]: Decision("rejected")})
+    entries = page(tmp_path, survey, kept=(accepted, "")).data["findings"]
+    told = {entry["id"]: entry["limits"] for entry in entries if entry["id"] in undrawn}
+    assert told.pop(undrawn[0]) == [[0.3, "cannot tell", "not drawn"]]
+    assert set(map(len, told.values())) == {0}
+
+
+def test_why_a_width_is_not_to_be_trusted_is_said_of_each(tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 6)
+    drawn = next(finding for finding in survey.findings if finding.length_px is not None)
+    fine = replace(drawn, width_trusted=False, mean_width_px=2.0, width_from="photograph")
+    doubts = {
+        "too fine, below 3 pixels": fine,
+        "not clear enough in the photograph": replace(fine, mean_width_px=5.0, width_from="mask"),
+        "short or wide for a crack": replace(fine, mean_width_px=5.0),
+        None: replace(fine, mean_width_px=5.0, width_trusted=True),
+    }
+    for why, finding in doubts.items():
+        (entry,) = page(tmp_path, replace(survey, findings=(finding,))).data["findings"]
+        assert entry["width_doubt"] == why
 
 
 # ---------------------------------------------------------------------------------------------------- pictures
