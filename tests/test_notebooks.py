@@ -124,6 +124,12 @@ def test_a_notebook_calls_functions_and_no_command_line(path: Path) -> None:
                 assert not node.value.startswith("--")
 
 
+def test_a_survey_s_notebook_shows_beside_lengths_and_widths_what_is_sure_of_them() -> None:
+    columns = next(source(cell) for cell in cells(NOTEBOOKS / "07_survey.ipynb", "code") if "max_width" in source(cell))
+    assert '"length", "length_low", "mean_width", "max_width"' in columns
+    assert '"width_trusted"' in columns
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_a_notebook_executes_on_made_up_data_and_the_page_loads_nothing(
