@@ -116,7 +116,9 @@ def _add_measure_arguments(parser: argparse.ArgumentParser, shortest: str) -> No
         help=f"leave out shorter marks, in pixels; default: {shortest}",
     )
     scale = parser.add_argument_group("scale", "without any of these, results are in pixels")
-    scale.add_argument("--mm-per-pixel", type=positive_float, help="that a pixel shows: a ruler's length by the pixels it spans")
+    scale.add_argument(
+        "--mm-per-pixel", type=positive_float, help="that a pixel shows: a ruler's length by the pixels it spans"
+    )
     scale.add_argument("--distance-m", type=positive_float, help="from the lens to the surface, in metres")
     scale.add_argument("--focal-mm", type=positive_float, help="focal length; default: that in the photograph")
     scale.add_argument("--sensor-width-mm", type=positive_float, help="longer side of the sensor")
