@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from studies import ingredients, readme_table
+from studies import aims, ingredients, readme_table
 from studies.adapt_bridge import table as bridge_table
 from studies.adapt_features import SHOWN as SHOWN_FEATURES
 from studies.adapt_features import table as features_table
@@ -45,6 +45,25 @@ def ranking(row: dict[str, str]) -> str:
 def paired_ratios(folder: Path) -> dict[str, float]:
     (path,) = folder.glob("benchmark-*.json")
     return {row["model"]: row["paired_ratio"] for row in json.loads(path.read_text())["compare"]}
+
+
+def test_every_aim_is_told_met_or_missed() -> None:
+    assert aims.table() in QUOTED
+
+
+def test_an_aim_is_missed_once_its_figure_falls(tmp_path: Path) -> None:
+    shutil.copytree(RESULTS / "real-scenes", tmp_path / "real-scenes")
+    shutil.copytree(RESULTS / "suite", tmp_path / "suite")
+    shutil.copytree(RESULTS / "survey", tmp_path / "survey")
+    scenes = tmp_path / "real-scenes" / "scenes.csv"
+    scenes.write_text(
+        scenes.read_text().replace(
+            "scenes_whole,all,50,0,0,0,6,4,,,,,0.12,", "scenes_whole,all,50,0,0,0,16,4,,,,,0.32,"
+        )
+    )
+    before, after = ({aim: (measured, met) for aim, measured, met in aims.aims(where)} for where in (RESULTS, tmp_path))
+    changed = {aim: told for aim, told in after.items() if told != before[aim]}
+    assert changed == {"survey: at most 0.3 confirmed findings on a photograph without cracks": ("16 on 50", False)}
 
 
 @pytest.mark.parametrize("split", ["plain", "grouped"])
