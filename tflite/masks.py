@@ -197,7 +197,8 @@ def check_mask(mask: np.ndarray, shape: tuple[int, int] | None = None, name: str
             + (
                 f"All are {strange[0]:g}, which looks like a class number. {CONVERT_HINT}"
                 if one_value
-                else f"Cut it at a threshold first, such as mask >= {top / 2:g}."
+                else f"Save it as a PNG of pure black and white, or cut it: mask >= {top / 2:g}, in crack-tf photo measure "
+                f"--threshold {top / 2:g}."
             )
         )
     return inside
