@@ -116,10 +116,10 @@ class Crack:
     max_width_at: Point
     orientation_deg: float
     straightness: float
-    branch_points: tuple[Point, ...]
-    end_points: tuple[Point, ...]
-    centreline: tuple[tuple[Point, ...], ...]
-    outline: tuple[tuple[Point, ...], ...]
+    branch_points: tuple[Point, ...] = field(repr=False)
+    end_points: tuple[Point, ...] = field(repr=False)
+    centreline: tuple[tuple[Point, ...], ...] = field(repr=False)
+    outline: tuple[tuple[Point, ...], ...] = field(repr=False)
     box: Box
     touches_border: bool
     ranges: tuple[Range, Range, Range]

@@ -37,7 +37,7 @@ EXCEEDS, BELOW, CANNOT_TELL = "exceeds", "below", "cannot tell"
 ANSWERS = (EXCEEDS, BELOW, CANNOT_TELL)
 PRESETS = {"ec2": (0.2, 0.3, 0.4), "aci224": (0.1, 0.15, 0.18, 0.3, 0.41)}
 # Why nobody can tell, after a number of cracks or by itself.
-NO_SCALE, NOT_DRAWN, RANGE = "without a scale", "not drawn", "with the limit in the range of the width"
+NO_SCALE, NOT_DRAWN, RANGE = "without a scale", "not measured", "with the limit in the range of the width"
 TOO_FINE, UNCLEAR_LINE = f"too fine, below {MIN_PIXELS:g} pixels", "not clear enough in the photograph"
 STOUT, NO_CRACK = "short or wide for a crack", "may be no crack"
 MAX_LIMITS = 12

@@ -206,6 +206,13 @@ def test_millimetres_follow_from_pixels() -> None:
     assert metric.area_mm2 == pytest.approx(0.04 * pixels.area_px)
 
 
+def test_a_printed_crack_has_its_numbers_and_not_its_hundreds_of_points() -> None:
+    crack = only(draw([straight(100, 30, (64, 64))], [5], (128, 128)))
+    shown = repr(crack)
+    assert f"length_px={crack.length_px}" in shown
+    assert not any(f"{name}=" in shown for name in ("outline", "centreline", "end_points", "profile"))
+
+
 def test_only_cracks_of_three_pixels_have_a_trusted_width() -> None:
     way = straight(100, 30, (64, 64))
     assert only(draw([way], [4], (128, 128))).width_trusted

@@ -125,7 +125,7 @@ def test_an_answer_that_nobody_can_give_has_its_reason_and_the_scale_that_would_
     assert why(0.3, (0.32, 0.56), source="mask") == "not clear enough in the photograph"
     assert why(0.3, (0.32, 0.56)) == "short or wide for a crack"
     assert why(0.3, None) == "without a scale"
-    assert why(0.3, None, None) == "not drawn"
+    assert why(0.3, None, None) == "not measured"
 
 
 def test_a_line_about_a_limit_counts_the_reasons_and_asks_for_the_finest_scale() -> None:

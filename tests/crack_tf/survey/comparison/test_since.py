@@ -402,6 +402,7 @@ def test_a_crack_that_is_drawn_far_shorter_than_before_says_so(frames: tuple[Pat
     whole, shorter = (next(change for change in changes if change.new and y[change.new[0]] == row) for row in (0, 1))
     assert "no longer drawn" not in (whole.note or "")
     assert shorter.verdict == "not shown to have grown"
+    assert shorter.length_growth_mm is not None
     assert shorter.length_growth_mm == pytest.approx(-7.0, abs=1)
     assert shorter.note is not None
     gone = (

@@ -327,7 +327,7 @@ def test_a_limit_is_asked_of_what_was_not_drawn_only_when_a_person_accepted_it(t
     accepted = Review("", "", "", "", {undrawn[0]: Decision("accepted"), undrawn[1]: Decision("rejected")})
     entries = page(tmp_path, survey, kept=(accepted, "")).data["findings"]
     told = {entry["id"]: entry["limits"] for entry in entries if entry["id"] in undrawn}
-    assert told.pop(undrawn[0]) == [[0.3, "cannot tell", "not drawn"]]
+    assert told.pop(undrawn[0]) == [[0.3, "cannot tell", "not measured"]]
     assert set(map(len, told.values())) == {0}
 
 
