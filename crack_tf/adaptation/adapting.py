@@ -6,14 +6,14 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from crack_tf.adaptation.base import Base, find_base
-from crack_tf.adaptation.bench import Bench, ask, make_bench
+from crack_tf.adaptation.bench import Bench, Ready, ask, make_bench
 from crack_tf.adaptation.candidates import TRIALS, Trial
 from crack_tf.adaptation.config import CANDIDATES, FORMAT, OUTPUT, REPORT, AdaptConfig
 from crack_tf.adaptation.deliver import build, labels_record, put_in_place
@@ -26,7 +26,6 @@ from crack_tf.adaptation.guard import (
     as_rows,
     compare_here,
     trade,
-    trade_of,
     with_reasons,
 )
 from crack_tf.adaptation.places import BEGUN, BUILT, REVIEWED, TILES, WORK, begun, check_out, remove_below
@@ -140,28 +139,7 @@ def _check_same(folder: Path, before: dict[str, Any], asked: dict[str, Any]) -> 
                 )
 
 
-@dataclass(frozen=True)
-class _Ready:
-    """What candidates are tried with, all of it read: from here on no input can be at fault.
-
-    Attributes:
-        site: as it was read.
-        bench: with the tiles that candidates are held to.
-        names: of the candidates, cheap to dear.
-        shapes: where cracks that were laid in are from.
-        missing: sets of other structures that nothing was asked about.
-        gaps: what could not be read or asked.
-    """
-
-    site: Site
-    bench: Bench
-    names: tuple[str, ...]
-    shapes: tuple[str, ...]
-    missing: tuple[str, ...]
-    gaps: tuple[str, ...]
-
-
-def _prepare(config: AdaptConfig, base: Base, site: Site, say: Callable[[str], None]) -> _Ready:
+def _prepare(config: AdaptConfig, base: Base, site: Site, say: Callable[[str], None]) -> Ready:
     """Read what else is needed, and test the shipped model.
 
     Raises:
@@ -200,10 +178,10 @@ def _prepare(config: AdaptConfig, base: Base, site: Site, say: Callable[[str], N
         raise CrackError(
             f"{config.source}: no photograph can be held out with cracks and without. Give tiles of two photographs or more."
         )
-    return _Ready(site, bench, names, tuple(sources), missing, gaps)
+    return Ready(site.kind, bench, names, tuple(sources), missing, gaps)
 
 
-def _run(ready: _Ready, folder: Path, record: dict[str, Any], say: Callable[[str], None]) -> Adapted:
+def _run(ready: Ready, folder: Path, record: dict[str, Any], say: Callable[[str], None]) -> Adapted:
     """Try candidates in a folder that is this process's."""
     work, bench = folder / WORK, ready.bench
     here_rows: list[SiteRow] = []
@@ -222,9 +200,10 @@ def _run(ready: _Ready, folder: Path, record: dict[str, Any], say: Callable[[str
             break
     passed = here_rows[-1].candidate if model is not None else None
     reasons = () if passed else tuple(f"{row.candidate}: {row.reason}" for row in here_rows)
-    _report(folder, record, bench, here_rows, elsewhere, passed, reasons, ready.gaps)
+    adapted = Adapted(folder, passed, tuple(here_rows), tuple(elsewhere), reasons, ready.gaps, model, bench.told)
+    _report(adapted, bench, record)
     remove_below(folder, WORK, *(() if model else (TILES,)))
-    return Adapted(folder, passed, tuple(here_rows), tuple(elsewhere), reasons, ready.gaps, model, bench.told)
+    return adapted
 
 
 def _tiles_and_photographs(tiles: SiteTiles) -> str:
@@ -254,27 +233,12 @@ def _tried(
 
 
 def _hand_over(
-    ready: _Ready, trial: Trial, row: SiteRow, outside: list[ElsewhereRow], folder: Path
+    ready: Ready, trial: Trial, row: SiteRow, outside: list[ElsewhereRow], folder: Path
 ) -> tuple[SiteRow, list[ElsewhereRow], Path | None]:
     """Make the files of a candidate that passed; its int8 file has to pass too."""
-    bench = ready.bench
-    work = folder / WORK
     remove_below(folder, f"{WORK}/{BUILT}")  # of a run that was killed, or a candidate whose int8 file did not pass
-    record = {
-        "to": Path(bench.config.source).name,
-        "kind": ready.site.kind,
-        "from": bench.base.name,
-        "from_sha256": bench.base.device.sha256,
-        "candidate": trial.name,
-        "choice": trial.note,
-        "labels": labels_record(bench),
-        "here": as_rows([row])[0],
-        "trade": trade(row),
-        "shapes": list(ready.shapes),
-        "not_checked": list(ready.missing),
-    }
     try:
-        built = build(bench, trial, row, record, work / BUILT, folder / TILES, folder.resolve().name)
+        built = build(ready, trial, row, folder)
     except CrackError as error:
         return with_reasons(row, [str(error)]), outside, None
     row = replace(row, threshold=built.threshold)
@@ -327,16 +291,8 @@ def _line(row: SiteRow, told: bool) -> str:
     )
 
 
-def _report(
-    folder: Path,
-    record: dict[str, Any],
-    bench: Bench,
-    rows: Sequence[SiteRow],
-    elsewhere: Sequence[ElsewhereRow],
-    candidate: str | None,
-    reasons: Sequence[str],
-    gaps: Sequence[str],
-) -> None:
+def _report(found: Adapted, bench: Bench, record: dict[str, Any]) -> None:
+    """Write what was found, below what of the report's record was known before."""
     tiles = bench.tiles
     labels = [
         {"tile": name, "photo": photo, "label": "" if label < 0 else LABELS[label], "origin": origin}
@@ -344,20 +300,21 @@ def _report(
             tiles.names, tiles.photos, tiles.labels.tolist(), tiles.origins, strict=True
         )
     ]
-    write_csv(folder / "labels.csv", labels, ("tile", "photo", "label", "origin"))
-    write_csv(folder / "candidates.csv", as_rows(rows), list(SiteRow.__dataclass_fields__))
-    write_csv(folder / "regression.csv", as_rows(elsewhere), list(ElsewhereRow.__dataclass_fields__))
+    write_csv(found.folder / "labels.csv", labels, ("tile", "photo", "label", "origin"))
+    here, elsewhere = as_rows(found.here), as_rows(found.elsewhere)
+    write_csv(found.folder / "candidates.csv", here, list(SiteRow.__dataclass_fields__))
+    write_csv(found.folder / "regression.csv", elsewhere, list(ElsewhereRow.__dataclass_fields__))
     finished = {
         "finished": True,
-        "candidate": candidate,
-        "trade": trade_of(rows, candidate),
+        "candidate": found.candidate,
+        "trade": found.trade,
         "labels": labels_record(bench),
-        "here": as_rows(rows),
-        "elsewhere": as_rows(elsewhere),
-        "reasons": list(reasons),
-        "gaps": list(gaps),
+        "here": here,
+        "elsewhere": elsewhere,
+        "reasons": list(found.reasons),
+        "gaps": list(found.gaps),
     }
-    write_json(folder / REPORT, record | finished | environment())
+    write_json(found.folder / REPORT, record | finished | environment())
 
 
 def _read(folder: Path, record: dict[str, Any]) -> Adapted:

@@ -220,6 +220,27 @@ class Bench:
         ]
 
 
+@dataclass(frozen=True)
+class Ready:
+    """What candidates are tried with, all of it read: from here on no input can be at fault.
+
+    Attributes:
+        kind: of source, see `crack_tf.adaptation.sources`.
+        bench: with the tiles that candidates are held to.
+        names: of the candidates, cheap to dear.
+        shapes: where cracks that were laid in are from.
+        missing: sets of other structures that nothing was asked about.
+        gaps: what could not be read or asked.
+    """
+
+    kind: str
+    bench: Bench
+    names: tuple[str, ...]
+    shapes: tuple[str, ...]
+    missing: tuple[str, ...]
+    gaps: tuple[str, ...]
+
+
 def make_bench(
     config: AdaptConfig, base: Base, tiles: SiteTiles, others: tuple[Elsewhere, ...], here: np.ndarray | None = None
 ) -> Bench:

@@ -12,9 +12,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from crack_tf.adaptation.bench import Bench, ask
+from crack_tf.adaptation.bench import Bench, Ready, ask
 from crack_tf.adaptation.candidates import Trial
-from crack_tf.adaptation.guard import ElsewhereRow, SiteRow, as_rows, reasons_as_file, reasons_elsewhere, reasons_untold
+from crack_tf.adaptation.guard import (
+    ElsewhereRow,
+    SiteRow,
+    as_rows,
+    reasons_as_file,
+    reasons_elsewhere,
+    reasons_untold,
+    trade,
+)
+from crack_tf.adaptation.places import BUILT, TILES, WORK
 from crack_tf.adaptation.tiles import ASSUMED, COMPOSED, PERSON
 from crack_tf.adaptation.training_tiles import write_training_tiles
 from crack_tf.common.provenance import created, data_record, environment
@@ -23,7 +32,7 @@ from crack_tf.inference.predictor import load_predictor
 from crack_tf.models.keras_models import MODEL_FILE
 from crack_tf.quantisation.config import PARTS, ExportConfig, part_of
 from crack_tf.quantisation.data import file_stem
-from crack_tf.quantisation.export import export
+from crack_tf.quantisation.export import export, write_comparison
 from crack_tf.quantisation.model_card import comparison_plot, model_card
 from crack_tf.synthetic.tiles import render_tile
 from crack_tf.zoo.adoption import golden_path
@@ -67,29 +76,26 @@ class Built:
     threshold: float
 
 
-def build(
-    bench: Bench, trial: Trial, row: SiteRow, record: dict[str, Any], folder: Path, tiles: Path, name: str
-) -> Built:
+def build(ready: Ready, trial: Trial, row: SiteRow, out: Path) -> Built:
     """Write a candidate's files, and ask the int8 file again what the float model was asked.
 
     Args:
-        bench: what it was made from.
+        ready: what it was made from.
         trial: the candidate.
         row: of the guard.
-        record: what the sidecar and the card are to say about the adaptation.
-        folder: for the files.
-        tiles: for the tiles that calibrate and measure.
-        name: of the run that it becomes.
+        out: folder of the adaptation; the files lie below its work, the tiles that calibrate and measure where they stay.
 
     Raises:
         CrackError: if the model cannot be converted.
     """
+    bench, folder = ready.bench, out / WORK / BUILT
+    record = _record(ready, trial, row)
     (folder / "export").mkdir(parents=True, exist_ok=True)
     model = None if trial.build is None else trial.build()
     if model is None:
         training = {**bench.base.device.training, "tile_side": bench.base.tile_side, "adapted": record}
         draft = replace(bench.base.device, training=training)
-        target = folder / "export" / f"{file_stem(draft, {})}-{draft.scheme}.tflite"
+        target = folder / "export" / f"{file_stem(draft)}-{draft.scheme}.tflite"
         draft = replace(draft, file=target.name)
         shutil.copyfile(bench.base.tflite, target)
         shutil.copyfile(bench.base.keras, folder / MODEL_FILE)
@@ -98,7 +104,7 @@ def build(
         write_json(folder / "config.json", {"adapted": record, "created": created(), **environment()})
         shift = 0.0
     else:
-        target, draft = _exported(bench, trial, model, row, record, folder, tiles, name)
+        target, draft = _exported(bench, trial, model, row, record, out)
     predictor = load_predictor(target)
     here = bench.here if model is None else ask(predictor, bench.tiles.images)
     elsewhere = (
@@ -161,7 +167,7 @@ def put_in_place(built: Built, out: Path) -> Path:
     return target
 
 
-def labels_record(bench: Bench) -> dict[str, Any]:
+def labels_record(bench: Bench) -> dict[str, dict[str, dict[str, int]]]:
     """How many labels there were, by what they are from, and by photograph."""
     by_photo: dict[str, list[int]] = {}
     for photo, label, origin in zip(bench.tiles.photos, bench.truth.tolist(), bench.tiles.origins, strict=True):
@@ -176,18 +182,29 @@ def labels_record(bench: Bench) -> dict[str, Any]:
     }
 
 
+def _record(ready: Ready, trial: Trial, row: SiteRow) -> dict[str, Any]:
+    """What the sidecars and the card say about the adaptation."""
+    bench = ready.bench
+    return {
+        "to": Path(bench.config.source).name,
+        "kind": ready.kind,
+        "from": bench.base.name,
+        "from_sha256": bench.base.device.sha256,
+        "candidate": trial.name,
+        "choice": trial.note,
+        "labels": labels_record(bench),
+        "here": as_rows([row])[0],
+        "trade": trade(row),
+        "shapes": list(ready.shapes),
+        "not_checked": list(ready.missing),
+    }
+
+
 def _exported(
-    bench: Bench,
-    trial: Trial,
-    model: Any,
-    row: SiteRow,
-    record: dict[str, Any],
-    folder: Path,
-    tiles: Path,
-    name: str,
+    bench: Bench, trial: Trial, model: Any, row: SiteRow, record: dict[str, Any], out: Path
 ) -> tuple[Path, Sidecar]:
     """A run folder of the Keras model, and its int8 file made by the ordinary export, with the sidecar as export wrote it."""
-    manifest = write_training_tiles(tiles, bench)
+    folder, manifest = out / WORK / BUILT, write_training_tiles(out / TILES, bench)
     path, before = folder / MODEL_FILE, bench.base.sidecar
     with atomic_path(path) as temporary:
         model.save(temporary)
@@ -198,7 +215,7 @@ def _exported(
         "policy": manifest.policy,
         "manifest": manifest.source.name if manifest.source else None,
         "manifest_sha256": manifest.sha256,
-        "run": name,
+        "run": out.resolve().name,
         "seed": bench.config.seed,
         "tile_side": bench.base.tile_side,
         "adapted": record,
@@ -239,18 +256,7 @@ def _write_beside(target: Path, sidecar: Sidecar, bench: Bench, comparison: Comp
     write_sidecar(target, sidecar)
     stem = target.with_name(target.name.removesuffix(PARTS[-1]))
     names = ", ".join(one.name for one in bench.others)
-    record = {
-        "format": "crack_tf.comparison/1",
-        "file": sidecar.file,
-        "sha256": sidecar.sha256,
-        "source_sha256": sidecar.training.get("source_sha256"),
-        **{key: sidecar.metrics[key] for key in ("dataset", "split")},
-        **comparison.as_dict(),
-        "versions": sidecar.versions,
-        "git_revision": sidecar.git_revision,
-        "created": sidecar.created,
-    }
-    write_json(part_of(stem, ".comparison.json"), record)
+    write_comparison(part_of(stem, ".comparison.json"), sidecar, comparison)
     title = f"{target.name} on {len(logits.labels):,} tiles of other structures"
     picture = part_of(stem, ".comparison.png")
     comparison_plot(logits.reference, logits.final, logits.labels, comparison, title, picture)

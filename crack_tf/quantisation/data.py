@@ -30,23 +30,18 @@ class Source:
         path: of model.keras.
         sidecar: beside it.
         weights: in `get_weights()` order.
-        changes: hyperparameters that differ from training's and leave the weights as they are.
+        edge_tpu: whether its Edge TPU form is meant, which has the same weights.
     """
 
     path: Path
     sidecar: Sidecar
     weights: list[np.ndarray]
-    changes: dict[str, Any]
+    edge_tpu: bool = False
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """Keyword arguments of the model's builder."""
-        return self.sidecar.hyperparameters | self.changes
-
-    @property
-    def stem(self) -> str:
-        """What the files of an export are called, before the scheme."""
-        return file_stem(self.sidecar, self.changes)
+        return self.sidecar.hyperparameters | ({"edge_tpu": True} if self.edge_tpu else {})
 
     def build(self, keras: Any, raw_pixels: bool) -> Any:
         """The architecture in a Keras namespace, in float32, with untrained weights."""
@@ -117,22 +112,20 @@ def find_source(run: str | os.PathLike[str] | None) -> tuple[Path, Sidecar]:
     return path, sidecar
 
 
-def edge_tpu_changes(sidecar: Sidecar) -> dict[str, Any]:
-    """The hyperparameters that give a trained model's Edge TPU form.
+def require_edge_tpu(sidecar: Sidecar) -> None:
+    """Refuse the Edge TPU form of a model that has no other form than its own.
 
     Raises:
-        CrackError: if the model has no other form than its own.
+        CrackError: naming the model.
     """
     if "edge_tpu" not in get_model(sidecar.model).hyperparameters:
         raise CrackError(f"--edge-tpu: {sidecar.model} has one form only. Export it as it is.")
-    return {"edge_tpu": True}
 
 
-def file_stem(sidecar: Sidecar, changes: dict[str, Any]) -> str:
+def file_stem(sidecar: Sidecar, edge_tpu: bool = False) -> str:
     """What the files of an export are called, before the scheme; an adapted model's not as those of the model that it was made from."""
-    return "-".join(
-        (sidecar.model, *(["adapted"] if "adapted" in sidecar.training else []), *(["edge"] if changes else []))
-    )
+    marks = {"adapted": "adapted" in sidecar.training, "edge": edge_tpu}
+    return "-".join((sidecar.model, *(name for name, holds in marks.items() if holds)))
 
 
 def load_data(config: ExportConfig, manifest: Manifest, path: Path, sidecar: Sidecar, needs_train: bool) -> Data:

@@ -19,7 +19,7 @@ from crack_tf.models.keras_models import load_keras, predict_logits
 from crack_tf.quantisation.bias_correction import correct_bias
 from crack_tf.quantisation.compare import Measured, Reference, measure_maps, measure_tiles
 from crack_tf.quantisation.config import CHECKPOINT, PARTS, ExportConfig, ExportResult, part_of
-from crack_tf.quantisation.data import Data, Source, edge_tpu_changes, file_stem, find_source, load_data, run_manifest
+from crack_tf.quantisation.data import Data, Source, file_stem, find_source, load_data, require_edge_tpu, run_manifest
 from crack_tf.quantisation.fine_tune import quantise_aware
 from crack_tf.quantisation.model_card import comparison_plot, model_card
 from tflite import convert
@@ -118,11 +118,12 @@ def export_all(
         raise CrackError(
             f"--second-view {config.second_view}: {path} draws maps, and only a classifier looks twice. Leave it out."
         )
-    changes = edge_tpu_changes(sidecar) if config.edge_tpu else {}
+    if config.edge_tpu:
+        require_edge_tpu(sidecar)
     folder = path.parent / "export" if out is None else Path(out)
     if folder.exists() and not folder.is_dir():
         raise CrackError(f"--out {out} is a file: name a folder.")
-    stems = {one.scheme: folder / f"{file_stem(sidecar, changes)}-{one.scheme}" for one in configs}
+    stems = {one.scheme: folder / f"{file_stem(sidecar, config.edge_tpu)}-{one.scheme}" for one in configs}
     inputs = (None if run is None else os.fspath(run), config.data or None)
     manifest = prepare(config.data, config.policy) if config.data and resume else None
     pending = [one for one in configs if not already_done(stems[one.scheme], sidecar, one, existing, inputs, manifest)]
@@ -131,7 +132,7 @@ def export_all(
         return results
     use_tensorflow()
 
-    source = Source(path, sidecar, load_keras(path).get_weights(), changes)
+    source = Source(path, sidecar, load_keras(path).get_weights(), config.edge_tpu)
     raw_model = source.keras_model(raw_pixels=True)
     if manifest is None:
         manifest = prepare(config.data, config.policy) if config.data else run_manifest(path, sidecar)
@@ -239,7 +240,7 @@ def export_scheme(config: ExportConfig, source: Source, data: Data, reference: A
         sidecar, found = measure(config, path, graph, source, data, reference, details)
         comparison = found.comparison
         require_kept(config, comparison, name)
-        write_json(folder / f"{name}.comparison.json", comparison_record(sidecar, comparison))
+        write_comparison(folder / f"{name}.comparison.json", sidecar, comparison)
         title = f"{name} against float on {len(data.measured):,} tiles of {data.manifest.name}, {data.measured_split}"
         picture = folder / f"{name}.comparison.png"
         comparison_plot(found.reference, found.quantised, found.labels, comparison, title, picture)
@@ -361,19 +362,23 @@ def measure(
     return sidecar, found
 
 
-def comparison_record(sidecar: Sidecar, comparison: Comparison) -> dict[str, Any]:
-    """What the comparison JSON holds: which file, on what, and the numbers."""
-    return {
-        "format": "crack_tf.comparison/1",
-        "file": sidecar.file,
-        "sha256": sidecar.sha256,
-        "source_sha256": sidecar.training["source_sha256"],
-        **{key: sidecar.metrics[key] for key in ("dataset", "split", "manifest_sha256")},
-        **comparison.as_dict(),
-        "versions": sidecar.versions,
-        "git_revision": sidecar.git_revision,
-        "created": sidecar.created,
-    }
+def write_comparison(path: Path, sidecar: Sidecar, comparison: Comparison) -> None:
+    """The comparison as a file: of which model, on what, and the numbers."""
+    about = {key: sidecar.metrics[key] for key in ("dataset", "split", "manifest_sha256") if key in sidecar.metrics}
+    write_json(
+        path,
+        {
+            "format": "crack_tf.comparison/1",
+            "file": sidecar.file,
+            "sha256": sidecar.sha256,
+            "source_sha256": sidecar.training.get("source_sha256"),
+            **about,
+            **comparison.as_dict(),
+            "versions": sidecar.versions,
+            "git_revision": sidecar.git_revision,
+            "created": sidecar.created,
+        },
+    )
 
 
 def summary_line(path: Path, sidecar: Sidecar, comparison: Comparison, graph: Graph) -> str:

@@ -12,14 +12,15 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from crack_tf.adaptation.base import Base
-from crack_tf.adaptation.bench import Bench, ask
+from crack_tf.adaptation.bench import Bench, Ready, ask
 from crack_tf.adaptation.candidates import TRIALS, Trial
 from crack_tf.adaptation.config import AdaptConfig
-from crack_tf.adaptation.deliver import build, labels_record
+from crack_tf.adaptation.deliver import build
 from crack_tf.adaptation.elsewhere import Elsewhere
 from crack_tf.adaptation.features import FINE_BLOCK, Network, renormalised, shipped_looks
-from crack_tf.adaptation.guard import Answers, as_rows, compare_here
+from crack_tf.adaptation.guard import Answers, compare_here
 from crack_tf.adaptation.head import Head
+from crack_tf.adaptation.sources import TILES
 from crack_tf.adaptation.tiles import COMPOSED, PERSON, SiteTiles
 from crack_tf.adaptation.verdict import UNCHANGED
 from crack_tf.common import progress
@@ -98,21 +99,15 @@ def test_an_adapted_file_looks_as_the_shipped_one_and_tells_its_own_threshold(
     trial = Trial("head", logits, logits, [logits], lambda: once.model, note="fitted")
     answers = Answers(logits, border)
     row = replace(compare_here("head", labels, photos, answers, answers, border, 1.0), asked_recall=UNCHANGED)
-    record: dict[str, Any] = {
-        "to": "walls",
-        "from": "sharp",
-        "candidate": "head",
-        "choice": "fitted",
-        "shapes": [],
-        "not_checked": [],
-    }
-    record |= {"from_sha256": sidecar.sha256, "labels": labels_record(bench), "here": as_rows([row])[0]}
-    built = build(bench, trial, row, record, tmp_path / "built", tmp_path / "tiles", "bridge")
+    built = build(Ready(TILES, bench, ("head",), (), (), ()), trial, row, tmp_path / "bridge")
     found = read_sidecar(built.file)
     assert found.second_view == 3
     int8 = ask(load_predictor(built.file), images)
     assert np.corrcoef(int8, logits)[0, 1] > 0.5  # rounding an untrained network costs much
-    assert built.threshold == found.threshold.logit == found.training["adapted"]["here"]["threshold"]
+    record = found.training["adapted"]
+    assert built.threshold == found.threshold.logit == record["here"]["threshold"]
+    assert (record["to"], record["kind"], record["choice"]) == ("walls", TILES, "fitted")
+    assert found.training["run"] == "bridge"
     card = built.file.with_name(built.file.name.replace(".tflite", ".md")).read_text(encoding="utf-8")
     assert "by the candidate *head* (fitted)." in card
     assert "Its threshold lies as high as the shipped one" in card
