@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 
 from crack_tf.models.shipped import FOLDER, MANIFEST, ROLES, ZooModel, check, read_zoo
 from tflite.cli import Parser, named_path, positive_int, run_main
@@ -66,20 +67,10 @@ def run(args: argparse.Namespace) -> None:
         CrackError: if there is no zoo in the folder; see also `load`, `check` and `crack_tf.zoo.add.add`.
     """
     if args.command == "add":
-        from crack_tf.zoo.add import add
+        from crack_tf.zoo.add import AddConfig, add
 
-        model = add(
-            args.run,
-            args.name,
-            zoo=args.zoo,
-            default=args.default,
-            tflite=args.tflite,
-            tile_side=args.tile_side,
-            summary=args.summary,
-            citation=args.citation,
-            round_weights=args.round_weights,
-            overwrite=args.overwrite,
-        )
+        config = AddConfig(**{entry.name: getattr(args, entry.name) for entry in fields(AddConfig)})
+        model = add(args.run, config, args.zoo, overwrite=args.overwrite)
         print(f"{model.name}: {model.size / 1000:,.0f} kB, {model.summary}")
         return
     if not (args.zoo / MANIFEST).is_file():

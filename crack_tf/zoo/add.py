@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crack_tf.data.registry import DATASETS
@@ -58,31 +58,43 @@ _RENEWED = ".renewed"  # folder of a zoo: all that a renewal changes, whole befo
 _SEED = 20_260_101  # of the golden tiles; nothing is trained on this set
 
 
-def add(
-    run: Path,
-    name: str,
-    *,
-    zoo: Path,
-    default: bool = False,
-    tflite: Path | None = None,
-    tile_side: int | None = None,
-    summary: str | None = None,
-    citation: str | None = None,
-    round_weights: bool = False,
-    overwrite: bool = False,
-) -> ZooModel:
+@dataclass(frozen=True)
+class AddConfig:
+    """How a run becomes a model of a zoo.
+
+    Attributes:
+        name: of the model; lower-case letters, digits, dots, hyphens and underscores.
+        default: whether `load()` shall mean this model; the first one always is.
+        tflite: which export; None for the quantisation-aware int8 one, else the post-training one.
+        tile_side: of the training tiles in pixels; None: by data set, see `tflite.device.tiles.training_side`.
+        summary: one line; None: made from the sidecar.
+        citation: of the training data; None for the registry's.
+        round_weights: halve the float model's file, see `crack_tf.zoo.rounded`; its sidecar then names the hash it had.
+
+    Raises:
+        CrackError: if the name has other characters.
+    """
+
+    name: str
+    default: bool = False
+    tflite: Path | None = None
+    tile_side: int | None = None
+    summary: str | None = None
+    citation: str | None = None
+    round_weights: bool = False
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", self.name):
+            raise CrackError(f"--name {self.name!r}: use lower-case letters, digits, dots, hyphens and underscores.")
+
+
+def add(run: Path, config: AddConfig, zoo: Path, *, overwrite: bool = False) -> ZooModel:
     """Copy a finished run into a zoo, atomically: the manifest names it when all its files are there and checked.
 
     Args:
         run: folder with model.keras, and exports in `export`.
-        name: of the model; lower-case letters, digits, dots, hyphens and underscores.
+        config: under which name, and how.
         zoo: folder of the zoo; made if missing.
-        default: whether `load()` shall mean this model; the first one always is.
-        tflite: which export; default: the quantisation-aware int8 one, else the post-training one.
-        tile_side: of the training tiles in pixels; default: by data set, see `tflite.device.tiles.training_side`.
-        summary: one line; default: made from the sidecar.
-        citation: of the training data; default: the registry's.
-        round_weights: halve the float model's file, see `crack_tf.zoo.rounded`; its sidecar then names the hash it had.
         overwrite: replace a model of that name.
 
     Returns:
@@ -92,14 +104,13 @@ def add(
         CrackError: if a file is missing, the files do not belong together, the licence does not allow it, the model answers
             no synthetic tile clearly, the name is taken, or the zoo would grow too large.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
-        raise CrackError(f"--name {name!r}: use lower-case letters, digits, dots, hyphens and underscores.")
+    name = config.name
     _put_renewed(zoo)
     version, models = read_zoo(zoo) if (zoo / MANIFEST).is_file() else (0, {})
     target = zoo / name
     hint = "Choose another --name, or add --overwrite."
-    check_folder(target, _ADDED, overwrite, inputs=(run, tflite), hint=hint)
-    sources = find_files(run, tflite)
+    check_folder(target, _ADDED, overwrite, inputs=(run, config.tflite), hint=hint)
+    sources = find_files(run, config.tflite)
     sidecar = read_sidecar(sources["tflite"])
     _check_origin(sources, sidecar)
 
@@ -109,9 +120,9 @@ def add(
             shutil.copyfile(source, partial / source.name)
         card = partial / sources["card"].name
         write_text(card, with_front_matter(card.read_text(encoding="utf-8"), sidecar))
-        if round_weights:
+        if config.round_weights:
             _round(sources["keras"], partial / sources["keras"].name)
-        side = tile_side or training_side(sidecar)
+        side = config.tile_side or training_side(sidecar)
         for role in _MODELS:
             path = partial / sources[role].name
             _state_side(path, side, path)
@@ -123,10 +134,10 @@ def add(
             scheme=sidecar.scheme,
             image_size=sidecar.image_size,
             tile_side=side,
-            summary=_labelled(summary or _summary(sidecar), sidecar),
-            trained_on=_trained_on(sidecar, citation),
+            summary=_labelled(config.summary or _summary(sidecar), sidecar),
+            trained_on=_trained_on(sidecar, config.citation),
             licence=sidecar.licence,
-            default=default or not any(other.default for other in others if other.task == sidecar.task),
+            default=config.default or not any(other.default for other in others if other.task == sidecar.task),
             files={role: _describe(partial / names[role], name) for role in ROLES},
             golden=golden,
             tolerance=_tolerance(sidecar),
