@@ -53,7 +53,7 @@ from crack_tf.photo.foreground import Foreground, Given, Prompt
 from crack_tf.photo.grabcut import GrabCut
 from crack_tf.photo.gsd import GroundSampling, ScaleRefusedError, implausible, photo_size, too_coarse
 from crack_tf.photo.limits import CANNOT_TELL, Untold, column, tell
-from crack_tf.photo.measure import find_scale, min_length, write_cracks
+from crack_tf.photo.measure import Drawing, find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
 from crack_tf.photo.overlay import ABOUT_WORDS
 from tflite.arguments import check_types
@@ -201,24 +201,36 @@ def segment_photos(
             raise CrackError(f"--resume: there is no run in {out}. Leave --resume out to start one.")
         lock = stack.enter_context(FolderLock(out, busy))
         settings = open_out(out, config, segmenter, resume, overwrite, (*paths, config.model))
-        return work(photos, skipped, config, segmenter, out, settings, resume, lock)
+        return work(photos, skipped, Session(config, segmenter, out, settings, lock), resume)
 
 
-def work(
-    photos: list[Named],
-    skipped: int,
-    config: SegmentConfig,
-    segmenter: Segmenter,
-    out: Path,
-    settings: str,
-    resume: bool,
-    lock: FolderLock,
-) -> Segmented:
-    """Do the photographs that are not done yet, in a folder that is this process's. See `segment_photos`.
+@dataclass(frozen=True)
+class Session:
+    """What one call does its photographs with.
 
-    Args:
-        settings: sha256 of the settings file.
+    Attributes:
+        config: how cracks are drawn and measured.
+        segmenter: the model.
+        out: folder, which is this process's.
+        settings: sha256 of the settings file in it.
+        lock: of it.
     """
+
+    config: SegmentConfig
+    segmenter: Segmenter
+    out: Path
+    settings: str
+    lock: FolderLock
+
+    @property
+    def cut(self) -> float:
+        """The probability from which a pixel is crack."""
+        return cut(self.config, self.segmenter)
+
+
+def work(photos: list[Named], skipped: int, session: Session, resume: bool) -> Segmented:
+    """Do the photographs that are not done yet. See `segment_photos`."""
+    config, segmenter, out = session.config, session.segmenter, session.out
     places = [
         Place(photo, out / Path(photo.overlay).relative_to("overlays").with_suffix(""), len(photos) == 1)
         for photo in photos
@@ -230,11 +242,11 @@ def work(
     done_before, marks_unclear, doubtful = 0, 0, False
     with SegmenterPool(segmenter, jobs) as pool:
         for number, place in enumerate(places, 1):
-            record = place.finished(settings, answers) if resume else None
+            record = place.finished(session.settings, answers) if resume else None
             done_before += record is not None
             if record is None:
                 title = f"{number}/{len(places)} {place.photo.path.name}"
-                record = handle(place, config, segmenter, pool, title, settings, lock)
+                record = handle(place, session, pool, title)
                 say_now(numbered(number, len(places), report_line(record)))
             rows.append(row_of(record, place.folder.relative_to(out)))
             cracks, others = record.get("cracks", ()), record.get("unclear", ())
@@ -244,7 +256,7 @@ def work(
                 told += [mark[column(limit)] for mark in cracks]
                 why[limit] += [why_untold(limit, mark) for mark in cracks if mark[column(limit)] == CANNOT_TELL]
             # After every photograph: a run that is stopped leaves the table of what is done.
-            lock.check(SETTINGS)
+            session.lock.check(SETTINGS)
             write_csv(out / PHOTOS, rows, COLUMNS)
     unreadable = sum(row["status"] == UNREADABLE for row in rows)
     cracked = sum(bool(row["cracks"]) for row in rows)
@@ -334,15 +346,7 @@ def cut(config: SegmentConfig, segmenter: Segmenter) -> float:
     return segmenter.threshold_probability if config.threshold is None else float(config.threshold)
 
 
-def handle(
-    place: Place,
-    config: SegmentConfig,
-    segmenter: Segmenter,
-    pool: SegmenterPool,
-    title: str,
-    settings: str,
-    lock: FolderLock,
-) -> dict[str, Any]:
+def handle(place: Place, session: Session, pool: SegmenterPool, title: str) -> dict[str, Any]:
     """One photograph's files; returns the record of its cracks.json, or of its being unreadable.
 
     Where its own data give no scale, it is refused if the place is `alone`; among others it is measured in pixels, with a note.
@@ -350,7 +354,7 @@ def handle(
     Raises:
         CrackError: if the foreground or the scale does not fit the photograph.
     """
-    photo = place.photo
+    photo, config, sidecar = place.photo, session.config, session.segmenter.sidecar
     if photo.trouble is not None:
         return {"photo": photo.name, "status": UNREADABLE, "reason": photo.trouble}
     try:
@@ -370,18 +374,21 @@ def handle(
     limits = None if foreground is None or found else foreground.mask
     with _Progress(title) as progress:
         probability = segment_at_scales(
-            pixels, pool, cut(config, segmenter), overlap=config.overlap, foreground=limits, progress=progress.show
+            pixels, pool, session.cut, overlap=config.overlap, foreground=limits, progress=progress.show
         )
     if picture.opaque is not None:  # what was made up for transparent pixels shows no crack
         probability = np.where(picture.opaque, probability, np.float32(0))
-    mask, left_out, unknown = _told_apart(probability >= cut(config, segmenter), picture.opaque, foreground, found)
-    if left_out is not None and left_out.mean() > _MAX_CRACK_SHARE:
-        told = f"{left_out.mean():.0%} of the photograph is called crack and not taken for concrete: not measured"
-        left_out, note = None, told if note is None else f"{note} {told}"
+    drawing = _told_apart(probability >= session.cut, picture.opaque, foreground, found)
+    mask = drawing.mask
+    if drawing.left_out is not None and drawing.left_out.mean() > _MAX_CRACK_SHARE:
+        told = (
+            f"{drawing.left_out.mean():.0%} of the photograph is called crack and not taken for concrete: not measured"
+        )
+        drawing, note = replace(drawing, left_out=None), told if note is None else f"{note} {told}"
     if missing := missing_share(picture.opaque):
         told = f"{missing:.0%} of the photograph is transparent: nothing is known of what is not shown there"
         note = told if note is None else f"{note}; {told}"
-    lock.check(SETTINGS)
+    session.lock.check(SETTINGS)
     (place.folder / RECORD).unlink(missing_ok=True)  # until the new files are whole
     save_grey(place.folder / "probability.png", np.rint(probability * 255))
     save_grey(place.folder / "mask.png", mask * 255)
@@ -394,14 +401,14 @@ def handle(
         "photo": photo.name,
         "bytes": file.bytes,
         "file": file.as_json(),
-        "settings_sha256": settings,
+        "settings_sha256": session.settings,
         "status": SEGMENTED,
         "reason": None if plausible else f"{mask.mean():.0%} of the photograph is called crack: not measured",
-        "model": model_name(segmenter.sidecar),
-        "model_sha256": segmenter.sidecar.sha256,
-        "licence": segmenter.sidecar.licence,
-        "threshold": cut(config, segmenter),
-        "tile": segmenter.image_size,
+        "model": model_name(sidecar),
+        "model_sha256": sidecar.sha256,
+        "licence": sidecar.licence,
+        "threshold": session.cut,
+        "tile": session.segmenter.image_size,
         "overlap": config.overlap,
         "foreground": None if foreground is None else {"backend": foreground.backend, "share": foreground.share},
         "seams": steps and {**asdict(steps), "ratio": steps.ratio if np.isfinite(steps.ratio) else None},
@@ -410,15 +417,9 @@ def handle(
         "mm_per_pixel": None if scale is None else scale.mm_per_pixel,
         "note": "; ".join(text for text in (note, None if scale is None else scale.note) if text) or None,
     }
-    mask = mask if plausible else np.zeros_like(mask)
+    drawing = drawing if plausible else replace(drawing, mask=np.zeros_like(mask))
     with _Progress(f"{title}: measuring", bar_format="{desc}"):
-        write_cracks(
-            *(place.folder, mask, scale, config.measure, record, pixels, left_out),
-            by_model=True,
-            unknown=unknown,
-            opaque=picture.opaque,
-            started=started,
-        )
+        write_cracks(place.folder, drawing, scale, config.measure, record, picture, started)
     return read_json(place.folder / RECORD)
 
 
@@ -434,10 +435,8 @@ def _scale_of(place: Place, config: SegmentConfig, shape: tuple[int, ...]) -> tu
         return None, f"no scale: {error}"
 
 
-def _told_apart(
-    drawn: np.ndarray, opaque: np.ndarray | None, foreground: Foreground | None, found: bool
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """What counts of what was drawn, what is told as unclear, and where nothing is known; all bool (height, width), or None for nothing.
+def _told_apart(drawn: np.ndarray, opaque: np.ndarray | None, foreground: Foreground | None, found: bool) -> Drawing:
+    """What counts of what was drawn, what is told as unclear, and where nothing is known.
 
     Args:
         drawn: by the model.
@@ -447,11 +446,11 @@ def _told_apart(
     """
     unknown = None if opaque is None else ~opaque
     if foreground is None:
-        return drawn, None, unknown
+        return Drawing(drawn, True, unknown=unknown)
     mask = with_ends(drawn, foreground.mask) if found else drawn & foreground.mask
     left_out = drawn & ~mask if found else None
     beyond = ~foreground.mask if left_out is None else left_out
-    return mask, left_out, beyond if unknown is None else unknown | beyond
+    return Drawing(mask, True, left_out, beyond if unknown is None else unknown | beyond)
 
 
 def find_foreground(text: str, prompt: Prompt, pixels: np.ndarray) -> Foreground | None:

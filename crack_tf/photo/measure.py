@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from crack_tf.photo.skeleton import directions, runs
 from crack_tf.photo.view import View, view_of
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
+from tflite.images import Picture
 from tflite.place.exposure import read_exposure
 from tflite.transparency import for_people
 
@@ -69,36 +70,47 @@ def find_scale(config: MeasureConfig, shape: tuple[int, ...], photo: Path | None
     return None
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """What was drawn as crack, bool (height, width) each.
+
+    Attributes:
+        mask: the cracks.
+        by_model: whether a model drew it: then parts of one crack are put together, and short marks are left out unless the
+            configuration says how short. What a person draws apart is two cracks, and meant however short.
+        left_out: what was drawn where a foreground sees no concrete; or None. It is told as unclear, but for marks shorter than
+            `MIN_LENGTH_PX`: leaves and gravel are full of them.
+        unknown: where nothing was looked for, see `measure_cracks`; or None.
+    """
+
+    mask: np.ndarray
+    by_model: bool = False
+    left_out: np.ndarray | None = None
+    unknown: np.ndarray | None = None
+
+
 def write_cracks(
     out: Path,
-    mask: np.ndarray,
+    drawing: Drawing,
     scale: GroundSampling | None,
     config: MeasureConfig,
     record: Mapping[str, Any],
-    photo: np.ndarray | None = None,
-    left_out: np.ndarray | None = None,
-    by_model: bool = False,
-    unknown: np.ndarray | None = None,
-    opaque: np.ndarray | None = None,
+    picture: Picture | None = None,
     started: float | None = None,
 ) -> Marks:
     """Measure the cracks of a mask and write the files; cracks.json comes last and says that the others are whole.
 
     Args:
         out: folder.
-        mask: bool (height, width).
+        drawing: the cracks.
         scale: ground sampling distance, or None for pixels.
         config: which cracks count.
         record: further entries of cracks.json, in front.
-        photo: uint8 (height, width, 3), to measure widths in and for the overlay; None for the mask's widths and no overlay.
-        left_out: bool (height, width), what was drawn where a foreground sees no concrete; or None. It is told as unclear, but for
-            marks shorter than `MIN_LENGTH_PX`: leaves and gravel are full of them.
-        by_model: whether a model drew it: then parts of one crack are put together, and short marks are left out unless `config` says
-            how short. What a person draws apart is two cracks, and meant however short.
-        unknown: bool (height, width), where nothing was looked for, see `measure_cracks`; or None.
-        opaque: bool (height, width), False where `photo` was made up, see `tflite.images.Picture`; or None.
+        picture: to measure widths in and for the overlay; None for the mask's widths and no overlay.
         started: by `time.perf_counter`, when the work on the photograph began: `seconds` of cracks.json count from then; or None.
     """
+    mask, left_out, by_model = drawing.mask, drawing.left_out, drawing.by_model
+    photo = None if picture is None else picture.pixels
     mm_per_pixel = None if scale is None else scale.mm_per_pixel
     min_area = MIN_AREA if config.min_area is None else config.min_area
     view = None
@@ -116,19 +128,17 @@ def write_cracks(
     if left_out is not None:
         least = max(MIN_LENGTH_PX, shortest)
         outside = [crack for crack in measured(without_specks(left_out, least / 2)) if crack.length_px >= least]
-    marks = tell_apart(measured(mask, unknown), shortest, outside)
+    marks = tell_apart(measured(mask, drawing.unknown), shortest, outside)
     patterns = _pattern_columns(marks.cracks, mask.size, mm_per_pixel)
     rows = [_row(crack, limits) | more for crack, more in zip(marks.cracks, patterns, strict=True)]
     rows += [_row(crack, limits) for crack in marks.unclear]
     write_csv(out / TABLE, rows, (*TABLE_COLUMNS, *map(column, limits)))
     profiles = [row for crack in marks.cracks for row in profile_rows(crack, view)]
     write_csv(out / PROFILES, profiles, PROFILE_COLUMNS)
-    if photo is not None:
-        drawn = mask if left_out is None else mask | left_out
+    if picture is not None:
+        drawn, shown = mask if left_out is None else mask | left_out, for_people(picture.pixels, picture.opaque)
         with atomic_path(out / OVERLAY) as temporary:
-            draw_cracks(for_people(photo, opaque), [*marks.cracks, *marks.unclear], drawn, short=marks.short).save(
-                temporary
-            )
+            draw_cracks(shown, [*marks.cracks, *marks.unclear], drawn, short=marks.short).save(temporary)
     write_json(
         out / RECORD,
         {

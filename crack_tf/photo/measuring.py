@@ -13,7 +13,7 @@ from crack_tf.photo.doubt import others
 from crack_tf.photo.gsd import GroundSampling
 from crack_tf.photo.limits import tell
 from crack_tf.photo.masks import check_crack_mask, lay_on_photo, read_mask
-from crack_tf.photo.measure import find_scale, min_length, write_cracks
+from crack_tf.photo.measure import Drawing, find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
 from crack_tf.photo.overlay import caption, words_of
 from tflite.arguments import check_path, check_types
@@ -140,11 +140,10 @@ def measure_mask(
     photo = None if config.photo is None else Path(config.photo)
     check_folder(folder, OUTPUT, overwrite, inputs=(path, photo, config.foreground))
     picture = None if photo is None else load_picture(photo)
-    pixels, opaque = (None, None) if picture is None else (picture.pixels, picture.opaque)
     drawn = check_crack_mask(read_mask(path, threshold=config.threshold, invert=config.invert), name=str(path))
     by_model = is_drawn(path.read_bytes())
-    if photo is not None and pixels is not None:
-        drawn, notes = lay_on_photo(drawn, pixels, photo.read_bytes(), str(path), upright=by_model)
+    if photo is not None and picture is not None:
+        drawn, notes = lay_on_photo(drawn, picture.pixels, photo.read_bytes(), str(path), upright=by_model)
     else:
         notes = [OF_MASK]
     if by_model:
@@ -156,9 +155,8 @@ def measure_mask(
         drawn = drawn & ~unknown
     record = {"mask": path.name, "photo": None if photo is None else photo.name}
     with making(folder, OUTPUT, overwrite):
-        marks = write_cracks(
-            *(folder, drawn, scale, config.measure, record, pixels), by_model=by_model, unknown=unknown, opaque=opaque
-        )
+        drawing = Drawing(drawn, by_model, unknown=unknown)
+        marks = write_cracks(folder, drawing, scale, config.measure, record, picture)
     return MeasuredMask(
         folder, marks.cracks, scale, tuple(notes), marks.unclear, len(marks.short), config.measure.limits
     )
