@@ -52,7 +52,7 @@ from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.skeleton import resample
 from crack_tf.photo.thinning import thin
 from crack_tf.survey.findings import REFUTED, read_survey
-from crack_tf.survey.searching.validate import find_candidates
+from crack_tf.survey.searching.validate import Ground, Opinion, find_candidates
 from crack_tf.survey.surveying import survey
 from crack_tf.synthetic.flight import write_flight
 from crack_tf.synthetic.flight_plan import Plan
@@ -182,7 +182,7 @@ def drawn_by_model(photo: Photo, pool: SegmenterPool, threshold: float) -> Lines
 
     height, width = photo.mask.shape
     tile = Tile(Box(0, 0, height, width), 10.0, 1.0, True)
-    found = find_candidates(photo.pixels, [tile], photo.known, ask, threshold, True)
+    found = find_candidates(photo.pixels, [tile], Ground(photo.known, sharp=True), Opinion(ask, threshold))
     return [candidate.centreline for candidate in found if candidate.length_px is not None]
 
 

@@ -39,7 +39,7 @@ from crack_tf.models.shipped import find_model
 from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.doubt import MIN_LENGTH_PX
 from crack_tf.photo.joining import join_cracks
-from crack_tf.survey.searching.validate import find_candidates
+from crack_tf.survey.searching.validate import Ground, Opinion, find_candidates
 from studies.one_crack import on_cracks
 from tflite.cli import named_path, run_main
 from tflite.device.tiles import Box
@@ -65,7 +65,7 @@ def drawn_by_model(pixels: np.ndarray, pool: SegmenterPool, threshold: float) ->
         return segment_at_scales(image, pool, threshold, foreground=region)
 
     tile = Tile(Box(0, 0, *pixels.shape[:2]), 10.0, 1.0, True)
-    found = find_candidates(pixels, [tile], None, ask, threshold)
+    found = find_candidates(pixels, [tile], Ground(), Opinion(ask, threshold))
     return [
         (one.centreline, one.length_px, one.ranges[0].low, one.ranges[0].high, bool(one.touches_border))
         for one in found

@@ -32,7 +32,7 @@ from crack_tf.models.shipped import find_model
 from crack_tf.photo.cracks import measure_cracks
 from crack_tf.photo.limits import BELOW, EXCEEDS, judge
 from crack_tf.photo.ranges import Range, in_millimetres
-from crack_tf.survey.searching.validate import find_candidates
+from crack_tf.survey.searching.validate import Ground, Opinion, find_candidates
 from studies.drawn_widths import SIDE, DrawnCrack, draw_crack, perturbed_mask
 from tflite.cli import named_path, positive_float, positive_int, run_main
 from tflite.device.tiles import Box
@@ -97,7 +97,8 @@ def measure(drawn: DrawnCrack, through: str, segmenter: Segmenter) -> dict[str, 
             return np.where(region, segment(image, segmenter), np.float32(0))
 
         tile = Tile(Box(0, 0, SIDE, SIDE), 10.0, 1.0, True)
-        for each in find_candidates(drawn.photo, [tile], None, ask, segmenter.threshold_probability):
+        opinion = Opinion(ask, segmenter.threshold_probability)
+        for each in find_candidates(drawn.photo, [tile], Ground(), opinion):
             measured = (each.length_px, each.mean_width_px, each.max_width_px)
             if each.ranges is not None and each.widest is not None:
                 known = tuple(float(value) for value in measured if value is not None)

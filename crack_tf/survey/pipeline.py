@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from crack_tf.common.progress import numbered
 from crack_tf.photo.faces import Face
 from crack_tf.photo.gsd import SIZE, too_coarse
+from crack_tf.survey.certificates.certificate import Certificate
 from crack_tf.survey.comparison.comparing import compare_surveys
 from crack_tf.survey.comparison.since import Earlier, Since
 from crack_tf.survey.comparison.since_files import remove_since, write_since
@@ -48,7 +49,7 @@ from crack_tf.survey.report.page import write_page
 from crack_tf.survey.reviews.review import Kept, as_kept, keep_review, read_kept
 from crack_tf.survey.searching.crew import Crew
 from crack_tf.survey.searching.quality import told_of_none, warn_of_unseen
-from crack_tf.survey.searching.search import Searched, Stopwatch
+from crack_tf.survey.searching.search import Performance, Searched, Stopwatch
 from crack_tf.survey.severity import in_order, severity_of
 from crack_tf.survey.source import UNREADABLE, Item, Source
 from crack_tf.survey.store import PERFORMANCE, Store
@@ -126,15 +127,13 @@ class Run:
         for line, size in self.crew.work(items, self._keep):
             handled, pixels = handled + 1, pixels + size
             self.tell(numbered(known + handled, len(self._names), line) if counts else line)
-        self._performance = self.watch.report(handled, pixels / 1e6, self.crew.jobs)
-        self._performance["search_seconds"] = round(
-            self.store.search_seconds + (self._performance["seconds"] if handled else 0), 2
-        )
+        before = self.store.search_seconds
+        self._performance = self.watch.performance(handled, pixels / 1e6, self.crew.jobs, before)
         return handled, len(self._names) - handled
 
     def finish(
         self, models: dict[str, dict[str, Any]], settings: dict[str, Any], *, one_file: bool = False
-    ) -> tuple[Survey, dict[str, Any]]:
+    ) -> tuple[Survey, Performance]:
         """Merge and write everything.
 
         Args:
@@ -153,7 +152,7 @@ class Run:
         self.kept = (None, "") if given is None else as_kept(given, survey)
         review = self.kept[0]
         self.coverage = coverage_of(survey, review)
-        self._performance["merge_seconds"] = round(time.monotonic() - started, 2)
+        merge_seconds = round(time.monotonic() - started, 2)
         out = self.store.folder
         before, now = self._faces_before(), faces_of(survey.settings)
         self._rescale_profiles(survey, now, before)
@@ -173,11 +172,18 @@ class Run:
             keep_review(out, replace(given, survey=survey_id(survey)))
         write_tables(out, survey, self.coverage, self.kept)
         write_survey(out, survey)
-        write_page(out, survey, kept=self.kept, one_file=one_file, coverage=self.coverage, since=self.since)
-        self._performance["peak_memory_mb"] = round(peak_rss_mb())
-        if self._performance["megapixels"]:  # else nothing was searched, and what is told of an earlier call stays
-            write_json(out / PERFORMANCE, self._performance)
-        return survey, self._performance
+        self.show(survey, one_file)
+        speed = replace(self._performance, merge_seconds=merge_seconds, peak_memory_mb=round(peak_rss_mb()))
+        if speed.megapixels:  # else nothing was searched, and what is told of an earlier call stays
+            write_json(out / PERFORMANCE, asdict(speed))
+        return survey, speed
+
+    def show(self, survey: Survey, one_file: bool, certificate: Certificate | None = None) -> None:
+        """Write the report, once `finish` knows what it tells."""
+        out, kept, coverage = self.store.folder, self.kept, self.coverage
+        write_page(
+            out, survey, kept=kept, one_file=one_file, coverage=coverage, certificate=certificate, since=self.since
+        )
 
     def _faces_before(self) -> tuple[Face, ...]:
         """The faces that were declared in the last call; none in the first one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -27,12 +27,11 @@ from crack_tf.survey.geometry.position_ranges import SETTING, PositionRanges, le
 from crack_tf.survey.geometry.scales import ask_for_lens
 from crack_tf.survey.ledger import Coverage
 from crack_tf.survey.pipeline import Run
-from crack_tf.survey.report.page import write_page
 from crack_tf.survey.reviews.review import FILE_NAME as REVIEW
 from crack_tf.survey.reviews.review import Review, read_kept
 from crack_tf.survey.searching.cluster import ClusterCrew
 from crack_tf.survey.searching.crew import Crew, ThreadCrew
-from crack_tf.survey.searching.search import Plan, Searcher
+from crack_tf.survey.searching.search import Performance, Plan, Searcher
 from crack_tf.survey.source import Source, file_hash, is_video, open_source
 from crack_tf.survey.store import SETTINGS, Store
 from crack_tf.survey.truth import Comparison, compare, read_truth
@@ -70,7 +69,7 @@ class SurveyResult:
 
     folder: Path
     survey: Survey
-    speed: Mapping[str, Any]
+    speed: Performance
     handled: int
     done_before: int
     comparison: Comparison | None
@@ -151,13 +150,10 @@ def survey(
     faces = () if config.faces is None else read_faces(config.faces)
     earlier = None if config.since is None else open_earlier(config.since, folder)
     asked = _asked(config, faces, earlier, None if overwrite or config.title else _former_title(folder))
-    scale = Scale(config.mm_per_pixel, config.distance_m, config.focal_mm, config.sensor_width_mm)
-    scale.check()
-    clock = CameraClock(None if config.timezone is None else parse_timezone(config.timezone), config.clock_offset)
+    locator = _locator(config, faces)
     log, subtitles = _flight_log(given, config, say)
+    locator = replace(locator, log=log)
     jobs = config.jobs or int(describe()["cores"])
-    ranges = FaceRanges(faces, config.position_error_m) if config.distance_from_faces else None
-    locator = Locator(scale, log, clock, ranges)
     # Workers have other current folders.
     photos = given if config.scheduler is None else given.absolute()
     pictures, measured = _opened(photos, folder, config, locator, subtitles, jobs, say, overwrite=overwrite)
@@ -191,31 +187,27 @@ def survey(
             earlier=earlier,
         )
         handled, before = work.work()
-        # The record keeps the sidecar's thresholds and states no use: by it, surveys from before go on.
-        used = {
-            role: _described(sidecar) | {"threshold": _cut(sidecar)} | stated_use(sidecar)
-            for role, sidecar in searcher.sidecars.items()
-        }
+        used = {role: _used(sidecar) for role, sidecar in searcher.sidecars.items()}
         made, speed = work.finish(used, record | asked | {"models": used}, one_file=one_file)
         certificate = None
         if config.certify:
-            certificate = _certified(config, made, work, searcher, speed["search_seconds"])
-            write_page(
-                folder,
-                made,
-                kept=work.kept,
-                one_file=one_file,
-                coverage=work.coverage,
-                certificate=certificate,
-                since=work.since,
-            )
-    comparison = None
-    if known is not None:
-        comparison = compare(made, known)
+            certificate = _certified(config, made, work, searcher, speed.search_seconds)
+            work.show(made, one_file, certificate)
+    comparison = None if known is None else compare(made, known)
+    if comparison is not None:
         write_json(folder / "comparison.json", comparison.as_json())
     return SurveyResult(
         folder, made, speed, handled, before, comparison, work.coverage, certificate, work.since, *work.kept
     )
+
+
+def _locator(config: SurveyConfig, faces: tuple[Face, ...]) -> Locator:
+    """What the user says about exposures, without the flight log."""
+    scale = Scale(config.mm_per_pixel, config.distance_m, config.focal_mm, config.sensor_width_mm)
+    scale.check()
+    clock = CameraClock(None if config.timezone is None else parse_timezone(config.timezone), config.clock_offset)
+    ranges = FaceRanges(faces, config.position_error_m) if config.distance_from_faces else None
+    return Locator(scale, clock=clock, ranges=ranges)
 
 
 def _opened(
@@ -399,7 +391,7 @@ def _subtitles(path: Path, track: SrtTrack, say: Callable[[str], None]) -> SrtTr
 
 
 def _described(sidecar: Sidecar) -> dict[str, Any]:
-    """What a survey says about a model."""
+    """What a survey's record says about a model."""
     return {
         "name": model_name(sidecar),
         "sha256": sidecar.sha256,
@@ -408,6 +400,9 @@ def _described(sidecar: Sidecar) -> dict[str, Any]:
     }
 
 
-def _cut(sidecar: Sidecar) -> float:
-    """The probability from which a tile or pixel is crack; a map's where `photo segment` cuts it too."""
-    return cut_probability(sidecar) if sidecar.task == "segment" else sidecar.threshold.probability
+def _used(sidecar: Sidecar) -> dict[str, Any]:
+    """What a finished survey says about a model: also its use, and the probability from which a tile or pixel is crack, a map's where
+    `photo segment` cuts it too. The record states neither: by it, surveys from before go on.
+    """
+    threshold = cut_probability(sidecar) if sidecar.task == "segment" else sidecar.threshold.probability
+    return _described(sidecar) | {"threshold": threshold} | stated_use(sidecar)

@@ -79,7 +79,7 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
         *(() if found.since is None else found.since.warnings),
     )
     lines += [f"note: {warning}" for warning in notes]
-    if found.speed.get("megapixels"):
+    if found.speed.megapixels:
         lines.append(_speed(found))
     results = "report.html, findings.csv, photos.csv, findings.geojson, coverage.geojson"
     if found.since is not None:
@@ -127,8 +127,8 @@ def _conditions(found: SurveyResult) -> list[str]:
 
 def _speed(found: SurveyResult) -> str:
     speed = found.speed
-    stages = ", ".join(f"{name} {stage['share']:.0%}" for name, stage in speed["stages"].items())
+    stages = ", ".join(f"{name} {stage.share:.0%}" for name, stage in speed.stages.items())
     return (
-        f"{rate(speed['photos_per_minute'])} photographs a minute, {rate(speed['megapixels_per_second'])} megapixels a second on "
-        f"{counted(speed['jobs'], 'thread')} ({stages}); merging {speed['merge_seconds']:.1f} s; {speed['peak_memory_mb']} MB at most"
+        f"{rate(speed.photos_per_minute)} photographs a minute, {rate(speed.megapixels_per_second)} megapixels a second on "
+        f"{counted(speed.jobs, 'thread')} ({stages}); merging {speed.merge_seconds:.1f} s; {speed.peak_memory_mb} MB at most"
     )

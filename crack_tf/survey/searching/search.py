@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -32,7 +31,7 @@ from crack_tf.survey.merge import find_points
 from crack_tf.survey.pictures import as_jpeg, draw_finding
 from crack_tf.survey.profiles import profile_csv
 from crack_tf.survey.searching.quality import patches_of
-from crack_tf.survey.searching.validate import LEFT_OUT, Candidate, find_candidates, worth_a_look
+from crack_tf.survey.searching.validate import LEFT_OUT, Candidate, Ground, Opinion, find_candidates, worth_a_look
 from crack_tf.survey.searching.verify import Verifier
 from crack_tf.survey.source import MISSING, UNREADABLE, Frame, Item
 from crack_tf.survey.store import OVERLAYS, PICTURES, PROFILES
@@ -45,6 +44,41 @@ from tflite.transparency import boxes_with_pixels, for_people, missing_share
 
 _CUTS = 2  # of GrabCut; more of its five move the edge by a few pixels, and take most of the survey's time
 STAGES = ("decode", "classify", "foreground", "segment", "measure", "points", "write")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Seconds that all threads spent in one of STAGES, waiting included, and their share of those in any."""
+
+    seconds: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Performance:
+    """How fast a survey went: what performance.json holds.
+
+    Attributes:
+        photos, megapixels: searched by this call.
+        seconds: that it took.
+        photos_per_minute, megapixels_per_second: from these.
+        jobs: threads that searched.
+        stages: by STAGES.
+        search_seconds: with those of earlier calls.
+        merge_seconds: to put everything together.
+        peak_memory_mb: of this process.
+    """
+
+    photos: int
+    seconds: float
+    photos_per_minute: float
+    megapixels: float
+    megapixels_per_second: float
+    jobs: int
+    stages: Mapping[str, Stage]
+    search_seconds: float
+    merge_seconds: float = 0.0
+    peak_memory_mb: int = 0
 
 
 class Stopwatch:
@@ -69,22 +103,20 @@ class Stopwatch:
         with self._lock:
             self.seconds[name] += seconds
 
-    def report(self, photos: int, megapixels: float, jobs: int) -> dict[str, Any]:
-        """What `performance.json` holds. Shares are of all threads' time in any stage, waiting included."""
+    def performance(self, photos: int, megapixels: float, jobs: int, before: float) -> Performance:
+        """How fast it went so far; `before` are the seconds that earlier calls searched."""
         elapsed = time.monotonic() - self._started
         total = sum(self.seconds.values()) or 1.0
-        return {
-            "photos": photos,
-            "seconds": round(elapsed, 2),
-            "photos_per_minute": round(60 * photos / elapsed, 2),
-            "megapixels": round(megapixels, 6),
-            "megapixels_per_second": round(megapixels / elapsed, 3),
-            "jobs": jobs,
-            "stages": {
-                name: {"seconds": round(spent, 2), "share": round(spent / total, 4)}
-                for name, spent in self.seconds.items()
-            },
-        }
+        return Performance(
+            photos=photos,
+            seconds=round(elapsed, 2),
+            photos_per_minute=round(60 * photos / elapsed, 2),
+            megapixels=round(megapixels, 6),
+            megapixels_per_second=round(megapixels / elapsed, 3),
+            jobs=jobs,
+            stages={name: Stage(round(spent, 2), round(spent / total, 4)) for name, spent in self.seconds.items()},
+            search_seconds=round(before + (round(elapsed, 2) if photos else 0), 2),
+        )
 
 
 @dataclass(frozen=True)
@@ -202,8 +234,8 @@ class Searcher:
                 foreground = self.foreground(frame)
             with watch.stage("measure"):
                 side = self.classifier.side_for(shot.mm_per_pixel)
-                sharp, opaque = frame.boxes is not None, frame.opaque
-                candidates = self._find(image, wanted, foreground, sharp, side, watch, opaque=opaque)
+                ground = Ground(foreground, sharp=frame.boxes is not None, opaque=frame.opaque)
+                candidates = self._find(image, wanted, ground, side, watch)
         with watch.stage("measure"):
             # Of a journal's frame most was not kept.
             patches = None if frame.boxes is not None else patches_of(image, foreground)
@@ -259,26 +291,20 @@ class Searcher:
             side: of the photograph's tiles in pixels.
         """
         wanted = worth_a_look(self.classifier.score(image, boxes), self.classifier.sidecar.threshold.logit)
-        return self._find(image, wanted, foreground, False, side, Stopwatch(), trimmed=True) if wanted else []
+        return self._find(image, wanted, Ground(foreground, trimmed=True), side, Stopwatch()) if wanted else []
 
     def _find(
-        self,
-        image: np.ndarray,
-        wanted: Sequence[Tile],
-        foreground: np.ndarray | None,
-        sharp: bool,
-        side: int,
-        watch: Stopwatch,
-        trimmed: bool = False,
-        opaque: np.ndarray | None = None,
+        self, image: np.ndarray, wanted: Sequence[Tile], ground: Ground, side: int, watch: Stopwatch
     ) -> list[Candidate]:
         """Findings in positive and uncertain tiles. A sharp foreground is a journal's: only these tiles are there."""
         if self._pool is None:
-            return find_candidates(image, wanted, foreground, sharp=sharp, trimmed=trimmed)
+            return find_candidates(image, wanted, ground)
         # A journal keeps no surroundings to look at again.
-        again = None if sharp else partial(self._verifier.above, side=side)
-        segment, threshold = partial(self._segment, watch), self.classifier.sidecar.threshold.logit
-        return find_candidates(image, wanted, foreground, segment, self._cut, sharp, again, trimmed, opaque, threshold)
+        again = None if ground.sharp else partial(self._verifier.above, side=side)
+        threshold = self.classifier.sidecar.threshold.logit
+        return find_candidates(
+            image, wanted, ground, Opinion(partial(self._segment, watch), self._cut, again, threshold)
+        )
 
     def foreground(self, frame: Frame) -> np.ndarray | None:
         """Where to look: what a journal kept, or what is concrete, and never what is transparent."""

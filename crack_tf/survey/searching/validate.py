@@ -118,46 +118,66 @@ class Candidate:
     marks: tuple[Polygon, ...] = ()
 
 
+@dataclass(frozen=True)
+class Ground:
+    """Where on a photograph cracks are looked for.
+
+    Attributes:
+        foreground: bool (height, width), or None for everywhere.
+        sharp: whether its edge is exact to the pixel, as that of a journal's tiles is.
+        trimmed: whether it has lost its edge already (`without_edge`), as that of a whole photograph whose part this is.
+        opaque: bool (height, width), what the photograph shows; None for all of it.
+    """
+
+    foreground: np.ndarray | None = None
+    sharp: bool = False
+    trimmed: bool = False
+    opaque: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """Who is asked about tiles.
+
+    Attributes:
+        segment: the segmentation model.
+        threshold: where its probability is cut.
+        verify: looks at each drawn crack again, or None to take them all.
+        threshold_logit: the classifier's, to tell how sure it is; infinity where that is not known.
+    """
+
+    segment: Segment
+    threshold: float = 0.5
+    verify: Verify | None = None
+    threshold_logit: float = math.inf
+
+
 def worth_a_look(tiles: Sequence[Tile], threshold_logit: float) -> list[Tile]:
     """Positive and uncertain tiles."""
     return [tile for tile in tiles if tile.crack or tile.logit >= threshold_logit - UNCERTAIN_LOGITS]
 
 
 def find_candidates(
-    image: np.ndarray,
-    tiles: Sequence[Tile],
-    foreground: np.ndarray | None,
-    segment: Segment | None = None,
-    threshold: float = 0.5,
-    sharp: bool = False,
-    verify: Verify | None = None,
-    trimmed: bool = False,
-    opaque: np.ndarray | None = None,
-    threshold_logit: float = math.inf,
+    image: np.ndarray, tiles: Sequence[Tile], ground: Ground, opinion: Opinion | None = None
 ) -> list[Candidate]:
     """The findings of one photograph, by the rule above.
 
     Args:
         image: uint8 (height, width, 3).
         tiles: positive and uncertain ones, see `worth_a_look`.
-        foreground: bool (height, width), or None for everything.
-        segment: the segmentation model, or None.
-        threshold: where its probability is cut.
-        sharp: whether the foreground's edge is exact to the pixel, as that of a journal's tiles is.
-        verify: looks at each drawn crack again, or None to take them all.
-        trimmed: whether the foreground has lost its edge already (`without_edge`), as that of a whole photograph whose part this is.
-        opaque: bool (height, width), what the photograph shows; None for all of it.
-        threshold_logit: the classifier's, to tell how sure it is; infinity where that is not known.
+        ground: where to look.
+        opinion: the second one, or None.
 
     Returns:
         In reading order of their boxes.
     """
-    looked_at = foreground if foreground is None or trimmed else without_edge(foreground, sharp)
+    foreground, exact = ground.foreground, ground.sharp or ground.trimmed
+    looked_at = foreground if foreground is None or ground.trimmed else without_edge(foreground, ground.sharp)
     kept = [tile for tile in tiles if _share(looked_at, tile.box) >= MIN_FOREGROUND]
     positive = [tile for tile in kept if tile.crack]
     left_out = [tile for tile in tiles if tile.crack and tile not in kept]
     found = [replace(_group(group, UNCLEAR, None), note=LEFT_OUT) for group in touching(left_out)]
-    if segment is None:
+    if opinion is None:
         unasked = (replace(_group(group, UNCLEAR, None), note=NOT_ASKED) for group in touching(positive))
         return _in_order([*found, *unasked])
     if not kept:
@@ -165,26 +185,26 @@ def find_candidates(
     region = _around(image.shape[:2], [tile.box for tile in kept])
     unknown = None
     if looked_at is not None:
-        beyond = region if sharp or trimmed else region & _nearly(looked_at, opaque)
+        beyond = region if exact else region & _nearly(looked_at, ground.opaque)
         region = region & looked_at
-        probability = segment(image, region if sharp or trimmed else beyond)
-        drawn = (probability >= threshold) & beyond
+        probability = opinion.segment(image, region if exact else beyond)
+        drawn = (probability >= opinion.threshold) & beyond
         mask = with_ends(drawn, region)
-        unknown = ~looked_at if sharp else drawn & ~mask
-        if opaque is not None:
-            unknown |= ~opaque
+        unknown = ~looked_at if ground.sharp else drawn & ~mask
+        if ground.opaque is not None:
+            unknown |= ~ground.opaque
         probability = np.where(mask | region, probability, np.float32(0))
     else:
-        probability = segment(image, region)
-        mask = probability >= threshold
-    shapes, explained = _shapes(image, mask, probability, kept, verify, unknown)
+        probability = opinion.segment(image, region)
+        mask = probability >= opinion.threshold
+    shapes, explained = _shapes(image, mask, probability, kept, opinion.verify, unknown)
     found += shapes
     unexplained = [tile for tile in positive if tile not in explained]
     marked = _marked(mask, probability, unexplained)
     told = [(group, UNCLEAR, SHORT) for group in touching(marked)]
     # A crack that the classifier is sure of goes on in tiles that show less of it.
     for group in touching([tile for tile in unexplained if tile not in marked]):
-        told.append((group, *_hardly_drawn(group, mask, threshold_logit)))
+        told.append((group, *_hardly_drawn(group, mask, opinion.threshold_logit)))
     for group, validation, note in told:
         score = max(float(_cut(probability, tile.box).max()) for tile in group)
         candidate = replace(_group(group, validation, round(score, 4)), note=note)

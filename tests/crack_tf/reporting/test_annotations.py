@@ -24,6 +24,7 @@ from crack_tf.inference.tiles import Tile
 from crack_tf.reporting.annotations import CRACK, NAMES, TILE, crack_masks
 from crack_tf.survey.findings import REFUTED, Survey
 from crack_tf.survey.reviews.review import ACCEPTED, REJECTED, Decision, Review
+from crack_tf.survey.searching.search import Stopwatch
 from crack_tf.survey.surveying import SurveyResult
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tflite.device.tiles import Box
@@ -161,7 +162,7 @@ def test_a_single_answer_is_a_list_of_one(drawn: DrawnPhoto, classified: Classif
 
 def test_a_survey_gives_detections_by_photograph_and_coco(tmp_path: Path) -> None:
     survey = drawn_survey(tmp_path, 6, photos=4, seed=3)
-    result = SurveyResult(tmp_path, survey, {}, len(survey.photos), 0, None)
+    result = SurveyResult(tmp_path, survey, Stopwatch().performance(0, 0, 1, 0), len(survey.photos), 0, None)
     found = crack_tf.to_detections(result, masks=False)
     assert set(found) == {photo.name for photo in survey.photos}
     kept = [finding for finding in survey.findings if finding.validation != REFUTED]

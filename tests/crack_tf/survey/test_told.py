@@ -14,13 +14,17 @@ from crack_tf.survey.condition import count_states, describe_doubts, read_condit
 from crack_tf.survey.findings import CONFIRMED, MEANINGS, REFUTED, Survey
 from crack_tf.survey.formats.geojson import write_tables
 from crack_tf.survey.reviews.review import Decision, Review
+from crack_tf.survey.searching.search import Stopwatch
 from crack_tf.survey.surveying import SurveyResult
 from crack_tf.survey.told import tell
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 
 
 def told(survey: Survey, folder: Path, review: Review | None = None) -> list[str]:
-    return tell(SurveyResult(folder, survey, {}, 0, len(survey.photos), None, review=review), auto=False)
+    return tell(
+        SurveyResult(folder, survey, Stopwatch().performance(0, 0, 1, 0), 0, len(survey.photos), None, review=review),
+        auto=False,
+    )
 
 
 @pytest.fixture

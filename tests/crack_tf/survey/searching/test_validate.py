@@ -25,6 +25,8 @@ from crack_tf.survey.searching.validate import (
     UNCOUNTED,
     UNSEEN,
     WEAK,
+    Ground,
+    Opinion,
     find_candidates,
     touching,
     worth_a_look,
@@ -51,11 +53,16 @@ def sees(*places: tuple[slice, slice], value: float = 0.8):
     return segment
 
 
+def found_on(image, tiles, foreground, segment=None, *, sharp=False, opaque=None, **asked):
+    opinion = None if segment is None else Opinion(segment, **asked)
+    return find_candidates(image, tiles, Ground(foreground, sharp, opaque=opaque), opinion)
+
+
 LINE = (slice(148, 153), slice(110, 190))  # 5 pixels wide, 80 long, in tile (100, 100)
 
 
 def test_a_drawn_crack_in_a_positive_tile_is_confirmed_and_measured():
-    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(LINE))
+    (found,) = found_on(IMAGE, [tile(100, 100)], None, sees(LINE))
     assert (found.validation, found.tiles, found.probability) == ("confirmed", 1, 0.9)
     assert found.box == Box(148, 110, 5, 80)
     assert found.length_px == pytest.approx(80, abs=3)
@@ -67,7 +74,7 @@ def test_a_drawn_crack_in_a_positive_tile_is_confirmed_and_measured():
 def test_a_mesh_of_cracks_keeps_its_lines_and_the_concrete_between_them():
     sides = (slice(120, 124), slice(120, 180)), (slice(176, 180), slice(120, 180))
     uprights = (slice(120, 180), slice(120, 124)), (slice(120, 180), slice(176, 180))
-    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(*sides, *uprights))
+    (found,) = found_on(IMAGE, [tile(100, 100)], None, sees(*sides, *uprights))
     (field,) = found.holes
     assert np.ptp(np.array(field), axis=0) == pytest.approx((52, 52), abs=1)
     lengths = [np.hypot(*np.diff(np.array(line), axis=0).T).sum() for line in found.centreline]
@@ -79,7 +86,7 @@ def test_widths_are_measured_in_the_photograph_where_it_shows_them(contrast, wid
     image = np.full(IMAGE.shape, 150, np.uint8)
     image[150:155, 110:190] -= contrast
     wide = (slice(148, 157), slice(108, 192))
-    (found,) = find_candidates(image, [tile(100, 100)], None, sees(wide))
+    (found,) = found_on(image, [tile(100, 100)], None, sees(wide))
     assert found.width_from == source
     assert found.width_trusted == (source == "photograph")
     assert found.mean_width_px == pytest.approx(width, rel=0.08)
@@ -88,13 +95,13 @@ def test_widths_are_measured_in_the_photograph_where_it_shows_them(contrast, wid
 def test_a_crack_at_the_photographs_corner_is_measured():
     image = np.full(IMAGE.shape, 150, np.uint8)
     image[2:8, :90] = 30
-    (found,) = find_candidates(image, [tile(0, 0)], None, sees((slice(2, 8), slice(0, 90))))
+    (found,) = found_on(image, [tile(0, 0)], None, sees((slice(2, 8), slice(0, 90))))
     assert found.box == Box(2, 0, 6, 90)
     assert found.mean_width_px == pytest.approx(6, rel=0.08)
 
 
 def test_a_positive_tile_in_which_nothing_is_seen_is_refuted_and_kept():
-    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees())
+    (found,) = found_on(IMAGE, [tile(100, 100)], None, sees())
     assert (found.validation, found.length_px, found.note) == ("refuted", None, NOTHING)
     assert found.validation_score == pytest.approx(0.1)
     assert found.box == Box(100, 100, SIDE, SIDE)
@@ -114,12 +121,12 @@ CRUMB = (slice(140, 145), slice(140, 147))
     ],
 )
 def test_what_the_classifier_is_sure_of_is_not_refuted_by_crumbs(places, logit, verdict):
-    (found,) = find_candidates(IMAGE, [tile(100, 100, logit)], None, sees(*places), threshold_logit=0.0)
+    (found,) = found_on(IMAGE, [tile(100, 100, logit)], None, sees(*places), threshold_logit=0.0)
     assert (found.validation, found.note) == verdict
 
 
 def test_a_crack_that_the_classifier_is_sure_of_goes_on_in_the_tiles_beside():
-    found = find_candidates(IMAGE, [tile(100, 100, 5.0), tile(175, 100, 0.1)], None, sees(), threshold_logit=0.0)
+    found = found_on(IMAGE, [tile(100, 100, 5.0), tile(175, 100, 0.1)], None, sees(), threshold_logit=0.0)
     assert [(one.validation, one.note, one.tiles) for one in found] == [("unclear", UNSEEN, 2)]
 
 
@@ -127,7 +134,7 @@ def test_every_refuted_and_every_unclear_finding_says_why():
     places = CRUMB, (slice(340, 345), slice(40, 66)), (slice(148, 153), slice(410, 490))
     tiles = [tile(x, y, logit) for x in (0, 200, 400) for y in (0, 100, 300) for logit in (0.1, 3.0)]
     for sure in (0.0, 10.0):
-        found = find_candidates(IMAGE, tiles, None, sees(*places), threshold_logit=sure)
+        found = found_on(IMAGE, tiles, None, sees(*places), threshold_logit=sure)
         assert {one.validation for one in found} >= {"confirmed", "unclear"}
         assert all((one.note is None) == (one.validation == "confirmed") for one in found)
 
@@ -135,7 +142,7 @@ def test_every_refuted_and_every_unclear_finding_says_why():
 @pytest.mark.parametrize(("width", "validation"), [(20, "confirmed"), (40, "unclear")])
 def test_a_shape_that_is_wide_for_its_length_is_no_crack(width, validation):
     blot = (slice(150 - width // 2, 150 + width // 2), slice(105, 195))
-    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(blot))
+    (found,) = found_on(IMAGE, [tile(100, 100)], None, sees(blot))
     assert found.validation == validation
     assert found.note == (None if validation == "confirmed" else TOO_WIDE)
     assert found.box == Box(150 - width // 2, 105, width, 90)
@@ -143,13 +150,13 @@ def test_a_shape_that_is_wide_for_its_length_is_no_crack(width, validation):
 
 
 def test_a_crack_that_runs_out_of_its_photograph_has_no_greatest_length():
-    (whole,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(LINE))
+    (whole,) = found_on(IMAGE, [tile(100, 100)], None, sees(LINE))
     assert whole.touches_border is False
     assert whole.ranges is not None
     assert whole.length_px is not None
     assert whole.length_px < whole.ranges[0].high <= whole.length_px + math.hypot(400, 500) - 80
     out = (slice(148, 153), slice(1, 81))
-    (cut,) = find_candidates(IMAGE, [tile(0, 100)], None, sees(out))
+    (cut,) = found_on(IMAGE, [tile(0, 100)], None, sees(out))
     assert cut.touches_border is True
     assert cut.ranges is not None
     assert cut.ranges[0].high == math.inf
@@ -158,13 +165,13 @@ def test_a_crack_that_runs_out_of_its_photograph_has_no_greatest_length():
     known = np.zeros(IMAGE.shape[:2], bool)
     known[100:200, 100:200] = True
     through = (slice(148, 153), slice(60, 240))
-    (kept,) = find_candidates(IMAGE, [tile(100, 100)], known, sees(through), sharp=True)
+    (kept,) = found_on(IMAGE, [tile(100, 100)], known, sees(through), sharp=True)
     assert kept.touches_border is True
 
 
 def test_a_crack_that_ends_before_another_mark_has_no_greatest_length():
     further = (slice(188, 193), slice(240, 400))  # more to the side than a gap may be bridged
-    found = find_candidates(IMAGE, [tile(100, 100), tile(240, 140)], None, sees(LINE, further))
+    found = found_on(IMAGE, [tile(100, 100), tile(240, 140)], None, sees(LINE, further))
     assert [one.validation for one in found] == ["confirmed", "confirmed"]
     assert [one.touches_border for one in found] == [False, False]
     assert found[0].ranges is not None
@@ -173,7 +180,7 @@ def test_a_crack_that_ends_before_another_mark_has_no_greatest_length():
 
 def test_a_mark_too_short_for_a_crack_is_unclear_and_shown():
     short = (slice(140, 145), slice(140, 165))
-    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(short))
+    (found,) = found_on(IMAGE, [tile(100, 100)], None, sees(short))
     assert (found.validation, found.length_px) == ("unclear", None)
     assert found.note == SHORT
     # Its picture shows what is said to be drawn there, not only its tile.
@@ -191,7 +198,7 @@ def test_a_crack_that_the_classifier_doubts_when_it_looks_again_is_unclear_and_s
         return 5.0 if x > 250 else -5.0
 
     tiles = [tile(100, 100), tile(300, 300), tile(300, 0)]
-    found = find_candidates(IMAGE, tiles, None, sees(LINE, far), verify=verify)
+    found = found_on(IMAGE, tiles, None, sees(LINE, far), verify=verify)
     assert [(one.box.x, one.validation, one.note) for one in found] == [
         (300, "refuted", NOTHING),
         (110, "unclear", DOUBTED + UNCOUNTED.format(80)),
@@ -216,7 +223,7 @@ def doubts(*_: object) -> float:
 def test_a_crack_of_which_neither_the_map_nor_the_second_look_is_sure_is_unclear(probability, again, validation):
     for called in (True, False):
         place = tile(100, 100, crack=called)
-        (found,) = find_candidates(IMAGE, [place], None, sees(LINE, value=probability), verify=lambda *_: again)
+        (found,) = found_on(IMAGE, [place], None, sees(LINE, value=probability), verify=lambda *_: again)
         assert found.validation == validation
         if validation == "unclear":
             assert (found.note, found.length_px) == (WEAK + UNCOUNTED.format(80), None)
@@ -225,7 +232,7 @@ def test_a_crack_of_which_neither_the_map_nor_the_second_look_is_sure_is_unclear
 def test_a_faint_crack_is_sure_where_the_classifier_is_of_one_of_its_parts():
     parts = tuple((slice(148, 153), slice(start, start + 60)) for start in (110, 200))
     tiles = [tile(100, 100), tile(200, 100)]
-    (found,) = find_candidates(
+    (found,) = found_on(
         IMAGE, tiles, None, sees(*parts, value=0.7), verify=lambda image, part, x, y: 0.0 if x < 150 else 3.0
     )
     assert found.validation == "confirmed"
@@ -233,7 +240,7 @@ def test_a_faint_crack_is_sure_where_the_classifier_is_of_one_of_its_parts():
 
 
 def test_a_doubted_crack_in_tiles_that_are_only_nearly_cracked_is_unclear_too():
-    (found,) = find_candidates(IMAGE, [tile(100, 100, crack=False)], None, sees(LINE), verify=doubts)
+    (found,) = found_on(IMAGE, [tile(100, 100, crack=False)], None, sees(LINE), verify=doubts)
     assert (found.validation, found.note, found.tiles) == ("unclear", NEARLY_DOUBTED + UNCOUNTED.format(80), 0)
     assert found.box == Box(148, 110, 5, 80)
     assert found.validation_score == pytest.approx(0.8, abs=1e-3)
@@ -241,7 +248,7 @@ def test_a_doubted_crack_in_tiles_that_are_only_nearly_cracked_is_unclear_too():
 
 def test_a_doubted_crack_beside_a_confirmed_one_in_the_same_tile_is_not_lost():
     second = (slice(178, 183), slice(110, 190))
-    found = find_candidates(
+    found = found_on(
         IMAGE, [tile(100, 100)], None, sees(LINE, second), verify=lambda image, part, x, y: 5.0 if y < 160 else -5.0
     )
     assert [(one.box.y, one.validation) for one in found] == [(148, "confirmed"), (178, "unclear")]
@@ -253,33 +260,33 @@ BLOT = (slice(130, 170), slice(105, 195))
 
 @pytest.mark.parametrize(("places", "note"), [(SPECKLED, SHORT), ((BLOT,), TOO_WIDE)])
 def test_a_doubted_chain_of_specks_or_stain_is_told_only_where_a_tile_is_called_cracked(places, note):
-    assert find_candidates(IMAGE, [tile(100, 100, crack=False)], None, sees(*places), verify=doubts) == []
-    (called,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(*places), verify=doubts)
+    assert found_on(IMAGE, [tile(100, 100, crack=False)], None, sees(*places), verify=doubts) == []
+    (called,) = found_on(IMAGE, [tile(100, 100)], None, sees(*places), verify=doubts)
     assert (called.validation, called.note) == ("unclear", note)
-    (agreed,) = find_candidates(IMAGE, [tile(100, 100, crack=False)], None, sees(*places))
+    (agreed,) = found_on(IMAGE, [tile(100, 100, crack=False)], None, sees(*places))
     assert agreed.validation == ("confirmed" if note == SHORT else "unclear")
 
 
 def test_a_pore_is_no_mark():
     pore = (slice(140, 150), slice(140, 150))
-    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(pore))
+    (found,) = found_on(IMAGE, [tile(100, 100)], None, sees(pore))
     assert found.validation == "refuted"
     assert found.validation_score == pytest.approx(0.8)
 
 
 def test_a_line_drawn_with_little_probability_is_no_crack():
-    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(LINE, value=0.4), threshold=0.2)
+    (found,) = found_on(IMAGE, [tile(100, 100)], None, sees(LINE, value=0.4), threshold=0.2)
     assert found.validation == "refuted"
 
 
 def test_touching_tiles_with_another_verdict_are_apart():
     mark = (slice(140, 145), slice(140, 165))
-    found = find_candidates(IMAGE, [tile(100, 100), tile(200, 100)], None, sees(mark))
+    found = found_on(IMAGE, [tile(100, 100), tile(200, 100)], None, sees(mark))
     assert sorted(one.validation for one in found) == ["refuted", "unclear"]
 
 
 def test_without_a_model_touching_tiles_are_one_unclear_finding():
-    found = find_candidates(IMAGE, [tile(0, 0), tile(75, 0), tile(300, 300)], None)
+    found = found_on(IMAGE, [tile(0, 0), tile(75, 0), tile(300, 300)], None)
     assert [(one.box, one.tiles, one.validation, one.validation_score) for one in found] == [
         (Box(0, 0, 100, 175), 2, "unclear", None),
         (Box(300, 300, 100, 100), 1, "unclear", None),
@@ -289,20 +296,20 @@ def test_without_a_model_touching_tiles_are_one_unclear_finding():
 
 def test_an_uncertain_tile_counts_only_with_a_drawn_crack():
     doubtful = tile(100, 100, crack=False)
-    (found,) = find_candidates(IMAGE, [doubtful], None, sees(LINE))
+    (found,) = found_on(IMAGE, [doubtful], None, sees(LINE))
     assert (found.validation, found.tiles, found.probability) == ("confirmed", 0, 0.3)
     assert found.note == NEARLY
-    (again,) = find_candidates(IMAGE, [doubtful], None, sees(LINE), verify=lambda *_: 5.0)
+    (again,) = found_on(IMAGE, [doubtful], None, sees(LINE), verify=lambda *_: 5.0)
     assert again.note == NEARLY + AGREED
-    (called,) = find_candidates(IMAGE, [doubtful, tile(160, 100)], None, sees(LINE))
+    (called,) = found_on(IMAGE, [doubtful, tile(160, 100)], None, sees(LINE))
     assert (called.validation, called.tiles, called.note) == ("confirmed", 1, None)
-    assert find_candidates(IMAGE, [doubtful], None, sees()) == []
-    assert find_candidates(IMAGE, [doubtful], None) == []
+    assert found_on(IMAGE, [doubtful], None, sees()) == []
+    assert found_on(IMAGE, [doubtful], None) == []
 
 
 def test_a_crack_through_several_tiles_is_one_finding():
     line = (slice(148, 153), slice(20, 330))
-    (found,) = find_candidates(IMAGE, [tile(0, 100), tile(75, 100), tile(225, 100)], None, sees(line))
+    (found,) = found_on(IMAGE, [tile(0, 100), tile(75, 100), tile(225, 100)], None, sees(line))
     assert found.tiles == 3
     assert found.length_px == pytest.approx(310, abs=4)  # also in the tile between, which the classifier called clean
 
@@ -310,19 +317,19 @@ def test_a_crack_through_several_tiles_is_one_finding():
 def test_parts_of_one_crack_are_linked_and_their_gap_counts():
     gap = LINK_PX - 4
     parts = ((slice(148, 153), slice(105, 150)), (slice(148, 153), slice(150 + gap, 195)))
-    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(*parts))
+    (found,) = found_on(IMAGE, [tile(100, 100)], None, sees(*parts))
     assert found.length_px == pytest.approx(90, abs=4)
     assert len(found.outline) == 2
 
 
 def test_a_refuted_tile_beside_a_confirmed_crack_stays_in_the_tables():
-    found = find_candidates(IMAGE, [tile(100, 100), tile(400, 300)], None, sees(LINE))
+    found = found_on(IMAGE, [tile(100, 100), tile(400, 300)], None, sees(LINE))
     assert sorted(one.validation for one in found) == ["confirmed", "refuted"]
 
 
 def test_a_crack_far_from_all_tiles_is_not_looked_for():
     far = (slice(348, 353), slice(400, 480))
-    assert [one.validation for one in find_candidates(IMAGE, [tile(0, 0)], None, sees(far))] == ["refuted"]
+    assert [one.validation for one in found_on(IMAGE, [tile(0, 0)], None, sees(far))] == ["refuted"]
 
 
 def test_positive_tiles_of_background_are_unclear_and_say_why():
@@ -330,7 +337,7 @@ def test_positive_tiles_of_background_are_unclear_and_say_why():
     foreground[:, :300] = False
     doubtful = tile(0, 300, crack=False)
     for segment in (sees(LINE), None):
-        (found,) = find_candidates(IMAGE, [tile(100, 100), tile(175, 100), doubtful], foreground, segment)
+        (found,) = found_on(IMAGE, [tile(100, 100), tile(175, 100), doubtful], foreground, segment)
         assert (found.validation, found.note, found.tiles) == ("unclear", LEFT_OUT, 2)
         assert (found.box, found.validation_score) == (Box(100, 100, 100, 175), None)
 
@@ -338,7 +345,7 @@ def test_positive_tiles_of_background_are_unclear_and_say_why():
 def test_tiles_left_out_and_tiles_looked_at_are_findings_of_their_own():
     foreground = np.ones(IMAGE.shape[:2], bool)
     foreground[:, :200] = False
-    found = find_candidates(IMAGE, [tile(100, 100), tile(200, 100)], foreground, sees())
+    found = found_on(IMAGE, [tile(100, 100), tile(200, 100)], foreground, sees())
     assert [(one.box.x, one.validation, one.note) for one in found] == [
         (100, "unclear", LEFT_OUT),
         (200, "refuted", NOTHING),
@@ -348,7 +355,7 @@ def test_tiles_left_out_and_tiles_looked_at_are_findings_of_their_own():
 def test_a_tile_that_is_foreground_only_at_its_edge_was_not_looked_at():
     foreground = np.ones(IMAGE.shape[:2], bool)
     foreground[:, :185] = False  # 15 of 100 columns, 8 of them at the edge
-    (found,) = find_candidates(IMAGE, [tile(100, 100)], foreground, sees(LINE))
+    (found,) = found_on(IMAGE, [tile(100, 100)], foreground, sees(LINE))
     assert (found.validation, found.note) == ("unclear", LEFT_OUT)
 
 
@@ -356,26 +363,26 @@ def test_the_edge_of_the_foreground_is_no_crack():
     foreground = np.ones(IMAGE.shape[:2], bool)
     foreground[:, :150] = False
     edge = (slice(100, 200), slice(150, 152))
-    assert [one.validation for one in find_candidates(IMAGE, [tile(100, 100)], foreground, sees(edge))] == ["refuted"]
+    assert [one.validation for one in found_on(IMAGE, [tile(100, 100)], foreground, sees(edge))] == ["refuted"]
 
 
 def test_a_crack_is_as_long_where_the_foregrounds_edge_cuts_it():
-    (whole,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(LINE))
+    (whole,) = found_on(IMAGE, [tile(100, 100)], None, sees(LINE))
     foreground = np.ones(IMAGE.shape[:2], bool)
     foreground[:, 184:] = False  # the crack's last 6 columns, and 8 more are taken off its edge
-    (cut,) = find_candidates(IMAGE, [tile(100, 100)], foreground, sees(LINE))
+    (cut,) = found_on(IMAGE, [tile(100, 100)], foreground, sees(LINE))
     assert (cut.validation, cut.length_px, cut.box) == (whole.validation, whole.length_px, whole.box)
     assert cut.touches_border is False
     # What is transparent shows no crack, and of a journal's frame there is nothing beyond.
-    (shown,) = find_candidates(IMAGE, [tile(100, 100)], foreground, sees(LINE), opaque=foreground)
-    (known,) = find_candidates(IMAGE, [tile(100, 100)], foreground, sees(LINE), sharp=True)
+    (shown,) = found_on(IMAGE, [tile(100, 100)], foreground, sees(LINE), opaque=foreground)
+    (known,) = found_on(IMAGE, [tile(100, 100)], foreground, sees(LINE), sharp=True)
     for short in (shown, known):
         assert short.length_px is not None
         assert whole.length_px is not None
         assert short.length_px < whole.length_px - 5
         assert short.touches_border is True
     # Too long an end is left out, and nobody knows where the crack does end.
-    (lost,) = find_candidates(IMAGE, [tile(100, 100)], foreground, sees((slice(148, 153), slice(110, 240))))
+    (lost,) = found_on(IMAGE, [tile(100, 100)], foreground, sees((slice(148, 153), slice(110, 240))))
     assert lost.touches_border is True
     assert lost.ranges is not None
     assert lost.ranges[0].high == math.inf
@@ -386,8 +393,8 @@ def test_a_small_tile_of_a_large_frame_is_looked_at_where_its_edge_is_exact():
     known = np.zeros(image.shape[:2], bool)
     known[:, 1000:1100] = True
     line = (slice(48, 53), slice(1000, 1100))
-    assert [one.note for one in find_candidates(image, [tile(1000, 0)], known, sees(line))] == [LEFT_OUT]
-    (found,) = find_candidates(image, [tile(1000, 0)], known, sees(line), sharp=True)
+    assert [one.note for one in found_on(image, [tile(1000, 0)], known, sees(line))] == [LEFT_OUT]
+    (found,) = found_on(image, [tile(1000, 0)], known, sees(line), sharp=True)
     assert (found.validation, found.note) == ("confirmed", None)
 
 

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from crack_tf.inference.second_look import square
 from crack_tf.inference.tiles import PhotoClassifier
-from crack_tf.survey.searching.validate import find_candidates
 from crack_tf.survey.searching.verify import PLACES, Verifier, places
-from tests.crack_tf.survey.searching.test_validate import IMAGE, LINE, sees, tile
+from tests.crack_tf.survey.searching.test_validate import IMAGE, LINE, found_on, sees, tile
 from tests.dark_model import SIZE, write_dark_model
 
 
@@ -72,7 +71,7 @@ def test_a_drawn_crack_that_the_classifier_does_not_confirm_is_unclear_not_gone(
         asked.append((image is IMAGE, int(part.sum()), x, y))
         return again
 
-    (found,) = find_candidates(IMAGE, [tile(100, 100)], None, sees(LINE), verify=verify)
+    (found,) = found_on(IMAGE, [tile(100, 100)], None, sees(LINE), verify=verify)
     assert found.validation == validation
     ((same, pixels, x, y),) = asked
     assert same
@@ -83,4 +82,4 @@ def test_a_drawn_crack_that_the_classifier_does_not_confirm_is_unclear_not_gone(
 
 def test_specks_are_not_looked_at_again() -> None:
     speck = (slice(148, 150), slice(110, 114))
-    find_candidates(IMAGE, [tile(100, 100)], None, sees(speck), verify=lambda *_: pytest.fail("asked about a speck"))
+    found_on(IMAGE, [tile(100, 100)], None, sees(speck), verify=lambda *_: pytest.fail("asked about a speck"))
