@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from crack_tf.inference.maps import photo_columns
+    from crack_tf.inference.maps import photo_time
 
     roles = ("tflite", "tflite_sidecar")
     shipped = {path: load(str(path), roles=roles) for path in args.models if not (path.suffix or path.exists())}
@@ -44,7 +44,7 @@ def _run(args: argparse.Namespace) -> None:
         from crack_tf.data.registry import prepare
 
         manifest = prepare(args.data, policy=args.policy, seed=args.seed)
-    benchmark.run(args, manifest, photo_columns, names)
+    benchmark.run(args, manifest, photo_time, names)
 
 
 if __name__ == "__main__":

@@ -54,10 +54,10 @@ GROWING = {
 FILE_CONTENT = {
     "crack_tf.common.provenance.environment", "crack_tf.reporting.annotations.to_coco",
     "crack_tf.synthetic.flight.write_flight", "crack_tf.evaluation.pixels.summarise",
-    "crack_tf.inference.maps.photo_columns", "crack_tf.photo.crack.range_row", "crack_tf.training.runs.flatten",
+    "crack_tf.photo.crack.range_row", "crack_tf.training.runs.flatten",
     "crack_tf.training.runs.read_history", "tflite.device.bundle.sealed", "tflite.files.csv_rows",
     "tflite.files.read_json", "tflite.files.stream_csv", "tflite.outputs.read_mark", "tflite.hardware.board",
-    "tflite.hardware.describe", "tflite.measure.compare", "tuning.space.search_space",  # and what is held: a model's hyperparameters
+    "tflite.hardware.describe", "tuning.space.search_space",  # and what is held: a model's hyperparameters
 }  # fmt: skip
 
 

@@ -17,12 +17,11 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from tflite.cli import Parser, named_path, non_negative_int, positive_float, positive_int, run_main, thread_counts
 from tflite.errors import CrackError
 from tflite.manifest import SPLITS, Manifest, read_manifest
-from tflite.measure import MIN_RUNS, Job
+from tflite.measure import MIN_RUNS, Job, PhotoTime
 from tflite.power import UNITS
 from tflite.results import result_path
 from tflite.runtime import DELEGATES
@@ -99,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(
     args: argparse.Namespace,
     manifest: Manifest | None,
-    more: Callable[[Job], dict[str, Any]] | None = None,
+    photo_time: Callable[[Job], PhotoTime | None] | None = None,
     names: Mapping[Path, str] | None = None,
 ) -> None:
     """Measure what the command line asks for, or report on earlier results. Rows are written as soon as they are measured.
@@ -107,7 +106,7 @@ def run(
     Args:
         args: parsed `add_arguments`.
         manifest: of the tiles for accuracy and end-to-end time, or None for latency alone.
-        more: measures further columns of a row, in a process of its own; None for none.
+        photo_time: times a whole photograph, in a process of its own; None to time none.
         names: see `tflite.timing.measure_models`.
 
     Raises:
@@ -121,7 +120,7 @@ def run(
         write_report(args.report, args.out, args.overwrite)
         return
     config = BenchmarkConfig(**{entry.name: getattr(args, entry.name) for entry in fields(BenchmarkConfig)})
-    measure_models(config, manifest, more, names)
+    measure_models(config, manifest, photo_time, names)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -98,14 +98,35 @@ class Runner:
     Attributes:
         infer: one inference: pixels copied in, invoked, output copied out.
         nodes: what the delegate took.
-        about: columns of a row: "task", "scheme", "image_size" and "sha256"; None where nobody has said it.
+        image_size, sha256: of the model; the former None where its input is no square tile.
+        task, scheme: as its sidecar says; None without one.
         judged: the model, whose answers mean something; None without a sidecar.
     """
 
     infer: Callable[[], object]
     nodes: Nodes
-    about: dict[str, Any]
-    judged: Classifier | Segmenter | None
+    image_size: int | None
+    sha256: str
+    task: str | None = None
+    scheme: str | None = None
+    judged: Classifier | Segmenter | None = None
+
+
+@dataclass(frozen=True)
+class PhotoTime:
+    """What a row of a segmentation model says about a whole photograph.
+
+    Attributes:
+        photo_megapixels: of it.
+        photo_tiles: tiles or windows that it is cut into.
+        photo_jobs: threads.
+        photo_s: seconds that it takes.
+    """
+
+    photo_megapixels: float
+    photo_tiles: int
+    photo_jobs: int
+    photo_s: float
 
 
 def load_runner(job: Job) -> Runner:
@@ -116,12 +137,11 @@ def load_runner(job: Job) -> Runner:
     """
     if job.bare:
         bare = BareModel(job.path, threads=job.threads, delegate=job.delegate)
-        about = {"task": None, "scheme": None, "image_size": bare.image_size, "sha256": bare.sha256}
-        return Runner(bare.run, bare.nodes, about, None)
+        return Runner(bare.run, bare.nodes, bare.image_size, bare.sha256)
     model = load_model(job.path, threads=job.threads, delegate=job.delegate)
     tile, sidecar = golden_input(model.image_size), model.sidecar
-    about = {"task": sidecar.task, "scheme": sidecar.scheme, "image_size": model.image_size, "sha256": sidecar.sha256}
-    return Runner(lambda: model.raw(tile), model.nodes, about, model)
+    about = sidecar.sha256, sidecar.task, sidecar.scheme
+    return Runner(lambda: model.raw(tile), model.nodes, model.image_size, *about, model)
 
 
 def select_tiles(manifest: Manifest, split: str, limit: int | None = None) -> TileSet:
@@ -160,10 +180,12 @@ def measure(job: Job) -> dict[str, Any]:
     peak = peak_rss_mb()  # before any photograph is decoded: Pillow's memory is not the model's
     timed = hardware.snapshot()
     graph = read_graph(job.path)
-    about, nodes = runner.about, runner.nodes
+    nodes = runner.nodes
     row: dict[str, Any] = {
         "model": job.name,
-        **{name: about[name] for name in ("task", "scheme", "image_size")},
+        "task": runner.task,
+        "scheme": runner.scheme,
+        "image_size": runner.image_size,
         "threads": job.threads,
         "delegate": job.delegate,
         "delegate_nodes": nodes.delegates,
@@ -180,10 +202,10 @@ def measure(job: Job) -> dict[str, Any]:
         "macs": graph.macs,
         "activations": graph.activations,
         "load_average": round(os.getloadavg()[0], 2),
-        "sha256": about["sha256"],
+        "sha256": runner.sha256,
         **dict.fromkeys(_ACCURACY_COLUMNS),
     }
-    series = None
+    series, bits = None, [timed.throttled]
     if job.tiles is not None and runner.judged is not None:
         if isinstance(runner.judged, Segmenter):
             row |= _map_accuracy(runner.judged, job.tiles)
@@ -191,24 +213,43 @@ def measure(job: Job) -> dict[str, Any]:
             row |= _accuracy(runner.judged, job.tiles)
     if job.load is not None:
         work, decide = _decision(runner, job.tiles)
-        columns, series = sustain(decide, job.load)
-        row |= {"sustained_work": work, **columns}
-    row |= _board_columns(before, hardware.snapshot(), [timed.throttled, *_sustained_bits(series)])
+        kept = sustain(decide, job.load)
+        row |= {"sustained_work": work, **kept.columns()}
+        series, bits = kept.series(), [*bits, *(sample.state.throttled for sample in kept.samples)]
+    row |= _board_columns(before, hardware.snapshot(), bits)
     return row | {"latencies_ms": [round(value, 4) for value in latencies], "sustained": series}
 
 
-def compare(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Compared:
+    """A model that ran in turn with others. Below 1 it is faster than the first of them.
+
+    Attributes:
+        model, threads, delegate, runs: of its job.
+        p50_ms, ratio: its median, and that over the first model's.
+        paired_ratio: median over rounds of its time over the first model's time in the same round.
+        min_ms, min_ratio: its fastest run, and that over the first model's: the fairest on a busy machine, since a long inference is
+            interrupted more often than a short one.
+    """
+
+    model: str
+    threads: int
+    delegate: str
+    runs: int
+    p50_ms: float
+    ratio: float
+    paired_ratio: float
+    min_ms: float
+    min_ratio: float
+
+
+def compare(jobs: Sequence[Job]) -> list[Compared]:
     """Load all models in this process and run them in turn: A B C A B C...
 
     Whatever slows the machine for a moment slows neighbours alike, so ratios are steadier than the latencies themselves.
 
     Args:
         jobs: one per model, alike in threads, delegate, runs and warm-up.
-
-    Returns:
-        One row per model; "ratio" is its median over the first model's median, "paired_ratio" the median over rounds of its
-        time over the first model's time in the same round. Below 1 is faster. "min_ratio" compares the fastest runs: on a busy
-        machine it is the fairest, since a long inference is interrupted more often than a short one.
 
     Raises:
         CrackError: if a model cannot be loaded or the number of runs is below `MIN_RUNS`.
@@ -220,22 +261,12 @@ def compare(jobs: Sequence[Job]) -> list[dict[str, Any]]:
         for runner in runners:
             runner.infer()
     rounds = np.array([[_timed(runner) for runner in runners] for _ in range(first.runs)])
-    medians = np.median(rounds, axis=0)
-    fastest = rounds.min(axis=0)
+    medians, fastest = np.median(rounds, axis=0), rounds.min(axis=0)
     paired = np.median(rounds / rounds[:, :1], axis=0)
+    columns = np.stack([medians, medians / medians[0], paired, fastest, fastest / fastest[0]], axis=1).round(4).tolist()
     return [
-        {
-            "model": job.name,
-            "threads": job.threads,
-            "delegate": job.delegate,
-            "runs": job.runs,
-            "p50_ms": round(float(medians[number]), 4),
-            "ratio": round(float(medians[number] / medians[0]), 4),
-            "paired_ratio": round(float(paired[number]), 4),
-            "min_ms": round(float(fastest[number]), 4),
-            "min_ratio": round(float(fastest[number] / fastest[0]), 4),
-        }
-        for number, job in enumerate(jobs)
+        Compared(job.name, job.threads, job.delegate, job.runs, *times)
+        for job, times in zip(jobs, columns, strict=True)
     ]
 
 
@@ -413,11 +444,6 @@ def _board_columns(before: Snapshot, after: Snapshot, between: Sequence[int | No
         "throttled_after": hardware.throttled_text(after.throttled),
         "throttled_during": "; ".join(during) if known else None,
     }
-
-
-def _sustained_bits(series: dict[str, Any] | None) -> list[int | None]:
-    """The firmware's throttling bits that were read during the load."""
-    return [None if text is None else int(text, 16) for text in series["samples"]["throttled"]] if series else []
 
 
 def _timed(runner: Runner) -> float:

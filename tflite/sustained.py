@@ -142,19 +142,90 @@ class Sampler:
         return Sample(time.monotonic(), hardware.snapshot(), watts)
 
 
-def sustain(decide: Callable[[], object], load: Load) -> tuple[dict[str, Any], dict[str, Any]]:
+@dataclass(frozen=True)
+class Sustained:
+    """A load that was kept up.
+
+    Attributes:
+        load: as it was asked for.
+        idle: readings of the board at rest; none where its power is not read.
+        samples: readings under load.
+        frames: decided.
+        origin: of the frames' times on the samples' clock.
+    """
+
+    load: Load
+    idle: Sequence[Sample]
+    samples: Sequence[Sample]
+    frames: Frames
+    origin: float
+
+    def columns(self) -> dict[str, Any]:
+        """Flat columns of a row: "sustained_...", "late", "dropped", "temperature_max_c", "clock_min_mhz", "power_..._w",
+        "joules_per_decision"; None where unknown.
+
+        Raises:
+            CrackError: if the power readings failed.
+        """
+        frames, states = self.frames, [sample.state for sample in self.samples]
+        return {
+            "sustained_s": round(frames.seconds, 2),
+            "sustained_fps": self.load.fps,
+            "decisions": len(frames.number),
+            "decisions_per_s": round(len(frames.number) / frames.seconds, 3),
+            "late": int(frames.late.sum()),
+            "dropped": frames.due - len(frames.number),
+            **_latency_columns(frames),
+            "temperature_max_c": max(_known(state.temperature_c for state in states), default=None),
+            "clock_min_mhz": min(_known(state.clock_mhz for state in states), default=None),
+            **_energy_columns(self.idle, self.samples, frames, self.load),
+        }
+
+    def series(self) -> dict[str, dict[str, list[Any]]]:
+        """What happened over time, for the plot.
+
+        Returns:
+            "bins": equal stretches of at least a second, by the time a frame came due: "t_s" (their ends), "decisions",
+            "p50_ms", "max_ms" (None where nothing was decided), "late", "dropped". "samples": "t_s", "temperature_c",
+            "clock_mhz", "throttled" (hexadecimal), "power_w".
+        """
+        frames, samples = self.frames, self.samples
+        count = max(1, min(MOST_BINS, math.floor(frames.seconds)))
+        edges = np.linspace(0, frames.seconds, count + 1)
+        came = frames.start if frames.period is None else frames.number * frames.period
+        place = np.clip(np.searchsorted(edges, came, side="right") - 1, 0, count - 1)
+        milliseconds, late = frames.milliseconds, frames.late
+        groups = [np.flatnonzero(place == number) for number in range(count)]
+        decided = np.bincount(place, minlength=count)
+        due = decided
+        if frames.period is not None:
+            all_due = np.arange(frames.due) * frames.period
+            due = np.bincount(np.clip(np.searchsorted(edges, all_due, side="right") - 1, 0, count - 1), minlength=count)
+        return {
+            "bins": {
+                "t_s": [round(float(edge), 3) for edge in edges[1:]],
+                "decisions": decided.tolist(),
+                "p50_ms": [round(float(np.median(milliseconds[g])), 4) if len(g) else None for g in groups],
+                "max_ms": [round(float(milliseconds[g].max()), 4) if len(g) else None for g in groups],
+                "late": [int(late[g].sum()) for g in groups],
+                "dropped": (due - decided).tolist(),
+            },
+            "samples": {
+                "t_s": [round(sample.time - self.origin, 3) for sample in samples],
+                "temperature_c": [sample.state.temperature_c for sample in samples],
+                "clock_mhz": [sample.state.clock_mhz for sample in samples],
+                "throttled": [hardware.throttled_text(sample.state.throttled) for sample in samples],
+                "power_w": [None if sample.watts is None else round(sample.watts, 4) for sample in samples],
+            },
+        }
+
+
+def sustain(decide: Callable[[], object], load: Load) -> Sustained:
     """Keep the load up and watch the board.
 
     Args:
         decide: makes one decision.
         load: what to keep up.
-
-    Returns:
-        Flat columns ("sustained_...", "late", "dropped", "temperature_max_c", "clock_min_mhz", "power_..._w",
-        "joules_per_decision"; None where unknown), and the series behind them (see `series`).
-
-    Raises:
-        CrackError: if the power readings fail.
     """
     interval = max(SAMPLE_SECONDS, load.seconds / MOST_SAMPLES)
     idle: list[Sample] = []
@@ -169,20 +240,7 @@ def sustain(decide: Callable[[], object], load: Load) -> tuple[dict[str, Any], d
     with Sampler(load.power, interval, tell) as sampler:
         started = time.monotonic()
         frames = run_frames(decide, load.seconds, load.fps)
-    samples = sampler.samples
-    columns = {
-        "sustained_s": round(frames.seconds, 2),
-        "sustained_fps": load.fps,
-        "decisions": len(frames.number),
-        "decisions_per_s": round(len(frames.number) / frames.seconds, 3),
-        "late": int(frames.late.sum()),
-        "dropped": frames.due - len(frames.number),
-        **_latency_columns(frames),
-        "temperature_max_c": max(_known(sample.state.temperature_c for sample in samples), default=None),
-        "clock_min_mhz": min(_known(sample.state.clock_mhz for sample in samples), default=None),
-        **_energy_columns(idle, samples, frames, load),
-    }
-    return columns, series(frames, samples, started)
+    return Sustained(load, idle, sampler.samples, frames, started)
 
 
 def run_frames(
@@ -234,49 +292,6 @@ def next_frame(frame: int, now: float, period: float) -> int:
     return max(frame + 1, math.floor(now / period))
 
 
-def series(frames: Frames, samples: Sequence[Sample], origin: float) -> dict[str, Any]:
-    """What happened over time, for the plot.
-
-    Args:
-        frames: decided.
-        samples: of the board.
-        origin: of the frames' times on the samples' clock.
-
-    Returns:
-        "bins": equal stretches of at least a second, by the time a frame came due: "t_s" (their ends), "decisions",
-        "p50_ms", "max_ms" (None where nothing was decided), "late", "dropped". "samples": "t_s", "temperature_c",
-        "clock_mhz", "throttled" (hexadecimal), "power_w".
-    """
-    count = max(1, min(MOST_BINS, math.floor(frames.seconds)))
-    edges = np.linspace(0, frames.seconds, count + 1)
-    came = frames.start if frames.period is None else frames.number * frames.period
-    place = np.clip(np.searchsorted(edges, came, side="right") - 1, 0, count - 1)
-    milliseconds, late = frames.milliseconds, frames.late
-    groups = [np.flatnonzero(place == number) for number in range(count)]
-    decided = np.bincount(place, minlength=count)
-    due = decided
-    if frames.period is not None:
-        all_due = np.arange(frames.due) * frames.period
-        due = np.bincount(np.clip(np.searchsorted(edges, all_due, side="right") - 1, 0, count - 1), minlength=count)
-    return {
-        "bins": {
-            "t_s": [round(float(edge), 3) for edge in edges[1:]],
-            "decisions": decided.tolist(),
-            "p50_ms": [round(float(np.median(milliseconds[g])), 4) if len(g) else None for g in groups],
-            "max_ms": [round(float(milliseconds[g].max()), 4) if len(g) else None for g in groups],
-            "late": [int(late[g].sum()) for g in groups],
-            "dropped": (due - decided).tolist(),
-        },
-        "samples": {
-            "t_s": [round(sample.time - origin, 3) for sample in samples],
-            "temperature_c": [sample.state.temperature_c for sample in samples],
-            "clock_mhz": [sample.state.clock_mhz for sample in samples],
-            "throttled": [hardware.throttled_text(sample.state.throttled) for sample in samples],
-            "power_w": [None if sample.watts is None else round(sample.watts, 4) for sample in samples],
-        },
-    }
-
-
 def _latency_columns(frames: Frames) -> dict[str, float]:
     """Over all decisions, and over those that began in the first and the last tenth of the time: heat is the difference."""
     times = frames.milliseconds
@@ -293,7 +308,9 @@ def _latency_columns(frames: Frames) -> dict[str, float]:
     }
 
 
-def _energy_columns(idle: Sequence[Sample], busy: Sequence[Sample], frames: Frames, load: Load) -> dict[str, Any]:
+def _energy_columns(
+    idle: Sequence[Sample], busy: Sequence[Sample], frames: Frames, load: Load
+) -> dict[str, float | str | None]:
     names = ("power_idle_w", "power_load_w", "joules_per_decision", "joules_per_decision_gross", "power_source")
     if load.power is None:
         return dict.fromkeys(names)

@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tflite.files import run_name
 from tflite.graph import EDGETPU_OPERATOR, read_graph
 from tflite.isolate import can_spawn, in_child
 from tflite.manifest import SPLITS, Manifest, refuse_mixed
-from tflite.measure import MIN_RUNS, Job, TileSet, compare, load_runner, measure, select_tiles
+from tflite.measure import MIN_RUNS, Job, PhotoTime, TileSet, compare, load_runner, measure, select_tiles
 from tflite.outputs import Output, check_file, json_with
 from tflite.plots import benchmark_plot, sustained_plot
 from tflite.power import UNITS, power_source
@@ -105,7 +105,7 @@ def environment() -> dict[str, Any]:
 def measure_models(
     config: BenchmarkConfig,
     manifest: Manifest | None = None,
-    more: Callable[[Job], dict[str, Any]] | None = None,
+    photo_time: Callable[[Job], PhotoTime | None] | None = None,
     names: Mapping[Path, str] | None = None,
 ) -> None:
     """Measure models, print the table, and write each row as soon as it is measured.
@@ -113,7 +113,7 @@ def measure_models(
     Args:
         config: which, and how.
         manifest: of the tiles for accuracy and end-to-end time, or None for latency alone.
-        more: measures further columns of a row, in a process of its own; None for none.
+        photo_time: times a whole photograph, in a process of its own; None to time none.
         names: what rows of some models are called; of the others their files' names.
 
     Raises:
@@ -156,15 +156,15 @@ def measure_models(
     for job in jobs:
         print(f"measuring {_title(job)}", file=sys.stderr)
         row = elsewhere(measure, job) | {"isolated": isolated}
-        if more is not None and not job.bare:
-            row |= elsewhere(more, job)
+        if photo_time is not None and not job.bare and (found := elsewhere(photo_time, job)) is not None:
+            row |= asdict(found)
         record["rows"].append(row)
         write_result(record, json_path, csv_path)
         _warn_about_row(row)
     if config.compare:
         for group in _alike(jobs):
             print(f"comparing {counted(len(group), 'model')}, {_setting(group[0])}", file=sys.stderr)
-            record["compare"] += elsewhere(compare, group)
+            record["compare"] += map(asdict, elsewhere(compare, group))
             write_result(record, json_path, csv_path)
     _print(record)
     print(f"\n{csv_path}\n{json_path}")

@@ -62,11 +62,11 @@ def measure_cost(path: Path, reference: Path, lock: Path) -> Cost:
     """
     jobs = [Job(p, p.stem, 1, "xnnpack", RUNS, WARMUP, None) for p in (reference, path)]
     with exclusive(lock):
-        rows = in_child(compare, jobs)
+        _, timed = in_child(compare, jobs)
     graph = read_graph(path)
     return Cost(
-        latency_ms=rows[1]["p50_ms"],
-        speedup=round(1 / max(rows[1]["min_ratio"], 1e-4), 3),
+        latency_ms=timed.p50_ms,
+        speedup=round(1 / max(timed.min_ratio, 1e-4), 3),
         kilobytes=graph.file_bytes / 1000,
         parameters=graph.parameters,
         macs=graph.macs,

@@ -20,7 +20,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from crack_tf.photo.foreground import check_photo
 from crack_tf.photo.stitch import OVERLAP, Progress, SeamSteps, Tile, seam_steps, stitch
 from tflite.device.tiles import MAX_OVERLAP, Box
 from tflite.errors import CrackError
-from tflite.measure import Job
+from tflite.measure import Job, PhotoTime
 from tflite.segmenter import Segmenter
 from tflite.sidecar import read_sidecar
 
@@ -298,18 +298,15 @@ def warm_up(pool: SegmenterPool, jobs: int, shape: tuple[int, int], overlap: flo
     pool.probabilities(np.zeros((2 * jobs, height, width, 3), np.uint8))
 
 
-def photo_columns(job: Job) -> dict[str, Any]:
-    """What a benchmark's row of a segmentation model says about whole photographs; nothing of a classifier."""
+def photo_time(job: Job) -> PhotoTime | None:
+    """How long a segmentation model takes for a photograph; None for a classifier."""
     if read_sidecar(job.path).task != "segment":
-        return {}
+        return None
     return time_photograph(Segmenter(job.path, delegate=job.delegate), job.threads)
 
 
-def time_photograph(segmenter: Segmenter, jobs: int) -> dict[str, Any]:
-    """Seconds that `segment` takes for a drawn photograph of 12 megapixels, and how many tiles or windows that is.
-
-    What is in the picture does not matter for the time, so it is noise.
-    """
+def time_photograph(segmenter: Segmenter, jobs: int) -> PhotoTime:
+    """Time a drawn photograph of 12 megapixels. What is in the picture does not matter for the time, so it is noise."""
     noise = np.random.default_rng(0).integers(0, 256, (BENCHMARK_HEIGHT, BENCHMARK_WIDTH, 3), dtype=np.uint8)
     counted = [0]
 
@@ -321,9 +318,4 @@ def time_photograph(segmenter: Segmenter, jobs: int) -> dict[str, Any]:
         started = time.perf_counter()
         segment(noise, pool, progress=count)
         seconds = time.perf_counter() - started
-    return {
-        "photo_megapixels": BENCHMARK_WIDTH * BENCHMARK_HEIGHT / 1e6,
-        "photo_tiles": counted[0],
-        "photo_jobs": jobs,
-        "photo_s": round(seconds, 3),
-    }
+    return PhotoTime(BENCHMARK_WIDTH * BENCHMARK_HEIGHT / 1e6, counted[0], jobs, round(seconds, 3))

@@ -27,24 +27,24 @@ def test_latency_statistics_of_known_times() -> None:
 def test_a_model_compared_with_itself_is_about_as_fast(models: dict[str, Path]) -> None:
     job = Job(models["float32"], "a", 1, "xnnpack", 200, 20, None)
     first, second = compare([job, replace(job, name="b")])
-    assert first["ratio"] == 1.0
-    assert 0.5 < second["ratio"] < 2.0
-    assert 0.5 < second["paired_ratio"] < 2.0
+    assert first.ratio == 1.0
+    assert 0.5 < second.ratio < 2.0
+    assert 0.5 < second.paired_ratio < 2.0
 
 
 def test_a_slower_model_has_a_ratio_above_one(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     original = measure._timed
 
     def slowed(runner: Runner) -> float:
-        return original(runner) + (50.0 if runner.about["scheme"] == "float32" else 0.0)
+        return original(runner) + (50.0 if runner.scheme == "float32" else 0.0)
 
     monkeypatch.setattr(measure, "_timed", slowed)
     job = Job(models["uint8"], "fast", 1, "xnnpack", 50, 1, None)
     rows = compare([job, replace(job, path=models["float32"], name="slow")])
-    assert rows[1]["ratio"] > 5
-    assert rows[1]["paired_ratio"] > 5
-    assert rows[1]["min_ratio"] == pytest.approx(rows[1]["min_ms"] / rows[0]["min_ms"], rel=0.05)
-    assert rows[1]["min_ms"] <= rows[1]["p50_ms"]
+    assert rows[1].ratio > 5
+    assert rows[1].paired_ratio > 5
+    assert rows[1].min_ratio == pytest.approx(rows[1].min_ms / rows[0].min_ms, rel=0.05)
+    assert rows[1].min_ms <= rows[1].p50_ms
 
 
 def test_an_image_that_changed_since_the_split_is_named(models: dict[str, Path], tiny_manifest: Manifest) -> None:

@@ -88,7 +88,7 @@ def test_tasks_may_be_timed_side_by_side(model: Path, tmp_path: Path) -> None:
     classifier = tmp_path / "classifier.tflite"
     write_dark_model(classifier)
     rows = compare([Job(path, path.stem, 1, "none", 50, 1, None) for path in (model, classifier)])
-    assert [row["model"] for row in rows] == ["dark", "classifier"]
+    assert [row.model for row in rows] == ["dark", "classifier"]
 
 
 def test_a_load_is_kept_up_by_inferences(model: Path, manifest: Manifest) -> None:

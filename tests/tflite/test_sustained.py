@@ -18,7 +18,7 @@ from tflite import sustained
 from tflite.errors import CrackError
 from tflite.hardware import Snapshot
 from tflite.power import PowerSource
-from tflite.sustained import Frames, Load, Sample, Sampler, next_frame, run_frames, series, sustain
+from tflite.sustained import Frames, Load, Sample, Sampler, Sustained, next_frame, run_frames, sustain
 
 
 @dataclass
@@ -99,7 +99,7 @@ def test_every_frame_is_decided_once_or_dropped_and_none_before_it_is_due(
     if fps is not None:
         assert np.all(frames.start >= frames.number / fps - 1e-9)
         assert (frames.due - 1) / fps <= seconds
-    found = series(frames, [], 100.0)["bins"]
+    found = Sustained(Load(1), [], [], frames, 100.0).series()["bins"]
     assert sum(found["decisions"]) == len(frames.number)
     assert sum(found["dropped"]) == frames.due - len(frames.number)
     assert min(found["dropped"]) >= 0
@@ -118,7 +118,7 @@ def test_the_series_follow_the_heat() -> None:
     frames = frames_of([0.02] * 50 + [0.08] * 50, 10.0, 10)
     cool, hot = Snapshot(50.0, 1800.0, "performance", 0), Snapshot(81.0, 1500.0, "performance", 0x80008)
     samples = [Sample(100.0 + second, cool if second < 5 else hot, 3.0) for second in range(10)]
-    found = series(frames, samples, 100.0)
+    found = Sustained(Load(1), [], samples, frames, 100.0).series()
     assert found["bins"]["t_s"] == pytest.approx(list(range(1, 11)))
     assert found["bins"]["decisions"] == [10] * 10
     assert found["bins"]["p50_ms"] == pytest.approx([20.0] * 5 + [80.0] * 5)
@@ -131,7 +131,7 @@ def test_the_series_follow_the_heat() -> None:
 
 
 def test_seconds_without_a_decision_have_no_latency() -> None:
-    found = series(frames_of([3.5] + [0.01] * 9, 4.0, 10), [], 100.0)["bins"]
+    found = Sustained(Load(1), [], [], frames_of([3.5] + [0.01] * 9, 4.0, 10), 100.0).series()["bins"]
     assert found["decisions"] == [1, 0, 0, 5]
     assert found["p50_ms"][1] is found["max_ms"][2] is None
     assert found["dropped"] == [9, 10, 10, 5]
@@ -168,7 +168,8 @@ def test_a_load_gives_columns_and_series(monkeypatch: pytest.MonkeyPatch, tmp_pa
         tmp_path / "bin", get_throttled="throttled=0x8", measure_clock_arm="frequency(48)=1500000000"
     )
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    columns, found = sustain(lambda: time.sleep(0.002), Load(0.5, 50))
+    kept = sustain(lambda: time.sleep(0.002), Load(0.5, 50))
+    columns, found = kept.columns(), kept.series()
     assert columns["decisions"] + columns["dropped"] == 25
     assert columns["sustained_fps"] == 50
     assert 2 <= columns["sustained_p50_ms"] <= columns["sustained_p99_ms"] <= columns["sustained_max_ms"]
@@ -187,7 +188,8 @@ def test_energy_per_decision_is_that_of_the_meter(tmp_path: Path, monkeypatch: p
         meter.write_text("3500000")  # the load begins; nothing is idle from here on
         time.sleep(0.01)
 
-    columns, found = sustain(decide, Load(0.6, None, PowerSource("uW", file=meter), idle_seconds=0.3))
+    kept = sustain(decide, Load(0.6, None, PowerSource("uW", file=meter), idle_seconds=0.3))
+    columns, found = kept.columns(), kept.series()
     assert (columns["power_idle_w"], columns["power_load_w"]) == (2.0, 3.5)
     each = columns["sustained_s"] / columns["decisions"]
     assert columns["joules_per_decision"] == pytest.approx(1.5 * each, rel=0.02)
@@ -198,4 +200,4 @@ def test_energy_per_decision_is_that_of_the_meter(tmp_path: Path, monkeypatch: p
 
 def test_a_meter_that_is_lost_ends_the_measurement(tmp_path: Path) -> None:
     with pytest.raises(CrackError, match="power readings succeeded"):
-        sustain(lambda: time.sleep(0.01), Load(0.1, None, PowerSource("W", file=tmp_path / "x"), 0.1))
+        sustain(lambda: time.sleep(0.01), Load(0.1, None, PowerSource("W", file=tmp_path / "x"), 0.1)).columns()

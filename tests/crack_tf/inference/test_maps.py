@@ -202,9 +202,9 @@ def test_the_time_of_a_photograph_names_its_tiles(segmenter: Segmenter, monkeypa
     monkeypatch.setattr("crack_tf.inference.maps.BENCHMARK_WIDTH", 300)
     monkeypatch.setattr("crack_tf.inference.maps.BENCHMARK_HEIGHT", 200)
     row = time_photograph(segmenter, jobs=2)
-    assert row["photo_s"] > 0
-    assert row["photo_megapixels"] == 0.06
-    assert row["photo_tiles"] == 1  # a window that holds all of it
+    assert row.photo_s > 0
+    assert row.photo_megapixels == 0.06
+    assert row.photo_tiles == 1  # a window that holds all of it
     monkeypatch.setattr("tflite.segmenter.window_step", lambda path: None)
-    assert time_photograph(segmenter.another(), jobs=2)["photo_tiles"] == 13 * 8
-    assert row["photo_jobs"] == 2
+    assert time_photograph(segmenter.another(), jobs=2).photo_tiles == 13 * 8
+    assert row.photo_jobs == 2
