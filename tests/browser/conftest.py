@@ -158,7 +158,8 @@ def report_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Repor
         if findings not in made:
             out = tmp_path_factory.mktemp(f"survey{findings}")
             photos, gaps = (24, 3) if findings < 100 else (200, 40)
-            survey = drawn_survey(out, findings, photos=photos, gaps=gaps)
+            limits = (0.3, 0.8) if findings == 500 else ()
+            survey = drawn_survey(out, findings, photos=photos, gaps=gaps, limits=limits)
             made[findings] = Report(survey, write_page(out, survey))
         return made[findings]
 

@@ -209,6 +209,27 @@ def test_a_finding_without_a_length_says_what_measures_it(report_of: ReportOf, o
     assert facts["Mean width"] == "not measured"
 
 
+def test_a_card_has_the_proposed_condition_and_on_paper_the_note(open_page: OpenPage, tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 3)
+    sure, doubted, other = survey.findings
+    rated = (
+        replace(sure, condition="CS2", condition_rule="a rule", condition_sure=True, note=None),
+        replace(doubted, condition="CS3", condition_rule="a rule", condition_sure=False, note="a note"),
+        replace(other, note=None),
+    )
+    tab = open_page(write_page(tmp_path, replace(survey, findings=rated)))
+    told = {entry.id: "" for entry in rated} | {
+        sure.id: "proposed condition CS2",
+        doubted.id: "proposed condition CS3, in doubt",
+    }
+    for finding, text in told.items():
+        assert tab.locator(f"[data-id='{finding}'] .condition").text_content() == text
+        assert tab.locator(f"[data-id='{finding}'] .condition").is_visible() == (text != "")
+    assert not any(entry.is_visible() for entry in tab.locator(".why").all())
+    tab.page.emulate_media(media="print")
+    assert [entry.text_content() for entry in tab.locator(".why").all() if entry.is_visible()] == ["a note"]
+
+
 def test_a_length_without_an_upper_end_reads_at_least(open_page: OpenPage, tmp_path: Path) -> None:
     survey = drawn_survey(tmp_path, 2)
     first = replace(survey.findings[0], touches_border=True, length_high_px=None, length_high_mm=None)
@@ -691,6 +712,7 @@ def test_five_thousand_findings_open_at_once(report_of: ReportOf, open_page: Ope
 def test_cards_of_a_long_list_stay_in_line(report_of: ReportOf, open_page: OpenPage) -> None:
     """A row's height is that of all rows, whatever its cards say: else those that come would move those that are there."""
     report = report_of(500)
+    assert any(finding.length_px is None for finding in report.survey.findings)  # these have no answer to a limit
     for size in (WIDE, PHONE, (320, 640)):
         tab = open_page(report.path, size)
         reviewer = "document.getElementById('reviewer')"

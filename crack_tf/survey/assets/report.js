@@ -10,6 +10,7 @@
   const ALL_CARDS = 200;
   const SPARE_ROWS = 3; // of cards above and below the window
   const cards = new Map(); // those in the page
+  const answered = { limited: data.findings.some(({ limits }) => limits.length), rated: data.findings.some(({ condition }) => condition !== null) };
   let shown = data.findings;
   let current = null;
   let descending = true;
@@ -292,6 +293,9 @@
     part(".measures").replaceChildren(...measures(finding).map((text) => textElement("span", text)));
     part(".limits").textContent = limitTexts(finding).join("; ");
     part(".limits").hidden = !finding.limits.length;
+    part(".condition").textContent = finding.condition === null ? "" : `proposed condition ${finding.condition}${finding.condition_sure === false ? ", in doubt" : ""}`;
+    part(".condition").hidden = finding.condition === null;
+    part(".why").textContent = finding.note ?? "";
     part(".validation").textContent = finding.validation;
     part(".validation").title = data.meanings[finding.validation];
     part(".validation").classList.add(finding.validation);
@@ -384,6 +388,7 @@
   function render() {
     const long = shown.length > ALL_CARDS && !printing;
     $("gallery").classList.toggle("long", long);
+    for (const [name, used] of Object.entries(answered)) $("gallery").classList.toggle(name, used);
     const { first, last, above, below } = long ? rowsNearWindow() : { first: 0, last: shown.length, above: 0, below: 0 };
     putCards(first, last);
     $("gallery").style.paddingTop = `${above}px`;
