@@ -61,11 +61,13 @@ def test_killed_at_any_write_a_search_ends_with_the_same_trials(
     algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = tmp_path / "whole"
-    killed: list[Path] = []
+    killed: dict[frozenset[tuple[Path, bytes]], Path] = {}
 
     def noted(path: Path, value: Any) -> None:
-        """What a process that is killed here leaves: a write is whole or absent."""
-        killed.append(shutil.copytree(whole, tmp_path / f"killed{len(killed)}"))
+        """What a process that is killed here leaves: a write is whole or absent. One that changes nothing leaves the same."""
+        left = frozenset((file.relative_to(whole), file.read_bytes()) for file in whole.rglob("*") if file.is_file())
+        if left not in killed:
+            killed[left] = shutil.copytree(whole, tmp_path / f"killed{len(killed)}")
         write_json(path, value)
 
     whole.mkdir()
@@ -76,7 +78,7 @@ def test_killed_at_any_write_a_search_ends_with_the_same_trials(
     assert len(expected) >= TRIALS
     assert {status for _, status, _ in expected} == {"COMPLETED"}
     assert len(killed) >= 3 * TRIALS  # every write of the search has been the last one
-    for number, folder in enumerate(killed):
+    for number, folder in enumerate(killed.values()):
         search(folder, algorithm)
         assert trials_of(folder, algorithm) == expected, f"killed at write {number}"
 
