@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import inspect
@@ -152,13 +153,23 @@ def draw_tile(label: int, seed: int, size: int = 64) -> Image.Image:
     return image
 
 
-@pytest.fixture
-def untraced() -> Iterator[None]:
-    """TensorFlow's functions run as they are written: tracing a deep network takes as long as twenty of its steps at 32 pixels."""
+@contextlib.contextmanager
+def _as_written() -> Iterator[None]:
     tf = pytest.importorskip("tensorflow")
+    before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     yield
-    tf.config.run_functions_eagerly(False)
+    tf.config.run_functions_eagerly(before)
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """TensorFlow's functions run as they are written: tracing a network takes as long as twenty of its steps at 32 pixels.
+
+    A loop is traced in one test at least, and untraced for other networks and settings.
+    """
+    with _as_written():
+        yield
 
 
 MadeOnce = Callable[[str, Callable[[Path], object]], Path]
