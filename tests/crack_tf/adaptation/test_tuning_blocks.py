@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,38 +31,62 @@ NONE = np.zeros((0, SIDE, SIDE, 3), np.uint8)
 ALONE = Lesson(TILES, LABELS, NONE, np.zeros(0, np.float32))
 
 
+@pytest.fixture(scope="module")
+def shipped(sharp: tuple[Path, Sidecar]) -> Any:
+    return load_keras(sharp[0])
+
+
+@pytest.fixture
+def read_once(sharp: tuple[Path, Sidecar], shipped: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every training begins with the shipped weights, which are read once: that takes as long as several steps."""
+    values = shipped.get_weights()
+
+    def read(path: Path) -> Any:
+        if path != sharp[0]:
+            return load_keras(path)
+        shipped.set_weights(values)
+        return shipped
+
+    for module in (tuning_blocks, candidates):
+        monkeypatch.setattr(module, "load_keras", read)
+    yield
+    shipped.set_weights(values)
+
+
 def weights(model: object) -> dict[str, np.ndarray]:
     return {layer.name + variable.name: np.asarray(variable) for layer in model.layers for variable in layer.weights}  # type: ignore[attr-defined]
 
 
 def test_blocks_learn_what_tells_these_tiles_apart(
-    sharp: tuple[Path, Sidecar], monkeypatch: pytest.MonkeyPatch
+    sharp: tuple[Path, Sidecar], shipped: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning_blocks, "WAY", 1.0)  # half-way to a network that knew nothing before knows little
-    before = roc_auc(predict_logits(load_keras(sharp[0]), TILES), LABELS)
+    before = roc_auc(predict_logits(shipped, TILES), LABELS)
     after = roc_auc(predict_logits(tune_blocks(*sharp, ALONE, 17, 30, 0, ""), TILES), LABELS)
     assert before is not None
     assert after is not None
     assert after > max(0.9, before)
 
 
-def test_earlier_blocks_and_all_statistics_stay(sharp: tuple[Path, Sidecar]) -> None:
-    before, after = weights(load_keras(sharp[0])), weights(tune_blocks(*sharp, ALONE, 2, 3, 0, ""))
+@pytest.mark.usefixtures("untraced")
+def test_earlier_blocks_and_all_statistics_stay(sharp: tuple[Path, Sidecar], shipped: Any) -> None:
+    before, after = weights(shipped), weights(tune_blocks(*sharp, ALONE, 2, 3, 0, ""))
     moved = {name for name, value in before.items() if not np.array_equal(value, after[name])}
     assert moved
     assert not any(name.endswith(("mean", "variance")) for name in moved)
     assert all(name.startswith(("block_15", "block_16", "Conv_1", "logit")) for name in moved)
 
 
+@pytest.mark.usefixtures("untraced", "read_once")
 def test_what_is_handed_over_lies_between_the_shipped_and_the_trained_weights(
-    sharp: tuple[Path, Sidecar], monkeypatch: pytest.MonkeyPatch
+    sharp: tuple[Path, Sidecar], shipped: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trainings differ in the last digits, so how far it lies is told by the mean."""
-    shipped, far = weights(load_keras(sharp[0])), []
+    start, far = weights(shipped), []
     for way in (0.0, 0.5, 1.0):
         monkeypatch.setattr(tuning_blocks, "WAY", way)
         found = weights(tune_blocks(*sharp, ALONE, 3, 3, 0, ""))
-        far.append(sum(float(np.abs(found[name] - value).sum()) for name, value in shipped.items()))
+        far.append(sum(float(np.abs(found[name] - value).sum()) for name, value in start.items()))
     assert far[0] == 0
     assert far[1] == pytest.approx(far[2] / 2, rel=0.2)
 
@@ -85,8 +111,9 @@ def test_a_fold_that_leaves_one_kind_alone_is_trained_on(kind: int) -> None:
     assert set(targets[:, 0].tolist()) == {float(kind)}
 
 
+@pytest.mark.usefixtures("untraced", "read_once")
 def test_a_fold_is_answered_by_a_training_without_it_and_what_is_trained_is_kept(
-    sharp: tuple[Path, Sidecar], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sharp: tuple[Path, Sidecar], shipped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[np.ndarray] = []
 
@@ -97,7 +124,7 @@ def test_a_fold_is_answered_by_a_training_without_it_and_what_is_trained_is_kept
     monkeypatch.setattr(candidates, "tune_blocks", spied)
     photos = tuple(f"IMG_{place // 4}" for place in range(24))
     tiles = SiteTiles(TILES, LABELS, photos, tuple(map(str, range(24))), (PERSON,) * 24)
-    logits = predict_logits(load_keras(sharp[0]), TILES)
+    logits = predict_logits(shipped, TILES)
     walls = Elsewhere("walls", TILES, LABELS, np.arange(24) < 12, "CC0-1.0")
     base = Base("sharp", sharp[0], sharp[1], sharp[0], sharp[1], SIDE)
     bench = Bench(AdaptConfig("walls", steps=2, blocks=2), base, tiles, (walls,), logits, (logits,))
