@@ -12,7 +12,7 @@ A finding is the opinion of two networks about a place on a photograph. It says 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -153,7 +153,7 @@ class Finding:
     photo: PhotoName
     seen_on: tuple[PhotoName, ...]
     box: _Place
-    outline: tuple[Polygon, ...]
+    outline: tuple[Polygon, ...] = field(repr=False)
     latitude: Latitude | None
     longitude: Longitude | None
     altitude_m: Altitude | None
@@ -177,8 +177,8 @@ class Finding:
     length_error_mm: Amount | None = None
     mean_width_error_mm: Amount | None = None
     max_width_error_mm: Amount | None = None
-    centreline: tuple[Polygon, ...] = ()
-    holes: tuple[Polygon, ...] = ()
+    centreline: tuple[Polygon, ...] = field(default=(), repr=False)
+    holes: tuple[Polygon, ...] = field(default=(), repr=False)
     width_trusted: bool | None = None
     touches_border: bool | None = None
     pattern: Annotated[str, OneOf(PATTERNS)] | None = None

@@ -19,6 +19,7 @@ from crack_tf.survey.findings import (
     survey_id,
     write_survey,
 )
+from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tflite.device.tiles import Box
 from tflite.errors import CrackError
 from tflite.files import read_json
@@ -71,6 +72,12 @@ def test_the_file_names_the_survey_for_programs_that_write_reviews(tmp_path):
     write_survey(tmp_path, survey)
     assert read_json(tmp_path / "survey.json")["id"] == survey_id(survey)
     assert read_survey(tmp_path) == survey
+
+
+def test_a_printed_finding_has_its_numbers_and_not_its_hundreds_of_points(tmp_path):
+    finding = drawn_survey(tmp_path, 1).findings[0]
+    assert f"length_px={finding.length_px}" in repr(finding)
+    assert not any(f"{name}=" in repr(finding) for name in ("outline", "centreline", "holes"))
 
 
 def test_an_id_depends_on_photograph_and_place():
