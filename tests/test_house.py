@@ -50,15 +50,30 @@ GROWING = {
     "tflite.device.journal._Reading", "tflite.device.loop.Tally", "tflite.device.loop.Unplaced", "tflite.jpeg._Frame",
     "tflite.place.logcontent.LogContent",
 }  # fmt: skip
-# Functions that other rooms import and that give a dictionary of anything: what stands in a file, or goes into one, as it is.
+# Functions that other rooms import and that take or give a dictionary of anything: what stands in a file, or goes into one, as it is.
 FILE_CONTENT = {
     "crack_tf.common.provenance.environment", "crack_tf.reporting.annotations.to_coco",
-    "crack_tf.synthetic.flight.write_flight", "crack_tf.evaluation.pixels.summarise",
-    "crack_tf.photo.crack.range_row", "crack_tf.training.runs.flatten",
-    "crack_tf.training.runs.read_history", "tflite.device.bundle.sealed", "tflite.files.csv_rows",
-    "tflite.files.read_json", "tflite.files.stream_csv", "tflite.outputs.read_mark", "tflite.hardware.board",
-    "tflite.hardware.describe", "tuning.space.search_space",  # and what is held: a model's hyperparameters
+    "crack_tf.synthetic.flight.write_flight", "crack_tf.evaluation.pixels.summarise", "crack_tf.photo.crack.range_row",
+    "crack_tf.photo.measure.write_cracks", "crack_tf.training.runs.flatten", "crack_tf.training.runs.read_history",
+    "tflite.device.bundle.sealed", "tflite.device.journal.read_tile", "tflite.files.csv_rows", "tflite.files.read_json",
+    "tflite.files.stream_csv", "tflite.files.write_csv", "tflite.hardware.board",
+    "tflite.hardware.describe", "tflite.lines.seal_line", "tflite.outputs.read_mark", "tflite.sameness.changed",
+    "tuning.space.describe", "tuning.space.search_space",  # and what is held: a model's hyperparameters
 }  # fmt: skip
+# Fields of the same: what stands in a file as it is, or what a model's builder takes.
+OPEN_FIELDS = {
+    "Explanation.facts", "Explained.measured",
+    "_Line.record",
+    "ZooModel.trained_on",
+    "_Settings.settings", "Survey.models", "Survey.settings", "_Layer.rows",
+    "TrainConfig.hyperparameters", "ThroughputConfig.hyperparameters", "Verdict.metrics",
+    "Outcome.values", "Recipe.held", "Recipe.experiments", "Run.change", "Study.experiments", "Study.held", "Study.rows",
+    "Study.table",
+    "Bundle.record", "Job.reference", "JournalContent.settings", "JournalContent.positives", "JournalContent.frames",
+    "JournalContent.gaps", "_Reading.starts", "_Reading.positives", "_Reading.frames", "_Reading.gaps", "_Start.settings",
+    "Sidecar.hyperparameters", "Sidecar.training", "Sidecar.metrics", "Sidecar.versions",
+}  # fmt: skip
+MOST_ARGUMENTS = 9  # but for the builders of models, whose settings have defaults of their own
 
 
 @dataclass(frozen=True)
@@ -316,21 +331,49 @@ def room(name: str) -> str:
     )
 
 
+ANYTHING = re.compile(r"(dict|Mapping)\[\w+, Any\]")
+
+
 def test_rooms_hand_each_other_no_dictionary_of_anything() -> None:
     """But for what stands in a file as it is."""
-    answers = {
-        f"{name}.{one.name}": ast.unparse(one.returns)
+    said = {
+        f"{name}.{one.name}": " ".join(
+            ast.unparse(part) for part in (one.returns, *(a.annotation for a in parameters(one))) if part
+        )
         for name, tree in modules().items()
         for one in tree.body
-        if isinstance(one, ast.FunctionDef) and one.returns is not None
+        if isinstance(one, ast.FunctionDef)
     }
     taken = set()
     for name, tree in modules().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module and room(node.module) != room(name):
                 names = {f"{node.module}.{alias.name}" for alias in node.names}
-                taken |= {one for one in names if re.search(r"(dict|Mapping)\[\w+, Any\]", answers.get(one, ""))}
+                taken |= {one for one in names if ANYTHING.search(said.get(one, ""))}
     assert taken - {f"{verb}.{one.name}" for verb in verbs() for one in functions(modules()[verb])} == FILE_CONTENT
+
+
+def test_no_other_field_holds_a_dictionary_of_anything() -> None:
+    held = {
+        f"{node.name}.{ast.unparse(one.target)}"
+        for tree in modules().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for one in node.body
+        if isinstance(one, ast.AnnAssign) and ANYTHING.search(ast.unparse(one.annotation))
+    }
+    assert held == OPEN_FIELDS
+
+
+def test_what_always_travels_together_is_one_argument() -> None:
+    many = {
+        f"{name}.{one.name}"
+        for name, tree in modules().items()
+        if room(name) != "crack_tf.models"
+        for one in functions(tree)
+        if len(parameters(one)) > MOST_ARGUMENTS
+    }
+    assert many == set()
 
 
 def test_importing_the_package_and_making_configurations_loads_nothing_heavy() -> None:

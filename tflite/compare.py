@@ -79,7 +79,7 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types; a rate over nothing is None. Pixels have rates of overlap too, and no intervals."""
         if self.unit == "pixels":
-            rates: Callable[[Confusion], dict[str, Any]] = pixel_rates
+            rates: Callable[[Confusion], dict[str, float | int | None]] = pixel_rates
             lost = {"f1_drop_points": _finite(self.f1_drop), "iou_drop_points": _finite(self.iou_drop)}
         else:
             rates = summary

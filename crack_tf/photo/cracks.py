@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -111,8 +111,8 @@ def measure_cracks(
         for label, place in enumerate(ndimage.find_objects(labels), start=1)
         if areas[label] >= max(1, min_area)
     ]
-    cracks.sort(key=lambda crack: (-crack["length_px"], crack["box"]))
-    return [Crack(number=number, **crack) for number, crack in enumerate(cracks, start=1)]
+    cracks.sort(key=lambda crack: (-crack.length_px, crack.box))
+    return [replace(crack, number=number) for number, crack in enumerate(cracks, start=1)]
 
 
 def _measure(
@@ -122,8 +122,8 @@ def _measure(
     mm_per_pixel: float | None,
     grey: np.ndarray | None,
     unknown: np.ndarray | None,
-) -> dict[str, Any]:
-    """All fields of a Crack but its number. `crop` holds this crack alone, `place` is where it was cut out of `shape`."""
+) -> Crack:
+    """A crack that has no number yet. `crop` holds it alone, `place` is where it was cut out of `shape`."""
     from scipy import ndimage
 
     rows, columns = place
@@ -153,27 +153,28 @@ def _measure(
     box = Box(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
     touches = rows.start == 0 or columns.start == 0 or rows.stop == shape[0] or columns.stop == shape[1]
     touches = touches or (unknown is not None and is_cut_off(crop, box, unknown))
-    return {
-        "area_px": int(crop.sum()),
-        "length_px": float(sum(lengths)),
-        "mean_width_px": mean_width,
-        "max_width_px": max_width,
-        "max_width_at": _xy(widest + offset),
-        "orientation_deg": direction_deg(centreline),
-        "straightness": straightness(centreline),
-        "branch_points": tuple(_xy(point + offset) for point in graph.junctions(radius)),
-        "end_points": tuple(_xy(point + offset) for point in ends),
-        "centreline": centreline,
-        "outline": _outline(padded, offset),
-        "box": box,
-        "touches_border": touches,
-        "mm_per_pixel": mm_per_pixel,
-        "width_from": MASK if valleys is None else PHOTOGRAPH,
-        "in_photo": grey is not None,
-        "ranges": _ranges(sum(lengths), mean_width, max_width, touches, valleys, grey is not None),
-        "missing_light": 0.0 if valleys is None else valleys.line.deficit,
-        "profile": _profile(stretches, valleys, offset),
-    }
+    return Crack(
+        number=0,
+        area_px=int(crop.sum()),
+        length_px=float(sum(lengths)),
+        mean_width_px=mean_width,
+        max_width_px=max_width,
+        max_width_at=_xy(widest + offset),
+        orientation_deg=direction_deg(centreline),
+        straightness=straightness(centreline),
+        branch_points=tuple(_xy(point + offset) for point in graph.junctions(radius)),
+        end_points=tuple(_xy(point + offset) for point in ends),
+        centreline=centreline,
+        outline=_outline(padded, offset),
+        box=box,
+        touches_border=touches,
+        mm_per_pixel=mm_per_pixel,
+        width_from=MASK if valleys is None else PHOTOGRAPH,
+        in_photo=grey is not None,
+        ranges=_ranges(sum(lengths), mean_width, max_width, touches, valleys, grey is not None),
+        missing_light=0.0 if valleys is None else valleys.line.deficit,
+        profile=_profile(stretches, valleys, offset),
+    )
 
 
 def _ranges(

@@ -48,7 +48,7 @@ class Measured:
     split: str | None
     comparison: Comparison
     golden: Golden
-    at_half: dict[str, Any]
+    at_half: dict[str, float | int | None]
     reference: np.ndarray
     quantised: np.ndarray
     labels: np.ndarray

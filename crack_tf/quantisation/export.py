@@ -344,7 +344,7 @@ def measure(
     find: Callable[..., Measured] = measure_maps if maps else measure_tiles
     threads = config.threads or os.cpu_count() or 1
     found = find(path, config.scheme, before, reference, data.val, data.measured, threads)
-    rates: Callable[[Any], dict[str, Any]] = pixel_rates if maps else summary
+    rates: Callable[[Any], dict[str, float | int | None]] = pixel_rates if maps else summary
     metrics = {
         "split": data.measured_split,
         "dataset": data.manifest.name,
