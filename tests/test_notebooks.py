@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,17 @@ def test_a_notebook_calls_functions_and_no_command_line(path: Path) -> None:
                 assert not {alias.name for alias in node.names} & verbs
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not node.value.startswith("--")
+
+
+def test_all_that_notebooks_import_is_there() -> None:
+    for path in FILES:
+        for node in (node for cell in cells(path, "code") for node in ast.walk(ast.parse(source(cell)))):
+            if isinstance(node, ast.ImportFrom) and node.module is not None:
+                module = import_module(node.module)
+                assert [name.name for name in node.names if not hasattr(module, name.name)] == [], (
+                    path.name,
+                    node.module,
+                )
 
 
 def test_a_survey_s_notebook_shows_beside_lengths_and_widths_what_is_sure_of_them() -> None:

@@ -162,7 +162,7 @@ def measure(job: Job) -> dict[str, Any]:
 
     Returns:
         One flat row (times in ms, memory in MB of 1e6 bytes, temperatures in degrees Celsius, clocks in MHz), under
-        "latencies_ms" every timed run, and under "sustained" the series of the load (see `tflite.sustained.series`), or None.
+        "latencies_ms" every timed run, and under "sustained" the series of the load (see `tflite.sustained.Sustained.series`), or None.
 
     Raises:
         CrackError: if the number of runs is below `MIN_RUNS`, or the model, a tile or the power cannot be read.

@@ -42,7 +42,7 @@ def sustained_plot(rows: Sequence[Mapping[str, Any]], path: str | Path, title: s
     """Draw what minutes of load did: latency, frames that were late or dropped, temperature, clock and power over time.
 
     Args:
-        rows: with "sustained" series (`tflite.sustained.series`); others are left out.
+        rows: with "sustained" series (`tflite.sustained.Sustained.series`); others are left out.
         path: of the picture; its suffix chooses the format.
         title: above the picture, usually the hardware.
 
