@@ -20,6 +20,10 @@ from tflite.errors import CrackError
 
 _MASK, _LINE, _WIDEST, _UNCLEAR, _SHORT = VERMILION, YELLOW, GREEN, BLUE, WHITE
 _MASK_WEIGHT = 0.35
+_TEXT, _LEAST_TEXT = (
+    0.02,
+    11,
+)  # height of labels as a share of a photograph's longer side, and in pixels: read where all of it is on a screen
 _FARTHER = (0.0, 2.0, 5.0, 9.0)  # heights of a label between it and the widest place, besides the circle around that
 ABOUT = "about "
 ABOUT_WORDS = "about: the width is not to be trusted"
@@ -66,7 +70,7 @@ def draw_cracks(
         colours = (1 - _MASK_WEIGHT) * pixels[inside] + _MASK_WEIGHT * np.array(_MASK)
         pixels[inside] = colours.round().astype(np.uint8)
     unit = max(1, round(max(photo.shape[:2]) / 700))  # line width: visible when the whole photograph is on a screen
-    font = ImageFont.load_default(size=max(11, 12 * unit))
+    font = ImageFont.load_default(size=max(_LEAST_TEXT, round(_TEXT * max(photo.shape[:2]))))
     longest = max((font.getlength(caption(crack)) for crack in cracks), default=0.0) if labels else 0.0
     times = max(1, math.ceil(longest / photo.shape[1]))
     tinted = pixels.repeat(times, 0).repeat(times, 1)
@@ -141,7 +145,7 @@ def _there(point: Point, times: int) -> Point:
 def caption(crack: Crack) -> str:
     """Number, length and widths in one line, in millimetres when they are known.
 
-    AT_LEAST stands before a length without an upper end; ABOUT before both widths where they are not to be trusted, before the maximum
+    AT_LEAST stands behind a length without an upper end, with its lower one; ABOUT before both widths where they are not to be trusted, before the maximum
     where a hole in the crack's way has it. What may be no crack is `unclear`: its sizes are no crack's.
     """
     if crack.note is not None:

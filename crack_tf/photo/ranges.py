@@ -158,7 +158,9 @@ def open_ended(length: Range) -> Range:
 
 
 def told_length(length: float, low: float, high: float | None, unit: str) -> str:
-    """A length for a person: "300 mm", or "at least 264 mm" where nobody knows how far the crack goes on.
+    """A length for a person: "300 mm", or "300 mm (at least 264 mm)" where nobody knows how far the crack goes on.
+
+    First stands what tables state, the length of what is drawn; then the lower end of its range.
 
     Args:
         length: as stated.
@@ -166,7 +168,7 @@ def told_length(length: float, low: float, high: float | None, unit: str) -> str
         unit: of all three.
     """
     goes_on = high is None or high == math.inf
-    return f"{AT_LEAST}{low:.0f} {unit}" if goes_on else f"{length:.0f} {unit}"
+    return f"{length:.0f} {unit}" + (f" ({AT_LEAST}{low:.0f} {unit})" if goes_on else "")
 
 
 def widest_by_network(most: Range, mean: Range, missing_light: float) -> Range:

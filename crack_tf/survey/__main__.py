@@ -5,6 +5,7 @@
     crack-tf survey DCIM --out found --scheduler tcp://HOST:8786               on the workers of a Dask cluster
     crack-tf survey flight.mp4 --out found --video-start 2025-06-01T09:30:00+02:00 --flight-log flight.gpx
     crack-tf survey --review review.json --out found --export-tiles tiles      what an engineer decided in the report
+    crack-tf survey DCIM --review review.json --out found                      the same, and what was accepted is measured
     crack-tf survey DCIM --out found --certify                                 what could have been missed
     crack-tf survey DCIM --out found --since found-2025                        what became of each crack since then
     crack-tf survey --out found --one-file                                     a finished survey's report, to be mailed
@@ -175,9 +176,13 @@ def make_parser() -> argparse.ArgumentParser:
         "--certify-seed", type=non_negative_int, default=0, metavar="N", help="another seed lays other cracks (0)"
     )
 
-    review = parser.add_argument_group("review", "of a finished survey; PHOTOS is left out then")
+    review = parser.add_argument_group("review", "of a finished survey")
     review.add_argument(
-        "--review", type=named_path, metavar="FILE", help="that report.html exported: put it into tables and report"
+        "--review",
+        type=named_path,
+        metavar="FILE",
+        help="that report.html exported: put it into tables and report; with PHOTOS and the survey's own options, what was accepted "
+        "without being confirmed is measured",
     )
     review.add_argument("--export-tiles", type=named_path, metavar="DIR", help="decided findings as tiles to train on")
 
@@ -235,12 +240,22 @@ def run(args: argparse.Namespace) -> int:
     if args.review is not None:
         from crack_tf.survey.reviewing import apply_review
 
-        if args.photos is not None:
-            raise CrackError(f"--review works on the survey in --out: leave {args.photos} out.")
-        told = apply_review(args.out, args.review, args.export_tiles, overwrite=args.overwrite, one_file=args.one_file)
+        if args.photos is not None and args.overwrite:
+            raise CrackError(
+                f"--overwrite starts the survey of {args.photos} again, and --review is of the one that is there: leave one of them out."
+            )
+        told = apply_review(
+            args.out,
+            args.review,
+            args.export_tiles,
+            overwrite=args.overwrite,
+            one_file=args.one_file,
+            measured_next=args.photos is not None,
+        )
         print(told)
-        return 0
-    if args.export_tiles is not None:
+        if args.photos is None:
+            return 0
+    elif args.export_tiles is not None:
         raise CrackError("--export-tiles needs --review FILE: the tiles are of findings that somebody decided on.")
     if args.photos is None and args.one_file:
         return _report_only(args.out)

@@ -236,16 +236,17 @@ class Finding:
             return None
         return why_untrusted(self.mean_width_px, self.width_from)
 
-    def judged(self, limit_mm: float) -> str:
+    def judged(self, limit_mm: float, accepted: bool = False) -> str:
         """Whether its maximum width exceeds a limit, is below, or nobody can tell: one of `crack_tf.photo.limits.ANSWERS`.
 
-        What may be no crack exceeds none.
+        What may be no crack exceeds none: what was not confirmed, unless a person `accepted` it.
         """
-        return judge(limit_mm, self.max_width_range_mm, self.has_trusted_width and self.validation == CONFIRMED)
+        crack = accepted or self.validation == CONFIRMED
+        return judge(limit_mm, self.max_width_range_mm, self.has_trusted_width and crack)
 
-    def untold(self, limit_mm: float) -> Untold | None:
+    def untold(self, limit_mm: float, accepted: bool = False) -> Untold | None:
         """Why nobody can tell whether it exceeds a limit; None where `judged` tells."""
-        if self.judged(limit_mm) != CANNOT_TELL_LIMIT:
+        if self.judged(limit_mm, accepted) != CANNOT_TELL_LIMIT:
             return None
         why = untold(
             limit_mm,
@@ -255,7 +256,7 @@ class Finding:
             width_from=self.width_from,
         )
         above = why.reason not in (NOT_DRAWN, NO_SCALE, RANGE)
-        return Untold(NO_CRACK) if above and self.validation != CONFIRMED else why
+        return Untold(NO_CRACK) if above and not accepted and self.validation != CONFIRMED else why
 
     def as_json(self) -> dict[str, Any]:
         """JSON values, in the order of the attributes. Not copied: an outline has thousands of points."""

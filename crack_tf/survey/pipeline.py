@@ -18,6 +18,7 @@ import numpy as np
 from crack_tf.common.progress import numbered
 from crack_tf.photo.faces import Face
 from crack_tf.photo.gsd import SIZE, too_coarse
+from crack_tf.survey.accepted import measure_accepted, read_measured, with_measures
 from crack_tf.survey.certificates.certificate import Certificate
 from crack_tf.survey.comparison.comparing import compare_surveys
 from crack_tf.survey.comparison.since import Earlier, Since
@@ -46,7 +47,7 @@ from crack_tf.survey.merge import merge_findings
 from crack_tf.survey.patterning import with_patterns
 from crack_tf.survey.profiles import rescale
 from crack_tf.survey.report.page import write_page
-from crack_tf.survey.reviews.review import Kept, as_kept, keep_review, read_kept
+from crack_tf.survey.reviews.review import Kept, Review, as_kept, keep_review, read_kept
 from crack_tf.survey.searching.crew import Crew
 from crack_tf.survey.searching.quality import told_of_none, warn_of_unseen
 from crack_tf.survey.searching.search import Performance, Searched, Stopwatch
@@ -84,6 +85,7 @@ class Run:
         log_span: first and last moment of the flight log, seconds since 1970 UTC; None without one.
         needs_mm: width of crack that must be measurable.
         earlier: survey to compare with, or None.
+        measure: searches a photograph again and measures whatever is drawn on it; None where nothing can be.
         coverage: what was seen, once `finish` is done; None where that is not known.
         since: what became of its cracks since the earlier survey, likewise; None without one.
         kept: review of it, and what of that is not in this survey, likewise.
@@ -99,6 +101,7 @@ class Run:
     log_span: tuple[float, float] | None = None
     needs_mm: float = NEEDED_MM
     earlier: Earlier | None = None
+    measure: Callable[[Item], Searched] | None = None
     coverage: Coverage | None = None
     since: Since | None = None
     kept: Kept = (None, "")
@@ -151,6 +154,7 @@ class Run:
         given = read_kept(self.store.folder)
         self.kept = (None, "") if given is None else as_kept(given, survey)
         review = self.kept[0]
+        survey = self._with_measures(survey, review)
         self.coverage = coverage_of(survey, review)
         merge_seconds = round(time.monotonic() - started, 2)
         out = self.store.folder
@@ -185,6 +189,14 @@ class Run:
             out, survey, kept=kept, one_file=one_file, coverage=coverage, certificate=certificate, since=self.since
         )
 
+    def _with_measures(self, survey: Survey, review: Review | None) -> Survey:
+        """The survey with what a person accepted measured, as far as it is drawn."""
+        if review is None or self.measure is None:
+            return survey
+        error = self.position_error_m
+        measured = measure_accepted(self.store, self.source, self.measure, survey, review, error, self.tell)
+        return with_measures(survey, review, measured, self.store.records(), error)
+
     def _faces_before(self) -> tuple[Face, ...]:
         """The faces that were declared in the last call; none in the first one."""
         with suppress(CrackError, KeyError, TypeError):
@@ -202,7 +214,8 @@ class Run:
     def _rescale_profiles(self, survey: Survey, now: Sequence[Face], before: Sequence[Face]) -> None:
         """Have the tables along cracks say what lengths and widths say: those of cylinders, as far as they are declared now."""
         views = changed_views(survey.photos, now, before, self.position_error_m)
-        for _, findings, _ in self.store.records() if views else ():
+        accepted = [one.finding for one in read_measured(self.store.folder).values()]
+        for findings in (accepted, *(found for _, found, _ in self.store.records())) if views else ():
             for finding in findings:
                 if finding.profile is not None and finding.photo in views:
                     rescale(self.store.folder, finding.profile, views[finding.photo])

@@ -37,6 +37,7 @@ def apply_review(
     side: int | None = None,
     overwrite: bool = False,
     one_file: bool = False,
+    measured_next: bool = False,
 ) -> str:
     """What `crack-tf survey --review` does: tables and report with the decisions, and tiles to train on.
 
@@ -48,6 +49,7 @@ def apply_review(
         side: of those tiles in pixels; None for that of the survey's tiles.
         overwrite: replace tiles that are there already.
         one_file: of the report, see `crack_tf.survey.report.page.write_page`.
+        measured_next: the survey goes on with its photographs, which tells of what is not measured then.
 
     Returns:
         Lines for the terminal.
@@ -82,6 +84,6 @@ def apply_review(
         f"{counted(len(survey.findings), 'finding')}: {describe_decisions(survey.findings, review)}. "
         f"{FINDINGS_CSV}, {FINDINGS} and report.html have it; {FILE_NAME} keeps it.",
     )
-    if unmeasured := describe_unmeasured(survey.findings, review):
+    if not measured_next and (unmeasured := describe_unmeasured(survey.findings, review)):
         lines.append(f"note: {unmeasured}.")
     return "\n".join(lines)

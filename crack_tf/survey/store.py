@@ -8,6 +8,7 @@
     profiles/ID.csv          the widths along its crack
     since/ID.jpg             the place on an earlier survey's photograph
     review.json              what an engineer decided, see `crack_tf.survey.reviews.review`
+    measured.json            what was measured since it was accepted, see `crack_tf.survey.accepted`
 
 A record is written after the pictures it names, whole or not at all. So whatever stops a survey, at most the photographs in
 progress are searched again, and none counts as done that lacks a finding.
@@ -43,6 +44,7 @@ SETTINGS, RECORDS, PICTURES, OVERLAYS, PROFILES = "settings.json", "records", "p
 SINCE = "since"  # photographs of cracks, the earlier ones and, of what is gone, the later, see `crack_tf.survey.comparison.since`
 SINCE_FILES = ("since.json", "since.csv")
 PERFORMANCE = "performance.json"
+MEASURED = "measured.json"
 RANGES = "ranges.json"  # where `crack_tf.survey.geometry.position_ranges` was asked
 RESULTS = (
     *CERTIFICATE,
@@ -54,6 +56,7 @@ RESULTS = (
     "coverage.geojson",
     "report.html",
     REVIEW,
+    MEASURED,
     PERFORMANCE,
 )
 _POINTS = ".npy"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,7 @@ def survey(
             log_span=None if log is None else log.span,
             needs_mm=config.needs_mm,
             earlier=earlier,
+            measure=None if plan.segmenter is None else partial(searcher.search, measure_all=True),
         )
         handled, before = work.work()
         used = {role: _used(sidecar) for role, sidecar in searcher.sidecars.items()}

@@ -59,10 +59,10 @@ def tell(found: SurveyResult, auto: bool) -> list[str]:
     lines += [
         tell_limit(
             limit,
-            [finding.judged(limit) for finding in cracks],
+            [finding.judged(limit, accepted=True) for finding in cracks],
             others,
             kind,
-            [why for finding in cracks if (why := finding.untold(limit))],
+            [why for finding in cracks if (why := finding.untold(limit, accepted=True))],
         )
         for limit in limits_of(survey)
     ]

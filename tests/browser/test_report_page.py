@@ -230,13 +230,13 @@ def test_a_card_has_the_proposed_condition_and_on_paper_the_note(open_page: Open
     assert [entry.text_content() for entry in tab.locator(".why").all() if entry.is_visible()] == ["a note"]
 
 
-def test_a_length_without_an_upper_end_reads_at_least(open_page: OpenPage, tmp_path: Path) -> None:
+def test_behind_a_length_without_an_upper_end_stands_at_least(open_page: OpenPage, tmp_path: Path) -> None:
     survey = drawn_survey(tmp_path, 2)
     first = replace(survey.findings[0], touches_border=True, length_high_px=None, length_high_mm=None)
     path = write_page(tmp_path, replace(survey, findings=(first, *survey.findings[1:])))
     tab = open_page(path)
     least = f"at least {first.length_low_mm:.0f} mm"
-    assert tab.texts(".card .measures span")[1] == f"{least} long"
+    assert tab.texts(".card .measures span")[1] == f"{first.length_mm:.0f} mm ({least}) long"
     tab.click(".card >> nth=0")
     facts = dict(zip(tab.texts("#facts dt"), tab.texts("#facts dd"), strict=True))
     assert facts["Length"] == f"{first.length_mm:.0f} mm ({least}: its end is not in sight)"

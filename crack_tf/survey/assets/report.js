@@ -185,6 +185,12 @@
     return typeof low === "number" && typeof high !== "number" ? `at least ${unit === "mm" ? quantity(low, null, digits) : quantity(null, low, digits)}` : null;
   }
 
+  // "300 mm (at least 264 mm) long" on a card, and with what that means beside the picture.
+  function lengthText(finding) {
+    const [text, least] = [quantity(finding.length_mm, finding.length_px, 0), atLeast(finding, "length", 0)];
+    return least === null ? text : `${text} (${least})`;
+  }
+
   // "0.42 mm (0.35 to 0.55)", "300 mm (at least 264 mm: its end is not in sight)"; of a survey from before there were ranges "0.42 mm (± 0.03 by the scale)".
   function withRange(finding, name, digits) {
     const [mm, px] = [finding[`${name}_mm`], finding[`${name}_px`]];
@@ -221,7 +227,7 @@
   function measures(finding) {
     if (finding.length_px === null) return ["not measured"];
     const about = finding.width_doubt === null && !finding.hole ? "" : "about ";
-    return [`${about}${withRange(finding, "max_width", 2)} at its widest`, `${atLeast(finding, "length", 0) ?? quantity(finding.length_mm, finding.length_px, 0)} long`];
+    return [`${about}${withRange(finding, "max_width", 2)} at its widest`, `${lengthText(finding)} long`];
   }
 
   function place(finding) {

@@ -21,6 +21,7 @@ from crack_tf.survey.reviews.review import (
     UNMEASURED,
     Kept,
     Review,
+    cracks_of,
     has_limits,
     is_unmeasured,
     kept_review,
@@ -149,8 +150,8 @@ def finding_row(finding: Finding, limits: Sequence[float] = (), review: Review |
     """
     lists = {"seen_on": "; ".join(finding.seen_on), "since_old": "; ".join(finding.since_old)}
     values = {**vars(finding), **finding.box.as_json(), **lists}
-    asked = has_limits(finding, review)
-    answers = {column(limit): finding.judged(limit) if asked else None for limit in limits}
+    asked, counts = has_limits(finding, review), bool(cracks_of([finding], review))
+    answers = {column(limit): finding.judged(limit, accepted=counts) if asked else None for limit in limits}
     decided = {} if review is None else review_columns(review, finding.id)
     if is_unmeasured(finding, review):
         values["note"] = "; ".join(text for text in (finding.note, f"accepted, but {UNMEASURED}") if text)

@@ -104,7 +104,13 @@ def write_page(
     limits, points = limits_of(survey), plotted(len(findings))
     entries = [
         _entry(finding, ranks[finding.id], shelf)
-        | _measured(out, finding, limits if has_limits(finding, review) else (), points)
+        | _measured(
+            out,
+            finding,
+            limits if has_limits(finding, review) else (),
+            points,
+            accepted=bool(cracks_of([finding], review)),
+        )
         for finding in findings
     ]
     seen = coverage or coverage_of(survey, review)
@@ -214,13 +220,17 @@ def _since_words(finding: Finding) -> str:
     return f"{finding.since}" + (f"\n{growth}" if growth else "")
 
 
-def _measured(out: Path, finding: Finding, limits: Sequence[float], points: int) -> dict[str, Any]:
-    """The widths along a finding's crack, and what they say about limits."""
+def _measured(out: Path, finding: Finding, limits: Sequence[float], points: int, accepted: bool) -> dict[str, Any]:
+    """The widths along a finding's crack, and what they say about limits; what may be no crack, unless accepted, exceeds none."""
     lines = None if finding.profile is None else read_lines(out, finding.profile, points)
     return {
         "profile": None if lines is None else {"unit": lines[0], "lines": lines[1]},
         "limits": [
-            [limit, finding.judged(limit), None if (why := finding.untold(limit)) is None else why.describe()]
+            [
+                limit,
+                finding.judged(limit, accepted),
+                None if (why := finding.untold(limit, accepted)) is None else why.describe(),
+            ]
             for limit in limits
         ],
     }
@@ -403,7 +413,7 @@ def _about_limits(survey: Survey, review: Review | None) -> str:
     cracks = cracks_of(survey.findings, review)
     rows = []
     for limit in limits:
-        answers = Counter(finding.judged(limit) for finding in cracks)
+        answers = Counter(finding.judged(limit, accepted=True) for finding in cracks)
         rows.append((f"{limit:g} mm", *(f"{answers[answer]:,}" for answer in ANSWERS)))
     counts = _table(("Limit", *(f"{answer[0].upper()}{answer[1:]}" for answer in ANSWERS)), rows)
     return (

@@ -32,8 +32,8 @@ ACCEPTED, REJECTED, UNDECIDED = "accepted", "rejected", ""
 DECISIONS = (ACCEPTED, REJECTED, UNDECIDED)
 COLUMNS = ("decision", "comment", "reviewer", "reviewed", "commenter", "commented")
 UNMEASURED = (
-    "not measured, since a survey measures confirmed cracks only: crack-tf photo segment measures what it draws on the photograph, "
-    "crack-tf photo measure a mask drawn by hand"
+    "not measured: the survey's own command, with its photographs, measures what is drawn there, crack-tf photo measure a mask drawn by "
+    "hand"
 )
 _MAX_COMMENT = 10_000  # characters; the page allows 2,000
 

@@ -208,21 +208,26 @@ class Searcher:
         """End the threads of the models."""
         self._open.close()
 
-    def search(self, item: Item) -> Searched:
-        """Read and search one photograph."""
+    def search(self, item: Item, *, measure_all: bool = False) -> Searched:
+        """Read and search one photograph.
+
+        Args:
+            item: the photograph.
+            measure_all: measure what is drawn of findings that are not confirmed, too.
+        """
         watch = Stopwatch()
         try:
             with self.classifier.room(item.pixels):
                 with watch.stage("decode"):
                     frame = item.read()
-                return self._search(item, frame, watch)
+                return self._search(item, frame, watch, measure_all)
         except FileNotFoundError:
             gap = Gap(item.name, MISSING, "the file was there when the survey started, and is gone")
         except ImageError as error:
             gap = Gap(item.name, UNREADABLE, str(error))
         return Searched(item.name, item.bytes, gap=gap, seconds=watch.seconds)
 
-    def _search(self, item: Item, frame: Frame, watch: Stopwatch) -> Searched:
+    def _search(self, item: Item, frame: Frame, watch: Stopwatch, measure_all: bool) -> Searched:
         image, shot = frame.image, frame.shot
         with watch.stage("classify"):
             tiles = self.classifier.score(image, self._boxes(item, frame))
@@ -235,7 +240,7 @@ class Searcher:
             with watch.stage("measure"):
                 side = self.classifier.side_for(shot.mm_per_pixel)
                 ground = Ground(foreground, sharp=frame.boxes is not None, opaque=frame.opaque)
-                candidates = self._find(image, wanted, ground, side, watch)
+                candidates = self._find(image, wanted, ground, side, watch, measure_all)
         with watch.stage("measure"):
             # Of a journal's frame most was not kept.
             patches = None if frame.boxes is not None else patches_of(image, foreground)
@@ -294,7 +299,13 @@ class Searcher:
         return self._find(image, wanted, Ground(foreground, trimmed=True), side, Stopwatch()) if wanted else []
 
     def _find(
-        self, image: np.ndarray, wanted: Sequence[Tile], ground: Ground, side: int, watch: Stopwatch
+        self,
+        image: np.ndarray,
+        wanted: Sequence[Tile],
+        ground: Ground,
+        side: int,
+        watch: Stopwatch,
+        measure_all: bool = False,
     ) -> list[Candidate]:
         """Findings in positive and uncertain tiles. A sharp foreground is a journal's: only these tiles are there."""
         if self._pool is None:
@@ -302,9 +313,8 @@ class Searcher:
         # A journal keeps no surroundings to look at again.
         again = None if ground.sharp else partial(self._verifier.above, side=side)
         threshold = self.classifier.sidecar.threshold.logit
-        return find_candidates(
-            image, wanted, ground, Opinion(partial(self._segment, watch), self._cut, again, threshold)
-        )
+        opinion = Opinion(partial(self._segment, watch), self._cut, again, threshold)
+        return find_candidates(image, wanted, ground, opinion, measure_all)
 
     def foreground(self, frame: Frame) -> np.ndarray | None:
         """Where to look: what a journal kept, or what is concrete, and never what is transparent."""

@@ -34,6 +34,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -158,7 +159,11 @@ def worth_a_look(tiles: Sequence[Tile], threshold_logit: float) -> list[Tile]:
 
 
 def find_candidates(
-    image: np.ndarray, tiles: Sequence[Tile], ground: Ground, opinion: Opinion | None = None
+    image: np.ndarray,
+    tiles: Sequence[Tile],
+    ground: Ground,
+    opinion: Opinion | None = None,
+    measure_all: bool = False,
 ) -> list[Candidate]:
     """The findings of one photograph, by the rule above.
 
@@ -167,6 +172,7 @@ def find_candidates(
         tiles: positive and uncertain ones, see `worth_a_look`.
         ground: where to look.
         opinion: the second one, or None.
+        measure_all: measure whatever is drawn of each, unclear and refuted ones too; their boxes stay the same.
 
     Returns:
         In reading order of their boxes.
@@ -177,6 +183,8 @@ def find_candidates(
     positive = [tile for tile in kept if tile.crack]
     left_out = [tile for tile in tiles if tile.crack and tile not in kept]
     found = [replace(_group(group, UNCLEAR, None), note=LEFT_OUT) for group in touching(left_out)]
+    if measure_all and opinion is not None:
+        found = [_seen_after_all(image, candidate, opinion) for candidate in found]
     if opinion is None:
         unasked = (replace(_group(group, UNCLEAR, None), note=NOT_ASKED) for group in touching(positive))
         return _in_order([*found, *unasked])
@@ -197,7 +205,7 @@ def find_candidates(
     else:
         probability = opinion.segment(image, region)
         mask = probability >= opinion.threshold
-    shapes, explained = _shapes(image, mask, probability, kept, opinion.verify, unknown)
+    shapes, explained = _shapes(image, mask, probability, kept, opinion.verify, unknown, measure_all)
     found += shapes
     unexplained = [tile for tile in positive if tile not in explained]
     marked = _marked(mask, probability, unexplained)
@@ -208,6 +216,8 @@ def find_candidates(
     for group, validation, note in told:
         score = max(float(_cut(probability, tile.box).max()) for tile in group)
         candidate = replace(_group(group, validation, round(score, 4)), note=note)
+        if measure_all:
+            candidate = _with_marks(image, mask, probability, candidate, unknown)
         found.append(replace(candidate, marks=_rings(_cut(mask, candidate.box), candidate.box)))
     return _in_order(found)
 
@@ -251,6 +261,7 @@ def _shapes(
     tiles: Sequence[Tile],
     verify: Verify | None,
     unknown: np.ndarray | None,
+    measure_all: bool,
 ) -> tuple[list[Candidate], list[Tile]]:
     """Cracks that touch a tile, those that the classifier doubts, and shapes too wide for one; and the tiles they touch.
 
@@ -280,34 +291,70 @@ def _shapes(
             validation_score=round(score, 4),
             note=TOO_WIDE,
         )
+        measures = _measures(whole, cracks, image.shape[:2], ahead)
         if whole.too_wide:
-            found.append(shape)
+            found.append(replace(shape, **measures) if measure_all else shape)
             continue
         weak = score < SURE_SCORE and max(piece.again for piece in members) < LIKELY_LOGITS
         if weak or not certain:
             doubt = WEAK if certain else DOUBTED if called else NEARLY_DOUBTED
-            found.append(replace(shape, note=doubt + UNCOUNTED.format(whole.length_px)))
+            told = {"note": doubt, **measures} if measure_all else {"note": doubt + UNCOUNTED.format(whole.length_px)}
+            found.append(replace(shape, **told))
             continue
-        whole = as_drawn(whole, image.shape[:2], ahead)
-        found.append(
-            replace(
-                shape,
-                validation=CONFIRMED,
-                note=None if called else NEARLY + (AGREED if verify is not None else ""),
-                length_px=round(whole.length_px, 2),
-                mean_width_px=round(whole.mean_width_px, 3),
-                max_width_px=round(whole.max_width_px, 3),
-                width_from=whole.width_from,
-                width_trusted=whole.width_trusted,
-                touches_border=whole.touches_border,
-                widest=whole.max_width_at,
-                centreline=tuple(_rounded(line) for crack in cracks for line in crack.centreline),
-                holes=tuple(_ring(ring) for crack in cracks for ring in crack.outline[1:]),
-                ranges=whole.ranges,
-                profile=whole.profile,
-            )
-        )
+        note = None if called else NEARLY + (AGREED if verify is not None else "")
+        found.append(replace(shape, validation=CONFIRMED, note=note, **measures))
     return found, explained
+
+
+def _measures(whole: Crack, parts: Sequence[Crack], shape: tuple[int, ...], ahead: bool) -> dict[str, Any]:
+    """A candidate's fields that say how long and how wide a crack is.
+
+    Args:
+        whole: parts and gaps together.
+        parts: without a gap each.
+        shape: height and width of the photograph.
+        ahead: whether another mark lies ahead of an end.
+    """
+    whole = as_drawn(whole, shape, ahead)
+    return {
+        "length_px": round(whole.length_px, 2),
+        "mean_width_px": round(whole.mean_width_px, 3),
+        "max_width_px": round(whole.max_width_px, 3),
+        "width_from": whole.width_from,
+        "width_trusted": whole.width_trusted,
+        "touches_border": whole.touches_border,
+        "widest": whole.max_width_at,
+        "centreline": tuple(_rounded(line) for crack in parts for line in crack.centreline),
+        "holes": tuple(_ring(ring) for crack in parts for ring in crack.outline[1:]),
+        "ranges": whole.ranges,
+        "profile": whole.profile,
+    }
+
+
+def _with_marks(
+    image: np.ndarray, mask: np.ndarray, probability: np.ndarray, candidate: Candidate, unknown: np.ndarray | None
+) -> Candidate:
+    """A group of tiles with the measures of what is drawn in them, all of it taken for one crack; the same where that is too little.
+
+    How far it goes on is not known: its length has no upper end.
+    """
+    box = candidate.box
+    labels, stats = _parts(_cut(mask, box))
+    drawn = _chosen(labels, stats[:, -1] >= MIN_AREA_PX)
+    if not drawn.any():
+        return candidate
+    cracks = [piece.crack for piece in _measured_parts(image, probability, (box, drawn), math.inf, unknown)]
+    grey = np.asarray(Image.fromarray(image).convert("L"))
+    groups = link_cracks(cracks, [crack_darkness(crack, grey) for crack in cracks], grey)
+    whole = joined(cracks, [gap for group in groups for gap in group.gaps])
+    outline = tuple(_ring(crack.outline[0]) for crack in cracks)
+    return replace(candidate, outline=outline, **_measures(whole, cracks, image.shape[:2], ahead=True))
+
+
+def _seen_after_all(image: np.ndarray, candidate: Candidate, opinion: Opinion) -> Candidate:
+    """Tiles that the foreground leaves out, with the measures of what is drawn there when they are looked at."""
+    probability = opinion.segment(image, _around(image.shape[:2], [candidate.box]))
+    return _with_marks(image, probability >= opinion.threshold, probability, candidate, None)
 
 
 def _stands(whole: Crack, parts: Sequence[Crack], called: int) -> bool:

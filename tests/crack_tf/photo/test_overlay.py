@@ -36,12 +36,14 @@ def test_captions_are_in_millimetres_when_the_scale_is_known(mask: np.ndarray) -
     assert caption(measure_cracks(mask, mm_per_pixel=0.1)[0]) == "1: 10 mm, 0.60 / 0.60 mm"
 
 
-def test_a_length_without_an_upper_end_is_told_by_its_lower_one(mask: np.ndarray) -> None:
+def test_a_length_without_an_upper_end_is_told_as_tables_have_it_and_by_its_lower_one(mask: np.ndarray) -> None:
     mask[:, :60] |= mask[:, 60:61]  # from the photograph's left border on
     (crack,) = measure_cracks(mask)
     low = crack.ranges[0].low
-    assert caption(crack).startswith(f"1: at least {low:.0f} px, 6.0")
-    assert caption(replace(crack, mm_per_pixel=0.1)).startswith(f"1: at least {low / 10:.0f} mm, 0.60")
+    assert caption(crack).startswith(f"1: {crack.length_px:.0f} px (at least {low:.0f} px), 6.0")
+    scaled = replace(crack, mm_per_pixel=0.1)
+    assert caption(scaled).startswith(f"1: {scaled.length_mm:.0f} mm (at least {low / 10:.0f} mm), 0.60")
+    assert round(crack.length_px) > round(low)
     assert words_of([caption(crack)]) == ["at least: its end is not in sight"]
 
 
@@ -134,6 +136,15 @@ def test_no_line_to_a_label_runs_through_another_label() -> None:
     assert len(boxes) > 15
     for rows, columns in boxes:
         assert not green[rows.start + 1 : rows.stop - 1, columns.start + 1 : columns.stop - 1].any()
+
+
+@pytest.mark.parametrize("side", [600, 1040, 1600, 3000])
+def test_labels_are_as_large_as_the_picture_asks_for(side: int) -> None:
+    mask = np.zeros((side * 3 // 4, side), bool)
+    mask[side // 4 : side // 4 + 6, side // 8 : side * 7 // 8] = True
+    image = np.asarray(draw_cracks(np.full((*mask.shape, 3), 128, np.uint8), measure_cracks(mask), mask))
+    (label,) = written(image[: len(mask)])
+    assert 0.018 < (label[0].stop - label[0].start) / side < 0.03
 
 
 @pytest.mark.parametrize("width", [448, 800])

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from crack_tf.inference.tiles import photo_boxes
 from crack_tf.photo.__main__ import main as photo
 from crack_tf.survey import store as store_module
 from crack_tf.survey.__main__ import main
+from crack_tf.survey.accepted import SINCE_ACCEPTED, TOO_LITTLE
 from crack_tf.survey.findings import read_survey, title_of, write_survey
 from crack_tf.survey.severity import in_order, ranked
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
@@ -402,7 +403,8 @@ def test_a_review_is_read_back_and_its_tiles_become_training_data(photos, tmp_pa
     assert main(command) == 0
     assert "1 rejected" in capsys.readouterr().out
     assert len(list((tmp_path / "tiles/no_crack").iterdir())) >= 1
-    assert main([str(photos), *command]) == 2
+    assert main([str(photos), *command, "--overwrite"]) == 2
+    assert "--overwrite starts the survey" in capsys.readouterr().err
     assert main(["--out", str(out)]) == 2
     assert main([str(photos), "--out", str(out), "--export-tiles", "tiles"]) == 2
 
@@ -447,6 +449,54 @@ def test_a_review_stays_when_the_survey_is_asked_again(photos, tmp_path, models,
     assert main(["--review", str(path), "--out", str(out)]) == 2
     assert "export the review again from today's report.html" in capsys.readouterr().err
     assert "decision" not in (out / "findings.csv").read_text(encoding="utf-8")
+
+
+def test_what_was_accepted_without_being_confirmed_is_measured_on_its_photograph(tmp_path, models, capsys):
+    (tmp_path / "DCIM").mkdir()
+    blot = wall(0)
+    ImageDraw.Draw(blot).ellipse([60, 40, 130, 100], fill=(10, 10, 10))
+    short, stained, crack = wall(1, [[(26, 40), (52, 44)]]), wall(2), wall(3, [[(20, 40), (152, 44)]])
+    ImageDraw.Draw(stained).rectangle([70, 60, 130, 110], fill=(150, 150, 150))
+    for name, picture in (("blot", blot), ("short", short), ("stained", stained), ("crack", crack)):
+        picture.save(tmp_path / "DCIM" / f"{name}.png", exif=exif())
+    out, path = tmp_path / "out", tmp_path / "review.json"
+    asked = ("--mm-per-pixel", "0.1", "--limit-mm", "0.2")
+    assert survey(tmp_path / "DCIM", out, models, *asked) == 0
+    before = {finding.photo: finding for finding in read_survey(out).findings}
+    assert {name[:-4] for name, one in before.items() if one.length_px is None} == {"blot", "short", "stained"}
+    write_review(path, read_survey(out), {one.id: {"decision": "accepted"} for one in before.values()})
+    capsys.readouterr()
+    assert survey(tmp_path / "DCIM", out, models, *asked, "--review", str(path)) == 0
+    told = capsys.readouterr().out
+    assert "measuring 3 accepted findings on 3 photographs" in told
+    assert f"1 accepted finding ({before['stained.png'].id}): {TOO_LITTLE}" in told
+    assert "limit 0.2 mm: of 4 cracks 1 exceeds it, 0 are below, 3 cannot be told (2 short or wide for a crack" in told
+
+    def rows() -> dict[str, dict[str, str]]:
+        with (out / "findings.csv").open(encoding="utf-8", newline="") as stream:
+            return {row["photo"]: row for row in csv.DictReader(stream)}
+
+    measured = rows()
+    assert {row["id"] for row in measured.values()} == {one.id for one in before.values()}
+    assert float(measured["blot.png"]["length_mm"]) == pytest.approx(7.1, rel=0.1)
+    assert float(measured["short.png"]["length_mm"]) == pytest.approx(2.6, rel=0.1)
+    assert measured["short.png"]["length_high_mm"] == ""  # nobody knows how far it goes on
+    assert measured["stained.png"]["length_mm"] == ""
+    assert TOO_LITTLE in measured["stained.png"]["note"]
+    assert {name[:-4] for name, row in measured.items() if SINCE_ACCEPTED in row["note"]} == {"blot", "short"}
+    assert {row["validation"] for name, row in measured.items() if name != "crack.png"} == {"unclear"}
+    for finding in read_survey(out).findings:
+        assert (finding.profile is None) == (finding.length_px is None)
+        assert finding.profile is None or (out / finding.profile).is_file()
+    # Once is enough, and what the folder keeps is what the next call tells.
+    assert survey(tmp_path / "DCIM", out, models, *asked) == 0
+    assert "measuring" not in capsys.readouterr().out
+    assert rows() == measured
+    # A damaged file is made again.
+    (out / "measured.json").write_text("{")
+    assert survey(tmp_path / "DCIM", out, models, *asked) == 0
+    assert "measuring 3 accepted findings" in capsys.readouterr().out
+    assert rows() == measured
 
 
 def write_review(path, found, decided):

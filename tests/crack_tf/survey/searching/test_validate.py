@@ -229,6 +229,30 @@ def test_a_crack_of_which_neither_the_map_nor_the_second_look_is_sure_is_unclear
             assert (found.note, found.length_px) == (WEAK + UNCOUNTED.format(80), None)
 
 
+def test_asked_to_measure_all_it_measures_what_is_drawn_of_unclear_and_refuted_findings_too():
+    crumb, elsewhere = (slice(340, 346), slice(340, 346)), (slice(345, 350), slice(20, 80))
+    foreground = np.ones(IMAGE.shape[:2], bool)
+    foreground[300:, :120] = False  # taken for background
+    tiles = [tile(100, 100), tile(300, 300), tile(300, 0), tile(0, 300), tile(0, 300, crack=False)]
+
+    opinion = Opinion(sees(LINE, crumb, elsewhere), verify=doubts)
+    before, after = (find_candidates(IMAGE, tiles, Ground(foreground), opinion, asked) for asked in (False, True))
+    assert [(one.box, one.validation, one.tiles) for one in after] == [
+        (one.box, one.validation, one.tiles) for one in before
+    ]
+    assert {one.length_px for one in before} == {None}
+    notes = {one.note: one for one in after}
+    assert set(notes) == {DOUBTED, SPECKS, LEFT_OUT, NOTHING}
+    assert notes[DOUBTED].length_px == pytest.approx(80, abs=3)
+    assert notes[LEFT_OUT].length_px == pytest.approx(60, abs=3)
+    assert 0 < notes[SPECKS].length_px < 10
+    assert notes[NOTHING].length_px is None
+    for one in (notes[LEFT_OUT], notes[SPECKS]):  # drawn in a tile: how far it goes on is not known
+        assert one.ranges[0].high is None or math.isinf(one.ranges[0].high)
+        assert len(one.outline) == 1
+        assert one.profile
+
+
 def test_a_faint_crack_is_sure_where_the_classifier_is_of_one_of_its_parts():
     parts = tuple((slice(148, 153), slice(start, start + 60)) for start in (110, 200))
     tiles = [tile(100, 100), tile(200, 100)]
