@@ -168,6 +168,7 @@ WHILE_OTHERS_WRITE = (
     "photo segment",
     "photo measure",
     "data audit",
+    "data flight",
     "data review",
 )
 
@@ -318,6 +319,25 @@ def test_a_file_where_a_folder_is_wanted_is_refused(
     for out in (tmp_path / "file", tmp_path / "file/below"):
         assert "is a file" in refused(verb, inputs, out, capsys)
     assert contents(tmp_path) == {"file": b"mine"}
+
+
+# Without --overwrite, and so not above.
+OTHERS = {
+    "data mine": Verb(DATA, lambda i: ["mine", i("dark.tflite"), "--clean", i("photos")]),
+    "data convert": Verb(DATA, lambda i: ["convert", i("found")]),
+    "data transplant": Verb(DATA, lambda i: ["transplant", i.manifest, "--onto", i.manifest]),
+}
+
+
+@pytest.mark.parametrize("verb", [*VERBS.values(), *OTHERS.values()], ids=[*VERBS, *OTHERS])
+def test_a_place_where_nothing_can_be_made_is_refused(
+    verb: Verb, inputs: Inputs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb.call(inputs, place(verb, Path("/proc/nowhere"))) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    assert "cannot be written: nothing can be made in /proc" in said
 
 
 @every_file

@@ -119,7 +119,7 @@ def require_folder(out: Path) -> None:
     """Refuse a path that is no folder and cannot become one.
 
     Raises:
-        CrackError: if it is a file or below one, or a link that leads nowhere.
+        CrackError: if it is a file or below one, a link that leads nowhere, or in a folder that takes nothing.
     """
     require_above(out)
     if os.path.lexists(out) and not out.is_dir():
@@ -127,14 +127,31 @@ def require_folder(out: Path) -> None:
 
 
 def require_above(path: Path) -> None:
-    """Refuse a path below a file.
+    """Refuse a path below a file, or one that is not there yet in a folder that takes nothing.
 
     Raises:
-        CrackError: naming the file.
+        CrackError: naming the file or folder.
     """
     for above in path.parents:
         if os.path.lexists(above) and not above.is_dir():
             raise CrackError(f"{path} cannot be written: {above} is {_what(above)}. Choose another name.")
+    if not os.path.lexists(path):
+        above = next((above for above in path.parents if above.is_dir()), None)
+        if above is not None and not _takes_folders(above):
+            raise CrackError(f"{path} cannot be written: nothing can be made in {above}. Choose another place.")
+
+
+def _takes_folders(folder: Path) -> bool:
+    """Whether something can be made in a folder, by its rights, and by trying where its file system has no disk, as /proc."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    if os.statvfs(folder).f_blocks:
+        return True
+    try:
+        os.rmdir(tempfile.mkdtemp(dir=folder))
+    except OSError:
+        return False
+    return True
 
 
 def _what(path: Path) -> str:

@@ -16,6 +16,7 @@ from crack_tf.training.origins import check_teacher
 from tflite.errors import CrackError, first_line
 from tflite.manifest import Manifest, refuse_mixed
 from tflite.outputs import check_folder, remove_leftovers
+from tflite.runtime import TileModel
 from tuning import project, report, workers
 from tuning.finalists import finish_models
 from tuning.left_out import open_left_out
@@ -83,8 +84,8 @@ def make_plan(
     experiments: dict[str, dict[str, Any]] | None = None,
 ) -> Plan:
     """Settle data and reference and put the search's settings together."""
-    if config.reference is not None and not config.reference.is_file():
-        raise CrackError(f"--reference {config.reference}: no such file. Name an int8 .tflite, or leave it out.")
+    if config.reference is not None:
+        check_reference(config.reference)
     from crack_tf.training.tasks import task_of  # imports Keras
 
     task = task_of(model)
@@ -123,6 +124,20 @@ def make_plan(
     trials = len(experiments) if experiments else config.trials
     algorithm = "grid" if experiments else config.algorithm
     return Plan(recipe, algorithm, trials, config.factor, config.iterations, manifest.sha256)
+
+
+def check_reference(path: Path) -> None:
+    """Make sure that a reference can be timed: every trial is timed with it.
+
+    Raises:
+        CrackError: if there is no such file, or it is no model with its sidecar.
+    """
+    if not path.is_file():
+        raise CrackError(f"--reference {path}: no such file. Name an int8 .tflite, or leave it out.")
+    try:
+        TileModel(path)
+    except CrackError as error:
+        raise CrackError(f"--reference {path} cannot be timed: {error}") from None
 
 
 def check_buildable(recipe: Recipe) -> None:

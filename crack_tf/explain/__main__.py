@@ -59,7 +59,13 @@ def make_parser() -> argparse.ArgumentParser:
         help="manifest that trained the models (default: found by its hash)",
     )
     add("--training-limit", type=positive_int, metavar="N", help="search at most N training tiles for the nearest ones")
-    add("--neighbours", type=non_negative_int, default=3, metavar="N", help="nearest training tiles shown (default: 3)")
+    add(
+        "--neighbours",
+        type=non_negative_int,
+        default=3,
+        metavar="N",
+        help="nearest training tiles shown, 0 for none (default: 3)",
+    )
     add("--threads", type=positive_int, default=None, help="threads of .tflite models (default: all cores)")
     add("--out", type=named_path, required=True, metavar="DIR", help="folder for maps, overlays, tables and galleries")
     add("--resume", action="store_true", help="go on with the run in --out; finished tiles stay")

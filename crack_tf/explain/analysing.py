@@ -63,6 +63,7 @@ def analyse_errors(
             f"--errors needs tiles of two classes; {manifest.name} is a segmentation set. See --faithfulness."
         )
     disputes = None if config.disputes is None else Disputes(config.disputes)
+    wanted = config.neighbours > 0
     training = None if config.training is None else read_manifest(config.training)
     tiles = from_split(manifest, config.split, config.limit, config.seed)
     looks = _looks(tiles)
@@ -72,7 +73,8 @@ def analyse_errors(
         rows = []
         for entry in shown:
             own = {entry.places[tile.number]: tile for tile in explained if tile.model == entry.job.name}
-            neighbours = _nearest(entry, training or _training(entry.job, manifest), config)
+            trained_on = (training or _training(entry.job, manifest)) if wanted else None
+            neighbours = _nearest(entry, trained_on, config)
             overlays = {place: _overlay(folder, tile) for place, tile in own.items()}
             rows += error_rows(entry.analysis, looks, neighbours[0], disputes, overlays)
             _write_galleries(entry, own, neighbours, disputes, folder)
@@ -125,7 +127,7 @@ def _nearest(
     entry: _Shown, training: Manifest | None, config: ExplainConfig
 ) -> tuple[dict[int, list[Neighbour]], TrainingTiles | None]:
     """Nearest training tiles by place of the error, and the tiles they are of."""
-    if not config.neighbours or training is None or not entry.places:
+    if training is None or not entry.places:
         return {}, None
     pool = TrainingTiles(entry.job.explainer, training, config.training_limit)
     found = pool.nearest(entry.job.tiles.images(entry.job.explainer.image_size), config.neighbours)

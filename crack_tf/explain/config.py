@@ -32,7 +32,7 @@ class ExplainConfig:
         disputes: label audit with a column path or sha256, whose tiles are marked; or None.
         training: manifest that trained the models; None finds it by its hash.
         training_limit: search at most so many training tiles for the nearest ones; None for all.
-        neighbours: nearest training tiles shown.
+        neighbours: nearest training tiles shown beside each error; 0 for none.
         threads: of .tflite models; None for all cores.
 
     Raises:
@@ -71,6 +71,10 @@ class ExplainConfig:
         if self.faithfulness and self.tiles:
             raise CrackError(
                 "--faithfulness needs --data: cracked tiles of a split, of a segmentation set, or synthetic ones."
+            )
+        if self.training and not self.neighbours:
+            raise CrackError(
+                f"--neighbours 0 shows no training tiles, and --training {self.training} is read for them: leave one out."
             )
         if self.disputes and not self.errors:
             raise CrackError(f"--disputes {self.disputes} marks errors: add --errors.")

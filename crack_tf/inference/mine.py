@@ -117,7 +117,7 @@ def mine_with(model: str, clean: Path, out: Path, per_photo: int = PER_PHOTO, jo
         CrackError: if the model is not found, and as for `mine`.
     """
     shipped = read_zoo()[1].get(model)
-    chosen = find_model(model, task=shipped.task if shipped else "classify")
+    chosen = find_model(model, task=shipped.task if shipped else "classify", option="MODEL")
     sidecar = read_sidecar(chosen.path)
     if sidecar.task == "segment":
         found = mine(segmenter_finder(Segmenter(chosen.path)), sidecar.sha256, clean, out, per_photo)

@@ -169,8 +169,10 @@ def load(
     return model
 
 
-def find_model(text: str | None, folder: Path = FOLDER, task: str = "classify") -> Chosen:
+def find_model(text: str | None, folder: Path = FOLDER, task: str = "classify", option: str = "--model") -> Chosen:
     """What the user's `--model` stands for: a .tflite file, a run folder with an int8 export, a name in the zoo, or its default.
+
+    Messages name it by the option, or the argument, that it was given as.
 
     Raises:
         CrackError: see `load`; also if there is no such file, or the model in the zoo is for another task.
@@ -178,7 +180,7 @@ def find_model(text: str | None, folder: Path = FOLDER, task: str = "classify") 
     if text is not None and text.endswith(".tflite"):
         path = Path(text)
         if not path.is_file():
-            raise CrackError(f"--model {text} does not exist.")
+            raise CrackError(f"{option} {text} does not exist.")
         return _chosen(path, folder)
     if (
         text is not None and Path(text).exists() and text not in read_zoo(folder)[1]
@@ -191,11 +193,11 @@ def find_model(text: str | None, folder: Path = FOLDER, task: str = "classify") 
             give = f"give its run folder, {run}, or a .tflite file"
             if exported_file(run) is None:
                 give = f"make its int8 file, crack-tf export {run} --int8, and give the run folder"
-            raise CrackError(f"--model {text}: {give}.")
-        raise CrackError(f"--model {text}: name a .tflite file, such as one in a run's export folder.")
+            raise CrackError(f"{option} {text}: {give}.")
+        raise CrackError(f"{option} {text}: name a .tflite file, such as one in a run's export folder.")
     model = load(text, roles=("tflite", "tflite_sidecar"), folder=folder, task=task)
     if model.task != task:
-        raise CrackError(f"--model {model.name} is a {KINDS[model.task]}: {_USES[model.task]}")
+        raise CrackError(f"{option} {model.name} is a {KINDS[model.task]}: {_USES[model.task]}")
     return Chosen(model.tflite, model.tile_side, looks_again(read_sidecar(model.tflite), folder))
 
 

@@ -20,10 +20,8 @@ from tflite.errors import CrackError
 
 _MASK, _LINE, _WIDEST, _UNCLEAR, _SHORT = VERMILION, YELLOW, GREEN, BLUE, WHITE
 _MASK_WEIGHT = 0.35
-_TEXT, _LEAST_TEXT = (
-    0.02,
-    11,
-)  # height of labels as a share of a photograph's longer side, and in pixels: read where all of it is on a screen
+# Height of labels: a share of the photograph's longer side, so that they are read where all of it is on a screen, and pixels at least.
+_TEXT, _LEAST_TEXT = 0.02, 11
 _FARTHER = (0.0, 2.0, 5.0, 9.0)  # heights of a label between it and the widest place, besides the circle around that
 ABOUT = "about "
 ABOUT_WORDS = "about: the width is not to be trusted"
@@ -145,8 +143,8 @@ def _there(point: Point, times: int) -> Point:
 def caption(crack: Crack) -> str:
     """Number, length and widths in one line, in millimetres when they are known.
 
-    AT_LEAST stands behind a length without an upper end, with its lower one; ABOUT before both widths where they are not to be trusted, before the maximum
-    where a hole in the crack's way has it. What may be no crack is `unclear`: its sizes are no crack's.
+    AT_LEAST stands behind a length without an upper end, with its lower one; ABOUT before both widths where they are not to be trusted,
+    before the maximum where a hole in the crack's way has it. What may be no crack is `unclear`: its sizes are no crack's.
     """
     if crack.note is not None:
         return f"{crack.number}: unclear"

@@ -197,6 +197,8 @@ def already_done(
         made: dict[str, Any] = {"second_view": finished.second_view}
         if config.scheme in convert.INT8_SCHEMES:
             made["input_dtype"] = finished.input.dtype
+        if "split" in finished.metrics:
+            made["measure_split"] = finished.metrics["split"]
         for name, value in made.items():
             if value != getattr(config, name):
                 raise CrackError(

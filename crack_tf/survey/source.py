@@ -30,11 +30,10 @@ from tflite.photographs import list_photographs, text_of
 from tflite.place.clock import parse_time
 from tflite.place.fix import Fix, real_altitude, real_place
 from tflite.place.srt import SrtTrack
-from tflite.place.video import FrameTimes, VideoTrack, find_start, find_subtitles, read_subtitles
+from tflite.place.video import VIDEO_SUFFIXES, FrameTimes, VideoTrack, find_start, find_subtitles, read_subtitles
 from tflite.sameness import FileState, is_other, read_file, sampled_state
 from tflite.words import counted, storable
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".mts"})
 UNREADABLE, MISSING, DAMAGED_RECORD = "unreadable", "missing", "damaged record"
 _UNKNOWN_GREY = 128  # of what a journal did not keep
 

@@ -355,7 +355,7 @@ def find_segmenter(text: str | None) -> Path | None:
     """
     if text == "none" or (text is None and all(model.task != "segment" for model in read_zoo()[1].values())):
         return None
-    path = find_model(text, task="segment").path
+    path = find_model(text, task="segment", option="--segmenter").path
     if read_sidecar(path).task != "segment":
         raise CrackError(f"--segmenter {text} is a classifier. Give a segmentation model, or none.")
     return path

@@ -32,6 +32,7 @@ from crack_tf.synthetic.surface import GAUSSIAN
 from crack_tf.synthetic.wall import Wall, WallCrack, draw_walk
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
+from tflite.locks import FolderLock, busy
 from tflite.outputs import Output, check_folder, json_with, remove_files
 
 FORMAT = "crack_tf.flight/1"
@@ -69,12 +70,18 @@ def write_flight(folder: str | Path, plan: Plan, *, overwrite: bool = False, job
         What `truth.json` holds.
 
     Raises:
-        CrackError: if the plan cannot be drawn or the folder holds something.
+        CrackError: if the plan cannot be drawn, the folder holds something, or another process is writing there.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     plan.check()
     folder = Path(folder)
+    with FolderLock(folder, busy(folder)):
+        return _write_flight(folder, plan, overwrite, jobs)
+
+
+def _write_flight(folder: Path, plan: Plan, overwrite: bool, jobs: int) -> dict[str, Any]:
+    """See `write_flight`; in a folder that is this process's."""
+    from concurrent.futures import ThreadPoolExecutor
+
     check_folder(folder, OUTPUT, overwrite, hint="Choose another --out, or add --overwrite where it holds a flight.")
     faces, taken_shots = shots(plan)
     drawn = [path for path in (folder / "photos").glob("IMG_*.jpg") if _is_drawn(path)]

@@ -242,6 +242,8 @@ def test_resume_keeps_no_file_of_other_settings_and_none_that_is_damaged(
     model, record = tmp_path / "opnet-int8-ptq.tflite", tmp_path / "opnet-int8-ptq.comparison.json"
     assert call(run_folder, tmp_path, "--int8", "--ptq", "--resume", "--input-dtype", "int8") == 2
     assert f"--input-dtype int8: {model} was made with uint8" in capsys.readouterr().err
+    assert call(run_folder, tmp_path, "--int8", "--ptq", "--resume", "--measure-split", "val") == 2
+    assert f"--measure-split val: {model} was made with test" in capsys.readouterr().err
     whole = json.loads(record.read_text())
     found, missed = {"tp": 4, "fn": 0}, {"tp": 3, "fn": 1}
     halves = {"reference": whole["reference"] | found, "quantised": whole["quantised"] | missed}

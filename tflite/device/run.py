@@ -274,8 +274,8 @@ def _progress(journal: Journal, stop: threading.Event) -> Progress:
 
 def _subtitles(gps: str | None, source: str) -> Path | None:
     """The drone's subtitles that --gps names for a video: they place its frames by the time at which they are shown."""
-    from tflite.device.sources import VIDEO_SUFFIXES
     from tflite.place.srt import read_srt
+    from tflite.place.video import VIDEO_SUFFIXES
 
     path = Path(gps or "")
     video = Path(source)

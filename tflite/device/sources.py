@@ -11,8 +11,8 @@ from tflite.device.live import CameraSource, PicameraSource, PipeSource
 from tflite.device.recorded import FolderSource, StreamFileSource, VideoSource
 from tflite.errors import CrackError
 from tflite.place.clock import PLAIN_CLOCK, CameraClock
+from tflite.place.video import VIDEO_SUFFIXES
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".avi", ".m4v", ".webm", ".ts", ".mjpeg", ".mjpg"})
 PICAMERA = "picamera2"
 _STDIN = 0
 

@@ -23,6 +23,8 @@ from tflite.place.srt import SrtTrack, read_srt
 
 STATED, SUBTITLES, CONTAINER, FILE = "stated", "subtitles", "container", "file"
 _BOXED = frozenset({".mp4", ".mov", ".m4v", ".qt", ".3gp"})
+# What a video is known by, in a survey and on the device.
+VIDEO_SUFFIXES = _BOXED | {".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".mjpeg", ".mjpg"}
 _SINCE_1904 = 2_082_844_800  # seconds from 1904, where these containers count from, to 1970
 _MOST_BOXES = 4096
 _LONGEST_S = 3600.0  # that a frame is shown; a longer time is damage

@@ -179,7 +179,7 @@ class Suite:
 
     def scenes(self) -> list[SceneRow]:
         """Whole photographs through both models and all rules of the survey."""
-        segmenter = find_model(self._config.segmenter, task="segment").path
+        segmenter = find_model(self._config.segmenter, task="segment", option="--segmenter").path
         scores = []
         for name, model in self._models.items():
             _say(f"{name}, whole photographs")

@@ -59,7 +59,7 @@ from crack_tf.survey.findings import (
 )
 from crack_tf.survey.geometry.views import asked_of
 from crack_tf.survey.profiles import read_profile
-from crack_tf.survey.reviews.review import ACCEPTED, kept_review
+from crack_tf.survey.reviews.review import ACCEPTED, is_unmeasured, kept_review
 from crack_tf.survey.store import SINCE, read_points
 from tflite.errors import CrackError
 from tflite.sameness import changed
@@ -150,6 +150,7 @@ class _Comparison:
         self._by_photos = {(pair.old, pair.new): pair for pair in pairs}
         self._photos = tuple({photo.name: photo for photo in found.photos} for found in self._surveys)
         self._findings = tuple({finding.id: finding for finding in found.findings} for found in self._surveys)
+        self._reviews = earlier.review, kept_review(folder, survey)[0]
         # Of either survey, by its findings' ids.
         self._verdicts = tuple(
             {
@@ -158,7 +159,7 @@ class _Comparison:
                 else finding.validation
                 for finding in found.findings
             }
-            for found, review in zip(self._surveys, (earlier.review, kept_review(folder, survey)[0]), strict=True)
+            for found, review in zip(self._surveys, self._reviews, strict=True)
         )
         self._needs_mm = asked_of(survey).needs_mm
         self._scales: list[
@@ -206,12 +207,8 @@ class _Comparison:
                     "scale: growth in millimetres is by the other's scale there, and where both lack one, only whether a crack has "
                     "grown is told. State a scale: --mm-per-pixel or --distance-m."
                 )
-        for findings, verdicts, which in zip(self._findings, self._verdicts, NAMES, strict=True):
-            unmeasured = [
-                name
-                for name, finding in findings.items()
-                if verdicts[name] == CONFIRMED != finding.validation and not finding.centreline
-            ]
+        for findings, review, which in zip(self._findings, self._reviews, NAMES, strict=True):
+            unmeasured = [name for name, finding in findings.items() if is_unmeasured(finding, review)]
             if unmeasured:
                 found.append(
                     f"{counted(len(unmeasured), 'accepted finding')} of {which} {'was' if len(unmeasured) == 1 else 'were'} not measured, "

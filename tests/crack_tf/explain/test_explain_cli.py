@@ -266,7 +266,7 @@ def test_a_model_without_errors_leaves_tables_without_rows(tmp_path: Path) -> No
 
 
 def test_errors_of_a_trained_model_are_shown_beside_their_nearest_training_tiles(
-    tiny_run: Path, tiny_manifest: Manifest, tmp_path: Path
+    tiny_run: Path, tiny_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     blind = tmp_path / "blind" / "model.keras"
     blind.parent.mkdir()
@@ -286,6 +286,16 @@ def test_errors_of_a_trained_model_are_shown_beside_their_nearest_training_tiles
         assert set(near) <= trained
     picture = Image.open(out / "false_negatives_opnet-keras.png")
     assert picture.width > 4 * 168  # tile, map and two training tiles
+    # Nobody looks for what is not to be shown.
+    without = tmp_path / "without"
+    write_sidecar(blind, replace(sidecar, threshold=never, training={}))  # of which nobody knows what trained it
+    capsys.readouterr()
+    assert main([str(blind), *options[:-1], "0", "--out", str(without)]) == 0
+    assert "nearest training tiles" not in capsys.readouterr().err
+    assert {row["nearest_training"] for row in rows(without / "errors.csv")} == {""}
+    assert Image.open(without / "false_negatives_opnet-keras.png").width < picture.width
+    assert main([str(blind), *options[:-1], "0", "--training", "train.csv", "--out", str(tmp_path / "new")]) == 2
+    assert "--neighbours 0 shows no training tiles" in capsys.readouterr().err
 
 
 def test_a_training_tile_is_nearest_to_itself(tiny_run: Path, tiny_manifest: Manifest) -> None:

@@ -13,9 +13,11 @@ from PIL import Image
 from crack_tf.survey.__main__ import main
 from crack_tf.survey.findings import FORMAT, read_survey
 from crack_tf.survey.geometry.camera import Locator, Scale
-from crack_tf.survey.source import FolderSource, JournalSource, VideoSource, open_source
+from crack_tf.survey.source import FolderSource, JournalSource, VideoSource, is_video, open_source
 from tests.crack_tf.survey.small_flight import exif, wall, write_models
+from tflite.device.frames import Sampling
 from tflite.device.journal import FILE_NAME, Journal
+from tflite.device.sources import open_source as open_on_device
 from tflite.device.tiles import Box
 from tflite.errors import CrackError, ImageError
 from tflite.files import write_json
@@ -193,3 +195,14 @@ def test_a_journal_with_a_distance_or_an_angle_that_no_device_writes_is_refused(
         journal.frame("00001", {**moment, **done})
     with pytest.raises(CrackError, match=name):
         open_source(tmp_path / "flight", tmp_path / "out", Locator(), 1.0, None)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".MTS", ".ts", ".mpg", ".mjpeg"])
+def test_what_is_a_video_to_a_survey_is_one_to_the_device(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"flight{suffix}"
+    path.write_bytes(b"no video")
+    assert is_video(path)
+    try:
+        open_on_device(str(path), Sampling())
+    except CrackError as error:
+        assert "neither a folder nor a video" not in str(error)

@@ -295,7 +295,7 @@ def test_an_accepted_finding_that_was_not_measured_is_said_not_to_be_compared(ep
     old = tmp_path / "old"
     shutil.copytree(epochs.folder / "found-old", old)
     survey = read_survey(old)
-    doubted = replace(survey.findings[0], id="0123456789ab", validation="unclear", centreline=())
+    doubted = replace(survey.findings[0], id="0123456789ab", validation="unclear", centreline=(), length_px=None)
     write_survey(old, replace(survey, findings=(*survey.findings, doubted)))
     now = read_survey(epochs.folder / "found-new")
     told = "1 accepted finding of the earlier survey was not measured, and what became of it is not known: 0123456789ab"
