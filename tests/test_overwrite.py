@@ -329,7 +329,10 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("verb", [*VERBS.values(), *OTHERS.values()], ids=[*VERBS, *OTHERS])
+WRITERS = {name: verb for name, verb in (VERBS | OTHERS).items() if name != "adopt"}  # which looks at its model first
+
+
+@pytest.mark.parametrize("verb", WRITERS.values(), ids=WRITERS)
 def test_a_place_where_nothing_can_be_made_is_refused(
     verb: Verb, inputs: Inputs, capsys: pytest.CaptureFixture[str]
 ) -> None:

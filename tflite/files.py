@@ -38,7 +38,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     `remove_stale` passes it over. A file that is replaced hands its permissions on; a new one follows the user's umask.
 
     Raises:
-        CrackError: if `path` is a folder, a file stands where a folder above it should be, or somebody removes that folder meanwhile.
+        CrackError: if `path` is a folder, a folder above it cannot be made or is a file, or somebody removes it meanwhile.
 
     Example:
         with atomic_path("model.keras") as temporary:
@@ -51,6 +51,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise CrackError(f"{path} cannot be written: part of {path.parent} is a file. Choose another name.") from None
+    except FileNotFoundError:  # in /proc and the like
+        raise CrackError(f"{path} cannot be written: {path.parent} cannot be made. Choose another place.") from None
     prefix, suffix = _temporary_affixes(path.name)
     gone = CrackError(f"{path} cannot be written: {path.parent} was removed while that was done.")
     try:

@@ -21,6 +21,8 @@ from tflite.words import storable
 
 # The files that crack-tf survey, photo segment and predict write first into their folders, and what these say of themselves.
 _RECORDS = ("settings.json", "segment.json", "predictions.jsonl")
+# Their folders of pictures, and the file that photo segment writes beside those of one photograph.
+_PARTS, _OF_PHOTOGRAPH = ("pictures", "overlays", "since"), "cracks.json"
 _FORMAT = re.compile(rb'^\s*\{\s*"format":\s*"crack_tf\.(survey|photo_segment|predictions)/')
 _VERBS = {b"survey": "survey", b"photo_segment": "photo segment", b"predictions": "predict"}
 
@@ -56,6 +58,17 @@ class Listing:
     results: tuple[Path, ...] = ()
     drawn: tuple[Path, ...] = ()
 
+    def results_note(self, folder: str | Path) -> str:
+        """What to do where nothing but results lies below a folder, to be said behind "no photograph"; "" where there are none."""
+        if not self.results:
+            return ""
+        count = "1 folder" if len(self.results) == 1 else f"{len(self.results):,} folders"
+        first = text_of(self.results[0].relative_to(folder))
+        return (
+            f" Results of an earlier run lie there, in {count}, the first {first}: their pictures are no photographs. Give the folder of "
+            "the photographs that these are of; to go on with a run, with its folder as --out."
+        )
+
     def drawn_note(self, folder: str | Path) -> str | None:
         """A sentence, without its full stop, about `drawn` below a folder; None where there is none."""
         if not self.drawn:
@@ -71,7 +84,7 @@ def list_photographs(folder: str | Path) -> Listing:
         folder: may itself be a link or hidden.
 
     Raises:
-        CrackError: if a verb of this project wrote the folder: cracks on its pictures were counted on the photographs already.
+        CrackError: if a verb of this project wrote the folder, or its pictures: cracks on these were counted on the photographs already.
     """
     return _list(Path(folder), refuse=True)
 
@@ -87,6 +100,8 @@ def _list(folder: Path, *, refuse: bool) -> Listing:
     others: list[Path] = []
     results: list[Path] = []
     drawn: list[Path] = []
+    if refuse:
+        _refuse_part(folder)
     folders = [folder]
     while folders:
         current = folders.pop()
@@ -96,7 +111,8 @@ def _list(folder: Path, *, refuse: bool) -> Listing:
         except OSError as error:
             troubles.append(Trouble(current, f"is a folder that cannot be read ({error.strerror})"))
             continue
-        wrote = next(filter(None, map(_wrote, entries)), None) if refuse or current != folder else None
+        named = [current / entry.name for entry in entries if entry.name in _RECORDS]
+        wrote = next(filter(None, map(_wrote, named)), None) if refuse or current != folder else None
         if wrote is not None and current == folder:
             raise CrackError(
                 f"{text_of(folder)} holds what crack-tf {wrote} found: its pictures are no photographs. Give the folder of the photographs "
@@ -126,14 +142,28 @@ def _list(folder: Path, *, refuse: bool) -> Listing:
     )
 
 
-def _wrote(entry: os.DirEntry[str]) -> str | None:
+def _refuse_part(folder: Path) -> None:
+    """Refuse a folder of pictures that a verb of this project cut out or drew, named by hand.
+
+    Raises:
+        CrackError: naming the folder of results that it is part of.
+    """
+    place = Path(os.path.realpath(folder))
+    for above in place.parents:
+        verb = next(filter(None, (_wrote(above / name) for name in _RECORDS)), None)
+        if verb is not None and (place.relative_to(above).parts[0] in _PARTS or (place / _OF_PHOTOGRAPH).is_file()):
+            raise CrackError(
+                f"{text_of(folder)} is part of what crack-tf {verb} found, in {text_of(above)}: its pictures are no photographs. Give the "
+                "folder of the photographs that it looked at; a single picture is taken by its own name."
+            )
+
+
+def _wrote(record: Path) -> str | None:
     """The verb of this project whose record a file is, or None."""
-    if entry.name not in _RECORDS:
-        return None
     try:
-        if not entry.is_file():
+        if not record.is_file():
             return None
-        with open(entry.path, "rb") as stream:
+        with record.open("rb") as stream:
             found = _FORMAT.match(stream.read(256))
     except OSError:
         return None

@@ -14,7 +14,7 @@ from crack_tf.data.split import SHARES
 from crack_tf.synthetic.grounds import GROUNDS
 from crack_tf.synthetic.transplant import ANYWHERE, SMALLEST, Shape, lift, picture
 from tflite.errors import CrackError
-from tflite.files import sha256_bytes, write_bytes
+from tflite.files import require_above, sha256_bytes, write_bytes
 from tflite.images import decode_rgb
 from tflite.locks import partial_folder
 from tflite.manifest import SPLITS, Item, Manifest, write_manifest
@@ -52,6 +52,7 @@ def write_transplants(
         CrackError: if the folder exists, the numbers are too small, a split has no crack with a mask or no clean picture, or a file
             cannot be read.
     """
+    require_above(out)
     if out.exists():
         raise CrackError(f"--out {out} exists already. Choose a new folder.")
     if size < SMALLEST:

@@ -54,7 +54,7 @@ def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], i
     """
     found: dict[Path, tuple[Path, Path]] = {}  # by real path: as given, and relative to the folder it was found in
     troubles: dict[Path, Named] = {}
-    skipped = 0
+    skipped, only_results = 0, ""
     for given in paths:
         if not isinstance(given, str | os.PathLike):
             raise CrackError(
@@ -70,6 +70,7 @@ def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], i
         if out is not None:
             refuse_inside(out, path, "overlays")
         skipped += len(listing.others)
+        only_results = only_results or listing.results_note(path)
         for results in listing.results:
             print(
                 f"note: {text_of(results)} holds results of an earlier run, no photographs: passed over",
@@ -85,6 +86,7 @@ def find_photos(paths: Sequence[Path], out: Path | None) -> tuple[list[Named], i
     if not found and not troubles:
         raise CrackError(
             f"no photograph in {', '.join(map(str, paths))}: files ending in {', '.join(sorted(SUFFIXES))} are looked for."
+            + only_results
         )
     taken = Counter(relative for _, relative in found.values())
     names = Counter(text_of(path) for path, _ in found.values())

@@ -379,7 +379,7 @@ def _inside(folder: Path) -> list[Path | Trouble]:
     listing = list_photographs(folder)
     found: list[Path | Trouble] = [*listing.photographs, *listing.troubles]
     if not found:
-        raise CrackError(f"no photograph in {folder}: nothing is known of what it shows.")
+        raise CrackError(f"no photograph in {folder}: nothing is known of what it shows.{listing.results_note(folder)}")
     return found
 
 

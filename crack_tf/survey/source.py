@@ -175,8 +175,11 @@ class FolderSource:
                 )
             if (drawn := listing.drawn_note(path)) is not None:
                 self.warnings.append(f"{drawn}.")
-        if not self._paths and not self.gaps:
-            raise CrackError(f"no photograph in {path}: files ending in {', '.join(sorted(SUFFIXES))} are looked for.")
+            if not self._paths and not self.gaps:
+                raise CrackError(
+                    f"no photograph in {path}: files ending in {', '.join(sorted(SUFFIXES))} are looked for."
+                    + listing.results_note(path)
+                )
         self.count = len(self._paths)
 
     def samples(self, most: int) -> list[Path]:

@@ -68,6 +68,17 @@ def test_bad_options_end_with_one_line_and_code_2(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_reference_that_is_no_model_is_told_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.tflite").write_text("no model")
+    assert main(["--reference", str(tmp_path / "notes.tflite"), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert f"--reference {tmp_path / 'notes.tflite'} cannot be timed: " in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_size_that_no_combination_takes_is_told_before_the_first_trial(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,6 +23,8 @@ from tflite.files import (
     read_csv,
     read_json,
     refuse_existing,
+    require_above,
+    require_folder,
     run_name,
     sha256_bytes,
     sha256_file,
@@ -32,6 +34,15 @@ from tflite.files import (
     write_json,
     write_text,
 )
+
+
+def test_a_place_where_nothing_can_be_made_is_told_before_and_when_it_is_written() -> None:
+    path = Path("/proc/nowhere/answers.csv")
+    for ask in (require_above, require_folder):
+        with pytest.raises(CrackError, match="nothing can be made in /proc"):
+            ask(path)
+    with pytest.raises(CrackError, match="/proc/nowhere cannot be made"):
+        write_bytes(path, b"a")
 
 
 def test_atomic_path_appears_under_its_name_only_when_whole(tmp_path: Path) -> None:

@@ -109,8 +109,35 @@ def test_pictures_that_an_earlier_run_wrote_are_no_photographs(
         CrackError, match=f"DCIM/found holds what crack-tf {verb} found.*Give the folder of the photographs"
     ):
         list_photographs(tmp_path / "DCIM/found")
+    (tmp_path / "link").symlink_to(tmp_path / "DCIM/found/pictures")
+    for part in ("DCIM/found/pictures", "link"):
+        with pytest.raises(CrackError, match=f"{part} is part of what crack-tf {verb} found, in .*DCIM/found: "):
+            list_photographs(tmp_path / part)
     assert names(list_photographs(tmp_path / "DCIM/mine").photographs, tmp_path) == ["DCIM/mine/a.jpg"]
     assert names(list_pictures(tmp_path / "DCIM/found").photographs, tmp_path) == ["DCIM/found/pictures/a.jpg"]
+
+
+def test_where_nothing_but_results_lie_it_says_so_and_what_to_give(tmp_path: Path) -> None:
+    (tmp_path / "site/found/pictures").mkdir(parents=True)
+    (tmp_path / "site/found/pictures/a.jpg").write_bytes(JPEG)
+    (tmp_path / "site/found/settings.json").write_text('{"format": "crack_tf.survey/1"}')
+    told = list_photographs(tmp_path / "site").results_note(tmp_path / "site")
+    assert "in 1 folder, the first found: their pictures are no photographs. Give the folder of the photographs" in told
+    (tmp_path / "site/found/photographs").mkdir()  # somebody put them there
+    (tmp_path / "site/found/photographs/b.jpg").write_bytes(JPEG)
+    own = list_photographs(tmp_path / "site/found/photographs")
+    assert names(own.photographs, tmp_path) == ["site/found/photographs/b.jpg"]
+    assert own.results_note(tmp_path) == ""
+
+
+def test_the_pictures_of_a_segmented_photograph_are_no_photographs_by_their_folders_name(tmp_path: Path) -> None:
+    folder = tmp_path / "drawn/pier.jpg"
+    folder.mkdir(parents=True)
+    (tmp_path / "drawn/segment.json").write_text('{"format": "crack_tf.photo_segment/1"}')
+    for name in ("cracks.json", "probability.png"):
+        (folder / name).write_bytes(JPEG)
+    with pytest.raises(CrackError, match=r"pier\.jpg is part of what crack-tf photo segment found"):
+        list_photographs(folder)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])

@@ -204,3 +204,10 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CrackError, match="holds no photograph"):
         mine(dark_tiles, "a" * 64, tmp_path / "nothing", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_is_not_there_is_named_as_it_was_given(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["mine", "nowhere.tflite", "--clean", str(photos), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == "error: MODEL nowhere.tflite does not exist.\n"

@@ -202,7 +202,9 @@ def test_what_is_a_video_to_a_survey_is_one_to_the_device(tmp_path: Path, suffix
     path = tmp_path / f"flight{suffix}"
     path.write_bytes(b"no video")
     assert is_video(path)
+    told = ""
     try:
         open_on_device(str(path), Sampling())
     except CrackError as error:
-        assert "neither a folder nor a video" not in str(error)
+        told = str(error)
+    assert "neither a folder nor a video" not in told

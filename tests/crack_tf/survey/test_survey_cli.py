@@ -535,6 +535,19 @@ def test_nothing_to_survey_is_explained(tmp_path, models, capsys):
     assert "is no video" in capsys.readouterr().err
 
 
+def test_results_are_not_surveyed_again(photos, tmp_path, models, capsys):
+    out = tmp_path / "site/found"
+    assert survey(photos, out, models) == 0
+    capsys.readouterr()
+    for source, message in (
+        (out / "pictures", f"is part of what crack-tf survey found, in {out}"),
+        (tmp_path / "site", "Results of an earlier run lie there, in 1 folder, the first found"),
+    ):
+        assert survey(source, tmp_path / "again", models) == 2
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "again").exists()
+
+
 def test_out_around_the_photographs_is_refused(photos, models, capsys):
     assert survey(photos, photos / "out", models) == 2
     assert (
