@@ -21,6 +21,10 @@ ARGUMENTS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+# A page that is opened for a person: to a browser without a window the report shows all of itself at once, to be printed.
+PERSON = (
+    "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
+)
 WIDE, PHONE = (1400, 900), (390, 844)
 
 
@@ -103,7 +107,7 @@ def browser() -> Iterator[Any]:
         pytest.skip(f"no Chromium found: set CHROMIUM, or install one of {', '.join(NAMES)} (Debian: chromium)")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: requirements-dev.txt")
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=name, args=list(ARGUMENTS))
+        chromium = driver.chromium.launch(executable_path=name, args=[*ARGUMENTS, PERSON])
         yield chromium
         chromium.close()
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from crack_tf.survey.report.page import write_page
 from studies.survey_scaling import counts
-from tests.browser.conftest import ARGUMENTS, FRAME, WIDE, cpu_seconds, find_chromium
+from tests.browser.conftest import ARGUMENTS, FRAME, PERSON, WIDE, cpu_seconds, find_chromium
 from tests.crack_tf.survey.drawn_surveys import drawn_survey
 from tflite.cli import run_main
 from tflite.errors import CrackError
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     check_file(args.out, OUTPUT, args.overwrite)
     rows = []
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=name, args=list(ARGUMENTS))
+        browser = driver.chromium.launch(executable_path=name, args=[*ARGUMENTS, PERSON])
         for findings in args.findings:
             with tempfile.TemporaryDirectory() as scratch:
                 rows.append(measure(browser, Path(scratch), findings, one_file=args.one_file))

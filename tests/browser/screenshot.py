@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.browser.conftest import ARGUMENTS, PHONE, WIDE, find_chromium
+from tests.browser.conftest import ARGUMENTS, PERSON, PHONE, WIDE, find_chromium
 from tflite.cli import positive_int, run_main
 from tflite.errors import CrackError
 from tflite.files import atomic_path, refuse_existing
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
         raise CrackError(f"{args.report} does not exist. Make a survey first.")
     refuse_existing(args.out, args.overwrite)
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=name, args=list(ARGUMENTS))
+        browser = driver.chromium.launch(executable_path=name, args=[*ARGUMENTS, PERSON])
         page = browser.new_page(
             viewport={"width": PHONE[0] if args.phone else WIDE[0], "height": args.height},
             color_scheme="dark" if args.dark else "light",

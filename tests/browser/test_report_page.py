@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from crack_tf.survey.report.page import write_page
 from crack_tf.survey.reviews.review import UNMEASURED, Decision, Review, read_review
 from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, VALIDATION_WEIGHTS
 from crack_tf.survey.severity import in_order as as_listed
-from tests.browser.conftest import FRAME, PHONE, WIDE, Report, Tab
+from tests.browser.conftest import ARGUMENTS, FRAME, PHONE, WIDE, Report, Tab, find_chromium
 from tests.crack_tf.survey.drawn_surveys import drawn_survey, with_names
 
 pytestmark = pytest.mark.slow  # each opens a browser
@@ -808,6 +809,17 @@ def test_a_long_list_is_printed_whole_with_its_pictures(report_of: ReportOf, ope
     pdf: bytes = tab.pdf(format="A4")  # now that they have been loaded once
     assert len(re.findall(rb"/Subtype\s*/Image", pdf)) == shown
     tab.until(f"document.querySelectorAll('.card').length < {NEAR}")
+
+
+def test_a_report_that_is_printed_without_a_window_has_all_its_pictures(tmp_path: Path) -> None:
+    name = find_chromium()
+    if name is None:
+        pytest.skip("no Chromium found")
+    found, pdf = tmp_path / "found", tmp_path / "report.pdf"
+    path = write_page(found, drawn_survey(found, 250))
+    command = [name, *ARGUMENTS, f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={pdf}", path.as_uri()]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    assert len(re.findall(rb"/Subtype\s*/Image", pdf.read_bytes())) == 250
 
 
 def test_a_page_without_its_folder_says_what_is_missing(

@@ -454,7 +454,7 @@
   function allForPrint() {
     printing = true;
     render();
-    const images = [...$("gallery").querySelectorAll("img[src]")].filter((image) => !image.hidden);
+    const images = [...document.querySelectorAll(".card img[src], img[loading=lazy][src]")].filter((image) => !image.hidden);
     for (const image of images) image.loading = "eager";
     return images;
   }
@@ -714,4 +714,6 @@
   showReview();
   $("controls").hidden = !data.findings.length;
   document.querySelector(".review").hidden = !data.findings.length;
+  // chromium --headless --print-to-pdf prints as soon as the page is loaded, and waits for no picture that is asked for later.
+  if (navigator.userAgent.includes("HeadlessChrome")) allForPrint();
 })();
