@@ -52,6 +52,26 @@ class SeamEffect:
     same_places: float
 
 
+@dataclass(frozen=True)
+class TilesOnly:
+    """A model that is asked for its tiles, not for larger windows.
+
+    Attributes:
+        maps: the model, see `crack_tf.inference.maps.TileMaps`.
+    """
+
+    maps: Any
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square tiles in pixels."""
+        return int(self.maps.image_size)
+
+    def probabilities(self, tiles: np.ndarray) -> np.ndarray:
+        """Of a crack at each pixel of some tiles, float32 (n, size, size)."""
+        return np.asarray(self.maps.probabilities(tiles))
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The command line's options."""
     parser = argparse.ArgumentParser(
@@ -123,7 +143,7 @@ def seam_effect(photo: np.ndarray, maps: Any, threshold: float) -> SeamEffect:
         maps: a model, see `crack_tf.inference.maps.TileMaps`.
         threshold: probability from which a pixel is crack.
     """
-    from crack_tf.inference.maps import TilesOnly, segment
+    from crack_tf.inference.maps import segment
 
     maps = TilesOnly(maps)
     tile, (height, width) = maps.image_size, photo.shape[:2]

@@ -19,7 +19,6 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -110,26 +109,6 @@ class SegmenterPool:
                 found = self._first.another()
             self._own.segmenter = found
         return found.probabilities(tile[np.newaxis])
-
-
-@dataclass(frozen=True)
-class TilesOnly:
-    """A model that is asked for its tiles, not for larger windows.
-
-    Attributes:
-        maps: the model.
-    """
-
-    maps: TileMaps
-
-    @property
-    def image_size(self) -> int:
-        """Side of the square tiles in pixels."""
-        return self.maps.image_size
-
-    def probabilities(self, tiles: np.ndarray) -> np.ndarray:
-        """See `TileMaps`."""
-        return self.maps.probabilities(tiles)
 
 
 def segment(

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from crack_tf.inference.maps import (
     SegmenterPool,
-    TilesOnly,
     parts_of,
     photo_seams,
     seams,
@@ -20,6 +19,7 @@ from crack_tf.inference.maps import (
     window_of,
 )
 from crack_tf.photo.stitch import stitch
+from studies.seam_check import TilesOnly
 from tests.dark_map_model import RADIUS, dark_photo, write_map_model
 from tflite.errors import CrackError
 from tflite.segmenter import Segmenter
