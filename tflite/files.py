@@ -138,9 +138,9 @@ def require_above(path: Path) -> None:
         if os.path.lexists(above) and not above.is_dir():
             raise CrackError(f"{path} cannot be written: {above} is {_what(above)}. Choose another name.")
     if not os.path.lexists(path):
-        above = next((above for above in path.parents if above.is_dir()), None)
-        if above is not None and not _takes_folders(above):
-            raise CrackError(f"{path} cannot be written: nothing can be made in {above}. Choose another place.")
+        there = next((above for above in path.parents if above.is_dir()), None)
+        if there is not None and not _takes_folders(there):
+            raise CrackError(f"{path} cannot be written: nothing can be made in {there}. Choose another place.")
 
 
 def _takes_folders(folder: Path) -> bool:
