@@ -125,6 +125,7 @@ def test_no_trial_is_lost_or_run_twice_when_a_worker_is_killed_in_one(
     options += ["--reference", str(quick_reference)]
     for fixed in ("image_size=32", "width=4", "blocks=2", "batch=8"):
         options += ["--fix", fixed]
+    monkeypatch.setenv(warm.UNTRACED, "1")
     monkeypatch.setattr(workers, "_PATIENCE", 5)
     monkeypatch.setattr(workers, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": warm.Popen}))
     killed: list[int] = []
