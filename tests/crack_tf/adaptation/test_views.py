@@ -32,11 +32,19 @@ from tflite.metrics import roc_auc
 from tflite.sidecar import Sidecar, read_sidecar
 
 
+@pytest.fixture(scope="module")
+def once(sharp: tuple[Path, Sidecar]) -> Network:
+    """The shipped network as it is: reading it takes seconds, and so does its first answer."""
+    return Network(*sharp)
+
+
 @pytest.mark.parametrize("smooth", [2, 3])
-def test_a_smooth_look_is_the_same_weights_at_averaged_pixels(sharp: tuple[Path, Sidecar], smooth: int) -> None:
+def test_a_smooth_look_is_the_same_weights_at_averaged_pixels(
+    sharp: tuple[Path, Sidecar], once: Network, smooth: int
+) -> None:
     import keras
 
-    once, soft = Network(*sharp), Network(*sharp, smooth=smooth)
+    soft = Network(*sharp, smooth=smooth)
     assert soft.changes == {"smooth": smooth}
     assert once.changes == {}
     pixels = np.asarray(keras.ops.average_pool(IMAGES.astype(np.float32), smooth, strides=1, padding="same"))
@@ -53,14 +61,13 @@ class _Silent:
 
 
 def test_who_waits_hears_how_many_tiles_are_seen(
-    sharp: tuple[Path, Sidecar], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    once: Network, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(progress, "EVERY_S", 0)
     monkeypatch.setenv("CRACK_TF_CACHE", str(tmp_path))  # nothing is known already
-    network = Network(*sharp)
-    network.features(np.concatenate([IMAGES] * 7))
+    once.features(np.concatenate([IMAGES] * 7))
     assert capsys.readouterr().err == "features: 32 of 35 tiles\nfeatures: 35 of 35 tiles\n"
-    renormalised(network, np.concatenate([IMAGES] * 7), 0.5)
+    renormalised(once, np.concatenate([IMAGES] * 7), 0.5)
     assert capsys.readouterr().err == "statistics: 32 of 35 tiles\n"  # three are too few for a batch
     silent: Any = _Silent()
     ask(silent, np.zeros((65, 1, 1, 3), np.uint8))
@@ -78,14 +85,14 @@ def test_a_file_looks_once_or_twice_as_its_sidecar_says(sharp: tuple[Path, Sidec
 
 
 def test_an_adapted_file_looks_as_the_shipped_one_and_tells_its_own_threshold(
-    sharp: tuple[Path, Sidecar], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    sharp: tuple[Path, Sidecar], once: Network, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Untrained: a crack is what both looks together call one."""
     path, sidecar = sharp
     device = replace(sidecar, second_view=3)
     rng = np.random.default_rng(3)
     images = rng.integers(0, 256, (24, SIDE, SIDE, 3), np.uint8) // rng.integers(1, 6, (24, 1, 1, 1), np.uint8)
-    once, soft = Network(path, sidecar), Network(path, sidecar, smooth=3)
+    soft = Network(path, sidecar, smooth=3)
     sharply, softly = (network.head.logits(network.features(images)) for network in (once, soft))
     logits = (2 * sharply + softly) / 3
     border = float(np.median(logits))
@@ -118,9 +125,9 @@ def test_an_adapted_file_looks_as_the_shipped_one_and_tells_its_own_threshold(
 
 
 def test_finer_features_beside_the_last_ones_change_no_answer_before_they_have_weights(
-    sharp: tuple[Path, Sidecar],
+    sharp: tuple[Path, Sidecar], once: Network
 ) -> None:
-    once, fine = Network(*sharp), Network(*sharp, early=FINE_BLOCK)
+    fine = Network(*sharp, early=FINE_BLOCK)
     assert fine.changes == {"early": FINE_BLOCK}
     late, both = once.features(IMAGES), fine.features(IMAGES)
     assert both.shape[1] > late.shape[1]
@@ -129,6 +136,7 @@ def test_finer_features_beside_the_last_ones_change_no_answer_before_they_have_w
     assert np.allclose(fine.model.predict_on_batch(IMAGES.astype(np.float32))[:, 0], once.head.logits(late), atol=1e-4)
 
 
+@pytest.mark.usefixtures("untraced")
 def test_the_highest_cell_is_one_of_the_last_layers_features(sharp: tuple[Path, Sidecar], tmp_path: Path) -> None:
     import keras
 
@@ -150,14 +158,14 @@ def test_the_highest_cell_is_one_of_the_last_layers_features(sharp: tuple[Path, 
 
 
 def test_a_surface_that_only_finer_features_tell_is_told_and_exported(
-    sharp: tuple[Path, Sidecar], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sharp: tuple[Path, Sidecar], once: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cracked is, of tiles of an untrained network, what the largest of an early block's features says."""
     monkeypatch.setenv("CRACK_TF_CACHE", str(tmp_path / "cache"))
     path, sidecar = sharp
     rng = np.random.default_rng(3)
     images = rng.integers(0, 256, (80, SIDE, SIDE, 3), np.uint8) // rng.integers(1, 6, (80, 1, 1, 1), np.uint8)
-    once, fine = Network(path, sidecar), Network(path, sidecar, early=FINE_BLOCK)
+    fine = Network(path, sidecar, early=FINE_BLOCK)
     logits = once.head.logits(once.features(images))
     seen = fine.features(images)[:, len(once.head.weights) :]
     told = seen[:, int(np.argmax(seen.std(axis=0)))]
