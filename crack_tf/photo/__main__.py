@@ -117,7 +117,9 @@ def _add_measure_arguments(parser: argparse.ArgumentParser, shortest: str) -> No
     )
     scale = parser.add_argument_group("scale", "without any of these, results are in pixels")
     scale.add_argument(
-        "--mm-per-pixel", type=positive_float, help="that a pixel shows: a ruler's length by the pixels it spans"
+        "--mm-per-pixel",
+        type=positive_float,
+        help="of the surface in a pixel: a ruler's length, divided by the pixels along it",
     )
     scale.add_argument("--distance-m", type=positive_float, help="from the lens to the surface, in metres")
     scale.add_argument("--focal-mm", type=positive_float, help="focal length; default: that in the photograph")
