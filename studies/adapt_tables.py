@@ -125,7 +125,7 @@ def gains(rows: Sequence[Row], answers: dict[tuple[str, int, int, str], Any]) ->
 def gains_table(rows: Sequence[Row]) -> str:
     """In Markdown: what the last blocks change on the mean; false alarms instead of specificity."""
     lines = [
-        "| labels | sets | draws | | shipped | last blocks | change |",
+        "| labels | sets | draws of all | | shipped | last blocks | change |",
         "|---" * 7 + "|",
     ]
     titles = {

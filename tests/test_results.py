@@ -16,7 +16,7 @@ from studies import aims, ingredients, readme_table
 from studies.adapt_bridge import table as bridge_table
 from studies.adapt_features import SHOWN as SHOWN_FEATURES
 from studies.adapt_features import table as features_table
-from studies.adapt_tables import blocks_table, guard_table, labels_table
+from studies.adapt_tables import blocks_table, gains_table, guard_table, labels_table
 from studies.adapt_tables import tables as adaptation_tables
 from studies.domain_tune import table as front_table
 from studies.readme_table import rows
@@ -437,8 +437,12 @@ def test_the_pages_of_adaptation_quote_their_studies() -> None:
         guard_table(rows(found / "guard.csv")),
         blocks_table(rows(found / "blocks" / "runs.csv")),
         labels_table(rows(found / "blocks-by-labels" / "summary.csv")),
+        gains_table(rows(found / "blocks-draws" / "gains.csv")),
         features_table(rows(found / "features.csv"), 40, SHOWN_FEATURES),
     ]
     for table in quoted:
         assert table in page
+    drawn = labels_table(rows(found / "blocks-draws" / "summary.csv"))
+    assert "| mean | 0.92: 0.86, 0.79 | 0.94: 0.90, 0.85 | - |" in drawn
+    assert "find 0.90 of the cracks instead of 0.86 and leave 0.85 of the clean tiles alone instead of 0.79" in page
     assert bridge_table(rows(found / "bridge.csv")) in guide
