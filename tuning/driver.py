@@ -16,7 +16,7 @@ from crack_tf.training.origins import check_teacher
 from tflite.errors import CrackError, first_line
 from tflite.manifest import Manifest, refuse_mixed
 from tflite.outputs import check_folder, remove_leftovers
-from tflite.runtime import TileModel
+from tflite.runtime import load_interpreter
 from tuning import project, report, workers
 from tuning.finalists import finish_models
 from tuning.left_out import open_left_out
@@ -130,12 +130,12 @@ def check_reference(path: Path) -> None:
     """Make sure that a reference can be timed: every trial is timed with it.
 
     Raises:
-        CrackError: if there is no such file, or it is no model with its sidecar.
+        CrackError: if there is no such file, or LiteRT cannot load it; a sidecar is not asked for.
     """
     if not path.is_file():
         raise CrackError(f"--reference {path}: no such file. Name an int8 .tflite, or leave it out.")
     try:
-        TileModel(path)
+        load_interpreter(path, 1, "xnnpack")
     except CrackError as error:
         raise CrackError(f"--reference {path} cannot be timed: {error}") from None
 
