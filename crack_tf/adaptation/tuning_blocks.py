@@ -73,6 +73,8 @@ def tune_blocks(path: Path, sidecar: Sidecar, lesson: Lesson, blocks: int, steps
             layer.trainable = False  # a few dozen tiles say too little of means and variances
     rate = keras.optimizers.schedules.CosineDecay(RATE, steps, alpha=LAST_RATE)
     model.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
+    # Else the first step is traced twice, as in `crack_tf.training.loop`.
+    model.optimizer.build(model.trainable_variables)
     batches = _batches(lesson, sidecar.image_size, steps, seed)
     say_now(f"{title}: {counted(steps, 'batch', 'batches')}")  # a log file hears of the first steps after half a minute
     for pixels, targets in bar(batches, title, steps, "step"):
