@@ -32,11 +32,7 @@ def summary(rows: Sequence[Row], answers: dict[tuple[str, int, int, str], Any]) 
         photos = sorted({photo for key, kept in answers.items() if key[0] == name for photo in kept[2]})
         if not photos:
             continue
-        rng = np.random.default_rng(11)
-        draws = [
-            dict(zip(photos, rng.multinomial(len(photos), np.full(len(photos), 1 / len(photos))), strict=True))
-            for _ in range(DRAWS)
-        ]
+        draws = _drawn_again(photos, np.random.default_rng(11))
         for labels, candidate in sorted({(row["labels"], row["candidate"]) for row in mine}, key=str):
             here = [row for row in mine if (row["labels"], row["candidate"]) == (labels, candidate)]
             kept = [answers[(name, row["seed"], labels, candidate)] for row in here]
@@ -59,6 +55,12 @@ def _sets_of(rows: Sequence[Row]) -> list[str]:
     """Their names, in the order of `SETS`, then others."""
     there = dict.fromkeys(str(row["set"]) for row in rows)
     return [*(name for name in SETS if name in there), *(name for name in there if name not in SETS)]
+
+
+def _drawn_again(photos: Sequence[str], rng: np.random.Generator) -> list[dict[str, int]]:
+    """How often each photograph counts where as many are drawn with replacement, `DRAWS` times."""
+    chances = np.full(len(photos), 1 / len(photos))
+    return [dict(zip(photos, rng.multinomial(len(photos), chances), strict=True)) for _ in range(DRAWS)]
 
 
 def _figures(logits: np.ndarray, labels: np.ndarray, photos: np.ndarray, draw: dict[str, int]) -> tuple[float, ...]:
@@ -88,14 +90,10 @@ def gains(rows: Sequence[Row], answers: dict[tuple[str, int, int, str], Any]) ->
         for place, name in enumerate(names):
             mine = [key for key in keys if key[0] == name]
             photos = sorted({photo for key in mine for photo in answers[key][2]})
-            times = np.vstack(
-                [np.ones(len(photos), int), rng.multinomial(len(photos), np.full(len(photos), 1 / len(photos)), DRAWS)]
-            )
-            for number, drawn in enumerate(times):
-                weights = dict(zip(photos, drawn, strict=True))
+            for number, drawn in enumerate([dict.fromkeys(photos, 1), *_drawn_again(photos, rng)]):
                 both = [
                     [
-                        _figures(answers[one][0], answers[one][1], answers[one][2], weights)
+                        _figures(answers[one][0], answers[one][1], answers[one][2], drawn)
                         for one in ((name, key[1], 0, "shipped"), key)
                     ]
                     for key in mine

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tflite.errors import CrackError
 from tflite.formats import ENDS, HEAD, NO_PHOTOGRAPHS, PHOTOGRAPH_SUFFIXES, is_drawn, recognise
-from tflite.words import storable
+from tflite.words import counted, storable
 
 # The files that crack-tf survey, photo segment and predict write first into their folders, and what these say of themselves.
 _RECORDS = ("settings.json", "segment.json", "predictions.jsonl")
@@ -62,10 +62,9 @@ class Listing:
         """What to do where nothing but results lies below a folder, to be said behind "no photograph"; "" where there are none."""
         if not self.results:
             return ""
-        count = "1 folder" if len(self.results) == 1 else f"{len(self.results):,} folders"
-        first = text_of(self.results[0].relative_to(folder))
+        first, folders = text_of(self.results[0].relative_to(folder)), counted(len(self.results), "folder")
         return (
-            f" Results of an earlier run lie there, in {count}, the first {first}: their pictures are no photographs. Give the folder of "
+            f" Results of an earlier run lie there, in {folders}, the first {first}: their pictures are no photographs. Give the folder of "
             "the photographs that these are of; to go on with a run, with its folder as --out."
         )
 

@@ -14,10 +14,9 @@ from pathlib import Path
 from crack_tf.survey.condition import table_of, with_conditions
 from crack_tf.survey.findings import FORMAT, Finding, FindingId, PhotoRecord, Sha256, Survey
 from crack_tf.survey.geometry.curved import holding_both, radii_of
-from crack_tf.survey.geometry.rounds import changed_views, on_cylinders
+from crack_tf.survey.geometry.rounds import on_cylinders
 from crack_tf.survey.geometry.views import faces_of
 from crack_tf.survey.patterning import with_patterns
-from crack_tf.survey.profiles import rescale
 from crack_tf.survey.reviews.review import Review, is_unmeasured
 from crack_tf.survey.searching.search import Searched
 from crack_tf.survey.severity import in_order, severity_of
@@ -60,7 +59,6 @@ def measure_accepted(
     search: Callable[[Item], Searched],
     survey: Survey,
     review: Review,
-    position_error_m: float,
     tell: Callable[[str], None],
 ) -> dict[FindingId, Measured]:
     """Measure the accepted findings that have no length and were not measured before.
@@ -71,7 +69,6 @@ def measure_accepted(
         search: gives a photograph's findings, all of them measured.
         survey: as it was put together.
         review: of it.
-        position_error_m: of a photograph's position.
         tell: takes progress lines.
 
     Returns:
@@ -85,8 +82,6 @@ def measure_accepted(
     if not names:
         return kept
     tell(f"measuring {counted(len(wanted), 'accepted finding')} on {counted(len(names), 'photograph')}")
-    faces = faces_of(survey.settings)
-    views = changed_views(survey.photos, faces, (), position_error_m)
     for item in source.items(lambda name, size: name in names):
         searched = search(item)
         if searched.photo is None or searched.photo.sha256 != hashes[item.name]:
@@ -96,8 +91,6 @@ def measure_accepted(
                 continue
             if finding.profile is not None:
                 store.add_picture(finding.profile, searched.pictures[finding.profile])
-                if finding.photo in views:
-                    rescale(store.folder, finding.profile, views[finding.photo])
             kept[finding.id] = Measured(searched.photo.sha256, finding)
     store.check()
     entries = [{"sha256": one.sha256, "finding": one.finding.as_json()} for one in kept.values()]

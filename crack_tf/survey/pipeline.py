@@ -193,9 +193,8 @@ class Run:
         """The survey with what a person accepted measured, as far as it is drawn."""
         if review is None or self.measure is None:
             return survey
-        error = self.position_error_m
-        measured = measure_accepted(self.store, self.source, self.measure, survey, review, error, self.tell)
-        return with_measures(survey, review, measured, self.store.records(), error)
+        measured = measure_accepted(self.store, self.source, self.measure, survey, review, self.tell)
+        return with_measures(survey, review, measured, self.store.records(), self.position_error_m)
 
     def _faces_before(self) -> tuple[Face, ...]:
         """The faces that were declared in the last call; none in the first one."""
@@ -214,8 +213,10 @@ class Run:
     def _rescale_profiles(self, survey: Survey, now: Sequence[Face], before: Sequence[Face]) -> None:
         """Have the tables along cracks say what lengths and widths say: those of cylinders, as far as they are declared now."""
         views = changed_views(survey.photos, now, before, self.position_error_m)
+        if not views:
+            return
         accepted = [one.finding for one in read_measured(self.store.folder).values()]
-        for findings in (accepted, *(found for _, found, _ in self.store.records())) if views else ():
+        for findings in (accepted, *(found for _, found, _ in self.store.records())):
             for finding in findings:
                 if finding.profile is not None and finding.photo in views:
                     rescale(self.store.folder, finding.profile, views[finding.photo])

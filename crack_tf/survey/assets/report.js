@@ -10,7 +10,9 @@
   const ALL_CARDS = 200;
   const SPARE_ROWS = 3; // of cards above and below the window
   const cards = new Map(); // those in the page
-  const answered = { limited: data.findings.some(({ limits }) => limits.length), rated: data.findings.some(({ condition }) => condition !== null) };
+  // What any card of a long list has, all keep room for: its rows are of one height.
+  $("gallery").classList.toggle("limited", data.findings.some(({ limits }) => limits.length));
+  $("gallery").classList.toggle("rated", data.findings.some(({ condition }) => condition !== null));
   let shown = data.findings;
   let current = null;
   let descending = true;
@@ -394,7 +396,6 @@
   function render() {
     const long = shown.length > ALL_CARDS && !printing;
     $("gallery").classList.toggle("long", long);
-    for (const [name, used] of Object.entries(answered)) $("gallery").classList.toggle(name, used);
     const { first, last, above, below } = long ? rowsNearWindow() : { first: 0, last: shown.length, above: 0, below: 0 };
     putCards(first, last);
     $("gallery").style.paddingTop = `${above}px`;

@@ -21,8 +21,8 @@ from crack_tf.survey.reviews.review import (
     UNMEASURED,
     Kept,
     Review,
-    cracks_of,
     has_limits,
+    is_crack,
     is_unmeasured,
     kept_review,
     review_columns,
@@ -150,7 +150,7 @@ def finding_row(finding: Finding, limits: Sequence[float] = (), review: Review |
     """
     lists = {"seen_on": "; ".join(finding.seen_on), "since_old": "; ".join(finding.since_old)}
     values = {**vars(finding), **finding.box.as_json(), **lists}
-    asked, counts = has_limits(finding, review), bool(cracks_of([finding], review))
+    asked, counts = has_limits(finding, review), is_crack(finding, review)
     answers = {column(limit): finding.judged(limit, accepted=counts) if asked else None for limit in limits}
     decided = {} if review is None else review_columns(review, finding.id)
     if is_unmeasured(finding, review):

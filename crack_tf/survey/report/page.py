@@ -58,6 +58,7 @@ from crack_tf.survey.reviews.review import (
     cracks_of,
     describe_decisions,
     has_limits,
+    is_crack,
     kept_review,
     not_rejected,
     standing,
@@ -109,7 +110,7 @@ def write_page(
             finding,
             limits if has_limits(finding, review) else (),
             points,
-            accepted=bool(cracks_of([finding], review)),
+            accepted=is_crack(finding, review),
         )
         for finding in findings
     ]

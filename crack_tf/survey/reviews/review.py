@@ -226,17 +226,19 @@ def standing(findings: Iterable[Finding], review: Review | None) -> list[Finding
 
 
 def cracks_of(findings: Iterable[Finding], review: Review | None) -> list[Finding]:
-    """What counts as a crack before a limit: what a person accepted, and what the second opinion confirmed and nobody rejected."""
-    return [
-        finding
-        for finding in not_rejected(findings, review)
-        if finding.validation == CONFIRMED or (review is not None and review.verdict(finding) == ACCEPTED)
-    ]
+    """Those that count as cracks before a limit."""
+    return [finding for finding in findings if is_crack(finding, review)]
+
+
+def is_crack(finding: Finding, review: Review | None) -> bool:
+    """Whether it counts as a crack before a limit: a person accepted it, or the second opinion confirmed it and nobody rejected it."""
+    decided = UNDECIDED if review is None else review.verdict(finding)
+    return decided == ACCEPTED or (finding.validation == CONFIRMED and decided != REJECTED)
 
 
 def has_limits(finding: Finding, review: Review | None) -> bool:
     """Whether a limit has an answer: of what is drawn, and of what counts as a crack. Of anything else there is nothing to ask."""
-    return finding.mean_width_px is not None or bool(cracks_of([finding], review))
+    return finding.mean_width_px is not None or is_crack(finding, review)
 
 
 def is_unmeasured(finding: Finding, review: Review | None) -> bool:

@@ -291,18 +291,17 @@ def _shapes(
             validation_score=round(score, 4),
             note=TOO_WIDE,
         )
-        measures = _measures(whole, cracks, image.shape[:2], ahead)
-        if whole.too_wide:
-            found.append(replace(shape, **measures) if measure_all else shape)
-            continue
         weak = score < SURE_SCORE and max(piece.again for piece in members) < LIKELY_LOGITS
-        if weak or not certain:
+        confirmed = certain and not weak and not whole.too_wide
+        if confirmed:
+            note = None if called else NEARLY + (AGREED if verify is not None else "")
+            shape = replace(shape, validation=CONFIRMED, note=note)
+        elif not whole.too_wide:
             doubt = WEAK if certain else DOUBTED if called else NEARLY_DOUBTED
-            told = {"note": doubt, **measures} if measure_all else {"note": doubt + UNCOUNTED.format(whole.length_px)}
-            found.append(replace(shape, **told))
-            continue
-        note = None if called else NEARLY + (AGREED if verify is not None else "")
-        found.append(replace(shape, validation=CONFIRMED, note=note, **measures))
+            shape = replace(shape, note=doubt if measure_all else doubt + UNCOUNTED.format(whole.length_px))
+        if confirmed or measure_all:
+            shape = replace(shape, **_measures(whole, cracks, image.shape[:2], ahead))
+        found.append(shape)
     return found, explained
 
 
