@@ -17,9 +17,7 @@ What they bring by the number of labels, without the guard, in results/adapt/blo
 python -m studies.adapt --parts unjudged --seeds 1 --out results/adapt/blocks-by-labels --work runs/adapt-by-labels
 The same of two numbers of labels in two draws, and the change on the mean, in results/adapt/blocks-draws (half an hour a draw):
 python -m studies.adapt --parts unjudged --labels 20 --labels 40 --seeds 2 --out results/adapt/blocks-draws --work runs/adapt-draws
-What the default learned from can be left out by models that learned less, which stand in for trainings without each set:
-python -m studies.adapt --model mobilenet_v2 --sets "sdnet2018 reviewed" --sets "drone concrete" --seeds 3 --out results/adapt/left-out
---work runs/adapt-left-out
+What the default learned from is left out in turn by `studies.adapt_left_out`.
 """
 
 from __future__ import annotations
@@ -516,15 +514,15 @@ def collect(out: Path, work: Path) -> None:
     )
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+def make_parser() -> argparse.ArgumentParser:
+    """The options."""
     parser = argparse.ArgumentParser("python -m studies.adapt", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--out", type=named_path, default=OUT, help=f"folder of the results (default: {OUT})")
     parser.add_argument(
         "--work", type=named_path, default=WORK, help=f"folder of what is measured so far (default: {WORK})"
     )
-    parser.add_argument("--model", help="a shipped classifier (default: the default)")
+    parser.add_argument("--model", help="a shipped classifier or a run folder (default: the default)")
     parser.add_argument("--limit", type=positive_int, default=300, help="tiles of each set (default: 300)")
     parser.add_argument("--seeds", type=positive_int, default=SEEDS, help=f"draws of labels (default: {SEEDS})")
     parser.add_argument(
@@ -538,7 +536,12 @@ def main(argv: list[str] | None = None) -> int:
         choices=LABELS[1:],
         help="numbers of labels, beside none (default: all)",
     )
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = make_parser().parse_args(argv)
 
     def body() -> None:
         more = int(os.environ["MORE"]) if os.environ.get("MORE") else None

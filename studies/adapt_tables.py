@@ -314,6 +314,34 @@ def labels_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+OF_LEFT_OUT = (
+    *((0, "shipped"), (0, "normalisation"), (0, "nothing"), (40, "head"), (20, "fine"), (40, "fine"), (100, "fine")),
+    *((count, "blocks") for count in UNJUDGED_LABELS),
+)
+
+
+def left_out_table(rows: Sequence[Row]) -> str:
+    """In Markdown: candidates on each set, with intervals; clean tiles called instead of specificity.
+
+    Args:
+        rows: of summary.csv.
+    """
+    found = {(str(row["set"]), int(row["labels"]), str(row["candidate"])): row for row in rows}
+    lines = ["| set | candidate | AUC | clean tiles called at recall 0.98 | at 0.9 |", "|---" * 5 + "|"]
+    for name in _sets_of(rows):
+        for count, candidate in OF_LEFT_OUT:
+            row = found.get((name, count, candidate))
+            if row is not None:
+                auc = [float(row[f"auc{end}"]) for end in ("", "_low", "_high")]
+                called = [
+                    [1 - float(row[f"{figure}{end}"]) for end in ("", "_high", "_low")] for figure in _FIGURES[1:]
+                ]
+                cells = [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in (auc, *called)]
+                told = "as trained" if candidate == "shipped" else candidate
+                lines.append(f"| {name} | {f'{told}, {count}' if count else told} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def draw(rows: Sequence[Row], path: Path) -> None:
     """Area under the curve over the number of labels, a panel per set."""
     names = _sets_of(rows)

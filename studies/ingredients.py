@@ -87,6 +87,7 @@ PARTS = (
     Training("without drawn surfaces", ("masonry", "aggregate")),
     Training("without drone concrete", ("uav_concrete",)),
     Training("without SDNET2018's walls", ("sdnet2018",)),
+    Training("without METU", ("metu",)),
     Training("without conditions", options="--augmentation 1 --zoom-out 1.6 --balance 0.65"),
     Training("without smaller views", options=f"{CONDITIONS} --balance 0.65"),
     Training("without balance", options=f"{CONDITIONS} --zoom-out 1.6"),
@@ -137,12 +138,27 @@ def step(training: Training, seed: int, data: Path, work: Path = WORK) -> Step:
 
 def steps(seed: int = 0, work: Path = WORK) -> list[Step]:
     """All trainings of a seed; their manifests are made by `run`."""
-    return [step(training, seed, _data(training, work), work) for training in TRAININGS if training.epochs]
+    return [step(training, seed, learns_from(training, work), work) for training in TRAININGS if training.epochs]
 
 
-def _data(training: Training, work: Path) -> Path:
+def learns_from(training: Training, work: Path = WORK) -> Path:
     """The manifest that a training learns from."""
     return work / f"without-{'-'.join(training.left_out)}.csv" if training.left_out else MANIFESTS / "open.csv"
+
+
+def train(training: Training, seed: int, work: Path = WORK) -> None:
+    """Train, with the manifest that it learns from, where that is not done.
+
+    Raises:
+        CrackError: if data are missing or the training failed.
+    """
+    mix, data = MANIFESTS / "open.csv", learns_from(training, work)
+    if not mix.is_file():
+        raise CrackError(f"{mix} is not there: `python -m studies.real_scenes` makes it, before its trainings.")
+    if not data.is_file():
+        write_manifest(data, reduced(read_manifest(mix), training.left_out))
+    if training.epochs and follow([step(training, seed, data, work)]):
+        raise CrackError(f"the training {training.name!r} failed, see above.")
 
 
 def folder(training: Training, seed: int, work: Path = WORK) -> Path:
@@ -394,19 +410,12 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         CrackError: if data are missing or a training failed.
     """
-    mix = MANIFESTS / "open.csv"
-    if not mix.is_file():
-        raise CrackError(f"{mix} is not there: `python -m studies.real_scenes` makes it, before its trainings.")
     use_tensorflow()
     units = [(training, seed) for seed in range(args.seeds) for training in TRAININGS]
     files = {unit: args.work / f"{folder(*unit, args.work).name}.csv" for unit in units}
     sets: list[TestSet] = []
     for training, seed in [unit for unit in units if not files[unit].is_file()][: args.more]:
-        data = _data(training, args.work)
-        if not data.is_file():
-            write_manifest(data, reduced(read_manifest(mix), training.left_out))
-        if training.epochs and follow([step(training, seed, data, args.work)]):
-            raise CrackError(f"the training {training.name!r} failed, see above.")
+        train(training, seed, args.work)
         sets = sets or list(load_sets(args.limit))
         write_csv(files[training, seed], list(measure(folder(training, seed, args.work), training, seed, sets)))
     there = [file for file in files.values() if file.is_file()]

@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studies.adapt_tables import SETS, blocks_table, gains, gains_table, guard_rows, guard_table, labels_table, summary
+from studies.adapt_tables import (
+    SETS,
+    blocks_table,
+    gains,
+    gains_table,
+    guard_rows,
+    guard_table,
+    labels_table,
+    left_out_table,
+    summary,
+)
 
 
 def test_nothing_measured_is_an_empty_summary() -> None:
@@ -57,6 +67,19 @@ def test_the_last_blocks_stand_beside_as_many_labels() -> None:
     assert f"| {SETS[0]} | blocks, 40 | 0.85 | 0.50 | 0.75 | 1 of 2 | 1.00 | 0.25 |" in table
     unjudged = row | {"auc": 0.5, "accepted": ""}
     assert blocks_table([shipped, row, row | {"auc": 0.8, "accepted": 0}, unjudged]) == table
+
+
+def test_called_clean_tiles_are_what_specificity_leaves_with_the_ends_turned() -> None:
+    row: dict[str, Any] = {"set": "metu grouped", "labels": 0, "candidate": "shipped"}
+    for figure, value, low, high in (("auc", 0.9, 0.8, 1.0), ("specificity_at_recall", 0.5, 0.25, 1.0)):
+        row |= {figure: value, f"{figure}_low": low, f"{figure}_high": high}
+    row |= {f"specificity_at_90{end}": row[f"specificity_at_recall{end}"] for end in ("", "_low", "_high")}
+    table = left_out_table([row | {"labels": 20, "candidate": "blocks", "auc": 0.95}, row])
+    cells = "0.500 [0.000, 0.750] | 0.500 [0.000, 0.750] |"
+    assert table.splitlines()[2:] == [
+        f"| metu grouped | as trained | 0.900 [0.800, 1.000] | {cells}",
+        f"| metu grouped | blocks, 20 | 0.950 [0.800, 1.000] | {cells}",
+    ]
 
 
 def test_a_mean_over_sets_is_one_of_the_same_sets() -> None:

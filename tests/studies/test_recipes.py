@@ -16,7 +16,7 @@ from crack_tf import average, evaluate, export, report, suite, survey_export, th
 from crack_tf.data.__main__ import _parser as data_parser
 from crack_tf.explain import __main__ as explain
 from crack_tf.survey import __main__ as survey
-from studies import demo, explain_summary, real_scenes, seam_check, survey_demo, survey_scaling
+from studies import adapt, demo, explain_summary, real_scenes, seam_check, survey_demo, survey_scaling
 from studies import map_latency as latency
 from studies.recipe import Copy, Files, Step, follow, train_step, words
 from tflite import benchmark
@@ -45,6 +45,7 @@ PARSERS: dict[str, Callable[[], Any]] = {
     "survey-export": survey_export.make_parser,
     "throughput": throughput.make_parser,
     "tune": tune.make_parser,
+    "studies.adapt": adapt.make_parser,
     "studies.explain_summary": explain_summary.make_parser,
     "studies.map_latency": latency.make_parser,
     "studies.seam_check": seam_check.make_parser,
