@@ -28,6 +28,16 @@ def on_one_line(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
+def without_name(reason: str, name: str) -> str:
+    """What is wrong with a file, to stand behind its name: "is damaged" of "x.jpg is damaged"."""
+    return reason.removeprefix(f"{name} ")
+
+
+def not_read(name: str, reason: str) -> str:
+    """A line about a photograph that could not be read; it has its name once, whether or not the reason begins with it."""
+    return on_one_line(f"NOT READ  {name}: {without_name(reason, name)}")
+
+
 def storable(text: str) -> str:
     """A text that any file can hold: bytes of a file's name that are no text are escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

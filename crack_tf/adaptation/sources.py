@@ -26,7 +26,7 @@ from tflite.errors import CrackError, ImageError
 from tflite.images import load_rgb, resize_rgb
 from tflite.manifest import LABELS, Item, Manifest, read_manifest
 from tflite.photographs import list_photographs
-from tflite.words import counted
+from tflite.words import counted, not_read, without_name
 
 REVIEW, TILES, FLIGHT = "review", "tiles", "photographs"  # kinds of source
 PER_PHOTO = 24  # tiles cut of a photograph without labels
@@ -210,7 +210,7 @@ def _around(folder: Path, survey: Survey, side: int, size: int, seed: int) -> tu
         try:
             pixels = load_rgb(folder / photo.name)
         except ImageError as error:
-            notes.append(f"NOT READ  {photo.name}: {error}")
+            notes.append(not_read(photo.name, without_name(str(error), str(folder / photo.name))))
             continue
         height, width = pixels.shape[:2]
         boxes = [box for box in tile_boxes(width, height, side) if not any(_close(box, other, side) for other in near)]
@@ -303,7 +303,7 @@ def flight(source: str, size: int, side: int, seed: int = 0) -> Site:
     photographs = list(listing.photographs)
     if len(photographs) > MOST_UNLABELLED:
         photographs = [photographs[int(place)] for place in sorted(rng.permutation(len(photographs))[:MOST_UNLABELLED])]
-    notes = [f"NOT READ  {trouble.path.name} {trouble.reason}." for trouble in listing.troubles]
+    notes = [not_read(trouble.path.name, f"{trouble.reason}.") for trouble in listing.troubles]
     images: list[np.ndarray] = []
     photos, names = [], []
     for path in photographs:
@@ -311,7 +311,7 @@ def flight(source: str, size: int, side: int, seed: int = 0) -> Site:
         try:
             pixels = load_rgb(path)
         except ImageError as error:
-            notes.append(f"NOT READ  {name}: {error}")
+            notes.append(not_read(name, without_name(str(error), str(path))))
             continue
         height, width = pixels.shape[:2]
         boxes = photo_boxes(width, height, side, 0.0)

@@ -32,7 +32,7 @@ from tflite.photographs import Listing, list_photographs, text_of
 from tflite.sameness import read_file
 from tflite.segmenter import Segmenter
 from tflite.sidecar import read_sidecar
-from tflite.words import on_one_line
+from tflite.words import not_read, on_one_line
 
 TILES, RECORDS, TABLE = "no_crack", ".photos", "mined.csv"
 OUTPUT = Output(
@@ -183,18 +183,18 @@ def _mine(
     unread: list[str] = []
 
     def leave_out(name: str, reason: str) -> None:
-        unread.append(on_one_line(f"NOT READ  {name}: {reason}"))
+        unread.append(not_read(name, reason))
         tell(unread[-1])
 
     for trouble in listing.troubles:
         name = text_of(trouble.path.relative_to(clean))
-        leave_out(name, f"{name} {trouble.reason}.")
+        leave_out(name, f"{trouble.reason}.")
     for number, photo in enumerate(listing.photographs, 1):
         name = text_of(photo.relative_to(clean))
         try:
             data, _ = read_file(photo)
         except OSError as error:
-            leave_out(name, f"cannot read image {name}: {error.strerror}.")
+            leave_out(name, f"cannot be read: {error.strerror}.")
             continue
         # Of the name too: copies have tiles of their own.
         record = out / RECORDS / f"{sha256_bytes(name.encode() + bytes(1) + data)}.json"

@@ -34,7 +34,7 @@ from tflite.hardware import describe
 from tflite.sameness import is_same, read_file
 from tflite.sidecar import Sidecar
 from tflite.transparency import for_people, missing_share
-from tflite.words import counted, on_one_line
+from tflite.words import counted, not_read, on_one_line
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ class Session:
         try:
             data, file = read_file(photo.path)
         except OSError as error:
-            reason = f"cannot read image {photo.name}: {error.strerror}."
+            reason = f"{photo.name} cannot be read: {error.strerror}."
             return {"photo": photo.name, "bytes": 0, **unreadable, "reason": reason}
         record = {"photo": photo.name, "bytes": file.bytes}
         state = {"file": file.as_json()}
@@ -317,7 +317,7 @@ def _model(sidecar: Sidecar) -> dict[str, Any]:
 def report_line(record: dict[str, Any]) -> str:
     """What is told about a photograph: decision, highest probability, whether that is barely enough, positive tiles, name."""
     if "decision" not in record:
-        return on_one_line(f"NOT READ  {record['photo']}: {record['reason']}")
+        return not_read(record["photo"], record["reason"])
     tiles = f"{record['positive_tiles']}/{len(record['tiles'])} tiles"
     left_out = ""
     if missing := record.get("transparent"):

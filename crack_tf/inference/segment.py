@@ -359,7 +359,7 @@ def handle(place: Place, session: Session, pool: SegmenterPool, title: str) -> d
         return {"photo": photo.name, "status": UNREADABLE, "reason": photo.trouble}
     try:
         data, file = read_file(photo.path)
-        picture = decode_picture(data, str(photo.path))
+        picture = decode_picture(data, photo.name)
         pixels = picture.pixels
         started = time.perf_counter()
         scale, note = _scale_of(place, config, pixels.shape)

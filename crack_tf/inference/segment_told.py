@@ -13,7 +13,7 @@ from crack_tf.photo.measure import min_length
 from crack_tf.photo.measure_config import MeasureConfig
 from crack_tf.photo.overlay import ABOUT
 from crack_tf.photo.ranges import is_hole, told_length
-from tflite.words import counted, on_one_line
+from tflite.words import counted, not_read, on_one_line
 
 SEGMENTED, UNREADABLE = "segmented", "unreadable"
 COLUMNS = (
@@ -46,7 +46,7 @@ def row_of(record: dict[str, Any], folder: Path) -> dict[str, Any]:
 def report_line(record: dict[str, Any]) -> str:
     """What is told about a photograph."""
     if record["status"] == UNREADABLE:
-        return on_one_line(f"NOT READ  {record['photo']}: {record['reason']}")
+        return not_read(record["photo"], record["reason"])
     cracks = record["cracks"]
     text = counted(len(cracks), "crack")
     if cracks:

@@ -60,7 +60,7 @@ from tflite.files import read_json, write_json
 from tflite.measure import peak_rss_mb
 from tflite.place.clock import parse_time
 from tflite.place.missing import IMPOSSIBLE, NO_TIME, count_unplaced
-from tflite.words import a_few, counted, on_one_line
+from tflite.words import a_few, counted, not_read, on_one_line
 
 # What to do where nothing is known of when the pictures of a source were taken.
 _TIMELESS = {
@@ -244,7 +244,7 @@ class Run:
         if photo is None:
             gap = searched.gap or Gap(searched.name, UNREADABLE, "nothing is known about it")
             self.store.add_gap(searched.size, gap)
-            return on_one_line(f"NOT READ  {searched.name}: {gap.detail}"), 0
+            return not_read(searched.name, gap.detail), 0
         with self.watch.stage("write"):
             for name, jpeg in searched.pictures.items():
                 self.store.add_picture(name, jpeg)

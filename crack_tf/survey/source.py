@@ -32,7 +32,7 @@ from tflite.place.fix import Fix, real_altitude, real_place
 from tflite.place.srt import SrtTrack
 from tflite.place.video import VIDEO_SUFFIXES, FrameTimes, VideoTrack, find_start, find_subtitles, read_subtitles
 from tflite.sameness import FileState, is_other, read_file, sampled_state
-from tflite.words import counted, storable
+from tflite.words import counted, storable, without_name
 
 UNREADABLE, MISSING, DAMAGED_RECORD = "unreadable", "missing", "damaged record"
 _UNKNOWN_GREY = 128  # of what a journal did not keep
@@ -162,7 +162,7 @@ class FolderSource:
             self._paths = list(listing.photographs)
             for trouble in listing.troubles:
                 name = text_of(trouble.path.relative_to(path))
-                self.gaps.append(Gap(name, UNREADABLE, f"{name} {trouble.reason}."))
+                self.gaps.append(Gap(name, UNREADABLE, f"{trouble.reason}."))
             if listing.others:
                 self.warnings.append(
                     f"{counted(len(listing.others), 'file')} in {self.name} passed over, no photographs by name and content, "
@@ -318,7 +318,7 @@ class JournalSource:
         for name in (*content.frames, *content.gaps, *(positive["frame"] for positive in content.positives)):
             _check_name(name, folder)
         self.gaps = [
-            Gap(storable(name), UNREADABLE, storable(gap["reason"]), time=gap["time"])
+            Gap(storable(name), UNREADABLE, storable(without_name(gap["reason"], name)), time=gap["time"])
             for name, gap in content.gaps.items()
         ]
         self.gaps += [Gap(JOURNAL, DAMAGED_RECORD, damage) for damage in content.damage]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tflite.words import a_few, counted, on_one_line, plain, rate, storable
+from tflite.words import a_few, counted, not_read, on_one_line, plain, rate, storable
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,11 @@ def test_of_many_names_the_first_are_told_and_how_many_more() -> None:
 def test_a_name_is_told_on_one_line_and_stays_as_it_is_where_it_can() -> None:
     assert on_one_line("pier/Brücke 1\\2.jpg") == "pier/Brücke 1\\2.jpg"
     assert on_one_line("a\nb\x1b[31m\u2028.jpg") == "a\\nb\\x1b[31m\\u2028.jpg"
+
+
+@pytest.mark.parametrize("reason", ["a\n1.jpg is damaged.", "is damaged."])
+def test_what_was_not_read_is_named_once(reason: str) -> None:
+    assert not_read("a\n1.jpg", reason) == "NOT READ  a\\n1.jpg: is damaged."
 
 
 def test_a_name_whose_bytes_are_no_text_can_be_stored() -> None:

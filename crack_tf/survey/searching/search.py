@@ -41,6 +41,7 @@ from tflite.errors import ImageError
 from tflite.sameness import FileState
 from tflite.segmenter import Segmenter
 from tflite.transparency import boxes_with_pixels, for_people, missing_share
+from tflite.words import without_name
 
 _CUTS = 2  # of GrabCut; more of its five move the edge by a few pixels, and take most of the survey's time
 STAGES = ("decode", "classify", "foreground", "segment", "measure", "points", "write")
@@ -224,7 +225,7 @@ class Searcher:
         except FileNotFoundError:
             gap = Gap(item.name, MISSING, "the file was there when the survey started, and is gone")
         except ImageError as error:
-            gap = Gap(item.name, UNREADABLE, str(error))
+            gap = Gap(item.name, UNREADABLE, without_name(str(error), item.name))
         return Searched(item.name, item.bytes, gap=gap, seconds=watch.seconds)
 
     def _search(self, item: Item, frame: Frame, watch: Stopwatch, measure_all: bool) -> Searched:
