@@ -19,7 +19,8 @@ from crack_tf.survey.reviews.review import UNMEASURED, Decision, Review, read_re
 from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, VALIDATION_WEIGHTS
 from crack_tf.survey.severity import in_order as as_listed
 from tests.browser.conftest import ARGUMENTS, FRAME, PHONE, WIDE, Report, Tab, find_chromium
-from tests.crack_tf.survey.drawn_surveys import drawn_survey, with_names
+from tests.crack_tf.survey.drawn_surveys import drawn_survey, in_folders, with_names
+from tflite.words import counted
 
 pytestmark = pytest.mark.slow  # each opens a browser
 
@@ -669,6 +670,118 @@ def test_a_printed_report_has_findings_and_no_controls(report_of: ReportOf, open
     assert tab.locator(".card:visible").count() == 12
     assert tab.evaluate(OVERFLOW)[0] == 0
     assert tab.pdf(format="A4").startswith(b"%PDF")
+
+
+# ---------------------------------------------------------------------------------------------------------- groups
+
+
+def grouped(out: Path, findings: int) -> Report:
+    """A report of photographs of three folders, which takes turns: a finding's neighbours in the order are of others."""
+    survey = in_folders(
+        drawn_survey(out, findings, photos=24 if findings < 100 else 200), ("pier 1", "pier 2", "pier 3")
+    )
+    return Report(survey, write_page(out, survey))
+
+
+def by_folder(findings: Sequence[Finding]) -> dict[str, list[str]]:
+    """Ids by folder, both in the given order."""
+    found: dict[str, list[str]] = {}
+    for finding in findings:
+        found.setdefault(finding.photo.partition("/")[0], []).append(finding.id)
+    return found
+
+
+def told(tab: Tab) -> list[tuple[str, int]]:
+    """Headings of the list as they are seen, each with the number of cards below it."""
+    kinds = tab.eval_on_selector_all(
+        ".gallery > li", "nodes => nodes.map((node) => node.matches('.group') ? node.innerText : '')"
+    )
+    found: list[tuple[str, int]] = []
+    for kind in kinds:
+        found = [*found, (" ".join(kind.split()), 0)] if kind else [*found[:-1], (found[-1][0], found[-1][1] + 1)]
+    return found
+
+
+def test_findings_of_several_folders_stand_below_headings_the_worst_first(open_page: OpenPage, tmp_path: Path) -> None:
+    report = grouped(tmp_path, 12)
+    groups = by_folder(as_listed(report.survey.findings))
+    tab = open_page(report.path)
+    assert tab.order() == [name for some in groups.values() for name in some]
+    assert told(tab) == [(f"{name} {counted(len(some), 'finding')}", len(some)) for name, some in groups.items()]
+    # Sorted, filtered and walked through as any list, group after group.
+    tab.select_option("#sort", "confidence")
+    sure = by_folder(sorted(report.survey.findings, key=lambda finding: -finding.probability))
+    assert tab.order() == [name for some in sure.values() for name in some]
+    for name in ("unclear", "refuted"):
+        tab.uncheck(f"[name=validation][value={name}]")
+    shown = by_folder([f for f in report.survey.findings if f.validation == CONFIRMED])
+    assert dict(told(tab)) == {
+        f"{name} {f'{len(some)} of ' if len(some) < len(groups[name]) else ''}{counted(len(groups[name]), 'finding')}": len(
+            some
+        )
+        for name, some in shown.items()
+    }
+    expected = tab.order()
+    tab.click(".open >> nth=0")
+    walked = []
+    for _ in expected:
+        walked += tab.evaluate(
+            "[...document.querySelectorAll('#facts dt')].at(-1).nextElementSibling.textContent"
+        ).split()
+        tab.keyboard.press("ArrowRight")
+    assert walked == expected
+
+
+def test_the_table_of_groups_leads_to_each_and_counts_decisions(open_page: OpenPage, tmp_path: Path) -> None:
+    report = grouped(tmp_path, 12)
+    worst, *_ = as_listed(report.survey.findings)
+    name = worst.photo.partition("/")[0]
+    tab = open_page(report.path)
+
+    def counts() -> dict[str, str]:
+        cells = tab.locator(f"#groups tr:has(a:text-is('{name}')) [data-count]")
+        return dict(
+            zip(
+                cells.evaluate_all("cells => cells.map((cell) => cell.dataset.count)"),
+                cells.all_inner_texts(),
+                strict=True,
+            )
+        )
+
+    before = counts()
+    assert (before["accepted"], before["rejected"]) == ("0", "0")
+    tab.click(".open >> nth=0")
+    tab.keyboard.press("r")
+    tab.keyboard.press("Escape")
+    after = counts()
+    for what, change in ((worst.validation, -1), ("rejected", 1), ("open", -1), ("accepted", 0)):
+        assert int(after[what]) == int(before[what]) + change
+    last = list(by_folder(as_listed(report.survey.findings)))[-1]
+    tab.click(f"#groups a:text-is('{last}')")
+    assert 0 <= tab.locator(f".group:has-text('{last}')").bounding_box()["y"] < WIDE[1] / 2
+    assert last in tab.texts(".card:focus-within .file")[0]
+    tab.fill("#contains", "no such name")
+    tab.click(f"#groups a:text-is('{last}')")
+    assert tab.texts("#message") == [f"The filters leave no finding of {last}."]
+
+
+def test_a_long_list_of_groups_keeps_its_height_and_its_place(open_page: OpenPage, tmp_path: Path) -> None:
+    report = grouped(tmp_path, 500)
+    groups = by_folder(as_listed(report.survey.findings))
+    for size in (WIDE, PHONE):
+        tab = open_page(report.path, size)
+        assert tab.order() == [name for some in groups.values() for name in some]
+        total = tab.evaluate("document.getElementById('gallery').getBoundingClientRect().height")
+        for share in (0.3, 0.999, 0.1):
+            scroll_to(tab, share)
+            assert tab.locator(".card").count() < NEAR
+            height = tab.evaluate("document.getElementById('gallery').getBoundingClientRect().height")
+            assert height == pytest.approx(total)
+        last, some = list(groups.items())[-1]
+        tab.click(f"#groups a:text-is('{last}')")
+        tab.until(f"document.activeElement.closest('.card')?.dataset.id === '{some[0]}'")
+        assert 0 <= tab.locator(f".group:has-text('{last}')").bounding_box()["y"] < size[1] / 2
+        assert tab.evaluate(OVERFLOW) == [0, []]
 
 
 # ------------------------------------------------------------------------------------------------------ long lists

@@ -10,6 +10,9 @@
   const ALL_CARDS = 200;
   const SPARE_ROWS = 3; // of cards above and below the window
   const cards = new Map(); // those in the page
+  const headings = new Map(); // of groups of findings, by their number
+  const sizes = new Map(); // how many findings each group has
+  for (const { group } of data.findings) sizes.set(group, (sizes.get(group) ?? 0) + 1);
   // What any card of a long list has, all keep room for: its rows are of one height.
   $("gallery").classList.toggle("limited", data.findings.some(({ limits }) => limits.length));
   $("gallery").classList.toggle("rated", data.findings.some(({ condition }) => condition !== null));
@@ -17,6 +20,7 @@
   let current = null;
   let descending = true;
   let printing = false;
+  let headingHeight = 0;
 
   // ------------------------------------------------------------------------------------------------ the review
 
@@ -148,6 +152,21 @@
     const rejected = entries.filter((decision) => decision === "rejected").length;
     $("progress").textContent = `${accepted + rejected} of ${data.findings.length} decided: ${accepted} accepted, ${rejected} rejected`;
     showTotals(accepted, rejected);
+    showGroups();
+  }
+
+  // The rows of the groups count as the head does.
+  function showGroups() {
+    const rows = [...document.querySelectorAll("#groups [data-group]")].map((row) => [row, new Map()]);
+    for (const { id, group, validation } of rows.length ? data.findings : []) {
+      const { decision } = entryOf(id);
+      for (const name of [decision === "rejected" ? "" : validation, decision || "open"]) {
+        rows[group][1].set(name, (rows[group][1].get(name) ?? 0) + 1);
+      }
+    }
+    for (const [row, counts] of rows) {
+      for (const cell of row.querySelectorAll("[data-count]")) cell.textContent = (counts.get(cell.dataset.count) ?? 0).toLocaleString("en-US");
+    }
   }
 
   // The numbers at the head count what was not rejected.
@@ -297,6 +316,7 @@
     else noPicture();
     part(".rank").textContent = finding.rank;
     part(".open").textContent = `Finding ${finding.rank}`;
+    if (data.groups) part("h3").ariaLevel = 4; // below its group's
     part(".open").addEventListener("click", () => open(finding));
     part(".measures").replaceChildren(...measures(finding).map((text) => textElement("span", text)));
     part(".limits").textContent = limitTexts(finding).join("; ");
@@ -370,7 +390,7 @@
       decision: $("decision-filter").value,
     };
     $("confidence-value").textContent = `${wanted.confidence} %`;
-    shown = data.findings.filter((finding) => passes(finding, wanted)).sort(compareBy($("sort").value));
+    shown = byGroup(data.findings.filter((finding) => passes(finding, wanted)).sort(compareBy($("sort").value)));
     render();
     const unknown = wanted.width ? shown.filter((finding) => finding[data.width_field] === null).length : 0;
     $("count").textContent = countText(unknown);
@@ -383,6 +403,16 @@
     $("direction").setAttribute("aria-label", `${label}. Change the direction`);
   }
 
+  // One group after the other, in the order of their first findings.
+  function byGroup(findings) {
+    const groups = new Map();
+    for (const finding of findings) {
+      if (!groups.has(finding.group)) groups.set(finding.group, []);
+      groups.get(finding.group).push(finding);
+    }
+    return [...groups.values()].flat();
+  }
+
   function countText(unknown) {
     if (!data.findings.length) return "Nothing was found. That does not mean that there is nothing.";
     const text = shown.length === data.findings.length ? `All ${plural(shown.length, "finding")}` : `${shown.length} of ${plural(data.findings.length, "finding")}`;
@@ -392,49 +422,91 @@
   // ------------------------------------------------------------------------------- the cards that are in the page
 
   // Thousands of cards take a browser a minute. Of a long list only those near the window are there, between paddings as high as
-  // the rows that are not: in a long list all rows have one height.
+  // the rows that are not: in a long list all rows of cards have one height, and so have all headings.
   function render() {
     const long = shown.length > ALL_CARDS && !printing;
     $("gallery").classList.toggle("long", long);
-    const { first, last, above, below } = long ? rowsNearWindow() : { first: 0, last: shown.length, above: 0, below: 0 };
-    putCards(first, last);
+    const { rows, above, below } = long ? rowsNearWindow() : { rows: listRows(Infinity), above: 0, below: 0 };
+    putRows(rows);
     $("gallery").style.paddingTop = `${above}px`;
     $("gallery").style.paddingBottom = `${below}px`;
   }
 
-  function grid() {
+  // Rows of the list: so many findings beside each other, from `first` to before `last` of those shown; of a group its heading before them.
+  function listRows(columns) {
+    const rows = [];
+    for (let first = 0; first < shown.length; ) {
+      const { group } = shown[first];
+      let end = first + 1;
+      while (end < shown.length && shown[end].group === group) end++;
+      if (group !== undefined) rows.push({ group, first, last: first, of: end - first });
+      for (; first < end; first += columns) rows.push({ first, last: Math.min(first + columns, end) });
+      first = end;
+    }
+    return rows;
+  }
+
+  // Rows with how far below the list's upper edge each begins, and how high it is; in a long list there are two heights.
+  function placedRows() {
+    if (!$("gallery").querySelector(".card")) putRows(listRows(1).slice(0, 2)); // to measure
     const style = getComputedStyle($("gallery"));
-    const card = $("gallery").firstElementChild.getBoundingClientRect();
-    return { columns: style.gridTemplateColumns.split(" ").length, height: card.height + parseFloat(style.rowGap) };
+    const height = (selector) => $("gallery").querySelector(selector)?.getBoundingClientRect().height;
+    const [card, gap] = [height(".card"), parseFloat(style.rowGap)];
+    headingHeight = height(".group") ?? headingHeight; // in the middle of a group its heading is not there
+    let top = 0;
+    return listRows(style.gridTemplateColumns.split(" ").length).map((row) => {
+      const placed = { ...row, top, height: gap + (row.group === undefined ? card : headingHeight) };
+      top += placed.height;
+      return placed;
+    });
   }
 
   function rowsNearWindow() {
-    if (!$("gallery").firstElementChild) putCards(0, 1); // one card to measure
-    const { columns, height } = grid();
-    const rows = Math.ceil(shown.length / columns);
-    const top = -$("gallery").getBoundingClientRect().top / height;
-    const start = Math.min(rows, Math.max(0, Math.floor(top) - SPARE_ROWS));
-    const end = Math.min(rows, Math.max(start + 1, Math.ceil(top + window.innerHeight / height) + SPARE_ROWS));
-    const last = Math.min(shown.length, end * columns);
-    return { first: start * columns, last, above: start * height, below: (rows - end) * height };
+    const rows = placedRows();
+    const end = rows.length ? rows.at(-1).top + rows.at(-1).height : 0;
+    const top = -$("gallery").getBoundingClientRect().top;
+    const seen = rows.findIndex((row) => row.top + row.height > top);
+    const start = Math.max(0, (seen < 0 ? rows.length : seen) - SPARE_ROWS);
+    const past = rows.findIndex((row) => row.top >= top + window.innerHeight);
+    const near = rows.slice(start, Math.max(start + 1, (past < 0 ? rows.length : past) + SPARE_ROWS));
+    const last = near.at(-1);
+    return { rows: near, above: near[0].top, below: end - last.top - last.height };
   }
 
-  function putCards(first, last) {
+  function putRows(rows) {
     const gallery = $("gallery");
-    const wanted = shown.slice(first, last);
-    const ids = new Set(wanted.map((finding) => finding.id));
-    for (const [id, card] of cards) {
-      if (ids.has(id)) continue;
-      card.remove();
-      cards.delete(id);
+    const wanted = rows.flatMap((row) => (row.group === undefined ? shown.slice(row.first, row.last).map(cardOf(row.first)) : headingOf(row)));
+    const kept = new Set(wanted);
+    for (const node of [...gallery.children]) {
+      if (kept.has(node)) continue;
+      node.remove();
+      cards.delete(node.dataset.id);
     }
-    // A card that stays where it is is not touched: it may have the focus.
-    wanted.forEach((finding, number) => {
+    // What stays where it is is not touched: it may have the focus.
+    wanted.forEach((node, number) => {
+      if (gallery.children[number] !== node) gallery.insertBefore(node, gallery.children[number] || null);
+    });
+  }
+
+  function cardOf(first) {
+    return (finding, number) => {
       const card = cards.get(finding.id) || makeCard(finding);
       card.setAttribute("aria-setsize", shown.length);
       card.setAttribute("aria-posinset", first + number + 1);
-      if (gallery.children[number] !== card) gallery.insertBefore(card, gallery.children[number] || null);
-    });
+      return card;
+    };
+  }
+
+  function headingOf({ group, of }) {
+    if (!headings.has(group)) {
+      const heading = document.createElement("li");
+      heading.className = "group";
+      heading.append(textElement("h3", data.groups[group]), textElement("p", ""));
+      headings.set(group, heading);
+    }
+    const all = sizes.get(group);
+    headings.get(group).lastElementChild.textContent = of === all ? plural(all, "finding") : `${of} of ${plural(all, "finding")}`;
+    return headings.get(group);
   }
 
   // A card may be far from the window, and then is not in the page yet.
@@ -442,14 +514,21 @@
     const number = shown.indexOf(finding);
     if (number < 0) return;
     if (!cards.has(finding.id)) {
-      const { columns, height } = grid();
-      const top = $("gallery").getBoundingClientRect().top + Math.floor(number / columns) * height;
-      window.scrollBy(0, top - window.innerHeight / 3);
+      const { top } = placedRows().find((row) => number < row.last);
+      window.scrollBy(0, $("gallery").getBoundingClientRect().top + top - window.innerHeight / 3);
       render();
     }
     const card = cards.get(finding.id);
     card?.querySelector(".open").focus({ preventScroll: true });
     card?.scrollIntoView({ block: "nearest" });
+  }
+
+  function goToGroup(group) {
+    const first = shown.find((finding) => finding.group === group);
+    if (!first) return false;
+    goTo(first);
+    headings.get(group).scrollIntoView();
+    return true;
   }
 
   function allForPrint() {
@@ -682,6 +761,12 @@
   listen("comment", "input", () => decide(current.id, { comment: $("comment").value }));
   for (const button of document.querySelectorAll(".show")) button.addEventListener("click", () => reveal(button.value));
   for (const button of document.querySelectorAll(".decision")) button.addEventListener("click", () => toggle(button.value));
+  for (const link of document.querySelectorAll("#groups a")) {
+    link.addEventListener("click", (event) => {
+      if (goToGroup(Number(link.closest("tr").dataset.group))) event.preventDefault();
+      else say(`The filters leave no finding of ${link.textContent}.`);
+    });
+  }
   document.querySelector(".plots")?.addEventListener("click", (event) => {
     const finding = byId.get(event.target.closest(".finding[data-id]")?.dataset.id);
     if (finding) open(finding);

@@ -9,6 +9,7 @@ The reverse of `crack_tf.survey.geometry.footprint.see`: through each point a li
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,45 @@ class Placed:
     frame: Frame | None
 
 
+@dataclass(frozen=True)
+class FaceLists:
+    """What is on each declared face.
+
+    Attributes:
+        faces: their names, in the order declared.
+        photos: by a photograph's name, that of the face in its middle; without those that are before none.
+        findings: by a finding's id, the name of its face; without those that are on none.
+    """
+
+    faces: tuple[str, ...]
+    photos: Mapping[str, str]
+    findings: Mapping[str, str]
+
+
+def list_faces(survey: Survey) -> FaceLists:
+    """Which findings, drawn or not, and which photographs are on which declared face.
+
+    Raises:
+        CrackError: if the survey's settings are damaged.
+    """
+    asked = asked_of(survey)
+    views = views_of(survey.photos, asked.faces, asked.position_error_m) if asked.faces else None
+    if views is None:
+        return FaceLists((), {}, {})
+    looking = _looking(views)
+
+    def name_of(photo: str, lines: Sequence[Polygon]) -> str | None:
+        found = _on_a_face(lines, looking.get(photo, ()), views.frame, asked.position_error_m)
+        return None if found is None else found[0].name
+
+    photos = {one.name: name_of(one.name, _middle(0, 0, one.width, one.height)) for one in survey.photos}
+    findings = {
+        one.id: name_of(one.photo, one.centreline or _middle(one.box.x, one.box.y, one.box.w, one.box.h))
+        for one in survey.findings
+    }
+    return FaceLists(tuple(face.name for face in asked.faces), _known(photos), _known(findings))
+
+
 def place_cracks(survey: Survey, views: Views | None = None) -> Placed:
     """Where a survey's drawn cracks are.
 
@@ -73,17 +113,15 @@ def place_cracks(survey: Survey, views: Views | None = None) -> Placed:
         views = views_of(survey.photos, asked.faces, asked.position_error_m)
     if views is None:
         return Placed((), tuple(drawn), (), None)
-    looking: dict[str, list[tuple[Face, Camera]]] = {}
-    for face, cameras in views.faces:
-        for photo, camera in cameras:
-            looking.setdefault(photo.name, []).append((face, camera))
+    looking = _looking(views)
     cracks, lost = [], []
     for finding in drawn:
-        found = _on_a_face(finding, looking.get(finding.photo, ()), views.frame, asked.position_error_m)
+        cameras = looking.get(finding.photo, ())
+        found = _on_a_face(centreline_of(finding), cameras, views.frame, asked.position_error_m)
         if found is None:
             lost.append(finding)
         else:
-            cracks.append(found)
+            cracks.append(PlacedCrack(finding, *found))
     return Placed(tuple(cracks), tuple(lost), tuple(face for face, _ in views.faces), views.frame)
 
 
@@ -132,12 +170,32 @@ def on_face(camera: Camera, face: Face, frame: Frame, pixels: np.ndarray) -> np.
     return np.c_[along, camera.place[2] + hits[:, 2] - face.bottom_m]
 
 
+def _looking(views: Views) -> dict[str, list[tuple[Face, Camera]]]:
+    """By a photograph's name, the faces that it looks at, and from where."""
+    looking: dict[str, list[tuple[Face, Camera]]] = {}
+    for face, cameras in views.faces:
+        for photo, camera in cameras:
+            looking.setdefault(photo.name, []).append((face, camera))
+    return looking
+
+
+def _middle(x: float, y: float, w: float, h: float) -> tuple[Polygon, ...]:
+    return (((x + w / 2, y + h / 2),),)
+
+
+def _known(places: Mapping[str, str | None]) -> dict[str, str]:
+    return {one: name for one, name in places.items() if name is not None}
+
+
+_OnFace = tuple[Face, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]  # as in `PlacedCrack`
+
+
 def _on_a_face(
-    finding: Finding, looking: list[tuple[Face, Camera]] | tuple[()], frame: Frame, position_error_m: float
-) -> PlacedCrack | None:
-    """On the face that holds most of it, of several the nearest."""
-    best: tuple[tuple[float, float], PlacedCrack] | None = None
-    pixels = [np.array(line, float) for line in centreline_of(finding)]
+    drawn: Sequence[Polygon], looking: Sequence[tuple[Face, Camera]], frame: Frame, position_error_m: float
+) -> _OnFace | None:
+    """The face that holds most of some lines of a photograph, of several the nearest, and the lines on it."""
+    best: tuple[tuple[float, float], _OnFace] | None = None
+    pixels = [np.array(line, float) for line in drawn]
     for face, camera in looking:
         lines = [on_face(camera, face, frame, line) for line in pixels]
         points = np.concatenate(lines) if lines else np.zeros((0, 2))
@@ -156,5 +214,5 @@ def _on_a_face(
             places = tuple(
                 np.array([(*frame.place(east, north)[::-1], up) for east, north, up in line.tolist()]) for line in spots
             )
-            best = merit, PlacedCrack(finding, face, tuple(lines), places)
+            best = merit, (face, tuple(lines), places)
     return None if best is None else best[1]

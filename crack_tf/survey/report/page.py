@@ -47,6 +47,7 @@ from crack_tf.survey.photo_list import REVIEW_COLUMNS, photo_rows
 from crack_tf.survey.profiles import plotted, read_lines
 from crack_tf.survey.report.page_certificate import certificate_section
 from crack_tf.survey.report.page_coverage import coverage_section
+from crack_tf.survey.report.page_groups import groups_of, groups_table
 from crack_tf.survey.report.page_map import flight_figures
 from crack_tf.survey.report.page_pictures import EMBED_BYTES, PictureShelf
 from crack_tf.survey.report.page_since import growth_words, since_section
@@ -103,8 +104,10 @@ def write_page(
     ranks = {finding.id: number for number, finding in enumerate(findings, 1)}
     shelf = PictureShelf(out, one_file=one_file, embed_bytes=embed_bytes)
     limits, points = limits_of(survey), plotted(len(findings))
+    groups = groups_of(survey)
     entries = [
         _entry(finding, ranks[finding.id], shelf)
+        | ({} if groups is None else {"group": groups.of[finding.id]})
         | _measured(
             out,
             finding,
@@ -120,7 +123,7 @@ def write_page(
         policy=_policy(style, script),
         style=style,
         script=script,
-        data=_script_json(_data(survey, entries, review)),
+        data=_script_json(_data(survey, entries, review) | ({} if groups is None else {"groups": groups.names})),
         title=escape(title_of(survey)),
         source=escape(survey.source),
         flown=_flown(survey),
@@ -131,6 +134,7 @@ def write_page(
         version=__version__,
         survey_id=survey_id(survey),
         numbers=_numbers(survey, review, seen),
+        groups=groups_table(groups, survey, review),
         disclaimer=escape(DISCLAIMER.partition(". ")[2]),
         warnings=_warnings(survey, note, shelf.missing),
         flight=_flight(survey, ranks),

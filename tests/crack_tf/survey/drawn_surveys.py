@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -223,6 +224,28 @@ def _gap(number: int, photo: PhotoRecord) -> Gap:
     reason = ("unreadable", "no position")[number % 2]
     place = (photo.latitude, photo.longitude) if reason == "unreadable" else (None, None)
     return Gap(f"DCIM/DJI_{900 + number}.JPG", reason, "cannot be decoded.", *place, photo.time)
+
+
+def in_folders(survey: Survey, folders: Sequence[str]) -> Survey:
+    """The same survey with its photographs and gaps, one after the other, in these folders."""
+    names = sorted({photo.name for photo in survey.photos} | {gap.photo for gap in survey.gaps})
+    moved = {
+        name: f"{folders[number % len(folders)]}/{name.rpartition('/')[2]}".lstrip("/")
+        for number, name in enumerate(names)
+    }
+
+    def there(name: str) -> str:
+        return moved.get(name, name)
+
+    return replace(
+        survey,
+        photos=tuple(replace(photo, name=there(photo.name)) for photo in survey.photos),
+        findings=tuple(
+            replace(finding, photo=there(finding.photo), seen_on=tuple(map(there, finding.seen_on)))
+            for finding in survey.findings
+        ),
+        gaps=tuple(replace(gap, photo=there(gap.photo)) for gap in survey.gaps),
+    )
 
 
 def with_names(survey: Survey, name: str) -> Survey:
