@@ -137,7 +137,7 @@ def write_page(
         groups=groups_table(groups, survey, review),
         disclaimer=escape(DISCLAIMER.partition(". ")[2]),
         warnings=_warnings(survey, note, shelf.missing),
-        flight=_flight(survey, ranks),
+        map=_map(survey, ranks),
         since=since_section(since or read_since(out, survey), survey, review, ranks, shelf),
         coverage=coverage_section(seen, _reviewed(review))
         + certificate_section(certificate or read_certificate(out, survey)),
@@ -292,14 +292,14 @@ def _warnings(survey: Survey, note: str, missing: Sequence[str]) -> str:
     return f'<div class="note warn"><strong>Limits of this survey</strong><ul>{items}</ul></div>'
 
 
-def _flight(survey: Survey, ranks: Mapping[str, int]) -> str:
+def _map(survey: Survey, ranks: Mapping[str, int]) -> str:
     figures = flight_figures(survey, ranks)
     without = sum(photo.latitude is None for photo in survey.photos)
     have = "has" if without == 1 else "have"
     note = f"{without:,} of {len(survey.photos):,} searched photographs {have} no position. " if without else ""
     if not figures:
-        text = note or "No photograph was searched. "
-        return f'<p class="note">{text}There is nothing to draw.</p>'
+        text = "No photograph has a position" if survey.photos else "No photograph was searched"
+        return f'<p class="note">{text}: there is nothing to draw.</p>'
     key = "".join(
         f'<li><svg class="marks" viewBox="0 0 16 16" aria-hidden="true">{sign}</svg>{text}</li>'
         for sign, text in _LEGEND

@@ -34,7 +34,7 @@ def certificate_section(certificate: Certificate | None) -> str:
         f'</figcaption>{_drawing(certificate)}<p class="muted">Lines: {_legend()}. The band is 95 % confidence on either side, for middle '
         "contrast. Marks above are cracks that were found, marks below were missed.</p></figure></div>"
         f"{sizes}<details><summary>Shares found by width and contrast</summary>{shares}</details>"
-        f'<p class="muted">Known cracks were laid into this flight&#x27;s own clean, well seen photographs and searched for like any other '
+        f'<p class="muted">Known cracks were laid into this survey&#x27;s own clean, well seen photographs and searched for like any other '
         f"(seed {certificate.seed}). It says what the search finds where photographs are as good as those; parts that were not seen well "
         "are listed above. Drawn cracks stand for real ones. Fitted as in MIL-HDBK-1823A, with Firth&#x27;s likelihood.</p></section>"
     )

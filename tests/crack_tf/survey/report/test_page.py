@@ -294,8 +294,15 @@ def test_every_file_is_listed_with_what_was_found_on_it(tmp_path: Path) -> None:
 
 def test_an_empty_survey_has_a_page(tmp_path: Path) -> None:
     found = page(tmp_path, Survey("nothing", "2025-06-01T12:00:00Z", {}, {}, (), (), ()))
-    assert "There is nothing to draw" in found.text
+    assert "No photograph was searched: there is nothing to draw." in found.text
     assert found.data["findings"] == []
+
+
+@pytest.mark.parametrize("located", [True, False])
+def test_photographs_that_nobody_flew_are_on_a_map_too(tmp_path: Path, located: bool) -> None:
+    text = page(tmp_path, drawn_survey(tmp_path, 2, located=located)).text
+    assert "flight" not in text.lower().replace("--flight-log", "")
+    assert ("No photograph has a position: there is nothing to draw." in text) != located
 
 
 def test_widths_are_filtered_in_millimetres_when_there_are_any(tmp_path: Path) -> None:
