@@ -330,20 +330,22 @@ class Run:
         )
         without = sum(finding.latitude is None for finding in findings)
         if self.log_span is None:
-            act = "Where places matter, give --flight-log, in another --out."
+            act = "For places give --flight-log, in another --out."
         elif all(photo.unplaced == NO_TIME for photo in lost):
             act = f"A flight log is asked by time: {_TIMELESS[self.source.kind]}."
         else:
             act = "Is the flight log of this flight, and are --timezone and --clock-offset right?"
-        placeless = f"{without} of {counted(len(findings), 'finding')} {'has' if without == 1 else 'have'} no place"
-        # Photographs without a position are not compared (`crack_tf.survey.merge`), however alike they look.
-        alone = {finding.photo for finding in findings if finding.latitude is None}
-        twice = (
-            " Whether photographs without a position overlap cannot be told: a crack on two of them counts twice."
-            if len(alone) > 1
+        # Where no photograph has a position, no finding has.
+        some = 0 < without < len(findings)
+        placeless = (
+            f" {without} of {counted(len(findings), 'finding')} {'has' if without == 1 else 'have'} no place."
+            if some
             else ""
         )
-        found = [] if told is None else [f"{told}. {placeless}.{twice} {act}"]
+        # Photographs without a position are not compared (`crack_tf.survey.merge`), however alike they look.
+        alone = {finding.photo for finding in findings if finding.latitude is None}
+        twice = " A crack on two without one counts twice." if len(alone) > 1 else ""
+        found = [] if told is None else [f"{told}.{placeless}{twice} {act}"]
         for sized, before in ((False, IMPOSSIBLE), (True, "scales may be wrong. The first is")):
             # Why there is no scale is told where the scales are.
             noted = [

@@ -211,6 +211,22 @@ def test_a_finding_without_a_length_says_what_measures_it(report_of: ReportOf, o
     assert facts["Mean width"] == "not measured"
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_what_is_not_known_of_any_finding_is_said_once(open_page: OpenPage, tmp_path: Path, known: bool) -> None:
+    survey = drawn_survey(tmp_path, 3, located=False, scaled=known)
+    tab = open_page(write_page(tmp_path, survey))
+    assert tab.texts("#unknown") == [f"Not known of any finding: {'' if known else 'scale, '}position."]
+    tab.click(".open >> nth=0")
+    assert {"Scale", "Position", "Time"} & set(tab.texts("#facts dt")) == ({"Scale", "Time"} if known else {"Time"})
+    # Of some, each says so.
+    first = replace(survey.findings[0], latitude=47.0, longitude=15.0)
+    tab = open_page(write_page(tmp_path, replace(survey, findings=(first, *survey.findings[1:]))))
+    assert tab.is_visible("#unknown") != known
+    tab.click(".open >> nth=1")
+    facts = dict(zip(tab.texts("#facts dt"), tab.texts("#facts dd"), strict=True))
+    assert facts["Position"] == "not known"
+
+
 def test_a_card_has_the_proposed_condition_and_on_paper_the_note(open_page: OpenPage, tmp_path: Path) -> None:
     survey = drawn_survey(tmp_path, 3)
     sure, doubted, other = survey.findings

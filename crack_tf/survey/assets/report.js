@@ -16,6 +16,10 @@
   // What any card of a long list has, all keep room for: its rows are of one height.
   $("gallery").classList.toggle("limited", data.findings.some(({ limits }) => limits.length));
   $("gallery").classList.toggle("rated", data.findings.some(({ condition }) => condition !== null));
+  // What is not known of any finding is said once.
+  const unknown = [["Scale", "mm_per_pixel"], ["Position", "latitude"], ["Time", "time"]]
+    .filter(([, field]) => data.findings.every((finding) => finding[field] === null))
+    .map(([name]) => name);
   let shown = data.findings;
   let current = null;
   let descending = true;
@@ -293,7 +297,7 @@
       ["Position", place(finding) || "not known"],
       ["Time", finding.time === null ? "not known" : finding.time.replace("T", " ").replace(".000", "").replace("Z", " UTC")],
       ["Id", finding.id],
-    ].filter(([, value]) => value !== null);
+    ].filter(([name, value]) => value !== null && !unknown.includes(name));
   }
 
   // ----------------------------------------------------------------------------------------------- the gallery
@@ -795,6 +799,8 @@
     if (current) showDecision();
   });
 
+  $("unknown").hidden = !data.findings.length || !unknown.length;
+  $("unknown").textContent = `Not known of any finding: ${unknown.join(", ").toLowerCase()}.`;
   for (const unit of document.querySelectorAll(".width-unit")) unit.textContent = data.width_unit;
   loadReview();
   showReview();

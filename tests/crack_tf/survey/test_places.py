@@ -113,7 +113,7 @@ def test_findings_without_a_place_are_counted_with_the_reason(
     told = "0 of 3 photographs have a position (3: taken before or after the flight log): photographs of 2025-06-01 09:30:00 to"
     (line,) = (warning for warning in found.warnings if warning.startswith(told))
     assert "flight log of 2024-06-01" in line
-    assert "3 of 3 findings have no place" in line
+    assert "have no place" not in line  # which follows
     assert "--clock-offset" in line
     assert told in capsys.readouterr().out
     assert {photo.unplaced for photo in found.photos} == {"taken before or after the flight log"}
