@@ -335,13 +335,11 @@ class Run:
             act = f"A flight log is asked by time: {_TIMELESS[self.source.kind]}."
         else:
             act = "Is the flight log of this flight, and are --timezone and --clock-offset right?"
-        # Where no photograph has a position, no finding has.
-        some = 0 < without < len(findings)
-        placeless = (
-            f" {without} of {counted(len(findings), 'finding')} {'has' if without == 1 else 'have'} no place."
-            if some
-            else ""
-        )
+        placeless = ""
+        if len(lost) < len(photos):  # else no finding has one either
+            placeless = (
+                f" {without} of {counted(len(findings), 'finding')} {'has' if without == 1 else 'have'} no place."
+            )
         # Photographs without a position are not compared (`crack_tf.survey.merge`), however alike they look.
         alone = {finding.photo for finding in findings if finding.latitude is None}
         twice = " A crack on two without one counts twice." if len(alone) > 1 else ""

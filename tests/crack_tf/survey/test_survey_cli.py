@@ -201,7 +201,9 @@ def test_places_are_optional_and_told_in_one_line(tmp_path, models, capsys):
     # Where others have one, something is missing on the map.
     wall(12).save(folder / "12.png", exif=exif(12))
     assert survey(folder, tmp_path / "out", models) == 1
-    assert "1 of 13 photographs has a position" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "1 of 13 photographs has a position" in out
+    assert "2 of 2 findings have no place. A crack on two without one counts twice." in out
 
 
 def test_a_photograph_that_vanishes_is_a_gap(photos, tmp_path, models, monkeypatch):
