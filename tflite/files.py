@@ -327,12 +327,13 @@ def sha256_file(path: str | Path) -> str:
 
 
 def refuse_existing(path: str | Path, overwrite: bool, hint: str = "Choose another name, or add --overwrite.") -> None:
-    """Raise when `path` exists and may not be replaced. An empty folder counts as absent.
+    """Raise when `path` cannot be made, or exists and may not be replaced. An empty folder counts as absent.
 
     Raises:
-        CrackError: if the path exists and `overwrite` is false.
+        CrackError: if the path exists and `overwrite` is false; see also `require_above`.
     """
     path = Path(path)
+    require_above(path)
     if overwrite or not path.exists():
         return
     if path.is_dir() and not any(path.iterdir()):

@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         help="draw cracks that are marked as lines that wide; without it their photographs are left out and named, as are boxes",
     )
     verb.add_argument(
-        "--out", type=named_path, required=True, help="folder for images/, masks/ and conversion.json; must not exist"
+        "--out", type=named_path, required=True, help="folder for images/, masks/ and conversion.json; new or empty"
     )
     verb.set_defaults(run=_convert, interrupted="Nothing was written; run the same command again.")
 

@@ -31,7 +31,7 @@ from crack_tf.data.annotations import (
 from crack_tf.data.pairs import IMAGE_NAMES, PairSource, pair_folders
 from crack_tf.data.shapes import Edges, Shape, bounds, paint_line, says_no_more
 from tflite.errors import CrackError
-from tflite.files import read_json, refuse_existing, require_above, write_json
+from tflite.files import read_json, refuse_existing, write_json
 from tflite.formats import HEAD, recognise
 from tflite.images import open_image
 from tflite.locks import partial_folder
@@ -99,7 +99,7 @@ def convert(
 
     Args:
         source: a folder as the annotation program exported it, unpacked, or its one annotation file beside the photographs.
-        out: folder to write; must not exist.
+        out: folder to write; new or empty.
         crack_classes: names of the classes that are cracks; of masks without names their numbers or colours. None: `CRACK_CLASSES`.
         line_width: at which cracks that are marked as lines (CVAT's polylines, LabelMe's lines and line strips) are drawn, in pixels;
             None leaves their photographs out, since a line does not say which pixels are crack.
@@ -111,7 +111,6 @@ def convert(
     source, out = Path(source), Path(out)
     if line_width is not None and not 0 < line_width < _WIDEST:
         raise CrackError(f"--line-width {line_width:g}: give pixels, a number above 0 and below {_WIDEST}.")
-    require_above(out)
     refuse_existing(out, False, "Choose another name.")
     if not source.exists():
         raise CrackError(f"{source} does not exist. Give the folder that was exported, unpacked.")

@@ -14,7 +14,7 @@ from crack_tf.data.split import SHARES
 from crack_tf.synthetic.grounds import GROUNDS
 from crack_tf.synthetic.transplant import ANYWHERE, SMALLEST, Shape, lift, picture
 from tflite.errors import CrackError
-from tflite.files import require_above, sha256_bytes, write_bytes
+from tflite.files import refuse_existing, sha256_bytes, write_bytes
 from tflite.images import decode_rgb
 from tflite.locks import partial_folder
 from tflite.manifest import SPLITS, Item, Manifest, write_manifest
@@ -38,7 +38,7 @@ def write_transplants(
     Args:
         shapes: of photographs with masks.
         onto: manifests with crack-free pictures; each gives equally many.
-        out: folder, new; the data set is called after it. It appears when it is whole.
+        out: folder, new or empty; the data set is called after it. It appears when it is whole.
         count: of pictures in all splits together, shared as 70/15/15.
         size: side in pixels.
         seed: of everything drawn.
@@ -52,9 +52,7 @@ def write_transplants(
         CrackError: if the folder exists, the numbers are too small, a split has no crack with a mask or no clean picture, or a file
             cannot be read.
     """
-    require_above(out)
-    if out.exists():
-        raise CrackError(f"--out {out} exists already. Choose a new folder.")
+    refuse_existing(out, False, "Choose another name.")
     if size < SMALLEST:
         raise CrackError(f"--size {size}: give {SMALLEST} pixels or more.")
     if ground is not None and ground not in GROUNDS:

@@ -294,6 +294,8 @@ def test_refuse_existing_refuses_files_and_full_folders_unless_told(tmp_path: Pa
             refuse_existing(path, overwrite=False, hint="Add --resume.")
         assert str(path) in str(caught.value)
         refuse_existing(path, overwrite=True)
+    with pytest.raises(CrackError, match="is a file"):
+        refuse_existing(file / "below", overwrite=False)
 
 
 def test_a_model_is_named_after_its_run_not_after_the_export_folder() -> None:

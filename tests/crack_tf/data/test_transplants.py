@@ -168,6 +168,7 @@ def test_the_command_writes_a_set_once(
     out = tmp_path / "cracks"
     command = ["transplant", str(sets[0].source), "--onto", str(sets[1].source), "--out", str(out)]
     command += ["--count", "12", "--size", str(SIZE)]
+    out.mkdir()  # an empty folder is as good as none
     assert main(command) == 0
     assert "cracks-grouped, seed 0: 12 files" in capsys.readouterr().out
     before = files(out)
