@@ -73,7 +73,7 @@ OPEN_FIELDS = {
     "JournalContent.gaps", "_Reading.starts", "_Reading.positives", "_Reading.frames", "_Reading.gaps", "_Start.settings",
     "Sidecar.hyperparameters", "Sidecar.training", "Sidecar.metrics", "Sidecar.versions",
 }  # fmt: skip
-MOST_ARGUMENTS = 9  # but for the builders of models, whose settings have defaults of their own
+MOST_ARGUMENTS = 8  # but for the builders of models, whose settings have defaults of their own
 
 
 @dataclass(frozen=True)

@@ -275,11 +275,8 @@ def _compose(
 
 
 def _impossible(bench: Bench, name: str, reason: str) -> SiteRow:
-    tested = bench.tested
-    photos = [photo for photo, used in zip(bench.tiles.photos, tested, strict=True) if used]
-    same = Answers(bench.here[tested], bench.threshold)
-    row = compare_here(name, bench.truth[tested], photos, same, same, bench.threshold, 0.0)
-    return replace(row, passed=False, reason=reason)
+    same = Answers(bench.here[bench.tested], bench.threshold)
+    return replace(compare_here(name, bench.held_out, same, same, bench.threshold), passed=False, reason=reason)
 
 
 def _line(row: SiteRow, told: bool) -> str:

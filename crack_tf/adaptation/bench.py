@@ -17,6 +17,7 @@ from crack_tf.adaptation.folds import fold_numbers
 from crack_tf.adaptation.guard import (
     Answers,
     ElsewhereRow,
+    HeldOut,
     are_few,
     choose_threshold,
     compare_elsewhere,
@@ -100,6 +101,12 @@ class Bench:
     def truth(self) -> np.ndarray:
         """int8 (n,): labels; what is not known counts as clean, for the shipped model and for its rivals alike."""
         return np.where(self.tiles.labels == 1, 1, 0).astype(np.int8)
+
+    @cached_property
+    def held_out(self) -> HeldOut:
+        """The tiles of `tested`."""
+        photos = [photo for photo, used in zip(self.tiles.photos, self.tested, strict=True) if used]
+        return HeldOut(self.truth[self.tested], photos, self.told)
 
     @cached_property
     def folds(self) -> np.ndarray:

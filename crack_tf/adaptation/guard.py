@@ -33,6 +33,21 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Tiles of this structure that were answered without their photographs.
+
+    Attributes:
+        labels: (n,), 1 is cracked.
+        photos: (n,) names.
+        told: whether a person labelled them.
+    """
+
+    labels: np.ndarray
+    photos: Sequence[str]
+    told: bool = True
+
+
+@dataclass(frozen=True)
 class SiteRow:
     """One candidate against the shipped model on this structure's own labels, none of which it had seen: a line of candidates.csv.
 
@@ -173,30 +188,29 @@ def choose_threshold(logits: np.ndarray, labels: np.ndarray, target_recall: floa
 
 def compare_here(
     candidate: str,
-    labels: np.ndarray,
-    photos: Sequence[str],
+    tiles: HeldOut,
     before: Answers,
     after: Answers,
     threshold: float,
-    seconds: float,
+    seconds: float = 0.0,
     seed: int = 0,
-    told: bool = True,
 ) -> SiteRow:
     """Hold a candidate's answers to tiles that it had not seen against the shipped model's.
 
+    Where a person labelled them, one passes, too, that orders cracks before clean tiles better beyond chance and makes no more errors:
+    of few labels, where each answer lies tells more than on which side of a threshold. Cracks that were laid in are ordered well by what
+    learned from such. Without a person see `reasons_untold`.
+
     Args:
         candidate: its name.
-        labels: (n,), 1 is cracked.
-        photos: (n,) names.
+        tiles: that are answered.
         before: of the shipped model at its own threshold.
-        after: of the candidate, each tile answered without its photograph.
+        after: of the candidate.
         threshold: of the candidate that would be handed over.
         seconds: that it took.
         seed: of the draws.
-        told: whether a person labelled the tiles. Then one passes, too, that orders cracks before clean tiles better beyond chance and
-            makes no more errors: of few labels, where each answer lies tells more than on which side of a threshold. Cracks that were
-            laid in are ordered well by what learned from such. Without a person see `reasons_untold`.
     """
+    labels, photos, told = tiles.labels, tiles.photos, tiles.told
     old, new = _counts(before, labels), _counts(after, labels)
     fall, low = fall_of_errors(labels, photos, before.called, after.called, seed)
     least = least_here(before.called, labels) if told else old.recall

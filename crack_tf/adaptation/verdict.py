@@ -35,11 +35,9 @@ def verdict(bench: Bench, trial: Trial, seconds: float = 0.0) -> tuple[SiteRow, 
 def _at(bench: Bench, trial: Trial, asked: float | None, seconds: float) -> tuple[SiteRow, list[ElsewhereRow]]:
     each, threshold = bench.thresholds(trial.held_out, trial.elsewhere, asked)
     tested = bench.tested
-    photos = [photo for photo, used in zip(bench.tiles.photos, tested, strict=True) if used]
     before = Answers(bench.here[tested], bench.threshold)
     after = Answers(trial.held_out[tested], each[tested])
-    truth, seed = bench.truth[tested], bench.config.seed
-    row = compare_here(trial.name, truth, photos, before, after, threshold, seconds, seed, told=bench.told)
+    row = compare_here(trial.name, bench.held_out, before, after, threshold, seconds, bench.config.seed)
     outside = bench.rows_elsewhere(trial.name, trial.elsewhere, threshold)
     row = replace(row, asked_recall=asked, choice=trial.note)
     return with_reasons(row, reasons_elsewhere(outside)), outside

@@ -11,6 +11,7 @@ from crack_tf.adaptation.folds import fold_numbers
 from crack_tf.adaptation.guard import (
     FEW_CRACKS,
     Answers,
+    HeldOut,
     choose_threshold,
     compare_elsewhere,
     compare_here,
@@ -68,11 +69,11 @@ def test_fewer_false_alarms_on_many_photographs_pass_and_on_one_do_not() -> None
     labels = np.array([1, 0] * 20)
     before, after = [1, 1] * 20, [1, 0] * 20
     many = [f"IMG_{place // 4}" for place in range(40)]
-    row = compare_here("head", labels, many, answers(before), answers(after), 0.0, 1.0)
+    row = compare_here("head", HeldOut(labels, many), answers(before), answers(after), 0.0, 1.0)
     assert (row.passed, row.reason, row.found_after, row.alarms_before, row.alarms_after) == (True, "", 20, 20, 0)
     assert row.errors_fall == row.errors_fall_low == 1.0
     one_good = [1, 1] * 19 + [1, 0]
-    row = compare_here("head", labels, many, answers(before), answers(one_good), 0.0, 1.0)
+    row = compare_here("head", HeldOut(labels, many), answers(before), answers(one_good), 0.0, 1.0)
     assert not row.passed
     assert "errors here are fewer, but on 10 photographs that may be chance" in row.reason
 
@@ -80,7 +81,7 @@ def test_fewer_false_alarms_on_many_photographs_pass_and_on_one_do_not() -> None
 def test_a_change_of_nothing_is_told_without_a_minus() -> None:
     labels = np.array([1, 0] * 20)
     same = Answers(np.arange(40.0), 10.0)
-    row = compare_here("head", labels, [f"IMG_{place // 4}" for place in range(40)], same, same, 0.0, 1.0)
+    row = compare_here("head", HeldOut(labels, [f"IMG_{place // 4}" for place in range(40)]), same, same, 0.0, 1.0)
     assert "change by +0.000" in row.reason
     assert "-0.000" not in row.reason
 
@@ -89,7 +90,7 @@ def test_fewer_false_alarms_do_not_pay_for_cracks_that_are_lost() -> None:
     labels = np.array([1, 0] * 20)
     photos = [f"IMG_{place // 4}" for place in range(40)]
     lost = [0, 0] * 8 + [1, 0] * 12  # 12 of 20 found
-    row = compare_here("head", labels, photos, answers([1, 1] * 20), answers(lost), 0.0, 1.0)
+    row = compare_here("head", HeldOut(labels, photos), answers([1, 1] * 20), answers(lost), 0.0, 1.0)
     assert row.errors_fall_low > 0
     assert not row.passed
     assert "finds 12 of 20 cracks here, the shipped model 20" in row.reason
@@ -102,9 +103,9 @@ def test_of_few_cracks_none_may_be_lost_however_many_false_alarms_are_saved(crac
     labels = np.array([1, 0] * cracks)
     photos = [f"IMG_{place // 2}" for place in range(2 * cracks)]
     before, after = [1, 1] * cracks, [1, 0] * cracks
-    assert compare_here("threshold", labels, photos, answers(before), answers(after), 0.0, 1.0).passed
+    assert compare_here("threshold", HeldOut(labels, photos), answers(before), answers(after), 0.0, 1.0).passed
     after[0] = 0
-    row = compare_here("threshold", labels, photos, answers(before), answers(after), 0.0, 1.0)
+    row = compare_here("threshold", HeldOut(labels, photos), answers(before), answers(after), 0.0, 1.0)
     assert row.passed == passes
     assert ("none may be lost" in row.reason) != passes
     assert row.least_recall == 1 if not passes else row.least_recall < 1
@@ -114,10 +115,10 @@ def test_a_file_that_rounding_made_call_everything_is_refused() -> None:
     labels = np.array([1, 0] * 40)
     photos = [f"IMG_{place // 4}" for place in range(80)]
     after = [1, 0] * 40
-    row = compare_here("fine", labels, photos, answers([1, 1] * 40), answers(after), 0.0, 1.0)
+    row = compare_here("fine", HeldOut(labels, photos), answers([1, 1] * 40), answers(after), 0.0, 1.0)
     assert reasons_as_file(row, 40, 0) == reasons_as_file(row, 38, 40) == []
     assert "finds 20 of 40 cracks" in reasons_as_file(row, 20, 0)[0]
-    fewer = compare_here("fine", labels, photos, answers([1, 1, 1, 0] * 20), answers(after), 0.0, 1.0)
+    fewer = compare_here("fine", HeldOut(labels, photos), answers([1, 1, 1, 0] * 20), answers(after), 0.0, 1.0)
     (reason,) = reasons_as_file(fewer, 40, 40)
     assert "calls 40 of 40 clean tiles" in reason
 
@@ -138,10 +139,10 @@ def test_where_nobody_labelled_what_is_called_stays_called_and_laid_in_cracks_pa
     labels = np.array([1] * 30 + [0] * 60)
     before = [1] * 20 + [0] * 10 + [1, 1, 0] * 20
     photos = [f"IMG_{place % 15}" for place in range(90)]
-    row = compare_here("head", labels, photos, answers(before), answers(after), 0.0, 1.0, told=False)
+    row = compare_here("head", HeldOut(labels, photos, told=False), answers(before), answers(after), 0.0, 1.0)
     assert row.passed == (not told)
     assert told in row.reason
-    assert not told or compare_here("head", labels, photos, answers(before), answers(after), 0.0, 1.0).passed
+    assert not told or compare_here("head", HeldOut(labels, photos), answers(before), answers(after), 0.0, 1.0).passed
 
 
 def test_what_is_forgotten_elsewhere_is_named() -> None:
@@ -186,11 +187,11 @@ def test_cracks_told_better_without_more_errors_pass_where_a_person_labelled() -
     better, _, _ = ordered(2.5, 2)
     # At a threshold that finds every crack or calls every tile, errors are the same; the order is not.
     before, after = Answers(logits, -99.0), Answers(better, -99.0)
-    assert compare_here("head", labels, photos, before, after, 0.0, 0.0).passed
-    assert not compare_here("head", labels, photos, before, after, 0.0, 0.0, told=False).passed
-    worse = compare_here("head", labels, photos, Answers(logits, 0.5), Answers(better, -99.0), 0.0, 0.0)
+    assert compare_here("head", HeldOut(labels, photos), before, after, 0.0, 0.0).passed
+    assert not compare_here("head", HeldOut(labels, photos, told=False), before, after, 0.0, 0.0).passed
+    worse = compare_here("head", HeldOut(labels, photos), Answers(logits, 0.5), Answers(better, -99.0), 0.0, 0.0)
     assert not worse.passed  # more errors
-    refused = compare_here("head", labels, photos, after, before, 0.0, 0.0)
+    refused = compare_here("head", HeldOut(labels, photos), after, before, 0.0, 0.0)
     assert "nor are cracks told better" in refused.reason
 
 

@@ -18,7 +18,7 @@ from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.deliver import build
 from crack_tf.adaptation.elsewhere import Elsewhere
 from crack_tf.adaptation.features import FINE_BLOCK, Network, renormalised, shipped_looks
-from crack_tf.adaptation.guard import Answers, compare_here
+from crack_tf.adaptation.guard import Answers, HeldOut, compare_here
 from crack_tf.adaptation.head import Head
 from crack_tf.adaptation.sources import TILES
 from crack_tf.adaptation.tiles import COMPOSED, PERSON, SiteTiles
@@ -105,7 +105,7 @@ def test_an_adapted_file_looks_as_the_shipped_one_and_tells_its_own_threshold(
     assert np.allclose(bench.head.logits(bench.seen.here), logits, atol=0.01)
     trial = Trial("head", logits, logits, [logits], lambda: once.model, note="fitted")
     answers = Answers(logits, border)
-    row = replace(compare_here("head", labels, photos, answers, answers, border, 1.0), asked_recall=UNCHANGED)
+    row = replace(compare_here("head", HeldOut(labels, photos), answers, answers, border, 1.0), asked_recall=UNCHANGED)
     built = build(Ready(TILES, bench, ("head",), (), (), ()), trial, row, tmp_path / "bridge")
     found = read_sidecar(built.file)
     assert found.second_view == 3
