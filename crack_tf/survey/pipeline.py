@@ -18,7 +18,7 @@ import numpy as np
 from crack_tf.common.progress import numbered
 from crack_tf.photo.faces import Face
 from crack_tf.photo.gsd import SIZE, too_coarse
-from crack_tf.survey.accepted import measure_accepted, read_measured, with_measures
+from crack_tf.survey.accepted import Measured, measure_accepted, read_measured, with_measures
 from crack_tf.survey.certificates.certificate import Certificate
 from crack_tf.survey.comparison.comparing import compare_surveys
 from crack_tf.survey.comparison.since import Earlier, Since
@@ -28,6 +28,7 @@ from crack_tf.survey.findings import (
     FILE_NAME,
     VALIDATIONS,
     Finding,
+    FindingId,
     Gap,
     PhotoRecord,
     Survey,
@@ -154,12 +155,15 @@ class Run:
         given = read_kept(self.store.folder)
         self.kept = (None, "") if given is None else as_kept(given, survey)
         review = self.kept[0]
-        survey = self._with_measures(survey, review)
+        measured = self._measured(survey, review)
+        if review is not None:
+            survey = with_measures(survey, review, measured, self.store.records(), self.position_error_m)
         self.coverage = coverage_of(survey, review)
         merge_seconds = round(time.monotonic() - started, 2)
         out = self.store.folder
         before, now = self._faces_before(), faces_of(survey.settings)
-        self._rescale_profiles(survey, now, before)
+        accepted = [one.finding for one in measured.values()]
+        self._rescale_profiles(survey, accepted, now, before)
         if self.earlier is None:
             remove_since(out)
         else:
@@ -167,7 +171,7 @@ class Run:
                 self.tell(f"comparing with {self.earlier.folder}")
                 survey, self.since, seen_on = compare_surveys(self.earlier, survey, out, self.position_error_m)
             except CrackError:
-                self._rescale_profiles(survey, before, now)
+                self._rescale_profiles(survey, accepted, before, now)
                 raise
             self.since = write_since(out, self.since, survey, self.earlier, seen_on, self._photographs, review)
         survey = replace(survey, former=self._former(survey))
@@ -189,12 +193,11 @@ class Run:
             out, survey, kept=kept, one_file=one_file, coverage=coverage, certificate=certificate, since=self.since
         )
 
-    def _with_measures(self, survey: Survey, review: Review | None) -> Survey:
-        """The survey with what a person accepted measured, as far as it is drawn."""
+    def _measured(self, survey: Survey, review: Review | None) -> Mapping[FindingId, Measured]:
+        """What a person accepted, measured as far as it is drawn."""
         if review is None or self.measure is None:
-            return survey
-        measured = measure_accepted(self.store, self.source, self.measure, survey, review, self.tell)
-        return with_measures(survey, review, measured, self.store.records(), self.position_error_m)
+            return read_measured(self.store.folder)
+        return measure_accepted(self.store, self.source, self.measure, survey, review, self.tell)
 
     def _faces_before(self) -> tuple[Face, ...]:
         """The faces that were declared in the last call; none in the first one."""
@@ -210,12 +213,13 @@ class Run:
             return tuple(name for name in ids if name != survey_id(survey))
         return ()
 
-    def _rescale_profiles(self, survey: Survey, now: Sequence[Face], before: Sequence[Face]) -> None:
+    def _rescale_profiles(
+        self, survey: Survey, accepted: Sequence[Finding], now: Sequence[Face], before: Sequence[Face]
+    ) -> None:
         """Have the tables along cracks say what lengths and widths say: those of cylinders, as far as they are declared now."""
         views = changed_views(survey.photos, now, before, self.position_error_m)
         if not views:
             return
-        accepted = [one.finding for one in read_measured(self.store.folder).values()]
         for findings in (accepted, *(found for _, found, _ in self.store.records())):
             for finding in findings:
                 if finding.profile is not None and finding.photo in views:
