@@ -22,7 +22,7 @@ from crack_tf.survey.findings import Survey, read_survey
 from crack_tf.survey.searching.validate import LEFT_OUT
 from tests.cases import case
 from tflite.device.gps import open_gps
-from tflite.device.journal import JournalContent, read_journal
+from tflite.device.journal import read_journal
 from tflite.device.run import main as device
 from tflite.images import decode_rgb
 from tflite.manifest import Manifest, read_manifest
@@ -75,7 +75,7 @@ def surveyed(folder: Path, out: Path, *more: str, code: int | None = None) -> Su
     return read_survey(out)
 
 
-def flown(folder: Path, out: Path, *more: str) -> JournalContent:
+def flown(folder: Path, out: Path, *more: str) -> Any:
     model = find_model(MODEL)
     options = ["--model", str(model.path), "--threads", "1", "--overlap", "0.25"]
     code = device(["--source", str(folder), "--out", str(out), *options, *more])

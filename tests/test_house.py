@@ -55,7 +55,7 @@ FILE_CONTENT = {
     "crack_tf.common.provenance.environment", "crack_tf.reporting.annotations.to_coco",
     "crack_tf.synthetic.flight.write_flight", "crack_tf.evaluation.pixels.summarise", "crack_tf.photo.crack.range_row",
     "crack_tf.photo.measure.write_cracks", "crack_tf.training.runs.flatten", "crack_tf.training.runs.read_history",
-    "tflite.device.bundle.sealed", "tflite.device.journal.read_tile", "tflite.files.csv_rows", "tflite.files.read_json",
+    "tflite.device.bundle.sealed", "tflite.files.csv_rows", "tflite.files.read_json",
     "tflite.files.stream_csv", "tflite.files.write_csv", "tflite.hardware.board",
     "tflite.hardware.describe", "tflite.lines.seal_line", "tflite.outputs.read_mark", "tflite.sameness.changed",
     "tuning.space.describe", "tuning.space.search_space",  # and what is held: a model's hyperparameters
@@ -69,8 +69,7 @@ OPEN_FIELDS = {
     "TrainConfig.hyperparameters", "ThroughputConfig.hyperparameters", "Verdict.metrics",
     "Outcome.values", "Recipe.held", "Recipe.experiments", "Run.change", "Study.experiments", "Study.held", "Study.rows",
     "Study.table",
-    "Bundle.record", "Job.reference", "JournalContent.settings", "JournalContent.positives", "JournalContent.frames",
-    "JournalContent.gaps", "_Reading.starts", "_Reading.positives", "_Reading.frames", "_Reading.gaps", "_Start.settings",
+    "Bundle.record", "Job.reference", "JournalContent.settings", "_StartLine.settings",
     "Sidecar.hyperparameters", "Sidecar.training", "Sidecar.metrics", "Sidecar.versions",
 }  # fmt: skip
 MOST_ARGUMENTS = 8  # but for the builders of models, whose settings have defaults of their own

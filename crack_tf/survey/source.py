@@ -7,7 +7,7 @@ in its order. What cannot be read is a gap.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -20,7 +20,7 @@ from crack_tf.survey.findings import Gap, PhotoName
 from crack_tf.survey.geometry.camera import Locator, Shot
 from tflite.checked import CheckError, checked
 from tflite.device.journal import FILE_NAME as JOURNAL
-from tflite.device.journal import JournalContent, read_journal, read_tile
+from tflite.device.journal import JournalContent, PositiveLine, read_journal, read_tile
 from tflite.device.tiles import MIN_SIDE, Box
 from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes, sha256_file
@@ -329,10 +329,12 @@ class JournalSource:
             )
         if not content.finished:
             self.warnings.append("the journal was cut short: nothing is known of frames after its last one.")
-        self._positives: dict[str, list[dict[str, Any]]] = {}
-        for positive in content.positives:
-            self._positives.setdefault(positive["frame"], []).append(positive)
-        self._frames = self._all_frames(content)
+        self._frames = _frames_of(content)
+        self.gaps += [
+            Gap(storable(name), MISSING, "the device was stopped in the middle of this frame.")
+            for name in self._frames
+            if name not in content.frames
+        ]
         self.count = len(self._frames)
 
     def samples(self, most: int) -> list[Path]:
@@ -341,34 +343,21 @@ class JournalSource:
 
     def items(self, wanted: Callable[[str, int], bool], known: Known = nothing_known) -> Iterator[Item]:
         """See `Source.items`."""
-        for frame, line in self._frames.items():
-            name, size = storable(frame), len(self._positives.get(frame, ()))
+        for frame, noted in self._frames.items():
+            name, size = storable(frame), len(noted.positives)
             before = known(name)
-            if wanted(name, size) or (before is not None and before.sha256 != self._state(frame, line).sha256):
-                width, height = _frame_size(line)
+            if wanted(name, size) or (before is not None and before.sha256 != noted.state.sha256):
                 # A frame without positives is not put together.
-                yield Item(name, size, width * height if size else 0, partial(self._read, frame, line))
+                yield Item(name, size, noted.width * noted.height if size else 0, partial(self._read, frame, noted))
 
-    def _all_frames(self, content: JournalContent) -> dict[str, dict[str, Any]]:
-        """Frames that are done, and those stopped in the middle, whose rest is a gap."""
-        sizes = {name: {"frame_size": positives[0]["frame_size"]} for name, positives in self._positives.items()}
-        frames = {name: sizes.get(name, {}) | line for name, line in content.frames.items()}
-        for name, positives in self._positives.items():
-            if name not in frames:
-                frames[name] = {**positives[0], "tiles": len(positives)}
-                self.gaps.append(Gap(storable(name), MISSING, "the device was stopped in the middle of this frame."))
-        return frames
-
-    def _read(self, frame: str, line: dict[str, Any]) -> Frame:
-        positives = self._positives.get(frame, [])
-        width, height = _frame_size(line)
-        fix = _journalled(line.get("gps"))
+    def _read(self, frame: str, noted: _Noted) -> Frame:
+        width, height, fix = noted.width, noted.height, noted.fix
         boxes, hashes = [], []
-        if positives:
+        if noted.positives:
             image = np.full((height, width, 3), _UNKNOWN_GREY, np.uint8)
         else:  # nothing to look at: not worth the memory of a photograph
             image = np.broadcast_to(np.uint8(_UNKNOWN_GREY), (height, width, 3))
-        for positive in positives:
+        for positive in noted.positives:
             tile = positive["tile"]
             box = Box(tile["y"], tile["x"], tile["h"], tile["w"])
             pixels = decode_rgb(read_tile(self._folder, positive), positive["image"])
@@ -378,14 +367,47 @@ class JournalSource:
             boxes.append(box)
             hashes.append(positive["image_sha256"])
             fix = _journalled(positive["gps"]) or fix
-        shot = self._locator.of_moment(_seconds(line.get("time")), fix, width, height)
-        state = self._state(frame, line)
-        return Frame(sha256_bytes("\n".join(hashes).encode()), image, shot, tuple(boxes), int(line["tiles"]), state)
+        shot = self._locator.of_moment(noted.moment, fix, width, height)
+        return Frame(sha256_bytes("\n".join(hashes).encode()), image, shot, tuple(boxes), noted.tiles, noted.state)
 
-    def _state(self, frame: str, line: dict[str, Any]) -> FileState:
-        """What the journal says of a frame, as if it were a file."""
-        positives = self._positives.get(frame, [])
-        return FileState(len(positives), sha256_bytes(json.dumps([line, positives]).encode()))
+
+@dataclass(frozen=True)
+class _Noted:
+    """What a journal says of a frame.
+
+    Attributes:
+        width, height: in pixels; 1 of one that was all clean, where the journal does not say.
+        tiles: looked at on the device.
+        moment: seconds since 1970, or None.
+        fix: where it was taken, or None.
+        positives: its lines of that kind.
+        state: all that is said, as if it were a file.
+    """
+
+    width: int
+    height: int
+    tiles: int
+    moment: float | None
+    fix: Fix | None
+    positives: Sequence[PositiveLine]
+    state: FileState
+
+
+def _frames_of(content: JournalContent) -> dict[str, _Noted]:
+    """Frames that are done, then those that the device was stopped in the middle of."""
+    positives: dict[str, list[PositiveLine]] = {}
+    for positive in content.positives:
+        positives.setdefault(positive["frame"], []).append(positive)
+    found = {}
+    for name in dict.fromkeys((*content.frames, *positives)):
+        own = positives.get(name, [])
+        known = {"frame_size": own[0]["frame_size"]} if own else {}
+        done = content.frames.get(name)
+        line: Any = {**own[0], "tiles": len(own)} if done is None else {**known, **done}
+        size, state = line.get("frame_size") or {"w": 1, "h": 1}, sha256_bytes(json.dumps([line, own]).encode())
+        moment, fix = _seconds(line["time"]), _journalled(line.get("gps"))
+        found[name] = _Noted(size["w"], size["h"], int(line["tiles"]), moment, fix, own, FileState(len(own), state))
+    return found
 
 
 def file_hash(path: Path | None) -> str | None:
@@ -398,12 +420,6 @@ def file_hash(path: Path | None) -> str | None:
         return None if path is None else sha256_file(path)
     except OSError as error:
         raise CrackError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _frame_size(line: dict[str, Any]) -> tuple[int, int]:
-    """Width and height of a journal's frame; of one that was all clean they may be missing."""
-    size = line.get("frame_size") or {"w": 1, "h": 1}
-    return size["w"], size["h"]
 
 
 def _check_name(name: str, folder: Path) -> None:

@@ -163,7 +163,7 @@ def test_a_damaged_tile_of_a_journal_is_refused(tmp_path_factory: pytest.TempPat
     whole = encoded("PNG")
     folder = tmp_path_factory.mktemp("tile")
     (folder / "t.png").write_bytes(data.draw(damaged(whole)))
-    positive = {"image": "t.png", "image_sha256": sha256_bytes(whole)}
+    positive: Any = {"image": "t.png", "image_sha256": sha256_bytes(whole)}
     refused_or(whole, lambda: read_tile(folder, positive), ImageError)
 
 

@@ -122,13 +122,13 @@ class _Line(TypedDict):
     time: _Moment | None
 
 
-class _Start(_Line):
+class _StartLine(_Line):
     format: str
     settings: dict[str, Any]
     environment: Any
 
 
-class _Positive(_Line):
+class PositiveLine(_Line):
     frame: _Frame
     time_source: _Moment | None
     frame_size: _FrameSize
@@ -148,12 +148,12 @@ class _Done(_Line):
     dropped: Count
 
 
-class _FrameDone(_Done, total=False):
+class FrameLine(_Done, total=False):
     frame_size: _FrameSize
     gps: _Position | None
 
 
-class _Gap(_Line):
+class GapLine(_Line):
     frame: _Frame
     reason: str
     bytes: Count | None
@@ -170,7 +170,7 @@ class _Numbered(TypedDict):
     kind: str
 
 
-_KINDS = {"start": _Start, "positive": _Positive, "frame": _FrameDone, "gap": _Gap, "end": _End}
+_KINDS = {"start": _StartLine, "positive": PositiveLine, "frame": FrameLine, "gap": GapLine, "end": _End}
 
 
 @dataclass(frozen=True)
@@ -191,9 +191,9 @@ class JournalContent:
     """
 
     settings: dict[str, Any]
-    positives: list[dict[str, Any]]
-    frames: dict[str, dict[str, Any]]
-    gaps: dict[str, dict[str, Any]]
+    positives: list[PositiveLine]
+    frames: dict[str, FrameLine]
+    gaps: dict[str, GapLine]
     sessions: int
     dropped: int
     finished: bool
@@ -232,12 +232,12 @@ def read_journal(path: str | Path, skip_damaged: bool = False) -> JournalContent
     return _parse(data, path, skip_damaged)
 
 
-def read_tile(folder: str | Path, positive: Mapping[str, Any]) -> bytes:
+def read_tile(folder: str | Path, positive: PositiveLine) -> bytes:
     """The picture of a positive, as it was saved: a PNG file's bytes.
 
     Args:
         folder: that the journal lies in.
-        positive: a line of kind "positive".
+        positive: whose picture it is.
 
     Raises:
         ImageError: if the file is missing, lies outside the folder, or its bytes are not those that were saved.
@@ -477,14 +477,14 @@ def tile_name(frame: str, box: Box) -> str:
 class _Reading:
     """State of `_parse`."""
 
-    starts: list[dict[str, Any]] = field(default_factory=list)
-    positives: list[dict[str, Any]] = field(default_factory=list)
-    frames: dict[str, dict[str, Any]] = field(default_factory=dict)
-    gaps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    starts: list[_StartLine] = field(default_factory=list)
+    positives: list[PositiveLine] = field(default_factory=list)
+    frames: dict[str, FrameLine] = field(default_factory=dict)
+    gaps: dict[str, GapLine] = field(default_factory=dict)
     dropped: int = 0
     last: str = ""
 
-    def take(self, record: dict[str, Any]) -> None:
+    def take(self, record: Any) -> None:
         kind = self.last = record["kind"]
         if kind in ("frame", "gap"):
             self.dropped += record["dropped"]

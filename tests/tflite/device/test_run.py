@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def outcome(
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
     """What must be the same however often a run was interrupted."""
 
-    def bare(record: dict[str, Any]) -> dict[str, Any]:
+    def bare(record: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in record.items() if name not in ("n", "session")}
 
     return (
@@ -111,7 +111,7 @@ def test_every_tile_above_the_threshold_is_journalled_with_its_score_and_its_pic
             raw = classifier.raw(np.ascontiguousarray(image[box.y : box.y + box.h, box.x : box.x + box.w]))
             if classifier.decide(raw):
                 expected[path.name, box.x, box.y] = raw
-    content = read_journal(tmp_path / "out")
+    content: Any = read_journal(tmp_path / "out")
     found = {(p["frame"], p["tile"]["x"], p["tile"]["y"]): p["score"]["raw"] for p in content.positives}
     assert found == expected
     assert 5 < len(found) < 6 * 9
@@ -282,7 +282,8 @@ def test_positions_come_from_the_track_at_the_frames_time(run: Run, frames: Path
         lines.append(f"${body}*{check:02X}\r\n")
     track.write_text("".join(lines))
     assert run("--gps", str(track), "--gps-max-age", "0.5") == 0
-    for positive in read_journal(tmp_path / "out").positives:
+    content: Any = read_journal(tmp_path / "out")
+    for positive in content.positives:
         second = int(positive["frame"][0])
         assert positive["gps"]["lat"] == pytest.approx(-(47 + (30 + second / 10) / 60))
         assert positive["gps"]["lon"] == -8.25
