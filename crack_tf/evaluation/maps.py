@@ -148,7 +148,7 @@ def evaluate_map(
             displaced_masks=sum(photo.displaced for photo in some),
             megapixels=round(megapixels, 3),
             median_mask_move_px=_median_move(some),
-            **summarise_masks(counts),
+            **dict[str, Any](summarise_masks(counts)),
             tolerance_px=TOLERANCE,
             cl_iou_tolerance_px=CENTRE_TOLERANCE,
             nsd_tolerance_px=TOLERANCE,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +22,7 @@ RESAMPLES = 2000  # of the bootstrap
 MICRO = ("precision", "recall", "f1", "iou", "miou", "specificity")
 TOLERANT = ("precision", "recall", "f1")
 SHAPE = ("cl_iou", "nsd")
+Figures = dict[str, float | None]  # by name, JSON-ready
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ class LogitHistogram:
         return self.edges, rates["precision"], rates["recall"]
 
 
-def summarise_masks(counts: Sequence[MaskCounts]) -> dict[str, Any]:
+def summarise_masks(counts: Sequence[MaskCounts]) -> Figures:
     """`summarise`, and of shapes `cl_iou` and `nsd`, micro and `mean_...`, with their intervals.
 
     Args:
@@ -272,12 +272,11 @@ def summarise_masks(counts: Sequence[MaskCounts]) -> dict[str, Any]:
     draws = _draws(len(counts))
     for name, some in zip(SHAPE, ("lines", "boundaries"), strict=True):
         table = np.array([astuple(getattr(photo, some)) for photo in counts], np.int64)
-        _put_micro(row, "", table, (name,), draws)
-        _put_mean(row, table, (name,), draws)
+        row |= _micro("", table, (name,), draws) | _mean(table, (name,), draws)
     return row
 
 
-def summarise(per_photo: Sequence[PixelCounts], tolerant: Sequence[PixelCounts]) -> dict[str, Any]:
+def summarise(per_photo: Sequence[PixelCounts], tolerant: Sequence[PixelCounts]) -> Figures:
     """All figures of a set as one flat row, JSON-ready.
 
     * `precision`, `recall`, `f1`, `iou`, `miou`, `specificity`: micro, all pixels of the set alike.
@@ -298,12 +297,13 @@ def summarise(per_photo: Sequence[PixelCounts], tolerant: Sequence[PixelCounts])
     strict = np.array([astuple(counts) for counts in per_photo], np.int64)
     loose = np.array([astuple(counts) for counts in tolerant], np.int64)
     draws = _draws(len(strict))
-    row: dict[str, Any] = {"photographs": len(strict)}
-    row |= dict(zip(("tp", "fp", "fn", "tn"), strict.sum(axis=0).tolist(), strict=False))
-    _put_micro(row, "", strict, MICRO, draws)
-    _put_micro(row, "tolerant_", loose, TOLERANT, draws)
-    _put_mean(row, strict, MICRO, draws)
-    return row
+    return {
+        "photographs": len(strict),
+        **dict(zip(("tp", "fp", "fn", "tn"), strict.sum(axis=0).tolist(), strict=False)),
+        **_micro("", strict, MICRO, draws),
+        **_micro("tolerant_", loose, TOLERANT, draws),
+        **_mean(strict, MICRO, draws),
+    }
 
 
 def _draws(count: int) -> np.ndarray | None:
@@ -311,17 +311,17 @@ def _draws(count: int) -> np.ndarray | None:
     return np.random.default_rng(0).integers(0, count, (RESAMPLES, count)) if count > 1 else None
 
 
-def _put_micro(
-    row: dict[str, Any], prefix: str, counts: np.ndarray, names: Sequence[str], draws: np.ndarray | None
-) -> None:
+def _micro(prefix: str, counts: np.ndarray, names: Sequence[str], draws: np.ndarray | None) -> Figures:
     rates = _rates(counts.sum(axis=0, keepdims=True))
     drawn = None if draws is None else _rates(_resampled(counts, draws))
+    row = Figures()
     for name in names:
-        _put(row, prefix + name, rates[name][0], None if drawn is None else drawn[name])
+        row |= _figure(prefix + name, rates[name][0], None if drawn is None else drawn[name])
+    return row
 
 
-def _put_mean(row: dict[str, Any], counts: np.ndarray, names: Sequence[str], draws: np.ndarray | None) -> None:
-    each = _rates(counts)
+def _mean(counts: np.ndarray, names: Sequence[str], draws: np.ndarray | None) -> Figures:
+    each, row = _rates(counts), Figures()
     for name in names:
         with_value = ~np.isnan(each[name])
         values = np.where(with_value, each[name], 0.0)
@@ -330,14 +330,15 @@ def _put_mean(row: dict[str, Any], counts: np.ndarray, names: Sequence[str], dra
         if draws is not None:
             with np.errstate(invalid="ignore"):
                 means = values[draws].sum(axis=1) / with_value[draws].sum(axis=1)
-        _put(row, f"mean_{name}", mean, means)
+        row |= _figure(f"mean_{name}", mean, means)
+    return row
 
 
-def _put(row: dict[str, Any], name: str, value: float, resampled: np.ndarray | None) -> None:
-    row[name] = None if math.isnan(value) else float(value)
+def _figure(name: str, value: float, resampled: np.ndarray | None) -> Figures:
+    """A figure with its interval."""
     defined = np.array([]) if resampled is None else resampled[~np.isnan(resampled)]
     low, high = np.quantile(defined, (0.025, 0.975)).tolist() if defined.size else (None, None)
-    row[f"{name}_low"], row[f"{name}_high"] = low, high
+    return {name: None if math.isnan(value) else float(value), f"{name}_low": low, f"{name}_high": high}
 
 
 def _resampled(counts: np.ndarray, draws: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -280,7 +281,7 @@ def test_the_surface_distance_is_that_of_the_definition(predicted: np.ndarray, t
 
 def test_a_row_has_shape_figures_with_intervals_and_those_of_before() -> None:
     counts = [mask_counts(line(3), line(5)), mask_counts(line(3, 8), line(3)), mask_counts(line(1), line(1))]
-    row = summarise_masks(counts)
+    row: dict[str, Any] = dict(summarise_masks(counts))
     json.dumps(row, allow_nan=False)
     assert row.items() >= summarise([c.strict for c in counts], [c.tolerant for c in counts]).items()
     assert row["mean_cl_iou"] == pytest.approx(2 / 3)
