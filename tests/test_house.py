@@ -53,11 +53,10 @@ GROWING = {
 # Functions that other rooms import and that take or give a dictionary of anything: what stands in a file, or goes into one, as it is.
 FILE_CONTENT = {
     "crack_tf.common.provenance.environment", "crack_tf.reporting.annotations.to_coco",
-    "crack_tf.synthetic.flight.write_flight", "crack_tf.photo.crack.range_row",
-    "crack_tf.photo.measure.write_cracks", "crack_tf.training.runs.flatten", "crack_tf.training.runs.read_history",
-    "tflite.device.bundle.sealed", "tflite.files.csv_rows", "tflite.files.read_json",
-    "tflite.files.stream_csv", "tflite.files.write_csv", "tflite.hardware.board",
-    "tflite.hardware.describe", "tflite.lines.seal_line", "tflite.outputs.read_mark", "tflite.sameness.changed",
+    "crack_tf.synthetic.flight.write_flight", "crack_tf.photo.crack.range_row", "crack_tf.photo.measure.write_cracks",
+    "crack_tf.training.runs.flatten", "tflite.device.bundle.sealed", "tflite.files.csv_rows", "tflite.files.read_json",
+    "tflite.files.stream_csv", "tflite.files.write_csv", "tflite.hardware.board", "tflite.hardware.describe",
+    "tflite.lines.seal_line", "tflite.outputs.read_mark", "tflite.sameness.changed", "tflite.sameness.refuse_changed",
     "tuning.space.describe", "tuning.space.search_space",  # and what is held: a model's hyperparameters
 }  # fmt: skip
 # Fields of the same: what stands in a file as it is, or what a model's builder takes.

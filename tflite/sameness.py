@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tflite.errors import CrackError
 from tflite.files import sha256_bytes, sha256_file
 
 _NAMES = {"model": "model_sha256", "name": "sha256"}  # of models, and what stands beside them
@@ -127,6 +128,18 @@ def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str
     pairs = ((name, before.get(name), now.get(name)) for name in names)
     one, other = _without_names(before), _without_names(now)
     return [pair for pair in pairs if one.get(pair[0]) != other.get(pair[0])]
+
+
+def refuse_changed(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run under other settings; see `changed`.
+
+    Raises:
+        CrackError: naming the first that differs.
+    """
+    for name, old, new in changed(before, now):
+        raise CrackError(
+            f"--resume: {folder} was started with {name} = {old!r}, now it is {new!r}. Use the same settings, or another --out."
+        )
 
 
 def _without_names(value: Any) -> Any:

@@ -46,7 +46,7 @@ from tflite.files import read_json, sha256_bytes, write_csv, write_json
 from tflite.locks import FolderLock
 from tflite.manifest import LABELS
 from tflite.outputs import MARK, clear_folder, remove_leftovers, write_mark
-from tflite.sameness import changed
+from tflite.sameness import refuse_changed
 from tflite.words import counted
 
 MOST_SURE = 200  # tiles taken for clean where there are no labels
@@ -88,7 +88,9 @@ def adapt(
     first = begun(folder) if resume else None  # it had not come far enough to be gone on with: it begins again
     before = first or (read_json(folder / REPORT) if resume else {})
     if resume:
-        _check_same(folder, before, asked)
+        for part, values in asked.items():
+            stated = before.get(part) or {}
+            refuse_changed(folder, {name: stated.get(name) for name in values}, values)
     if before.get("finished"):
         return _read(folder, before)
     use_tensorflow()
@@ -126,17 +128,6 @@ def adapt(
             clear_folder(folder, OUTPUT)
             (folder / MARK).unlink()
         return _run(ready, folder, record, say)
-
-
-def _check_same(folder: Path, before: dict[str, Any], asked: dict[str, Any]) -> None:
-    """Refuse to go on with a run under other settings."""
-    for part, values in asked.items():
-        for name, old, value in changed(before.get(part) or {}, values):
-            if name in values:
-                raise CrackError(
-                    f"--resume: {folder} was started with {name} = {old!r}, now it is {value!r}. "
-                    "Use the same settings, or another --out."
-                )
 
 
 def _prepare(config: AdaptConfig, base: Base, site: Site, say: Callable[[str], None]) -> Ready:

@@ -25,7 +25,7 @@ from tflite.errors import CrackError
 from tflite.files import atomic_path, read_json, write_json
 from tflite.metrics import sigmoid
 from tflite.outputs import Inputs, Output, check_folder, clear_folder, json_with, remove_leftovers
-from tflite.sameness import changed
+from tflite.sameness import refuse_changed
 
 FORMAT = "crack_tf.explain/1"
 SETTINGS, INDEX, GALLERY, ARRAYS, OVERLAYS = "settings.json", "index.csv", "gallery.png", "arrays", "overlays"
@@ -92,7 +92,7 @@ class RunFolder:
         self._settings = json.loads(json.dumps({"format": FORMAT, **settings}))
         path = folder / SETTINGS
         if resume:
-            self._compare(read_json(path))
+            refuse_changed(self.folder, read_json(path), self._settings)
             remove_leftovers(folder, OUTPUT)
             return
         clear_folder(folder, OUTPUT)
@@ -119,13 +119,6 @@ class RunFolder:
         arrays = {part.method: part.map for part in tile.explanations}
         with atomic_path(self.array_path(tile.model, tile.number, tile.name)) as temporary:
             np.savez_compressed(temporary, record=np.array(json.dumps(record, allow_nan=False)), **arrays)  # type: ignore[arg-type]
-
-    def _compare(self, found: dict[str, Any]) -> None:
-        for name, before, now in changed(found, self._settings):
-            raise CrackError(
-                f"--resume: {self.folder} was started with {name} = {before!r}, now it is {now!r}. "
-                "Use the same settings, or another --out."
-            )
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], list[Explained]]:

@@ -34,7 +34,7 @@ from tflite.files import atomic_path, parse_json, sha256_bytes, stream_csv, writ
 from tflite.lines import seal_line, unseal_line
 from tflite.locks import FolderLock, is_there
 from tflite.outputs import Inputs, Output, check_folder, clear_folder, remove_files, remove_leftovers
-from tflite.sameness import FileState, changed
+from tflite.sameness import FileState, refuse_changed
 from tflite.words import counted
 
 FORMAT = "crack_tf.predictions/1"
@@ -293,11 +293,7 @@ class Predictions:
             )
         if head.get("format") != FORMAT:
             raise CrackError(f"{self.path} was not written by this version of crack-tf predict. Choose another --out.")
-        for name, before, now in changed(head, {"format": FORMAT, **settings}):
-            raise CrackError(
-                f"--resume: {self.folder} was started with {name} = {before!r}, now it is {now!r}. "
-                "Use the same settings, or another --out."
-            )
+        refuse_changed(self.folder, head, {"format": FORMAT, **settings})
 
     def _clear(self) -> None:
         """Remove an earlier run's files, its overlays by the names it recorded."""

@@ -65,7 +65,7 @@ from tflite.hardware import describe
 from tflite.images import decode_picture
 from tflite.locks import FolderLock
 from tflite.outputs import Output, check_folder, clear_folder, json_with, remove_files, remove_leftovers
-from tflite.sameness import FileState, changed, is_same, read_file
+from tflite.sameness import FileState, is_same, read_file, refuse_changed
 from tflite.segmenter import Segmenter
 from tflite.transparency import missing_share
 
@@ -323,11 +323,7 @@ def open_out(
             f"--resume: {out} was made by an earlier version, which does not tell unclear marks from cracks. Give --overwrite in place "
             "of --resume, or another --out."
         )
-    for name, before, now in changed(found | use, settings | use):  # runs of versions that did not state the use go on
-        raise CrackError(
-            f"--resume: {out} was started with {name} = {before!r}, now it is {now!r}. "
-            "Use the same settings, or another --out."
-        )
+    refuse_changed(out, found | use, settings | use)  # runs of versions that did not state the use go on
     return sha256_file(path)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crack_tf.common.provenance import created, data_record, environment
+from crack_tf.common.provenance import data_record
 from crack_tf.data.registry import prepare
 from crack_tf.inference.predictor import model_file, refuse_adopted
 from crack_tf.models import build_model
@@ -19,12 +19,12 @@ from crack_tf.models.keras_models import load_keras
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.loop import finish
 from crack_tf.training.origins import sidecars_of
-from crack_tf.training.runs import RUN_FILES, Run, tell_left
+from crack_tf.training.runs import RUN_FILES, Run, begin
 from crack_tf.training.tasks import ALL, task_of
 from tflite.errors import CrackError
-from tflite.files import sha256_file, write_json
+from tflite.files import sha256_file
 from tflite.locks import FolderLock, busy
-from tflite.outputs import Output, check_folder, clear_folder, json_with
+from tflite.outputs import Output, check_folder, json_with
 from tflite.sidecar import read_sidecar, sidecar_path
 
 OUTPUT = Output("crack-tf average", json_with("config.json", "averaged"), RUN_FILES, first="config.json")
@@ -95,8 +95,7 @@ def average(
     }
     with FolderLock(folder, busy(folder)):
         check_folder(folder, OUTPUT, overwrite)  # another process may have come first
-        tell_left(folder, clear_folder(folder, OUTPUT))
-        write_json(folder / "config.json", record | {"created": created(), **environment()})
+        begin(folder, OUTPUT, record)
         return finish(config, manifest, model, val, folder, earlier=sidecars_of(files))
 
 

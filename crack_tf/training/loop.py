@@ -31,7 +31,7 @@ from crack_tf.training.config import TrainConfig
 from crack_tf.training.curves import history_curves
 from crack_tf.training.losses import CellLoss, make_loss
 from crack_tf.training.origins import origin_of, sidecars_of
-from crack_tf.training.runs import OUTPUT, Run, begun_from, check_out, check_same_run, read_history, tell_left
+from crack_tf.training.runs import OUTPUT, Run, begin, begun_from, check_out, check_same_run, read_history
 from crack_tf.training.tasks import ALL, Choice, Task, task_of
 from crack_tf.training.teacher import Teacher, load_teacher
 from tflite.arguments import check_path
@@ -39,7 +39,7 @@ from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_file, write_csv, write_json
 from tflite.locks import FolderLock
 from tflite.manifest import LABELS, Manifest
-from tflite.outputs import clear_folder, remove_leftovers
+from tflite.outputs import remove_leftovers
 from tflite.sidecar import Sidecar, TensorSpec, read_sidecar, verify_file, write_sidecar
 
 DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -107,8 +107,7 @@ def train(
         if resume:
             remove_leftovers(folder, OUTPUT)
         else:
-            tell_left(folder, clear_folder(folder, OUTPUT))
-            write_json(folder / "config.json", record | {"created": created(), **environment()})
+            begin(folder, OUTPUT, record)
         samples = f"{len(training)} training and {len(val)} validation {task.samples}"
         say(f"{config.model} at {config.image_size} px: {samples}")
         fitted = fit(config, training, val, folder, say, model, teacher)
@@ -319,17 +318,17 @@ def teacher_of(config: TrainConfig) -> Teacher | None:
     return load_teacher(config.teacher, config.teacher_share) if config.teacher else None
 
 
-def best_epoch(history: list[dict[str, Any]], task: Task) -> int:
+def best_epoch(history: list[dict[str, float]], task: Task) -> int:
     """Number (from 1) of the epoch that the task holds for the best; of equal ones the first."""
     return int(max(history, key=task.merit)["epoch"])
 
 
-def stopped_early(history: list[dict[str, Any]], patience: int, task: Task) -> bool:
+def stopped_early(history: list[dict[str, float]], patience: int, task: Task) -> bool:
     """Whether the last `patience` epochs brought nothing better. A function of the history, so it survives a resume."""
     return bool(history) and patience > 0 and len(history) - best_epoch(history, task) >= patience
 
 
-def out_of_time(history: list[dict[str, Any]], minutes: float | None) -> bool:
+def out_of_time(history: list[dict[str, float]], minutes: float | None) -> bool:
     """Whether an epoch as long as the last would end later than that. The first one is always trained."""
     if minutes is None or not history:
         return False
@@ -348,7 +347,7 @@ def _checkpoint(folder: Path, epoch: int) -> Path:
     return folder / "checkpoints" / f"epoch-{epoch:03d}.keras"
 
 
-def _newest_checkpoint(folder: Path, say: Callable[[str], None]) -> tuple[list[dict[str, Any]], Any]:
+def _newest_checkpoint(folder: Path, say: Callable[[str], None]) -> tuple[list[dict[str, float]], Any]:
     """History up to the newest checkpoint that loads, and its compiled model; ([], None) at the start."""
     history = read_history(folder)
     for epoch in range(len(history), 0, -1):

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crack_tf.common.provenance import created, environment
 from crack_tf.models.keras_models import MODEL_FILE
 from crack_tf.training.config import TrainConfig
 from tflite.arguments import option_of
 from tflite.errors import CrackError
-from tflite.files import read_csv, read_json
-from tflite.outputs import Output, check_folder, json_with
+from tflite.files import read_csv, read_json, write_json
+from tflite.outputs import Output, check_folder, clear_folder, json_with
+from tflite.sameness import refuse_changed
 from tflite.sidecar import Sidecar
 
 # What training writes. Exports and evaluations beside them are other verbs'.
@@ -90,22 +92,18 @@ def check_same_run(folder: Path, record: dict[str, Any]) -> None:
     if not (folder / "config.json").exists():
         raise CrackError(f"--resume: there is no run in {folder}. Leave --resume out to start one.")
     old, new = _OLDER_RUNS | flatten(read_json(folder / "config.json")), flatten(record)
-    for name, value in new.items():
-        if name.startswith("files."):  # unknown of an older run
-            setting = name.removeprefix("files.")
-            if old.get(name, value) != value:
-                raise CrackError(
-                    f"{option_of(setting)} {new[f'train.{setting}']}: the file is another one than when {folder} was begun. "
-                    "Put that one back, or start again with --overwrite instead of --resume."
-                )
-        elif name != "data.manifest" and old.get(name) != value:  # the manifest may have moved; its hash may not change
+    files = {name: new.pop(f"files.{name}") for name in record.get("files", {})}
+    new.pop("data.manifest", None)  # it may have moved; its hash may not change
+    refuse_changed(folder, {name: old.get(name) for name in new}, new)
+    for setting, digest in files.items():
+        if old.get(f"files.{setting}", digest) != digest:  # unknown of an older run
             raise CrackError(
-                f"--resume: {folder} was started with {name} = {old.get(name)!r}, now it is {value!r}. "
-                "Use the same settings, or another --out."
+                f"{option_of(setting)} {new[f'train.{setting}']}: the file is another one than when {folder} was begun. "
+                "Put that one back, or start again with --overwrite instead of --resume."
             )
 
 
-def read_history(folder: Path) -> list[dict[str, Any]]:
+def read_history(folder: Path) -> list[dict[str, float]]:
     """Rows of `history.csv`, oldest first; empty when there is none.
 
     Raises:
@@ -132,7 +130,9 @@ def flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def tell_left(folder: Path, left: list[str]) -> None:
-    """Say what lies in a run's folder that is not of this run, such as exports of the model before."""
-    if left:
+def begin(folder: Path, output: Output, record: dict[str, Any]) -> None:
+    """Clear a folder that is locked of an earlier run, say what else lies there, such as exports of the model before, and write the
+    record into config.json."""
+    if left := clear_folder(folder, output):
         print(f"note: {folder} still holds {', '.join(left)}, which belong to no run of this command.", file=sys.stderr)
+    write_json(folder / "config.json", record | {"created": created(), **environment()})

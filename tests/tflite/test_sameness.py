@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tflite import sameness
+from tflite.errors import CrackError
 from tflite.files import sha256_bytes
-from tflite.sameness import FileState, changed, is_other, is_same, read_file, sampled_state
+from tflite.sameness import FileState, changed, is_other, is_same, read_file, refuse_changed, sampled_state
 
 
 def written(path: Path, data: bytes = b"one") -> FileState:
@@ -105,6 +106,9 @@ def test_settings_are_the_same_where_a_models_hash_is_whatever_its_name() -> Non
     # Where there is no hash, the name is all that is known.
     assert changed({"model": "opnet"}, {"model": "unet"}) == [("model", "opnet", "unet")]
     assert changed({"source": {"name": "a"}}, {"source": {"name": "b"}}) != []
+    refuse_changed(Path("out"), before, renamed)
+    with pytest.raises(CrackError, match=r"^--resume: out was started with overlap = 0\.25, now it is 0\.5\. Use"):
+        refuse_changed(Path("out"), {**before, "overlap": 0.25}, {**renamed, "overlap": 0.5})
 
 
 @given(
