@@ -25,7 +25,7 @@ from tflite.cli import (
 )
 from tflite.errors import CrackError
 from tuning import ALGORITHMS, FIDELITIES, STUDIES
-from tuning.space import describe, search_space
+from tuning.space import search_space
 from tuning.tune_config import STUDY_SPACE, TuneConfig
 
 
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> None:
     if args.show_space:
         if config.study:
             raise CrackError(STUDY_SPACE)
-        print(describe(*search_space(config.model or "opnet_lite", config.fix, config.vary, config.only)))
+        print(search_space(config.model or "opnet_lite", config.fix, config.vary, config.only))
         return
 
     from tuning.driver import tune

@@ -57,7 +57,6 @@ FILE_CONTENT = {
     "crack_tf.training.runs.flatten", "tflite.device.bundle.sealed", "tflite.files.csv_rows", "tflite.files.read_json",
     "tflite.files.stream_csv", "tflite.files.write_csv", "tflite.hardware.board", "tflite.hardware.describe",
     "tflite.lines.seal_line", "tflite.outputs.read_mark", "tflite.sameness.changed", "tflite.sameness.refuse_changed",
-    "tuning.space.describe", "tuning.space.search_space",  # and what is held: a model's hyperparameters
 }  # fmt: skip
 # Fields of the same: what stands in a file as it is, or what a model's builder takes.
 OPEN_FIELDS = {
@@ -66,8 +65,7 @@ OPEN_FIELDS = {
     "ZooModel.trained_on",
     "_Settings.settings", "Survey.models", "Survey.settings", "_Layer.rows",
     "TrainConfig.hyperparameters", "ThroughputConfig.hyperparameters", "Verdict.metrics",
-    "Outcome.values", "Recipe.held", "Recipe.experiments", "Run.change", "Study.experiments", "Study.held", "Study.rows",
-    "Study.table",
+    "Outcome.values", "Question.held", "Question.experiments", "Run.change", "Study.rows", "Study.table",
     "Bundle.record", "Job.reference", "JournalContent.settings", "_StartLine.settings",
     "Sidecar.hyperparameters", "Sidecar.training", "Sidecar.metrics", "Sidecar.versions",
 }  # fmt: skip

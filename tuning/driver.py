@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from crack_tf.common.progress import say_now as say
 from crack_tf.data.registry import prepare
@@ -23,7 +23,7 @@ from tuning.left_out import open_left_out
 from tuning.objective import Budget
 from tuning.pareto import finalists
 from tuning.project import PROJECT, SEARCH, Plan, read_outcomes, search_output
-from tuning.space import search_space
+from tuning.space import Question, search_space
 from tuning.studies import study, write_study
 from tuning.timing import write_untrained
 from tuning.trial import Recipe, Rung, architecture, train_config
@@ -55,10 +55,10 @@ def tune(config: TuneConfig, out: Path, *, overwrite: bool = False, crew: int | 
         return
     check_out(config, out, overwrite)
     model = config.model or "opnet_lite"
-    space, held = search_space(model, config.fix, config.vary, config.only)
+    question = search_space(model, config.fix, config.vary, config.only)
     if get_model(model).task == "segment":
         say("masks: the pixels' F1 is maximised; there is no recall floor, so --target-recall plays no part")
-    search(make_plan(config, out, model, space, held, config.weights), config, out, overwrite, crew)
+    search(make_plan(config, out, model, question, config.weights), config, out, overwrite, crew)
 
 
 def check_out(config: TuneConfig, out: Path, overwrite: bool) -> None:
@@ -74,15 +74,7 @@ def check_out(config: TuneConfig, out: Path, overwrite: bool) -> None:
         check_folder(out, search_output(), overwrite, inputs=inputs, hint=hint)
 
 
-def make_plan(
-    config: TuneConfig,
-    out: Path,
-    model: str,
-    space: Any,
-    held: dict[str, Any],
-    weights: str | None,
-    experiments: dict[str, dict[str, Any]] | None = None,
-) -> Plan:
+def make_plan(config: TuneConfig, out: Path, model: str, question: Question, weights: str | None) -> Plan:
     """Settle data and reference and put the search's settings together."""
     if config.reference is not None:
         check_reference(config.reference)
@@ -101,8 +93,7 @@ def make_plan(
     recipe = Recipe(
         model=model,
         manifest=str(manifest_path(manifest)),
-        space=space,
-        held=held,
+        question=question,
         epochs=config.epochs,
         fidelity=config.fidelity,
         limit=config.limit,
@@ -114,15 +105,13 @@ def make_plan(
         seed=config.seed,
         teacher=teacher,
         left_out=open_left_out(config.left_out, manifest, (teacher, weights), tested=config.finalists > 0),
-        experiments=experiments or {},
     )
     # What no training takes is told now, and not by each trial.
-    train_config(
-        recipe, {name: dimension.default for name, dimension in space.items()}, Rung(0, config.epochs, config.epochs)
-    )
+    defaults = {name: dimension.default for name, dimension in question.space.items()}
+    train_config(recipe, defaults, Rung(0, config.epochs, config.epochs))
     check_buildable(recipe)
-    trials = len(experiments) if experiments else config.trials
-    algorithm = "grid" if experiments else config.algorithm
+    trials = len(question.experiments) or config.trials
+    algorithm = "grid" if question.experiments else config.algorithm
     return Plan(recipe, algorithm, trials, config.factor, config.iterations, manifest.sha256)
 
 
@@ -151,7 +140,7 @@ def check_buildable(recipe: Recipe) -> None:
     of_network = ("experiment", "image_size", *get_model(recipe.model).hyperparameters)
     searched = {
         name: sorted(dimension.values, key=lambda value: value != dimension.default)
-        for name, dimension in recipe.space.items()
+        for name, dimension in recipe.question.space.items()
         if name in of_network and isinstance(dimension, Choice)
     }
     reason = ""
@@ -192,7 +181,7 @@ def search(plan: Plan, config: TuneConfig, out: Path, overwrite: bool, crew: int
             run_here(plan, out)
     outcomes = project.read_outcomes(out / project.SEARCH)
     best = report.write_report(outcomes, out, plan.record())
-    if plan.recipe.experiments:
+    if plan.recipe.question.experiments:
         return
     if not best:
         fitting = [outcome for outcome in outcomes if outcome.status == "over budget"]
@@ -244,10 +233,11 @@ def run_study(config: TuneConfig, out: Path, overwrite: bool, crew: int | None) 
     for model in models:
         check_out(config, out / model, overwrite)
     for model in models:
-        fixed = search_space(model, config.fix)[1] if config.fix else {}
+        fixed = search_space(model, config.fix).held if config.fix else {}
         chosen.check_fixed(fixed)
         weights = config.weights if get_model(model).pretrained else None
-        plan = make_plan(config, out / model, model, chosen.space, chosen.held | fixed, weights, chosen.experiments)
+        question = replace(chosen.question, held=chosen.question.held | fixed)
+        plan = make_plan(config, out / model, model, question, weights)
         search(plan, config, out / model, overwrite, None)
         rows += chosen.rows(model, read_outcomes(out / model / SEARCH), out / model / SEARCH)
     write_study(rows, out / "study.csv")

@@ -61,7 +61,9 @@ class Plan:
             path = recipe[name]
             recipe[name] = sha256_file(Path(path)) if path and Path(path).is_file() else path
         recipe["left_out"] = {entry.name: entry.sha256 for entry in self.recipe.left_out}
-        recipe["space"] = {name: str(dimension) for name, dimension in self.recipe.space.items()}
+        question = recipe.pop("question")
+        question["space"] = {name: str(dimension) for name, dimension in self.recipe.question.space.items()}
+        experiments = question.pop("experiments")
         return {
             "format": FORMAT,
             "algorithm": self.algorithm,
@@ -69,7 +71,7 @@ class Plan:
             "factor": self.factor,
             "iterations": self.iterations,
             "manifest_sha256": self.manifest_sha256,
-            "recipe": recipe,
+            "recipe": {"model": recipe.pop("model"), **question, **recipe, "experiments": experiments},
             "keras_tuner": metadata.version("keras-tuner"),
         }
 

@@ -17,7 +17,7 @@ from tuning.hparams import write_hparams
 from tuning.objective import Outcome, outcome_from
 from tuning.oracles import Durable, Hyperband, make_oracle, planned_rungs
 from tuning.project import SEARCH, Plan, no_budget_message, read_outcomes
-from tuning.space import declare, decode, describe
+from tuning.space import declare, decode
 from tuning.trial import RESULT, Rung, run_trial
 
 _GIVE_UP_FAILED = 3  # trials in a row that failed: something is wrong with all of them
@@ -44,7 +44,7 @@ class CrackTuner(base_tuner.BaseTuner):
         recipe = plan.recipe
         self.durable = make_oracle(
             plan.algorithm,
-            declare(recipe.space),
+            declare(recipe.question.space),
             seed=recipe.seed,
             trials=plan.trials,
             most=recipe.epochs,
@@ -77,7 +77,7 @@ class CrackTuner(base_tuner.BaseTuner):
         recipe = self.plan.recipe
         folder = Path(self.get_trial_dir(trial.trial_id))
         rung = self.rung(values)
-        chosen = decode(recipe.space, values)
+        chosen = decode(recipe.question.space, values)
         if rung.parent is not None and not (rung.parent / "run" / "model.keras").exists():
             if not (rung.parent / RESULT).exists():
                 raise SearchStopped(
@@ -146,7 +146,7 @@ class Progress:
 
     def began(self, trial: Any) -> None:
         values = trial.hyperparameters.values
-        chosen = ", ".join(f"{k}={_short(v)}" for k, v in decode(self.plan.recipe.space, values).items())
+        chosen = ", ".join(f"{k}={_short(v)}" for k, v in decode(self.plan.recipe.question.space, values).items())
         part = ""
         if "tuner/epochs" in values:
             unit = {"epochs": "epochs", "data": "parts of the data", "size": "parts of the pixels"}[
@@ -204,7 +204,7 @@ def run_search(plan: Plan, out: Path, say: Callable[[str], None]) -> None:
     Raises:
         CrackError: if the search cannot go on.
     """
-    say(describe(plan.recipe.space, plan.recipe.held))
+    say(str(plan.recipe.question))
     tuner = CrackTuner(plan, out, say)
     tuner.save()
     tuner.search()

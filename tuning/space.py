@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from crack_tf.models import ModelSpec, get_model
@@ -30,9 +31,36 @@ OTHERS = (
 )
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a search asks.
+
+    Attributes:
+        space: what is searched.
+        held: hyperparameters and training settings that are not.
+        experiments: settings by name, where the space is a study's list of "experiment" names instead of dimensions.
+    """
+
+    space: Space
+    held: dict[str, Any]
+    experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Aligned text, defaults in brackets."""
+        width = max(map(len, (*self.space, *self.held)))
+        lines = [f"{name:<{width}}  {dimension}" for name, dimension in self.space.items()]
+        lines += [f"{name:<{width}}  {value} (held)" for name, value in self.held.items()]
+        return "\n".join(lines)
+
+    def settings(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Everything a trial sets: what is held, what was drawn, and what a study's experiment changes."""
+        settings = self.held | values
+        return settings | self.experiments.get(settings.pop("experiment", ""), {})
+
+
 def search_space(
     model: str, fixed: Sequence[str] = (), varied: Sequence[str] = (), only: str | None = None
-) -> tuple[Space, dict[str, Any]]:
+) -> Question:
     """What is searched and what is held.
 
     Args:
@@ -40,9 +68,6 @@ def search_space(
         fixed: texts NAME=VALUE: held at that value, inside or outside the declared ones; also any other setting of the training.
         varied: texts NAME=VALUE,VALUE,...: searched over these values instead of the declared ones.
         only: names with commas between: search these, hold the rest at their defaults.
-
-    Returns:
-        (space, values held).
 
     Raises:
         CrackError: for a name that cannot be searched, a malformed text, or a space with nothing left to vary.
@@ -73,15 +98,7 @@ def search_space(
     space = {name: dimension for name, dimension in space.items() if name not in held}
     if not space:
         raise CrackError("nothing is left to search: every dimension is held. Drop a --fix, or name more with --only.")
-    return space, held
-
-
-def describe(space: Space, held: dict[str, Any]) -> str:
-    """The space as aligned text, defaults in brackets."""
-    width = max(map(len, (*space, *held)))
-    lines = [f"{name:<{width}}  {dimension}" for name, dimension in space.items()]
-    lines += [f"{name:<{width}}  {value} (held)" for name, value in held.items()]
-    return "\n".join(lines)
+    return Question(space, held)
 
 
 def declare(space: Space) -> Any:

@@ -16,6 +16,7 @@ from tflite.files import read_json, write_csv
 from tflite.tables import format_table
 from tuning import STUDIES
 from tuning.objective import Outcome
+from tuning.space import Question
 from tuning.study import Study
 from tuning.unet_study import unet_study
 
@@ -55,9 +56,7 @@ def study(name: str) -> Study:
     space: Space = {"experiment": Choice(names, "baseline")}
     return Study(
         models=MODELS,
-        space=space,
-        held=dict(BASELINE),
-        experiments={key: EXPERIMENTS[key] for key in names},
+        question=Question(space, dict(BASELINE), {key: EXPERIMENTS[key] for key in names}),
         rows=study_rows,
         table=study_table,
         heading="validation, threshold 0.5, float: ours | published",

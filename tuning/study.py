@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crack_tf.models.space import Space
 from tflite.errors import CrackError
 from tuning.objective import Outcome
+from tuning.space import Question
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,7 @@ class Study:
 
     Attributes:
         models: it is about.
-        space: one dimension, "experiment".
-        held: settings that all experiments share.
-        experiments: what each one changes.
+        question: of one dimension, "experiment".
         rows: results of one model beside the published ones, from (model, outcomes, folder of the trials).
         table: the rows as text.
         heading: says what the table's figures are.
@@ -28,9 +26,7 @@ class Study:
     """
 
     models: tuple[str, ...]
-    space: Space
-    held: dict[str, Any]
-    experiments: dict[str, dict[str, Any]]
+    question: Question
     rows: Callable[[str, Sequence[Outcome], Path], list[dict[str, Any]]]
     table: Callable[[Sequence[dict[str, Any]]], str]
     heading: str
@@ -46,11 +42,13 @@ class Study:
             CrackError: naming the setting.
         """
         for name, value in fixed.items():
-            if all(name in change for change in self.experiments.values()):
+            if all(name in change for change in self.question.experiments.values()):
                 raise CrackError(
                     f"--fix {name}: the study's experiments set it. Fix something else, or search without --study."
                 )
-            same = [key for key, change in self.experiments.items() if name in change and change[name] == value]
+            same = [
+                key for key, change in self.question.experiments.items() if name in change and change[name] == value
+            ]
             if same:
                 raise CrackError(
                     f"--fix {name}={value}: experiment {same[0]} changes it to that, and would change nothing. Fix another value."

@@ -16,13 +16,12 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from crack_tf.models import get_model
 from crack_tf.models.backend import use_tensorflow
-from crack_tf.models.space import Space
 from crack_tf.quantisation import export as exporting
 from crack_tf.quantisation.config import ExportConfig
 from crack_tf.training.config import TrainConfig
@@ -33,6 +32,7 @@ from tflite.manifest import read_manifest
 from tflite.sidecar import read_sidecar
 from tuning.left_out import LeftOut, areas
 from tuning.objective import FAILED_SCORE, Budget, Outcome, feasible_score, outcome_from, over_budget_score
+from tuning.space import Question
 from tuning.timing import Cost, measure_cost, write_untrained
 
 RESULT = "result.json"
@@ -49,8 +49,7 @@ class Recipe:
     Attributes:
         model: registry name.
         manifest: path of the split manifest; trials use its train and val splits, never test.
-        space: what is searched.
-        held: hyperparameters and training settings that are not.
+        question: what is searched, and what is not.
         epochs: of a trial at full fidelity.
         fidelity: what a cheap trial saves: "epochs", "data" or "size" (side of the input).
         limit: training tiles or patches of a trial, a share of them, or None for all.
@@ -62,13 +61,11 @@ class Recipe:
         seed: of every training.
         teacher: see `crack_tf.train --teacher`; None for none.
         left_out: data sets that trials are scored on; none scores them on validation.
-        experiments: settings by name, where the space is a study's list of "experiment" names instead of dimensions.
     """
 
     model: str
     manifest: str
-    space: Space
-    held: dict[str, Any]
+    question: Question
     epochs: int
     fidelity: str
     limit: int | float | None
@@ -80,12 +77,6 @@ class Recipe:
     seed: int
     teacher: str | None = None
     left_out: tuple[LeftOut, ...] = ()
-    experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def settings(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Everything a trial sets: what is held, what was drawn, and what a study's experiment changes."""
-        settings = self.held | values
-        return settings | self.experiments.get(settings.pop("experiment", ""), {})
 
 
 @dataclass(frozen=True)
@@ -199,7 +190,7 @@ def train(recipe: Recipe, values: dict[str, Any], rung: Rung, run: Path) -> None
 
 def train_config(recipe: Recipe, values: dict[str, Any], rung: Rung) -> TrainConfig:
     """How a trial is trained."""
-    settings = recipe.settings(values)
+    settings = recipe.question.settings(values)
     spec = get_model(recipe.model)
     size, hyperparameters = architecture(recipe, values)
     limit, epochs, start = recipe.limit, recipe.epochs, None
@@ -291,7 +282,7 @@ def judge(outcome: Outcome, run: Path, model: Path, cost: Cost, rung: Rung, reci
 def architecture(recipe: Recipe, values: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """Input size and builder arguments of a trial at full fidelity."""
     spec = get_model(recipe.model)
-    settings = recipe.settings(values)
+    settings = recipe.question.settings(values)
     return int(settings.get("image_size", spec.image_size)), {
         k: v for k, v in settings.items() if k in spec.hyperparameters
     }

@@ -19,6 +19,7 @@ from crack_tf.models.space import Choice
 from tflite.files import read_json
 from tflite.tables import format_table
 from tuning.objective import Outcome
+from tuning.space import Question
 from tuning.study import Study
 
 METRICS = ("f1", "iou", "recall")
@@ -98,9 +99,9 @@ def unet_study() -> Study:
     names = tuple(run.name for run in RUNS)
     return Study(
         models=("unet",),
-        space={"experiment": Choice(names, names[0])},
-        held=dict(HELD),
-        experiments={name: settings(name) for name in names},
+        question=Question(
+            {"experiment": Choice(names, names[0])}, dict(HELD), {name: settings(name) for name in names}
+        ),
         rows=study_rows,
         table=study_table,
         heading="validation, float, each run at its own best threshold; loss and F1 against the run it changes",

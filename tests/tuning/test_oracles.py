@@ -26,9 +26,9 @@ class CountingTuner(base_tuner.BaseTuner):
     """Scores trials by arithmetic and notes each one it ran to its end."""
 
     def __init__(self, algorithm: str, folder: Path, seed: int = 0) -> None:
-        space, _ = search_space("opnet_lite", only="width,blocks,learning_rate")
+        space = search_space("opnet_lite", only="width,blocks,learning_rate").space
         if algorithm == "grid":
-            space, _ = search_space("opnet_lite", varied=["width=8,16,24"], only="width,separable")
+            space = search_space("opnet_lite", varied=["width=8,16,24"], only="width,separable").space
         oracle = make_oracle(algorithm, declare(space), seed=seed, trials=TRIALS, most=MOST, factor=2)
         oracle.verbose = 0
         oracle.say = lambda line: None

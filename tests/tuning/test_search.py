@@ -17,6 +17,7 @@ from tflite.files import read_json, write_json
 from tuning import project, search
 from tuning.objective import FAILED_SCORE, Budget, Outcome, over_budget_score
 from tuning.project import Plan, read_outcomes
+from tuning.space import Question
 from tuning.trial import Recipe, Rung
 
 
@@ -24,8 +25,7 @@ def make_plan(**changes: Any) -> Plan:
     recipe = Recipe(
         model="opnet_lite",
         manifest="m.csv",
-        space={"width": Choice((4, 8, 12, 16, 24, 32), 4), "blocks": Choice((3, 4, 5), 4)},
-        held={"batch": 8},
+        question=Question({"width": Choice((4, 8, 12, 16, 24, 32), 4), "blocks": Choice((3, 4, 5), 4)}, {"batch": 8}),
         epochs=4,
         fidelity="epochs",
         limit=None,
@@ -149,7 +149,10 @@ def test_a_budget_that_nothing_meets_stops_the_search_with_the_nearest(pretend: 
     [
         ({"algorithm": "grid"}, "algorithm = 'random', now it is 'grid'"),
         ({"manifest_sha256": "0" * 64}, "manifest_sha256"),
-        ({"recipe": replace(make_plan().recipe, space={"width": Choice((4, 8), 4)})}, "recipe.space"),
+        (
+            {"recipe": replace(make_plan().recipe, question=Question({"width": Choice((4, 8), 4)}, {"batch": 8}))},
+            "recipe.space",
+        ),
         ({"recipe": replace(make_plan().recipe, budget=Budget())}, "recipe.budget.latency_ms"),
         ({"recipe": replace(make_plan().recipe, seed=1)}, "recipe.seed"),
     ],

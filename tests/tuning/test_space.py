@@ -7,7 +7,7 @@ import pytest
 from crack_tf.models import MODELS, get_model
 from crack_tf.models.space import MASK_TRAINING, TRAINING, Choice, Range
 from tflite.errors import CrackError
-from tuning.space import declare, decode, describe, search_space
+from tuning.space import declare, decode, search_space
 
 pytest.importorskip("keras_tuner")
 
@@ -23,7 +23,7 @@ def test_a_models_space_names_its_own_settings_and_their_defaults(name: str) -> 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_value_survives_the_way_to_keras_tuner_and_back(name: str) -> None:
-    space, _ = search_space(name)
+    space = search_space(name).space
     declared = declare(space)
     assert decode(space, declared.values) == {key: dimension.default for key, dimension in space.items()}
     for hyperparameter in declared.space:
@@ -34,36 +34,36 @@ def test_every_value_survives_the_way_to_keras_tuner_and_back(name: str) -> None
 
 
 def test_keras_tuners_own_values_are_left_out() -> None:
-    space, _ = search_space("opnet_lite", only="width")
+    space = search_space("opnet_lite", only="width").space
     assert decode(space, {"width": 8, "tuner/epochs": 3, "tuner/trial_id": "0001"}) == {"width": 8}
 
 
 def test_fix_vary_and_only_narrow_the_space() -> None:
-    space, held = search_space(
-        "opnet_lite", ["batch=64"], ["width=8,16", "optimizer=adam,sgd"], "width,optimizer,batch"
-    )
+    found = search_space("opnet_lite", ["batch=64"], ["width=8,16", "optimizer=adam,sgd"], "width,optimizer,batch")
+    space, held = found.space, found.held
     assert set(space) == {"width", "optimizer"}
     assert space["width"] == Choice((8, 16), 16)
     assert space["optimizer"] == Choice(("adam", "sgd"), "adam")
     assert held["batch"] == 64
     assert held["learning_rate"] == TRAINING["learning_rate"].default
-    assert "batch" in describe(space, held)
-    assert "64 (held)" in describe(space, held)
+    assert "batch" in str(found)
+    assert "64 (held)" in str(found)
 
 
 def test_models_of_masks_have_losses_to_choose_from_and_their_names_need_no_quotes() -> None:
-    space, held = search_space("unet", ["loss=bce+dice"], ["optimizer=adam,sgd"])
+    found = search_space("unet", ["loss=bce+dice"], ["optimizer=adam,sgd"])
+    space, held = found.space, found.held
     assert held["loss"] == "bce+dice"
     assert space["optimizer"] == Choice(("adam", "sgd"), "adam")
     assert space["learning_rate"] == MASK_TRAINING["learning_rate"]
-    assert "loss" not in search_space("opnet")[0]
-    assert search_space("unet_mobile", [], ["loss=bce+dice,tversky"])[0]["loss"] == Choice(
+    assert "loss" not in search_space("opnet").space
+    assert search_space("unet_mobile", [], ["loss=bce+dice,tversky"]).space["loss"] == Choice(
         ("bce+dice", "tversky"), "bce+dice"
     )
 
 
 def test_a_value_outside_the_declared_ones_may_be_held() -> None:
-    assert search_space("opnet", ["widths=(4, 8)"])[1] == {"widths": (4, 8)}
+    assert search_space("opnet", ["widths=(4, 8)"]).held == {"widths": (4, 8)}
 
 
 @pytest.mark.parametrize(

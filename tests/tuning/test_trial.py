@@ -19,17 +19,19 @@ from tests.pairs_on_disk import write_pairs
 from tflite.manifest import Manifest
 from tuning import FIDELITIES
 from tuning.objective import Budget
+from tuning.space import Question
 from tuning.trial import Recipe, Rung, reduced_size, run_trial, train_command, train_config
 
-HELD = {"image_size": 32, "width": 4, "blocks": 2, "learning_rate": 1e-3, "batch": 8, "dropout": 0.0}
+HELD: dict[str, Any] = {"image_size": 32, "width": 4, "blocks": 2, "learning_rate": 1e-3, "batch": 8, "dropout": 0.0}
+
+QUESTION = Question({"width": Choice((4, 8), 4)}, HELD)
 
 
 def make_recipe(manifest: str = "m.csv", **changes: Any) -> Recipe:
     recipe = Recipe(
         model="opnet_lite",
         manifest=manifest,
-        space={"width": Choice((4, 8), 4)},
-        held=dict(HELD),
+        question=QUESTION,
         epochs=1,
         fidelity="epochs",
         limit=None,
@@ -63,7 +65,7 @@ def test_a_trials_options_are_options_of_train(fidelity: str, parent: Path | Non
 
 
 def test_an_experiment_changes_what_is_held() -> None:
-    recipe = make_recipe(experiments={"baseline": {}, "batch": {"batch": 4}})
+    recipe = make_recipe(question=replace(QUESTION, experiments={"baseline": {}, "batch": {"batch": 4}}))
     rung = Rung(0, 1, 1)
     batches = [options_of(recipe, {"experiment": name}, rung).batch for name in ("baseline", "batch")]
     assert batches == [8, 4]
@@ -115,7 +117,8 @@ MASKS = {"image_size": 32, "levels": 3, "learning_rate": 1e-2, "batch": 4, "loss
 
 def mask_recipe(folder: Path, reference: Path, **changes: Any) -> Recipe:
     pairs = str(write_pairs(folder / "pairs").source)
-    return make_recipe(pairs, model="unet", held=dict(MASKS), reference=str(reference), target_recall=0.998, **changes)
+    question = replace(QUESTION, held=MASKS)
+    return make_recipe(pairs, model="unet", question=question, reference=str(reference), target_recall=0.998, **changes)
 
 
 def test_a_trial_of_masks_is_scored_by_the_f1_of_its_int8_pixels(quick_reference: Path, tmp_path: Path) -> None:
@@ -136,7 +139,7 @@ def test_cheap_trials_of_masks_train_on_a_share_and_on_sizes_a_unet_can_halve(tm
     assert options_of(recipe, {"width": 4}, Rung(0, 3, 9)).limit == pytest.approx(1 / 3)
     halved = replace(recipe, limit=0.5)
     assert options_of(halved, {"width": 4}, Rung(0, 3, 9)).limit == pytest.approx(1 / 6)
-    smaller = replace(recipe, fidelity="size", held={**MASKS, "image_size": 256})
+    smaller = replace(recipe, fidelity="size", question=replace(QUESTION, held={**MASKS, "image_size": 256}))
     assert options_of(smaller, {"width": 4}, Rung(0, 1, 9)).image_size == 64
 
 
@@ -154,8 +157,8 @@ def test_a_hopeless_trial_is_known_before_it_trains(
 
 
 def test_a_diverging_trial_fails_and_says_why(tiny_manifest: Manifest, quick_reference: Path, tmp_path: Path) -> None:
-    recipe = make_recipe(str(tiny_manifest.source), reference=str(quick_reference))
-    recipe.held.update(learning_rate=1e38, optimizer="sgd")
+    question = replace(QUESTION, held={**HELD, "learning_rate": 1e38, "optimizer": "sgd"})
+    recipe = make_recipe(str(tiny_manifest.source), reference=str(quick_reference), question=question)
     outcome = run_trial("0", {"width": 4}, Rung(0, 1, 1), recipe, tmp_path / "search" / "trial_0")
     assert outcome.status == "failed"
     assert "the loss became" in outcome.message or "not finite" in outcome.message

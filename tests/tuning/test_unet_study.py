@@ -30,12 +30,12 @@ def test_every_run_but_the_first_changes_one_thing() -> None:
     for run in RUNS[1:]:
         assert len(run.change) == 1
         (name,) = run.change
-        before = study("unet").held | settings(run.versus)
+        before = study("unet").question.held | settings(run.versus)
         assert before[name] != run.change[name], run.name
 
 
 def test_the_last_run_is_what_unet_is_by_default() -> None:
-    last, defaults = study("unet").held | settings("last"), get_model("unet").hyperparameters
+    last, defaults = study("unet").question.held | settings("last"), get_model("unet").hyperparameters
     for name in ("levels", "kernel", "initializer", "slope", "upsampling", "width"):
         assert last[name] == defaults[name]
     assert (last["positive_weight"], last["negative_weight"], last["learning_rate"], last["batch"]) == (
