@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from crack_tf.evaluation.rows import Subject
 from tflite.arguments import check_types
 from tflite.errors import CrackError
 from tflite.files import run_name
@@ -61,19 +62,19 @@ class EvaluateConfig:
             raise CrackError(f"--threshold {self.threshold:g}: choose a probability strictly between 0 and 1.")
 
 
-def subject(name: str, predictor: CheckedModel, manifest: Manifest, split: str) -> dict[str, Any]:
-    """The first columns of a row of metrics: which file was asked about what."""
+def subject(name: str, predictor: CheckedModel, manifest: Manifest, split: str) -> Subject:
+    """The first columns of a row of metrics."""
     sidecar = predictor.sidecar
-    return {
-        "name": name,
-        "scheme": sidecar.scheme,
-        "file": predictor.path.name,
-        "sha256": sidecar.sha256,
-        "image_size": sidecar.image_size,
-        "manifest": manifest.name,
-        "manifest_sha256": manifest.sha256,
-        "split": split,
-    }
+    return Subject(
+        name,
+        sidecar.scheme,
+        predictor.path.name,
+        sidecar.sha256,
+        sidecar.image_size,
+        manifest.name,
+        manifest.sha256,
+        split,
+    )
 
 
 def refuse_twice(files: Sequence[Path]) -> None:

@@ -143,7 +143,7 @@ def evaluate_map(
         megapixels = sum(photo.width * photo.height for photo in some) / 1e6
         ratio = steps_ratio([photo.steps for photo in some])
         return MapRow(
-            **subject(name, predictor, manifest, split),
+            **vars(subject(name, predictor, manifest, split)),
             cracked_photographs=sum(photo.item.label for photo in some),
             displaced_masks=sum(photo.displaced for photo in some),
             megapixels=round(megapixels, 3),

@@ -7,8 +7,8 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class TileRow:
-    """One line of metrics.csv: a classifier on a split. None is what one class alone cannot give.
+class Subject:
+    """What each line of metrics.csv begins with: which file was asked about what.
 
     Attributes:
         name: the model's, unique among those evaluated together.
@@ -16,6 +16,23 @@ class TileRow:
         file, sha256: of the model.
         image_size: side of its input in pixels.
         manifest, manifest_sha256, split: what it was asked about.
+    """
+
+    name: str
+    scheme: str
+    file: str
+    sha256: str
+    image_size: int
+    manifest: str
+    manifest_sha256: str
+    split: str
+
+
+@dataclass(frozen=True)
+class TileRow(Subject):
+    """One line of metrics.csv: a classifier on a split. None is what one class alone cannot give.
+
+    Attributes:
         n: tiles.
         tp, fn, tn, fp: tiles at the threshold.
         recall, specificity, precision, accuracy, f1: from these; `..._low` and `..._high` bound the 95 % interval
@@ -27,14 +44,6 @@ class TileRow:
         related_to_training: tiles that are copies or neighbours of such; None where that is not known.
     """
 
-    name: str
-    scheme: str
-    file: str
-    sha256: str
-    image_size: int
-    manifest: str
-    manifest_sha256: str
-    split: str
     n: int
     tp: int
     fn: int
@@ -73,15 +82,10 @@ class TileRow:
 
 
 @dataclass(frozen=True)
-class MapRow:
+class MapRow(Subject):
     """One line of metrics.csv: a segmentation model on a split. None is what is not defined there.
 
     Attributes:
-        name: the model's, unique among those evaluated together.
-        scheme: how it is quantised.
-        file, sha256: of the model.
-        image_size: side of its input in pixels.
-        manifest, manifest_sha256, split: what it was asked about.
         photographs, cracked_photographs, megapixels: of the split.
         displaced_masks: that plainly lie beside their crack.
         median_mask_move_px: of the cracked photographs, to where the mask fits best.
@@ -99,14 +103,6 @@ class MapRow:
             that is not known.
     """
 
-    name: str
-    scheme: str
-    file: str
-    sha256: str
-    image_size: int
-    manifest: str
-    manifest_sha256: str
-    split: str
     cracked_photographs: int
     displaced_masks: int
     megapixels: float

@@ -113,12 +113,12 @@ def evaluate(
     logits = np.concatenate([predictor.logits(tiles.images[start : start + _CHUNK]) for start in progress])
     used = predictor.sidecar.threshold.logit if threshold is None else threshold
     origin = origin or Lineage(None)
-    figures: dict[str, Any] = {**subject(name, predictor, manifest, split), **measure(logits, tiles.labels, used)}
     row = TileRow(
+        **vars(subject(name, predictor, manifest, split)),
         n=len(tiles),
+        **measure(logits, tiles.labels, used),
         training_tiles=origin.trained if origin.manifest else None,
         related_to_training=origin.related if origin.manifest else None,
-        **figures,
     )
     return Evaluation(name, used, logits, tiles.labels, tiles.items, row)
 
