@@ -184,8 +184,8 @@ def test_logs_of_exporters_place_frames_of_the_device(name: str) -> None:
     gps = open_gps(str(case("10-csv-flightreader") / name), timezone="+02:00")
     fix = gps.at(parse_time("2025-06-01T10:00:01Z").timestamp(), None)
     assert fix is not None
-    assert (fix["lat"], fix["lon"]) == (48.20001, 16.370001)
-    assert fix["alt"] == pytest.approx(601 * 0.3048 if name == "FlightRecord.csv" else 181)
+    assert (fix.fix.lat, fix.fix.lon) == pytest.approx((48.20001, 16.370001), abs=1e-9)
+    assert fix.fix.alt == pytest.approx(601 * 0.3048 if name == "FlightRecord.csv" else 181)
 
 
 def test_subtitles_of_a_drone_place_frames_of_the_device() -> None:
@@ -193,7 +193,7 @@ def test_subtitles_of_a_drone_place_frames_of_the_device() -> None:
     assert gps.span is not None
     fix = gps.at(gps.span[0], None)
     assert fix is not None
-    assert fix["lat"] != 0
+    assert fix.fix.lat != 0
 
 
 # Masks: folder, and number of pairs that are read.

@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,6 +51,45 @@ _STATUS = {
 }
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A frame's position.
+
+    Attributes:
+        fix: the position.
+        source: "exif", "xmp", "srt", "nmea file" or another kind of file, "nmea serial", "gpsd" or "mavlink".
+        age: seconds from the fix to the frame, negative when the fix is the later one; None when unknown.
+    """
+
+    fix: Fix
+    source: str
+    age: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """As the journal has it."""
+        fix, age = self.fix, self.age
+        looks = {
+            "heading_deg": fix.heading_deg,
+            "pitch_deg": fix.pitch_deg,
+            "roll_deg": fix.roll_deg,
+            "distance_m": fix.distance_m,
+        }
+        return {
+            "lat": round(fix.lat, 9),
+            "lon": round(fix.lon, 9),
+            "alt": real_altitude(fix.alt),
+            "time": None if fix.time is None else iso_time(fix.time),
+            "age_s": None if age is None else round(age, 3),
+            "source": self.source,
+            "quality": fix.quality,
+            "satellites": fix.satellites,
+            "hdop": fix.hdop,
+            "accuracy_m": fix.accuracy_m,
+            # Only what is known: most receivers know none of it.
+            **{name: round(value, 4) for name, value in looks.items() if value is not None},
+        }
+
+
 class Gps(Protocol):
     """A source of positions.
 
@@ -63,10 +103,8 @@ class Gps(Protocol):
     @property
     def warnings(self) -> Sequence[str]: ...
 
-    def at(
-        self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None
-    ) -> dict[str, Any] | None:
-        """The position of a frame in the journal's form, or None.
+    def at(self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None) -> Placed | None:
+        """The position of a frame, or None.
 
         Args:
             moment: when the frame was taken, seconds since 1970 UTC; None where that is not known.
@@ -124,9 +162,7 @@ class NoGps:
     asked: str | None = None
     warnings: Sequence[str] = ()
 
-    def at(
-        self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None
-    ) -> dict[str, Any] | None:
+    def at(self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None) -> Placed | None:
         return None
 
     @property
@@ -142,14 +178,12 @@ class ExifGps(NoGps):
 
     asked: str | None = "exif"
 
-    def at(
-        self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None
-    ) -> dict[str, Any] | None:
+    def at(self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None) -> Placed | None:
         if exif is None or real_place(exif.lat, exif.lon) is None:
             return None
         # Where the frame's time was taken from the position there is no age to know.
         age = None if exif.time is None or moment is None or exif.time == moment else moment - exif.time
-        return describe_fix(exif, exif.source or "exif", age)
+        return Placed(exif, exif.source or "exif", age)
 
 
 class TrackGps(NoGps):
@@ -176,19 +210,17 @@ class TrackGps(NoGps):
             if left_out:
                 print(f"warning: --gps {path}: left out: {left_out}.", file=sys.stderr)
 
-    def at(
-        self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None
-    ) -> dict[str, Any] | None:
+    def at(self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None) -> Placed | None:
         numbered = self._log.fix_of(photo, moment, local)
         if numbered is not None and numbered.time is not None:
-            return describe_fix(numbered, self._source, None if moment is None else moment - numbered.time)
+            return Placed(numbered, self._source, None if moment is None else moment - numbered.time)
         if moment is None:
             return None
         times = self._log.times
         number = bisect.bisect_left(times, moment)
         nearest = min(range(max(number - 1, 0), min(number + 1, len(times))), key=lambda i: abs(times[i] - moment))
         age = moment - times[nearest]
-        return describe_fix(self._log.fixes[nearest], self._source, age) if abs(age) <= self._max_age else None
+        return Placed(self._log.fixes[nearest], self._source, age) if abs(age) <= self._max_age else None
 
     @property
     def span(self) -> tuple[float, float] | None:
@@ -238,9 +270,7 @@ class LiveGps:
         self._thread = threading.Thread(target=self._collect, daemon=True, name="gps")
         self._thread.start()
 
-    def at(
-        self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None
-    ) -> dict[str, Any] | None:
+    def at(self, moment: float | None, exif: Fix | None, photo: str = "", local: float | None = None) -> Placed | None:
         if moment is None:
             return None
         wanted = time.monotonic() - (time.time() - moment)
@@ -249,7 +279,7 @@ class LiveGps:
                 return None
             arrived, fix = min(self._kept, key=lambda entry: abs(entry[0] - wanted))
         age = wanted - arrived
-        return describe_fix(fix, self._name, age) if abs(age) <= self._max_age else None
+        return Placed(fix, self._name, age) if abs(age) <= self._max_age else None
 
     @property
     def span(self) -> tuple[float, float] | None:
@@ -376,36 +406,6 @@ def tpv_fix(report: dict[str, Any], sky: dict[str, Any]) -> Fix | None:
         )
     except (ValueError, TypeError):
         return None
-
-
-def describe_fix(fix: Fix, source: str, age: float | None) -> dict[str, Any]:
-    """The journal's form of a position.
-
-    Args:
-        fix: the position.
-        source: "exif", "xmp", "srt", "nmea file" or another kind of file, "nmea serial", "gpsd" or "mavlink".
-        age: seconds from the fix to the frame, negative when the fix is the later one; None when unknown.
-    """
-    looks = {
-        "heading_deg": fix.heading_deg,
-        "pitch_deg": fix.pitch_deg,
-        "roll_deg": fix.roll_deg,
-        "distance_m": fix.distance_m,
-    }
-    return {
-        "lat": round(fix.lat, 9),
-        "lon": round(fix.lon, 9),
-        "alt": real_altitude(fix.alt),
-        "time": None if fix.time is None else iso_time(fix.time),
-        "age_s": None if age is None else round(age, 3),
-        "source": source,
-        "quality": fix.quality,
-        "satellites": fix.satellites,
-        "hdop": fix.hdop,
-        "accuracy_m": fix.accuracy_m,
-        # Only what is known: most receivers know none of it.
-        **{name: round(value, 4) for name, value in looks.items() if value is not None},
-    }
 
 
 def _address(spec: str) -> tuple[str, int]:

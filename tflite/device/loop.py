@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -170,11 +170,9 @@ class Loop:
             CrackError: if the record cannot be written.
         """
         started = time.perf_counter()
-        time_text = None if frame.time is None else iso_time(frame.time)
-        told: dict[str, Any] = {"time": time_text, "time_source": frame.time_source}
-        size: dict[str, Any] = {"bytes": frame.size, "dropped": frame.dropped}
-        if frame.file is not None:
-            size["file"] = frame.file.as_json()
+        told = {"time": None if frame.time is None else iso_time(frame.time), "time_source": frame.time_source}
+        file = {} if frame.file is None else {"file": frame.file.as_json()}
+        size = {"bytes": frame.size, "dropped": frame.dropped, **file}
         try:
             picture = frame.load()
             height, width = picture.pixels.shape[:2]
@@ -187,14 +185,14 @@ class Loop:
             print(f"warning: {error} Recorded as a gap.", file=sys.stderr)
             return
         spent = {"read": read_ms + _since(started), "resize": 0.0, "inference": 0.0, "record": 0.0}
-        told["frame_size"] = {"w": width, "h": height}
-        tiles, positives = self._classify(frame, picture.pixels, boxes, told, spent)
+        sized = {**told, "frame_size": {"w": width, "h": height}}
+        tiles, positives = self._classify(frame, picture.pixels, boxes, sized, spent)
         if tiles is None:
             return
         began = time.perf_counter()
         gps = self._gps.at(frame.time, frame.fix, frame.name, frame.local)
-        place = {} if gps is None else {"gps": gps}  # of what was seen without a crack, too
-        self._journal.frame(frame.name, {**told, "tiles": tiles, "positives": positives, **size, **place})
+        place = {} if gps is None else {"gps": gps.as_json()}  # of what was seen without a crack, too
+        self._journal.frame(frame.name, {**sized, "tiles": tiles, "positives": positives, **size, **place})
         spent["record"] += _since(began)
         self.tally.counts.update({"classified": 1, "tiles": tiles, "positives": positives})
         for stage, milliseconds in {**spent, "frame": sum(spent.values())}.items():
@@ -206,7 +204,7 @@ class Loop:
         return boxes_with_pixels(tile_boxes(width, height, self._side, self._overlap), picture.opaque, frame.name)
 
     def _classify(
-        self, frame: Frame, image: np.ndarray, boxes: Sequence[Box], told: dict[str, Any], spent: dict[str, float]
+        self, frame: Frame, image: np.ndarray, boxes: Sequence[Box], told: Mapping[str, object], spent: dict[str, float]
     ) -> tuple[int | None, int]:
         """Number of tiles, or None when the run was stopped among them, and of positives."""
         positives = 0
@@ -227,23 +225,22 @@ class Loop:
                 spent[stage] += (times[number + 1] - times[number]) * 1000
         return len(boxes), positives
 
-    def _record(self, frame: Frame, box: Box, pixels: np.ndarray, raw: float, told: dict[str, Any]) -> None:
-
+    def _record(self, frame: Frame, box: Box, pixels: np.ndarray, raw: float, told: Mapping[str, object]) -> None:
         logit = self._classifier.to_logit(raw)
+        gps = self._gps.at(frame.time, frame.fix, frame.name, frame.local)
         record = {
             **told,
             "score": {"raw": raw, "logit": logit, "probability": float(sigmoid(logit))},
             **self._constant,
-            "gps": self._gps.at(frame.time, frame.fix, frame.name, frame.local),
+            "gps": None if gps is None else gps.as_json(),
         }
-        self._count_place(frame, record["gps"] is not None)
+        self._count_place(frame, gps is not None)
         line = self._journal.positive(frame.name, box, record, _png(pixels))
         if line is not None:  # an action for a tile of an earlier session was started then
             for action in self._actions.values():
                 action.fire({**line, "folder": str(self._journal.folder.resolve())})
 
     def _count_place(self, frame: Frame, placed: bool) -> None:
-
         if placed:
             self.tally.counts["placed"] += 1
         else:

@@ -42,7 +42,8 @@ def eventually(read: Callable[[], Any], seconds: float = 10) -> Any:
 
 
 def now(gps: Gps) -> dict[str, Any] | None:
-    return gps.at(time.time(), None)
+    found = gps.at(time.time(), None)
+    return None if found is None else found.as_json()
 
 
 def test_without_gps_there_is_no_position() -> None:
@@ -53,7 +54,8 @@ def test_exif_positions_are_those_of_the_frame_with_their_age() -> None:
     gps = open_gps("exif")
     assert gps.at(NOON, None) is None
     found = gps.at(NOON, Fix(-33.5, 8.25, 12.0, NOON - 90, accuracy_m=3.0))
-    assert found == {
+    assert found is not None
+    assert found.as_json() == {
         "lat": -33.5,
         "lon": 8.25,
         "alt": 12.0,
@@ -67,7 +69,7 @@ def test_exif_positions_are_those_of_the_frame_with_their_age() -> None:
     }
     same = gps.at(NOON, Fix(1, 2, time=NOON))  # the frame's time was the position's
     assert same is not None
-    assert same["age_s"] is None
+    assert same.as_json()["age_s"] is None
 
 
 def test_a_recorded_track_gives_the_fix_nearest_in_time(tmp_path: Path) -> None:
@@ -76,7 +78,8 @@ def test_a_recorded_track_gives_the_fix_nearest_in_time(tmp_path: Path) -> None:
     for moment, minute, age in ((10.0, 10, 0.0), (11.4, 11, 0.4), (11.6, 12, -0.4), (7.0, 10, -3.0), (26.0, 30, -4.0)):
         found = gps.at(NOON + moment, None)
         assert found is not None
-        assert (round((found["lat"] - 47) * 60), found["age_s"], found["source"]) == (minute, age, "nmea file")
+        told = found.as_json()
+        assert (round((told["lat"] - 47) * 60), told["age_s"], told["source"]) == (minute, age, "nmea file")
     for moment in (0.0, 20.0, 60.0):
         assert gps.at(NOON + moment, None) is None
 
@@ -89,7 +92,7 @@ def test_no_other_fix_of_a_track_is_nearer(
     path.write_bytes(b"".join(rmc(second, second) for second in sorted(times)))
     found = open_gps(str(path), max_age=1000).at(NOON + moment, None)
     assert found is not None
-    assert abs(found["age_s"]) == pytest.approx(min(abs(moment - second) for second in times), abs=1e-3)
+    assert abs(found.as_json()["age_s"]) == pytest.approx(min(abs(moment - second) for second in times), abs=1e-3)
 
 
 def test_a_track_without_dated_positions_is_refused(tmp_path: Path) -> None:

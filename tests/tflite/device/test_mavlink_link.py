@@ -29,8 +29,8 @@ def eventually(send: Callable[[], Any], gps: Gps, wanted: Callable[[dict[str, An
     while time.monotonic() < until:
         send()
         found = gps.at(time.time(), None)
-        if found is not None and wanted(found):
-            return found
+        if found is not None and wanted(found.as_json()):
+            return found.as_json()
         time.sleep(0.02)
     pytest.fail("nothing came")
 
