@@ -151,9 +151,7 @@ def survey(
     faces = () if config.faces is None else read_faces(config.faces)
     earlier = None if config.since is None else open_earlier(config.since, folder)
     asked = _asked(config, faces, earlier, None if overwrite or config.title else _former_title(folder))
-    locator = _locator(config, faces)
-    log, subtitles = _flight_log(given, config, say)
-    locator = replace(locator, log=log)
+    locator, subtitles = _locator(given, config, faces, say)
     jobs = config.jobs or int(describe()["cores"])
     # Workers have other current folders.
     photos = given if config.scheduler is None else given.absolute()
@@ -183,7 +181,7 @@ def survey(
             jobs=jobs,
             position_error_m=config.position_error_m,
             tell=say,
-            log_span=None if log is None else log.span,
+            log_span=None if locator.log is None else locator.log.span,
             needs_mm=config.needs_mm,
             earlier=earlier,
             measure=None if plan.segmenter is None else partial(searcher.search, measure_all=True),
@@ -191,9 +189,8 @@ def survey(
         handled, before = work.work()
         used = {role: _used(sidecar) for role, sidecar in searcher.sidecars.items()}
         made, speed = work.finish(used, record | asked | {"models": used}, one_file=one_file)
-        certificate = None
-        if config.certify:
-            certificate = _certified(config, made, work, searcher, speed.search_seconds)
+        certificate = _certified(config, made, work, searcher, speed.search_seconds) if config.certify else None
+        if certificate is not None:
             work.show(made, one_file, certificate)
     comparison = None if known is None else compare(made, known)
     if comparison is not None:
@@ -203,13 +200,16 @@ def survey(
     )
 
 
-def _locator(config: SurveyConfig, faces: tuple[Face, ...]) -> Locator:
-    """What the user says about exposures, without the flight log."""
+def _locator(
+    photos: Path, config: SurveyConfig, faces: tuple[Face, ...], say: Callable[[str], None]
+) -> tuple[Locator, SrtTrack | None]:
+    """What the user says about exposures, and a video's subtitles where the flight log is that."""
     scale = Scale(config.mm_per_pixel, config.distance_m, config.focal_mm, config.sensor_width_mm)
     scale.check()
     clock = CameraClock(None if config.timezone is None else parse_timezone(config.timezone), config.clock_offset)
     ranges = FaceRanges(faces, config.position_error_m) if config.distance_from_faces else None
-    return Locator(scale, clock=clock, ranges=ranges)
+    log, subtitles = _flight_log(photos, config, say)
+    return Locator(scale, log=log, clock=clock, ranges=ranges), subtitles
 
 
 def _opened(
