@@ -6,7 +6,7 @@ Positive means cracked. Recall (share of cracks found) comes first, specificity 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -132,25 +132,48 @@ def roc_auc(logits: np.ndarray, labels: np.ndarray) -> float | None:
     return float((ranks[cracked].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
+@dataclass(frozen=True)
+class Rates:
+    """Counts and what they come to, as tables and files have them. A rate over nothing is None, never 0 or NaN.
+
+    Attributes:
+        tp, fn, tn, fp: the counts.
+        recall, specificity, precision, accuracy, f1: from these; `..._low` and `..._high` bound the 95 % interval (Wilson).
+    """
+
+    tp: int
+    fn: int
+    tn: int
+    fp: int
+    recall: float | None
+    recall_low: float | None
+    recall_high: float | None
+    specificity: float | None
+    specificity_low: float | None
+    specificity_high: float | None
+    precision: float | None
+    accuracy: float | None
+    f1: float | None
+
+
+def rates_of(counts: Confusion) -> Rates:
+    """The counts at one threshold, with rates and intervals."""
+
+    def rate(successes: int, trials: int) -> tuple[float | None, float | None, float | None]:
+        return (successes / trials, *wilson_interval(successes, trials)) if trials else (None, None, None)
+
+    def known(value: float) -> float | None:
+        return None if math.isnan(value) else value
+
+    recall = rate(counts.true_positive, counts.positives)
+    specificity = rate(counts.true_negative, counts.negatives)
+    found = (counts.true_positive, counts.false_negative, counts.true_negative, counts.false_positive)
+    return Rates(*found, *recall, *specificity, known(counts.precision), known(counts.accuracy), known(counts.f1))
+
+
 def summary(counts: Confusion) -> dict[str, float | int | None]:
-    """Counts, rates and Wilson 95 % intervals as one flat row. A rate over nothing is None, never 0 or NaN."""
-    row: dict[str, float | int | None] = {
-        "tp": counts.true_positive,
-        "fn": counts.false_negative,
-        "tn": counts.true_negative,
-        "fp": counts.false_positive,
-    }
-    for name, successes, trials in (
-        ("recall", counts.true_positive, counts.positives),
-        ("specificity", counts.true_negative, counts.negatives),
-    ):
-        low, high = wilson_interval(successes, trials) if trials else (None, None)
-        row[name] = successes / trials if trials else None
-        row[f"{name}_low"], row[f"{name}_high"] = low, high
-    for name in ("precision", "accuracy", "f1"):
-        value = getattr(counts, name)
-        row[name] = None if math.isnan(value) else value
-    return row
+    """`rates_of` as one flat row, JSON-ready."""
+    return asdict(rates_of(counts))
 
 
 def sigmoid(logits: np.ndarray | float) -> np.ndarray:

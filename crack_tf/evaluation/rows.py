@@ -1,9 +1,11 @@
-"""Lines of the tables that an evaluation writes. A field is a column, in the table's order."""
+"""Lines of the tables that an evaluation writes. A field is a column, in the table's order; of two bases the second comes first."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from tflite.metrics import Rates
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,21 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class TileRow(Subject):
-    """One line of metrics.csv: a classifier on a split. None is what one class alone cannot give.
+class AskedTiles(Subject):
+    """The same of a classifier.
 
     Attributes:
         n: tiles.
-        tp, fn, tn, fp: tiles at the threshold.
-        recall, specificity, precision, accuracy, f1: from these; `..._low` and `..._high` bound the 95 % interval
-            (Wilson).
+    """
+
+    n: int
+
+
+@dataclass(frozen=True)
+class TileRow(Rates, AskedTiles):
+    """One line of metrics.csv: a classifier on a split. None is what one class alone cannot give.
+
+    Attributes:
         auc, ece, brier, nll: area under the ROC curve, calibration error, Brier score, negative log likelihood.
         threshold_probability, threshold_logit: in use.
         ..._at_half: the same counts and rates at probability 0.5.
@@ -44,20 +53,6 @@ class TileRow(Subject):
         related_to_training: tiles that are copies or neighbours of such; None where that is not known.
     """
 
-    n: int
-    tp: int
-    fn: int
-    tn: int
-    fp: int
-    recall: float | None
-    recall_low: float | None
-    recall_high: float | None
-    specificity: float | None
-    specificity_low: float | None
-    specificity_high: float | None
-    precision: float | None
-    accuracy: float | None
-    f1: float | None
     auc: float | None
     ece: float
     brier: float

@@ -28,7 +28,7 @@ from crack_tf.evaluation.rows import TileRow
 from crack_tf.inference.predictor import Predictor, load_predictor
 from tflite.files import write_csv, write_json
 from tflite.manifest import Item, Manifest
-from tflite.metrics import Confusion, confusion, logit, roc_auc, sigmoid, summary
+from tflite.metrics import Confusion, confusion, logit, rates_of, roc_auc, sigmoid
 from tflite.outputs import making
 from tflite.words import counted
 
@@ -132,7 +132,7 @@ def measure(logits: np.ndarray, labels: np.ndarray, threshold: float) -> dict[st
         threshold: in logits.
 
     Returns:
-        Counts, rates and Wilson 95 % intervals at the threshold (`tflite.metrics.summary`), "auc", "ece", "brier", "nll",
+        Counts, rates and Wilson 95 % intervals at the threshold (`tflite.metrics.Rates`), "auc", "ece", "brier", "nll",
         "threshold_probability", "threshold_logit", and the summary at probability 0.5 under "..._at_half". What one class
         alone cannot give is None.
 
@@ -140,9 +140,9 @@ def measure(logits: np.ndarray, labels: np.ndarray, threshold: float) -> dict[st
         CrackError: if there are no tiles or a logit is not finite.
     """
     brier = brier_score(logits, labels)  # first, since it refuses what is not finite
-    at_half = summary(confusion(logits, labels, 0.0))
+    at_half = vars(rates_of(confusion(logits, labels, 0.0)))
     return {
-        **summary(confusion(logits, labels, threshold)),
+        **vars(rates_of(confusion(logits, labels, threshold))),
         "auc": roc_auc(logits, labels),
         "ece": expected_calibration_error(logits, labels),
         "brier": brier,

@@ -1,25 +1,22 @@
-"""Lines of the suite's tables. A field is a column, in the table's order."""
+"""Lines of the suite's tables. A field is a column, in the table's order; of two bases the second comes first."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crack_tf.evaluation.calibration import PrevalenceRow
+from tflite.metrics import Rates
+
 
 @dataclass(frozen=True)
-class SplitRow:
-    """splits.csv and matrix.csv: a model on a data set. None is what one class alone cannot give.
+class OnSplit:
+    """A model and a data set's split.
 
     Attributes:
         model, scheme, model_sha256: its name, how it is quantised, its file.
         trained_on: data set and split policy that made it.
         set, split, manifest_sha256: the tiles.
         n: tiles.
-        tp, fn, tn, fp: tiles at the model's own threshold.
-        recall, specificity, precision, accuracy, f1: from these; `..._low` and `..._high` bound the 95 % interval
-            (Wilson).
-        auc, auc_low, auc_high: area under the ROC curve with its 95 % interval (bootstrap over tiles).
-        training_tiles: tiles that trained the model.
-        left_out: whether the model learned nothing from the data set; None in tables from before this was recorded.
     """
 
     model: str
@@ -30,19 +27,18 @@ class SplitRow:
     split: str
     manifest_sha256: str
     n: int
-    tp: int
-    fn: int
-    tn: int
-    fp: int
-    recall: float | None
-    recall_low: float | None
-    recall_high: float | None
-    specificity: float | None
-    specificity_low: float | None
-    specificity_high: float | None
-    precision: float | None
-    accuracy: float | None
-    f1: float | None
+
+
+@dataclass(frozen=True)
+class SplitRow(Rates, OnSplit):
+    """splits.csv and matrix.csv: a model on a data set, at its own threshold. None is what one class alone cannot give.
+
+    Attributes:
+        auc, auc_low, auc_high: area under the ROC curve with its 95 % interval (bootstrap over tiles).
+        training_tiles: tiles that trained the model.
+        left_out: whether the model learned nothing from the data set; None in tables from before this was recorded.
+    """
+
     auc: float | None
     auc_low: float | None
     auc_high: float | None
@@ -72,79 +68,57 @@ class DomainRow:
 
 
 @dataclass(frozen=True)
-class CorruptionRow:
-    """corruptions.csv: a model on corrupted tiles. None is what one class alone cannot give.
+class OnSet:
+    """A model and a data set's tiles.
 
     Attributes:
         model: its name.
         set, manifest_sha256: the tiles.
-        n: tiles.
-        corruption, severity: what was done to them, 1 to 5.
-        tp, fn, tn, fp: tiles at the model's own threshold.
-        recall, specificity, precision, accuracy, f1: from these; `..._low` and `..._high` bound the 95 % interval
-            (Wilson).
-        auc: area under the ROC curve.
-        recall_change_points, specificity_change_points: against the clean tiles, in percentage points.
     """
 
     model: str
     set: str
     manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class OnCorrupted(OnSet):
+    """The same of corrupted tiles.
+
+    Attributes:
+        n: tiles.
+        corruption, severity: what was done to them, 1 to 5.
+    """
+
     n: int
     corruption: str
     severity: int
-    tp: int
-    fn: int
-    tn: int
-    fp: int
-    recall: float | None
-    recall_low: float | None
-    recall_high: float | None
-    specificity: float | None
-    specificity_low: float | None
-    specificity_high: float | None
-    precision: float | None
-    accuracy: float | None
-    f1: float | None
+
+
+@dataclass(frozen=True)
+class CorruptionRow(Rates, OnCorrupted):
+    """corruptions.csv: a model on corrupted tiles, at its own threshold. None is what one class alone cannot give.
+
+    Attributes:
+        auc: area under the ROC curve.
+        recall_change_points, specificity_change_points: against the clean tiles, in percentage points.
+    """
+
     auc: float | None
     recall_change_points: float
     specificity_change_points: float
 
 
 @dataclass(frozen=True)
-class RarityRow:
-    """prevalence.csv: precision where cracks are rarer than in the test set; see `PrevalenceRow`.
-
-    Attributes:
-        model: its name.
-        set, manifest_sha256: the tiles.
-        cracked_to_clean, prevalence: the share of cracked tiles.
-        recall, specificity, precision, npv: there, and a cautious range of precision.
-        false_alarms_per_1000, missed_cracks_per_1000: of the tiles seen.
-    """
-
-    model: str
-    set: str
-    manifest_sha256: str
-    cracked_to_clean: str
-    prevalence: float
-    recall: float | None
-    specificity: float | None
-    precision: float | None
-    precision_low: float | None
-    precision_high: float | None
-    npv: float | None
-    false_alarms_per_1000: float | None
-    missed_cracks_per_1000: float | None
+class RarityRow(PrevalenceRow, OnSet):
+    """prevalence.csv: precision where cracks are rarer than in the test set."""
 
 
 @dataclass(frozen=True)
-class CalibrationRow:
+class CalibrationRow(OnSet):
     """calibration.csv: can the probability be believed, and how many cracks can be missed.
 
     Attributes:
-        model: its name.
-        set, manifest_sha256: the tiles.
         ece, brier: calibration error and Brier score.
         risk: accepted miss rate of the conformal bound.
         calibration_cracks, calibration_clean: tiles that the bound was set on.
@@ -155,9 +129,6 @@ class CalibrationRow:
         uncertain_cracks, uncertain_clean, uncertain_share: tiles within the band.
     """
 
-    model: str
-    set: str
-    manifest_sha256: str
     ece: float
     brier: float
     risk: float

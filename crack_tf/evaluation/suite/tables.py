@@ -15,7 +15,7 @@ from crack_tf.evaluation.conformal import band, smallest_risk
 from crack_tf.evaluation.suite.answers import Answers, TestSet
 from crack_tf.evaluation.suite.corruptions import CORRUPTIONS, SEVERITIES
 from crack_tf.evaluation.suite.rows import CalibrationRow, CorruptionRow, DomainRow, RarityRow, SplitRow, WorstRow
-from tflite.metrics import confusion, roc_auc, sigmoid, summary
+from tflite.metrics import confusion, rates_of, roc_auc, sigmoid
 
 # METU is half cracked; on a bridge a tile in a hundred may be.
 PREVALENCES = (1 / 2, 1 / 6, 1 / 11, 1 / 101)
@@ -28,7 +28,6 @@ def split_row(answers: Answers, name: str, model: Path, tiles: TestSet) -> Split
     logits = answers.logits(model, tiles)
     sidecar = answers.predictor(model).sidecar
     low, high = auc_interval(logits, tiles.labels)
-    rates: dict[str, Any] = dict(summary(confusion(logits, tiles.labels, answers.threshold(model))))
     return SplitRow(
         model=name,
         scheme=sidecar.scheme,
@@ -38,7 +37,7 @@ def split_row(answers: Answers, name: str, model: Path, tiles: TestSet) -> Split
         split=tiles.split,
         manifest_sha256=tiles.sha256,
         n=len(tiles.labels),
-        **rates,
+        **vars(rates_of(confusion(logits, tiles.labels, answers.threshold(model)))),
         auc=roc_auc(logits, tiles.labels),
         auc_low=low,
         auc_high=high,
@@ -84,7 +83,6 @@ def corruption_rows(answers: Answers, name: str, model: Path, tiles: TestSet) ->
         for severity in SEVERITIES:
             logits = answers.logits(model, tiles, kind, severity)
             counts = confusion(logits, tiles.labels, threshold)
-            rates: dict[str, Any] = dict(summary(counts))
             rows.append(
                 CorruptionRow(
                     model=name,
@@ -93,7 +91,7 @@ def corruption_rows(answers: Answers, name: str, model: Path, tiles: TestSet) ->
                     n=len(tiles.labels),
                     corruption=kind,
                     severity=severity,
-                    **rates,
+                    **vars(rates_of(counts)),
                     auc=roc_auc(logits, tiles.labels),
                     recall_change_points=100 * (counts.recall - clean.recall),
                     specificity_change_points=100 * (counts.specificity - clean.specificity),
