@@ -18,7 +18,7 @@ import numpy as np
 from crack_tf.common.progress import bar
 from crack_tf.data.duplicates import CORRELATION, DETAIL, FLAT, KINDS, THUMBNAIL, Copy, find_copies, groups
 from crack_tf.data.folders import Reader, Source, passed_over, troubles
-from crack_tf.data.pairs import PairSource, pair_summary, settle_orientations
+from crack_tf.data.pairs import PairSource, pair_counts, settle_orientations
 from crack_tf.data.records import Record
 from tflite.errors import CrackError
 from tflite.manifest import LABELS
@@ -118,7 +118,7 @@ def summary(result: Audit) -> dict[str, Any]:
         }
     head: dict[str, Any] = {"dataset": result.source.name}
     if result.source.task == "segment":
-        head |= {"task": "segment", "masks": pair_summary(result.records)}
+        head |= {"task": "segment", "masks": asdict(pair_counts(result.records))}
     return head | {
         "licence": result.source.licence,
         "files": len(result.records),

@@ -273,27 +273,51 @@ def problem_counts(records: Iterable[Record]) -> dict[str, int]:
     return dict(kinds.most_common())
 
 
-def pair_summary(records: Sequence[Record]) -> dict[str, Any]:
-    """What an audit says of the masks, JSON-ready."""
+@dataclass(frozen=True)
+class PairCounts:
+    """What an audit says of the masks, as summary.json has it.
+
+    Attributes:
+        pairs, problems, crack_free: how many, by problem those that cannot be used, and of the others those without a crack.
+        crack_pixels_share: of all pixels; None without any.
+        crack_share_quartiles: of the cracked photographs.
+        not_darker_than_surroundings, not_on_a_dark_line: cracks whose mask may lie elsewhere.
+        misaligned: masks that fit much better when moved.
+        read_from_alpha, turned_with_their_photograph, orientation_in_doubt: how masks were read.
+    """
+
+    pairs: int
+    problems: dict[str, int]
+    crack_free: int
+    crack_pixels_share: float | None
+    crack_share_quartiles: list[float]
+    not_darker_than_surroundings: int
+    not_on_a_dark_line: int
+    misaligned: int
+    read_from_alpha: int
+    turned_with_their_photograph: int
+    orientation_in_doubt: int
+
+
+def pair_counts(records: Sequence[Record]) -> PairCounts:
+    """See `PairCounts`."""
     good = [record for record in records if isinstance(record, PairRecord) and not record.error]
     cracked = [record for record in good if record.label]
     pixels = sum(record.width * record.height for record in good)
     quartiles = np.quantile([record.crack_share for record in cracked], (0.25, 0.5, 0.75)) if cracked else ()
-    return {
-        "pairs": len(records),
-        "problems": problem_counts(records),
-        "crack_free": len(good) - len(cracked),
-        "crack_pixels_share": round(sum(r.crack_share * r.width * r.height for r in good) / pixels, 5)
-        if pixels
-        else None,
-        "crack_share_quartiles": [round(float(value), 5) for value in quartiles],
-        "not_darker_than_surroundings": sum(record.contrast <= 0 for record in cracked),
-        "not_on_a_dark_line": sum(not record.on_dark_line for record in cracked),
-        "misaligned": sum(record.misaligned for record in good),
-        "read_from_alpha": sum(record.channel == "alpha" for record in good),
-        "turned_with_their_photograph": sum(record.mask_orientation != 1 for record in good),
-        "orientation_in_doubt": sum(not record.orientation_sure for record in good),
-    }
+    return PairCounts(
+        pairs=len(records),
+        problems=problem_counts(records),
+        crack_free=len(good) - len(cracked),
+        crack_pixels_share=round(sum(r.crack_share * r.width * r.height for r in good) / pixels, 5) if pixels else None,
+        crack_share_quartiles=[round(float(value), 5) for value in quartiles],
+        not_darker_than_surroundings=sum(record.contrast <= 0 for record in cracked),
+        not_on_a_dark_line=sum(not record.on_dark_line for record in cracked),
+        misaligned=sum(record.misaligned for record in good),
+        read_from_alpha=sum(record.channel == "alpha" for record in good),
+        turned_with_their_photograph=sum(record.mask_orientation != 1 for record in good),
+        orientation_in_doubt=sum(not record.orientation_sure for record in good),
+    )
 
 
 def mask_notes(records: Sequence[Record]) -> list[str]:
@@ -302,9 +326,9 @@ def mask_notes(records: Sequence[Record]) -> list[str]:
     tagged = [record for record in good if record.orientation != 1 and record.label]
     turned = [record for record in tagged if record.mask_orientation != 1]
     upright = [record for record in tagged if record.mask_orientation == 1 and record.orientation_sure]
-    numbers = pair_summary(records)
+    numbers = pair_counts(records)
     notes = []
-    if alpha := numbers["read_from_alpha"]:
+    if alpha := numbers.read_from_alpha:
         notes.append(f"{alpha} masks are read from their alpha channel, in which they were drawn")
     if turned:
         notes.append(
@@ -318,13 +342,13 @@ def mask_notes(records: Sequence[Record]) -> list[str]:
             f"warning: {len(fewer)} of the {len(turned) + len(upright)} photographs with an orientation tag have a mask drawn {how}, the "
             f"others not. Look at {names}{', ...' if len(fewer) > 3 else ''}"
         )
-    if doubt := numbers["orientation_in_doubt"]:
+    if doubt := numbers.orientation_in_doubt:
         notes.append(
             f"warning: {doubt} photographs have an orientation tag, and their masks fit before and after turning; "
             "they are taken as drawn after"
         )
     cracked = sum(record.label for record in good)
-    astray = numbers["not_on_a_dark_line"]
+    astray = numbers.not_on_a_dark_line
     if astray > _ASTRAY * cracked:
         notes.append(
             f"warning: {astray} of {cracked} masks do not lie on anything darker than its surroundings. Are they turned, or those "

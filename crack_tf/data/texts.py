@@ -9,7 +9,7 @@ from crack_tf.data.audit import Audit
 from crack_tf.data.audit_files import summary_rows
 from crack_tf.data.convert import Conversion
 from crack_tf.data.notes import audit_notes
-from crack_tf.data.pairs import PairRecord, pair_summary
+from crack_tf.data.pairs import PairRecord, pair_counts
 from crack_tf.data.registry import DATASETS
 from tflite.manifest import LABELS, SPLITS, Manifest
 from tflite.words import a_few, counted, on_one_line
@@ -50,14 +50,14 @@ def audit_lines(result: Audit) -> list[str]:
 
 def mask_lines(result: Audit) -> list[str]:
     """What an audit found of masks, and the largest moves of those that fit better elsewhere."""
-    numbers = pair_summary(result.records)
-    quartiles = ", ".join(f"{share:.2%}" for share in numbers["crack_share_quartiles"])
+    numbers = pair_counts(result.records)
+    quartiles = ", ".join(f"{share:.2%}" for share in numbers.crack_share_quartiles)
     lines = [
-        f"{counted(numbers['pairs'], 'pair')}, {numbers['crack_free']} of them crack-free",
-        f"crack pixels: {numbers['crack_pixels_share'] or 0:.2%} of all; quartiles of the cracked photographs: {quartiles}",
-        f"cracks no darker than their surroundings: {numbers['not_darker_than_surroundings']}; "
-        f"not clearly darker: {numbers['not_on_a_dark_line']}",
-        *(f"problem: {count} {problem}" for problem, count in numbers["problems"].items()),
+        f"{counted(numbers.pairs, 'pair')}, {numbers.crack_free} of them crack-free",
+        f"crack pixels: {numbers.crack_pixels_share or 0:.2%} of all; quartiles of the cracked photographs: {quartiles}",
+        f"cracks no darker than their surroundings: {numbers.not_darker_than_surroundings}; "
+        f"not clearly darker: {numbers.not_on_a_dark_line}",
+        *(f"problem: {count} {problem}" for problem, count in numbers.problems.items()),
     ]
     moved = [record for record in result.records if isinstance(record, PairRecord) and record.misaligned]
     lines.append(f"masks that fit much better when moved: {len(moved)}{', the largest moves:' if moved else ''}")
