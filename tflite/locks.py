@@ -14,23 +14,18 @@ from tflite.errors import CrackError
 from tflite.files import require_folder
 
 
-def busy(out: Path) -> str:
-    """What to say where another process writes to a folder of results."""
-    return f"another process is writing to {out}. Wait for it, end it, or choose another --out."
-
-
 class FolderLock:
     """A folder that no other process may hold meanwhile; used as a context. Ends with the process, whatever ends that.
 
     Args:
         folder: created when missing.
-        busy: what to say when another process holds it.
+        busy: what to say when another process holds it; "" for what fits a folder of results.
 
     Raises:
         CrackError: if it is a file, or held.
     """
 
-    def __init__(self, folder: Path, busy: str) -> None:
+    def __init__(self, folder: Path, busy: str = "") -> None:
         self._folder = folder
         require_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +34,8 @@ class FolderLock:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.close()
-            raise CrackError(busy) from None
+            said = f"another process is writing to {folder}. Wait for it, end it, or choose another --out."
+            raise CrackError(busy or said) from None
         except OSError as error:  # some network file systems have no locks
             print(
                 f"warning: {folder} cannot be locked ({error.strerror}): do not run this twice at once.",

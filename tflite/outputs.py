@@ -26,7 +26,7 @@ from tflite.files import (
     temporary_pattern,
     write_json,
 )
-from tflite.locks import FolderLock, busy
+from tflite.locks import FolderLock
 
 MARK = ".crack_tf.json"
 MARK_FORMAT = "crack_tf.output/1"
@@ -170,7 +170,7 @@ def making(out: Path, output: Output, overwrite: bool, clear: bool = True) -> It
     Raises:
         CrackError: if another process is writing there, or has since `check_folder` and is not to be overwritten.
     """
-    with FolderLock(out, busy(out)):
+    with FolderLock(out):
         refuse_existing(out, overwrite, _HINT)
         write_mark(out, output)
         if clear:

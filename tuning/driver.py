@@ -14,6 +14,7 @@ from crack_tf.models.space import Choice
 from crack_tf.training.config import DEFAULT_DATA, TrainConfig
 from crack_tf.training.origins import check_teacher
 from tflite.errors import CrackError, first_line
+from tflite.locks import FolderLock
 from tflite.manifest import Manifest, refuse_mixed
 from tflite.outputs import check_folder, remove_leftovers
 from tflite.runtime import load_interpreter
@@ -174,7 +175,7 @@ def search(plan: Plan, config: TuneConfig, out: Path, overwrite: bool, crew: int
         run_here(plan, out)
         return
     else:
-        with project.alone(out):
+        with FolderLock(out):  # keeps a second search, or a second chief, out
             remove_leftovers(out, project.search_output())
             if config.reference is None:
                 make_reference(Path(plan.recipe.reference), plan.recipe.model)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -100,7 +98,7 @@ def clear(out: Path) -> None:
     Raises:
         CrackError: if it is still going on.
     """
-    with alone(out):
+    with FolderLock(out):
         clear_folder(out, search_output())
         (out / PROJECT).unlink(missing_ok=True)
 
@@ -136,17 +134,6 @@ def open_project(plan: Plan, out: Path, worker: bool = False) -> None:
                 f"{out} holds a search with {name} = {old.get(name)!r}, now it is {new.get(name)!r}. Trials of the two cannot be "
                 "compared: use the same settings to go on, another --out, or --overwrite."
             )
-
-
-@contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """Keep a second search, or a second chief, out of the folder while this one runs.
-
-    Raises:
-        CrackError: if there is one.
-    """
-    with FolderLock(out, f"another process is searching in {out}. Wait for it, end it, or choose another --out."):
-        yield
 
 
 def no_budget_message(plan: Plan, outcomes: list[Outcome]) -> str:

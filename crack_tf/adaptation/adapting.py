@@ -96,7 +96,7 @@ def adapt(
     use_tensorflow()
     existed = folder.exists()
     goes_on = resume and first is None
-    with FolderLock(folder, f"another process is adapting in {folder}. Wait for it, end it, or choose another --out."):
+    with FolderLock(folder):
         check_out(folder, config, resume, overwrite)  # another process may have come first
         record = {"format": FORMAT, "source": config.source, **asked, "finished": False, "created": created()}
         if not goes_on:

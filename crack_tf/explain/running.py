@@ -23,7 +23,7 @@ from crack_tf.inference.overlay import CRACK
 from tflite.drawn import marked
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv
-from tflite.locks import FolderLock, busy
+from tflite.locks import FolderLock
 from tflite.manifest import LABELS
 from tflite.metrics import sigmoid
 from tflite.words import counted
@@ -98,7 +98,7 @@ def open_folder(
         for job in jobs
     }
     settings = {"models": models, "measuring": None if measuring is None else asdict(measuring)}
-    with FolderLock(out, busy(out)):
+    with FolderLock(out):
         yield RunFolder(out, settings, resume, overwrite)
 
 

@@ -164,7 +164,7 @@ def mine(
         more = listing.results_note(clean) or " Give a folder of crack-free photographs."
         raise CrackError(f"--clean {clean} holds no photograph.{more}")
     settings = {"format": "crack_tf.mined/1", "model_sha256": model_sha256, "per_photo": per_photo}
-    with FolderLock(out, f"another crack-tf data mine is writing to {out}. Stop it, or choose another --out."):
+    with FolderLock(out):
         return _mine(find, listing, clean, out, settings, per_photo, tell)
 
 

@@ -154,8 +154,7 @@ class Predictions:
         if resume and not self.path.is_file():
             raise CrackError(f"--resume: there is no run in {folder}. Leave --resume out to start one.")
         with ExitStack() as stack:
-            busy = f"another crack-tf predict is writing to {folder}. Stop it, or choose another --out."
-            self._lock = stack.enter_context(FolderLock(self.folder, busy))
+            self._lock = stack.enter_context(FolderLock(self.folder))
             if resume:
                 self._recover(settings)
             else:

@@ -195,11 +195,10 @@ def segment_photos(
         file = photos[0].path
         with contextlib.suppress(OSError, ImageError, *(() if alone else (ScaleRefusedError,))):
             find_scale(config.measure, photo_size(file), file)
-    busy = f"another crack-tf photo segment is writing to {out}. Stop it, or choose another --out."
     with ExitStack() as stack:
         if resume and not (out / SETTINGS).is_file():
             raise CrackError(f"--resume: there is no run in {out}. Leave --resume out to start one.")
-        lock = stack.enter_context(FolderLock(out, busy))
+        lock = stack.enter_context(FolderLock(out))
         settings = open_out(out, config, segmenter, resume, overwrite, (*paths, config.model))
         return work(photos, skipped, Session(config, segmenter, out, settings, lock), resume)
 

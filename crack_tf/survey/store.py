@@ -132,8 +132,7 @@ class Store:
     ) -> None:
         self.folder = folder
         with ExitStack() as stack:
-            busy = f"another survey is writing to {folder}. Stop it, or choose another --out."
-            self._lock = stack.enter_context(FolderLock(folder, busy))
+            self._lock = stack.enter_context(FolderLock(folder))
             if overwrite or not (folder / SETTINGS).is_file():
                 hint = "It holds no survey, so it is left alone. Choose another --out."
                 check_folder(folder, OUTPUT, overwrite, inputs=inputs, hint=hint)

@@ -32,7 +32,7 @@ from crack_tf.synthetic.surface import GAUSSIAN
 from crack_tf.synthetic.wall import Wall, WallCrack, draw_walk
 from tflite.errors import CrackError
 from tflite.files import atomic_path, write_csv, write_json
-from tflite.locks import FolderLock, busy
+from tflite.locks import FolderLock
 from tflite.outputs import Output, check_folder, json_with, remove_files
 
 FORMAT = "crack_tf.flight/1"
@@ -74,7 +74,7 @@ def write_flight(folder: str | Path, plan: Plan, *, overwrite: bool = False, job
     """
     plan.check()
     folder = Path(folder)
-    with FolderLock(folder, busy(folder)):
+    with FolderLock(folder):
         return _write_flight(folder, plan, overwrite, jobs)
 
 

@@ -23,7 +23,7 @@ from crack_tf.training.runs import RUN_FILES, Run, begin
 from crack_tf.training.tasks import ALL, task_of
 from tflite.errors import CrackError
 from tflite.files import sha256_file
-from tflite.locks import FolderLock, busy
+from tflite.locks import FolderLock
 from tflite.outputs import Output, check_folder, json_with
 from tflite.sidecar import read_sidecar, sidecar_path
 
@@ -93,7 +93,7 @@ def average(
         "val_limit": val_limit,
         "data": data_record(manifest),
     }
-    with FolderLock(folder, busy(folder)):
+    with FolderLock(folder):
         check_folder(folder, OUTPUT, overwrite)  # another process may have come first
         begin(folder, OUTPUT, record)
         return finish(config, manifest, model, val, folder, earlier=sidecars_of(files))

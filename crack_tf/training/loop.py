@@ -102,7 +102,7 @@ def train(
     model = None if resume else initial_model(config)
     teacher = teacher_of(config)
     earlier = sidecars_of(begun_from(config).values())
-    with FolderLock(folder, f"another process is training in {folder}. Wait for it, end it, or choose another --out."):
+    with FolderLock(folder):
         check_out(folder, config, resume, overwrite)  # another process may have come first
         if resume:
             remove_leftovers(folder, OUTPUT)

@@ -14,6 +14,7 @@ pytest.importorskip("keras_tuner")
 from crack_tf.models.space import Choice
 from tflite.errors import CrackError
 from tflite.files import read_json, write_json
+from tflite.locks import FolderLock
 from tuning import project, search
 from tuning.objective import FAILED_SCORE, Budget, Outcome, over_budget_score
 from tuning.project import Plan, read_outcomes
@@ -172,14 +173,12 @@ def test_a_folder_of_another_keras_tuner_is_refused(tmp_path: Path, monkeypatch:
 
 
 def test_a_second_search_in_the_same_folder_is_refused(tmp_path: Path) -> None:
-    with (
-        project.alone(tmp_path),
-        pytest.raises(CrackError, match="another process is searching"),
-        project.alone(tmp_path),
-    ):
-        pass
-    with project.alone(tmp_path):
-        pass
+    project.open_project(make_plan(), tmp_path)
+    with FolderLock(tmp_path), pytest.raises(CrackError, match="another process is writing to"):
+        project.clear(tmp_path)
+    assert (tmp_path / project.PROJECT).is_file()
+    project.clear(tmp_path)
+    assert not (tmp_path / project.PROJECT).exists()
 
 
 def test_a_worker_waits_for_the_chief_and_gives_up_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,7 +196,7 @@ def test_two_at_once_are_refused(tmp_path: Path) -> None:
     write(tmp_path, classified("a.jpg"))
     with Predictions(tmp_path, SETTINGS, resume=True):
         for resume, overwrite in ((True, False), (False, True), (False, False)):
-            with pytest.raises(CrackError, match="another crack-tf predict is writing to"):
+            with pytest.raises(CrackError, match="another process is writing to"):
                 Predictions(tmp_path, SETTINGS, resume=resume, overwrite=overwrite)
     Predictions(tmp_path, SETTINGS, resume=True).__exit__(None, None, None)
 
