@@ -64,17 +64,8 @@ class EvaluateConfig:
 
 def subject(name: str, predictor: CheckedModel, manifest: Manifest, split: str) -> Subject:
     """The first columns of a row of metrics."""
-    sidecar = predictor.sidecar
-    return Subject(
-        name,
-        sidecar.scheme,
-        predictor.path.name,
-        sidecar.sha256,
-        sidecar.image_size,
-        manifest.name,
-        manifest.sha256,
-        split,
-    )
+    one, file = predictor.sidecar, predictor.path.name
+    return Subject(name, one.scheme, file, one.sha256, one.image_size, manifest.name, manifest.sha256, split)
 
 
 def refuse_twice(files: Sequence[Path]) -> None:
