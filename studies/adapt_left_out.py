@@ -32,7 +32,7 @@ TRAININGS = {
     "drone concrete": "without drone concrete",
 }
 SEED = 1  # of the training
-SEEDS, BLOCKS_SEEDS = 5, 2  # draws of labels
+SEEDS, BLOCKS_SEEDS = 5, 1  # draws of labels
 CHEAP = (UNLABELLED_HEAD, LABELLED, STATISTICS)
 
 

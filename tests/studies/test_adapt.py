@@ -12,7 +12,7 @@ from studies.adapt_tables import SETS
 from tflite.files import read_csv, write_csv, write_json
 
 
-def unit(out: Path, seed: int, shift: float) -> None:
+def unit(out: Path, seed: int, shift: float, part: str = "labels") -> None:
     """What one pair of set and seed leaves: 20 photographs with two tiles each, the better told apart the larger the shift."""
     rng = np.random.default_rng(seed)
     truth = np.arange(40) % 2
@@ -39,7 +39,7 @@ def unit(out: Path, seed: int, shift: float) -> None:
         "test_photographs": 20,
         "least_margin_elsewhere": 0.01 * (seed + 1),
     }
-    stem = out / f"{SETS[0]}-{seed}-labels"
+    stem = out / f"{SETS[0]}-{seed}-{part}"
     kept = {"logits0": logits.tolist(), "truth": truth.tolist(), "photos": [f"p{place // 2}" for place in range(40)]}
     write_json(stem.with_suffix(".json"), kept)
     write_csv(stem.with_suffix(".csv"), [row], list(row))
@@ -68,3 +68,13 @@ def test_how_long_a_crack_is_in_a_tile() -> None:
     assert extent(mask) == pytest.approx(0.75)
     mask[35, 39] = True
     assert extent(mask) == pytest.approx(np.hypot(30, 34) / 40)
+
+
+def test_the_shipped_model_that_several_parts_have_counts_once_a_draw(tmp_path: Path) -> None:
+    for seed, part in ((0, "labels"), (0, "unjudged"), (1, "labels")):
+        unit(tmp_path / "work", seed, 2.0, part)
+    write_json(tmp_path / "work" / "study.json", {"model": "tiny"})
+    collect(tmp_path, tmp_path / "work")
+    (row,) = read_csv(tmp_path / "summary.csv")
+    assert row["seeds"] == "2"
+    assert len(read_csv(tmp_path / "runs.csv")) == 2
