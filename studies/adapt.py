@@ -15,8 +15,8 @@ The last blocks, which take five minutes a draw, beside the candidates of as man
 python -m studies.adapt --parts labels --parts blocks --seeds 1 --out results/adapt/blocks --work runs/adapt-blocks
 What they bring by the number of labels, without the guard, in results/adapt/blocks-by-labels (an hour on one core for a draw of six sets):
 python -m studies.adapt --parts unjudged --seeds 1 --out results/adapt/blocks-by-labels --work runs/adapt-by-labels
-The same of two numbers of labels in two draws, and the change on the mean, in results/adapt/blocks-draws (half an hour a draw):
-python -m studies.adapt --parts unjudged --labels 20 --labels 40 --seeds 2 --out results/adapt/blocks-draws --work runs/adapt-draws
+The same of two numbers of labels in three draws, and the change on the mean, in results/adapt/blocks-draws (half an hour a draw):
+python -m studies.adapt --parts unjudged --labels 20 --labels 40 --seeds 3 --out results/adapt/blocks-draws --work runs/adapt-draws
 What the default learned from is left out in turn by `studies.adapt_left_out`.
 """
 
