@@ -20,6 +20,7 @@ from crack_tf.survey.severity import ASSUMED_MM_PER_PIXEL, VALIDATION_WEIGHTS
 from crack_tf.survey.severity import in_order as as_listed
 from tests.browser.conftest import ARGUMENTS, FRAME, PHONE, WIDE, Report, Tab, find_chromium
 from tests.crack_tf.survey.drawn_surveys import drawn_survey, in_folders, with_names
+from tests.documents import ROOT
 from tflite.words import counted
 
 pytestmark = pytest.mark.slow  # each opens a browser
@@ -246,6 +247,30 @@ def test_a_card_has_the_proposed_condition_and_on_paper_the_note(open_page: Open
     assert not any(entry.is_visible() for entry in tab.locator(".why").all())
     tab.page.emulate_media(media="print")
     assert [entry.text_content() for entry in tab.locator(".why").all() if entry.is_visible()] == ["a note"]
+
+
+def test_a_low_percentage_beside_confirmed_is_the_classifiers_and_says_who_drew_the_crack(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    survey = drawn_survey(tmp_path, 2)
+    nearly = replace(survey.findings[0], validation=CONFIRMED, tiles=0, probability=0.12)
+    called = replace(survey.findings[1], validation=CONFIRMED, tiles=2, probability=0.9)
+    tab = open_page(write_page(tmp_path, replace(survey, findings=(nearly, called))))
+    nearly_a_crack = "nearly a crack, drawn by the segmentation model"
+    assert tab.texts(f"[data-id='{nearly.id}'] .confidence") == [f"classifier 12.0 %: {nearly_a_crack}"]
+    assert tab.texts(f"[data-id='{called.id}'] .confidence") == ["classifier 90.0 %"]
+    told = []
+    for finding in (nearly, called):
+        tab.click(f"[data-id='{finding.id}'] .open")
+        told.append(dict(zip(tab.texts("#facts dt"), tab.texts("#facts dd"), strict=True))["Classifier"])
+        tab.keyboard.press("Escape")
+    assert told == [
+        f"12.0 % on its highest tile: {nearly_a_crack}",
+        "90.0 % on its highest tile, 2 tiles called cracked",
+    ]
+    # The table's page has the card's words.
+    table = (ROOT / "docs/findings.md").read_text(encoding="utf-8")
+    assert "nearly a crack to the classifier, and drawn by the segmentation model" in table
 
 
 def test_behind_a_length_without_an_upper_end_stands_at_least(open_page: OpenPage, tmp_path: Path) -> None:

@@ -249,6 +249,11 @@
     return `${(Math.floor(value * 1000) / 10).toFixed(1)} %`;
   }
 
+  // The percentage is of the first look. Below the threshold a second one, which has none, may confirm what is drawn.
+  function nearly(finding) {
+    return finding.tiles ? "" : ": nearly a crack, drawn by the segmentation model";
+  }
+
   function measures(finding) {
     if (finding.length_px === null) return ["not measured"];
     const about = finding.width_doubt === null && !finding.hole ? "" : "about ";
@@ -279,7 +284,7 @@
     return [
       ["Second opinion", `${finding.validation}: ${data.meanings[finding.validation]}`],
       ["Its score", finding.validation_score === null ? null : `${finding.validation_score.toFixed(2)} (${SCORE_OF[finding.length_px === null ? "tiles" : "crack"]})`],
-      ["Classifier", `${percent(finding.probability)} on its highest tile, ${plural(finding.tiles, "tile")} called cracked`],
+      ["Classifier", `${percent(finding.probability)} on its highest tile${nearly(finding) || `, ${plural(finding.tiles, "tile")} called cracked`}`],
       ["Length", finding.length_px === null ? data.unmeasured : withRange(finding, "length", 0)],
       ["Maximum width", withRange(finding, "max_width", 2) + (doubt || hole)],
       ["Mean width", withRange(finding, "mean_width", 2) + doubt],
@@ -331,7 +336,7 @@
     part(".validation").textContent = finding.validation;
     part(".validation").title = data.meanings[finding.validation];
     part(".validation").classList.add(finding.validation);
-    part(".confidence").textContent = `confidence ${percent(finding.probability)}`;
+    part(".confidence").textContent = part(".confidence").title = `classifier ${percent(finding.probability)}${nearly(finding)}`;
     part(".file bdi").textContent = finding.photo;
     card.dataset.id = finding.id;
     cards.set(finding.id, card);

@@ -373,7 +373,9 @@ def _method(survey: Survey, review: Review | None) -> str:
     research = research_of(survey)
     return (
         f"<p>A classifier looked at every tile of every photograph. A second model gave its opinion on what the first one "
-        f"found ({escape(meanings)}). Confidence is the classifier's highest probability; it is not calibrated.</p>"
+        f"found ({escape(meanings)}). The classifier's percentage is its highest probability over the finding's tiles at its first look, "
+        f"not calibrated{_called_from(survey)}. Where no tile of a finding is, it is nearly a crack to the classifier, and drawn by the "
+        "segmentation model; the note says whether the classifier agrees when it looks again.</p>"
         f"<h3>Order of the findings</h3><p>{escape(RULE)}</p><p>{escape(DISCLAIMER)}</p>"
         f"<p>Widths below {MIN_PIXELS:g} pixels, those of a mask where the photograph shows no clear line, those of a mark that is short "
         "for its width, and a maximum of more than three times the mean are shown with the word "
@@ -382,6 +384,12 @@ def _method(survey: Survey, review: Review | None) -> str:
         f"{_about_limits(survey, review)}{_condition(survey, review)}"
         f"<h3>Models</h3>{f'<p>{escape(research)}.</p>' if research else ''}{_pairs(models)}<h3>Settings</h3>{_pairs(settings)}"
     )
+
+
+def _called_from(survey: Survey) -> str:
+    """From which percentage on the classifier calls a tile cracked; "" where that is not recorded."""
+    threshold = survey.models.get("classifier", {}).get("threshold")
+    return f"; a tile is called cracked from {100 * threshold:.1f} % on" if isinstance(threshold, (int, float)) else ""
 
 
 def _condition(survey: Survey, review: Review | None) -> str:

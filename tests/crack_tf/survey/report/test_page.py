@@ -298,6 +298,12 @@ def test_an_empty_survey_has_a_page(tmp_path: Path) -> None:
     assert found.data["findings"] == []
 
 
+def test_the_classifiers_percentage_is_told_with_where_it_calls_a_tile_cracked(tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 2)
+    assert "not calibrated; a tile is called cracked from 41.0 % on." in page(tmp_path, survey).text
+    assert "at its first look, not calibrated. " in page(tmp_path, replace(survey, models={})).text
+
+
 @pytest.mark.parametrize("located", [True, False])
 def test_photographs_that_nobody_flew_are_on_a_map_too(tmp_path: Path, located: bool) -> None:
     text = page(tmp_path, drawn_survey(tmp_path, 2, located=located)).text
