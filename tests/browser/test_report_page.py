@@ -713,6 +713,39 @@ def test_a_printed_report_has_findings_and_no_controls(report_of: ReportOf, open
     assert tab.pdf(format="A4").startswith(b"%PDF")
 
 
+def pages_of(pdf: bytes) -> int:
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+def test_printed_pages_are_full(report_of: ReportOf, open_page: OpenPage, tmp_path: Path) -> None:
+    report = report_of(100)
+    tab = open_page(report.path)
+    more = pages_of(tab.pdf(format="A4", prefer_css_page_size=True))
+    few = open_page(write_page(tmp_path, replace(report.survey, findings=())))
+    pages = more - pages_of(few.pdf(format="A4", prefer_css_page_size=True))
+    # Lines of two cards, six or seven to a page.
+    assert pages <= 9
+
+
+def test_on_paper_tables_stay_tables_and_cards_are_whole(open_page: OpenPage, tmp_path: Path) -> None:
+    survey = in_folders(drawn_survey(tmp_path, 12), ("pier 1", "pier 2"))
+    noted = [replace(finding, note="a long note " * 12) for finding in survey.findings]
+    tab = open_page(
+        write_page(tmp_path, replace(survey, findings=tuple(noted))), (688, 1000)
+    )  # of A4 between its margins
+    tab.emulate_media(media="print", color_scheme="light")
+    assert tab.evaluate(OVERFLOW)[0] == 0
+    displays = "cells => [...new Set(cells.map((cell) => getComputedStyle(cell).display))]"
+    assert tab.eval_on_selector_all("table td", displays) == ["table-cell"]
+    # What is in a line of text is never cut by a page's end, while a grid's rows are.
+    assert tab.eval_on_selector_all(".card", displays) == ["inline-block"]
+    boxes = [card.bounding_box() for card in tab.locator(".card").all()]
+    assert len({round(box["x"]) for box in boxes}) == 2
+    for card in tab.locator(".card").all():
+        picture, text = (card.locator(part).bounding_box() for part in (".thumb", ".body"))
+        assert picture["x"] + picture["width"] <= text["x"] + 1
+
+
 # ---------------------------------------------------------------------------------------------------------- groups
 
 
