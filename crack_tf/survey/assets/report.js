@@ -811,6 +811,7 @@
   showReview();
   $("controls").hidden = !data.findings.length;
   document.querySelector(".review").hidden = !data.findings.length;
-  // chromium --headless --print-to-pdf prints as soon as the page is loaded, and waits for no picture that is asked for later.
+  // chromium --headless --print-to-pdf prints as soon as the page is loaded, and waits for no picture that is asked for later: `beforeprint`
+  // cannot hold it (9 pictures of 250), and to ask for all of a long list before is too much for a person's browser. So this one is known by name.
   if (navigator.userAgent.includes("HeadlessChrome")) allForPrint();
 })();
