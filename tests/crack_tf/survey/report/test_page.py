@@ -511,7 +511,7 @@ def test_findings_at_one_place_do_not_hide_each_other(tmp_path: Path) -> None:
 def test_findings_and_gaps_without_a_place_are_left_out_of_the_map_only(tmp_path: Path) -> None:
     survey = drawn_survey(tmp_path, 4, located=False)
     assert figures(survey) == []
-    assert "24 of 24 searched photographs have no position." in page(tmp_path, survey).text
+    assert "No photograph has a position: there is nothing to draw." in page(tmp_path, survey).text
     located = drawn_survey(tmp_path, 4)
     one = replace(located, findings=(unplaced(located.findings[0]), *located.findings[1:]))
     assert figures(one)[0].count('<circle class="finding') == 3
