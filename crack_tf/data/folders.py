@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -73,7 +73,7 @@ class Source:
         Raises:
             CrackError: see `files`.
         """
-        return [partial(read_record, self.folder, path, label) for path, label in self.files()]
+        return [partial(read_record, self.folder, path, label) for path, label in self._found]
 
     def listing(self) -> list[str]:
         """Path of every file that the data set consists of, relative to the folder, sorted.
@@ -81,7 +81,12 @@ class Source:
         Raises:
             CrackError: see `files`.
         """
-        return [path for path, _ in self.files()]
+        return [path for path, _ in self._found]
+
+    @cached_property
+    def _found(self) -> list[tuple[str, int]]:
+        """What one look at the folder finds: an audit asks several times, and to look at ten thousand files takes a second."""
+        return self.files()
 
     def files(self) -> list[tuple[str, int]]:
         """(path relative to the folder, label) of every image in a class folder, sorted.

@@ -12,7 +12,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -124,10 +124,15 @@ class PairSource(Source):
         return sorted((_relative(image, self.folder), _relative(mask, self.folder)) for image, mask in pairs)
 
     def readers(self) -> list[Reader]:
-        return [partial(read_pair, self.folder, *pair, self.threshold_masks) for pair in self.pairs()]
+        return [partial(read_pair, self.folder, *pair, self.threshold_masks) for pair in self._matched]
 
     def listing(self) -> list[str]:
-        return sorted(path for pair in self.pairs() for path in pair if path)
+        return sorted(path for pair in self._matched for path in pair if path)
+
+    @cached_property
+    def _matched(self) -> list[tuple[str, str]]:
+        """What one look at the folder finds."""
+        return self.pairs()
 
     def files(self) -> list[tuple[str, int]]:
         """(photograph, label) of every pair that can be used, sorted; reads every file."""

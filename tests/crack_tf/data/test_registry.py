@@ -8,12 +8,13 @@ import types
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from crack_tf.data import registry
+from crack_tf.data import folders, registry
 from crack_tf.data.__main__ import main
 from crack_tf.data.folders import class_folders
 from crack_tf.data.neighbours import metu_blocks, photograph_keys
@@ -22,6 +23,7 @@ from crack_tf.synthetic import tiles
 from tests.crack_tf.data.drawn_pairs import write_pair
 from tflite.errors import CrackError
 from tflite.files import write_bytes
+from tflite.images import list_images
 from tflite.manifest import SPLITS, Manifest
 
 
@@ -202,6 +204,17 @@ def test_prepare_splits_a_folder_once_and_again_when_it_changes(
         assert prepare(str(tmp_path), "plain", 1) == first
     fill(tmp_path / "crack", 21)
     assert len(prepare(str(tmp_path), "plain", 1).items) == 41
+
+
+def test_a_folder_is_listed_once_for_all_that_asks_what_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "crack", 20)
+    fill(tmp_path / "no_crack", 20)
+    spy = Mock(side_effect=list_images)
+    monkeypatch.setattr(folders, "list_images", spy)
+    prepare(str(tmp_path), "plain", 1)
+    assert sorted(call.args[0].name for call in spy.mock_calls) == ["crack", "no_crack"]
 
 
 def test_prepare_refuses_an_unknown_policy(tmp_path: Path) -> None:
