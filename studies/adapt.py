@@ -44,6 +44,7 @@ from crack_tf.adaptation.features import (
     EARLY,
     FINE_BLOCK,
     Network,
+    looking,
     renormalised,
     seen_by,
     shipped_looks,
@@ -442,12 +443,12 @@ def measure(
     if not units:
         return
     looks = shipped_looks(base.device)
-    networks = {window: Network(base.keras, base.sidecar, smooth=window) for window in looks}
+    networks = looking(base.keras, base.sidecar, looks)
     others = tuple(one for one in find_elsewhere(size, ELSEWHERE).sets if one.name not in sets)
     shapes, _ = crack_shapes()
 
     def finely() -> dict[int, Network]:
-        return {window: Network(base.keras, base.sidecar, smooth=window, early=FINE_BLOCK) for window in looks}
+        return looking(base.keras, base.sidecar, looks, networks[looks[0]].model, early=FINE_BLOCK)
 
     fine = finely if EARLY in get_model(base.sidecar.model).hyperparameters else None
 
@@ -455,7 +456,7 @@ def measure(
         tiles = load_set(next(one for one in DOMAINS if one.label == name), size, limit)
 
         def here() -> dict[int, Network]:
-            return {window: renormalised(networks[looks[0]], tiles.images, SHARE, 0, window) for window in looks}
+            return renormalised(networks[looks[0]], tiles.images, SHARE, 0, looks)
 
         return SetStudy(tiles, base, networks, here, others, shapes, fine)
 

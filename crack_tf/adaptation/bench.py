@@ -12,7 +12,7 @@ import numpy as np
 from crack_tf.adaptation.base import Base
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.elsewhere import Elsewhere
-from crack_tf.adaptation.features import FINE_BLOCK, Looks, Network, seen_by, shipped_looks, shipped_smoothing
+from crack_tf.adaptation.features import FINE_BLOCK, Looks, Network, looking, seen_by, shipped_looks
 from crack_tf.adaptation.folds import fold_numbers
 from crack_tf.adaptation.guard import (
     Answers,
@@ -72,14 +72,15 @@ class Bench:
         """The shipped file's looks at a tile."""
         return shipped_looks(self.base.device)
 
-    def network(self, smooth: int, early: int | None = None) -> Network:
-        """The shipped float weights behind an average over so many pixels; with `early` as in `Network`."""
-        return Network(self.base.keras, self.base.sidecar, smooth=smooth, early=early)
-
     @cached_property
+    def shipped(self) -> Network:
+        """The float model, read once for all that ask it; what changes a model reads the file itself."""
+        return Network(self.base.keras, self.base.sidecar)
+
+    @property
     def head(self) -> Head:
         """The shipped one."""
-        return self.network(shipped_smoothing(self.base.sidecar)).head
+        return self.shipped.head
 
     @cached_property
     def told(self) -> bool:
@@ -187,7 +188,7 @@ class Bench:
         return self._look(FINE_BLOCK)
 
     def _look(self, early: int | None = None) -> Seen:
-        networks = {window: self.network(window, early) for window in self.looks}
+        networks = looking(self.base.keras, self.base.sidecar, self.looks, self.shipped.model, early=early)
 
         def features(images: np.ndarray) -> np.ndarray:
             return seen_by(self.looks, lambda window: networks[window].features(np.asarray(images)))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from crack_tf.adaptation.bench import Bench, Seen
-from crack_tf.adaptation.features import EARLY, FINE_BLOCK, renormalised, seen_by, shipped_smoothing
+from crack_tf.adaptation.features import EARLY, FINE_BLOCK, Network, renormalised, seen_by
 from crack_tf.adaptation.head import FINE_STRENGTHS, STRENGTHS, Fitted, Head, View, fit_by_photograph
 from crack_tf.adaptation.tuning_blocks import Lesson, tune_blocks
 from crack_tf.models import get_model
@@ -55,12 +55,11 @@ def threshold_trial(bench: Bench, work: Path) -> Trial:
 def normalisation_trial(bench: Bench, work: Path) -> Trial:
     """The shipped weights with statistics that are partly this structure's; no label is looked at."""
     own = bench.tiles.take(bench.tiles.labels == -1) if not bench.told else bench.tiles.take(bench.fitted)
-    shipped, seed = bench.network(shipped_smoothing(bench.base.sidecar)), bench.config.seed
     looks = bench.looks
-    networks = {window: renormalised(shipped, own.images, SHARE, seed, window) for window in looks}
+    networks = renormalised(bench.shipped, own.images, SHARE, bench.config.seed, looks)
 
     def answers(images: np.ndarray) -> np.ndarray:
-        return shipped.head.logits(seen_by(looks, lambda window: networks[window].features(images)))
+        return bench.head.logits(seen_by(looks, lambda window: networks[window].features(images)))
 
     logits = answers(bench.tiles.images)
     elsewhere = [answers(np.asarray(one.images)) for one in bench.others]
@@ -102,12 +101,13 @@ def _fit(bench: Bench, view: View, start: Head, strengths: Sequence[float]) -> F
 
 
 def _fitted_trial(bench: Bench, name: str, fit: Fitted, seen: Seen, view: View, early: int | None = None) -> Trial:
+    base = bench.base
     return Trial(
         name=name,
         held_out=fit.held_out(view, bench.folds),
         here=fit.head.logits(seen.here),
         elsewhere=[fit.head.logits(features) for features in seen.elsewhere],
-        build=lambda: bench.network(bench.looks[0], early).with_head(fit.head),
+        build=lambda: Network(base.keras, base.sidecar, smooth=bench.looks[0], early=early).with_head(fit.head),
         note=_in_words(fit.strength),
         changes={} if early is None else {EARLY: early},
     )
@@ -167,9 +167,7 @@ def _lesson(bench: Bench) -> Lesson:
     used = bench.fitted
     none = np.zeros((0, *bench.tiles.images.shape[1:]), np.uint8)
     replayed = np.concatenate([none, *(np.asarray(one.images)[~one.test] for one in bench.others)])
-    return Lesson(
-        bench.tiles.images[used], bench.truth[used], replayed, predict_logits(load_keras(bench.base.keras), replayed)
-    )
+    return Lesson(bench.tiles.images[used], bench.truth[used], replayed, predict_logits(bench.shipped.model, replayed))
 
 
 def _part(lesson: Lesson, used: np.ndarray) -> Lesson:

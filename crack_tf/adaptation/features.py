@@ -37,8 +37,8 @@ class Network:
     Args:
         path: of the .keras file.
         sidecar: the file's.
-        weights: that take the place of the file's; None for its own.
-        tag: that names these weights where features are kept.
+        model: what was read of the file, with its weights or others; None to read it, which takes seconds.
+        tag: that names other weights where features are kept.
         smooth: over how many pixels it smooths its input; None for as many as the file's.
         early: block whose expansion its last layer sees too, with weights of 0; None for the file's.
 
@@ -55,7 +55,7 @@ class Network:
         self,
         path: Path,
         sidecar: Sidecar,
-        weights: list[np.ndarray] | None = None,
+        model: Any = None,
         tag: str = "",
         smooth: int | None = None,
         early: int | None = None,
@@ -65,9 +65,7 @@ class Network:
         self.path, self.sidecar, self.tag = path, sidecar, tag
         self.smooth = shipped_smoothing(sidecar) if smooth is None else smooth
         self.changes: dict[str, int] = {}
-        self.model: Any = load_keras(path)
-        if weights is not None:
-            self.model.set_weights(weights)
+        self.model: Any = load_keras(path) if model is None else model
         if self.smooth != shipped_smoothing(sidecar):
             self.changes, self.tag = {SMOOTH: self.smooth}, f"{tag} {SMOOTH} {self.smooth}"
         if early is not None and early != sidecar.hyperparameters.get(EARLY, 0):
@@ -128,7 +126,7 @@ class Network:
         return found
 
     def with_head(self, head: Head) -> Any:
-        """The Keras model with another last layer."""
+        """The Keras model, which is given another last layer."""
         start = 0
         for name in self._names(LOGIT):
             layer = self.model.get_layer(name)
@@ -170,8 +168,18 @@ def seen_by(looks: Looks, of: Callable[[int], np.ndarray]) -> np.ndarray:
     return np.asarray(np.sum(parts, axis=0))
 
 
-def renormalised(network: Network, images: np.ndarray, share: float, seed: int = 0, smooth: int = 1) -> Network:
-    """The network with statistics of batch normalisation that are partly those of a structure's own tiles.
+def looking(
+    path: Path, sidecar: Sidecar, looks: Looks, model: Any = None, tag: str = "", early: int | None = None
+) -> dict[int, Network]:
+    """A network for each look, by window; the file is read once. Arguments as of `Network`."""
+    model = load_keras(path) if model is None else model
+    return {window: Network(path, sidecar, model, tag, window, early) for window in looks}
+
+
+def renormalised(
+    network: Network, images: np.ndarray, share: float, seed: int = 0, looks: Looks = (1,)
+) -> dict[int, Network]:
+    """Networks with statistics of batch normalisation that are partly those of a structure's own tiles, by window.
 
     No label is needed (AdaBN: Li et al., 2017). The statistics are the mean over batches, as training would have left them.
 
@@ -180,7 +188,7 @@ def renormalised(network: Network, images: np.ndarray, share: float, seed: int =
         images: uint8 (n, s, s, 3), of the structure.
         share: of the structure in the statistics, 0 to 1; the rest is as shipped.
         seed: of the batches.
-        smooth: over how many pixels the network is to average its input.
+        looks: over how many pixels each is to average its input.
     """
     import keras
 
@@ -200,5 +208,6 @@ def renormalised(network: Network, images: np.ndarray, share: float, seed: int =
         (share * new + (1 - share) * old).astype(old.dtype)
         for old, new in zip(shipped, (np.asarray(value) for value in model.get_weights()), strict=True)
     ]
+    model.set_weights(mixed)
     tag = f"normalised {share:g} {seed} {sha256_bytes(np.ascontiguousarray(images).tobytes())[:16]}"
-    return Network(network.path, network.sidecar, mixed, tag, smooth)
+    return looking(network.path, network.sidecar, looks, model, tag)

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from crack_tf.adaptation import candidates, tuning_blocks
+from crack_tf.adaptation import candidates, features, tuning_blocks
 from crack_tf.adaptation.base import Base
 from crack_tf.adaptation.bench import Bench
 from crack_tf.adaptation.candidates import TRIALS
@@ -47,7 +47,7 @@ def read_once(sharp: tuple[Path, Sidecar], shipped: Any, monkeypatch: pytest.Mon
         shipped.set_weights(values)
         return shipped
 
-    for module in (tuning_blocks, candidates):
+    for module in (tuning_blocks, candidates, features):
         monkeypatch.setattr(module, "load_keras", read)
     yield
     shipped.set_weights(values)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow")
 
+from crack_tf.adaptation import features
 from crack_tf.adaptation.base import Base
 from crack_tf.adaptation.bench import Bench, Ready, ask
 from crack_tf.adaptation.candidates import TRIALS, Trial
@@ -26,6 +28,7 @@ from crack_tf.adaptation.verdict import UNCHANGED
 from crack_tf.common import progress
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models import build_model
+from crack_tf.models.keras_models import load_keras
 from tests.crack_tf.adaptation.conftest import IMAGES, SIDE
 from tflite.errors import CrackError
 from tflite.metrics import roc_auc
@@ -44,7 +47,7 @@ def test_a_smooth_look_is_the_same_weights_at_averaged_pixels(
 ) -> None:
     import keras
 
-    soft = Network(*sharp, smooth=smooth)
+    soft = Network(*sharp, once.model, smooth=smooth)
     assert soft.changes == {"smooth": smooth}
     assert once.changes == {}
     pixels = np.asarray(keras.ops.average_pool(IMAGES.astype(np.float32), smooth, strides=1, padding="same"))
@@ -67,8 +70,11 @@ def test_who_waits_hears_how_many_tiles_are_seen(
     monkeypatch.setenv("CRACK_TF_CACHE", str(tmp_path))  # nothing is known already
     once.features(np.concatenate([IMAGES] * 7))
     assert capsys.readouterr().err == "features: 32 of 35 tiles\nfeatures: 35 of 35 tiles\n"
-    renormalised(once, np.concatenate([IMAGES] * 7), 0.5)
-    assert capsys.readouterr().err == "statistics: 32 of 35 tiles\n"  # three are too few for a batch
+    networks = renormalised(once, np.concatenate([IMAGES] * 7), 0.5, looks=(1, 3))
+    assert {window: network.smooth for window, network in networks.items()} == {1: 1, 3: 3}
+    assert (
+        capsys.readouterr().err == "statistics: 32 of 35 tiles\n"
+    )  # once for both looks; three are too few for a batch
     silent: Any = _Silent()
     ask(silent, np.zeros((65, 1, 1, 3), np.uint8))
     assert capsys.readouterr().err == "answers: 64 of 65 tiles\nanswers: 65 of 65 tiles\n"
@@ -92,7 +98,7 @@ def test_an_adapted_file_looks_as_the_shipped_one_and_tells_its_own_threshold(
     device = replace(sidecar, second_view=3)
     rng = np.random.default_rng(3)
     images = rng.integers(0, 256, (24, SIDE, SIDE, 3), np.uint8) // rng.integers(1, 6, (24, 1, 1, 1), np.uint8)
-    soft = Network(path, sidecar, smooth=3)
+    soft = Network(path, sidecar, once.model, smooth=3)
     sharply, softly = (network.head.logits(network.features(images)) for network in (once, soft))
     logits = (2 * sharply + softly) / 3
     border = float(np.median(logits))
@@ -127,7 +133,7 @@ def test_an_adapted_file_looks_as_the_shipped_one_and_tells_its_own_threshold(
 def test_finer_features_beside_the_last_ones_change_no_answer_before_they_have_weights(
     sharp: tuple[Path, Sidecar], once: Network
 ) -> None:
-    fine = Network(*sharp, early=FINE_BLOCK)
+    fine = Network(*sharp, once.model, early=FINE_BLOCK)
     assert fine.changes == {"early": FINE_BLOCK}
     late, both = once.features(IMAGES), fine.features(IMAGES)
     assert both.shape[1] > late.shape[1]
@@ -146,10 +152,8 @@ def test_the_highest_cell_is_one_of_the_last_layers_features(sharp: tuple[Path, 
     model.save(tmp_path / "model.keras")
     peaked = replace(sidecar, hyperparameters=settings, sha256="peaked")
     expected = model.predict_on_batch(IMAGES.astype(np.float32))[:, 0]
-    for network in (
-        Network(tmp_path / "model.keras", peaked),
-        Network(tmp_path / "model.keras", peaked, early=FINE_BLOCK),
-    ):
+    read = Network(tmp_path / "model.keras", peaked)
+    for network in (read, Network(tmp_path / "model.keras", peaked, read.model, early=FINE_BLOCK)):
         features = network.features(IMAGES)
         assert np.allclose(network.head.logits(features), expected, atol=1e-3)
         moved = Head(network.head.weights * 2, network.head.bias * 2)
@@ -165,7 +169,7 @@ def test_a_surface_that_only_finer_features_tell_is_told_and_exported(
     path, sidecar = sharp
     rng = np.random.default_rng(3)
     images = rng.integers(0, 256, (80, SIDE, SIDE, 3), np.uint8) // rng.integers(1, 6, (80, 1, 1, 1), np.uint8)
-    fine = Network(path, sidecar, early=FINE_BLOCK)
+    fine = Network(path, sidecar, once.model, early=FINE_BLOCK)
     logits = once.head.logits(once.features(images))
     seen = fine.features(images)[:, len(once.head.weights) :]
     told = seen[:, int(np.argmax(seen.std(axis=0)))]
@@ -174,7 +178,10 @@ def test_a_surface_that_only_finer_features_tell_is_told_and_exported(
     tiles = SiteTiles(images, labels, photos, tuple(map(str, range(80))), (PERSON,) * 80)
     base = Base("sharp", path, sidecar, path, sidecar, SIDE)
     bench = Bench(AdaptConfig("walls"), base, tiles, (), logits, ())
+    read = Mock(side_effect=load_keras)
+    monkeypatch.setattr(features, "load_keras", read)
     trial = TRIALS["fine"](bench, tmp_path)
+    read.assert_called_once_with(path)  # for all that is asked
     better, before = roc_auc(trial.held_out, labels), roc_auc(logits, labels)
     assert better is not None
     assert before is not None
@@ -182,6 +189,7 @@ def test_a_surface_that_only_finer_features_tell_is_told_and_exported(
     assert trial.build is not None
     model = trial.build()
     assert np.allclose(model.predict_on_batch(images.astype(np.float32))[:, 0], trial.here, atol=0.01)
+    assert np.array_equal(bench.shipped.model.get_layer("logit").get_weights()[0][:, 0], once.head.weights)
     with pytest.raises(CrackError, match="labels that a person gave"):
         TRIALS["fine"](replace(bench, tiles=replace(tiles, origins=(COMPOSED,) * 80)), tmp_path)
     seeing = replace(sidecar, hyperparameters=sidecar.hyperparameters | {"early": FINE_BLOCK})
