@@ -20,7 +20,7 @@ from tflite.outputs import check_folder, remove_leftovers
 from tflite.runtime import load_interpreter
 from tuning import project, report, workers
 from tuning.finalists import finish_models
-from tuning.left_out import open_left_out
+from tuning.left_out import check_named, open_left_out
 from tuning.objective import Budget
 from tuning.pareto import finalists
 from tuning.project import PROJECT, SEARCH, Plan, read_outcomes, search_output
@@ -82,15 +82,17 @@ def make_plan(config: TuneConfig, out: Path, model: str, question: Question, wei
     from crack_tf.training.tasks import task_of  # imports Keras
 
     task = task_of(model)
-    manifest = prepare(config.data or DEFAULT_DATA[task.name], config.policy, config.seed)
-    task.check(manifest)
-    if config.finalists:
-        refuse_mixed(manifest, "--finalists, which are tested")
     teacher = TrainConfig(model=model, teacher=config.teacher).teacher  # a run folder stands for its model
     if teacher is not None and not Path(teacher).is_file():
         raise CrackError(f"--teacher {config.teacher}: no such file. Name a trained .keras, or its run folder.")
     if teacher is not None:
         check_teacher(teacher)
+    data = config.data or DEFAULT_DATA[task.name]
+    check_named(config.left_out, data)
+    manifest = prepare(data, config.policy, config.seed)  # which may draw it
+    task.check(manifest)
+    if config.finalists:
+        refuse_mixed(manifest, "--finalists, which are tested")
     recipe = Recipe(
         model=model,
         manifest=str(manifest_path(manifest)),

@@ -13,7 +13,7 @@ from typing import Any
 
 from crack_tf.data.cache import load_split
 from crack_tf.data.patches import load_patches
-from crack_tf.data.registry import prepare
+from crack_tf.data.registry import DATASETS, prepare
 from crack_tf.evaluation.suite.answers import Answers, TestSet
 from crack_tf.evaluation.suite.tables import split_row
 from crack_tf.training.origins import sidecars_of
@@ -41,6 +41,26 @@ class LeftOut:
     sha256: str
 
 
+_TRAINED_ON = "the trials are trained on it"
+
+
+def check_named(sources: Sequence[str], data: str) -> None:
+    """Refuse what its name alone gives away, before any set is drawn or split; `open_left_out` sees the rest.
+
+    Args:
+        sources: as there.
+        data: what trials are trained on, named likewise.
+
+    Raises:
+        CrackError: naming a set that is trained on, or is nowhere.
+    """
+    for source in sources:
+        if source == data:
+            raise _known(source, _TRAINED_ON)
+        if source not in DATASETS and not Path(source).expanduser().exists():
+            _prepare(source)
+
+
 def open_left_out(
     sources: Sequence[str], training: Manifest, starts: Sequence[str | None], tested: bool = False
 ) -> tuple[LeftOut, ...]:
@@ -55,22 +75,17 @@ def open_left_out(
     Raises:
         CrackError: naming a set that is none, trained on, given twice, a mix of sets, or whose tiles are of one class.
     """
-    known = dict.fromkeys(training.dataset.split("+"), "the trials are trained on it")
+    known = dict.fromkeys(training.dataset.split("+"), _TRAINED_ON)
     for start in starts:
         for sidecar in sidecars_of((start,)):
             known |= dict.fromkeys(learned_sets(sidecar), f"{start} was trained on it, or learned from what was")
     files = dict.fromkeys((item.sha256 for item in training.items), "are trained on")
     found: list[LeftOut] = []
     for source in sources:
-        try:
-            manifest = prepare(source)
-        except CrackError as error:
-            raise CrackError(f"--left-out {error}") from None
+        manifest = _prepare(source)
         refuse_mixed(manifest, "--left-out")
         if manifest.dataset in known:
-            raise CrackError(
-                f"--left-out {source}: {known[manifest.dataset]}. Name a set that nothing here learned from."
-            )
+            raise _known(source, known[manifest.dataset])
         if manifest.dataset in {entry.name for entry in found}:
             raise CrackError(f"--left-out {source}: {manifest.dataset} is named twice.")
         if same := [files[item.sha256] for item in manifest.items if item.sha256 in files]:
@@ -86,6 +101,17 @@ def open_left_out(
                 )
         found.append(entry)
     return tuple(found)
+
+
+def _prepare(source: str) -> Manifest:
+    try:
+        return prepare(source)
+    except CrackError as error:
+        raise CrackError(f"--left-out {error}") from None
+
+
+def _known(source: str, why: str) -> CrackError:
+    return CrackError(f"--left-out {source}: {why}. Name a set that nothing here learned from.")
 
 
 def tiles_of(entry: LeftOut, test: bool = False) -> TestSet:

@@ -59,13 +59,18 @@ def test_show_space_prints_every_dimension_and_starts_nothing(
     ],
 )
 def test_bad_options_end_with_one_line_and_code_2(
-    options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str],
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("CRACK_TF_CACHE", str(tmp_path / "cache"))
     assert main([*options, "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
-    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.iterdir()), "neither a result nor, in the cache, tiles that were drawn for nothing"
 
 
 def test_a_reference_that_is_no_model_is_told_before_anything_is_made(
