@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,24 +13,11 @@ pytest.importorskip("tensorflow")
 
 from crack_tf.adapt import main
 from crack_tf.models.shipped import find_model
+from tests import warm
 from tests.crack_tf.adaptation.test_adapting import files, options
 from tflite.errors import CrackError
 from tflite.files import read_json
 from tflite.sidecar import made_from, read_sidecar, verify_file
-
-# Dies when the first file whose path ends so is about to get its name.
-PROGRAM = """
-import os, pathlib, signal, sys
-from crack_tf.adapt import main
-end, *argv = sys.argv[1:]
-real = pathlib.Path.replace
-def replace(self, target):
-    if pathlib.Path(target).as_posix().endswith(end):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(self, target)
-pathlib.Path.replace = replace
-sys.exit(main(argv))
-"""
 
 
 @pytest.mark.parametrize(
@@ -47,10 +33,10 @@ def test_killed_while_it_exports_no_model_is_there_and_the_same_command_makes_it
     monkeypatch.delenv("CRACK_TF_DATA", raising=False)
     out = tmp_path / "out"
     argv = options(site, tiny_base, out)
-    here = Path(__file__).parents[3]
-    environment = os.environ | {"PYTHONPATH": str(here)}
-    done = subprocess.run([sys.executable, "-c", PROGRAM, end, *argv], cwd=here, env=environment, capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    command = [sys.executable, "-m", "tests.crack_tf.adaptation.killed_before", end, *argv]
+    with warm.Popen(command, cwd=Path(__file__).parents[3], stderr=subprocess.PIPE, text=True) as process:
+        complained = process.communicate(timeout=600)[1]
+    assert process.returncode == -signal.SIGKILL, complained
     assert not read_json(out / "adapt.json")["finished"]
     assert not list(out.glob("export/*.tflite"))
     with pytest.raises(CrackError):
