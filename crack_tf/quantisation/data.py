@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,11 @@ class Source:
                 "sidecar names. Copy both files again."
             ) from None
         return model
+
+    @cached_property
+    def float_model(self) -> Any:
+        """The model of raw pixels, for all that ask or convert it: building it takes a second."""
+        return self.keras_model(raw_pixels=True)
 
 
 @dataclass(frozen=True)

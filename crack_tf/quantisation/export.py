@@ -133,7 +133,7 @@ def export_all(
     use_tensorflow()
 
     source = Source(path, sidecar, load_keras(path).get_weights(), config.edge_tpu)
-    raw_model = source.keras_model(raw_pixels=True)
+    raw_model = source.float_model
     if manifest is None:
         manifest = prepare(config.data, config.policy) if config.data else run_manifest(path, sidecar)
     needs_train = any(one.scheme == "int8-qat" for one in pending)
@@ -275,7 +275,7 @@ def convert_scheme(
 ) -> tuple[bytes, dict[str, Any]]:
     """The .tflite bytes of one scheme, and what to record about how they came about."""
     if config.scheme in convert.FLOAT_SCHEMES:
-        return convert.convert_float(source.keras_model(raw_pixels=True), config.scheme, config.second_view), {}
+        return convert.convert_float(source.float_model, config.scheme, config.second_view), {}
     calibration = {
         "tiles": len(data.calibration),
         "split": "train",

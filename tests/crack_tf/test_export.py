@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from crack_tf import export
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models import MODELS
 from crack_tf.quantisation.config import PARTS
+from crack_tf.quantisation.data import Source
 from crack_tf.quantisation.fine_tune import qat_batches
 from tests.options import instead
 from tests.quantised_models import DEEP, HYPERPARAMETERS
@@ -182,7 +184,10 @@ def test_one_failing_scheme_does_not_keep_the_others_from_being_written(
         raise CrackError("no conversion today.")
 
     monkeypatch.setattr("tflite.convert.convert_ptq", fail)
+    build = create_autospec(Source.build, side_effect=Source.build)
+    monkeypatch.setattr(Source, "build", build)
     assert call(run_folder, tmp_path, "--float32", "--int8", "--ptq") == 2
+    assert [made.args[2] for made in build.mock_calls] == [True, False], "the float model once, for all that ask it"
     assert "1 of 2 exports failed: int8-ptq" in capsys.readouterr().err
     assert {path.name.split(".")[0] for path in tmp_path.iterdir()} == {"opnet-float32"}
 
