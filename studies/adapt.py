@@ -407,11 +407,12 @@ def measure(
     sets: Sequence[str] = SETS,
     parts: Sequence[str] = PARTS,
     counts: Sequence[int] = LABELS,
+    whole: bool = False,
 ) -> None:
     """Measure what is missing, a pair of set and seed at a time.
 
     Raises:
-        CrackError: if the folder holds results of another model or limit, or of other numbers of labels.
+        CrackError: if the folder holds results of another model, limit or split, or of other numbers of labels.
     """
     use_tensorflow()
     base = find_base(model or "")
@@ -422,14 +423,16 @@ def measure(
         "limit": limit,
         "looks": list(shipped_looks(base.device)),
         **({"labels": list(counts)} if tuple(counts) != LABELS else {}),
+        **({"whole": True} if whole else {}),
     }
     record = work / "study.json"
     if record.is_file():
         before = read_json(record)
-        if {name: before.get(name) for name in {**asked, "labels": None}} != {"labels": None, **asked}:
+        if {"labels": None, "whole": None, **before} != {"labels": None, "whole": None, **asked}:
             raise CrackError(
-                f"{work} has results of {before.get('model')} with limit {before.get('limit')} and "
-                f"{before.get('labels', list(LABELS))} labels. Remove it, or give another --work."
+                f"{work} has results of {before.get('model')} with limit {before.get('limit')}, "
+                f"{before.get('labels', list(LABELS))} labels{', of whole sets' if before.get('whole') else ''}. "
+                "Remove it, or give another --work."
             )
     write_json(record, asked)
     size = base.sidecar.image_size
@@ -453,7 +456,8 @@ def measure(
     fine = finely if EARLY in get_model(base.sidecar.model).hyperparameters else None
 
     def study_of(name: str) -> SetStudy:
-        tiles = load_set(next(one for one in DOMAINS if one.label == name), size, limit)
+        chosen = next(one for one in DOMAINS if one.label == name)
+        tiles = load_set(replace(chosen, split="all") if whole else chosen, size, limit)
 
         def here() -> dict[int, Network]:
             return renormalised(networks[looks[0]], tiles.images, SHARE, 0, looks)
@@ -531,6 +535,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sets", action="append", metavar="SET", help="of the suite, that the model did not learn from (default: six)"
     )
+    parser.add_argument(
+        "--whole", action="store_true", help="all splits of each set: for a model that learned nothing from it"
+    )
     parser.add_argument("--parts", action="append", choices=PARTS, help="candidates that are tried (default: all)")
     parser.add_argument(
         "--labels",
@@ -549,7 +556,8 @@ def main(argv: list[str] | None = None) -> int:
     def body() -> None:
         more = int(os.environ["MORE"]) if os.environ.get("MORE") else None
         counts = tuple(count for count in LABELS if not count or not args.labels or count in args.labels)
-        measure(args.work, args.model, args.limit, args.seeds, more, args.sets or SETS, args.parts or PARTS, counts)
+        sets, parts = args.sets or SETS, args.parts or PARTS
+        measure(args.work, args.model, args.limit, args.seeds, more, sets, parts, counts, args.whole)
         collect(args.out, args.work)
 
     return run_main(body, interrupted="Run the same command again to go on.")

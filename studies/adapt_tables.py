@@ -315,19 +315,23 @@ def labels_table(rows: Sequence[Row]) -> str:
 
 
 OF_LEFT_OUT = (
-    *((0, "shipped"), (0, "normalisation"), (0, "nothing"), (40, "head"), (20, "fine"), (40, "fine"), (100, "fine")),
-    *((count, "blocks") for count in UNJUDGED_LABELS),
+    *((0, "shipped"), (0, "normalisation"), (0, "nothing")),
+    *((count, candidate) for candidate in ("fine", "blocks") for count in BLOCKS_LABELS),
 )
 
 
 def left_out_table(rows: Sequence[Row]) -> str:
-    """In Markdown: candidates on each set, with intervals; clean tiles called instead of specificity.
+    """In Markdown: candidates on each set, with intervals; clean tiles called instead of specificity. Last recall and specificity, at the
+    threshold that the labels choose, or of the last blocks at the model's own.
 
     Args:
         rows: of summary.csv.
     """
     found = {(str(row["set"]), int(row["labels"]), str(row["candidate"])): row for row in rows}
-    lines = ["| set | candidate | AUC | clean tiles called at recall 0.98 | at 0.9 |", "|---" * 5 + "|"]
+    lines = [
+        "| set | candidate | AUC | clean tiles called at recall 0.98 | at 0.9 | recall, specificity |",
+        "|---" * 6 + "|",
+    ]
     for name in _sets_of(rows):
         for count, candidate in OF_LEFT_OUT:
             row = found.get((name, count, candidate))
@@ -337,6 +341,7 @@ def left_out_table(rows: Sequence[Row]) -> str:
                     [1 - float(row[f"{figure}{end}"]) for end in ("", "_high", "_low")] for figure in _FIGURES[1:]
                 ]
                 cells = [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in (auc, *called)]
+                cells.append(", ".join(f"{float(row[rate]):.2f}" for rate in ("recall", "specificity")))
                 told = "as trained" if candidate == "shipped" else candidate
                 lines.append(f"| {name} | {f'{told}, {count}' if count else told} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -16,7 +16,7 @@ from studies import aims, ingredients, readme_table
 from studies.adapt_bridge import table as bridge_table
 from studies.adapt_features import SHOWN as SHOWN_FEATURES
 from studies.adapt_features import table as features_table
-from studies.adapt_tables import blocks_table, gains_table, guard_table, labels_table
+from studies.adapt_tables import blocks_table, gains_table, guard_table, labels_table, left_out_table
 from studies.adapt_tables import tables as adaptation_tables
 from studies.domain_tune import table as front_table
 from studies.readme_table import rows
@@ -438,6 +438,7 @@ def test_the_pages_of_adaptation_quote_their_studies() -> None:
         blocks_table(rows(found / "blocks" / "runs.csv")),
         labels_table(rows(found / "blocks-by-labels" / "summary.csv")),
         gains_table(rows(found / "blocks-draws" / "gains.csv")),
+        left_out_table(rows(found / "left-out" / "summary.csv")),
         features_table(rows(found / "features.csv"), 40, SHOWN_FEATURES),
     ]
     for table in quoted:

@@ -73,9 +73,10 @@ def test_called_clean_tiles_are_what_specificity_leaves_with_the_ends_turned() -
     row: dict[str, Any] = {"set": "metu grouped", "labels": 0, "candidate": "shipped"}
     for figure, value, low, high in (("auc", 0.9, 0.8, 1.0), ("specificity_at_recall", 0.5, 0.25, 1.0)):
         row |= {figure: value, f"{figure}_low": low, f"{figure}_high": high}
+    row |= {"recall": 1.0, "specificity": 0.25}
     row |= {f"specificity_at_90{end}": row[f"specificity_at_recall{end}"] for end in ("", "_low", "_high")}
     table = left_out_table([row | {"labels": 20, "candidate": "blocks", "auc": 0.95}, row])
-    cells = "0.500 [0.000, 0.750] | 0.500 [0.000, 0.750] |"
+    cells = "0.500 [0.000, 0.750] | 0.500 [0.000, 0.750] | 1.00, 0.25 |"
     assert table.splitlines()[2:] == [
         f"| metu grouped | as trained | 0.900 [0.800, 1.000] | {cells}",
         f"| metu grouped | blocks, 20 | 0.950 [0.800, 1.000] | {cells}",

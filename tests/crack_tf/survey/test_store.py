@@ -27,7 +27,7 @@ def test_a_recorded_photograph_is_done_until_its_file_changes(tmp_path):
 
 
 def test_two_processes_do_not_write_to_one_survey(tmp_path):
-    with Store(tmp_path / "s", {}), pytest.raises(CrackError, match="another survey is writing"):
+    with Store(tmp_path / "s", {}), pytest.raises(CrackError, match="another process is writing to"):
         Store(tmp_path / "s", {})
     Store(tmp_path / "s", {}).__exit__(None, None, None)
 
