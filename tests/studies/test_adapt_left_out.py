@@ -32,4 +32,5 @@ def test_the_set_is_asked_of_the_model_without_it(name: str) -> None:
     assert str(ingredients.learns_from(training)) in str(average)
     options = [adapt.make_parser().parse_args([str(word) for word in step.words]) for step in asked]
     assert {(*some.sets, some.model) for some in options} == {(name, str(export.words[-1]))}
+    assert {some.whole for some in options} == {name in adapt_left_out.WHOLE}
     assert [part for some in options for part in some.parts] == ["nothing", "labels", "statistics", "unjudged"]
