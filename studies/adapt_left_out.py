@@ -70,13 +70,14 @@ def summarised(name: str) -> Path:
     return WORK / f"{name.replace(' ', '-')}-results"
 
 
-def run() -> None:
+def run() -> int:
     """Train, export and measure what is missing, and put the sets together."""
     for name in TRAININGS:
         ingredients.train(training_without(name), SEED)
     if code := follow(steps()):
-        sys.exit(code)
+        return code
     collect()
+    return 0
 
 
 def collect() -> None:
@@ -89,5 +90,10 @@ def collect() -> None:
     print(left_out_table(found))
 
 
+def main() -> int:
+    """Run the recipe; returns the exit code."""
+    return run_main(run, needs=("keras",))
+
+
 if __name__ == "__main__":
-    sys.exit(run_main(run, needs=("keras",)))
+    sys.exit(main())

@@ -384,6 +384,9 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         axes.grid(alpha=0.3)
     picture.supxlabel("labels of the set, half of them cracks")
     picture.supylabel("area under the curve")
-    handles, labels = panels[0].get_legend_handles_labels()
-    picture.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False)
+    marks: dict[str, Any] = {}  # of every panel: not each set has all candidates
+    for axes in panels:
+        handles, labels = axes.get_legend_handles_labels()
+        marks |= dict(zip(labels, handles, strict=True))
+    picture.legend([*marks.values()], [*marks], loc="outside upper center", ncols=6, frameon=False)
     save_png(picture, path)
