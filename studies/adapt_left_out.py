@@ -21,7 +21,7 @@ from pathlib import Path
 from studies import ingredients
 from studies.adapt import LABELLED, STATISTICS, UNJUDGED, UNLABELLED_HEAD
 from studies.adapt_tables import draw, left_out_table
-from studies.real_scenes import averaged
+from studies.real_scenes import mean_step
 from studies.recipe import Copy, Step, Word, follow, words
 from tflite.cli import run_main
 from tflite.files import cell_value, read_csv, read_json, write_csv, write_json
@@ -50,13 +50,14 @@ def steps() -> list[Step | Copy]:
     for name in TRAININGS:
         training, slug = training_without(name), name.replace(" ", "-")
         run = WORK / f"without-{slug}"
-        epochs = [f"{epoch:03d}" for epoch in range(training.epochs // 4 + 1, training.epochs + 1)]
-        average, _ = averaged(
-            ingredients.folder(training, SEED), ingredients.learns_from(training), run, epochs=epochs, ptq=True
-        )
+        trained, data = ingredients.folder(training, SEED), ingredients.learns_from(training)
+        epochs = [f"{epoch:03d}" for epoch in ingredients.last_epochs(training.epochs)]
         # Its threshold and its looks are asked for; answers are those of the float weights.
         export = words(f"export --int8 --ptq --max-recall-drop 100 --second-view {ingredients.SECOND_VIEW}", run)
-        made += [average, Step(run / "export" / "mobilenet_v2-int8-ptq.tflite", export)]
+        made += [
+            mean_step(trained, data, run, epochs=epochs),
+            Step(run / "export" / "mobilenet_v2-int8-ptq.tflite", export),
+        ]
         asked: list[Word] = ["--sets", name, "--model", run, "--out", summarised(name), "--work", WORK / slug]
         asked += ["--whole"] if name in WHOLE else []
         for parts, seeds in ((CHEAP, SEEDS), ((UNJUDGED,), BLOCKS_SEEDS)):

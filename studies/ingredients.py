@@ -171,14 +171,14 @@ def asked_with(training: Training) -> Iterator[tuple[str, range, int]]:
     second look bring is asked of the one with all parts alone."""
     if training.name == ALL:
         yield "last epoch, one look", range(EPOCHS, EPOCHS + 1), 0
-        yield "averaged, one look", _last(EPOCHS), 0
+        yield "averaged, one look", last_epochs(EPOCHS), 0
     for epochs in LONG if training.epochs > EPOCHS else (training.epochs,):
         if epochs <= training.epochs:
-            yield f"{epochs * STEPS} steps", _last(epochs), SECOND_VIEW
+            yield f"{epochs * STEPS} steps", last_epochs(epochs), SECOND_VIEW
 
 
-def _last(epochs: int) -> range:
-    """The last three quarters of so many epochs."""
+def last_epochs(epochs: int) -> range:
+    """The last three quarters of so many epochs, from 1: those whose weights are averaged."""
     return range(epochs // 4 + 1, epochs + 1)
 
 

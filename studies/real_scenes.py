@@ -124,6 +124,15 @@ def steps(data: Path, weights: str = "imagenet") -> list[Step]:
     ]
 
 
+def mean_step(
+    run: Path, data: Path, out: Path, *options: str, epochs: Sequence[str] = ("*",), recall: float = 0.9
+) -> Step:
+    """The mean of a run's epochs. The run itself comes first and says what they are: its best epoch counts twice."""
+    checkpoints = [Files(run / "checkpoints", f"epoch-{some}.keras") for some in epochs]
+    target = words(f"--target-recall {recall} --data", data, "--out", out)
+    return Step(out / "model.keras.json", ["average", run, *checkpoints, *options, *target])
+
+
 def averaged(
     run: Path,
     data: Path,
@@ -134,15 +143,11 @@ def averaged(
     recall: float = 0.9,
     ptq: bool = False,
 ) -> list[Step]:
-    """The mean of a run's epochs, and its int8 file. The run itself comes first and says what they are: its best epoch counts twice."""
+    """The mean of a run's epochs, and its int8 file."""
     scheme = "--ptq" if ptq else "--qat-steps 60"
-    checkpoints = [Files(run / "checkpoints", f"epoch-{some}.keras") for some in epochs]
     looks = words(f"--second-view {second_view}") if second_view else []
     return [
-        Step(
-            out / "model.keras.json",
-            ["average", run, *checkpoints, *options, *words(f"--target-recall {recall} --data", data, "--out", out)],
-        ),
+        mean_step(run, data, out, *options, epochs=epochs, recall=recall),
         Step(
             out / "export" / f"mobilenet_v2-int8-{'ptq' if ptq else 'qat'}.tflite",
             [*words(f"export --int8 {scheme}"), *looks, out],

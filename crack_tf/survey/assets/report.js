@@ -17,7 +17,7 @@
   $("gallery").classList.toggle("limited", data.findings.some(({ limits }) => limits.length));
   $("gallery").classList.toggle("rated", data.findings.some(({ condition }) => condition !== null));
   // What is not known of any finding is said once.
-  const unknown = [["Scale", "mm_per_pixel"], ["Position", "latitude"], ["Time", "time"]]
+  const neverKnown = [["Scale", "mm_per_pixel"], ["Position", "latitude"], ["Time", "time"]]
     .filter(([, field]) => data.findings.every((finding) => finding[field] === null))
     .map(([name]) => name);
   let shown = data.findings;
@@ -302,7 +302,7 @@
       ["Position", place(finding) || "not known"],
       ["Time", finding.time === null ? "not known" : finding.time.replace("T", " ").replace(".000", "").replace("Z", " UTC")],
       ["Id", finding.id],
-    ].filter(([name, value]) => value !== null && !unknown.includes(name));
+    ].filter(([name, value]) => value !== null && !neverKnown.includes(name));
   }
 
   // ----------------------------------------------------------------------------------------------- the gallery
@@ -804,8 +804,8 @@
     if (current) showDecision();
   });
 
-  $("unknown").hidden = !data.findings.length || !unknown.length;
-  $("unknown").textContent = `Not known of any finding: ${unknown.join(", ").toLowerCase()}.`;
+  $("unknown").hidden = !data.findings.length || !neverKnown.length;
+  $("unknown").textContent = `Not known of any finding: ${neverKnown.join(", ").toLowerCase()}.`;
   for (const unit of document.querySelectorAll(".width-unit")) unit.textContent = data.width_unit;
   loadReview();
   showReview();
