@@ -72,7 +72,8 @@ class Tab:
         return getattr(self.page, name)
 
     def texts(self, selector: str) -> list[str]:
-        """Texts of all elements that fit, as seen."""
+        """Texts of all elements that fit, as seen: a card that was just moved is laid out, and has its text, with the next frame."""
+        self.page.evaluate(FRAME)
         return [text.strip() for text in self.page.locator(selector).all_inner_texts()]
 
     def order(self) -> list[str]:
