@@ -29,8 +29,8 @@ def on_one_line(text: str) -> str:
 
 
 def without_name(reason: str, name: str) -> str:
-    """What is wrong with a file, to stand behind its name: "is damaged" of "x.jpg is damaged"."""
-    return reason.removeprefix(f"{name} ")
+    """What is wrong with a file, to stand behind its name and a colon: "damaged" of "x.jpg is damaged"."""
+    return reason.removeprefix(f"{name} ").removeprefix("is ")
 
 
 def not_read(name: str, reason: str) -> str:

@@ -162,7 +162,7 @@ class FolderSource:
             self._paths = list(listing.photographs)
             for trouble in listing.troubles:
                 name = text_of(trouble.path.relative_to(path))
-                self.gaps.append(Gap(name, UNREADABLE, f"{trouble.reason}."))
+                self.gaps.append(Gap(name, UNREADABLE, without_name(f"{trouble.reason}.", name)))
             if listing.others:
                 self.warnings.append(
                     f"{counted(len(listing.others), 'file')} in {self.name} passed over, no photographs by name and content, "

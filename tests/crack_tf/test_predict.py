@@ -127,7 +127,7 @@ def test_a_folder_is_classified_in_order_and_what_cannot_be_read_is_no_clean_pho
     assert main([str(photos), "--model", str(model), "--jobs", "3"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[3] for line in lines[:4]] == ["crack", "no", "crack", "NOT"]
-    assert ": is damaged or truncated" in lines[3]
+    assert ": damaged or truncated" in lines[3]
     assert lines[4] == "4 photographs: 2 crack, 1 no crack, 1 NOT READ; 1 other file passed over"
 
 

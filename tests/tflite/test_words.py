@@ -32,9 +32,9 @@ def test_a_name_is_told_on_one_line_and_stays_as_it_is_where_it_can() -> None:
     assert on_one_line("a\nb\x1b[31m\u2028.jpg") == "a\\nb\\x1b[31m\\u2028.jpg"
 
 
-@pytest.mark.parametrize("reason", ["a\n1.jpg is damaged.", "is damaged."])
+@pytest.mark.parametrize("reason", ["a\n1.jpg is damaged.", "is damaged.", "damaged."])
 def test_what_was_not_read_is_named_once(reason: str) -> None:
-    assert not_read("a\n1.jpg", reason) == "NOT READ  a\\n1.jpg: is damaged."
+    assert not_read("a\n1.jpg", reason) == "NOT READ  a\\n1.jpg: damaged."
 
 
 def test_a_name_whose_bytes_are_no_text_can_be_stored() -> None:

@@ -89,4 +89,4 @@ def test_a_damaged_photograph_of_a_flight_is_named(tmp_path: Path) -> None:
     assert set(site.tiles.photos) == {"IMG_0.jpg", "IMG_1.jpg", "IMG_2.jpg"}
     assert (site.tiles.labels == -1).all()
     assert len(site.notes) == 1
-    assert site.notes[0].startswith("NOT READ  broken.jpg: is not an image")
+    assert site.notes[0].startswith("NOT READ  broken.jpg: not an image")

@@ -98,7 +98,7 @@ def test_a_damaged_photograph_is_named_and_the_code_is_1(
     out = tmp_path / "out"
     assert main(["mine", str(model), "--clean", str(photos), "--out", str(out), "--jobs", "1"]) == 1
     text = capsys.readouterr().out
-    assert "NOT READ  broken.jpg: is not an image" in text
+    assert "NOT READ  broken.jpg: not an image" in text
     assert "1 photograph not read" in text
 
 
@@ -116,7 +116,7 @@ def test_photographs_of_one_name_lose_no_tile_and_what_cannot_be_looked_at_is_na
         assert all((out / mistake.file).is_file() for mistake in mistakes)
         assert len({mistake.photo for mistake in mistakes}) == 3
         assert len(unread) == 1
-        assert unread[0].startswith("NOT READ  gone.jpg: is a link to a file that is not there")
+        assert unread[0].startswith("NOT READ  gone.jpg: a link to a file that is not there")
         next(iter((out / ".photos").iterdir())).write_text("{}")
 
 

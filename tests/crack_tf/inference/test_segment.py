@@ -269,7 +269,7 @@ def test_a_folder_keeps_its_structure_and_lists_what_cannot_be_read(
     assert found["clean.jpg"]["folder"] == "b/clean.jpg"
     assert read_json(out / "b" / "clean.jpg" / "cracks.json")["cracks"] == []
     assert read_json(out / "tiny.png" / "cracks.json")["seams"] is None
-    assert "broken.jpg: is not an image" in capsys.readouterr().out
+    assert "broken.jpg: not an image" in capsys.readouterr().out
 
 
 def test_a_panorama_among_photographs_is_measured_in_pixels_with_a_note(

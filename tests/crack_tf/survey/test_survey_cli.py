@@ -169,8 +169,8 @@ def test_unreadable_photographs_are_gaps_and_never_clean(photos, tmp_path, model
     assert sorted(names) == sorted(path.name for path in photos.iterdir())
     out = capsys.readouterr().out
     # Its name once a line.
-    assert "NOT READ  000.png: is not an image" in out
-    assert "GAP  000.png: unreadable, is not an image" in out
+    assert "NOT READ  000.png: not an image" in out
+    assert "GAP  000.png: unreadable, not an image" in out
     assert "000.png is" not in out
     assert "5 of 6 photographs have a position" in out
     kinds = [
