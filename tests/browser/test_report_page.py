@@ -208,7 +208,8 @@ def test_a_finding_without_a_length_says_what_measures_it(report_of: ReportOf, o
     tab = open_page(report.path)
     tab.click(f".card .open >> nth={place}")
     facts = dict(zip(tab.texts("#facts dt"), tab.texts("#facts dd"), strict=True))
-    assert facts["Length"] == UNMEASURED
+    assert facts["Length"] == "not measured (see How this was made)"
+    assert tab.texts(".how")[0].count(UNMEASURED) == 1
     assert facts["Mean width"] == "not measured"
 
 
@@ -268,6 +269,10 @@ def test_a_low_percentage_beside_confirmed_is_the_classifiers_and_says_who_drew_
         f"12.0 % on its highest tile: {nearly_a_crack}",
         "90.0 % on its highest tile, 2 tiles called cracked",
     ]
+    # On paper the note of a finding says it, where it has one.
+    tab = open_page(write_page(tmp_path, replace(survey, findings=(replace(nearly, note="a note"), called))))
+    tab.emulate_media(media="print")
+    assert tab.texts(".confidence") == ["classifier 12.0 %", "classifier 90.0 %"]
     # The table's page has the card's words.
     table = (ROOT / "docs/findings.md").read_text(encoding="utf-8")
     assert "nearly a crack to the classifier, and drawn by the segmentation model" in table

@@ -285,7 +285,7 @@
       ["Second opinion", `${finding.validation}: ${data.meanings[finding.validation]}`],
       ["Its score", finding.validation_score === null ? null : `${finding.validation_score.toFixed(2)} (${SCORE_OF[finding.length_px === null ? "tiles" : "crack"]})`],
       ["Classifier", `${percent(finding.probability)} on its highest tile${nearly(finding) || `, ${plural(finding.tiles, "tile")} called cracked`}`],
-      ["Length", finding.length_px === null ? data.unmeasured : withRange(finding, "length", 0)],
+      ["Length", finding.length_px === null ? "not measured (see How this was made)" : withRange(finding, "length", 0)],
       ["Maximum width", withRange(finding, "max_width", 2) + (doubt || hole)],
       ["Mean width", withRange(finding, "mean_width", 2) + doubt],
       ["Limits", limitTexts(finding).join("\n") || null],
@@ -336,7 +336,8 @@
     part(".validation").textContent = finding.validation;
     part(".validation").title = data.meanings[finding.validation];
     part(".validation").classList.add(finding.validation);
-    part(".confidence").textContent = part(".confidence").title = `classifier ${percent(finding.probability)}${nearly(finding)}`;
+    part(".confidence").append(`classifier ${percent(finding.probability)}`, textElement("span", nearly(finding)));
+    part(".confidence").title = part(".confidence").textContent;
     part(".file bdi").textContent = finding.photo;
     card.dataset.id = finding.id;
     cards.set(finding.id, card);

@@ -185,7 +185,6 @@ def _data(survey: Survey, entries: Sequence[Mapping[str, Any]], review: Review |
         "review": None if review is None else review.as_json(),
         "width_unit": unit,
         "width_field": f"max_width_{unit}",
-        "unmeasured": UNMEASURED,
         "findings": entries,
     }
 
@@ -325,7 +324,9 @@ def _gaps(survey: Survey) -> str:
     rows = [
         (gap.photo, gap.reason, gap.detail, _place(gap.latitude, gap.longitude), _when(gap.time)) for gap in survey.gaps
     ]
-    table = _table(("Photograph", "Reason", "Detail", "Position", "Time"), rows)
+    heads = ("Photograph", "Reason", "Detail", "Position", "Time")
+    known = [number for number in range(len(heads)) if any(row[number] for row in rows)]
+    table = _table([heads[number] for number in known], [[row[number] for number in known] for row in rows])
     intro = "<p>What these show is not known. They do not count as clean.</p>"
     if len(rows) > _LISTED_GAPS:
         table = f"<details><summary>List of {counted(len(rows), 'gap')}</summary>{table}</details>"
@@ -344,7 +345,7 @@ def _photographs(survey: Survey, review: Review | None) -> str:
         text = found + (f" ({decided})" if decided else "")
         if row["tiles"] is None:
             text = f"not read: {row['gap']}, {row['detail']}"
-        unseen = f"{row['unseen']:.0%}" if row["unseen"] else ""
+        unseen = f"{100 * row['unseen']:.0f} %" if row["unseen"] else ""
         tiles = "" if row["tiles"] is None else f"{row['tiles']:,}"
         told.append((row["photo"], tiles, unseen, text or without[row["photo"]]))
     read = len(survey.photos)
@@ -375,8 +376,11 @@ def _method(survey: Survey, review: Review | None) -> str:
         f"<p>A classifier looked at every tile of every photograph. A second model gave its opinion on what the first one "
         f"found ({escape(meanings)}). The classifier's percentage is its highest probability over the finding's tiles at its first look, "
         f"not calibrated{_called_from(survey)}. Where no tile of a finding is, it is nearly a crack to the classifier, and drawn by the "
-        "segmentation model; the note says whether the classifier agrees when it looks again.</p>"
-        f"<h3>Order of the findings</h3><p>{escape(RULE)}</p><p>{escape(DISCLAIMER)}</p>"
+        "segmentation model; the note says whether the classifier agrees when it looks again, in the middle of what is drawn and from "
+        "farther away. Of an unclear finding the note says how much is drawn: a survey does not count it, "
+        "<code>crack-tf photo segment</code> does. A finding without a length, accepted by a person, is "
+        f"{escape(UNMEASURED)}.</p>"
+        f"<h3>Order of the findings</h3><p>{escape(RULE)}</p>"
         f"<p>Widths below {MIN_PIXELS:g} pixels, those of a mask where the photograph shows no clear line, those of a mark that is short "
         "for its width, and a maximum of more than three times the mean are shown with the word "
         "about: they are not to be trusted. The range behind a length or "
@@ -452,32 +456,45 @@ def _embedding(entries: Sequence[Mapping[str, Any]], one_file: bool) -> str:
     )
 
 
+_UNITS = {"mm": " mm", "m": " m", "s": " s", "deg": "°"}
+_CALLED = {"focal": "focal length", "needs": "width that must be measurable", "every": "time between frames"}
+
+
 def _flatten(value: Mapping[str, Any], start: str = "") -> list[tuple[str, str]]:
-    """Nested settings as rows: "tiles.overlap" -> "0.25"."""
+    """Nested settings as rows: {"tile": {"side_mm": 40}} -> ("tile.side", "40 mm"). The last one names what is not given."""
     rows: list[tuple[str, str]] = []
+    missing = []
     for name, entry in value.items():
-        label = f"{start}{name}"
+        stem, _, last = name.rpartition("_")
+        unit = _UNITS.get(last, "") if stem else ""
+        label = start + (_CALLED.get(stem, stem) if unit else name).replace("_", " ")
         if isinstance(entry, Mapping):
             rows += _flatten(entry, f"{label}.")
-        elif isinstance(entry, (list, tuple)):
-            rows.append((label, ", ".join(map(_written, entry))))
+        elif entry is None:
+            missing.append(label)
         else:
-            rows.append((label, _written(entry)))
-    return rows
+            rows.append((label, _written(entry) + unit))
+    return rows + ([("not given", ", ".join(missing))] if missing else [])
 
 
 def _written(entry: Any) -> str:
+    """As a person reads it; of a list of tables, such as faces, each on a line of its own."""
     if isinstance(entry, bool):
         return "yes" if entry else "no"
     if isinstance(entry, float):
-        return f"{entry:.6g}"
-    return "not given" if entry is None else str(entry)
+        return f"{round(entry, 7):.12g}"  # a place to the centimetre
+    if isinstance(entry, Mapping):
+        given = {name: part for name, part in entry.items() if part is not None}
+        words = {text for text in given.values() if isinstance(text, str)}
+        return ", ".join(text if text in words else f"{label} {text}" for label, text in _flatten(given))
+    if isinstance(entry, (list, tuple)):
+        tables = any(isinstance(part, Mapping) for part in entry)
+        return ("\n" if tables else ", ").join(map(_written, entry))
+    return str(entry)
 
 
 def _pairs(rows: Iterable[tuple[str, str]]) -> str:
-    cells = "".join(
-        f'<tr><th scope="row">{escape(name.replace("_", " "))}</th><td>{escape(text)}</td></tr>' for name, text in rows
-    )
+    cells = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>' for name, text in rows)
     return (
         f'<table class="pairs"><tbody>{cells}</tbody></table>' if cells else '<p class="muted">None were recorded.</p>'
     )

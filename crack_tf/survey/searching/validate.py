@@ -54,7 +54,7 @@ from tflite.device.tiles import Box
 MIN_FOREGROUND = 0.1  # of a tile
 LEFT_OUT = "hardly anything here was taken for concrete, so the second opinion did not look"
 NOT_ASKED = "no segmentation model was asked"
-DOUBTED = "a crack is drawn here, but the classifier does not call it one when it sees it again in the middle and from farther away"
+DOUBTED = "a crack is drawn here, but the classifier does not call it one when it looks again"
 NEARLY_DOUBTED = (
     "a crack is drawn here, but the classifier only nearly calls its tiles cracked, and does not when it looks again"
 )
@@ -66,7 +66,7 @@ SPECKS = "only specks are drawn here, and the classifier is not sure"
 NOTHING = "no crack is drawn here"
 NEARLY = "the classifier only nearly calls its tiles cracked: the segmentation model draws this crack"
 AGREED = ", and the classifier calls it one when it looks again"
-UNCOUNTED = "; {:,.0f} pixels of it are drawn, which photo segment counts and a survey does not"
+UNCOUNTED = "; {:,.0f} pixels drawn, not counted"
 UNCERTAIN_LOGITS = 2.0  # below the threshold
 # Above the threshold. Chosen on training and validation photographs with masks, and on scenes without a crack, where they cost nothing.
 LIKELY_LOGITS, SURE_LOGITS = 0.5, 2.0

@@ -12,7 +12,7 @@ import math
 import re
 import tomllib
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crack_tf.photo.crack import MEASURES, RANGE_COLUMNS
+from crack_tf.photo.faces import RECTANGLE, Face
 from crack_tf.survey.condition import count_states, read_condition
 from crack_tf.survey.findings import CONFIRMED, VALIDATIONS, Finding, Survey, survey_id
 from crack_tf.survey.formats.geojson import write_tables
@@ -263,6 +264,16 @@ def test_many_gaps_are_folded_away_and_all_listed(tmp_path: Path) -> None:
     assert "None: every file was read." in none.text
 
 
+def test_of_files_that_were_not_read_only_what_is_known_has_a_column(tmp_path: Path) -> None:
+    survey = drawn_survey(tmp_path, 1, gaps=2)
+    heads = []
+    for gaps in (survey.gaps, tuple(replace(gap, latitude=None, time=None) for gap in survey.gaps)):
+        html = write_page(tmp_path, replace(survey, gaps=gaps)).read_text(encoding="utf-8")
+        table = html.partition('id="gaps-title"')[2].partition("</thead>")[0]
+        heads.append(re.findall(r'<th scope="col">([^<]*)<', table))
+    assert heads == [["Photograph", "Reason", "Detail", "Position", "Time"], ["Photograph", "Reason", "Detail"]]
+
+
 def test_every_file_is_listed_with_what_was_found_on_it(tmp_path: Path) -> None:
     survey = drawn_survey(tmp_path, 6, photos=6, gaps=3)
     shown = Counter(name for finding in survey.findings for name in finding.seen_on)
@@ -296,6 +307,34 @@ def test_an_empty_survey_has_a_page(tmp_path: Path) -> None:
     found = page(tmp_path, Survey("nothing", "2025-06-01T12:00:00Z", {}, {}, (), (), ()))
     assert "No photograph was searched: there is nothing to draw." in found.text
     assert found.data["findings"] == []
+
+
+def test_settings_read_as_sentences_do(tmp_path: Path) -> None:
+    faces = [
+        asdict(Face(f"pier {number}", RECTANGLE, 48.21019988979399, 16.4203, 164.7, 29.0966, 2.0, 0.5015999999999999))
+        for number in (1, 2)
+    ]
+    settings = {
+        "tile_side": 256,
+        "distance_m": None,
+        "focal_mm": 8.0,
+        "every_s": None,
+        "limits_mm": [0.2, 0.3],
+        "faces": faces,
+    }
+    html = write_page(tmp_path, replace(drawn_survey(tmp_path, 1), settings=settings)).read_text(encoding="utf-8")
+    rows = dict(re.findall(r'<tr><th scope="row">([^<]*)</th><td>([^<]*)</td>', html.partition("<h3>Settings</h3>")[2]))
+    assert {name: rows[name] for name in rows if not name.startswith(("scale", "where"))} == {
+        "tile side": "256",
+        "focal length": "8 mm",
+        "limits": "0.2, 0.3 mm",
+        "faces": "\n".join(
+            f"pier {number}, rectangle, latitude 48.2101999, longitude 16.4203, bottom 164.7 m, heading 29.0966°, "
+            "height 2 m, width 0.5016 m"
+            for number in (1, 2)
+        ),
+        "not given": "distance, time between frames",
+    }
 
 
 def test_the_classifiers_percentage_is_told_with_where_it_calls_a_tile_cracked(tmp_path: Path) -> None:

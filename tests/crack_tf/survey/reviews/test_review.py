@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import fields, replace
+from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -226,7 +227,7 @@ def test_an_accepted_finding_without_a_length_says_why_and_what_measures_it(tmp_
     assert {name for name, note in notes.items() if UNMEASURED in note} == {undrawn[0].id}
     features = read_json(folder / "findings.geojson")["features"]
     assert {one["id"] for one in features if UNMEASURED in (one["properties"]["note"] or "")} == {undrawn[0].id}
-    assert UNMEASURED in (folder / "report.html").read_text(encoding="utf-8")
+    assert escape(UNMEASURED) in (folder / "report.html").read_text(encoding="utf-8")
     # As soon as it is rejected nobody misses a length.
     value["decisions"][undrawn[0].id]["decision"] = "rejected"
     assert UNMEASURED not in apply_review(folder, write_review(tmp_path, value))
