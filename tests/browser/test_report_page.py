@@ -728,8 +728,8 @@ def test_printed_pages_are_full(report_of: ReportOf, open_page: OpenPage, tmp_pa
     more = pages_of(tab.pdf(format="A4", prefer_css_page_size=True))
     few = open_page(write_page(tmp_path, replace(report.survey, findings=())))
     pages = more - pages_of(few.pdf(format="A4", prefer_css_page_size=True))
-    # Lines of two cards, six or seven to a page.
-    assert pages <= 9
+    # Lines of two cards, seven to a page.
+    assert pages <= 8
 
 
 def test_on_paper_tables_stay_tables_and_cards_are_whole(open_page: OpenPage, tmp_path: Path) -> None:
@@ -742,6 +742,7 @@ def test_on_paper_tables_stay_tables_and_cards_are_whole(open_page: OpenPage, tm
     assert tab.evaluate(OVERFLOW)[0] == 0
     displays = "cells => [...new Set(cells.map((cell) => getComputedStyle(cell).display))]"
     assert tab.eval_on_selector_all("table td", displays) == ["table-cell"]
+    assert tab.eval_on_selector_all("table", displays) == ["table"]  # also those that are folded away on screen
     # What is in a line of text is never cut by a page's end, while a grid's rows are.
     assert tab.eval_on_selector_all(".card", displays) == ["inline-block"]
     boxes = [card.bounding_box() for card in tab.locator(".card").all()]
@@ -749,6 +750,28 @@ def test_on_paper_tables_stay_tables_and_cards_are_whole(open_page: OpenPage, tm
     for card in tab.locator(".card").all():
         picture, text = (card.locator(part).bounding_box() for part in (".thumb", ".body"))
         assert picture["x"] + picture["width"] <= text["x"] + 1
+
+
+@pytest.mark.parametrize(("media", "size"), [("screen", WIDE), ("print", (688, 1000)), ("screen", PHONE)])
+def test_the_key_stands_beside_one_map_and_below_two(
+    open_page: OpenPage, tmp_path: Path, media: str, size: tuple[int, int]
+) -> None:
+    survey = drawn_survey(tmp_path, 3)
+    flat = replace(
+        survey,
+        photos=tuple(replace(photo, altitude_m=None) for photo in survey.photos),
+        findings=tuple(replace(finding, altitude_m=None) for finding in survey.findings),
+    )
+    for shown, maps in ((flat, 1), (survey, 2)):
+        tab = open_page(write_page(tmp_path, shown), size)
+        tab.emulate_media(media=media)
+        plots = [plot.bounding_box() for plot in tab.locator(".map .plot").all()]
+        key = tab.locator(".map .legend").bounding_box()
+        assert len(plots) == maps
+        beside = plots[0]["x"] + plots[0]["width"] <= key["x"]
+        assert beside == (maps == 1 and size != PHONE)
+        assert beside or max(plot["y"] + plot["height"] for plot in plots) <= key["y"]
+        assert tab.evaluate(OVERFLOW)[0] == 0
 
 
 # ---------------------------------------------------------------------------------------------------------- groups
