@@ -5,8 +5,9 @@ Where that is one place for all, there are no groups.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from posixpath import dirname
@@ -21,6 +22,7 @@ FACE, FOLDER = "Face", "Folder"
 NO_FACE = "face not known"
 _LISTED = 25  # more are folded away
 _OPEN = "open"
+_ABOUT_GAPS = "A file that was not read counts at the face that the photographs before and after it in its folder show, where that is one."
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Groups:
         kind: FACE or FOLDER.
         names: of the places: that of the first finding first, those without findings last.
         of: by a finding's id, the number of its place in `names`.
-        photos, gaps: how many each place has, by its name; a photograph counts at the face in its middle.
+        photos, gaps: how many each place has, by its name; a photograph counts at the face in its middle, and a file that was not read
+            at that of its neighbours (`_faces_between`).
     """
 
     kind: str
@@ -56,10 +59,23 @@ def _by_face(survey: Survey) -> Groups | None:
         return None
     seen = Counter(places.photos.get(photo.name, NO_FACE) for photo in survey.photos)
     photos = {name: seen[name] for name in (*places.faces, NO_FACE)}
-    # Where a file that was not read was taken is hardly ever known.
-    gaps = {NO_FACE: len(survey.gaps)}
+    gaps = Counter(_faces_between(survey, places.photos))
     where = {finding.id: places.findings.get(finding.id, NO_FACE) for finding in survey.findings}
     return _grouped(FACE, survey, where, photos, gaps)
+
+
+def _faces_between(survey: Survey, faces: Mapping[str, str]) -> Iterator[str]:
+    """Of each file that was not read, which hardly ever says where it was taken, the face of the photographs before and after it in its
+    folder, or of all there where it is the first or last; where these are several, it is not known."""
+    folders: dict[str, list[str]] = {}
+    for name in sorted(photo.name for photo in survey.photos):
+        folders.setdefault(dirname(name), []).append(name)
+    for gap in survey.gaps:
+        read = folders.get(dirname(gap.photo), [])
+        place = bisect_left(read, gap.photo)
+        beside = read[place - 1 : place + 1] if 0 < place < len(read) else read
+        found = {faces.get(name, NO_FACE) for name in beside}
+        yield found.pop() if len(found) == 1 else NO_FACE
 
 
 def _by_folder(survey: Survey) -> Groups | None:
@@ -108,6 +124,8 @@ def groups_table(groups: Groups | None, survey: Survey, review: Review | None) -
         )
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     table = f'<table class="rows" id="groups"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    if groups.kind == FACE and survey.gaps:
+        table += f'<p class="muted">{_ABOUT_GAPS}</p>'
     if len(rows) > _LISTED:
         table = f"<details><summary>{counted(len(rows), groups.kind.lower())}</summary>{table}</details>"
     return table

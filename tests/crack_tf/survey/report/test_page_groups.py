@@ -50,7 +50,7 @@ class Rows(HTMLParser):
 
 
 def table_of(survey: Survey, review: Review | None = None) -> Rows:
-    return Rows(groups_table(groups_of(survey), survey, review))
+    return Rows(groups_table(groups_of(survey), survey, review).partition("</table>")[0])
 
 
 def test_folders_are_counted_apart_and_nothing_is_left_out(tmp_path: Path) -> None:
@@ -122,6 +122,28 @@ def test_findings_are_by_declared_face_where_photographs_look_at_one() -> None:
         ("pier 0", "1", "1", "0"),
         ("pier 2", "0", "0", "0"),
     ]
+
+
+def test_a_file_that_was_not_read_counts_at_the_face_of_its_neighbours() -> None:
+    faces = tuple(wall_face(0.0, 4.0, 4.0, (30.0 * number, 0.0), f"pier {number}") for number in range(2))
+    survey = flown_along(faces)
+    first, second, lost = survey.photos
+    names = {"DCIM/2.jpg": first, "DCIM/4.jpg": first, "DCIM/6.jpg": second, "DCIM/8.jpg": second, "DCIM/9.jpg": lost,
+             "pier 1/2.jpg": second, "pier 1/3.jpg": second}  # fmt: skip
+    known = {
+        "DCIM/3.jpg": "pier 0",
+        "DCIM/7.jpg": "pier 1",
+        **dict.fromkeys(("pier 1/1.jpg", "pier 1/4.jpg"), "pier 1"),
+        # Between two faces, beside one of which nothing is known, the first of several, and of a folder of its own.
+        **dict.fromkeys(("DCIM/5.jpg", "DCIM/8a.jpg", "DCIM/1.jpg", "elsewhere/1.jpg"), NO_FACE),
+    }
+    for gap, face in known.items():
+        photos = tuple(replace(photo, name=name) for name, photo in names.items())
+        torn = replace(survey, photos=photos, findings=(), gaps=(Gap(gap, "unreadable", "torn"),))
+        groups = groups_of(torn)
+        assert groups is not None
+        assert {name: count for name, count in groups.gaps.items() if count} == {face: 1}, gap
+        assert "the photographs before and after it" in groups_table(groups, torn, None)
 
 
 @pytest.mark.parametrize("turned", [False, True])
