@@ -834,6 +834,19 @@ def test_findings_of_several_folders_stand_below_headings_the_worst_first(open_p
     assert walked == expected
 
 
+@pytest.mark.parametrize("faces", [False, True])
+def test_a_finding_says_on_which_face_it_is(open_page: OpenPage, tmp_path: Path, faces: bool) -> None:
+    """A folder is in the photograph's name."""
+    report = grouped(tmp_path, 3)
+    text = report.path.read_text(encoding="utf-8")
+    assert '"faces":false' in text
+    report.path.write_text(text.replace('"faces":false', f'"faces":{str(faces).lower()}'), encoding="utf-8")
+    tab = open_page(report.path)
+    tab.click(".open >> nth=0")
+    facts = dict(zip(tab.texts("#facts dt"), tab.texts("#facts dd"), strict=True))
+    assert facts.get("Face") == (facts["Photograph"].partition("/")[0] if faces else None)
+
+
 def test_the_table_of_groups_leads_to_each_and_counts_decisions(open_page: OpenPage, tmp_path: Path) -> None:
     report = grouped(tmp_path, 12)
     worst, *_ = as_listed(report.survey.findings)

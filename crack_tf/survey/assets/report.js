@@ -296,6 +296,7 @@
       ["Note", finding.note],
       ["Scale", finding.mm_per_pixel === null ? "not known" : `${finding.mm_per_pixel.toFixed(3)} mm per pixel`],
       ["Severity", `${finding.severity.toLocaleString("en-US", { maximumSignificantDigits: 3 })}, number ${finding.rank} of ${data.findings.length}`],
+      ["Face", data.faces ? data.groups[finding.group] : null],
       ["Photograph", finding.photo],
       ["Place in it", `x ${finding.box.x}, y ${finding.box.y}, ${finding.box.w} × ${finding.box.h} pixels`],
       ["Also seen on", others.length ? others.join("\n") : null],

@@ -47,7 +47,7 @@ from crack_tf.survey.photo_list import REVIEW_COLUMNS, photo_rows
 from crack_tf.survey.profiles import plotted, read_lines
 from crack_tf.survey.report.page_certificate import certificate_section
 from crack_tf.survey.report.page_coverage import coverage_section
-from crack_tf.survey.report.page_groups import groups_of, groups_table
+from crack_tf.survey.report.page_groups import FACE, groups_of, groups_table
 from crack_tf.survey.report.page_map import flight_figures
 from crack_tf.survey.report.page_pictures import EMBED_BYTES, PictureShelf
 from crack_tf.survey.report.page_since import growth_words, since_section
@@ -123,7 +123,10 @@ def write_page(
         policy=_policy(style, script),
         style=style,
         script=script,
-        data=_script_json(_data(survey, entries, review) | ({} if groups is None else {"groups": groups.names})),
+        data=_script_json(
+            _data(survey, entries, review)
+            | ({} if groups is None else {"groups": groups.names, "faces": groups.kind == FACE})
+        ),
         title=escape(title_of(survey)),
         source=escape(survey.source),
         flown=_flown(survey),
@@ -306,7 +309,7 @@ def _map(survey: Survey, ranks: Mapping[str, int]) -> str:
     searched = {photo.name for photo in survey.photos}
     lost = sum(gap.latitude is None and gap.photo not in searched for gap in survey.gaps)
     if lost:
-        note += f"{counted(lost, 'gap has no position and is', 'gaps have no position and are')} not drawn. "
+        note += f"{counted(lost, 'file that was not read is', 'files that were not read are')} not drawn: no position is known. "
     more = f'<p class="muted">{note}Larger signs are more severe. Findings at one spot are drawn side by side.</p>'
     return f'<div class="plots">{figures}</div><ul class="legend">{key}</ul>{more}'
 
@@ -329,7 +332,7 @@ def _gaps(survey: Survey) -> str:
     table = _table([heads[number] for number in known], [[row[number] for number in known] for row in rows])
     intro = "<p>What these show is not known. They do not count as clean.</p>"
     if len(rows) > _LISTED_GAPS:
-        table = f"<details><summary>List of {counted(len(rows), 'gap')}</summary>{table}</details>"
+        table = f"<details><summary>List of {counted(len(rows), 'file')}</summary>{table}</details>"
     return intro + table
 
 

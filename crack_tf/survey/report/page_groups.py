@@ -65,8 +65,10 @@ def _by_face(survey: Survey) -> Groups | None:
 
 
 def _faces_between(survey: Survey, faces: Mapping[str, str]) -> Iterator[str]:
-    """Of each file that was not read, which hardly ever says where it was taken, the face of the photographs before and after it in its
-    folder, or of all there where it is the first or last; where these are several, it is not known."""
+    """The face of each file that was not read: it hardly ever says where it was taken, but those before and after it in its folder do.
+
+    Where it is the first or last there, all of them have to be on one face.
+    """
     folders: dict[str, list[str]] = {}
     for name in sorted(photo.name for photo in survey.photos):
         folders.setdefault(dirname(name), []).append(name)

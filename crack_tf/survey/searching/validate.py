@@ -64,8 +64,8 @@ CRUMBS = "the classifier calls this a crack, and hardly anything of one is drawn
 UNSEEN = "the classifier is sure of a crack here, and none is drawn"
 SPECKS = "only specks are drawn here, and the classifier is not sure"
 NOTHING = "no crack is drawn here"
-NEARLY = "the classifier only nearly calls its tiles cracked: the segmentation model draws this crack"
-AGREED = ", and the classifier calls it one when it looks again"
+NEARLY = "nearly a crack to the classifier, and drawn by the segmentation model"
+AGREED = "; the classifier calls it one when it looks again"
 UNCOUNTED = "; {:,.0f} pixels drawn, not counted"
 UNCERTAIN_LOGITS = 2.0  # below the threshold
 # Above the threshold. Chosen on training and validation photographs with masks, and on scenes without a crack, where they cost nothing.

@@ -258,7 +258,7 @@ def test_the_page_is_the_same_when_it_is_written_again(tmp_path: Path) -> None:
 def test_many_gaps_are_folded_away_and_all_listed(tmp_path: Path) -> None:
     survey = drawn_survey(tmp_path, 0, photos=40, gaps=40)
     found = page(tmp_path, survey)
-    assert "List of 40 gaps" in found.text
+    assert "List of 40 files" in found.text
     assert all(gap.photo in found.text for gap in survey.gaps)
     none = page(tmp_path, replace(survey, gaps=()))
     assert "None: every file was read." in none.text

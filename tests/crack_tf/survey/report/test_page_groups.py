@@ -110,7 +110,7 @@ def flown_along(faces: tuple[Face, ...]) -> Survey:
         (Gap("torn.jpg", "unreadable", "is torn"),))  # fmt: skip
 
 
-def test_findings_are_by_declared_face_where_photographs_look_at_one() -> None:
+def test_findings_are_by_declared_face_where_photographs_look_at_one(tmp_path: Path) -> None:
     faces = tuple(wall_face(0.0, 4.0, 4.0, (30.0 * number, 0.0), f"pier {number}") for number in range(3))
     survey = flown_along(faces)
     head, *rows = table_of(survey).rows
@@ -122,6 +122,7 @@ def test_findings_are_by_declared_face_where_photographs_look_at_one() -> None:
         ("pier 0", "1", "1", "0"),
         ("pier 2", "0", "0", "0"),
     ]
+    assert '"faces":true' in write_page(tmp_path, survey).read_text(encoding="utf-8")
 
 
 def test_a_file_that_was_not_read_counts_at_the_face_of_its_neighbours() -> None:
