@@ -112,7 +112,7 @@ def test_photographs_that_show_little_are_counted_without_positions(photos, tmp_
     assert told in page
     assert "nothing found" not in page
     assert "nothing could be seen" in page
-    assert page.count(">100%</td>") == 2
+    assert page.count(">100 %</td>") == 2
     with (tmp_path / "out/photos.csv").open(encoding="utf-8") as stream:
         unseen = {row["photo"]: float(row["unseen"]) for row in csv.DictReader(stream)}
     assert unseen == {f"{number:03d}.png": float(number in (0, 3)) for number in range(6)}
