@@ -25,7 +25,7 @@ from crack_tf.common.version import __version__
 from crack_tf.photo.crack import RANGE_COLUMNS
 from crack_tf.photo.gsd import MIN_PIXELS
 from crack_tf.photo.limits import ANSWERS
-from crack_tf.photo.ranges import is_hole
+from crack_tf.photo.ranges import HOLE, is_hole
 from crack_tf.survey.certificates.certificate import Certificate, read_certificate
 from crack_tf.survey.comparison.since import Since, read_since
 from crack_tf.survey.condition import PROPOSAL, count_states, describe_doubts, table_of
@@ -146,7 +146,7 @@ def write_page(
         + certificate_section(certificate or read_certificate(out, survey)),
         gaps=_gaps(survey),
         photographs=_photographs(survey, review),
-        method=_method(survey, review),
+        method=_method(survey, review, grouped=groups is not None),
         embedding=_embedding(entries, one_file),
     )
     path = out / FILE_NAME
@@ -361,7 +361,10 @@ def _photographs(survey: Survey, review: Review | None) -> str:
     )
 
 
-def _method(survey: Survey, review: Review | None) -> str:
+_GROUPED = " Numbers go through all findings; groups stand one after the other, that of the first finding first."
+
+
+def _method(survey: Survey, review: Review | None, *, grouped: bool) -> str:
     models = [
         (role, ", ".join(f"{name} {value}" for name, value in _flatten(model))) for role, model in survey.models.items()
     ]
@@ -383,11 +386,12 @@ def _method(survey: Survey, review: Review | None) -> str:
         "farther away. Of an unclear finding the note says how much is drawn: a survey does not count it, "
         "<code>crack-tf photo segment</code> does. A finding without a length, accepted by a person, is "
         f"{escape(UNMEASURED)}.</p>"
-        f"<h3>Order of the findings</h3><p>{escape(RULE)}</p>"
-        f"<p>Widths below {MIN_PIXELS:g} pixels, those of a mask where the photograph shows no clear line, those of a mark that is short "
-        "for its width, and a maximum of more than three times the mean are shown with the word "
-        "about: they are not to be trusted. The range behind a length or "
-        "a width holds 95 % of what the photograph and its scale leave open; it takes the drawn line for a crack.</p>"
+        f"<h3>Order of the findings</h3><p>{escape(RULE)}{_GROUPED if grouped else ''}</p>"
+        f"<p>Widths below {MIN_PIXELS:g} pixels, those of a mask where the photograph shows no clear line, and those of a mark that is "
+        "short for its width are shown with the word about: they are not to be trusted. So is a maximum of more than "
+        f"{HOLE:g} times the mean, more often a hole or a spall along the crack; its range begins where that of the mean does. "
+        "The range behind a length or a width holds 95 % of what the photograph and its scale leave open; it takes the drawn line for "
+        "a crack.</p>"
         f"{_about_limits(survey, review)}{_condition(survey, review)}"
         f"<h3>Models</h3>{f'<p>{escape(research)}.</p>' if research else ''}{_pairs(models)}<h3>Settings</h3>{_pairs(settings)}"
     )
@@ -430,6 +434,7 @@ def _about_limits(survey: Survey, review: Review | None) -> str:
     if not limits:
         return ""
     widths = ", ".join(f"{limit:g}" for limit in limits)
+    stated = f"A limit of {widths} mm was" if len(limits) == 1 else f"Limits of {widths} mm were"
     cracks = cracks_of(survey.findings, review)
     rows = []
     for limit in limits:
@@ -437,7 +442,7 @@ def _about_limits(survey: Survey, review: Review | None) -> str:
         rows.append((f"{limit:g} mm", *(f"{answers[answer]:,}" for answer in ANSWERS)))
     counts = _table(("Limit", *(f"{answer[0].upper()}{answer[1:]}" for answer in ANSWERS)), rows)
     return (
-        f"<p>Limits of {widths} mm were stated with --limit-mm. A crack exceeds one where the whole range of its maximum width lies "
+        f"<p>{stated} stated with --limit-mm. A crack exceeds one where the whole range of its maximum width lies "
         "above it and the width is trusted, and is below where the whole range lies below; else, and without a scale, nobody can tell. "
         f"Of {counted(len(cracks), 'crack')}, confirmed or accepted:</p>{counts}{_reviewed(review)}"
     )

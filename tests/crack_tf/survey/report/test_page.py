@@ -357,7 +357,8 @@ def test_widths_are_filtered_in_millimetres_when_there_are_any(tmp_path: Path) -
 
 def test_a_finding_has_its_ranges_widths_and_limits(tmp_path: Path) -> None:
     found = page(tmp_path, drawn_survey(tmp_path, 6, limits=(0.3, 0.8)))
-    assert "Limits of 0.3, 0.8 mm" in found.text
+    assert "Limits of 0.3, 0.8 mm were stated" in found.text
+    assert "A limit of 0.3 mm was stated" in page(tmp_path, drawn_survey(tmp_path, 6, limits=(0.3,))).text
     drawn = [entry for entry in found.data["findings"] if entry["length_px"] is not None]
     others = [entry for entry in found.data["findings"] if entry["length_px"] is None]
     assert drawn

@@ -85,6 +85,7 @@ def test_one_folder_has_no_groups(tmp_path: Path) -> None:
     html = write_page(tmp_path, survey).read_text(encoding="utf-8")
     assert '"group' not in html.partition('id="survey-data">')[2].partition("</script>")[0]
     assert 'id="groups"' not in html
+    assert "groups stand" not in html
 
 
 def test_many_folders_are_folded_away(tmp_path: Path) -> None:
@@ -122,7 +123,9 @@ def test_findings_are_by_declared_face_where_photographs_look_at_one(tmp_path: P
         ("pier 0", "1", "1", "0"),
         ("pier 2", "0", "0", "0"),
     ]
-    assert '"faces":true' in write_page(tmp_path, survey).read_text(encoding="utf-8")
+    html = write_page(tmp_path, survey).read_text(encoding="utf-8")
+    assert '"faces":true' in html
+    assert "groups stand one after the other" in html
 
 
 def test_a_file_that_was_not_read_counts_at_the_face_of_its_neighbours() -> None:
