@@ -161,7 +161,7 @@ def test_transparent_tiles_are_not_searched_and_their_edge_is_no_crack(
     assert found.findings == ()
     assert found.photos[0].tiles == len(record["tiles"])
     assert found.photos[0].transparent == record["transparent"]
-    assert "1 photograph is transparent in part, ortho.png by 56%: nothing is known" in capsys.readouterr().out
+    assert "1 photograph is transparent in part, ortho.png by 56 %: nothing is known" in capsys.readouterr().out
     with (tmp_path / "found/photos.csv").open(newline="") as stream:
         assert float(next(csv.DictReader(stream))["unseen"]) >= 0.562
 

@@ -285,7 +285,7 @@ def _limit(order: Order, laid: int, exhausted: bool, unusable: Counter[str], ful
     if order.cracks is not None or laid >= MOST_CRACKS:
         return "as many as wanted"
     share = SHARE if laid > LEAST_CRACKS + _EACH else LEAST_SHARE
-    return f"as many as fit into {share:.0%} of the time that the survey took"
+    return f"as many as fit into {100 * share:.0f} % of the time that the survey took"
 
 
 def _told(reasons: Counter[str]) -> str:

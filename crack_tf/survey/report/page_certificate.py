@@ -41,7 +41,7 @@ def certificate_section(certificate: Certificate | None) -> str:
 
 
 def _legend() -> str:
-    drawn = {"faint": "dotted", "middle": "coloured", "dark": "black"}
+    drawn = {"faint": "dotted", "middle": "coloured", "dark": "plain"}
     return ", ".join(
         f"{name} cracks {drawn[name]} ({100 * level:.0f} % of the light)" for name, level in LEVELS.items()
     )

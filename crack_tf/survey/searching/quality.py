@@ -130,7 +130,7 @@ def told_of_none(photo: PhotoRecord) -> str:
     unseen = share_without_sight(photo) or 0
     if unseen <= MUCH:
         return "nothing found"
-    return "nothing could be seen" if unseen > _ALL else f"nothing found; {unseen:.0%} not seen"
+    return "nothing could be seen" if unseen > _ALL else f"nothing found; {100 * unseen:.0f} % not seen"
 
 
 def warn_of_unseen(photos: Sequence[PhotoRecord]) -> list[str]:
@@ -139,7 +139,8 @@ def warn_of_unseen(photos: Sequence[PhotoRecord]) -> list[str]:
     if partly := [photo for photo in photos if photo.transparent]:
         told = counted(len(partly), "photograph is", "photographs are")
         found.append(
-            f"{told} transparent in part, {partly[0].name} by {partly[0].transparent:.0%}: nothing is known of what is not shown there."
+            f"{told} transparent in part, {partly[0].name} by {100 * partly[0].transparent:.0f} %: nothing is known of what is not "
+            "shown there."
         )
     return [*found, *_warn_of_blurred(photos)]
 

@@ -68,7 +68,7 @@ def test_what_cannot_be_seen_is_a_share_of_the_concrete(patches: str | None, sha
     [
         (None, "nothing found"),
         ("gg/gd", "nothing found"),
-        ("gd/dd", "nothing found; 75% not seen"),
+        ("gd/dd", "nothing found; 75 % not seen"),
         ("bd/nd", "nothing could be seen"),
     ],
 )
