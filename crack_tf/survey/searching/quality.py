@@ -139,8 +139,8 @@ def warn_of_unseen(photos: Sequence[PhotoRecord]) -> list[str]:
     if partly := [photo for photo in photos if photo.transparent]:
         told = counted(len(partly), "photograph is", "photographs are")
         found.append(
-            f"{told} transparent in part, {partly[0].name} by {100 * partly[0].transparent:.0f} %: nothing is known of what is not "
-            "shown there."
+            f"{told} transparent in part, {partly[0].name} by {100 * (partly[0].transparent or 0):.0f} %: nothing is known of what is "
+            "not shown there."
         )
     return [*found, *_warn_of_blurred(photos)]
 
