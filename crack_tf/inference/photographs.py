@@ -36,7 +36,7 @@ from crack_tf.photo.joining import join_cracks
 from crack_tf.photo.marks import Marks, tell_apart
 from crack_tf.photo.overlay import draw_cracks
 from tflite.arguments import check_path, is_whole
-from tflite.device.tiles import MIN_SIDE, Box, training_side
+from tflite.device.tiles import Box, refuse_small, training_side
 from tflite.errors import CrackError, ImageError
 from tflite.images import Picture, load_picture, resize_rgb
 from tflite.metrics import sigmoid
@@ -344,9 +344,7 @@ class PhotoModel(ABC, Generic[Answer]):
             if path.is_dir():
                 return Answers(_inside(path), partial(self._one, **settings))
             picture = load_picture(path)
-            height, width = picture.pixels.shape[:2]
-            if min(height, width) < MIN_SIDE:
-                raise ImageError(f"{path} has {width}x{height} pixels: too small to show anything.")
+            refuse_small(path, picture.pixels.shape)
             return self._answer(path.name, picture, **settings)
         if isinstance(photo, Iterable) and not isinstance(photo, bytes | bytearray | memoryview):
             flat: Iterator[Any] = _flat(photo)
@@ -573,6 +571,5 @@ def _file_of(path: Path, shipped: Iterable[str]) -> Path:
 def _checked(image: np.ndarray) -> np.ndarray:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise CrackError(f"photo is an array {image.dtype} {image.shape}: give uint8 (height, width, 3), RGB.")
-    if min(image.shape[:2]) < MIN_SIDE:
-        raise ImageError(f"photo has {image.shape[1]}x{image.shape[0]} pixels: too small to show anything.")
+    refuse_small("photo", image.shape)
     return np.ascontiguousarray(image)

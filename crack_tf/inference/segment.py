@@ -57,7 +57,7 @@ from crack_tf.photo.measure import Drawing, find_scale, min_length, write_cracks
 from crack_tf.photo.measure_config import FILES, RECORD, MeasureConfig
 from crack_tf.photo.overlay import ABOUT_WORDS
 from tflite.arguments import check_types
-from tflite.device.tiles import MAX_OVERLAP
+from tflite.device.tiles import MAX_OVERLAP, refuse_small
 from tflite.drawn import marked
 from tflite.errors import CrackError, ImageError
 from tflite.files import atomic_path, read_json, sha256_file, write_csv, write_json
@@ -356,6 +356,7 @@ def handle(place: Place, session: Session, pool: SegmenterPool, title: str) -> d
         data, file = read_file(photo.path)
         picture = decode_picture(data, photo.name)
         pixels = picture.pixels
+        refuse_small(photo.name, pixels.shape)
         started = time.perf_counter()
         scale, note = _scale_of(place, config, pixels.shape)
     except OSError as error:

@@ -21,8 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from crack_tf.inference.second_look import is_doubted
-from tflite.device.tiles import MIN_SIDE, Box, scaled_side, tile_boxes, training_mm, training_side
-from tflite.errors import ImageError
+from tflite.device.tiles import Box, refuse_small, scaled_side, tile_boxes, training_mm, training_side
 from tflite.images import decode_picture, header_pixels, load_picture, resize_rgb
 from tflite.metrics import sigmoid
 from tflite.runtime import Classifier
@@ -188,8 +187,7 @@ class PhotoClassifier:
         with self.room(header_pixels(path)):
             picture = load_picture(path) if data is None else decode_picture(data, str(path))
             height, width = picture.pixels.shape[:2]
-            if min(height, width) < MIN_SIDE:
-                raise ImageError(f"{path} has {width}x{height} pixels: too small to show anything.")
+            refuse_small(path, (height, width))
             boxes = photo_boxes(width, height, self.side_for(mm_per_pixel), self.overlap)
             shown = boxes_with_pixels(boxes, picture.opaque, str(path))
             tiles = tuple(self.score(picture.pixels, shown, advance))

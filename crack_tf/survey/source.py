@@ -21,7 +21,7 @@ from crack_tf.survey.geometry.camera import Locator, Shot
 from tflite.checked import CheckError, checked
 from tflite.device.journal import FILE_NAME as JOURNAL
 from tflite.device.journal import JournalContent, PositiveLine, read_journal, read_tile
-from tflite.device.tiles import MIN_SIDE, Box
+from tflite.device.tiles import Box, refuse_small
 from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes, sha256_file
 from tflite.images import SUFFIXES, decode_picture, decode_rgb, header_pixels
@@ -207,8 +207,7 @@ class FolderSource:
             raise ImageError(f"{name} cannot be read: {error.strerror}.") from None
         picture = decode_picture(data, name)
         height, width = picture.pixels.shape[:2]
-        if min(height, width) < MIN_SIDE:
-            raise ImageError(f"{name} has {width}x{height} pixels: too small to show anything.")
+        refuse_small(name, (height, width))
         shot = self._locator.of_file(data, width, height, name)
         return Frame(file.sha256, picture.pixels, shot, opaque=picture.opaque)
 

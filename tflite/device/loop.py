@@ -18,7 +18,7 @@ from tflite.device.frames import Frame, Progress, Source
 from tflite.device.gps import Gps
 from tflite.device.hook import Action
 from tflite.device.journal import Journal, iso_time
-from tflite.device.tiles import MIN_SIDE, Box, tile_boxes
+from tflite.device.tiles import Box, refuse_small, tile_boxes
 from tflite.errors import ImageError
 from tflite.images import Picture, resize_rgb
 from tflite.measure import peak_rss_mb
@@ -176,8 +176,7 @@ class Loop:
         try:
             picture = frame.load()
             height, width = picture.pixels.shape[:2]
-            if min(height, width) < MIN_SIDE:
-                raise ImageError(f"{frame.name} has {width}x{height} pixels: too small to show anything.")
+            refuse_small(frame.name, (height, width))
             boxes = self._boxes(frame, picture)
         except ImageError as error:
             self._journal.gap(frame.name, {**told, "reason": str(error), **size})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tflite.errors import CrackError
+from tflite.errors import CrackError, ImageError
 
 if TYPE_CHECKING:
     from tflite.sidecar import Sidecar
@@ -35,6 +35,21 @@ class Box:
     def as_json(self) -> dict[str, int]:
         """The journal's form: x, y, w, h."""
         return {"x": self.x, "y": self.y, "w": self.w, "h": self.h}
+
+
+def refuse_small(name: object, shape: tuple[int, ...]) -> None:
+    """Refuse a picture that is too small to show concrete.
+
+    Args:
+        name: of the picture, for the message.
+        shape: of its pixels: height, width.
+
+    Raises:
+        ImageError: if a side has less than `MIN_SIDE` pixels.
+    """
+    height, width = shape[:2]
+    if min(height, width) < MIN_SIDE:
+        raise ImageError(f"{name} has {width}x{height} pixels: too small to show anything.")
 
 
 def tile_boxes(width: int, height: int, side: int, overlap: float = 0.0) -> list[Box]:

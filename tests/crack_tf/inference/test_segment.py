@@ -252,19 +252,23 @@ def test_a_run_that_counted_stains_as_cracks_is_not_gone_on_with(
     assert call(photo, "--model", model, "--out", tmp_path / "out", "--overwrite") == 0
 
 
+@pytest.mark.parametrize("foreground", ["none", "auto"])
 def test_a_folder_keeps_its_structure_and_lists_what_cannot_be_read(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    foreground: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = tmp_path / "DCIM"
     (source / "b").mkdir(parents=True)
-    Image.fromarray(dark_photo(5, 7)).save(source / "tiny.png")
+    Image.fromarray(dark_photo(16, 20)).save(source / "tiny.png")
+    Image.fromarray(dark_photo(2, 300)).save(source / "strip.png")
     Image.fromarray(np.full((40, 90, 3), 200, np.uint8)).save(source / "b" / "clean.jpg")
     (source / "broken.jpg").write_bytes(b"no image")
     out = tmp_path / "out"
-    assert call(source, "--model", model, "--out", out) == 1
+    assert call(source, "--model", model, "--out", out, "--foreground", foreground) == 1
     found = {Path(row["photo"]).name: row for row in rows(out)}
-    assert found["broken.jpg"]["status"] == "unreadable"
-    assert found["broken.jpg"]["cracks"] == ""
+    for name in ("broken.jpg", "strip.png"):
+        assert found[name]["status"] == "unreadable"
+        assert found[name]["cracks"] == ""
+    assert "300x2 pixels: too small" in found["strip.png"]["reason"]
     assert found["clean.jpg"]["cracks"] == "0"
     assert found["clean.jpg"]["folder"] == "b/clean.jpg"
     assert read_json(out / "b" / "clean.jpg" / "cracks.json")["cracks"] == []
