@@ -30,6 +30,7 @@ from crack_tf.inference.predictor import load_predictor
 from crack_tf.models.backend import use_tensorflow
 from crack_tf.survey.findings import CONFIRMED, Finding, Survey, read_survey, survey_id
 from crack_tf.survey.reviews.review import ACCEPTED, REJECTED, Decision, Review, carried
+from crack_tf.survey.searching.validate import SURE_LOGITS, UNCERTAIN_LOGITS
 from tflite.arguments import check_path
 from tflite.errors import CrackError
 from tflite.files import atomic_path, sha256_file, write_csv, write_json
@@ -132,16 +133,24 @@ def _of_survey(config: AdaptConfig, base: Base, count: int) -> tuple[list[Sugges
         raise CrackError(f"--suggest: every finding of {config.source} is decided, and no photograph is without one.")
     border = base.device.threshold.logit
 
+    def answer(finding: Finding) -> float:
+        return logit(min(max(finding.probability, 1e-6), 1 - 1e-6))
+
     def doubt(finding: Finding) -> tuple[bool, float]:
         # Where the two networks contradict each other, or neither is sure.
-        return finding.validation == CONFIRMED, abs(logit(min(max(finding.probability, 1e-6), 1 - 1e-6)) - border)
+        return finding.validation == CONFIRMED, abs(answer(finding) - border)
 
     chosen = _spread(sorted(open_ones, key=doubt), [finding.photo for finding in sorted(open_ones, key=doubt)])
     photos = clean[: max(1, round(_CLEAN_SHARE * count))]
     found = [Suggestion(0, "photograph", name, "", None, "no finding on it: is it free of cracks?") for name in photos]
     found += [
         Suggestion(
-            0, "finding", finding.photo, finding.id, finding.probability, f"{finding.validation}; the model is not sure"
+            0,
+            "finding",
+            finding.photo,
+            finding.id,
+            finding.probability,
+            f"{finding.validation}; {how_sure(answer(finding), border)}",
         )
         for finding in chosen
     ]
@@ -192,11 +201,22 @@ def _of_photographs(
     ]
     for number, place in enumerate(places):
         probability = float(sigmoid(float(logits[place])))
-        why = "the model is not sure, and has few like it"
+        why = f"{how_sure(float(logits[place]), border)}, and has few like it"
         rows.append(
             Suggestion(len(rows) + 1, "tile", site.tiles.photos[int(place)], _tile_name(number), probability, why)
         )
     return rows, partial(_write_sheets, site.tiles.take(places)), site.notes
+
+
+def how_sure(answer: float, border: float) -> str:
+    """Whether the model is sure, as a survey takes it: where all is plain to it, what it is sure of is suggested, too.
+
+    Args:
+        answer: its logit.
+        border: the threshold's.
+    """
+    unsure = border - UNCERTAIN_LOGITS <= answer < border + SURE_LOGITS
+    return "the model is not sure" if unsure else "the model is sure"
 
 
 def most_different(features: np.ndarray, count: int) -> np.ndarray:

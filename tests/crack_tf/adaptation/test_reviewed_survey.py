@@ -13,7 +13,7 @@ from PIL import Image
 from crack_tf.adapt import main
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.sources import REVIEW, kind_of, read_site
-from crack_tf.adaptation.suggesting import most_different
+from crack_tf.adaptation.suggesting import how_sure, most_different
 from crack_tf.adaptation.tiles import ASSUMED, PERSON
 from crack_tf.survey.findings import Survey, survey_id, write_survey
 from crack_tf.survey.reviews.review import ACCEPTED, FORMAT, REJECTED, UNDECIDED, keep_review, read_review
@@ -168,6 +168,29 @@ def test_the_most_different_come_first() -> None:
     assert set(most_different(features, 3).tolist()) in ({0, 4, 3}, {0, 2, 3})
     assert len(most_different(features, 9)) == 5
     assert len(most_different(features, 0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (-5.0, "the model is sure"),
+        (-2.5, "the model is not sure"),
+        (0.9, "the model is not sure"),
+        (12.0, "the model is sure"),
+    ],
+)
+def test_a_suggestion_does_not_call_a_sure_answer_unsure(answer: float, told: str) -> None:
+    assert how_sure(answer, border=-0.6) == told
+
+
+def test_the_reason_of_a_suggested_finding_goes_with_its_probability(survey: Survey, tmp_path: Path) -> None:
+    plain, doubtful, *rest = survey.findings
+    findings = (replace(plain, probability=0.999999), replace(doubtful, probability=0.36), *rest)
+    write_survey(tmp_path / "found", replace(survey, findings=findings))
+    assert main([str(tmp_path / "found"), "--suggest", "99", "--out", str(tmp_path / "look")]) == 0
+    why = {row["name"]: row["why"] for row in read_csv(tmp_path / "look" / "suggested.csv")}
+    assert why[plain.id] == f"{plain.validation}; the model is sure"
+    assert why[doubtful.id] == f"{doubtful.validation}; the model is not sure"
 
 
 def test_a_photograph_of_a_survey_has_no_probability_since_none_was_kept(
