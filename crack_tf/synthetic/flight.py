@@ -321,7 +321,7 @@ def _exif(plan: Plan, shot: Shot, with_position: bool) -> Image.Exif:
     exif[0x010F], exif[0x0110] = _MAKER, "drawn from a seed"
     local = shot.time + timedelta(hours=2)
     diagonal = math.hypot(plan.width, plan.height)
-    focal_35mm = round(plan.distance_m * 1000 * math.hypot(36, 24) / (plan.mm_per_pixel * diagonal))
+    focal_35mm = round(plan.focal_35mm)
     # The equivalent focal length is a whole number: the distance makes up for its rounding.
     distance = true_mm_per_pixel(plan, shot) * diagonal * focal_35mm / math.hypot(36, 24) / 1000
     taken = exif.get_ifd(0x8769)

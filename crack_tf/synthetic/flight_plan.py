@@ -95,6 +95,8 @@ class Plan:
 
         if not 0 <= self.pitch_deg <= 15:  # beyond, three standard deviations no longer look at a wall
             raise CrackError(f"--pitch-deg {self.pitch_deg:g}: choose from 0 to 15 degrees.")
+        if not 0 <= self.gps_noise_m <= 100:
+            raise CrackError(f"--gps-noise-m {self.gps_noise_m:g}: choose from 0 to 100 m.")
         if self.laser_noise_m is not None and not 0 <= self.laser_noise_m <= 1:
             raise CrackError(f"--laser-noise-m {self.laser_noise_m:g}: choose from 0 to 1 m.")
         if self.missed + self.blurred + self.far >= self.photographs:
@@ -116,6 +118,11 @@ class Plan:
                 raise CrackError(f"{option} {value:g}: choose from 0 to {most:g} degrees.")
         if not 0.5 <= self.distance_m <= 100:
             raise CrackError(f"--distance-m {self.distance_m:g}: choose from 0.5 to 100 m.")
+        if not 1 <= self.focal_35mm <= 60_000:  # EXIF keeps whole millimetres in 16 bits
+            raise CrackError(
+                f"--mm-per-pixel {self.mm_per_pixel:g} at --distance-m {self.distance_m:g}: no lens draws that: on 35 mm film it "
+                f"would have {self.focal_35mm:.3g} mm. Choose others."
+            )
         low, high = self.widths_px
         if not 0.3 <= low <= high <= 60:
             raise CrackError(f"--widths-px {low:g},{high:g}: give the least and the greatest, from 0.3 to 60 pixels.")
@@ -134,6 +141,11 @@ class Plan:
                 raise CrackError(
                     f"{option} {text}: give millimetres from 0 to {most * self.mm_per_pixel:g}, {most} pixels."
                 )
+
+    @property
+    def focal_35mm(self) -> float:
+        """Focal length on 35 mm film of a lens that shows as much, by the diagonal."""
+        return self.distance_m * 1000 * math.hypot(36, 24) / (self.mm_per_pixel * math.hypot(self.width, self.height))
 
     @property
     def sides(self) -> int:

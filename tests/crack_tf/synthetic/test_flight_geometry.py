@@ -162,6 +162,9 @@ def test_photographs_say_what_the_gimbal_says_and_the_truth_what_is():
         ({"widths_px": (5.0, 3.0)}, "--widths-px"),
         ({"darkness": (0.0, 2.0)}, "--darkness"),
         ({"far": 30}, "--far"),
+        ({"gps_noise_m": math.nan}, "--gps-noise-m nan: choose from 0 to 100 m"),
+        ({"mm_per_pixel": 1e-30}, "--mm-per-pixel 1e-30 at --distance-m .*: no lens draws that"),
+        ({"mm_per_pixel": 9000.0, "distance_m": 100.0}, "--mm-per-pixel 9000 at --distance-m 100: no lens"),
     ],
 )
 def test_a_flight_that_cannot_be_flown_is_refused(change, option):
