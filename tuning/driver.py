@@ -83,8 +83,6 @@ def make_plan(config: TuneConfig, out: Path, model: str, question: Question, wei
 
     task = task_of(model)
     teacher = TrainConfig(model=model, teacher=config.teacher).teacher  # a run folder stands for its model
-    if teacher is not None and not Path(teacher).is_file():
-        raise CrackError(f"--teacher {config.teacher}: no such file. Name a trained .keras, or its run folder.")
     if teacher is not None:
         check_teacher(teacher)
     data = config.data or DEFAULT_DATA[task.name]

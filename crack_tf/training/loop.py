@@ -30,7 +30,7 @@ from crack_tf.models.keras_models import MODEL_FILE, load_keras
 from crack_tf.training.config import TrainConfig
 from crack_tf.training.curves import history_curves
 from crack_tf.training.losses import CellLoss, make_loss
-from crack_tf.training.origins import origin_of, sidecars_of
+from crack_tf.training.origins import origin_of, require_trained, sidecars_of
 from crack_tf.training.runs import OUTPUT, Run, begin, begun_from, check_out, check_same_run, read_history
 from crack_tf.training.tasks import ALL, Choice, Task, task_of
 from crack_tf.training.teacher import Teacher, load_teacher
@@ -298,6 +298,7 @@ def initial_model(config: TrainConfig) -> Any:
         values = spec.hyperparameters | hyperparameters
         spec.pretrained(keras, model, config.weights, image_size=config.image_size, **values)
     if config.init_from:
+        require_trained("--init-from", config.init_from)
         earlier = load_keras(config.init_from)
         try:
             model.set_weights(earlier.get_weights())

@@ -29,12 +29,24 @@ def sidecars_of(paths: Iterable[str | Path | None]) -> list[Sidecar]:
     return [read_sidecar(path) for path in paths if path and sidecar_path(path).is_file()]
 
 
+def require_trained(option: str, path: str) -> None:
+    """Refuse a model that is nowhere, before anything is made ready for it.
+
+    Args:
+        option: that names it, such as "--teacher".
+        path: of its `.keras` file.
+    """
+    if not Path(path).is_file():
+        raise CrackError(f"{option} {path}: no such file. Name a trained .keras, or its run folder.")
+
+
 def check_teacher(path: str) -> None:
-    """Refuse a `.keras` file as a teacher whose sidecar, if it has one, says that it cannot be one.
+    """Refuse a `.keras` file as a teacher that is missing, or whose sidecar, if it has one, says that it cannot be one.
 
     Raises:
-        CrackError: if it draws masks or was made elsewhere.
+        CrackError: if it is missing, draws masks or was made elsewhere.
     """
+    require_trained("--teacher", path)
     for sidecar in sidecars_of((path,)):
         if sidecar.adopted:
             raise CrackError(

@@ -19,8 +19,8 @@ def load_teacher(path: str, share: float) -> Teacher:
     """A teacher from its `.keras` file.
 
     Raises:
-        ModelFileError: if it is missing or damaged.
-        CrackError: if it is no classifier that takes and answers what this project's do.
+        ModelFileError: if it is damaged.
+        CrackError: if it is missing, or no classifier that takes and answers what this project's do.
     """
     check_teacher(path)
     model = load_keras(path)

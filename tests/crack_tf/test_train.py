@@ -89,6 +89,8 @@ def test_what_cannot_begin_deletes_no_earlier_run_and_leaves_none(
         ["--weights", str(damaged)],
         ["--weights", str(tmp_path / "none.h5")],
         ["--weights", "none", "--teacher", str(damaged)],
+        ["--weights", "none", "--teacher", "nowhere.keras"],
+        ["--init-from", "nowhere.keras"],
         ["--weights", "none", "--val-limit", "1"],
     ):
         command = [*tiny, *wrong]
@@ -98,6 +100,8 @@ def test_what_cannot_begin_deletes_no_earlier_run_and_leaves_none(
         assert not (tmp_path / "new").exists()
     told = capsys.readouterr().err
     assert "damaged.keras is not a whole .keras model" in told
+    for option in ("--teacher", "--init-from"):
+        assert f"{option} nowhere.keras: no such file. Name a trained .keras, or its run folder." in told
     assert "--val-limit 1 leaves tiles of one class" in told
 
 
