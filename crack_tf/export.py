@@ -25,7 +25,7 @@ from types import ModuleType
 from crack_tf.common.called_module import make_callable
 from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.quantisation.config import MEASURE_SPLITS, ExportConfig, ExportResult
-from tflite.cli import Parser, named_path, non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import Parser, any_float, named_path, non_negative_int, positive_float, positive_int, run_main
 from tflite.convert import FLOAT_SCHEMES, INPUT_DTYPES
 from tflite.errors import CrackError
 
@@ -87,11 +87,11 @@ def make_parser() -> argparse.ArgumentParser:
     add("--measure-limit", type=positive_int, default=None, help="compare on at most this many tiles")
     add(
         "--max-recall-drop",
-        type=float,
+        type=any_float,
         default=0.1,
         help="points of recall a classifier may lose (default: 0.1; 100 accepts anything)",
     )
-    add("--max-f1-drop", type=float, default=1.0, help="points of F1 a segmentation model may lose (default: 1)")
+    add("--max-f1-drop", type=any_float, default=1.0, help="points of F1 a segmentation model may lose (default: 1)")
     add("--threads", type=positive_int, default=None, help="for measuring (default: all cores)")
     add("--out", type=named_path, default=None, help="folder (default: RUN/export)")
     add("--resume", action="store_true", help="go on with an interrupted QAT; finished files are kept")

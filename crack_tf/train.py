@@ -20,7 +20,16 @@ from crack_tf.data.policies import POLICIES, POLICY_HELP
 from crack_tf.models import get_model
 from crack_tf.training.config import OPTIMIZERS, PRECISIONS, SCHEDULES, TrainConfig
 from crack_tf.training.runs import Run, check_out
-from tflite.cli import Parser, count_or_share, fraction, non_negative_int, positive_float, positive_int, run_main
+from tflite.cli import (
+    Parser,
+    any_float,
+    count_or_share,
+    fraction,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    run_main,
+)
 from tflite.errors import CrackError
 from tflite.extras import require
 
@@ -60,7 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--loss", default="bce", help="bce, or for masks also dice, tversky, or a sum such as bce+dice")
     add("--positive-weight", type=positive_float, default=1.0, help="weight of cracked tiles or pixels in bce")
     add("--negative-weight", type=positive_float, default=1.0, help="weight of clean tiles or pixels in bce")
-    add("--augmentation", type=float, default=1.0, help="strength: 1 is the study's, 0 none")
+    add("--augmentation", type=any_float, default=1.0, help="strength: 1 is the study's, 0 none")
     add(
         "--adverse",
         type=fraction,
@@ -81,7 +90,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add(
         "--mask-weight",
-        type=float,
+        type=any_float,
         default=0.0,
         help="what masks teach a classifier beside the label, where in the tile the crack is, counts so much (default: 0)",
     )

@@ -212,6 +212,18 @@ def test_argparse_is_for_verbs() -> None:
     assert parse - verbs() - PARSING == set()
 
 
+def test_a_number_of_an_option_is_read_by_a_type_that_says_how_to_write_it() -> None:
+    bare = [
+        f"{name}: {ast.unparse(node.args[0])}"
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and node.args and ast.unparse(node.args[0]).startswith("'--")
+        for word in node.keywords
+        if word.arg == "type" and ast.unparse(word.value) in ("int", "float")
+    ]
+    assert bare == []
+
+
 def test_options_go_no_further_than_a_verbs_run() -> None:
     taken = set()
     for name, tree in modules().items():

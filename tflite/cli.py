@@ -201,6 +201,11 @@ def positive_float(text: str) -> float:
     return float(value)
 
 
+def any_float(text: str) -> float:
+    """argparse type: a number. Which ones are possible is for the verb's configuration to say."""
+    return float(_number(text, float))
+
+
 def clock_offset(text: str) -> float:
     """argparse type: seconds by which a clock is slow, negative where it is fast; decades at most, as of one that was never set."""
     value = _number(text, float)

@@ -31,7 +31,7 @@ from __future__ import annotations
 import argparse
 
 from crack_tf.synthetic.flight_plan import SHAPES, Plan
-from tflite.cli import named_path, non_negative_int, positive_float, positive_int
+from tflite.cli import any_float, named_path, non_negative_int, positive_float, positive_int
 from tflite.words import counted
 
 
@@ -57,12 +57,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--mm-per-pixel", type=positive_float, default=default.mm_per_pixel, help=f"({default.mm_per_pixel})"
     )
     parser.add_argument(
-        "--gps-noise-m", type=float, default=default.gps_noise_m, help=f"standard deviation ({default.gps_noise_m})"
+        "--gps-noise-m",
+        type=any_float,
+        default=default.gps_noise_m,
+        help=f"standard deviation ({default.gps_noise_m})",
     )
     parser.add_argument(
-        "--laser-noise-m", type=float, metavar="M", help="standard deviation of a laser's range (default: no laser)"
+        "--laser-noise-m",
+        type=any_float,
+        metavar="M",
+        help="standard deviation of a laser's range (default: no laser)",
     )
-    parser.add_argument("--pitch-deg", type=float, default=0.0, help="standard deviation of the camera's pitch (0)")
+    parser.add_argument("--pitch-deg", type=any_float, default=0.0, help="standard deviation of the camera's pitch (0)")
     parser.add_argument("--missed", type=non_negative_int, default=0, help="photographs that were not taken (0)")
     parser.add_argument("--blurred", type=non_negative_int, default=0, help="photographs smeared by motion (0)")
     parser.add_argument("--far", type=non_negative_int, default=0, help="photographs from twice the distance (0)")
@@ -73,10 +79,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--distance-m", type=positive_float, default=default.distance_m, help=f"({default.distance_m:g})"
     )
     parser.add_argument(
-        "--facing-deg", type=float, default=0.0, help="standard deviation of looking left or right of square (0)"
+        "--facing-deg", type=any_float, default=0.0, help="standard deviation of looking left or right of square (0)"
     )
     parser.add_argument(
-        "--gimbal-noise-deg", type=float, default=0.0, help="standard deviation of the heading and pitch written (0)"
+        "--gimbal-noise-deg",
+        type=any_float,
+        default=0.0,
+        help="standard deviation of the heading and pitch written (0)",
     )
     parser.add_argument(
         "--needs-mm", type=positive_float, metavar="MM", help="width of crack that the truth's areas are for (4 pixels)"

@@ -16,7 +16,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tflite.cli import Parser, fraction, non_negative_int, positive_float, positive_int, run_main, share, thread_counts
+from tflite.cli import (
+    Parser,
+    any_float,
+    fraction,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    run_main,
+    share,
+    thread_counts,
+)
 from tflite.errors import CrackError, ImageError, ModelFileError
 
 
@@ -116,6 +126,7 @@ def test_a_reader_that_goes_away_is_no_error(lines: int) -> None:
         (non_negative_int, "0", 0),
         (positive_float, "1e-3", 0.001),
         (positive_float, "3", 3.0),
+        (any_float, "-1.5", -1.5),
         (fraction, "0", 0.0),
         (fraction, "1", 1.0),
         (fraction, "0.995", 0.995),
@@ -142,6 +153,7 @@ def test_types_parse_what_they_should(parse: Callable[[str], Any], text: str, va
         (positive_float, "inf"),
         (positive_float, "nan"),
         (positive_float, "x"),
+        (any_float, "x"),
         (fraction, "1.0001"),
         (fraction, "-0.1"),
         (fraction, "nan"),
@@ -155,7 +167,7 @@ def test_types_refuse_and_repeat_the_text(parse: Callable[[str], Any], text: str
     assert str(caught.value).startswith("must ")
 
 
-@pytest.mark.parametrize("parse", [positive_int, non_negative_int, positive_float, fraction])
+@pytest.mark.parametrize("parse", [positive_int, non_negative_int, positive_float, any_float, fraction])
 @settings(deadline=None)
 @given(text=st.text(max_size=12))
 def test_types_raise_nothing_but_their_own_error(parse: Callable[[str], Any], text: str) -> None:
@@ -215,6 +227,7 @@ def test_empty_text_is_refused_by_functions_too() -> None:
         (positive_float, "0.1mm", "must be a number, without a unit, got '0.1mm'"),
         (positive_float, "2 m", "must be a number, without a unit, got '2 m'"),
         (positive_float, "0,1mm", "must be a number, with a point before decimals, without a unit, got '0,1mm'"),
+        (any_float, "0,1", "must be a number, with a point before decimals, got '0,1'"),
         (positive_float, "far", "must be a number, got 'far'"),
         (positive_int, "1,000", "must be a whole number, without a comma, got '1,000'"),
         (positive_int, "0.5", "must be a whole number, got '0.5'"),

@@ -23,6 +23,7 @@ from tflite.cli import (
     EXIT_GAPS,
     EXIT_INTERRUPTED,
     Parser,
+    any_float,
     clock_offset,
     moment,
     named_path,
@@ -113,7 +114,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="ZONE",
         help="of clocks that do not say theirs, such as Europe/Vienna or +02:00; without it their photographs have no time",
     )
-    zone.add_argument("--utc-offset", type=float, metavar="H", help="the same as hours ahead of UTC")
+    zone.add_argument("--utc-offset", type=any_float, metavar="H", help="the same as hours ahead of UTC")
     parser.add_argument(
         "--clock-offset",
         type=clock_offset,
