@@ -104,7 +104,7 @@ def check_folder(out: Path, output: Output, overwrite: bool, *, inputs: Inputs =
         )
 
 
-def refuse_inside(out: Path, source: Path, results: str, option: str = "") -> None:
+def refuse_inside(out: Path, source: Path, results: str, option: str = "", named: str = "--out") -> None:
     """Refuse a folder of results in a folder of photographs: this project knows its own results, other programs do not.
 
     Args:
@@ -112,13 +112,14 @@ def refuse_inside(out: Path, source: Path, results: str, option: str = "") -> No
         source: a folder of photographs; a file passes.
         results: what could be taken for photographs, such as "tiles".
         option: that names the source; empty where it has none.
+        named: the option that names `out`.
 
     Raises:
         CrackError: naming both.
     """
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise CrackError(
-            f"--out {out} lies in {f'{option} ' if option else ''}{source}: its {results} would lie among the photographs, and other "
+            f"{named} {out} lies in {f'{option} ' if option else ''}{source}: its {results} would lie among the photographs, and other "
             "programs would take them for some. Choose a folder outside of it."
         )
 

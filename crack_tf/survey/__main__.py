@@ -250,7 +250,7 @@ def run(args: argparse.Namespace) -> int:
             args.export_tiles,
             overwrite=args.overwrite,
             one_file=args.one_file,
-            measured_next=args.photos is not None,
+            photos=args.photos,
         )
         print(told)
         if args.photos is None:

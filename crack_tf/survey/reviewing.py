@@ -22,7 +22,7 @@ from crack_tf.survey.reviews.review import (
     read_review,
     with_left,
 )
-from crack_tf.survey.reviews.review_tiles import export_tiles
+from crack_tf.survey.reviews.review_tiles import check_place, export_tiles
 from crack_tf.survey.severity import ranked
 from tflite.device.tiles import MIN_SIDE
 from tflite.errors import CrackError
@@ -37,7 +37,7 @@ def apply_review(
     side: int | None = None,
     overwrite: bool = False,
     one_file: bool = False,
-    measured_next: bool = False,
+    photos: Path | None = None,
 ) -> str:
     """What `crack-tf survey --review` does: tables and report with the decisions, and tiles to train on.
 
@@ -49,7 +49,7 @@ def apply_review(
         side: of those tiles in pixels; None for that of the survey's tiles.
         overwrite: replace tiles that are there already.
         one_file: of the report, see `crack_tf.survey.report.page.write_page`.
-        measured_next: the survey goes on with its photographs, which tells of what is not measured then.
+        photos: of the survey, where it goes on with them, which tells of what is not measured then; or None.
 
     Returns:
         Lines for the terminal.
@@ -65,6 +65,7 @@ def apply_review(
     review, left = as_kept(given, survey)
     lines = [left] if left else []
     if export_folder is not None:
+        check_place(export_folder, out, photos)
         side = side or survey.settings.get("tile_side")
         if not isinstance(side, int) or side < MIN_SIDE:
             raise CrackError(f"the survey in {out} does not say how large its tiles were: give their side in pixels.")
@@ -84,6 +85,6 @@ def apply_review(
         f"{counted(len(survey.findings), 'finding')}: {describe_decisions(survey.findings, review)}. "
         f"{FINDINGS_CSV}, {FINDINGS} and report.html have it; {FILE_NAME} keeps it.",
     )
-    if not measured_next and (unmeasured := describe_unmeasured(survey.findings, review)):
+    if photos is None and (unmeasured := describe_unmeasured(survey.findings, review)):
         lines.append(f"note: {unmeasured}.")
     return "\n".join(lines)

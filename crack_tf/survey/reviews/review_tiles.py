@@ -22,15 +22,18 @@ from tflite.checked import file_inside
 from tflite.device.tiles import Box, tile_boxes
 from tflite.errors import CrackError
 from tflite.files import atomic_path
+from tflite.formats import SUFFIXES
 from tflite.images import FORMATS, load_rgb
 from tflite.manifest import LABELS
-from tflite.outputs import Output, check_file
+from tflite.outputs import Output, check_file, refuse_inside
+from tflite.photographs import text_of
 
 OUTPUT = Output("crack-tf survey --export-tiles", lambda path: True)  # nobody else gives a file such a name
 FOLDERS = {REJECTED: LABELS[0], ACCEPTED: LABELS[1]}
 MIN_RUN = 0.25  # of a tile's side that an outline must extend over: else the tile hardly shows the finding
 MIN_INSIDE = 0.5  # of a tile's area, where nothing was drawn and the outline is that of tiles: next to them is no crack that anyone saw
 MIN_SCALE = 0.5  # picture pixels per photograph pixel
+_HINT = "Choose another --export-tiles, or add --overwrite."
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,35 @@ def export_tiles(
                 (folder / other / _name(finding, box)).unlink(missing_ok=True)
             counts[label] += 1
     return ExportedTiles(counts[LABELS[1]], counts[LABELS[0]], skipped)
+
+
+def check_place(folder: Path, out: Path, photos: Path | None = None) -> None:
+    """Refuse a folder for tiles in which they would be taken for something else.
+
+    Args:
+        folder: for crack/ and no_crack/.
+        out: the survey's folder.
+        photos: what is surveyed, where it is given.
+
+    Raises:
+        CrackError: if it lies in the survey or among photographs.
+    """
+    if folder.resolve().is_relative_to(out.resolve()):
+        raise CrackError(
+            f"--export-tiles {folder} lies in the survey {out}, whose files are its own. Choose a folder outside of it."
+        )
+    if photos is not None:
+        refuse_inside(folder, photos, "tiles", named="--export-tiles")
+    beside = (
+        sorted(text_of(Path(path.name)) for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        if folder.is_dir()
+        else []
+    )
+    if beside:
+        raise CrackError(
+            f"--export-tiles {folder} holds photographs, such as {beside[0]}: a survey of them would take the tiles for some. "
+            "Choose a folder for tiles alone."
+        )
 
 
 def picture_region(box: Box, width: int, height: int) -> Box:
@@ -195,7 +227,7 @@ def _check_free(folder: Path, planned: list[tuple[str, Finding, list[tuple[Box, 
     for _, finding, tiles in planned:
         for box, _ in tiles:
             for label in LABELS:
-                check_file(folder / label / _name(finding, box), OUTPUT, overwrite)
+                check_file(folder / label / _name(finding, box), OUTPUT, overwrite, hint=_HINT)
 
 
 def _name(finding: Finding, box: Box) -> str:

@@ -507,7 +507,7 @@ def test_tiles_are_never_replaced_without_permission_and_nothing_is_written_then
     apply_review(out, path, folder)
     before = {path.name: path.read_bytes() for path in (folder / "crack").iterdir()}
     again = write_review(tmp_path, content(survey, "rejected", "accepted"))
-    with pytest.raises(CrackError, match=r"exists already\. .* add --overwrite"):
+    with pytest.raises(CrackError, match=r"exists already\. Choose another --export-tiles, or add --overwrite"):
         apply_review(out, again, folder)
     assert {path.name: path.read_bytes() for path in (folder / "crack").iterdir()} == before
     assert not (folder / "no_crack").exists()
@@ -544,6 +544,24 @@ def test_bad_targets_and_unknown_tile_sizes_are_refused(tmp_path: Path, survey: 
     out, path = tmp_path / "found", write_review(tmp_path, content(survey, "accepted"))
     with pytest.raises(CrackError, match="is a file, expected a folder"):
         apply_review(out, path, path)
+    photos = tmp_path / "DCIM"
+    photos.mkdir()
+    (photos / "a.JPG").write_bytes(b"a photograph")
+    before = (out / "report.html").exists()
+    for place, more, told in (
+        (photos, {}, r"--export-tiles .*DCIM holds photographs, such as a\.JPG: .*Choose a folder for tiles alone"),
+        (
+            photos / "tiles",
+            {"photos": photos},
+            r"--export-tiles .* lies in .*DCIM: its tiles would lie among the photographs",
+        ),
+        (out, {}, "--export-tiles .* lies in the survey .*Choose a folder outside of it"),
+        (out / "tiles", {}, "--export-tiles .* lies in the survey"),
+    ):
+        with pytest.raises(CrackError, match=told):
+            apply_review(out, path, place, **more)
+        assert not {"crack", "no_crack", "tiles"} & {made.name for made in (*photos.iterdir(), *out.iterdir())}
+    assert ((out / "report.html").exists(), (out / "review.json").exists()) == (before, False)
     write_survey(out, replace(survey, settings={}))
     with pytest.raises(CrackError, match="does not say how large its tiles were"):
         apply_review(out, path, tmp_path / "tiles")
