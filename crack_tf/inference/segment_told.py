@@ -58,7 +58,9 @@ def report_line(record: dict[str, Any]) -> str:
         long = first[f"length_{unit}"], first[f"length_low_{unit}"], first[f"length_high_{unit}"]
         text += f", longest {told_length(*long, unit)}, widest {about}{width:.{digits}f} {unit}"
         text += f" (in doubt: {ABOUT}{doubted:.{digits}f} {unit})" if doubted > width else ""
-    text += others(Counter(mark["note"] for mark in record["unclear"]), record["short"])
+    rest = others(Counter(mark["note"] for mark in record["unclear"]), record["short"])
+    # A faint crack may be drawn as specks alone, which are too small to be marks.
+    text += rest or (", only specks drawn" if not cracks and record.get("crack_pixels") else "")
     if record["reason"]:
         text = f"NOT MEASURED, {record['reason']}"
     ratio = record["seams"] and record["seams"]["ratio"]

@@ -89,7 +89,7 @@ def draw_cracks(
         x, y = _there(crack.max_width_at, times)
         around = times * crack.max_width_px / 2 + 3 * unit
         draw.ellipse((x - around, y - around, x + around, y + around), outline=_WIDEST, width=unit)
-    if labels and (cracks or short):
+    if labels and (cracks or short or (mask is not None and inside.any())):  # specks are no marks, and tinted
         busy = (np.asarray(image) != tinted).any(axis=2)
         if mask is not None:
             busy |= inside.repeat(times, 0).repeat(times, 1)

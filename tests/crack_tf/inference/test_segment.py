@@ -252,6 +252,21 @@ def test_a_run_that_counted_stains_as_cracks_is_not_gone_on_with(
     assert call(photo, "--model", model, "--out", tmp_path / "out", "--overwrite") == 0
 
 
+def test_where_specks_alone_are_drawn_the_line_says_so(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
+    pixels[60:64, 90:94] = 10
+    Image.fromarray(pixels).save(tmp_path / "speck.png")
+    assert call(tmp_path / "speck.png", "--model", model, "--out", tmp_path / "out") == 0
+    (row,) = rows(tmp_path / "out")
+    assert (row["cracks"], row["short"]) == ("0", "0")
+    assert 0 < int(row["crack_pixels"]) < 30
+    assert "0 cracks, only specks drawn (" in capsys.readouterr().out
+    with Image.open(tmp_path / "out" / "speck.png" / "overlay.png") as overlay:
+        assert overlay.height > HEIGHT
+
+
 @pytest.mark.parametrize("foreground", ["none", "auto"])
 def test_a_folder_keeps_its_structure_and_lists_what_cannot_be_read(
     foreground: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
