@@ -548,18 +548,18 @@ def test_bad_targets_and_unknown_tile_sizes_are_refused(tmp_path: Path, survey: 
     photos.mkdir()
     (photos / "a.JPG").write_bytes(b"a photograph")
     before = (out / "report.html").exists()
-    for place, more, told in (
-        (photos, {}, r"--export-tiles .*DCIM holds photographs, such as a\.JPG: .*Choose a folder for tiles alone"),
+    for place, given_photos, told in (
+        (photos, None, r"--export-tiles .*DCIM holds photographs, such as a\.JPG: .*Choose a folder for tiles alone"),
         (
             photos / "tiles",
-            {"photos": photos},
+            photos,
             r"--export-tiles .* lies in .*DCIM: its tiles would lie among the photographs",
         ),
-        (out, {}, "--export-tiles .* lies in the survey .*Choose a folder outside of it"),
-        (out / "tiles", {}, "--export-tiles .* lies in the survey"),
+        (out, None, "--export-tiles .* lies in the survey .*Choose a folder outside of it"),
+        (out / "tiles", None, "--export-tiles .* lies in the survey"),
     ):
         with pytest.raises(CrackError, match=told):
-            apply_review(out, path, place, **more)
+            apply_review(out, path, place, photos=given_photos)
         assert not {"crack", "no_crack", "tiles"} & {made.name for made in (*photos.iterdir(), *out.iterdir())}
     assert ((out / "report.html").exists(), (out / "review.json").exists()) == (before, False)
     write_survey(out, replace(survey, settings={}))
