@@ -11,12 +11,13 @@ from crack_tf.photo.gsd import STATED_RANGES, check_stated
 from crack_tf.photo.limits import Limits, read_limits
 from crack_tf.survey.geometry.face_ranges import MOST_POSITION_ERROR_M
 from crack_tf.survey.ledger import NEEDED_MM, POSITION_ERROR_M
-from tflite.arguments import check_types, option_of
+from tflite.arguments import check_types, option_of, short_repr
 from tflite.device.tiles import MAX_OVERLAP, MIN_SIDE
 from tflite.errors import CrackError
 
 FOREGROUNDS = ("auto", "none")
 _MAX_TITLE = 200  # characters
+EVERY_S = 1.0  # between two frames of a video
 # Least and most. Wider than any flight, and what a survey's files hold: what they refuse would fail after the search, not before it.
 _RANGES = {
     "position_error_m": (1e-6, 1e6),
@@ -90,7 +91,7 @@ class SurveyConfig:
     distance_from_positions: bool = False
     condition: str | None = None
     since: Path | None = None
-    every_s: float = 1.0
+    every_s: float = EVERY_S
     video_start: datetime | None = None
     certify: bool = False
     certify_cracks: int | None = None
@@ -130,7 +131,7 @@ class SurveyConfig:
         if self.title is not None and not (
             self.title.strip() and len(self.title) <= _MAX_TITLE and self.title.isprintable()
         ):
-            raise CrackError(f"--title {self.title!r}: give one line of at most {_MAX_TITLE} characters.")
+            raise CrackError(f"--title {short_repr(self.title)}: give one line of at most {_MAX_TITLE} characters.")
         if self.certify_seed < 0:
             raise CrackError(f"--certify-seed {self.certify_seed}: give 0 or more.")
         if not 0 <= self.overlap <= MAX_OVERLAP:

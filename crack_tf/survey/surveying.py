@@ -20,7 +20,7 @@ from crack_tf.survey.certificates.certificate_files import write_certificate
 from crack_tf.survey.certificates.certify import Order, certify
 from crack_tf.survey.comparison.since import Earlier, Since, open_earlier
 from crack_tf.survey.condition import read_condition
-from crack_tf.survey.config import SurveyConfig
+from crack_tf.survey.config import EVERY_S, SurveyConfig
 from crack_tf.survey.findings import Finding, Gap, Survey, read_survey, unplaced
 from crack_tf.survey.geometry.camera import Locator, Scale
 from crack_tf.survey.geometry.face_ranges import FaceRanges
@@ -147,6 +147,7 @@ def survey(
     check_path("out", out, "a folder")
     check_path("truth", truth, "a truth.json", optional=True)
     given, folder = Path(source), Path(out)
+    _refuse_of_videos(given, config)
     known = None if truth is None else read_truth(truth)
     faces = () if config.faces is None else read_faces(config.faces)
     earlier = None if config.since is None else open_earlier(config.since, folder)
@@ -210,6 +211,18 @@ def _locator(
     ranges = FaceRanges(faces, config.position_error_m) if config.distance_from_faces else None
     log, subtitles = _flight_log(photos, config, say)
     return Locator(scale, log=log, clock=clock, ranges=ranges), subtitles
+
+
+def _refuse_of_videos(photos: Path, config: SurveyConfig) -> None:
+    """Refuse what only a video has where there is none: it would change nothing.
+
+    Raises:
+        CrackError: naming the option. With a flight log, which may tell times from the video's start on, --video-start counts.
+    """
+    start = config.video_start is not None and config.flight_log is None
+    given = [option for option, has in (("--video-start", start), ("--every-s", config.every_s != EVERY_S)) if has]
+    if given and photos.exists() and not is_video(photos):
+        raise CrackError(f"{given[0]} is of a video, and {photos} is none. Leave it out.")
 
 
 def _opened(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ from tflite.errors import CrackError
         ({"every_s": float("nan")}, "--every-s nan: give a number above 0"),
         ({"title": " "}, "--title ' ': give one line of at most 200 characters"),
         ({"title": "two\nlines"}, r"--title 'two\nlines': give one line"),
+        ({"title": "x" * 3000}, "--title 'xxxxxxxxxxxx...xxxxxxxxxxxxx': give one line"),
+        ({"video_start": datetime.now(UTC)}, "--video-start is of a video, and "),
+        ({"every_s": 2.0}, "--every-s is of a video, and "),
         ({"needs_mm": 1e300}, "--needs-mm 1e+300: give a number from 0.001 to 1000"),
         ({"needs_mm": 1e-9}, "--needs-mm 1e-09: give a number from 0.001 to 1000"),
         ({"position_error_m": 1e300}, "--position-error-m 1e+300: give a number from"),
