@@ -224,6 +224,17 @@ def test_a_number_of_an_option_is_read_by_a_type_that_says_how_to_write_it() -> 
     assert bare == []
 
 
+def test_a_plot_says_in_its_file_that_it_was_drawn() -> None:
+    bare = [
+        f"{name}: {ast.unparse(node)}"
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".savefig")
+        if not any(word.arg == "metadata" and ast.unparse(word.value) == "METADATA" for word in node.keywords)
+    ]
+    assert bare == []
+
+
 def test_options_go_no_further_than_a_verbs_run() -> None:
     taken = set()
     for name, tree in modules().items():

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tflite.drawn import METADATA
 from tflite.errors import CrackError
 from tflite.files import atomic_path
 
@@ -167,7 +168,7 @@ def _picture(path: str | Path, width: float, height: float, title: str) -> Itera
         if title:
             figure.suptitle(title)
         with atomic_path(path) as temporary:
-            figure.savefig(temporary, dpi=120)
+            figure.savefig(temporary, dpi=120, format="png", metadata=METADATA)
 
 
 def _scatter(figure: Any, rows: Sequence[Mapping[str, Any]]) -> None:

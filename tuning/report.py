@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tflite.drawn import METADATA
 from tflite.files import atomic_path, write_csv, write_json
 from tflite.metrics import wilson_interval
 from tflite.tables import format_table
@@ -139,4 +140,4 @@ def pareto_plot(outcomes: Sequence[Outcome], best: Sequence[Outcome], choice: Ou
     panels[1].legend(loc="upper right", framealpha=0.9)
     figure.suptitle(f"{len(fine)} trials within the budget, {len(best)} not dominated in {compared}, latency and size")
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+        figure.savefig(temporary, dpi=120, format="png", metadata=METADATA)

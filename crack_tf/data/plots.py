@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from crack_tf.data.audit import Audit, summary
 from crack_tf.data.duplicates import KINDS, TRANSFORMS, Copy
+from tflite.drawn import METADATA
 from tflite.files import atomic_path
 from tflite.images import load_rgb
 from tflite.manifest import LABELS
@@ -38,7 +39,7 @@ def overview(result: Audit, path: str | Path) -> None:
     _histogram(axes[1, 0], result, "size", 1 / 1000, "file size, kB")
     _histogram(axes[1, 1], result, "brightness", 1.0, "mean grey level")
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=100)
+        figure.savefig(temporary, dpi=100, format="png", metadata=METADATA)
     pyplot.close(figure)
 
 
