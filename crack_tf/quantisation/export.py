@@ -26,7 +26,7 @@ from tflite import convert
 from tflite.arguments import check_path, option_of
 from tflite.compare import Comparison, require_f1, require_recall
 from tflite.errors import CrackError
-from tflite.files import sha256_bytes, sha256_file, write_json, write_text
+from tflite.files import refuse_existing, sha256_bytes, sha256_file, write_json, write_text
 from tflite.locks import partial_folder
 from tflite.manifest import Manifest
 from tflite.metrics import summary
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 GAIN_TILES = 500  # fewer do not tell how much a second look may raise an answer; the file then always looks twice
 UNFINISHED = Output("crack-tf export", lambda path: True)  # a checkpoint: nobody else gives such a name
+
+
+_HINT = "Add --overwrite to replace it, --resume to keep it, or choose another --out."
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ def export_all(
     failures = []
     for one in pending:
         try:
-            export_scheme(one, source, data, reference, stems[one.scheme], resume)
+            export_scheme(one, source, data, reference, stems[one.scheme], existing)
         except CrackError as error:
             if len(pending) == 1:
                 raise
@@ -213,12 +216,11 @@ def already_done(
         require_kept(config, ExportResult(target).comparison, target.stem)  # a run before may have allowed more
         print(f"{target} is finished: kept")
         return True
-    hint = "Add --overwrite to replace it, --resume to keep it, or choose another --out."
     output = Output(
         "crack-tf export", lambda _: with_sidecar(target)
     )  # of all parts, in case the model alone was removed
     for part in reversed(PARTS):
-        check_file(part_of(stem, part), output, existing.overwrite or existing.resume, inputs=inputs, hint=hint)
+        check_file(part_of(stem, part), output, existing.overwrite or existing.resume, inputs=inputs, hint=_HINT)
     if config.scheme == "int8-qat" and not existing.resume:
         hint = "Add --resume to go on with this QAT, or --overwrite to start it again."
         check_file(checkpoint, UNFINISHED, existing.overwrite, hint=hint)
@@ -226,15 +228,19 @@ def already_done(
     return False
 
 
-def export_scheme(config: ExportConfig, source: Source, data: Data, reference: Any, stem: Path, resume: bool) -> None:
+def export_scheme(
+    config: ExportConfig, source: Source, data: Data, reference: Any, stem: Path, existing: Existing
+) -> None:
     """Convert, choose the threshold, measure, and move the files to their names if the model is good enough.
 
     Raises:
-        CrackError: if conversion fails or too much recall or F1 is lost; then nothing is left but a QAT checkpoint.
+        CrackError: if conversion fails or too much recall or F1 is lost; then nothing is left but a QAT checkpoint. Also if another
+            process has written the file since it was asked for.
     """
     name = stem.name
     with partial_folder(stem) as folder:
-        model, details = convert_scheme(config, source, data, qat_checkpoint(stem), resume)
+        refuse_existing(part_of(stem, ".tflite"), existing.overwrite or existing.resume, _HINT)
+        model, details = convert_scheme(config, source, data, qat_checkpoint(stem), existing.resume)
         path = folder / f"{name}.tflite"
         graph = convert.write_model(path, model)
         if config.scheme in convert.INT8_SCHEMES:

@@ -17,7 +17,7 @@ from crack_tf import export
 from crack_tf.inference.predictor import load_predictor
 from crack_tf.models import MODELS
 from crack_tf.quantisation.config import PARTS
-from crack_tf.quantisation.data import Source
+from crack_tf.quantisation.data import Source, load_data
 from crack_tf.quantisation.fine_tune import qat_batches
 from tests.options import instead
 from tests.quantised_models import DEEP, HYPERPARAMETERS
@@ -238,6 +238,22 @@ def test_finished_files_are_not_overwritten_unless_told_so(
     assert call(other, out, "--float32", "--resume") == 2
     assert "was made from another model" in capsys.readouterr().err
     assert call(run_folder, out, "--float32", "--overwrite") == 0
+
+
+def test_a_file_that_another_process_has_written_meanwhile_is_kept(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+
+    def slow(*given: Any, **more: Any) -> Any:
+        out.mkdir()
+        (out / "opnet-float32.tflite").write_bytes(b"another's")
+        return load_data(*given, **more)
+
+    monkeypatch.setattr("crack_tf.quantisation.export.load_data", slow)
+    assert call(run_folder, out, "--float32") == 2
+    assert "opnet-float32.tflite exists already. Add --overwrite to replace it" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == {"opnet-float32.tflite": b"another's"}
 
 
 def test_resume_keeps_no_file_of_other_settings_and_none_that_is_damaged(
