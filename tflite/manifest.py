@@ -235,8 +235,8 @@ def read_manifest(path: str | Path) -> Manifest:
     except (OSError, UnicodeDecodeError) as error:
         raise CrackError(f"manifest {path} cannot be read ({error}).") from None
     try:
-        head = json.loads(first.removeprefix("# "))
-        if not first.startswith("# ") or head.get("format") != FORMAT:
+        head = json.loads(first.removeprefix("# ")) if first.startswith("# {") else {}
+        if head.get("format") != FORMAT:
             raise ValueError(f"its first line does not say {FORMAT}")
         rows = list(csv_rows(io.StringIO(body, newline="")))
         items = tuple(_item(row) for row in rows)
@@ -247,7 +247,8 @@ def read_manifest(path: str | Path) -> Manifest:
         manifest = Manifest(dataset, policy, int(head["seed"]), root, licence, items, path)
         expected = head["sha256"]
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, csv.Error) as error:
-        raise CrackError(f"{path} is not a crack_tf manifest ({error}). Make one with: crack-tf data split") from None
+        why = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise CrackError(f"{path} is not a crack_tf manifest ({why}). Make one with: crack-tf data split") from None
     if manifest.sha256 != expected:
         raise CrackError(
             f"manifest {path} was changed after it was written: its rows do not match its own sha256. Split again."

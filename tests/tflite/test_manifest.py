@@ -145,6 +145,22 @@ def test_what_is_not_a_manifest_is_refused(tmp_path: Path, content: bytes) -> No
         read_manifest(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"path,label\na.png,1\n", "its first line does not say crack_tf.manifest/1"),
+        (b"", "its first line does not say crack_tf.manifest/1"),
+        (b'# {"format": "crack_tf.manifest/1"}\nname\na.png\n', "it lacks 'path'"),
+        (b'# {"format": "crack_tf.manifest/1"}\npath,sha256,label,group,split\n', "it lacks 'dataset'"),
+    ],
+)
+def test_why_it_is_no_manifest_is_said_in_words(tmp_path: Path, content: bytes, why: str) -> None:
+    path = tmp_path / "other.csv"
+    path.write_bytes(content)
+    with pytest.raises(CrackError, match=rf"is not a crack_tf manifest \({why}\)\. Make one with"):
+        read_manifest(path)
+
+
 def test_a_picture_given_as_manifest_and_a_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "tile.png").write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe")
     for path in (tmp_path / "tile.png", tmp_path):

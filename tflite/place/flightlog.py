@@ -40,6 +40,7 @@ from tflite.place.nmea import NmeaParser, is_nmea
 from tflite.place.srt import dated_fixes, is_srt, read_srt
 from tflite.place.ulog import is_ulog, read_ulog
 from tflite.place.vehicle import KEPT_S
+from tflite.words import counted
 
 MAX_GAP_S = 10.0  # a drone that searches flies a few metres a second, and logs once a second or oftener
 
@@ -109,7 +110,7 @@ class FlightLog:
     def describe(self) -> str:
         """One line: how many fixes, from when to when, and what was left out."""
         first, last = (utc_text(time).removesuffix(" UTC") for time in self.span)
-        text = f"{len(self.fixes):,} positions from {first} to {last} UTC"
+        text = f"{counted(len(self.fixes), 'position')} from {first} to {last} UTC"
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in self.skipped.items())
         return f"{text}; left out: {left_out}" if left_out else text
 

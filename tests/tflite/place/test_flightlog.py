@@ -186,6 +186,11 @@ def test_a_damaged_line_costs_that_line_only(tmp_path: Path, bad: str) -> None:
     assert log.describe() == "2 positions from 2025-06-01 12:00:00 to 2025-06-01 12:00:04 UTC; left out: 1 damaged"
 
 
+def test_a_log_of_one_position_counts_it_in_the_singular(tmp_path: Path) -> None:
+    log = read(tmp_path, HEADER + ROWS.splitlines(keepends=True)[0])
+    assert log.describe().startswith("1 position from ")
+
+
 def test_duplicates_and_places_without_a_fix_are_counted_apart(tmp_path: Path) -> None:
     log = read(tmp_path, HEADER + ROWS + ROWS + "2025-06-01T12:00:02Z,0,0,0\n")
     assert len(log.fixes) == 2
