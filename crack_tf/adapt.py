@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 KEEP = " Where no crack may be lost, keep the shipped model."
 EPILOG = "exit codes: 0 a better model, 1 no better model found, and why; 2 nothing could be done as asked."
+START = "mobilenet_v2_cells_real"  # shipped to be adapted from: docs/results-adapt.md#from-a-start-that-ranks-better
 _FIELDS = {entry.name for entry in fields(AdaptConfig)}
 
 
@@ -80,7 +81,7 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--model",
         type=named_text,
-        help="what is adapted: a shipped model, a run folder or a .keras file (default: the default)",
+        help=f"what is adapted: a shipped model, a run folder or a .keras file (default: the default; {START} gains more from labels)",
     )
     add(
         "--candidates",
@@ -146,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
 
     from crack_tf.adaptation.adapting import adapt  # after the check: importing Keras takes seconds
 
-    return tell(adapt(config, args.out, resume=args.resume, overwrite=args.overwrite))
+    return tell(adapt(config, args.out, resume=args.resume, overwrite=args.overwrite), config.model)
 
 
 def make_config(args: argparse.Namespace) -> AdaptConfig:
@@ -155,14 +156,15 @@ def make_config(args: argparse.Namespace) -> AdaptConfig:
     return AdaptConfig(**given)
 
 
-def tell(result: Adapted) -> int:
-    """Print what came out; returns the exit code."""
+def tell(result: Adapted, start: str = "") -> int:
+    """Print what came out; returns the exit code. The start is the model that was adapted, "" for the default."""
     for gap in result.gaps:
         print(gap)
     if result.model is None:
-        print("no better model found: the shipped one stays.")
-        for reason in result.why_not:
-            print(f"  {reason}")
+        reasons = (f"  {reason}" for reason in result.why_not)
+        print("no better model found: the shipped one stays.", *reasons, sep="\n")
+        if result.labelled and not start:
+            print(f"Labels bring more to {START}, which was taught where in a tile a crack runs: --model {START}")
         return EXIT_GAPS
     row = next(row for row in result.here if row.candidate == result.candidate)
     for reason in result.why_not:

@@ -492,10 +492,13 @@ def _unit(work: Path, name: str, seed: int, part: str) -> Path:
     return work / f"{name.replace(' ', '-')}-{seed}-{part}.csv"
 
 
-def collect(out: Path, work: Path) -> None:
-    """Write runs.csv, summary.csv and the plot of what is measured."""
+Answers = dict[tuple[str, int, int, str], tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+def read_measured(work: Path) -> tuple[list[Row], Answers]:
+    """What is measured so far: rows, and logits, labels and photographs by set, seed, number of labels and candidate."""
     rows: list[Row] = []
-    answers: dict[tuple[str, int, int, str], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+    answers: Answers = {}
     for path in sorted(work.glob("*.csv")):
         kept = read_json(path.with_suffix(".json"))
         for number, text in enumerate(read_csv(path)):
@@ -505,6 +508,12 @@ def collect(out: Path, work: Path) -> None:
                 continue
             rows.append(row)
             answers[key] = (np.array(kept[f"logits{number}"]), np.array(kept["truth"]), np.array(kept["photos"]))
+    return rows, answers
+
+
+def collect(out: Path, work: Path) -> None:
+    """Write runs.csv, summary.csv and the plot of what is measured."""
+    rows, answers = read_measured(work)
     write_csv(out / "runs.csv", rows, COLUMNS)
     write_json(out / "study.json", read_json(work / "study.json"))
     found = summary(rows, answers)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from studies import aims, ingredients, readme_table
+from studies import adapt_cells, aims, ingredients, readme_table
 from studies.adapt_bridge import table as bridge_table
 from studies.adapt_features import SHOWN as SHOWN_FEATURES
 from studies.adapt_features import table as features_table
@@ -438,6 +438,10 @@ def test_the_pages_of_adaptation_quote_their_studies() -> None:
         blocks_table(rows(found / "blocks" / "runs.csv")),
         labels_table(rows(found / "blocks-by-labels" / "summary.csv")),
         gains_table(rows(found / "blocks-draws" / "gains.csv")),
+        adapt_cells.table(
+            rows(found / "cells" / "gains.csv"),
+            *(rows(found / name / "runs.csv") for name in ("cells", "blocks-draws")),
+        ),
         left_out_table(rows(found / "left-out" / "summary.csv")),
         features_table(rows(found / "features.csv"), 40, SHOWN_FEATURES),
     ]
@@ -448,4 +452,16 @@ def test_the_pages_of_adaptation_quote_their_studies() -> None:
     drawn = labels_table(rows(found / "blocks-draws" / "summary.csv"))
     assert "| mean | 0.92: 0.85, 0.80 | 0.94: 0.89, 0.86 | - |" in drawn
     assert "find 0.89 of the cracks instead of 0.85 and leave 0.86 of the clean tiles alone instead\n  of 0.80" in page
+    (alone,) = rows(found / "cells" / "suite" / "domains.csv")
+    (default,) = (r for r in rows(RESULTS / "real-scenes" / "domains.csv") if r["model"] == "mobilenet_v2_real")
+    auc, recall, specificity = (
+        [f"{float(one[name]):.3f}" for one in (alone, default)]
+        for name in ("mean_auc", "mean_recall", "mean_specificity")
+    )
+    words = " ".join(page.split())
+    assert f"with a mean AUC of {auc[0]} instead of {auc[1]}" in words
+    assert (
+        f"recall is {recall[0]} instead of {recall[1]}, specificity {specificity[0]} instead of {specificity[1]}"
+        in words
+    )
     assert bridge_table(rows(found / "bridge.csv")) in guide

@@ -506,6 +506,7 @@ Classifying = Literal[
     "mobilenet_v2_035_mixed",
     "mobilenet_v2_035_real",
     "mobilenet_v2_104_real",
+    "mobilenet_v2_cells_real",
     "mobilenet_v2_mixed",
     "mobilenet_v2_real",
     "mobilenet_v2_research",

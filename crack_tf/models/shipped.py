@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FORMAT = "crack_tf.zoo/1"
 FOLDER = Path(__file__).parents[1] / "zoo_models"
 MANIFEST = "zoo.json"
-LIMIT_BYTES = 60 * 10**6  # of all models together: they are in git and in the wheel, and PyPI takes wheels up to 100 MB
+LIMIT_BYTES = 70 * 10**6  # of all models together: they are in git and in the wheel, and PyPI takes wheels up to 100 MB
 ROLES = ("keras", "keras_sidecar", "tflite", "tflite_sidecar", "card", "golden_crack", "golden_no_crack")
 KINDS = {"classify": "classifier", "segment": "segmentation model"}
 _USES = {

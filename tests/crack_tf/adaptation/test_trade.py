@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from crack_tf.adapt import tell
+from crack_tf.adapt import START, tell
 from crack_tf.adaptation.adapting import _line
 from crack_tf.adaptation.guard import SiteRow, trade
 from crack_tf.adaptation.result import Adapted
+from crack_tf.models.shipped import read_zoo
 
 ROW = SiteRow("head", True, "", 125, 93, 28, 112, 108, 39, 24, 0.129, 0.02, 0.83, 0.11, 0.143, -0.374, 322.0)
 
@@ -37,3 +38,11 @@ def test_a_model_that_loses_cracks_is_not_just_called_better(capsys: pytest.Capt
         "So: 4 fewer cracks found, for 15 fewer false alarms. Where no crack may be lost, keep the shipped model."
         in told
     )
+
+
+def test_labels_that_brought_no_better_model_are_offered_another_start(capsys: pytest.CaptureFixture[str]) -> None:
+    none = Adapted(Path("out"), None, (ROW,), (), ("none",), (), None, labelled=True)
+    assert START in read_zoo()[1]
+    for result, start, offered in ((none, "", 1), (none, "run", 0), (replace(none, labelled=False), "", 0)):
+        assert tell(result, start) == 1
+        assert capsys.readouterr().out.count(f"--model {START}") == offered
