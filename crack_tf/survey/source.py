@@ -21,6 +21,7 @@ from crack_tf.survey.geometry.camera import Locator, Shot
 from tflite.checked import CheckError, checked
 from tflite.device.journal import FILE_NAME as JOURNAL
 from tflite.device.journal import JournalContent, PositiveLine, read_journal, read_tile
+from tflite.device.opencv import quiet_videos
 from tflite.device.tiles import Box, refuse_small
 from tflite.errors import CrackError, ImageError
 from tflite.files import sha256_bytes, sha256_file
@@ -458,6 +459,7 @@ def _journalled(gps: Any) -> Fix | None:
 
 
 def _open_video(path: Path) -> Any:
+    quiet_videos()
     capture = _cv2().VideoCapture(str(path))
     if not capture.isOpened():
         raise CrackError(

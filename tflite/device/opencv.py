@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,14 @@ import numpy as np
 
 from tflite.errors import CrackError
 from tflite.images import Picture
+
+
+def quiet_videos() -> None:
+    """Keep FFmpeg, through which OpenCV reads videos, from writing to the terminal: what is wrong with one is told in our words.
+
+    Before the first video is opened. Whoever wants to read FFmpeg's sets the variable.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
 def import_opencv(source: str | Path) -> Any:
@@ -20,6 +29,7 @@ def import_opencv(source: str | Path) -> Any:
     Raises:
         CrackError: if it is not installed.
     """
+    quiet_videos()
     try:
         import cv2
     except ImportError as error:

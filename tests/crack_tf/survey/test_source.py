@@ -141,6 +141,13 @@ def test_a_damaged_tile_makes_its_frame_a_gap(tmp_path):
         item.read()
 
 
+def test_of_a_video_that_cannot_be_read_one_line_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cut.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(500))
+    assert main([str(tmp_path / "cut.mp4"), "--out", str(tmp_path / "out")]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "cut.mp4 is no video that OpenCV can read here" in line
+
+
 def test_a_video_that_ends_early_leaves_a_gap(tmp_path):
     cv2 = pytest.importorskip("cv2")
     path = tmp_path / "f.avi"
