@@ -186,6 +186,8 @@ def _read(path: str | Path) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise ImageError(f"cannot read image {path}: {error.strerror}.") from None
+    except ValueError as error:  # a name that holds a zero byte
+        raise ImageError(f"cannot read image {str(path)!r}: {error}.") from None
 
 
 @dataclass(frozen=True)

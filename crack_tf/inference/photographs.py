@@ -341,7 +341,7 @@ class PhotoModel(ABC, Generic[Answer]):
         if isinstance(photo, str | os.PathLike):
             check_path("photo", photo, "a file, a folder, a uint8 RGB array, or a list of these")
             path = Path(photo)
-            if path.is_dir():
+            if os.path.isdir(path):  # unlike `Path.is_dir`, of a name that no file can have too
                 return Answers(_inside(path), partial(self._one, **settings))
             picture = load_picture(path)
             refuse_small(path, picture.pixels.shape)
@@ -384,7 +384,7 @@ def _inside(folder: Path) -> list[Path | Trouble]:
 def _flat(photos: Iterable[Any]) -> Iterator[Any]:
     """Photographs one by one, those of folders too."""
     for photo in photos:
-        if isinstance(photo, str | os.PathLike) and Path(photo).is_dir():
+        if isinstance(photo, str | os.PathLike) and os.path.isdir(photo):
             try:
                 inside: Iterable[Any] = _inside(Path(photo))
             except CrackError as error:  # raised in its turn: raised here, it would end the list

@@ -198,6 +198,18 @@ def test_answers_know_how_many_they_are_where_that_can_be_known(
         assert len(list(unknown)) == 2
 
 
+@pytest.mark.parametrize("name", ["a\0b.jpg", "x" * 5000])
+def test_a_name_that_no_file_can_have_is_unread_among_others_and_alone(
+    name: str, classifier: Path, picture: np.ndarray
+) -> None:
+    with crack_tf.load(classifier, jobs=1) as model:
+        first, second, third = model.predict([picture, name, picture])
+        assert isinstance(second, crack_tf.UnreadPhoto)
+        assert (first.crack, third.crack) == (True, True)
+        with pytest.raises(ImageError, match="cannot read image"):
+            model.predict(name)
+
+
 def test_answers_of_a_list_are_had_by_number_wherever_the_iteration_is(classifier: Path, picture: np.ndarray) -> None:
     clean = np.full_like(picture, 240)
     with crack_tf.load(classifier, jobs=1) as model:
