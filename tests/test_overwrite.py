@@ -295,8 +295,15 @@ def test_a_folder_that_another_process_writes_to_is_refused(
 
 @every_folder
 def test_a_link_the_home_folder_and_the_present_one_are_refused(
-    verb: Verb, inputs: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    verb: Verb,
+    inputs: Inputs,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Where a verb is the first to import it, it keeps its list of fonts at home.
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path_factory.mktemp("fonts")))
     write_bytes(tmp_path / "home/notes.txt", b"mine")
     (tmp_path / "link").symlink_to("home")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
