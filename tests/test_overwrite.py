@@ -302,8 +302,9 @@ def test_a_link_the_home_folder_and_the_present_one_are_refused(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Where a verb is the first to import it, it keeps its list of fonts at home.
-    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path_factory.mktemp("fonts")))
+    # Where a verb is the first to import them, matplotlib and Keras keep files at home.
+    for name in ("MPLCONFIGDIR", "KERAS_HOME"):
+        monkeypatch.setenv(name, str(tmp_path_factory.mktemp("kept")))
     write_bytes(tmp_path / "home/notes.txt", b"mine")
     (tmp_path / "link").symlink_to("home")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
