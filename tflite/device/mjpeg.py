@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from tflite.errors import CrackError
+
 _BLOCK = 1 << 16
 LONGEST = 64 << 20  # bytes of one frame; a stream that lost its markers cannot fill the memory
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
@@ -98,9 +100,20 @@ class JpegSplitter:
 
 
 def jpegs_of(file: int) -> Iterator[bytes]:
-    """The JPEGs that an open file descriptor gives, to its end."""
-    splitter = JpegSplitter()
+    """The JPEGs that an open file descriptor gives, to its end.
+
+    Raises:
+        CrackError: if it ends before the first one: the program that was to give them did not start, or gives something else.
+    """
+    splitter, seen = JpegSplitter(), False
     while data := os.read(file, _BLOCK):
-        yield from splitter.feed(data)
+        for jpeg in splitter.feed(data):
+            seen = True
+            yield jpeg
     if (rest := splitter.finish()) is not None:
         yield rest
+    elif not seen:
+        raise CrackError(
+            "--source -: standard input ended before its first JPEG. Did the program that gives the pictures start? It has to write "
+            "JPEGs, as rpicam-vid --codec mjpeg does."
+        )

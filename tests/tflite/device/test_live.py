@@ -8,6 +8,7 @@ import threading
 import time
 import types
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,21 @@ def test_a_pipe_gives_frames_named_after_the_session_and_ends(stdin: Callable[[i
     assert found[2].load().pixels.shape == (24, 32, 3)
     with pytest.raises(ImageError, match="session001-0000003"):
         found[3].load()
+
+
+@pytest.mark.parametrize("given", [b"", b"no picture"])
+def test_standard_input_without_a_picture_is_no_flight_without_cracks(
+    stdin: Callable[[int], None], tmp_path: Path, given: bytes
+) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, given)
+    os.close(writing)
+    (tmp_path / "stream").write_bytes(given)
+    for file in (reading, os.open(tmp_path / "stream", os.O_RDONLY)):
+        stdin(file)
+        with pytest.raises(CrackError, match="standard input ended before its first JPEG"):
+            list(open_source("-", Sampling()).frames(progress()))
+        os.close(file)
 
 
 class Script(LiveSource):
