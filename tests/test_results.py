@@ -432,16 +432,16 @@ def test_the_documents_quote_what_each_part_of_the_training_brings() -> None:
 def test_the_pages_of_adaptation_quote_their_studies() -> None:
     guide, page = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("adapt.md", "results-adapt.md"))
     found = RESULTS / "adapt"
+    cells = adapt_cells.table(
+        rows(found / "cells" / "gains.csv"), *(rows(found / name / "runs.csv") for name in ("cells", "blocks-draws"))
+    )
     quoted = [
         *adaptation_tables(rows(found / "summary.csv")),
         guard_table(rows(found / "guard.csv")),
         blocks_table(rows(found / "blocks" / "runs.csv")),
         labels_table(rows(found / "blocks-by-labels" / "summary.csv")),
         gains_table(rows(found / "blocks-draws" / "gains.csv")),
-        adapt_cells.table(
-            rows(found / "cells" / "gains.csv"),
-            *(rows(found / name / "runs.csv") for name in ("cells", "blocks-draws")),
-        ),
+        cells,
         left_out_table(rows(found / "left-out" / "summary.csv")),
         features_table(rows(found / "features.csv"), 40, SHOWN_FEATURES),
     ]
@@ -464,4 +464,21 @@ def test_the_pages_of_adaptation_quote_their_studies() -> None:
         f"recall is {recall[0]} instead of {recall[1]}, specificity {specificity[0]} instead of {specificity[1]}"
         in words
     )
+    alarms, ranking = [], []
+    for labels in ("20", "40"):
+        last: dict[str, dict[str, float]] = {"cells": {}, "blocks-draws": {}}
+        for name, figures in last.items():
+            for row in rows(found / name / "gains.csv"):
+                if row["labels"] == labels:
+                    figures[row["figure"]] = float(row["change"])
+                    figures[f"{row['figure']} shipped"] = float(row["shipped"])
+        at = "specificity_at_recall"
+        alarms += [f"{figures[at] / (1 - figures[f'{at} shipped']):.2f}" for figures in last.values()]
+        line = next(one for one in cells.splitlines() if one.startswith(f"| {labels} |") and "area under" in one)
+        start, adapted = (float(cell) for cell in line.split("|")[7:9])
+        ranking += [adapted - start, last["blocks-draws"]["auc"]]
+    assert f"{alarms[0]} of the false alarms go with twenty labels" in words
+    assert f"last blocks of the default take {alarms[1]}; with forty {alarms[2]} and {alarms[3]}." in words
+    grows = [f"{value:.3f}" for value in ranking]
+    assert f"grows by {grows[0]}, that of the default by {grows[1]}; with forty by {grows[2]} and {grows[3]}." in words
     assert bridge_table(rows(found / "bridge.csv")) in guide
