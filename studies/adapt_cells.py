@@ -3,7 +3,7 @@
 What it makes: `mobilenet_v2_cells_real`, the shipped model to adapt from (400 steps from the default's weights, as in
 `studies.ingredients`, the mean of its last three quarters of epochs), and results/adapt/cells: runs.csv and summary.csv as `studies.adapt`
 makes them, gains.csv (what changes beside the default as shipped, on the same tiles), adapt.png, study.json, and suite, what the model
-does unadapted. The draws of labels are those of results/adapt/blocks-draws, in which the last blocks start from the default itself.
+does as shipped. The draws of labels are those of results/adapt/blocks-draws, in which the last blocks start from the default itself.
 The six sets were looked at when this start was chosen, so they are no untouched test of it.
 Cost: ten minutes for the training, a quarter of an hour a draw of six sets on two cores; stopped, the same command goes on.
 Expected: docs/results-adapt.md#from-a-start-that-ranks-better.

@@ -6,8 +6,10 @@ import pytest
 
 pytest.importorskip("keras")
 
+from crack_tf.models.shipped import FOLDER
 from studies import adapt, adapt_cells
 from studies.adapt_tables import Row
+from tflite.files import read_csv, read_json
 
 
 def runs(seeds: int, **values: float) -> list[Row]:
@@ -30,7 +32,7 @@ def test_only_draws_that_both_have_count_and_specificity_reads_as_false_alarms()
     assert f"| 20 | 1 | 2 | {false_alarms}" in lines
 
 
-def test_labels_are_drawn_for_the_model_that_is_shipped() -> None:
+def test_labels_are_drawn_for_the_start_that_is_trained() -> None:
     average, export, asked, suite = adapt_cells.steps()
     start = str(adapt_cells.START)
     assert average.done is not None
@@ -39,3 +41,14 @@ def test_labels_are_drawn_for_the_model_that_is_shipped() -> None:
     assert (options.model, options.labels, options.seeds) == (start, [20, 40], adapt_cells.SEEDS)
     assert str(export.words[-1]) == start
     assert adapt_cells.NAME in suite.words
+
+
+def test_what_is_measured_is_the_model_that_is_shipped() -> None:
+    shipped = FOLDER / adapt_cells.NAME
+    start = read_json(shipped / "model.keras.json")["training"][
+        "rounded_from"
+    ]  # a shipped file has its weights rounded
+    measured = read_json(adapt_cells.OUT / "study.json")["sha256"]
+    files = {row["model_sha256"] for row in read_csv(adapt_cells.OUT / "suite/matrix.csv")}
+    assert measured == start
+    assert files == {read_json(shipped / "mobilenet_v2-int8-ptq.tflite.json")["sha256"]}
