@@ -163,7 +163,7 @@ def tell(result: Adapted, start: str = "") -> int:
         print(gap)
     if result.model is None:
         reasons = (f"  {reason}" for reason in result.why_not)
-        print("no better model found: the shipped one stays.", *reasons, sep="\n")
+        print(f"no better model found: {start or 'the shipped one'} stays.", *reasons, sep="\n")
         if result.labelled and not start:
             print(f"Adapted with labels, another start called fewer clean tiles of six other sets: --model {START}")
         return EXIT_GAPS

@@ -45,4 +45,6 @@ def test_labels_that_brought_no_better_model_are_offered_another_start(capsys: p
     assert START in read_zoo()[1]
     for result, start, offered in ((none, "", 1), (none, "run", 0), (replace(none, labelled=False), "", 0)):
         assert tell(result, start) == 1
-        assert capsys.readouterr().out.count(f"--model {START}") == offered
+        told = capsys.readouterr().out
+        assert told.startswith(f"no better model found: {start or 'the shipped one'} stays.\n")
+        assert told.count(f"--model {START}") == offered
