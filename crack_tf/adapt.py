@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 KEEP = " Where no crack may be lost, keep the shipped model."
 EPILOG = "exit codes: 0 a better model, 1 no better model found, and why; 2 nothing could be done as asked."
-START = "mobilenet_v2_cells_real"  # shipped to be adapted from: docs/results-adapt.md#from-a-start-that-ranks-better
 _FIELDS = {entry.name for entry in fields(AdaptConfig)}
 
 
@@ -81,8 +80,13 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--model",
         type=named_text,
-        help="what is adapted: a shipped model, a run folder or a .keras file (default: the default; once labels adapt it, "
-        f"{START} calls fewer clean tiles)",
+        help="what is adapted: a shipped model, a run folder or a .keras file (default: the default)",
+    )
+    add(
+        "--start",
+        type=named_text,
+        metavar="MODEL",
+        help="whose last blocks the candidate blocks trains (default: for the default one that ranks better, else --model itself)",
     )
     add(
         "--candidates",
@@ -157,15 +161,13 @@ def make_config(args: argparse.Namespace) -> AdaptConfig:
     return AdaptConfig(**given)
 
 
-def tell(result: Adapted, start: str = "") -> int:
-    """Print what came out; returns the exit code. The start is the model that was adapted, "" for the default."""
+def tell(result: Adapted, kept: str = "") -> int:
+    """Print what came out, or that the model stays that was kept, "" for the default; returns the exit code."""
     for gap in result.gaps:
         print(gap)
     if result.model is None:
         reasons = (f"  {reason}" for reason in result.why_not)
-        print(f"no better model found: {start or 'the shipped one'} stays.", *reasons, sep="\n")
-        if result.labelled and not start:
-            print(f"Adapted with labels, another start called fewer clean tiles of six other sets: --model {START}")
+        print(f"no better model found: {kept or 'the shipped one'} stays.", *reasons, sep="\n")
         return EXIT_GAPS
     row = next(row for row in result.here if row.candidate == result.candidate)
     for reason in result.why_not:

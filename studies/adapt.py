@@ -12,11 +12,15 @@ parts of pairs of set and seed; those without labels come first, at a few second
 Expected: docs/results-adapt.md.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.adapt
 The last blocks, which take five minutes a draw, beside the candidates of as many labels, in results/adapt/blocks (an hour on one core):
-python -m studies.adapt --parts labels --parts blocks --seeds 1 --out results/adapt/blocks --work runs/adapt-blocks
+python -m studies.adapt --start mobilenet_v2_real --parts labels --parts blocks --seeds 1 --out results/adapt/blocks \
+    --work runs/adapt-blocks
 What they bring by the number of labels, without the guard, in results/adapt/blocks-by-labels (an hour on one core for a draw of six sets):
-python -m studies.adapt --parts unjudged --seeds 1 --out results/adapt/blocks-by-labels --work runs/adapt-by-labels
+python -m studies.adapt --start mobilenet_v2_real --parts unjudged --seeds 1 --out results/adapt/blocks-by-labels \
+    --work runs/adapt-by-labels
 The same of two numbers of labels in three draws, and the change on the mean, in results/adapt/blocks-draws (half an hour a draw):
-python -m studies.adapt --parts unjudged --labels 20 --labels 40 --seeds 3 --out results/adapt/blocks-draws --work runs/adapt-draws
+python -m studies.adapt --start mobilenet_v2_real --parts unjudged --labels 20 --labels 40 --seeds 3 --out results/adapt/blocks-draws \
+    --work runs/adapt-draws
+In these the last blocks begin as the default's own; today's `adapt` begins with another model's, see `studies.adapt_cells`.
 What the default learned from is left out in turn by `studies.adapt_left_out`.
 """
 
@@ -167,6 +171,7 @@ class SetStudy:
         base: the shipped model.
         networks: by the number of pixels that they average over, one for each of the file's looks.
         fine: gives those whose last layer sees an early block too; None where there are none.
+        start: whose last blocks are trained, as in `AdaptConfig`.
         here: gives the same with the set's statistics.
         others: other structures.
         shapes: to lay into clean tiles.
@@ -181,7 +186,9 @@ class SetStudy:
         others: tuple[Elsewhere, ...],
         shapes: list[Any],
         fine: Callable[[], dict[int, Network]] | None = None,
+        start: str = "",
     ) -> None:
+        self.start = start
         self.tiles, self.base, self.networks, self.others, self.shapes = tiles, base, networks, others, shapes
         self.looks = shipped_looks(base.device)
         self.head, self.threshold = networks[self.looks[0]].head, base.device.threshold.logit
@@ -228,7 +235,7 @@ class SetStudy:
     def bench(self, tiles: SiteTiles, features: np.ndarray, logits: np.ndarray, seed: int) -> StudyBench:
         """Some tiles with their features, and the shipped answers."""
         known = Seen(features, self.seen.elsewhere)
-        config = AdaptConfig("study", seed=seed)
+        config = AdaptConfig("study", start=self.start, seed=seed)
         return StudyBench(config, self.base, tiles, self.others, logits, self.before, known)
 
     def rows(
@@ -408,6 +415,7 @@ def measure(
     parts: Sequence[str] = PARTS,
     counts: Sequence[int] = LABELS,
     whole: bool = False,
+    start: str = "",
 ) -> None:
     """Measure what is missing, a pair of set and seed at a time.
 
@@ -424,14 +432,17 @@ def measure(
         "looks": list(shipped_looks(base.device)),
         **({"labels": list(counts)} if tuple(counts) != LABELS else {}),
         **({"whole": True} if whole else {}),
+        **({"start": start} if start else {}),
     }
     record = work / "study.json"
     if record.is_file():
         before = read_json(record)
-        if {"labels": None, "whole": None, **before} != {"labels": None, "whole": None, **asked}:
+        unsaid = dict.fromkeys(("labels", "whole", "start"))
+        if unsaid | before != unsaid | asked:
             raise CrackError(
                 f"{work} has results of {before.get('model')} with limit {before.get('limit')}, "
-                f"{before.get('labels', list(LABELS))} labels{', of whole sets' if before.get('whole') else ''}. "
+                f"{before.get('labels', list(LABELS))} labels{', of whole sets' if before.get('whole') else ''}"
+                f"{', started from ' + before['start'] if before.get('start') else ''}. "
                 "Remove it, or give another --work."
             )
     write_json(record, asked)
@@ -462,7 +473,7 @@ def measure(
         def here() -> dict[int, Network]:
             return renormalised(networks[looks[0]], tiles.images, SHARE, 0, looks)
 
-        return SetStudy(tiles, base, networks, here, others, shapes, fine)
+        return SetStudy(tiles, base, networks, here, others, shapes, fine, start)
 
     studies: dict[str, SetStudy] = {}
     for name, seed, part in units[:more]:
@@ -539,6 +550,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--work", type=named_path, default=WORK, help=f"folder of what is measured so far (default: {WORK})"
     )
     parser.add_argument("--model", help="a shipped classifier or a run folder (default: the default)")
+    parser.add_argument("--start", default="", help="whose last blocks are trained, as in crack-tf adapt")
     parser.add_argument("--limit", type=positive_int, default=300, help="tiles of each set (default: 300)")
     parser.add_argument("--seeds", type=positive_int, default=SEEDS, help=f"draws of labels (default: {SEEDS})")
     parser.add_argument(
@@ -566,7 +578,7 @@ def main(argv: list[str] | None = None) -> int:
         more = int(os.environ["MORE"]) if os.environ.get("MORE") else None
         counts = tuple(count for count in LABELS if not count or not args.labels or count in args.labels)
         sets, parts = args.sets or SETS, args.parts or PARTS
-        measure(args.work, args.model, args.limit, args.seeds, more, sets, parts, counts, args.whole)
+        measure(args.work, args.model, args.limit, args.seeds, more, sets, parts, counts, args.whole, args.start)
         collect(args.out, args.work)
 
     return run_main(body, interrupted="Run the same command again to go on.")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from crack_tf.adaptation.base import Base, find_base
+from crack_tf.adaptation.base import Base, find_base, find_start
 from crack_tf.adaptation.bench import Bench, Ready, ask, make_bench
 from crack_tf.adaptation.candidates import TRIALS, Trial
 from crack_tf.adaptation.config import CANDIDATES, FORMAT, OUTPUT, REPORT, AdaptConfig
@@ -84,6 +84,7 @@ def adapt(
     folder = Path(out)
     check_out(folder, config, resume, overwrite)
     base = find_base(config.model)
+    find_start(config.start, base)  # one that does not do is told before the tiles are read
     asked = {"config": config.as_dict(), "base": {"name": base.name, "sha256": base.device.sha256}}
     first = begun(folder) if resume else None  # it had not come far enough to be gone on with: it begins again
     before = first or (read_json(folder / REPORT) if resume else {})

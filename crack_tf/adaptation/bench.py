@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from crack_tf.adaptation.base import Base
+from crack_tf.adaptation.base import Base, find_start
 from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.elsewhere import Elsewhere
 from crack_tf.adaptation.features import FINE_BLOCK, Looks, Network, looking, seen_by, shipped_looks
@@ -76,6 +76,11 @@ class Bench:
     def shipped(self) -> Network:
         """The float model, read once for all that ask it; what changes a model reads the file itself."""
         return Network(self.base.keras, self.base.sidecar)
+
+    @cached_property
+    def start(self) -> Base:
+        """The model whose last blocks are trained."""
+        return find_start(self.config.start, self.base)
 
     @property
     def head(self) -> Head:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from crack_tf.adaptation.base import Base
 from crack_tf.adaptation.bench import Bench, Seen
 from crack_tf.adaptation.features import EARLY, FINE_BLOCK, Network, renormalised, seen_by
 from crack_tf.adaptation.head import FINE_STRENGTHS, STRENGTHS, Fitted, Head, View, fit_by_photograph
@@ -44,7 +45,7 @@ class Trial:
     elsewhere: Sequence[np.ndarray]
     build: Callable[[], Any] | None
     note: str = ""
-    changes: Mapping[str, int] = field(default_factory=dict)
+    changes: Mapping[str, float] = field(default_factory=dict)
 
 
 def threshold_trial(bench: Bench, work: Path) -> Trial:
@@ -126,7 +127,8 @@ def blocks_trial(bench: Bench, work: Path) -> Trial:
         raise CrackError(f"{bench.base.sidecar.model} has no blocks to train apart from the others")
     folds = bench.folds % BLOCKS_FOLDS
     parts = sorted(set(folds.tolist()))
-    lesson = _lesson(bench)
+    lesson, start, base = _lesson(bench), bench.start, bench.base
+    began = "" if start.sidecar.sha256 == base.sidecar.sha256 else f"they began as those of {start.name}"
 
     def trained(used: np.ndarray, file: Path, number: int) -> Any:
         """Trained on some of the structure's tiles, now or before."""
@@ -142,14 +144,30 @@ def blocks_trial(bench: Bench, work: Path) -> Trial:
         return predict_logits(model, np.asarray(images), second_view=bench.base.device.second_view, title="answers")
 
     held_out = np.zeros(len(bench.tiles), np.float32)
+    folder = f"blocks-{start.sidecar.sha256[:8]}"  # of an interrupted run: of this start
     for number, fold in enumerate(parts, 1):
         out = folds == fold
-        model = trained(~out, work / f"blocks-{fold}" / MODEL_FILE, number)
+        model = trained(~out, work / f"{folder}-{fold}" / MODEL_FILE, number)
         held_out[out] = answers(model, bench.tiles.images[out])
-    final = work / "blocks-all" / MODEL_FILE
+    final = work / f"{folder}-all" / MODEL_FILE
     model = trained(np.ones(len(bench.tiles), bool), final, len(parts) + 1)
     elsewhere = [answers(model, one.images) for one in bench.others]
-    return Trial("blocks", held_out, answers(model, bench.tiles.images), elsewhere, partial(load_keras, final))
+    return Trial(
+        name="blocks",
+        held_out=held_out,
+        here=answers(model, bench.tiles.images),
+        elsewhere=elsewhere,
+        build=partial(load_keras, final),
+        note=began,
+        changes=_changed(start, base),
+    )
+
+
+def _changed(start: Base, base: Base) -> dict[str, float]:
+    """Hyperparameters of a start that differ from those of what is adapted."""
+    usual = get_model(base.sidecar.model).hyperparameters
+    ours, theirs = (usual | one.sidecar.hyperparameters for one in (base, start))
+    return {name: value for name, value in theirs.items() if value != ours[name]}
 
 
 def tuned_blocks(bench: Bench) -> Any:
@@ -158,16 +176,18 @@ def tuned_blocks(bench: Bench) -> Any:
 
 
 def _tuned(bench: Bench, lesson: Lesson, title: str) -> Any:
-    config, base = bench.config, bench.base
-    return tune_blocks(base.keras, base.sidecar, lesson, config.blocks, config.steps, config.seed, title)
+    config, start = bench.config, bench.start
+    return tune_blocks(start.keras, start.sidecar, lesson, config.blocks, config.steps, config.seed, title)
 
 
 def _lesson(bench: Bench) -> Lesson:
-    """All that may be learned from here, among the tiles of other structures that are not tested on."""
+    """All that may be learned from here, among the tiles of other structures that are not tested on, with the start's own answers."""
     used = bench.fitted
     none = np.zeros((0, *bench.tiles.images.shape[1:]), np.uint8)
     replayed = np.concatenate([none, *(np.asarray(one.images)[~one.test] for one in bench.others)])
-    return Lesson(bench.tiles.images[used], bench.truth[used], replayed, predict_logits(bench.shipped.model, replayed))
+    same = bench.start.sidecar.sha256 == bench.base.sidecar.sha256
+    model = bench.shipped.model if same else load_keras(bench.start.keras)
+    return Lesson(bench.tiles.images[used], bench.truth[used], replayed, predict_logits(model, replayed))
 
 
 def _part(lesson: Lesson, used: np.ndarray) -> Lesson:

@@ -43,6 +43,8 @@ class AdaptConfig:
         photos: folder that was surveyed: clean tiles around the findings are cut from its photographs; or "".
         model: what is adapted: a shipped model, a run folder, a .keras file, or a .tflite file with its model.keras beside it; empty for
             the default.
+        start: whose last blocks the last candidate trains, named as `model`; empty for the shipped one that was made for it where the
+            default is adapted, else for `model` itself. What is handed over has to be better than `model` all the same.
         candidates: some of `CANDIDATES`, tried in their own order, cheap to dear.
         target_recall: share of this structure's cracks that the threshold is chosen to find, above 0 and at most 1.
         scheme: "int8-ptq", or "int8-qat", which fine-tunes with quantisation and takes longer.
@@ -63,6 +65,7 @@ class AdaptConfig:
     review: str = ""
     photos: str = ""
     model: str = ""
+    start: str = ""
     candidates: tuple[str, ...] = CANDIDATES
     target_recall: float = 0.98
     scheme: str = "int8-ptq"
@@ -77,7 +80,7 @@ class AdaptConfig:
     def __post_init__(self) -> None:
         check_types(self)
         check_path("source", self.source, "a finished survey, or a folder of tiles or photographs")
-        for name in ("source", "review", "photos", "model"):
+        for name in ("source", "review", "photos", "model", "start"):
             object.__setattr__(self, name, str(getattr(self, name)))
         for name in ("candidates", "shapes"):
             object.__setattr__(self, name, tuple(map(str, getattr(self, name))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from crack_tf.adaptation.config import AdaptConfig
 from crack_tf.adaptation.elsewhere import Elsewhere
 from crack_tf.adaptation.tiles import PERSON, SiteTiles
 from crack_tf.adaptation.tuning_blocks import Lesson, tune_blocks
+from crack_tf.models import build_model
 from crack_tf.models.keras_models import load_keras, predict_logits
 from tests.crack_tf.adaptation.conftest import SIDE, draw_site_tile
 from tflite.errors import CrackError
+from tflite.files import sha256_file
 from tflite.metrics import roc_auc
 from tflite.sidecar import Sidecar, read_sidecar
 
@@ -139,6 +142,41 @@ def test_a_fold_is_answered_by_a_training_without_it_and_what_is_trained_is_kept
     again = TRIALS["blocks"](bench, tmp_path)
     assert len(seen) == 4
     assert np.allclose(again.held_out, trial.held_out, atol=1e-5)
+
+
+@pytest.mark.usefixtures("untraced")
+def test_blocks_may_begin_as_those_of_another_network(
+    sharp: tuple[Path, Sidecar], shipped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    path = tmp_path / "model.keras"
+    keras.utils.set_random_seed(2)
+    other = build_model("mobilenet_v2", keras, image_size=SIDE, alpha=0.35, cells=16)
+    other.save(path)
+    sidecar = replace(sharp[1], sha256=sha256_file(path), hyperparameters={"alpha": 0.35, "cells": 16})
+    start = Base("cells", path, sidecar, path, sidecar, SIDE)
+    monkeypatch.setattr("crack_tf.adaptation.bench.find_start", lambda *_: start)
+    told: list[Lesson] = []
+
+    def untrained(path: Path, sidecar: Sidecar, lesson: Lesson, *_: object) -> Any:
+        told.append(lesson)
+        return load_keras(path)
+
+    monkeypatch.setattr(candidates, "tune_blocks", untrained)
+    tiles = SiteTiles(TILES, LABELS, tuple(f"{place // 4}" for place in range(24)), ("",) * 24, (PERSON,) * 24)
+    logits = predict_logits(shipped, TILES)
+    walls = Elsewhere("walls", TILES, LABELS, np.arange(24) < 12, "CC0-1.0")
+    base = Base("sharp", sharp[0], sharp[1], sharp[0], sharp[1], SIDE)
+    trial = TRIALS["blocks"](Bench(AdaptConfig("walls"), base, tiles, (walls,), logits, (logits,)), tmp_path / "work")
+    assert trial.changes == {"cells": 16}
+    assert trial.note == "they began as those of cells"
+    assert trial.build is not None
+    assert trial.build().get_layer("features_peak") is not None
+    expected = predict_logits(other, TILES)
+    assert np.allclose(trial.here, expected, atol=1e-4)
+    assert not np.allclose(trial.here, logits, atol=1e-2)
+    assert np.allclose(told[0].answers, expected[12:], atol=1e-4)  # its own answers are what it is to keep
 
 
 def test_a_network_without_blocks_says_so(tiny_base: Path, tmp_path: Path) -> None:
