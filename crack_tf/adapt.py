@@ -86,7 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--start",
         type=named_text,
         metavar="MODEL",
-        help="whose last blocks the candidate blocks trains (default: for the default one that ranks better, else --model itself)",
+        help="whose last blocks the candidate blocks trains, such as mobilenet_v2_cells_real (default: those of --model)",
     )
     add(
         "--candidates",

@@ -12,15 +12,15 @@ parts of pairs of set and seed; those without labels come first, at a few second
 Expected: docs/results-adapt.md.
 Command: CRACK_TF_DATA=/path/to/data python -m studies.adapt
 The last blocks, which take five minutes a draw, beside the candidates of as many labels, in results/adapt/blocks (an hour on one core):
-python -m studies.adapt --start mobilenet_v2_real --parts labels --parts blocks --seeds 1 --out results/adapt/blocks \
+python -m studies.adapt --parts labels --parts blocks --seeds 1 --out results/adapt/blocks \
     --work runs/adapt-blocks
 What they bring by the number of labels, without the guard, in results/adapt/blocks-by-labels (an hour on one core for a draw of six sets):
-python -m studies.adapt --start mobilenet_v2_real --parts unjudged --seeds 1 --out results/adapt/blocks-by-labels \
+python -m studies.adapt --parts unjudged --seeds 1 --out results/adapt/blocks-by-labels \
     --work runs/adapt-by-labels
 The same of two numbers of labels in three draws, and the change on the mean, in results/adapt/blocks-draws (half an hour a draw):
-python -m studies.adapt --start mobilenet_v2_real --parts unjudged --labels 20 --labels 40 --seeds 3 --out results/adapt/blocks-draws \
+python -m studies.adapt --parts unjudged --labels 20 --labels 40 --seeds 3 --out results/adapt/blocks-draws \
     --work runs/adapt-draws
-In these the last blocks begin as the default's own; today's `adapt` begins with another model's, see `studies.adapt_cells`.
+In these the last blocks begin as the default's own; in `studies.adapt_cells` as another model's.
 What the default learned from is left out in turn by `studies.adapt_left_out`.
 """
 

@@ -449,6 +449,17 @@ def test_the_pages_of_adaptation_quote_their_studies() -> None:
         assert table in page
     judged = [row["accepted"] for row in rows(found / "left-out" / "runs.csv") if row["accepted"]]
     assert f"**The guard** accepted {judged.count('1')} of {len(judged)}." in page
+    guarded = [
+        {
+            (r["set"], r["labels"]): r["accepted"]
+            for r in rows(found / name)
+            if r["candidate"] == "blocks" and r["accepted"]
+        }
+        for name in ("cells/guard.csv", "blocks/runs.csv")
+    ]
+    both = guarded[0].keys() & guarded[1].keys()
+    taken = [sum(one[draw] == "1" for draw in both) for one in guarded]
+    assert f"{taken[0]} of {len(both)}, not {taken[1]}." in page
     drawn = labels_table(rows(found / "blocks-draws" / "summary.csv"))
     assert "| mean | 0.92: 0.85, 0.80 | 0.94: 0.89, 0.86 | - |" in drawn
     assert "find 0.89 of the cracks instead of 0.85 and leave 0.86 of the clean tiles alone instead\n  of 0.80" in page

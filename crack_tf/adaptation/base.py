@@ -12,8 +12,6 @@ from tflite.device.tiles import training_side
 from tflite.errors import CrackError
 from tflite.sidecar import Sidecar, made_from, read_sidecar, verify_file
 
-# Its last blocks are trained where the default is adapted: it learned where in a tile a crack runs (docs/results-adapt.md).
-START = "mobilenet_v2_cells_real"
 _WHERE = "Name a shipped model, or a run folder whose export folder holds an int8 file: the float weights are needed to change a model."
 
 
@@ -93,10 +91,7 @@ def find_start(start: str, base: Base) -> Base:
         ModelFileError: if a file is not the one that its sidecar describes.
     """
     if not start:
-        zoo = read_zoo()[1]
-        default = next((one for one in zoo.values() if one.default and one.task == "classify"), None)
-        made_for = default is not None and default.files["tflite"].sha256 == base.device.sha256 and START in zoo
-        return find_base(START) if made_for else base
+        return base
     found = find_base(start, "--start")
     ours, theirs = ((one.sidecar.model, one.sidecar.image_size) for one in (base, found))
     if ours != theirs:

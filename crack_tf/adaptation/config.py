@@ -43,8 +43,8 @@ class AdaptConfig:
         photos: folder that was surveyed: clean tiles around the findings are cut from its photographs; or "".
         model: what is adapted: a shipped model, a run folder, a .keras file, or a .tflite file with its model.keras beside it; empty for
             the default.
-        start: whose last blocks the last candidate trains, named as `model`; empty for the shipped one that was made for it where the
-            default is adapted, else for `model` itself. What is handed over has to be better than `model` all the same.
+        start: whose last blocks the last candidate trains, named as `model`; empty for `model` itself. What is handed over has to be
+            better than `model` all the same.
         candidates: some of `CANDIDATES`, tried in their own order, cheap to dear.
         target_recall: share of this structure's cracks that the threshold is chosen to find, above 0 and at most 1.
         scheme: "int8-ptq", or "int8-qat", which fine-tunes with quantisation and takes longer.
