@@ -83,6 +83,11 @@ class Bench:
         return find_start(self.config.start, self.base)
 
     @property
+    def starts_elsewhere(self) -> bool:
+        """Whether that is another model than the one that is adapted."""
+        return self.start.sidecar.sha256 != self.base.sidecar.sha256
+
+    @property
     def head(self) -> Head:
         """The shipped one."""
         return self.shipped.head

@@ -128,7 +128,7 @@ def blocks_trial(bench: Bench, work: Path) -> Trial:
     folds = bench.folds % BLOCKS_FOLDS
     parts = sorted(set(folds.tolist()))
     lesson, start, base = _lesson(bench), bench.start, bench.base
-    began = "" if start.sidecar.sha256 == base.sidecar.sha256 else f"they began as those of {start.name}"
+    began = f"they began as those of {start.name}" if bench.starts_elsewhere else ""
 
     def trained(used: np.ndarray, file: Path, number: int) -> Any:
         """Trained on some of the structure's tiles, now or before."""
@@ -185,8 +185,7 @@ def _lesson(bench: Bench) -> Lesson:
     used = bench.fitted
     none = np.zeros((0, *bench.tiles.images.shape[1:]), np.uint8)
     replayed = np.concatenate([none, *(np.asarray(one.images)[~one.test] for one in bench.others)])
-    same = bench.start.sidecar.sha256 == bench.base.sidecar.sha256
-    model = bench.shipped.model if same else load_keras(bench.start.keras)
+    model = load_keras(bench.start.keras) if bench.starts_elsewhere else bench.shipped.model
     return Lesson(bench.tiles.images[used], bench.truth[used], replayed, predict_logits(model, replayed))
 
 
